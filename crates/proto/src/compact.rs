@@ -1,0 +1,184 @@
+//! The JWS compact serialization (RFC 7515 section 7.1), taken apart and put together. No cryptography:
+//! what comes out of [`CompactJws::parse`] is unverified.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+/// Longest token that is looked at, in bytes. Ours stay under 1.5 KB.
+pub const MAX_LEN: usize = 8 * 1024;
+
+/// A token in its three parts, unverified.
+#[derive(Debug, Clone)]
+pub struct CompactJws<'a> {
+    /// `header.payload`, the bytes that are signed.
+    pub signing_input: &'a [u8],
+    /// The header's members that anything here looks at.
+    pub header: Header,
+    /// The payload's bytes.
+    pub payload: Vec<u8>,
+    /// The signature's bytes.
+    pub signature: Vec<u8>,
+}
+
+/// The members of a JOSE header that are read. `jwk`, `jku`, `x5u` and `x5c` are not among them: a token
+/// never chooses its own key (RFC 8725 section 3.10).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Header {
+    /// The signature algorithm.
+    pub alg: String,
+    /// The kind of token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typ: Option<String>,
+    /// The key it was signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    /// Extensions that must be understood; none is, so its presence is a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crit: Option<serde_json::Value>,
+    /// RFC 7797's unencoded payload, which is not understood either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub b64: Option<serde_json::Value>,
+    /// Compression (RFC 7516), refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zip: Option<serde_json::Value>,
+}
+
+/// Why bytes are not a compact JWS that is looked at any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Longer than [`MAX_LEN`].
+    #[error("the token is longer than {MAX_LEN} bytes")]
+    TooLong,
+    /// Not exactly three parts separated by dots.
+    #[error("a token has three parts separated by dots")]
+    Parts,
+    /// A part is not base64url without padding, in canonical form.
+    #[error("a part of the token is not unpadded base64url")]
+    Base64,
+    /// The header is not a JSON object with `alg`, or names a member twice.
+    #[error("the token's header is not a JSON object with `alg`")]
+    Header,
+    /// The header carries an extension (`crit`, `b64`, `zip`) that is not understood.
+    #[error("the token's header asks for an extension that is not supported")]
+    Extension,
+}
+
+impl<'a> CompactJws<'a> {
+    /// Takes a token apart.
+    ///
+    /// RFC 7515 section 5.2, steps 1 to 6: base64url "with no line breaks, whitespace, or other additional
+    /// characters", member names unique, and `crit` refused since no extension is understood.
+    pub fn parse(token: &'a str) -> Result<Self, Malformed> {
+        if token.len() > MAX_LEN {
+            return Err(Malformed::TooLong);
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(Malformed::Parts)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(Malformed::Parts)?;
+        if payload.contains('.') {
+            return Err(Malformed::Parts);
+        }
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Malformed::Base64);
+        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| Malformed::Header)?;
+        if header.crit.is_some() || header.b64.is_some() || header.zip.is_some() {
+            return Err(Malformed::Extension);
+        }
+        Ok(Self {
+            signing_input: signing_input.as_bytes(),
+            header,
+            payload: decode(payload)?,
+            signature: decode(signature)?,
+        })
+    }
+}
+
+/// `header.payload` of a token about to be signed.
+pub fn signing_input(alg: &str, typ: &str, kid: &str, payload: &[u8]) -> String {
+    let header = serde_json::json!({ "alg": alg, "kid": kid, "typ": typ }).to_string();
+    let mut text = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 400);
+    URL_SAFE_NO_PAD.encode_string(header, &mut text);
+    text.push('.');
+    URL_SAFE_NO_PAD.encode_string(payload, &mut text);
+    text
+}
+
+/// Appends the signature.
+pub fn finish(mut signing_input: String, signature: &[u8]) -> String {
+    signing_input.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut signing_input);
+    signing_input
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(header: &str, payload: &str) -> String {
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.{}", encode(header), encode(payload), encode("sig"))
+    }
+
+    #[test]
+    fn what_is_put_together_comes_apart() {
+        let text = finish(signing_input("ES256", "at+jwt", "k1", b"{}"), b"sig");
+        let parsed = CompactJws::parse(&text).unwrap();
+        assert_eq!(parsed.header.alg, "ES256");
+        assert_eq!(parsed.header.typ.as_deref(), Some("at+jwt"));
+        assert_eq!(parsed.header.kid.as_deref(), Some("k1"));
+        assert_eq!(
+            (parsed.payload.as_slice(), parsed.signature.as_slice()),
+            (b"{}".as_slice(), b"sig".as_slice())
+        );
+        assert_eq!(parsed.signing_input, text.rsplit_once('.').unwrap().0.as_bytes());
+    }
+
+    #[test]
+    fn a16_a_member_named_twice_is_refused() {
+        let twice = token(r#"{"alg":"none","alg":"ES256"}"#, "{}");
+        assert_eq!(CompactJws::parse(&twice).unwrap_err(), Malformed::Header);
+    }
+
+    #[test]
+    fn a07_extensions_are_refused() {
+        for header in [
+            r#"{"alg":"ES256","crit":["x"]}"#,
+            r#"{"alg":"ES256","b64":false}"#,
+            r#"{"alg":"ES256","zip":"DEF"}"#,
+        ] {
+            assert_eq!(
+                CompactJws::parse(&token(header, "{}")).unwrap_err(),
+                Malformed::Extension
+            );
+        }
+    }
+
+    #[test]
+    fn a17_only_canonical_unpadded_base64url_is_read() {
+        let good = token(r#"{"alg":"ES256"}"#, "{}");
+        assert!(CompactJws::parse(&good).is_ok());
+        for bad in [
+            format!("{good}="),
+            format!("{good} "),
+            format!("\n{good}"),
+            good.replace("c2ln", "c2l/"),
+            good.replace("c2ln", "c2lnB"),
+        ] {
+            assert_eq!(CompactJws::parse(&bad).unwrap_err(), Malformed::Base64, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a08_other_numbers_of_parts_and_long_tokens_are_refused() {
+        for bad in ["", "a", "a.b", "a.b.c.d", "a.b.c.d.e"] {
+            assert_eq!(CompactJws::parse(bad).unwrap_err(), Malformed::Parts);
+        }
+        assert_eq!(
+            CompactJws::parse(&"a".repeat(MAX_LEN + 1)).unwrap_err(),
+            Malformed::TooLong
+        );
+        assert_eq!(
+            CompactJws::parse(&"a".repeat(MAX_LEN)).unwrap_err(),
+            Malformed::Parts
+        );
+    }
+}

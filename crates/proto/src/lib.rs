@@ -1,0 +1,31 @@
+//! What crosses the wire between clients, the auth service and resource servers.
+//!
+//! Every type here is exactly one JSON document of `docs/API.md`, or a part of one. The crate does no
+//! I/O, no cryptography and reads no clock, so the service, the client and the verifier can share it.
+
+pub mod api_key;
+pub mod challenge;
+pub mod claims;
+pub mod compact;
+pub mod environment;
+pub mod error;
+pub mod health;
+pub mod ids;
+pub mod jwks;
+pub mod key_file;
+pub mod revocations;
+pub mod scope;
+pub mod token;
+
+pub use api_key::{ApiKey, ApiKeyList, OwnApiKey, PublicKeyInput, RegisterApiKey, UpdateApiKey};
+pub use claims::{AccessClaims, Audience, TmClaims};
+pub use compact::CompactJws;
+pub use environment::Environment;
+pub use error::{ErrorBody, ErrorCode, ErrorType, FieldViolation};
+pub use health::Health;
+pub use ids::{AccountId, KeyId, OrganizationId, SessionId};
+pub use jwks::{Jwk, JwkSet};
+pub use key_file::{KeyFile, PrivateJwk};
+pub use revocations::RevocationList;
+pub use scope::{Scope, Scopes};
+pub use token::{ApiKeyTokenRequest, RefreshTokenRequest, TokenResponse};

@@ -1,0 +1,172 @@
+//! What a token may do. In a claim a space-separated string (RFC 6749 section 3.3), elsewhere a list.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// One permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Look at balances, orders and markets.
+    Read,
+    /// Place and cancel orders.
+    Trade,
+    /// Move funds.
+    Transfer,
+}
+
+impl Scope {
+    /// Every scope, in the order in which they are written.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Trade, Self::Transfer];
+
+    /// The word in claims and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Trade => "trade",
+            Self::Transfer => "transfer",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        1 << (self as u8)
+    }
+}
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+    fn from_str(word: &str) -> Result<Self, UnknownScope> {
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.as_str() == word)
+            .ok_or_else(|| UnknownScope(word.to_owned()))
+    }
+}
+
+/// A word that is no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no scope: use read, trade or transfer")]
+pub struct UnknownScope(String);
+
+/// A set of scopes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// No scope at all.
+    pub const NONE: Self = Self(0);
+    /// Every scope: what a key without restriction and a person's token carry.
+    pub const ALL: Self = Self(0b111);
+
+    /// Whether `scope` is in the set.
+    pub fn contains(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    /// Whether every member of `other` is in this set.
+    pub fn contains_all(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The members, in their written order.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
+
+    /// The words of a `scope` claim that are known here. RFC 6749 lets an issuer add words, so unknown
+    /// ones are passed over rather than refused.
+    pub fn from_claim(text: &str) -> Self {
+        text.split(' ').filter_map(|word| word.parse().ok()).collect()
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()))
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, scope) in self.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scopes({self})")
+    }
+}
+
+/// As a list: `["read", "trade"]`.
+impl Serialize for Scopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Scopes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Vec::<Scope>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Scopes {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        <Vec<Scope> as utoipa::PartialSchema>::schema()
+    }
+}
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Scopes {
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+        schemas.push(("Scope".to_owned(), <Scope as utoipa::PartialSchema>::schema()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_keeps_its_order_and_passes_over_unknown_words() {
+        assert_eq!(Scopes::ALL.to_string(), "read trade transfer");
+        assert_eq!(
+            Scopes::from_claim("transfer read withdraw"),
+            [Scope::Read, Scope::Transfer].into_iter().collect()
+        );
+        assert_eq!(Scopes::from_claim(""), Scopes::NONE);
+        assert!(Scopes::NONE.is_empty() && !Scopes::ALL.is_empty());
+    }
+
+    #[test]
+    fn a_set_contains_its_members_only() {
+        let read: Scopes = [Scope::Read].into_iter().collect();
+        assert!(read.contains(Scope::Read) && !read.contains(Scope::Trade));
+        assert!(Scopes::ALL.contains_all(read) && !read.contains_all(Scopes::ALL));
+        assert!(read.contains_all(Scopes::NONE));
+    }
+
+    #[test]
+    fn json_is_a_list_and_an_unknown_word_is_refused() {
+        assert_eq!(
+            serde_json::to_string(&Scopes::ALL).unwrap(),
+            r#"["read","trade","transfer"]"#
+        );
+        assert!(serde_json::from_str::<Scopes>(r#"["read","root"]"#).is_err());
+    }
+}
