@@ -5,6 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use crate::json::Object;
+
 /// Longest token that is looked at, in bytes. Ours stay under 1.5 KB.
 pub const MAX_LEN: usize = 8 * 1024;
 
@@ -47,8 +49,8 @@ pub struct Header {
 /// Why bytes are not a compact JWS that is looked at any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Longer than [`MAX_LEN`].
-    #[error("the token is longer than {MAX_LEN} bytes")]
+    /// Longer than [`MAX_LEN`], or than the length given to [`CompactJws::parse_up_to`].
+    #[error("the token is too long")]
     TooLong,
     /// Not exactly three parts separated by dots.
     #[error("a token has three parts separated by dots")]
@@ -70,7 +72,12 @@ impl<'a> CompactJws<'a> {
     /// RFC 7515 section 5.2, steps 1 to 6: base64url "with no line breaks, whitespace, or other additional
     /// characters", member names unique, and `crit` refused since no extension is understood.
     pub fn parse(token: &'a str) -> Result<Self, Malformed> {
-        if token.len() > MAX_LEN {
+        Self::parse_up_to(token, MAX_LEN)
+    }
+
+    /// The same for documents that may be longer than a token: the revocation list. `max_len` is in bytes.
+    pub fn parse_up_to(token: &'a str, max_len: usize) -> Result<Self, Malformed> {
+        if token.len() > max_len {
             return Err(Malformed::TooLong);
         }
         let (signing_input, signature) = token.rsplit_once('.').ok_or(Malformed::Parts)?;
@@ -79,10 +86,13 @@ impl<'a> CompactJws<'a> {
             return Err(Malformed::Parts);
         }
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Malformed::Base64);
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| Malformed::Header)?;
-        if header.crit.is_some() || header.b64.is_some() || header.zip.is_some() {
+        let header = decode(header)?;
+        let members = Object::parse(&header).map_err(|_| Malformed::Header)?;
+        // By presence, not by value: `"crit": null` asks for something too.
+        if ["crit", "b64", "zip"].iter().any(|name| members.contains(name)) {
             return Err(Malformed::Extension);
         }
+        let header: Header = serde_json::from_slice(&header).map_err(|_| Malformed::Header)?;
         Ok(Self {
             signing_input: signing_input.as_bytes(),
             header,
@@ -134,14 +144,32 @@ mod tests {
 
     #[test]
     fn a16_a_member_named_twice_is_refused() {
-        let twice = token(r#"{"alg":"none","alg":"ES256"}"#, "{}");
-        assert_eq!(CompactJws::parse(&twice).unwrap_err(), Malformed::Header);
+        for twice in [
+            r#"{"alg":"none","alg":"ES256"}"#,
+            r#"{"alg":"ES256","x":1,"x":1}"#,
+        ] {
+            assert_eq!(
+                CompactJws::parse(&token(twice, "{}")).unwrap_err(),
+                Malformed::Header
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_is_an_object() {
+        for header in [r#"["ES256","at+jwt"]"#, r#""ES256""#, "null", ""] {
+            assert_eq!(
+                CompactJws::parse(&token(header, "{}")).unwrap_err(),
+                Malformed::Header
+            );
+        }
     }
 
     #[test]
     fn a07_extensions_are_refused() {
         for header in [
             r#"{"alg":"ES256","crit":["x"]}"#,
+            r#"{"alg":"ES256","crit":null}"#,
             r#"{"alg":"ES256","b64":false}"#,
             r#"{"alg":"ES256","zip":"DEF"}"#,
         ] {
@@ -178,6 +206,10 @@ mod tests {
         );
         assert_eq!(
             CompactJws::parse(&"a".repeat(MAX_LEN)).unwrap_err(),
+            Malformed::Parts
+        );
+        assert_eq!(
+            CompactJws::parse_up_to(&"a".repeat(MAX_LEN + 1), MAX_LEN + 1).unwrap_err(),
             Malformed::Parts
         );
     }

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod error;
 pub mod health;
 pub mod ids;
+pub mod json;
 pub mod jwks;
 pub mod key_file;
 pub mod revocations;

@@ -1,0 +1,142 @@
+//! A JSON object read one member at a time, so that each can be refused by its name.
+//!
+//! RFC 7515 section 4 and RFC 7519 section 4 leave a parser two ways with a name that comes twice: refuse
+//! it, or take the last. Two parsers that choose differently read two tokens out of one, so it is refused.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Most members that are looked at: ours have sixteen, and comparing the names costs their square.
+pub const MAX_MEMBERS: usize = 64;
+
+/// The members of a JSON object, each still text.
+#[derive(Debug)]
+pub struct Object<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+/// Bytes that are not one JSON object with unique names and at most [`MAX_MEMBERS`] members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a JSON object whose names are unique")]
+pub struct NotAnObject;
+
+impl<'a> Object<'a> {
+    /// Reads the names; the values are only skipped over, however deep they are.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, NotAnObject> {
+        serde_json::from_slice(bytes).map_err(|_| NotAnObject)
+    }
+
+    /// Whether there is a member of that name, be it `null`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.raw(name).is_some()
+    }
+
+    /// The member as `T`; `None` where there is none of that name.
+    pub fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<Result<T, serde_json::Error>> {
+        self.raw(name).map(|raw| serde_json::from_str(raw.get()))
+    }
+
+    /// The member as an object.
+    pub fn read_object(&self, name: &str) -> Option<Result<Self, NotAnObject>> {
+        self.raw(name).map(|raw| Self::parse(raw.get().as_bytes()))
+    }
+
+    fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        let (_, raw) = self.members.iter().find(|(member, _)| member == name)?;
+        Some(raw)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Self::Value = Vec::with_capacity(16);
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                    if members.len() == MAX_MEMBERS {
+                        return Err(A::Error::custom("too many members"));
+                    }
+                    if members.iter().any(|(member, _)| *member == name) {
+                        return Err(A::Error::custom("a name comes twice"));
+                    }
+                    members.push((name, value));
+                }
+                Ok(members)
+            }
+        }
+        let members = deserializer.deserialize_map(Members)?;
+        Ok(Self { members })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_read_by_name() {
+        let object = Object::parse(br#" {"a":1,"b":null,"c\u0064":"x","o":{"i":2}} "#).unwrap();
+        assert_eq!(object.read::<i64>("a").unwrap().unwrap(), 1);
+        assert!(object.read::<String>("a").unwrap().is_err());
+        assert!(object.contains("b") && !object.contains("z"));
+        assert_eq!(object.read::<String>("cd").unwrap().unwrap(), "x");
+        assert!(object.read::<i64>("z").is_none());
+        let inner = object.read_object("o").unwrap().unwrap();
+        assert_eq!(inner.read::<i64>("i").unwrap().unwrap(), 2);
+        assert_eq!(object.read_object("a").unwrap().unwrap_err(), NotAnObject);
+    }
+
+    #[test]
+    fn a16_a_name_that_comes_twice_is_refused_however_it_is_written() {
+        for twice in [r#"{"a":1,"a":1}"#, r#"{"sub":1,"\u0073ub":2}"#] {
+            assert_eq!(Object::parse(twice.as_bytes()).unwrap_err(), NotAnObject);
+        }
+    }
+
+    #[test]
+    fn anything_but_one_object_is_refused() {
+        for other in [
+            "",
+            "[]",
+            "1",
+            "null",
+            "{",
+            "{}{}",
+            "{\"a\":}",
+            "{\"a\":\"\u{0}\"}",
+        ] {
+            assert_eq!(
+                Object::parse(other.as_bytes()).unwrap_err(),
+                NotAnObject,
+                "{other}"
+            );
+        }
+        assert!(Object::parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn a18_many_members_are_refused_and_deep_ones_skipped() {
+        let with = |count: usize| {
+            let members: Vec<String> = (0..count).map(|index| format!("\"{index}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(Object::parse(with(MAX_MEMBERS).as_bytes()).is_ok());
+        assert!(Object::parse(with(MAX_MEMBERS + 1).as_bytes()).is_err());
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        let deep = Object::parse(deep.as_bytes()).unwrap();
+        assert!(deep.read::<serde_json::Value>("a").unwrap().is_err());
+    }
+}
