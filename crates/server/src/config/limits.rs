@@ -1,0 +1,145 @@
+//! `[limits]`: rates, sizes and deadlines, none of which can be switched off.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use super::error::{ConfigError, within};
+
+/// Rates are requests per minute; the file writes deadlines as whole seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Failed mints per minute of one (network, key id).
+    pub unproven_per_key_per_minute: u32,
+    /// Failed requests per minute of one network.
+    pub unproven_per_address_per_minute: u32,
+    /// Mints per minute of one key.
+    pub proven_per_key_per_minute: u32,
+    /// Refreshes per minute of one session.
+    pub refresh_per_session_per_minute: u32,
+    /// The largest request body, bytes.
+    pub body_bytes: usize,
+    /// The largest request line with its headers, bytes.
+    pub header_bytes: usize,
+    /// Connections at a time, over all listening addresses.
+    pub max_connections: usize,
+    /// From accepting a connection to its first byte.
+    #[serde(rename = "first_byte_seconds", deserialize_with = "seconds")]
+    pub first_byte: Duration,
+    /// The whole TLS handshake.
+    #[serde(rename = "tls_handshake_seconds", deserialize_with = "seconds")]
+    pub tls_handshake: Duration,
+    /// From a request's first byte to the end of its headers.
+    #[serde(rename = "header_read_seconds", deserialize_with = "seconds")]
+    pub header_read: Duration,
+    /// From the end of the headers to the end of the body.
+    #[serde(rename = "body_read_seconds", deserialize_with = "seconds")]
+    pub body_read: Duration,
+    /// From the end of the headers to the beginning of the answer.
+    #[serde(rename = "request_seconds", deserialize_with = "seconds")]
+    pub request: Duration,
+    /// One question to the database.
+    #[serde(rename = "database_seconds", deserialize_with = "seconds")]
+    pub database: Duration,
+    /// How long a connection may wait for its next request.
+    #[serde(rename = "keep_alive_seconds", deserialize_with = "seconds")]
+    pub keep_alive: Duration,
+    /// How long a client may take nothing of an answer.
+    #[serde(rename = "write_stall_seconds", deserialize_with = "seconds")]
+    pub write_stall: Duration,
+    /// How long requests in flight may go on after the signal to stop.
+    #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            unproven_per_key_per_minute: 30,
+            unproven_per_address_per_minute: 300,
+            proven_per_key_per_minute: 60,
+            refresh_per_session_per_minute: 60,
+            body_bytes: 16 * 1024,
+            header_bytes: 16 * 1024,
+            max_connections: 10_000,
+            first_byte: Duration::from_secs(10),
+            tls_handshake: Duration::from_secs(10),
+            header_read: Duration::from_secs(10),
+            body_read: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            database: Duration::from_secs(5),
+            keep_alive: Duration::from_mins(1),
+            write_stall: Duration::from_secs(30),
+            shutdown: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within(
+            "limits.unproven_per_key_per_minute",
+            self.unproven_per_key_per_minute,
+            1,
+            60_000,
+        )?;
+        within(
+            "limits.unproven_per_address_per_minute",
+            self.unproven_per_address_per_minute,
+            1,
+            600_000,
+        )?;
+        within(
+            "limits.proven_per_key_per_minute",
+            self.proven_per_key_per_minute,
+            1,
+            60_000,
+        )?;
+        within(
+            "limits.refresh_per_session_per_minute",
+            self.refresh_per_session_per_minute,
+            1,
+            60_000,
+        )?;
+        within("limits.body_bytes", self.body_bytes, 4096, 1024 * 1024)?;
+        within("limits.header_bytes", self.header_bytes, 8192, 64 * 1024)?;
+        within("limits.max_connections", self.max_connections, 1, 1_000_000)?;
+        for (key, deadline, most) in [
+            ("first_byte", self.first_byte, 60),
+            ("tls_handshake", self.tls_handshake, 60),
+            ("header_read", self.header_read, 60),
+            ("body_read", self.body_read, 60),
+            ("request", self.request, 300),
+            ("database", self.database, 60),
+            ("keep_alive", self.keep_alive, 3600),
+            ("write_stall", self.write_stall, 300),
+            ("shutdown", self.shutdown, 300),
+        ] {
+            if deadline.is_zero() || deadline > Duration::from_secs(most) {
+                return Err(ConfigError::at(
+                    &format!("limits.{key}_seconds"),
+                    format_args!("{} is out of bounds; write 1 to {most}", deadline.as_secs()),
+                ));
+            }
+        }
+        // The inner deadline has to come first, or the outer one hides what was slow.
+        if self.database >= self.request {
+            return Err(ConfigError::at(
+                "limits.database_seconds",
+                "is not shorter than `limits.request_seconds`; write fewer seconds",
+            ));
+        }
+        if self.body_read >= self.request {
+            return Err(ConfigError::at(
+                "limits.body_read_seconds",
+                "is not shorter than `limits.request_seconds`; write fewer seconds",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
+}

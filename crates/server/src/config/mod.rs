@@ -1,0 +1,189 @@
+//! Everything an operator decides, parsed and checked before the first socket is opened.
+//!
+//! 1. One TOML file and the environment are laid over each other: `TM_AUTH__SECTION__KEY` in the environment
+//!    wins over `section.key` in the file. An empty variable counts as not set.
+//! 2. The result is read into one small struct per concern; an unknown key is refused.
+//! 3. Secrets are fetched from the files that were named ([`secret`]).
+//! 4. [`Config::check`] judges what no single value can show: ranges, and values that contradict each other.
+//!
+//! A [`Config`] that is built in code ([`Config::new`]) goes through the same fourth step.
+
+mod database;
+mod error;
+mod keys;
+mod limits;
+mod list;
+mod log;
+mod metrics;
+mod network;
+mod public_url;
+mod retention;
+mod secret;
+mod source;
+mod tokens;
+
+pub use database::Database;
+pub use error::ConfigError;
+pub use keys::{ApiKeys, Keys, SigningKeys};
+pub use limits::Limits;
+pub use log::{Log, LogFormat, LogLevel};
+pub use metrics::Metrics;
+pub use network::{Forwarded, Network, TlsFiles};
+pub use public_url::PublicUrl;
+pub use retention::Retention;
+pub use secret::Kek;
+pub use tokens::{Challenge, Sessions, SigningAlgorithm, Tokens};
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tm_auth_proto::Environment;
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which of the two deployments this is.
+    pub environment: Environment,
+    /// Where clients reach it; also the issuer of its tokens.
+    pub public_url: PublicUrl,
+    /// Where the data is.
+    pub database: Database,
+    /// The keys that seal the keys.
+    pub keys: Keys,
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// Sessions of API keys.
+    pub sessions: Sessions,
+    /// Signed requests for tokens.
+    pub challenge: Challenge,
+    /// Rotation of the signing keys.
+    pub signing_keys: SigningKeys,
+    /// Users' keys.
+    pub api_keys: ApiKeys,
+    /// Rates, sizes and deadlines.
+    pub limits: Limits,
+    /// Listening addresses, proxies, TLS.
+    pub network: Network,
+    /// The metrics page.
+    pub metrics: Metrics,
+    /// The log.
+    pub log: Log,
+    /// How long finished things are kept.
+    pub retention: Retention,
+}
+
+/// The document as it is written: like [`Config`], but secrets may still be files.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    environment: Environment,
+    public_url: PublicUrl,
+    database: Database,
+    keys: keys::KeySources,
+    #[serde(default)]
+    tokens: Tokens,
+    #[serde(default)]
+    sessions: Sessions,
+    #[serde(default)]
+    challenge: Challenge,
+    #[serde(default)]
+    signing_keys: SigningKeys,
+    #[serde(default)]
+    api_keys: ApiKeys,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    network: Network,
+    #[serde(default)]
+    metrics: Metrics,
+    #[serde(default)]
+    log: Log,
+    #[serde(default)]
+    retention: Retention,
+}
+
+impl Config {
+    /// Reads `file` (none: the environment alone) and the variables of `env` that begin with `TM_AUTH__`.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let source = source::Source::read(file, env)?;
+        let document: Document = source.parse()?;
+        let inline_secret = source.file_with_inline_secret();
+        let config = Self {
+            environment: document.environment,
+            public_url: document.public_url,
+            database: document.database,
+            keys: document.keys.fetch(inline_secret)?,
+            tokens: document.tokens,
+            sessions: document.sessions,
+            challenge: document.challenge,
+            signing_keys: document.signing_keys,
+            api_keys: document.api_keys,
+            limits: document.limits,
+            network: document.network,
+            metrics: document.metrics,
+            log: document.log,
+            retention: document.retention,
+        };
+        config.check()
+    }
+
+    /// The configuration in which only these four were decided; change what else matters, then [`check`](Self::check).
+    pub fn new(environment: Environment, public_url: PublicUrl, database: PathBuf, kek: Kek) -> Self {
+        Self {
+            environment,
+            public_url,
+            database: Database { path: database },
+            keys: Keys {
+                kek,
+                previous_kek: None,
+            },
+            tokens: Tokens::default(),
+            sessions: Sessions::default(),
+            challenge: Challenge::default(),
+            signing_keys: SigningKeys::default(),
+            api_keys: ApiKeys::default(),
+            limits: Limits::default(),
+            network: Network::default(),
+            metrics: Metrics::default(),
+            log: Log::default(),
+            retention: Retention::default(),
+        }
+    }
+
+    /// Gives the configuration back if its values are within bounds and agree with each other.
+    pub fn check(self) -> Result<Self, ConfigError> {
+        self.public_url.check(self.environment)?;
+        self.database.check()?;
+        self.keys.check()?;
+        self.tokens.check(&self.public_url)?;
+        self.sessions.check()?;
+        self.challenge.check()?;
+        self.signing_keys.check()?;
+        self.api_keys.check()?;
+        self.limits.check()?;
+        self.network.check(self.environment, &self.public_url)?;
+        self.metrics.check()?;
+        self.log.check(self.environment)?;
+        self.retention.check()?;
+        Ok(self)
+    }
+
+    /// The `iss` of access tokens: the public URL.
+    pub fn issuer(&self) -> &str {
+        self.public_url.as_str()
+    }
+
+    /// The `aud` of platform tokens: as configured, else the origin of the public URL.
+    pub fn audience(&self) -> &str {
+        self.tokens
+            .audience
+            .as_deref()
+            .unwrap_or_else(|| self.public_url.origin())
+    }
+}
+
+#[cfg(test)]
+mod tests;

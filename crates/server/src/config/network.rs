@@ -1,0 +1,170 @@
+//! `[network]`: where the service listens and which proxies stand before it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use tm_auth_proto::Environment;
+
+use super::error::ConfigError;
+use super::list::list;
+use super::public_url::PublicUrl;
+use super::secret;
+
+/// The port where none was chosen.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// The addresses to listen on.
+    #[serde(deserialize_with = "list")]
+    pub listen: Vec<SocketAddr>,
+    /// Proxies whose word about the client's address is believed.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// How those proxies name the client's address. Has to be written where there are trusted proxies.
+    pub forwarded: Option<Forwarded>,
+    /// The certificate, where TLS ends here and not at a proxy.
+    pub tls: Option<TlsFiles>,
+}
+
+/// How a proxy names the client's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Forwarded {
+    /// Not at all: requests count for the address that connects.
+    #[serde(rename = "none")]
+    None,
+    /// In `X-Forwarded-For`.
+    #[serde(rename = "x-forwarded-for")]
+    XForwardedFor,
+}
+
+/// PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate with its chain.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            listen: vec![DEFAULT_LISTEN],
+            trusted_proxies: Vec::new(),
+            forwarded: None,
+            tls: None,
+        }
+    }
+}
+
+impl Network {
+    /// The proxies whose `X-Forwarded-For` is read: none, unless it was asked for.
+    pub fn forwarding_proxies(&self) -> &[IpNet] {
+        match self.forwarded {
+            Some(Forwarded::XForwardedFor) => &self.trusted_proxies,
+            Some(Forwarded::None) | None => &[],
+        }
+    }
+
+    pub(super) fn check(&self, environment: Environment, public_url: &PublicUrl) -> Result<(), ConfigError> {
+        if self.listen.is_empty() {
+            return Err(ConfigError::at(
+                "network.listen",
+                "is empty; write at least one address, like 127.0.0.1:8080",
+            ));
+        }
+        // Port 0 asks the system for a free one, so it may come twice.
+        if let Some(twice) = self.listen.iter().enumerate().find_map(|(i, address)| {
+            (address.port() != 0 && self.listen[..i].contains(address)).then_some(address)
+        }) {
+            return Err(ConfigError::at(
+                "network.listen",
+                format_args!("{twice} is there twice; write it once"),
+            ));
+        }
+        self.check_proxies()?;
+        self.check_exposure(environment)?;
+        if let Some(tls) = &self.tls {
+            if !public_url.is_https() {
+                return Err(ConfigError::at(
+                    "public_url",
+                    "is plain http although `network.tls` is set; write https://",
+                ));
+            }
+            secret::check_private("network.tls.key_file", &tls.key_file)?;
+        }
+        Ok(())
+    }
+
+    fn check_proxies(&self) -> Result<(), ConfigError> {
+        for proxy in &self.trusted_proxies {
+            let widest = if proxy.addr().is_ipv4() { 8 } else { 16 };
+            if proxy.prefix_len() < widest {
+                return Err(ConfigError::at(
+                    "network.trusted_proxies",
+                    format_args!("{proxy} would trust half the Internet; write the proxies' own networks"),
+                ));
+            }
+        }
+        match (self.forwarded, self.trusted_proxies.is_empty()) {
+            (None, false) => Err(ConfigError::at(
+                "network.forwarded",
+                "is missing beside `network.trusted_proxies`; write \"x-forwarded-for\" if they set it, else \"none\"",
+            )),
+            (Some(Forwarded::XForwardedFor), true) => Err(ConfigError::at(
+                "network.trusted_proxies",
+                "is empty, so `network.forwarded` would never be believed; write the proxies' addresses",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tokens and signatures must not cross a network in the clear.
+    fn check_exposure(&self, environment: Environment) -> Result<(), ConfigError> {
+        if environment != Environment::Production || self.tls.is_some() || !self.trusted_proxies.is_empty() {
+            return Ok(());
+        }
+        match self
+            .listen
+            .iter()
+            .find(|address| !address.ip().to_canonical().is_loopback())
+        {
+            Some(open) => Err(ConfigError::at(
+                "network.listen",
+                format_args!(
+                    "{open} would take plain http from anywhere; set `network.tls`, or `network.trusted_proxies`, or listen on 127.0.0.1"
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An address or a network in CIDR form.
+struct Proxy(IpNet);
+
+impl FromStr for Proxy {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let network = text
+            .parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network
+            .map(|network| Self(network.trunc()))
+            .map_err(|_| "write an IP address or a network like 10.0.0.0/8")
+    }
+}
+
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    Ok(list::<D, Proxy>(deserializer)?
+        .into_iter()
+        .map(|proxy| proxy.0)
+        .collect())
+}

@@ -1,0 +1,161 @@
+//! Secrets: written as a value or, better, as the name of a file that only the service can read.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::error::ConfigError;
+
+const HOW: &str = "write the output of: openssl rand -base64 32";
+
+/// No secret file is longer; one that is was named by mistake.
+const MAX_FILE_BYTES: u64 = 4096;
+
+/// 32 random bytes hold about 30 different ones; fewer than 16 come up once in more than 10^13 draws.
+const FEWEST_DISTINCT_BYTES: usize = 16;
+
+/// A key-encryption key: 32 bytes for AES-256-GCM.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Kek([u8; 32]);
+
+impl Kek {
+    /// Takes 32 bytes, unless they are plainly no random ones (zero, a text, a pattern).
+    pub fn new(bytes: [u8; 32]) -> Result<Self, String> {
+        if is_guessable(&bytes) {
+            return Err(format!("is a default or an example, not a random secret; {HOW}"));
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The bytes themselves, for sealing and unsealing.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Both come from the configuration, so the time this takes tells nobody anything.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl fmt::Debug for Kek {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kek(…)")
+    }
+}
+
+impl std::str::FromStr for Kek {
+    type Err = String;
+
+    /// Base64 or base64url, padded or not.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let alphabet = if text.contains(['-', '_']) {
+            &URL_SAFE
+        } else {
+            &STANDARD
+        };
+        let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        let decoded = GeneralPurpose::new(alphabet, lenient)
+            .decode(text)
+            .map(Zeroizing::new);
+        let bytes = decoded.map_err(|_| format!("is not base64; {HOW}"))?;
+        let bytes: [u8; 32] = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| format!("is {} bytes long, not 32; {HOW}", bytes.len()))?;
+        Self::new(bytes)
+    }
+}
+
+fn is_guessable(bytes: &[u8; 32]) -> bool {
+    let distinct = (0..=u8::MAX).filter(|b| bytes.contains(b)).count();
+    let is_text = bytes.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+    let step = bytes[1].wrapping_sub(bytes[0]);
+    let is_series = bytes.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
+    distinct < FEWEST_DISTINCT_BYTES || is_text || is_series
+}
+
+/// The key written as `key` or in the file named by `key` + `_file`; both at once are refused.
+pub(super) fn kek(
+    key: &str,
+    value: Option<String>,
+    file: Option<PathBuf>,
+) -> Result<Option<Kek>, ConfigError> {
+    let (key, text) = match (value, file) {
+        (Some(_), Some(_)) => {
+            return Err(ConfigError::at(
+                key,
+                format_args!("and `{key}_file` are both set; write exactly one"),
+            ));
+        }
+        (Some(text), None) => (key.to_owned(), Zeroizing::new(text)),
+        (None, Some(path)) => {
+            let key = format!("{key}_file");
+            let text = read_private(&key, &path)?;
+            (key, text)
+        }
+        (None, None) => return Ok(None),
+    };
+    text.parse()
+        .map(Some)
+        .map_err(|problem: String| ConfigError::at(&key, problem))
+}
+
+/// Refuses a file that anybody but its owner can use.
+pub(super) fn check_private(key: &str, path: &Path) -> Result<(), ConfigError> {
+    open_private(key, path).map(drop)
+}
+
+fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let mut text = Zeroizing::new(String::with_capacity(256));
+    let length = open_private(key, path)?
+        .take(MAX_FILE_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|e| ConfigError::at(key, format_args!("{} cannot be read: {e}", path.display())))?;
+    if length as u64 == MAX_FILE_BYTES {
+        return Err(ConfigError::at(
+            key,
+            format_args!("{} is no secret file: it is too long", path.display()),
+        ));
+    }
+    Ok(text)
+}
+
+fn open_private(key: &str, path: &Path) -> Result<File, ConfigError> {
+    let shown = path.display();
+    let unreadable = |e| {
+        ConfigError::at(
+            key,
+            format_args!("{shown} cannot be read ({e}); name a file that the service's user owns"),
+        )
+    };
+    // Asked first, because opening a named pipe would wait for a writer.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(ConfigError::at(
+            key,
+            format_args!("{shown} is not a file; name one"),
+        ));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    // The opened file is asked, not its name, which could have been exchanged in between.
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(ConfigError::at(
+            key,
+            format_args!(
+                "{shown} holds a secret but is open to others (mode {:03o}); run: chmod 600 {shown}",
+                mode & 0o777
+            ),
+        ));
+    }
+    Ok(file)
+}
