@@ -1,0 +1,3 @@
+module truemarkets.example/mint-refresh
+
+go 1.25.0
