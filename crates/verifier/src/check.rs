@@ -1,0 +1,148 @@
+//! A token against keys, policy and time. Pure: no network, no clock.
+//!
+//! 1. *Form*: three parts of canonical base64url, no extension asked for.
+//! 2. *Type*: `typ` is `at+jwt`, so that no other kind of JWT of the same issuer passes.
+//! 3. *Algorithm*, *key*, *signature*: see [`KeySet`].
+//! 4. *Claims*: each required one is there, with its type.
+//! 5. *Issuer*, *audience*, *environment*, *expiry*, *not before*, *issued at*: one table, of which
+//!    [`check`] reports the first failure and [`explain`] each line. They cannot disagree.
+//!
+//! What is not checked here: the revocation list (see [`crate::Revocations`]), and scopes, which are the
+//! matter of whoever knows what the request wants.
+
+use jiff::Timestamp;
+use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, REVOCATIONS_TYP};
+use tm_auth_proto::{AccessClaims, CompactJws, RevocationList};
+
+use crate::{Check, KeySet, Policy, Refusal, claims};
+
+/// Longest revocation list that is looked at, in bytes: some hundred thousand entries.
+pub const MAX_REVOCATIONS_LEN: usize = 4 * 1024 * 1024;
+
+/// Checks a token and gives its claims.
+pub fn check(token: &str, keys: &KeySet, policy: &Policy, now: Timestamp) -> Result<AccessClaims, Refusal> {
+    let claims = authentic(token, keys)?;
+    for (_, holds) in CLAIM_CHECKS {
+        holds(&claims, policy, now.as_second())?;
+    }
+    Ok(claims)
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed(Refusal),
+    /// An earlier check failed without which this one means nothing.
+    NotReached,
+}
+
+/// One line of [`explain`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckResult {
+    /// Which check.
+    pub check: Check,
+    /// What it found. `Failed` carries the detail.
+    pub outcome: Outcome,
+}
+
+/// Tells of every check but the revocation list whether it holds, for `tm-auth verify` and for logs.
+///
+/// Up to the claims a failure ends it, since nothing behind an unproved signature is worth a word. The
+/// checks of claims do not depend on each other, so each is told.
+pub fn explain(token: &str, keys: &KeySet, policy: &Policy, now: Timestamp) -> Vec<CheckResult> {
+    let authentic = authentic(token, keys);
+    let line = |check, outcome| CheckResult { check, outcome };
+    let mut lines: Vec<CheckResult> = match &authentic {
+        Ok(_) => AUTHENTICITY.map(|check| line(check, Outcome::Passed)).to_vec(),
+        Err(refusal) => {
+            let failed = refusal.check();
+            let outcome = |check: Check| match check.cmp(&failed) {
+                std::cmp::Ordering::Less => Outcome::Passed,
+                std::cmp::Ordering::Equal => Outcome::Failed(*refusal),
+                std::cmp::Ordering::Greater => Outcome::NotReached,
+            };
+            AUTHENTICITY.map(|check| line(check, outcome(check))).to_vec()
+        }
+    };
+    lines.extend(CLAIM_CHECKS.map(|(check, holds)| {
+        let outcome = match &authentic {
+            Err(_) => Outcome::NotReached,
+            Ok(claims) => match holds(claims, policy, now.as_second()) {
+                Ok(()) => Outcome::Passed,
+                Err(refusal) => Outcome::Failed(refusal),
+            },
+        };
+        line(check, outcome)
+    }));
+    lines
+}
+
+/// Checks a revocation list: signed by a key of the issuer, its own `typ`, of the issuer and environment
+/// of the policy, made already and not yet stale. The policy's audiences do not matter.
+pub fn check_revocations(
+    text: &str,
+    keys: &KeySet,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<RevocationList, Refusal> {
+    let jws = CompactJws::parse_up_to(text, MAX_REVOCATIONS_LEN)?;
+    if jws.header.typ.as_deref() != Some(REVOCATIONS_TYP) {
+        return Err(Refusal::Type);
+    }
+    keys.verify_signature(&jws)?;
+    let list: RevocationList = serde_json::from_slice(&jws.payload).map_err(|_| Refusal::NotClaims)?;
+    policy.issued_by(&list.iss)?;
+    policy.of_environment(list.env)?;
+    policy.not_expired(list.exp, now.as_second())?;
+    policy.already_issued(list.iat, now.as_second())?;
+    Ok(list)
+}
+
+/// The checks of [`authentic`], in the order in which it makes them.
+const AUTHENTICITY: [Check; 6] = [
+    Check::Form,
+    Check::Type,
+    Check::Algorithm,
+    Check::Key,
+    Check::Signature,
+    Check::Claims,
+];
+
+/// Claims that the issuer signed as those of an access token.
+fn authentic(token: &str, keys: &KeySet) -> Result<AccessClaims, Refusal> {
+    let jws = CompactJws::parse(token)?;
+    access_token(jws.header.typ.as_deref())?;
+    keys.verify_signature(&jws)?;
+    claims::read(&jws.payload)
+}
+
+/// RFC 9068 section 4: "The resource server MUST verify that the "typ" header value is "at+jwt" or
+/// "application/at+jwt" and reject tokens carrying any other value." This issuer writes the short form.
+fn access_token(typ: Option<&str>) -> Result<(), Refusal> {
+    match typ.map(|typ| typ.strip_prefix("application/").unwrap_or(typ)) {
+        Some(ACCESS_TOKEN_TYP) => Ok(()),
+        _ => Err(Refusal::Type),
+    }
+}
+
+type ClaimCheck = fn(&AccessClaims, &Policy, i64) -> Result<(), Refusal>;
+
+const CLAIM_CHECKS: [(Check, ClaimCheck); 6] = [
+    (Check::Issuer, |claims, policy, _| policy.issued_by(&claims.iss)),
+    (Check::Audience, |claims, policy, _| policy.meant_for_us(claims)),
+    (Check::Environment, |claims, policy, _| {
+        policy.of_environment(claims.env)
+    }),
+    (Check::Expiry, |claims, policy, now| {
+        policy.not_expired(claims.exp, now)
+    }),
+    (Check::NotBefore, |claims, policy, now| {
+        claims.nbf.map_or(Ok(()), |nbf| policy.already_valid(nbf, now))
+    }),
+    (Check::IssuedAt, |claims, policy, now| {
+        policy.already_issued(claims.iat, now)
+    }),
+];

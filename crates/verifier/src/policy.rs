@@ -1,0 +1,122 @@
+//! What a resource server expects of a token.
+
+use tm_auth_proto::{AccessClaims, Environment};
+
+use crate::Refusal;
+
+/// The leeway where none is set, in seconds.
+pub const DEFAULT_LEEWAY: u8 = 10;
+/// The longest leeway there may be, in seconds.
+pub const MAX_LEEWAY: u8 = 60;
+
+/// Issuer, audience, environment and tolerance. Everything is compared byte for byte.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    issuer: String,
+    audiences: Vec<String>,
+    sole_audience: bool,
+    environment: Option<Environment>,
+    leeway: i64,
+}
+
+/// A leeway of more than [`MAX_LEEWAY`] seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a leeway is at most {MAX_LEEWAY} seconds, not {0}")]
+pub struct LeewayTooLong(pub u8);
+
+impl Policy {
+    /// Expects this `iss`, and this audience among those of the token.
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audiences: vec![audience.into()],
+            sole_audience: false,
+            environment: None,
+            leeway: i64::from(DEFAULT_LEEWAY),
+        }
+    }
+
+    /// Accepts one more audience.
+    #[must_use]
+    pub fn or_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// Refuses a token that is for anybody else as well. What manages credentials expects this, so that a
+    /// token which may be shown to a resource server never suffices.
+    #[must_use]
+    pub fn sole_audience(mut self) -> Self {
+        self.sole_audience = true;
+        self
+    }
+
+    /// Expects this `env`. Without it either environment's tokens pass, as far as issuer and keys let them.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// Tolerates clocks that differ by this many seconds, 0 to [`MAX_LEEWAY`].
+    pub fn leeway(mut self, seconds: u8) -> Result<Self, LeewayTooLong> {
+        if seconds > MAX_LEEWAY {
+            return Err(LeewayTooLong(seconds));
+        }
+        self.leeway = i64::from(seconds);
+        Ok(self)
+    }
+
+    /// The expected issuer.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// RFC 8725 section 3.8, RFC 9068 section 4: the issuer "MUST exactly match".
+    pub(crate) fn issued_by(&self, iss: &str) -> Result<(), Refusal> {
+        ensure(iss == self.issuer, Refusal::Issuer)
+    }
+
+    /// RFC 9068 section 4: the token "MUST be rejected if "aud" does not contain a resource indicator of the
+    /// current resource server as a valid audience".
+    pub(crate) fn meant_for_us(&self, claims: &AccessClaims) -> Result<(), Refusal> {
+        let fits = self.audiences.iter().any(|audience| {
+            if self.sole_audience {
+                claims.aud.is_exactly(audience)
+            } else {
+                claims.aud.contains(audience)
+            }
+        });
+        ensure(fits, Refusal::Audience)
+    }
+
+    pub(crate) fn of_environment(&self, env: Environment) -> Result<(), Refusal> {
+        ensure(
+            self.environment.is_none_or(|expected| expected == env),
+            Refusal::Environment,
+        )
+    }
+
+    /// RFC 7519 section 4.1.4: "the current date/time MUST be before the expiration date/time".
+    pub(crate) fn not_expired(&self, exp: i64, now: i64) -> Result<(), Refusal> {
+        ensure(now < exp.saturating_add(self.leeway), Refusal::Expired)
+    }
+
+    /// RFC 7519 section 4.1.5: "the current date/time MUST be after or equal to the not-before date/time".
+    pub(crate) fn already_valid(&self, nbf: i64, now: i64) -> Result<(), Refusal> {
+        ensure(self.has_come(nbf, now), Refusal::NotYetValid)
+    }
+
+    /// A token from the future is one of a clock that is wrong, or of a time that was made up.
+    pub(crate) fn already_issued(&self, iat: i64, now: i64) -> Result<(), Refusal> {
+        ensure(self.has_come(iat, now), Refusal::IssuedInFuture)
+    }
+
+    fn has_come(&self, at: i64, now: i64) -> bool {
+        at <= now.saturating_add(self.leeway)
+    }
+}
+
+fn ensure(holds: bool, refusal: Refusal) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(refusal) }
+}

@@ -1,0 +1,155 @@
+//! The checks of a token in their order, and the reasons for which one is refused.
+
+use std::fmt;
+
+use tm_auth_proto::compact::Malformed;
+
+/// One check. Their order is the order in which they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// Compact serialization, canonical base64url, header an object, no extension.
+    Form,
+    /// `typ` says access token.
+    Type,
+    /// `alg` is permitted and is the algorithm of the key.
+    Algorithm,
+    /// `kid` names a key of the issuer.
+    Key,
+    /// That key made the signature.
+    Signature,
+    /// Every required claim is there and has its type.
+    Claims,
+    /// `iss` is the issuer.
+    Issuer,
+    /// `aud` has us as a member.
+    Audience,
+    /// `env` is our environment.
+    Environment,
+    /// `exp` is ahead.
+    Expiry,
+    /// `nbf` is past.
+    NotBefore,
+    /// `iat` is past.
+    IssuedAt,
+    /// Not on the revocation list.
+    Revocation,
+}
+
+impl Check {
+    /// Its name in metrics, logs and `tm-auth verify`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Type => "type",
+            Self::Algorithm => "algorithm",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Claims => "claims",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Environment => "environment",
+            Self::Expiry => "expiry",
+            Self::NotBefore => "not_before",
+            Self::IssuedAt => "issued_at",
+            Self::Revocation => "revocation",
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a token was refused: for logs and for its holder's own machine. Over HTTP every one of them is the
+/// same answer. Never holds text out of the token, which may be anybody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not a compact JWS that is looked at.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// `typ` is missing or names another kind of token: a refresh token, an ID token, a revocation list.
+    #[error("`typ` is not that of an access token")]
+    Type,
+    /// `alg` is not RS256, ES256 or EdDSA.
+    #[error("`alg` is not RS256, ES256 or EdDSA")]
+    AlgorithmNotPermitted,
+    /// `alg` is permitted, but is not the one the key is for.
+    #[error("`alg` is not the algorithm of the key that `kid` names")]
+    AlgorithmNotOfKey,
+    /// `kid` is missing or names no key of the issuer.
+    #[error("`kid` names no key of the issuer")]
+    UnknownKey,
+    /// The signature does not verify.
+    #[error("the signature is not one of the key that `kid` names over these bytes")]
+    Signature,
+    /// The payload is not a JSON object with unique names.
+    #[error("the payload is not a JSON object whose names are unique")]
+    NotClaims,
+    /// A required claim is missing.
+    #[error("the claim `{0}` is missing")]
+    ClaimMissing(&'static str),
+    /// A claim has the wrong type: times are integers of Unix seconds, not negative.
+    #[error("the claim `{0}` has the wrong type or an impossible value")]
+    ClaimInvalid(&'static str),
+    /// `iss` differs, by however little.
+    #[error("`iss` is not the expected issuer")]
+    Issuer,
+    /// `aud` does not have us as a member.
+    #[error("`aud` does not name this audience")]
+    Audience,
+    /// The token is of the other environment.
+    #[error("`env` is not this environment")]
+    Environment,
+    /// `exp` and the leeway are past.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` is further ahead than the leeway.
+    #[error("the token is not valid yet: `nbf` is ahead")]
+    NotYetValid,
+    /// `iat` is further ahead than the leeway.
+    #[error("the token was issued in the future: `iat` is ahead")]
+    IssuedInFuture,
+    /// It is on the revocation list.
+    #[error("the token was revoked: {0}")]
+    Revoked(Revoked),
+}
+
+/// What the revocation list says of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Revoked {
+    /// Its session was ended.
+    #[error("its session was ended")]
+    Session,
+    /// The API key that minted it was revoked.
+    #[error("the API key that minted it was revoked")]
+    Key,
+    /// Its account ended all tokens up to a time.
+    #[error("its account ended every token issued before a time")]
+    Account,
+    /// The issuer ended all tokens up to a time.
+    #[error("the issuer ended every token issued before a time")]
+    Everything,
+}
+
+impl Refusal {
+    /// The check that failed.
+    pub fn check(self) -> Check {
+        match self {
+            Self::Malformed(_) => Check::Form,
+            Self::Type => Check::Type,
+            Self::AlgorithmNotPermitted | Self::AlgorithmNotOfKey => Check::Algorithm,
+            Self::UnknownKey => Check::Key,
+            Self::Signature => Check::Signature,
+            Self::NotClaims | Self::ClaimMissing(_) | Self::ClaimInvalid(_) => Check::Claims,
+            Self::Issuer => Check::Issuer,
+            Self::Audience => Check::Audience,
+            Self::Environment => Check::Environment,
+            Self::Expired => Check::Expiry,
+            Self::NotYetValid => Check::NotBefore,
+            Self::IssuedInFuture => Check::IssuedAt,
+            Self::Revoked(_) => Check::Revocation,
+        }
+    }
+}
