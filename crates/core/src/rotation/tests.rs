@@ -1,0 +1,176 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const WINDOW: SignedDuration = SignedDuration::from_secs(90);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+/// Presents `n` at `seconds` and moves the line along, as the store does.
+fn present(line: &mut Line, n: i64, seconds: i64) -> Decision {
+    let decision = decide(line, n, at(seconds), WINDOW);
+    if let Decision::Rotate { next, .. } | Decision::Reissue { next } = decision {
+        *line = next;
+    }
+    decision
+}
+
+#[test]
+fn e01_the_newest_token_rotates() {
+    let mut line = Line::start(at(0));
+    let next = Line {
+        current: 1,
+        parent: Some(0),
+        rotated_at: at(5),
+        reissues: 0,
+    };
+    assert_eq!(
+        present(&mut line, 0, 5),
+        Decision::Rotate {
+            next,
+            fast_forward: false
+        }
+    );
+    assert_eq!(line, next);
+}
+
+#[test]
+fn e03_the_parent_within_the_window_gets_the_same_successor() {
+    let mut line = Line::start(at(0));
+    present(&mut line, 0, 0);
+    for seconds in [0, 1, 89, 90, -3600] {
+        assert_eq!(present(&mut line, 0, seconds), Decision::Repeat, "{seconds}");
+    }
+}
+
+#[test]
+fn e04_the_parent_later_gets_a_new_successor_and_the_lost_one_is_void() {
+    let mut line = Line::start(at(0));
+    present(&mut line, 0, 0);
+    assert_eq!(
+        present(&mut line, 0, 91),
+        Decision::Reissue {
+            next: Line {
+                current: 2,
+                parent: Some(0),
+                rotated_at: at(91),
+                reissues: 1
+            }
+        }
+    );
+    // The lost successor, used soon after: refused. Used later: the session ends.
+    assert_eq!(present(&mut line, 1, 181), Decision::Superseded);
+    assert_eq!(present(&mut line, 1, 182), Decision::Reuse);
+}
+
+#[test]
+fn e04_the_fourth_reissue_in_a_row_ends_the_session() {
+    let mut line = Line::start(at(0));
+    present(&mut line, 0, 0);
+    for round in 1..=3 {
+        assert!(matches!(
+            present(&mut line, 0, 100 * round),
+            Decision::Reissue { .. }
+        ));
+        assert_eq!(line.reissues, round);
+    }
+    assert_eq!(present(&mut line, 0, 400), Decision::Reuse);
+}
+
+#[test]
+fn e04_a_rotation_in_between_forgives_the_reissues() {
+    let mut line = Line::start(at(0));
+    present(&mut line, 0, 0);
+    present(&mut line, 0, 100);
+    present(&mut line, 2, 200);
+    assert_eq!(
+        line,
+        Line {
+            current: 3,
+            parent: Some(2),
+            rotated_at: at(200),
+            reissues: 0
+        }
+    );
+}
+
+#[test]
+fn e02_e05_an_older_token_is_superseded_soon_and_reuse_later() {
+    let mut line = Line::start(at(0));
+    present(&mut line, 0, 0);
+    present(&mut line, 1, 10);
+    assert_eq!(present(&mut line, 0, 100), Decision::Superseded);
+    assert_eq!(present(&mut line, 0, 101), Decision::Reuse);
+    assert_eq!(present(&mut line, -1, 101), Decision::Reuse);
+}
+
+#[test]
+fn e12_a_counter_from_the_future_fast_forwards() {
+    let mut line = Line::start(at(0));
+    let next = Line {
+        current: 8,
+        parent: Some(7),
+        rotated_at: at(1),
+        reissues: 0,
+    };
+    assert_eq!(
+        present(&mut line, 7, 1),
+        Decision::Rotate {
+            next,
+            fast_forward: true
+        }
+    );
+    assert!(matches!(
+        present(&mut line, i64::MAX, 2),
+        Decision::Rotate {
+            fast_forward: true,
+            ..
+        }
+    ));
+}
+
+proptest! {
+    /// Two parties hold the same token and take turns, never closer than the window: whoever begins, the
+    /// session ends within three calls after the first.
+    #[test]
+    fn e02_thief_and_owner_taking_turns_are_caught(gaps in proptest::collection::vec(91_i64..1_000_000, 3)) {
+        let mut line = Line::start(at(0));
+        let mut held = [0, 0];
+        let mut time = 0;
+        let mut caught = false;
+        for (turn, gap) in std::iter::once(&91).chain(&gaps).enumerate() {
+            time += gap;
+            match present(&mut line, held[turn % 2], time) {
+                Decision::Rotate { next, .. } | Decision::Reissue { next } => held[turn % 2] = next.current,
+                Decision::Repeat => held[turn % 2] = line.current,
+                Decision::Superseded => prop_assert!(false, "the turns are further apart than the window"),
+                Decision::Reuse => { caught = true; break }
+            }
+        }
+        prop_assert!(caught);
+    }
+
+    /// Whatever is presented when: `current` never falls, the parent stays below it, and at most one value is
+    /// handed out per generation.
+    #[test]
+    fn e06_a_generation_has_at_most_one_successor(calls in proptest::collection::vec((0_i64..12, 0_i64..200), 1..60)) {
+        let mut line = Line::start(at(0));
+        let mut issued = std::collections::HashSet::from([0]);
+        let mut time = 0;
+        for (presented, gap) in calls {
+            time += gap;
+            let before = line;
+            match present(&mut line, presented, time) {
+                Decision::Rotate { next, .. } | Decision::Reissue { next } => {
+                    prop_assert!(next.current > before.current);
+                    prop_assert!(next.parent.unwrap() < next.current);
+                    prop_assert!(issued.insert(next.current));
+                }
+                Decision::Repeat => prop_assert!(issued.contains(&before.current)),
+                Decision::Superseded | Decision::Reuse => prop_assert_eq!(line, before),
+            }
+        }
+    }
+}
