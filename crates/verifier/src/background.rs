@@ -1,0 +1,50 @@
+//! The two loops that keep the copies fresh. Each ends with the last verifier, which aborts it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::key_cache::KeyCache;
+use crate::revocation_feed::RevocationFeed;
+
+pub(crate) async fn keep_keys(keys: Arc<KeyCache>) {
+    loop {
+        // The outcome is in log and metrics; the wait depends on it.
+        keys.refresh().await.ok();
+        sleep(spread(keys.until_next().await)).await;
+    }
+}
+
+pub(crate) async fn keep_revocations(feed: Arc<RevocationFeed>, interval: Duration) {
+    loop {
+        feed.poll().await.ok();
+        sleep(spread(interval)).await;
+    }
+}
+
+/// Less or more by up to a tenth, so that verifiers which were started together do not ask together.
+fn spread(interval: Duration) -> Duration {
+    let mut random = [0; 1];
+    // Without randomness the verifiers ask together, which is no reason to stop.
+    aws_lc_rs::rand::fill(&mut random).ok();
+    spread_by(interval, random[0])
+}
+
+fn spread_by(interval: Duration, random: u8) -> Duration {
+    interval * 9 / 10 + interval / 5 * u32::from(random) / 255
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_varies_by_a_tenth() {
+        let interval = Duration::from_secs(10);
+        assert_eq!(spread_by(interval, 0), Duration::from_secs(9));
+        assert_eq!(spread_by(interval, 255), Duration::from_secs(11));
+        let middle = spread_by(interval, 127);
+        assert!(middle > Duration::from_millis(9_990) && middle < Duration::from_millis(10_010));
+    }
+}
