@@ -1,0 +1,41 @@
+//! A stand-in for the auth service and a clock to turn by hand, for the tests of a bot.
+//!
+//! [`Issuer`] listens on a loopback port, so the code under test runs as it will run: over HTTP, with real
+//! signatures. It keeps the service's rules for mints and refreshes, and it can be told to fail.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tm_auth_client::proto::ErrorCode;
+//! use tm_auth_client::testing::{Issuer, TestRuntime};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Arc::new(TestRuntime::default());
+//! let issuer = Issuer::start(runtime.clone()).await?;
+//! let source = issuer.token_source(runtime.clone());
+//!
+//! let first = source.access_token().await?;
+//! assert_eq!(issuer.mints(), 1);
+//!
+//! // An hour later the service has ended the session: the source mints anew, and the bot never notices.
+//! runtime.advance(std::time::Duration::from_hours(1));
+//! issuer.end_sessions();
+//! let second = source.access_token().await?;
+//! assert_ne!(first, second);
+//! assert_eq!(issuer.mints(), 2);
+//!
+//! // An outage while the token is valid: the bot goes on with it.
+//! issuer.refuse_always(Some(ErrorCode::Unavailable));
+//! runtime.advance(std::time::Duration::from_secs(3400));
+//! assert_eq!(source.access_token().await?, second);
+//! # Ok(())
+//! # }
+//! ```
+
+mod http;
+mod issuer;
+mod runtime;
+mod sessions;
+
+pub use issuer::{Issuer, Seen};
+pub use runtime::TestRuntime;

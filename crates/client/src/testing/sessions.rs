@@ -1,0 +1,200 @@
+//! The service's rules for mints and refreshes, as far as a client can tell them apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, TmClaims};
+use tm_auth_proto::{
+    AccessClaims, ApiKeyTokenRequest, Audience, Environment, ErrorCode, KeyId, Scopes, SessionId,
+    TokenResponse, challenge, compact,
+};
+
+use crate::Signer;
+
+const WINDOW: SignedDuration = SignedDuration::from_secs(30);
+/// How long an exchanged refresh token brings the same successor.
+const SAME_SUCCESSOR: SignedDuration = SignedDuration::from_secs(90);
+
+/// Everything the stand-in remembers about keys and sessions.
+pub(super) struct Sessions {
+    signing_key: Signer,
+    issuer: String,
+    pub(super) life: Duration,
+    pub(super) key_end: Option<Timestamp>,
+    keys: BTreeMap<KeyId, Vec<u8>>,
+    /// Key, timestamp and r of every signature that was accepted.
+    used: BTreeSet<(KeyId, i64, [u8; 32])>,
+    rows: BTreeMap<SessionId, Row>,
+    issued: u64,
+}
+
+struct Row {
+    key_id: KeyId,
+    opened_at: Timestamp,
+    /// The counter of the newest refresh token, and of the one that was exchanged for it.
+    current: u64,
+    parent: Option<u64>,
+    rotated_at: Timestamp,
+    ended: bool,
+}
+
+impl Sessions {
+    pub(super) fn new(signing_key: Signer, issuer: String) -> Self {
+        Self {
+            signing_key,
+            issuer,
+            life: Duration::from_hours(1),
+            key_end: None,
+            keys: BTreeMap::new(),
+            used: BTreeSet::new(),
+            rows: BTreeMap::new(),
+            issued: 0,
+        }
+    }
+
+    pub(super) fn signing_key(&self) -> &Signer {
+        &self.signing_key
+    }
+
+    pub(super) fn register(&mut self, key: &Signer) -> KeyId {
+        self.issued += 1;
+        let key_id = KeyId::generate(Environment::Uat, u128::from(self.issued).to_be_bytes());
+        self.keys.insert(key_id, key.public_point().to_vec());
+        key_id
+    }
+
+    pub(super) fn end_all(&mut self) {
+        for row in self.rows.values_mut() {
+            row.ended = true;
+        }
+    }
+
+    pub(super) fn mint(
+        &mut self,
+        request: &ApiKeyTokenRequest,
+        now: Timestamp,
+    ) -> Result<TokenResponse, ErrorCode> {
+        let signed_at =
+            Timestamp::from_second(request.timestamp).map_err(|_| ErrorCode::TimestampOutOfRange)?;
+        // The service counts whole seconds.
+        if (signed_at.as_second() - now.as_second()).unsigned_abs() > WINDOW.as_secs().unsigned_abs() {
+            return Err(ErrorCode::TimestampOutOfRange);
+        }
+        let signature = URL_SAFE_NO_PAD
+            .decode(&request.signature)
+            .map_err(|_| ErrorCode::BadSignatureEncoding)?;
+        let key_id: KeyId = request
+            .key_id
+            .parse()
+            .map_err(|_| ErrorCode::InvalidCredentials)?;
+        let point = self.keys.get(&key_id).ok_or(ErrorCode::InvalidCredentials)?;
+        let text = challenge::mint(&request.key_id, request.timestamp);
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+            .verify(text.as_bytes(), &signature)
+            .map_err(|_| ErrorCode::InvalidCredentials)?;
+        let r: [u8; 32] = signature[..32]
+            .try_into()
+            .map_err(|_| ErrorCode::BadSignatureEncoding)?;
+        if !self.used.insert((key_id, request.timestamp, r)) {
+            return Err(ErrorCode::Replayed);
+        }
+        self.issued += 1;
+        let sid: SessionId = format!("{:032x}", self.issued)
+            .parse()
+            .map_err(|_| ErrorCode::Internal)?;
+        let row = Row {
+            key_id,
+            opened_at: now,
+            current: 0,
+            parent: None,
+            rotated_at: now,
+            ended: false,
+        };
+        self.rows.insert(sid, row);
+        self.tokens(sid, now)
+    }
+
+    pub(super) fn refresh(&mut self, token: &str, now: Timestamp) -> Result<TokenResponse, ErrorCode> {
+        let (sid, counter) = parse(token).ok_or(ErrorCode::InvalidRefreshToken)?;
+        let row = self.rows.get_mut(&sid).ok_or(ErrorCode::SessionExpired)?;
+        if row.ended {
+            return Err(ErrorCode::SessionEnded);
+        }
+        let moments_ago = now.duration_since(row.rotated_at) <= SAME_SUCCESSOR;
+        if counter == row.current {
+            row.parent = Some(counter);
+            row.current += 1;
+            row.rotated_at = now;
+        } else if row.parent == Some(counter) {
+            if !moments_ago {
+                // The successor was lost: another one takes its place.
+                row.current += 1;
+                row.rotated_at = now;
+            }
+        } else if moments_ago {
+            return Err(ErrorCode::RefreshSuperseded);
+        } else {
+            row.ended = true;
+            return Err(ErrorCode::RefreshReused);
+        }
+        self.tokens(sid, now)
+    }
+
+    pub(super) fn revoke(&mut self, token: &str) {
+        if let Some(row) = parse(token).and_then(|(sid, _)| self.rows.get_mut(&sid)) {
+            row.ended = true;
+        }
+    }
+
+    fn tokens(&mut self, sid: SessionId, now: Timestamp) -> Result<TokenResponse, ErrorCode> {
+        self.issued += 1;
+        let row = self.rows.get(&sid).ok_or(ErrorCode::Internal)?;
+        let exp = now.checked_add(self.life).map_err(|_| ErrorCode::Internal)?;
+        // RFC 3339 allows fractions, but the claim has none: both say the same instant.
+        let exp = Timestamp::from_second(exp.as_second()).map_err(|_| ErrorCode::Internal)?;
+        let owner = "00000000-0000-8000-8000-000000000001";
+        let claims = AccessClaims {
+            iss: self.issuer.clone(),
+            sub: owner.to_owned(),
+            aud: Audience::One(self.issuer.trim_end_matches("/v1/auth").to_owned()),
+            iat: now.as_second(),
+            nbf: None,
+            exp: exp.as_second(),
+            jti: format!("{:032x}", self.issued),
+            client_id: row.key_id.to_string(),
+            scope: Scopes::ALL.to_string(),
+            uid: owner.parse().map_err(|_| ErrorCode::Internal)?,
+            tm: TmClaims {
+                organization_id: owner.parse().map_err(|_| ErrorCode::Internal)?,
+            },
+            sid,
+            auth_time: row.opened_at.as_second(),
+            env: Environment::Uat,
+        };
+        let payload = serde_json::to_vec(&claims).map_err(|_| ErrorCode::Internal)?;
+        let input = compact::signing_input(
+            "ES256",
+            ACCESS_TOKEN_TYP,
+            self.signing_key.fingerprint(),
+            &payload,
+        );
+        let signature = self.signing_key.sign(&input).map_err(|_| ErrorCode::Internal)?;
+        Ok(TokenResponse {
+            access_token: format!("{input}.{signature}"),
+            refresh_token: format!("stand-in.{sid}.{}", row.current),
+            expires_in: exp,
+            token_type: "Bearer".to_owned(),
+            key_expires_at: self.key_end,
+        })
+    }
+}
+
+/// The session and the counter of a refresh token. To a client it is an opaque string.
+fn parse(token: &str) -> Option<(SessionId, u64)> {
+    let (sid, counter) = token.strip_prefix("stand-in.")?.split_once('.')?;
+    Some((sid.parse().ok()?, counter.parse().ok()?))
+}

@@ -1,0 +1,95 @@
+//! Nothing that the service can say makes a call go on for ever.
+
+use tm_auth_client::proto::ErrorCode;
+use tm_auth_client::token_source::MAX_REQUESTS;
+
+use crate::Bench;
+
+#[tokio::test]
+async fn no_error_code_makes_a_mint_loop() {
+    for code in ErrorCode::ALL {
+        let bench = Bench::new().await;
+        bench.issuer.refuse_always(Some(*code));
+        let error = bench.source.access_token().await.unwrap_err();
+        assert_eq!(error.api().unwrap().code(), Some(*code));
+        let requests = bench.issuer.requests();
+        assert!(requests <= MAX_REQUESTS, "{code}: {requests}");
+        // And the next call, in the same instant, asks nothing.
+        bench.source.access_token().await.unwrap_err();
+        assert_eq!(bench.issuer.requests(), requests, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn no_error_code_makes_a_refresh_loop() {
+    for code in ErrorCode::ALL {
+        let (bench, _) = Bench::with_an_ended_token().await;
+        bench.issuer.refuse_always(Some(*code));
+        bench.source.access_token().await.unwrap_err();
+        let requests = bench.issuer.requests() - 1;
+        assert!(requests <= MAX_REQUESTS, "{code}: {requests}");
+    }
+}
+
+/// The order of codes that costs most: every way of asking once more is used up.
+#[tokio::test]
+async fn no_sequence_of_codes_exceeds_the_bound() {
+    let (bench, _) = Bench::with_an_ended_token().await;
+    let worst = [
+        ErrorCode::Unavailable,
+        ErrorCode::SessionEnded,
+        ErrorCode::RateLimited,
+        ErrorCode::TimestampOutOfRange,
+        ErrorCode::Replayed,
+        ErrorCode::Internal,
+    ];
+    for code in worst {
+        bench.issuer.refuse_next(code);
+    }
+    bench.issuer.refuse_always(Some(ErrorCode::Internal));
+    bench.source.access_token().await.unwrap_err();
+    assert_eq!(bench.issuer.requests() - 1, MAX_REQUESTS);
+}
+
+#[tokio::test]
+async fn answers_that_are_not_the_services_own_are_bounded_too() {
+    for status in [
+        200, 204, 302, 400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504,
+    ] {
+        for ended in [false, true] {
+            let bench = if ended {
+                Bench::with_an_ended_token().await.0
+            } else {
+                Bench::new().await
+            };
+            let before = bench.issuer.requests();
+            for _ in 0..50 {
+                bench.issuer.answer_next(status, "text/html", "<html>no</html>");
+            }
+            let error = bench.source.access_token().await.unwrap_err();
+            assert_eq!(error.api().unwrap().status(), Some(status));
+            let requests = bench.issuer.requests() - before;
+            assert!(requests <= MAX_REQUESTS, "{status}: {requests}");
+            let repeated = matches!(status, 200 | 204 | 408 | 429 | 500..);
+            assert_eq!(requests > 2, repeated, "{status}: {requests}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_reported_as_such() {
+    let clock = std::sync::Arc::new(tm_auth_client::testing::TestRuntime::default());
+    let issuer = tm_auth_client::testing::Issuer::start(clock.clone())
+        .await
+        .unwrap();
+    let source = issuer.token_source(clock.clone());
+    // A port that was free a moment ago: nobody listens there.
+    drop(issuer);
+    tokio::task::yield_now().await;
+    let error = source.access_token().await.unwrap_err();
+    assert!(
+        error.to_string().contains("cannot reach http://127.0.0.1:"),
+        "{error}"
+    );
+    assert_eq!(clock.slept().len(), 3);
+}
