@@ -95,8 +95,8 @@ pub fn decide(line: &Line, presented: i64, now: Timestamp, window: SignedDuratio
                 ..*line
             },
         },
-        (true, false) | (false, false) => Decision::Reuse,
         (false, true) => Decision::Superseded,
+        (_, false) => Decision::Reuse,
     }
 }
 

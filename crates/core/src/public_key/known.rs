@@ -8,6 +8,8 @@ const KNOWN: &str = include_str!("known.txt");
 
 /// Whether the key with this x coordinate is on the list.
 pub(super) fn contains(x: &[u8]) -> bool {
-    let prefix: String = x[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut prefix = [0; 16];
+    prefix.copy_from_slice(&x[..16]);
+    let prefix = format!("{:032x}", u128::from_be_bytes(prefix));
     KNOWN.lines().any(|line| line == prefix)
 }

@@ -139,10 +139,9 @@ pub fn due(keys: &[StoredKey], purpose: Purpose, schedule: &Schedule, now: Times
         Some(spare) if replace && spare.published_at + schedule.publish_before <= now => {
             steps.extend([Step::Promote(spare.kid.clone()), Step::CreateSpare]);
         }
-        Some(_) => {}
         None if purpose == Purpose::AccessToken => steps.push(Step::CreateSpare),
         None if replace => steps.push(Step::CreateSigning),
-        None => {}
+        Some(_) | None => {}
     }
     steps
 }

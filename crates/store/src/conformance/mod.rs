@@ -1,0 +1,1 @@
+//! The suite that defines [`crate::Store`].

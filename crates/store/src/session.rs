@@ -1,0 +1,64 @@
+//! Sessions as they are opened and rotated.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use tm_auth_core::ApiKey;
+use tm_auth_core::session::{Lives, Session};
+use tm_auth_core::token::refresh::Presented;
+
+use crate::Origin;
+
+/// What became of [`crate::Store::open_session`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenOutcome {
+    /// The session is stored, by this call or by an earlier try of the same one.
+    Opened,
+    /// The challenge opened a session before.
+    Replayed,
+    /// The challenge is older than the restore of the database.
+    BeforeRecovery,
+    /// Key or account changed since they were read: read them again and decide anew.
+    Changed,
+}
+
+/// A refresh token presented for rotation, its MAC verified.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The token.
+    pub presented: Presented,
+    /// Where the request came from.
+    pub address: IpAddr,
+    /// The MAC key under which the next token is issued.
+    pub mac_kid: String,
+    /// The session rules.
+    pub lives: Lives,
+    /// Now.
+    pub now: Timestamp,
+    /// For the audit trail.
+    pub origin: Origin,
+}
+
+/// A refresh token was accepted.
+#[derive(Clone, Debug)]
+pub struct Rotated {
+    /// The session as its row stands now: the token to hand out follows from it.
+    pub session: Session,
+    /// The session's key as it is now: the access token's claims follow from it.
+    pub key: ApiKey,
+    /// How.
+    pub kind: RotationKind,
+}
+
+/// Which branch of the rotation rules it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationKind {
+    /// The newest token was exchanged.
+    Rotated,
+    /// The newest token was exchanged, and the row had fallen behind it.
+    FastForwarded,
+    /// The parent came again soon: the same successor.
+    Repeated,
+    /// The parent came again late: a new successor.
+    Reissued,
+}

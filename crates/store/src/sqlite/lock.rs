@@ -1,0 +1,111 @@
+//! What keeps a database file safe from its surroundings: one server, a local disk, a private file.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::{Result, StoreError};
+
+/// Held by the one server for as long as it lives; the system releases it when the process ends, however.
+/// A file of its own, since SQLite's locks on the database file are of another kind.
+pub(super) struct ServerLock {
+    _file: File,
+}
+
+impl ServerLock {
+    pub(super) fn take(database: &Path) -> Result<Self> {
+        let mut path = database.as_os_str().to_owned();
+        path.push(".lock");
+        let file = private(&PathBuf::from(path), true)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Unusable(format!(
+                "another tm-auth server is using {}: SQLite takes one server; stop it, or use PostgreSQL for several nodes",
+                database.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(unusable(database, &error)),
+        }
+    }
+}
+
+/// Makes the file with mode 0600 before SQLite would make it with the process's default.
+pub(super) fn create_private(path: &Path) -> Result<()> {
+    private(path, false).map(|_| ())
+}
+
+fn private(path: &Path, truncate: bool) -> Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(truncate)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unusable(format!("cannot open {}: {error}", path.display()))
+}
+
+/// SQLite's WAL needs shared memory and POSIX locks that work: network file systems have neither.
+pub(super) fn refuse_network_filesystem(path: &Path) -> Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let Ok(folder) = parent.canonicalize() else {
+        return Ok(());
+    };
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    match network_filesystem(&mounts, &folder) {
+        Some(kind) => Err(StoreError::Unusable(format!(
+            "{} is on a network file system ({kind}), where SQLite's locks cannot be trusted: use a local disk",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The kind of the network file system that `folder` is on, by the text of `/proc/self/mountinfo` (proc(5)).
+fn network_filesystem<'a>(mountinfo: &'a str, folder: &Path) -> Option<&'a str> {
+    let (_, kind) = mountinfo
+        .lines()
+        .filter_map(|line| {
+            let (mount, source) = line.split_once(" - ")?;
+            Some((Path::new(mount.split(' ').nth(4)?), source.split(' ').next()?))
+        })
+        .filter(|(point, _)| folder.starts_with(point))
+        .max_by_key(|(point, _)| point.components().count())?;
+    let network = [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+        "ceph",
+        "9p",
+        "afs",
+        "lustre",
+    ];
+    network.contains(&kind).then_some(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn j21_network_file_systems_are_recognised_by_the_innermost_mount() {
+        let mounts = "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
+                      30 22 0:40 / /srv rw shared:9 - nfs4 host:/srv rw\n\
+                      31 30 0:41 / /srv/local rw - ext4 /dev/vdb rw\n";
+        let kind = |folder: &str| network_filesystem(mounts, Path::new(folder));
+        assert_eq!(kind("/srv/data"), Some("nfs4"));
+        assert_eq!(kind("/srv/local/data"), None);
+        assert_eq!(kind("/srvice"), None);
+        assert_eq!(kind("/var/lib"), None);
+    }
+}

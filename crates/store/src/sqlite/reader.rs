@@ -1,0 +1,73 @@
+//! Read connections: a small pool, each used on a blocking thread. WAL readers never wait for the writer.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{Result, StoreError};
+
+/// Connections kept open; more are opened and dropped again under load.
+const KEPT: usize = 4;
+
+pub(super) struct Readers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                path,
+                idle: Mutex::default(),
+            }),
+        }
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        let outcome = tokio::task::spawn_blocking(move || {
+            let connection = shared.take()?;
+            let outcome = work(&connection);
+            // One that failed may be stale, for example after the file was replaced: it is not kept.
+            if outcome.is_ok() {
+                shared.give_back(connection);
+            }
+            outcome
+        });
+        outcome
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+}
+
+impl Shared {
+    fn take(&self) -> Result<Connection> {
+        if let Some(connection) = self.idle.lock().expect("no code panics while holding it").pop() {
+            return Ok(connection);
+        }
+        let connection = Connection::open_with_flags(
+            &self.path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle.lock().expect("no code panics while holding it");
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+    }
+}
