@@ -1,0 +1,43 @@
+//! The token of a request. It is taken from `Authorization` and from nowhere else: a token in the query or
+//! in a form would end in logs, histories and `Referer` headers.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use tm_auth_proto::{AccessClaims, Scopes};
+
+use crate::{Denial, Verifier};
+
+/// Verifies the token of a request and what it may do.
+pub(crate) async fn authorize(
+    verifier: &Verifier,
+    headers: &HeaderMap,
+    required: Scopes,
+) -> Result<AccessClaims, Denial> {
+    let claims = verifier.verify(token(headers)?).await?;
+    permit(&claims, required)?;
+    Ok(claims)
+}
+
+pub(crate) fn permit(claims: &AccessClaims, required: Scopes) -> Result<(), Denial> {
+    if claims.scopes().contains_all(required) {
+        Ok(())
+    } else {
+        Err(Denial::InsufficientScope(required))
+    }
+}
+
+/// RFC 6750 section 2.1: `Bearer`, whose case does not matter (RFC 9110 section 11.1), spaces, the token.
+/// With two headers of the name two programs could each believe another one, so neither is read.
+fn token(headers: &HeaderMap) -> Result<&str, Denial> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Denial::MissingToken)?;
+    if values.next().is_some() {
+        return Err(Denial::Unreadable);
+    }
+    let value = value.to_str().map_err(|_| Denial::Unreadable)?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Denial::MissingToken);
+    }
+    Ok(token.trim_start_matches(' '))
+}

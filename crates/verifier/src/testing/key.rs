@@ -1,0 +1,133 @@
+//! A signing key of the test issuer.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tm_auth_proto::Jwk;
+
+use crate::Algorithm;
+
+/// A key pair with a name. Its `Debug` shows the name alone.
+pub struct TestKey {
+    kid: String,
+    pair: Pair,
+}
+
+enum Pair {
+    Rsa(Box<RsaKeyPair>),
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl TestKey {
+    /// Makes a key pair. RSA takes its time.
+    pub fn generate(kid: &str, algorithm: Algorithm) -> Self {
+        let pair = match algorithm {
+            Algorithm::RS256 => Pair::Rsa(Box::new(
+                RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key can be made"),
+            )),
+            Algorithm::ES256 => Pair::Ecdsa(
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a P-256 key can be made"),
+            ),
+            Algorithm::EdDSA => {
+                Pair::Ed25519(Ed25519KeyPair::generate().expect("an Ed25519 key can be made"))
+            }
+        };
+        Self {
+            kid: kid.to_owned(),
+            pair,
+        }
+    }
+
+    /// Its name.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Its algorithm.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.pair {
+            Pair::Rsa(_) => Algorithm::RS256,
+            Pair::Ecdsa(_) => Algorithm::ES256,
+            Pair::Ed25519(_) => Algorithm::EdDSA,
+        }
+    }
+
+    /// A JWS signature of these bytes.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let random = SystemRandom::new();
+        match &self.pair {
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .expect("the key signs");
+                signature
+            }
+            Pair::Ecdsa(pair) => pair
+                .sign(&random, message)
+                .expect("the key signs")
+                .as_ref()
+                .to_vec(),
+            Pair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+        }
+    }
+
+    /// The public half's bytes: PKCS #1 DER, a SEC1 point, or 32 bytes.
+    pub fn public_bytes(&self) -> &[u8] {
+        match &self.pair {
+            Pair::Rsa(pair) => pair.public_key().as_ref(),
+            Pair::Ecdsa(pair) => pair.public_key().as_ref(),
+            Pair::Ed25519(pair) => pair.public_key().as_ref(),
+        }
+    }
+
+    /// The public half as a JWKS has it.
+    pub fn jwk(&self) -> Jwk {
+        let public = self.public_bytes();
+        let encode = |number: &[u8]| Some(URL_SAFE_NO_PAD.encode(number));
+        let mut jwk = Jwk {
+            kty: String::new(),
+            kid: self.kid.clone(),
+            use_: "sig".to_owned(),
+            alg: self.algorithm().as_str().to_owned(),
+            n: None,
+            e: None,
+            crv: None,
+            x: None,
+            y: None,
+        };
+        match &self.pair {
+            // SEQUENCE { INTEGER n, INTEGER e }: a header of eight bytes and the zero octet that keeps n
+            // positive, n, a header of two bytes, e.
+            Pair::Rsa(pair) => {
+                let n_end = 9 + pair.public_modulus_len();
+                (jwk.kty, jwk.n, jwk.e) = (
+                    "RSA".to_owned(),
+                    encode(&public[9..n_end]),
+                    encode(&public[n_end + 2..]),
+                );
+            }
+            Pair::Ecdsa(_) => {
+                (jwk.kty, jwk.crv) = ("EC".to_owned(), Some("P-256".to_owned()));
+                (jwk.x, jwk.y) = (encode(&public[1..33]), encode(&public[33..]));
+            }
+            Pair::Ed25519(_) => {
+                (jwk.kty, jwk.crv) = ("OKP".to_owned(), Some("Ed25519".to_owned()));
+                jwk.x = encode(public);
+            }
+        }
+        jwk
+    }
+}
+
+impl std::fmt::Debug for TestKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestKey")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,298 @@
+//! An issuer in memory, for the tests of a resource server: real keys, real signatures, a clock that only
+//! moves when told to, and no network.
+//!
+//! 1. [`TestIssuer::new`] makes a signing key.
+//! 2. [`TestIssuer::verifier`] begins a verifier that gets its documents and its time from this issuer.
+//! 3. [`TestIssuer::claims`] gives ordinary claims to change at will, [`TestIssuer::sign`] signs them, and
+//!    [`TestIssuer::sign_raw`] signs any header and payload at all.
+//! 4. After a rotation or a revocation, [`crate::Verifier::refresh`] makes it known at once.
+
+mod clock;
+mod key;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, NATIVE_CLIENT, REVOCATIONS_TYP};
+use tm_auth_proto::{
+    AccessClaims, AccountId, Audience, Environment, JwkSet, KeyId, OrganizationId, RevocationList, Scopes,
+    SessionId, TmClaims,
+};
+
+pub use clock::ManualClock;
+pub use key::TestKey;
+
+use crate::{
+    Algorithm, Clock, Fetch, FetchError, FetchRequest, Fetched, Fetching, KeySet, Verifier, VerifierBuilder,
+    random,
+};
+
+/// The issuer's URL. Nothing is ever asked of it: `.test` is nobody's (RFC 6761).
+pub const ISSUER: &str = "https://auth.test/v1/auth";
+
+/// An issuer of access tokens without a network. Clones are the same issuer.
+#[derive(Clone)]
+pub struct TestIssuer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    environment: Environment,
+    algorithm: Algorithm,
+    clock: ManualClock,
+    state: Mutex<State>,
+    offline: AtomicBool,
+    jwks_fetches: AtomicUsize,
+    revocations_fetches: AtomicUsize,
+}
+
+struct State {
+    /// The published keys; the last one signs.
+    keys: Vec<Arc<TestKey>>,
+    made: usize,
+    revision: usize,
+    sids: Vec<SessionId>,
+    key_ids: Vec<KeyId>,
+    uids: Vec<(AccountId, i64)>,
+    issued_before: Option<i64>,
+}
+
+impl TestIssuer {
+    /// An issuer that signs with ES256, whose keys are made quickest.
+    pub fn new(environment: Environment) -> Self {
+        Self::with_algorithm(environment, Algorithm::ES256)
+    }
+
+    /// An issuer that signs with this algorithm.
+    pub fn with_algorithm(environment: Environment, algorithm: Algorithm) -> Self {
+        let state = State {
+            keys: Vec::new(),
+            made: 0,
+            revision: 0,
+            sids: Vec::new(),
+            key_ids: Vec::new(),
+            uids: Vec::new(),
+            issued_before: None,
+        };
+        let shared = Shared {
+            environment,
+            algorithm,
+            clock: ManualClock::default(),
+            state: Mutex::new(state),
+            offline: AtomicBool::new(false),
+            jwks_fetches: AtomicUsize::new(0),
+            revocations_fetches: AtomicUsize::new(0),
+        };
+        let issuer = Self {
+            shared: Arc::new(shared),
+        };
+        issuer.rotate();
+        issuer
+    }
+
+    /// Begins a verifier of this issuer's tokens for this audience.
+    pub fn verifier(&self, audience: &str) -> VerifierBuilder {
+        Verifier::builder(ISSUER, audience)
+            .environment(self.shared.environment)
+            .clock(self.clock().clone())
+            .fetch(self.clone())
+    }
+
+    /// The issuer's clock, which its verifiers share.
+    pub fn clock(&self) -> &ManualClock {
+        &self.shared.clock
+    }
+
+    /// The claims of a token such as a person gets: all scopes, an hour to live, new ids throughout.
+    pub fn claims(&self, audience: &str) -> AccessClaims {
+        let now = self.clock().now().as_second();
+        let uid: AccountId = id();
+        AccessClaims {
+            iss: ISSUER.to_owned(),
+            sub: uid.to_string(),
+            aud: Audience::One(audience.to_owned()),
+            iat: now,
+            nbf: None,
+            exp: now + 3600,
+            jti: random::hex(),
+            client_id: NATIVE_CLIENT.to_owned(),
+            scope: Scopes::ALL.to_string(),
+            uid,
+            tm: TmClaims {
+                organization_id: id::<OrganizationId>(),
+            },
+            sid: id(),
+            auth_time: now,
+            env: self.shared.environment,
+        }
+    }
+
+    /// Signs an access token with the newest key.
+    pub fn sign(&self, claims: &AccessClaims) -> String {
+        let payload = serde_json::to_vec(claims).expect("claims are JSON");
+        self.sign_raw(&self.header(ACCESS_TOKEN_TYP), &payload)
+    }
+
+    /// The header of a document of this type under the newest key.
+    pub fn header(&self, typ: &str) -> Value {
+        let key = self.signing_key();
+        json!({ "alg": key.algorithm().as_str(), "kid": key.kid(), "typ": typ })
+    }
+
+    /// Signs any header over any payload with the newest key, sensible or not.
+    pub fn sign_raw(&self, header: &Value, payload: &[u8]) -> String {
+        let header = URL_SAFE_NO_PAD.encode(header.to_string());
+        let input = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
+        let signature = self.signing_key().sign(input.as_bytes());
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// The key that signs.
+    pub fn signing_key(&self) -> Arc<TestKey> {
+        let state = self.state();
+        Arc::clone(state.keys.last().expect("an issuer has a key"))
+    }
+
+    /// Makes a new key and signs with it. The keys before stay published.
+    pub fn rotate(&self) {
+        let mut state = self.state();
+        state.made += 1;
+        state.revision += 1;
+        let kid = format!("test-{}", state.made);
+        state
+            .keys
+            .push(Arc::new(TestKey::generate(&kid, self.shared.algorithm)));
+    }
+
+    /// Publishes only the key that signs.
+    pub fn retire_old_keys(&self) {
+        let mut state = self.state();
+        state.revision += 1;
+        let old = state.keys.len() - 1;
+        state.keys.drain(..old);
+    }
+
+    /// Ends a session.
+    pub fn revoke_session(&self, sid: SessionId) {
+        self.change(|state| state.sids.push(sid));
+    }
+
+    /// Revokes an API key.
+    pub fn revoke_key(&self, key: KeyId) {
+        self.change(|state| state.key_ids.push(key));
+    }
+
+    /// Ends every token of an account that was issued before this Unix second.
+    pub fn revoke_account(&self, uid: AccountId, issued_before: i64) {
+        self.change(|state| state.uids.push((uid, issued_before)));
+    }
+
+    /// Ends every token that was issued before this Unix second.
+    pub fn revoke_everything(&self, issued_before: i64) {
+        self.change(|state| state.issued_before = Some(issued_before));
+    }
+
+    /// Whether fetches fail from now on, as if the network were down.
+    pub fn set_offline(&self, offline: bool) {
+        self.shared.offline.store(offline, Ordering::Relaxed);
+    }
+
+    /// How often the JWKS was asked for.
+    pub fn jwks_fetches(&self) -> usize {
+        self.shared.jwks_fetches.load(Ordering::Relaxed)
+    }
+
+    /// How often the revocation list was asked for.
+    pub fn revocations_fetches(&self) -> usize {
+        self.shared.revocations_fetches.load(Ordering::Relaxed)
+    }
+
+    /// The published keys.
+    pub fn jwks(&self) -> JwkSet {
+        JwkSet {
+            keys: self.state().keys.iter().map(|key| key.jwk()).collect(),
+        }
+    }
+
+    /// The published keys, parsed.
+    pub fn key_set(&self) -> KeySet {
+        KeySet::from_jwks(&self.jwks())
+    }
+
+    /// The revocation list as it is now, unsigned.
+    pub fn revocation_list(&self) -> RevocationList {
+        let now = self.clock().now().as_second();
+        let iat = now - now.rem_euclid(30);
+        let state = self.state();
+        RevocationList {
+            iss: ISSUER.to_owned(),
+            env: self.shared.environment,
+            iat,
+            exp: iat + 120,
+            sids: state.sids.clone(),
+            keys: state.key_ids.clone(),
+            uids: state.uids.iter().copied().collect(),
+            issued_before: state.issued_before,
+        }
+    }
+
+    /// Signs a revocation list.
+    pub fn sign_revocations(&self, list: &RevocationList) -> String {
+        let payload = serde_json::to_vec(list).expect("a revocation list is JSON");
+        self.sign_raw(&self.header(REVOCATIONS_TYP), &payload)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        state.revision += 1;
+        change(&mut state);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A document and its ETag.
+    fn document(&self, url: &str) -> (String, String) {
+        let revision = self.state().revision;
+        if url.ends_with("/.well-known/jwks.json") {
+            self.shared.jwks_fetches.fetch_add(1, Ordering::Relaxed);
+            let jwks = serde_json::to_string(&self.jwks()).expect("a JWKS is JSON");
+            (jwks, format!("\"{revision}\""))
+        } else {
+            self.shared.revocations_fetches.fetch_add(1, Ordering::Relaxed);
+            let list = self.revocation_list();
+            Ok((
+                self.sign_revocations(&list),
+                format!("\"{revision}-{}\"", list.iat),
+            ))
+        }
+    }
+}
+
+impl Fetch for TestIssuer {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+        Box::pin(async move {
+            let (document, etag) = self.document(request.url);
+            if self.shared.offline.load(Ordering::Relaxed) {
+                return Err(FetchError::Transport("the test issuer is offline".to_owned()));
+            }
+            if request.etag == Some(&etag) {
+                return Ok(Fetched::NotModified { max_age: None });
+            }
+            Ok(Fetched::Document {
+                body: document.into_bytes(),
+                etag: Some(etag),
+                max_age: None,
+            })
+        })
+    }
+}
+
+/// A new id of any kind.
+fn id<T: std::str::FromStr<Err: std::fmt::Debug>>() -> T {
+    random::hex().parse().expect("32 hex digits are a UUID")
+}
