@@ -1,0 +1,63 @@
+//! TLS 1.2 and 1.3, where it ends here and not at a proxy.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::TlsFiles;
+
+/// Why there is no TLS; names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read as PEM.
+    #[error("{}: {problem}", .path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// The certificate and the key do not go together.
+    #[error("{} does not go with {}: {problem}", .key.display(), .certificate.display())]
+    Mismatch {
+        /// The file with the key.
+        key: PathBuf,
+        /// The file with the certificate.
+        certificate: PathBuf,
+        /// What rustls says.
+        problem: rustls::Error,
+    },
+}
+
+/// Loads certificate and key. rustls offers only ciphers with forward secrecy, and neither renegotiation nor
+/// TLS 1.0 and 1.1.
+pub fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = CertificateDer::pem_file_iter(&files.cert_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| file(&files.cert_file, e))?;
+    if chain.is_empty() {
+        return Err(file(&files.cert_file, "holds no PEM certificate"));
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key_file).map_err(|e| file(&files.key_file, e))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .and_then(|versions| versions.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|problem| TlsError::Mismatch {
+            key: files.key_file.clone(),
+            certificate: files.cert_file.clone(),
+            problem,
+        })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn file(path: &Path, problem: impl ToString) -> TlsError {
+    TlsError::File {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    }
+}
