@@ -133,6 +133,22 @@ pub fn open(
     }
 }
 
+impl NewSession {
+    /// The row as it is once it is stored.
+    pub fn stored(&self) -> Session {
+        Session {
+            sid: self.sid,
+            key_id: self.key_id,
+            secret_hash: self.secret_hash,
+            line: Line::start(self.opened_at),
+            mac_kid: self.mac_kid.clone(),
+            opened_at: self.opened_at,
+            expires_at: self.expires_at,
+            ended: None,
+        }
+    }
+}
+
 impl Session {
     /// When the session ends if nobody refreshes it from here on.
     pub fn idle_end(&self, lives: &Lives) -> Timestamp {

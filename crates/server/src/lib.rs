@@ -1,1 +1,32 @@
-//! TODO
+//! The auth service over HTTP.
+//!
+//! A request's way is the same everywhere: [`listener`] → [`router`] → `api/<noun>` → the rules in
+//! `tm-auth-core` → the store → answer. `docs/ARCHITECTURE.md` walks a mint, a refresh and a revocation
+//! through these files.
+
+mod api;
+pub mod app;
+mod background;
+mod bearer;
+pub mod client_address;
+pub mod clock;
+pub mod config;
+mod error;
+mod json;
+pub mod key_ring;
+mod limits;
+pub mod listener;
+pub mod metrics;
+pub mod openapi;
+pub mod random;
+pub mod rate_limit;
+mod request;
+pub mod request_deadline;
+mod revocations;
+pub mod router;
+pub mod serve;
+pub mod service_keys;
+mod usage;
+
+pub use app::App;
+pub use config::Config;

@@ -40,7 +40,7 @@ pub struct Rotation {
 }
 
 /// A refresh token was accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotated {
     /// The session as its row stands now: the token to hand out follows from it.
     pub session: Session,

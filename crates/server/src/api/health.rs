@@ -1,0 +1,55 @@
+//! `GET /health`, `/health/live`, `/health/ready`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use tm_auth_proto::Health;
+use tm_auth_proto::health::HealthStatus;
+
+use super::failures::AnyRequest;
+use crate::App;
+use crate::request::Context;
+
+/// Whether the service can do its work.
+#[utoipa::path(get, path = "/health", tag = "Health", operation_id = "getHealth",
+    responses((status = 200, body = Health), (status = 503, body = Health, description = "It cannot, for now."), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service.")))]
+pub(crate) async fn health(State(app): State<Arc<App>>, context: Context) -> Response {
+    ready(State(app), context).await
+}
+
+/// Whether the process serves. What a load balancer asks: a database outage must not take the JWKS away.
+#[utoipa::path(get, path = "/health/live", tag = "Health", operation_id = "getLiveness", responses((status = 200, body = Health), AnyRequest))]
+pub(crate) async fn live(State(app): State<Arc<App>>, context: Context) -> Response {
+    answer(&app, &context, HealthStatus::Ok)
+}
+
+/// Whether the service can do its work: the database takes writes.
+#[utoipa::path(get, path = "/health/ready", tag = "Health", operation_id = "getReadiness",
+    responses((status = 200, body = Health), (status = 503, body = Health, description = "It cannot, for now."), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service.")))]
+pub(crate) async fn ready(State(app): State<Arc<App>>, context: Context) -> Response {
+    let status = match app.database(app.store.ping()).await {
+        Ok(()) => HealthStatus::Ok,
+        Err(error) => {
+            tracing::warn!(cause = error.cause, "not ready");
+            HealthStatus::Unavailable
+        }
+    };
+    answer(&app, &context, status)
+}
+
+fn answer(app: &App, context: &Context, status: HealthStatus) -> Response {
+    let code = match status {
+        HealthStatus::Ok => StatusCode::OK,
+        HealthStatus::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let body = Health {
+        status,
+        environment: app.issuer.environment,
+        server_time: context.now,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    (code, Json(body)).into_response()
+}

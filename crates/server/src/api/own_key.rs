@@ -1,0 +1,36 @@
+//! `GET /api-key`: a key's token asks about its own key.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use tm_auth_core::token::access::minting_key;
+use tm_auth_proto::{ErrorCode, OwnApiKey};
+
+use super::failures::{AnyRequest, Authenticated};
+use super::view::view;
+use crate::App;
+use crate::bearer::Platform;
+use crate::error::ApiError;
+use crate::request::Context;
+
+/// What the key behind the token may do, until when, and the address that the service sees.
+#[utoipa::path(get, path = "/api-key", tag = "API Keys", operation_id = "getOwnApiKey", security(("bearerAuth" = [])),
+    responses((status = 200, body = OwnApiKey), (status = 404, body = tm_auth_proto::ErrorBody, description = "No key minted this token."), AnyRequest, Authenticated))]
+pub(crate) async fn own_key(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Platform(claims): Platform,
+) -> Result<Json<OwnApiKey>, ApiError> {
+    let key_id = minting_key(&claims).ok_or_else(|| ApiError::new(ErrorCode::KeyNotFound))?;
+    let keys = app.database(app.store.api_keys_of(claims.uid)).await?;
+    let (key, last_use) = keys
+        .into_iter()
+        .find(|(key, _)| key.key_id == key_id)
+        .ok_or_else(|| ApiError::new(ErrorCode::KeyNotFound))?;
+    Ok(Json(OwnApiKey {
+        key: view(&key, last_use, context.now),
+        seen_ip: context.address,
+        server_time: context.now,
+    }))
+}

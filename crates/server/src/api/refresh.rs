@@ -1,0 +1,147 @@
+//! `POST /token/refresh` and `POST /token/revoke`.
+//!
+//! 1. The token's type, algorithm and MAC are checked; no row is read for one that fails.
+//! 2. The store judges its counter on the session's row and moves the row along, in one transaction that
+//!    also requires key and account to be live.
+//! 3. Both tokens are made from the row as it stands then, so that a lost answer is answered alike.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use tm_auth_core::Refusal;
+use tm_auth_core::signing::MacKey;
+use tm_auth_core::token::access;
+use tm_auth_core::token::refresh::{self, Presented, Unverified};
+use tm_auth_proto::token::RevokeResponse;
+use tm_auth_proto::{Environment, RefreshTokenRequest, TokenResponse};
+use tm_auth_store::{KeyUse, Rotation};
+
+use super::failures::{Authenticated, WithBody};
+use super::mint::answer;
+use crate::App;
+use crate::error::ApiError;
+use crate::json::Json;
+use crate::random;
+use crate::request::Context;
+
+/// Exchange a valid refresh token for a new access/refresh token pair.
+#[utoipa::path(post, path = "/token/refresh", tag = "Token", operation_id = "refreshToken",
+    request_body = RefreshTokenRequest, responses((status = 200, body = TokenResponse), WithBody, Authenticated))]
+pub(crate) async fn refresh(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Json(request): Json<RefreshTokenRequest>,
+) -> Result<axum::Json<TokenResponse>, ApiError> {
+    let presented = verify(&app, &context, &request.refresh_token).await?;
+    app.limits.charge_session(&context, presented.sid)?;
+    let secret = presented.secret.clone();
+    let rotation = Rotation {
+        origin: context.origin(presented.sid),
+        presented,
+        address: context.address,
+        mac_kid: app.keys().mac().kid().to_owned(),
+        lives: app.lives,
+        now: context.now,
+    };
+    let rotated = app.database(app.store.rotate_session(rotation)).await?;
+    if rotated == Err(Refusal::RefreshReused) {
+        // The entry is in the database; here it is in force at once.
+        app.database(app.reload_revocations()).await?;
+    }
+    let rotated = rotated?;
+    crate::metrics::rotation(rotated.kind);
+
+    let (session, key) = (&rotated.session, &rotated.key);
+    let mac = mac_key(&app, &session.mac_kid)
+        .await?
+        .ok_or_else(|| ApiError::internal("the session's MAC key is gone"))?;
+    let refresh_token = refresh::issue(
+        session,
+        &secret,
+        &app.issuer.url,
+        app.issuer.environment,
+        &app.lives,
+        &mac,
+    );
+    let claims = app.issuer.platform_claims(
+        key,
+        session.sid,
+        session.opened_at,
+        session.expires_at,
+        random::bytes(),
+        context.now,
+    );
+    let access_token = access::sign(&claims, app.keys().signing());
+    app.usage.note(KeyUse {
+        key_id: key.key_id,
+        at: context.now,
+        ip: context.address,
+    });
+    Ok(axum::Json(answer(access_token, refresh_token, key.expires_at)))
+}
+
+/// End the session of a refresh token, its access tokens included. The answer is the same for a token that
+/// is unknown or over (RFC 7009 section 2.2).
+#[utoipa::path(post, path = "/token/revoke", tag = "Token", operation_id = "revokeToken",
+    request_body = RefreshTokenRequest, responses((status = 200, body = RevokeResponse), WithBody, Authenticated))]
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Json(request): Json<RefreshTokenRequest>,
+) -> Result<axum::Json<RevokeResponse>, ApiError> {
+    app.limits.may_try(&context, None)?;
+    if let Ok(presented) = verify(&app, &context, &request.refresh_token).await {
+        let origin = context.origin(presented.sid);
+        if app.database(app.store.end_session(presented, &origin)).await? {
+            app.database(app.reload_revocations()).await?;
+        }
+    }
+    Ok(axum::Json(RevokeResponse {}))
+}
+
+async fn verify(app: &App, context: &Context, token: &str) -> Result<Presented, ApiError> {
+    app.limits.may_try(context, None)?;
+    let verified = verify_uncharged(app, token).await;
+    if matches!(&verified, Err(error) if error.status().is_client_error()) {
+        app.limits.charge_failure(context, None);
+    }
+    verified
+}
+
+async fn verify_uncharged(app: &App, token: &str) -> Result<Presented, ApiError> {
+    let unverified = Unverified::parse(token)?;
+    let kid = unverified.kid().ok_or(Refusal::InvalidRefreshToken)?;
+    let Some(mac) = mac_key(app, kid).await? else {
+        return Err(unknown_kid(kid, app.issuer.environment).into());
+    };
+    Ok(unverified.verify(&mac, &app.issuer.url, app.issuer.environment)?)
+}
+
+/// The MAC key of this name; read again once where it is unknown, since another node may have just made it.
+async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> {
+    if let Some(key) = app.keys().mac_by_kid(kid) {
+        return Ok(Some(Arc::clone(key)));
+    }
+    // A name that could not be one of ours costs no read: anybody can send names.
+    if !kid.starts_with(app.issuer.environment.as_str()) || !app.may_reload_keys() {
+        return Ok(None);
+    }
+    app.reload_keys().await.map_err(ApiError::unavailable)?;
+    Ok(app.keys().mac_by_kid(kid).map(Arc::clone))
+}
+
+/// Names of keys begin with their environment, so a token of the other one can be told so.
+fn unknown_kid(kid: &str, here: Environment) -> Refusal {
+    let other = [Environment::Production, Environment::Uat]
+        .into_iter()
+        .find(|environment| {
+            *environment != here
+                && kid
+                    .strip_prefix(environment.as_str())
+                    .is_some_and(|rest| rest.starts_with('-'))
+        });
+    other.map_or(Refusal::InvalidRefreshToken, |theirs| Refusal::WrongEnvironment {
+        here,
+        theirs,
+    })
+}

@@ -1,0 +1,31 @@
+//! `GET /revocations`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+
+use super::cacheable;
+use super::failures::AnyRequest;
+use crate::App;
+use crate::request::Context;
+
+/// What was revoked within the longest life of an access token, as a JWS with `typ: revocations+jwt` and the
+/// claims of `RevocationList`. Poll it with `If-None-Match`.
+#[utoipa::path(get, path = "/revocations", tag = "Revocation", operation_id = "getRevocations",
+    responses((status = 200, body = String, content_type = "application/jwt"), (status = 304, description = "The caller has it already."), AnyRequest))]
+pub(crate) async fn revocations(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+) -> Response {
+    let document = app.revocations.document(&app, context.now);
+    cacheable(
+        &headers,
+        document.jws,
+        &document.etag,
+        "application/jwt",
+        "no-cache",
+    )
+}

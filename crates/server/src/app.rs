@@ -1,0 +1,180 @@
+//! What the handlers share, and the few steps that more than one of them takes.
+
+use std::sync::{Arc, Mutex, RwLock};
+
+use jiff::{SignedDuration, Timestamp};
+use moka::sync::Cache;
+use tm_auth_core::ApiKey;
+use tm_auth_core::session::Lives;
+use tm_auth_core::token::access::Issuer;
+use tm_auth_proto::KeyId;
+use tm_auth_store::{Change, Store, StoreError};
+use tm_auth_verifier::Policy;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::key_ring::KeyRing;
+use crate::limits::Limits;
+use crate::revocations::RevocationFeed;
+use crate::service_keys::{ServiceKeyError, ServiceKeys};
+use crate::usage::Usage;
+
+/// Keys held in memory. A copy decides nothing by itself: the insert checks the row it was made from.
+const CACHED_KEYS: u64 = 100_000;
+
+/// The running service.
+pub struct App {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) issuer: Issuer,
+    pub(crate) lives: Lives,
+    pub(crate) platform_policy: Policy,
+    pub(crate) management_policy: Policy,
+    pub(crate) limits: Limits,
+    pub(crate) usage: Usage,
+    pub(crate) revocations: RevocationFeed,
+    service_keys: ServiceKeys,
+    keys: RwLock<Arc<KeyRing>>,
+    last_reload: Mutex<Option<Timestamp>>,
+    cache: Cache<KeyId, Arc<ApiKey>>,
+}
+
+impl App {
+    /// Binds the database to the configuration, makes the first keys of an empty one, and unseals.
+    pub async fn start(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, ServiceKeyError> {
+        store.bind_environment(config.environment).await?;
+        let service_keys = ServiceKeys::new(Arc::clone(&store), &config);
+        service_keys.maintain(clock.now()).await?;
+        let keys = service_keys.ring().await?;
+        let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
+        let (issuer, audience) = (config.issuer().to_owned(), config.audience().to_owned());
+        let policy = |audience: &str| Policy::new(&issuer, audience).environment(config.environment);
+        let app = Self {
+            lives: Lives {
+                idle: days(config.sessions.idle_days),
+                absolute: days(config.sessions.max_days),
+                same_successor: SignedDuration::from_secs(i64::from(config.sessions.same_successor_seconds)),
+            },
+            platform_policy: policy(&audience),
+            management_policy: policy(&issuer).sole_audience(),
+            issuer: Issuer {
+                url: issuer.clone(),
+                audience,
+                environment: config.environment,
+                access_ttl: SignedDuration::from_secs(i64::from(config.tokens.access_ttl_seconds)),
+            },
+            limits: Limits::new(&config.limits),
+            usage: Usage::default(),
+            revocations: RevocationFeed::default(),
+            cache: Cache::new(CACHED_KEYS),
+            keys: RwLock::new(Arc::new(keys)),
+            last_reload: Mutex::new(None),
+            service_keys,
+            config,
+            clock,
+            store,
+        };
+        app.reload_revocations().await?;
+        Ok(Arc::new(app))
+    }
+
+    /// The keys as they are now.
+    pub(crate) fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.keys.read().expect("nothing panics while holding it"))
+    }
+
+    pub(crate) async fn reload_keys(&self) -> Result<(), ServiceKeyError> {
+        let ring = Arc::new(self.service_keys.ring().await?);
+        *self.keys.write().expect("nothing panics while holding it") = ring;
+        Ok(())
+    }
+
+    /// Whether the keys may be read again because somebody named an unknown one: once a second, since
+    /// anybody can send names.
+    pub(crate) fn may_reload_keys(&self) -> bool {
+        let now = self.clock.now();
+        let mut last = self.last_reload.lock().expect("nothing panics while holding it");
+        let may = last.is_none_or(|last| now.duration_since(last).abs() >= SignedDuration::from_secs(1));
+        if may {
+            *last = Some(now);
+        }
+        may
+    }
+
+    /// Rotates by schedule; what that changed is in force here when this returns.
+    pub(crate) async fn maintain_keys(&self) -> Result<(), ServiceKeyError> {
+        if self.service_keys.maintain(self.clock.now()).await? {
+            self.reload_keys().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn reload_revocations(&self) -> Result<(), StoreError> {
+        let entries = self
+            .store
+            .revocations(self.clock.now() - self.revocation_memory())
+            .await?;
+        self.revocations.replace(entries);
+        Ok(())
+    }
+
+    /// How long an entry stays on the list: the longest life of an access token, and two minutes for clocks.
+    pub(crate) fn revocation_memory(&self) -> SignedDuration {
+        self.issuer.access_ttl + SignedDuration::from_mins(2)
+    }
+
+    /// The key, from memory where possible, and whether it came from there.
+    pub(crate) async fn api_key(&self, key_id: KeyId) -> Result<(Option<Arc<ApiKey>>, bool), ApiError> {
+        if let Some(key) = self.cache.get(&key_id) {
+            return Ok((Some(key), true));
+        }
+        Ok((self.read_api_key(key_id).await?, false))
+    }
+
+    /// The key as the database has it.
+    pub(crate) async fn read_api_key(&self, key_id: KeyId) -> Result<Option<Arc<ApiKey>>, ApiError> {
+        let key = self.database(self.store.api_key(key_id)).await?.map(Arc::new);
+        match &key {
+            Some(key) => self.cache.insert(key_id, Arc::clone(key)),
+            None => self.cache.invalidate(&key_id),
+        }
+        Ok(key)
+    }
+
+    /// Forgets copies of what changed.
+    pub(crate) fn forget(&self, change: &Change) {
+        match change {
+            Change::Key(key_id) => self.cache.invalidate(key_id),
+            // Accounts change rarely and have few keys: not worth an index.
+            Change::Account(_) => self.cache.invalidate_all(),
+            Change::ServiceKeys | Change::Revocations => {}
+        }
+    }
+
+    pub(crate) fn forget_everything(&self) {
+        self.cache.invalidate_all();
+    }
+
+    /// Waits for the database, but not longer than its deadline. An answer that did not come is no answer:
+    /// 503, and never a refusal.
+    pub(crate) async fn database<T>(
+        &self,
+        answer: impl Future<Output = tm_auth_store::Result<T>>,
+    ) -> Result<T, ApiError> {
+        match tokio::time::timeout(self.config.limits.database, answer).await {
+            Ok(answer) => answer.map_err(ApiError::from),
+            Err(_) => Err(ApiError::unavailable("the database did not answer in time")),
+        }
+    }
+
+    /// The service's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

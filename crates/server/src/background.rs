@@ -1,0 +1,133 @@
+//! What the service does without being asked. A failure is logged and tried again with the next round.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tm_auth_store::{Change, Retention};
+use tokio::task::JoinSet;
+
+use crate::App;
+
+/// What another node or a command changed is in force here after at most this long.
+const POLL: Duration = Duration::from_millis(250);
+const FLUSH: Duration = Duration::from_secs(2);
+const MAINTAIN: Duration = Duration::from_mins(1);
+/// Between two batches of a sweep, so that requests get their turn.
+const SWEEP_PAUSE: Duration = Duration::from_millis(50);
+
+/// Starts all of it. The tasks end when the set is dropped.
+pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(follow_changes(Arc::clone(app)));
+    tasks.spawn(flush_usage(Arc::clone(app)));
+    tasks.spawn(maintain_keys(Arc::clone(app)));
+    tasks.spawn(sweep(Arc::clone(app)));
+    tasks
+}
+
+async fn follow_changes(app: Arc<App>) {
+    let mut latest = 0;
+    let mut ticks = tokio::time::interval(POLL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match app.store.changes(latest).await {
+            Ok(found) => {
+                if found.latest == latest {
+                    continue;
+                }
+                // Moved on only once all of it is in force.
+                if take_over(&app, found.changes).await.is_ok() {
+                    latest = found.latest;
+                }
+            }
+            Err(error) => failed("changes", &error),
+        }
+    }
+}
+
+/// `None`: some changes were missed, so every copy is dropped.
+async fn take_over(app: &App, changes: Option<Vec<Change>>) -> Result<(), ()> {
+    match &changes {
+        Some(changes) => changes.iter().for_each(|change| app.forget(change)),
+        None => app.forget_everything(),
+    }
+    let has_keys = changes
+        .as_ref()
+        .is_none_or(|changes| changes.contains(&Change::ServiceKeys));
+    if has_keys && let Err(error) = app.reload_keys().await {
+        failed("service_keys", &error);
+        return Err(());
+    }
+    // A revoked key or a disabled account is on the list as well.
+    if let Err(error) = app.reload_revocations().await {
+        failed("revocations", &error);
+        return Err(());
+    }
+    Ok(())
+}
+
+async fn flush_usage(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(FLUSH);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = app.usage.flush(app.store.as_ref()).await {
+            failed("usage", &error);
+        }
+    }
+}
+
+async fn maintain_keys(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(MAINTAIN);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = app.maintain_keys().await {
+            failed("service_keys", &error);
+        }
+    }
+}
+
+async fn sweep(app: Arc<App>) {
+    let retention = retention(&app);
+    loop {
+        tokio::time::sleep(MAINTAIN).await;
+        loop {
+            match app.store.sweep(app.now(), &retention).await {
+                Ok(swept) => {
+                    crate::metrics::swept(swept);
+                    if !swept.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    failed("sweep", &error);
+                    break;
+                }
+            }
+            tokio::time::sleep(SWEEP_PAUSE).await;
+        }
+    }
+}
+
+fn retention(app: &App) -> Retention {
+    let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
+    let keep = &app.config.retention;
+    Retention {
+        batch: keep.sweep_batch,
+        session_idle: app.lives.idle,
+        session: days(keep.ended_sessions_days),
+        // Twice the window, and a clock that stepped by hours: a challenge must never outlive its row.
+        challenge: SignedDuration::from_hours(26),
+        revocation: app.revocation_memory(),
+        audit: days(keep.audit_days),
+        change: SignedDuration::from_hours(1),
+        pending_key: SignedDuration::from_hours(24),
+    }
+}
+
+fn failed(task: &'static str, error: &dyn Display) {
+    crate::metrics::background_failure(task);
+    tracing::warn!(task, %error, "a background task failed and will try again");
+}

@@ -1,0 +1,49 @@
+//! The one place where the service learns the time.
+
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A source of the current time. Read once per request and passed on as a value.
+pub trait Clock: Send + Sync + 'static {
+    /// Now, in whole milliseconds: the precision of the database, so that a time is the same before and
+    /// after it was stored.
+    fn now(&self) -> Timestamp;
+}
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> Timestamp {
+        whole_milliseconds(Timestamp::now())
+    }
+}
+
+/// A clock that stands until it is moved: for tests.
+#[derive(Debug)]
+pub struct ManualClock(Mutex<Timestamp>);
+
+impl ManualClock {
+    /// Begins at `start`.
+    pub fn new(start: Timestamp) -> Self {
+        Self(Mutex::new(whole_milliseconds(start)))
+    }
+
+    /// Moves it; a negative duration moves it back.
+    pub fn advance(&self, by: SignedDuration) {
+        *self.0.lock().expect("nothing panics while holding it") += by;
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().expect("nothing panics while holding it")
+    }
+}
+
+fn whole_milliseconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).expect("a rounded timestamp is in range")
+}

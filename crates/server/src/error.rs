@@ -1,0 +1,172 @@
+//! From a refusal or a failure to an answer: the only place that knows both.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use tm_auth_core::Refusal;
+use tm_auth_core::refusal::TimestampHint;
+use tm_auth_proto::error::Recover;
+use tm_auth_proto::{ErrorBody, ErrorCode, FieldViolation};
+use tm_auth_store::StoreError;
+
+/// An answer that is not a success, complete but for the request id, which [`crate::request`] adds.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError {
+    pub(crate) code: ErrorCode,
+    message: String,
+    field_violations: Vec<FieldViolation>,
+    recover: Option<Recover>,
+    server_time: Option<Timestamp>,
+    skew_ms: Option<i64>,
+    retry_after: Option<u64>,
+    /// For the log only.
+    pub(crate) cause: Option<String>,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: ErrorCode) -> Self {
+        Self::with_message(code, code.meaning().trim().to_owned())
+    }
+
+    pub(crate) fn with_message(code: ErrorCode, message: String) -> Self {
+        Self {
+            code,
+            message,
+            field_violations: Vec::new(),
+            recover: None,
+            server_time: None,
+            skew_ms: None,
+            // RFC 9110 section 10.2.3; a replay is over with the next second.
+            retry_after: match code {
+                ErrorCode::Replayed | ErrorCode::Unavailable => Some(1),
+                _ => None,
+            },
+            cause: None,
+        }
+    }
+
+    pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        let (field, problem) = (field.into(), problem.into());
+        let mut error = Self::with_message(ErrorCode::InvalidRequest, format!("{field}: {problem}"));
+        error.field_violations = vec![FieldViolation {
+            field,
+            message: problem,
+        }];
+        error
+    }
+
+    pub(crate) fn rate_limited(seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(ErrorCode::RateLimited)
+        }
+    }
+
+    /// A defect of ours. The caller learns nothing of it.
+    pub(crate) fn internal(cause: impl ToString) -> Self {
+        Self {
+            cause: Some(cause.to_string()),
+            ..Self::new(ErrorCode::Internal)
+        }
+    }
+
+    pub(crate) fn unavailable(cause: impl ToString) -> Self {
+        Self {
+            cause: Some(cause.to_string()),
+            ..Self::new(ErrorCode::Unavailable)
+        }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.status()).expect("the list of codes has valid statuses")
+    }
+
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        // RFC 6750 section 3: where a bearer token was asked for. One value for every reason.
+        let challenge = match self.code {
+            ErrorCode::MissingToken => "Bearer",
+            ErrorCode::InvalidToken => r#"Bearer error="invalid_token""#,
+            ErrorCode::InsufficientScope => r#"Bearer error="insufficient_scope""#,
+            _ => return headers,
+        };
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        headers
+    }
+
+    pub(crate) fn into_body(self, request_id: String) -> ErrorBody {
+        ErrorBody {
+            type_: self.code.type_(),
+            code: self.code,
+            message: self.message,
+            field_violations: self.field_violations,
+            request_id,
+            retryable: self.code.retryable(),
+            recover: self.recover,
+            server_time: self.server_time,
+            skew_ms: self.skew_ms,
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let mut error = match &refusal {
+            Refusal::InvalidField { field, problem } => Self::invalid(*field, problem),
+            _ => Self::with_message(refusal.code(), refusal.to_string()),
+        };
+        error.recover = refusal.recover();
+        match refusal {
+            Refusal::BadSignatureEncoding(problem) => {
+                error.field_violations = vec![FieldViolation {
+                    field: "signature".to_owned(),
+                    message: problem.to_string(),
+                }];
+            }
+            Refusal::InvalidPublicKey(problem) => {
+                error.field_violations = vec![FieldViolation {
+                    field: "public_key".to_owned(),
+                    message: problem.to_owned(),
+                }];
+            }
+            Refusal::TimestampOutOfRange {
+                server_time,
+                skew_ms,
+                hint,
+            } => {
+                error.server_time = Some(server_time);
+                error.skew_ms = Some(skew_ms);
+                if hint == TimestampHint::NotSeconds {
+                    error.field_violations = vec![FieldViolation {
+                        field: "timestamp".to_owned(),
+                        message: "send whole Unix seconds".to_owned(),
+                    }];
+                }
+            }
+            _ => {}
+        }
+        error
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::unavailable(error),
+            StoreError::Damaged(_) | StoreError::Unusable(_) => Self::internal(error),
+        }
+    }
+}
+
+/// Carries the error to [`crate::request`], which writes the body.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,158 @@
+//! Reading a JSON body: its type, its size, its time, its fields.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use tm_auth_proto::ErrorCode;
+
+use crate::App;
+use crate::error::ApiError;
+use crate::request_deadline::read_body;
+
+/// A request body, parsed.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        if !is_plain_json(request.headers()) {
+            return Err(ApiError::new(ErrorCode::UnsupportedMediaType));
+        }
+        let limits = &app.config.limits;
+        let body = read_body(request.into_body(), limits.body_bytes, limits.body_read)
+            .await
+            .map_err(|error| ApiError::with_message(error.code(), error.to_string()))?;
+        parse(&body).map(Self)
+    }
+}
+
+/// `application/json`, in UTF-8 and uncompressed.
+fn is_plain_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let mut parts = content_type.split(';').map(str::trim);
+    let is_json = parts
+        .next()
+        .is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let in_utf8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    // RFC 9110 section 8.4: any coding, even `identity`, is refused, so that no bomb is ever unpacked.
+    is_json && in_utf8 && !headers.contains_key(CONTENT_ENCODING)
+}
+
+/// Names the field that does not fit. The serde types refuse a field that is there twice.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "body".to_owned() } else { path };
+        // The position and the kind of the problem, never the value: it may be a secret in the wrong place.
+        let inner = error.into_inner();
+        let problem = match inner.classify() {
+            serde_json::error::Category::Data => describe(&inner),
+            _ => format!(
+                "not valid JSON at line {} column {}",
+                inner.line(),
+                inner.column()
+            ),
+        };
+        ApiError::invalid(field, problem)
+    })?;
+    json.end()
+        .map_err(|_| ApiError::invalid("body", "something follows the JSON document"))?;
+    Ok(value)
+}
+
+/// serde's texts begin with the kind of problem; what it quotes of the input is left out.
+fn describe(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    for kind in ["missing field", "duplicate field", "unknown field"] {
+        if text.starts_with(kind) {
+            let name: String = text.chars().take_while(|c| *c != ',').take(80).collect();
+            return name
+                .split(" at line ")
+                .next()
+                .unwrap_or(kind)
+                .escape_debug()
+                .to_string();
+        }
+    }
+    let expected = text
+        .rsplit_once("expected ")
+        .map(|(_, rest)| rest.split(" at line ").next().unwrap_or(rest));
+    expected.map_or_else(
+        || "has the wrong form".to_owned(),
+        |expected| format!("expected {expected}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_auth_proto::ApiKeyTokenRequest;
+
+    use super::*;
+
+    fn problem(body: &str) -> (String, String) {
+        let error = parse::<ApiKeyTokenRequest>(body.as_bytes())
+            .err()
+            .expect("it does not parse");
+        let body = error.into_body(String::new());
+        let violation = &body.field_violations[0];
+        (violation.field.clone(), violation.message.clone())
+    }
+
+    #[test]
+    fn d04_d05_a_field_is_named_with_its_problem_and_without_its_value() {
+        assert_eq!(
+            problem(r#"{"key_id":"a"}"#),
+            ("body".into(), "missing field `timestamp`".into())
+        );
+        assert_eq!(
+            problem(r#"{"key_id":"a","key_id":"b"}"#).1,
+            "duplicate field `key_id`"
+        );
+        assert_eq!(
+            problem(r#"{"key_id":"a","timestamp":"17"}"#),
+            ("timestamp".into(), "expected i64".into())
+        );
+        assert_eq!(
+            problem(r#"{"timestamp":01}"#).1,
+            "not valid JSON at line 1 column 15"
+        );
+        assert!(!problem(r#"{"signature":{"SECRET":1}}"#).1.contains("SECRET"));
+        assert_eq!(
+            problem(r#"{"key_id":"a","timestamp":1,"signature":"s"} x"#).1,
+            "something follows the JSON document"
+        );
+    }
+
+    #[test]
+    fn d18_only_plain_utf8_json_is_read() {
+        let plain = |pairs: &[(http::HeaderName, &str)]| {
+            is_plain_json(
+                &pairs
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+                    .collect(),
+            )
+        };
+        assert!(plain(&[(CONTENT_TYPE, "application/json")]));
+        assert!(plain(&[(CONTENT_TYPE, "Application/JSON; charset=\"UTF-8\"")]));
+        assert!(!plain(&[(CONTENT_TYPE, "application/json; charset=utf-16")]));
+        assert!(!plain(&[(CONTENT_TYPE, "text/plain")]));
+        assert!(!plain(&[
+            (CONTENT_TYPE, "application/json"),
+            (CONTENT_ENCODING, "gzip")
+        ]));
+        assert!(!plain(&[]));
+    }
+}

@@ -1,0 +1,126 @@
+//! The service's keys, unsealed and ready: what signs, what is published, what reads refresh tokens.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tm_auth_core::signing::{
+    KeyEncryptionKey, KeyState, MacKey, Purpose, SigningKey, StoredKey, UnsealError,
+};
+use tm_auth_proto::{Environment, JwkSet};
+use tm_auth_verifier::KeySet;
+
+use crate::api::etag;
+
+/// A consistent set of keys. Replaced whole, never changed.
+pub struct KeyRing {
+    signing: Arc<SigningKey>,
+    mac: Arc<MacKey>,
+    macs: HashMap<String, Arc<MacKey>>,
+    verification: KeySet,
+    jwks: Bytes,
+    etag: String,
+}
+
+/// Why there is no usable set.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeyRingError {
+    /// No key of this purpose signs, or none unsealed.
+    #[error("no usable {} key: {}", .0.as_str(), .1)]
+    Missing(Purpose, &'static str),
+}
+
+impl KeyRing {
+    /// Unseals what can be unsealed. A key that cannot is left out: what the database holds is published
+    /// only if somebody with the key-encryption key put it there.
+    pub fn unseal(
+        stored: &[StoredKey],
+        keks: &[KeyEncryptionKey],
+        environment: Environment,
+    ) -> Result<Self, KeyRingError> {
+        let (mut signing, mut mac, mut macs) = (None, None, HashMap::new());
+        let mut published = Vec::new();
+        for key in stored {
+            let Some(secret) = unseal_one(key, keks, environment) else {
+                continue;
+            };
+            let signs = key.state() == KeyState::Signing;
+            match (key.purpose, key.algorithm) {
+                (Purpose::AccessToken, Some(algorithm)) => {
+                    let Ok(pair) = SigningKey::from_pkcs8(key.kid.clone(), algorithm, &secret) else {
+                        continue;
+                    };
+                    let pair = Arc::new(pair);
+                    published.push((!signs, pair.jwk()));
+                    signing = if signs { Some(pair) } else { signing };
+                }
+                (Purpose::RefreshToken, _) => {
+                    let Ok(key) = MacKey::new(key.kid.clone(), &secret) else {
+                        continue;
+                    };
+                    let key = Arc::new(key);
+                    mac = if signs { Some(Arc::clone(&key)) } else { mac };
+                    macs.insert(key.kid().to_owned(), key);
+                }
+                (Purpose::AccessToken, None) => {}
+            }
+        }
+        // The signing key first: the one that a person who looks at the set wants to see.
+        published.sort_by_key(|(spare, _)| *spare);
+        let set = JwkSet {
+            keys: published.into_iter().map(|(_, jwk)| jwk).collect(),
+        };
+        let jwks = Bytes::from(serde_json::to_vec(&set).expect("a key set is plain JSON"));
+        let missing = |purpose| KeyRingError::Missing(purpose, "is the key-encryption key the right one?");
+        Ok(Self {
+            signing: signing.ok_or_else(|| missing(Purpose::AccessToken))?,
+            mac: mac.ok_or_else(|| missing(Purpose::RefreshToken))?,
+            macs,
+            verification: KeySet::from_jwks(&set),
+            etag: etag(&jwks),
+            jwks,
+        })
+    }
+
+    /// What signs access tokens.
+    pub fn signing(&self) -> &Arc<SigningKey> {
+        &self.signing
+    }
+
+    /// What authenticates new refresh tokens.
+    pub fn mac(&self) -> &Arc<MacKey> {
+        &self.mac
+    }
+
+    /// What a presented refresh token may be under.
+    pub fn mac_by_kid(&self, kid: &str) -> Option<&Arc<MacKey>> {
+        self.macs.get(kid)
+    }
+
+    /// What verifies our own access tokens.
+    pub fn verification(&self) -> &KeySet {
+        &self.verification
+    }
+
+    /// The published set as JSON, and its ETag.
+    pub fn jwks(&self) -> (&Bytes, &str) {
+        (&self.jwks, &self.etag)
+    }
+}
+
+fn unseal_one(
+    key: &StoredKey,
+    keks: &[KeyEncryptionKey],
+    environment: Environment,
+) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    let mut reason = UnsealError::OtherKey;
+    for kek in keks {
+        match kek.unseal(&key.sealed, &key.kid, key.purpose, environment) {
+            Ok(secret) => return Some(secret),
+            Err(UnsealError::OtherKey) => {}
+            Err(error) => reason = error,
+        }
+    }
+    tracing::error!(kid = key.kid, %reason, "a key of the database is not used");
+    None
+}

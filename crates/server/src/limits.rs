@@ -1,0 +1,72 @@
+//! Who is charged for what.
+//!
+//! Requests that prove nothing are charged to the address they come from, never to the key they name:
+//! whoever saw a key id could lock its owner out otherwise. Proven ones are charged to the key or session.
+//! The limits are per node: n nodes admit n times as much.
+
+use tm_auth_proto::{KeyId, SessionId};
+
+use crate::client_address::NetworkPrefix;
+use crate::config;
+use crate::error::ApiError;
+use crate::rate_limit::{Rate, RateLimiter, RetryAfter};
+use crate::request::Context;
+
+/// Entries per limiter; a few bytes each.
+const CAPACITY: usize = 100_000;
+
+pub(crate) struct Limits {
+    unproven_key: RateLimiter<(NetworkPrefix, KeyId)>,
+    unproven: RateLimiter<NetworkPrefix>,
+    proven_key: RateLimiter<KeyId>,
+    session: RateLimiter<SessionId>,
+}
+
+impl Limits {
+    pub(crate) fn new(limits: &config::Limits) -> Self {
+        Self {
+            unproven_key: RateLimiter::new(Rate::per_minute(limits.unproven_per_key_per_minute), CAPACITY),
+            unproven: RateLimiter::new(Rate::per_minute(limits.unproven_per_address_per_minute), CAPACITY),
+            proven_key: RateLimiter::new(Rate::per_minute(limits.proven_per_key_per_minute), CAPACITY),
+            session: RateLimiter::new(Rate::per_minute(limits.refresh_per_session_per_minute), CAPACITY),
+        }
+    }
+
+    /// Whether this address may try to prove something, for this key if it names one.
+    pub(crate) fn may_try(&self, context: &Context, key_id: Option<KeyId>) -> Result<(), ApiError> {
+        let network = NetworkPrefix::of(context.address);
+        self.unproven.peek(&network, context.now).map_err(refuse)?;
+        match key_id {
+            Some(key_id) => self
+                .unproven_key
+                .peek(&(network, key_id), context.now)
+                .map_err(refuse),
+            None => Ok(()),
+        }
+    }
+
+    /// It proved nothing.
+    pub(crate) fn charge_failure(&self, context: &Context, key_id: Option<KeyId>) {
+        let network = NetworkPrefix::of(context.address);
+        self.unproven.charge(network, context.now);
+        if let Some(key_id) = key_id {
+            self.unproven_key.charge((network, key_id), context.now);
+        }
+    }
+
+    /// A proven use of a key.
+    pub(crate) fn charge_key(&self, context: &Context, key_id: KeyId) -> Result<(), ApiError> {
+        self.proven_key
+            .charge_or_refuse(key_id, context.now)
+            .map_err(refuse)
+    }
+
+    /// A refresh token with a valid MAC.
+    pub(crate) fn charge_session(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
+        self.session.charge_or_refuse(sid, context.now).map_err(refuse)
+    }
+}
+
+fn refuse(wait: RetryAfter) -> ApiError {
+    ApiError::rate_limited(wait.seconds())
+}

@@ -1,0 +1,57 @@
+//! Counters and histograms for operators. Labels are routes and codes, never keys, accounts or addresses.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use metrics::{counter, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tm_auth_proto::ErrorCode;
+use tm_auth_store::{RotationKind, Swept};
+
+/// Installs the recorder of this process. `None` where there is one already.
+pub fn install() -> Option<PrometheusHandle> {
+    PrometheusBuilder::new().install_recorder().ok()
+}
+
+pub(crate) fn request(
+    method: &Method,
+    route: &str,
+    status: StatusCode,
+    code: Option<ErrorCode>,
+    elapsed: Duration,
+) {
+    let method = match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        _ => "other",
+    };
+    let labels = [
+        ("method", method.to_owned()),
+        ("route", route.to_owned()),
+        ("status", status.as_str().to_owned()),
+        ("code", code.map_or("ok", ErrorCode::as_str).to_owned()),
+    ];
+    counter!("tm_auth_requests_total", &labels).increment(1);
+    histogram!("tm_auth_request_seconds", "route" => route.to_owned()).record(elapsed);
+}
+
+pub(crate) fn rotation(kind: RotationKind) {
+    let kind = match kind {
+        RotationKind::Rotated => "rotated",
+        RotationKind::FastForwarded => "fast_forwarded",
+        RotationKind::Repeated => "repeated",
+        RotationKind::Reissued => "reissued",
+    };
+    counter!("tm_auth_refreshes_total", "kind" => kind).increment(1);
+}
+
+pub(crate) fn swept(swept: Swept) {
+    counter!("tm_auth_swept_rows_total").increment(swept.deleted);
+}
+
+pub(crate) fn background_failure(task: &'static str) {
+    counter!("tm_auth_background_failures_total", "task" => task).increment(1);
+}

@@ -1,0 +1,195 @@
+//! What every request goes through, whatever it asks for.
+//!
+//! 1. It gets an id, the client's address and the time, read once.
+//! 2. It runs under a deadline; a panic in it is a 500 and nothing more.
+//! 3. An error gets its body, every answer its headers, and the log one line.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use http::request::Parts;
+use jiff::Timestamp;
+use tm_auth_proto::ErrorCode;
+use tm_auth_store::Origin;
+
+use crate::App;
+use crate::client_address::client_address;
+use crate::error::ApiError;
+use crate::listener::PeerAddress;
+use crate::random;
+use crate::request_deadline;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Facts about a request, the same for all that handle it.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) request_id: String,
+    /// Whom limits are charged to.
+    pub(crate) address: IpAddr,
+    pub(crate) now: Timestamp,
+}
+
+impl Context {
+    /// For the audit trail.
+    pub(crate) fn origin(&self, actor: impl ToString) -> Origin {
+        Origin {
+            at: self.now,
+            actor: actor.to_string(),
+            ip: Some(self.address),
+            request_id: Some(self.request_id.clone()),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Context {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        parts
+            .extensions
+            .get()
+            .cloned()
+            .ok_or_else(|| ApiError::internal("a route without its request context"))
+    }
+}
+
+pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let started = std::time::Instant::now();
+    let context = context(&app, &request);
+    let method = request.method().clone();
+    // The matched route, not the path: a path can hold anything, and metrics would grow with it.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", |path| path.as_str())
+        .to_owned();
+    request.extensions_mut().insert(context.clone());
+
+    let answer = AssertUnwindSafe(next.run(request));
+    let response = match request_deadline::within(app.config.limits.request, catch_panic(answer)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => ApiError::internal(panic).into_response(),
+        Err(overdue) => ApiError::new(overdue.code()).into_response(),
+    };
+
+    let error = response.extensions().get::<ApiError>().cloned();
+    let code = error.as_ref().map(|error| error.code);
+    let cause = error.as_ref().and_then(|error| error.cause.clone());
+    let response = finish(response, error, &context);
+    let elapsed = started.elapsed();
+    crate::metrics::request(&method, &route, response.status(), code, elapsed);
+    log(
+        &context,
+        &method,
+        &route,
+        &response,
+        code,
+        cause.as_deref(),
+        elapsed,
+    );
+    response
+}
+
+fn context(app: &App, request: &Request) -> Context {
+    let peer = request
+        .extensions()
+        .get::<PeerAddress>()
+        .map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let now = app.clock.now();
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    Context {
+        request_id: uuid::Builder::from_unix_timestamp_millis(millis, &random::bytes())
+            .into_uuid()
+            .to_string(),
+        address: client_address(peer, request.headers(), app.config.network.forwarding_proxies()),
+        now,
+    }
+}
+
+/// Runs a future and turns a panic into its text.
+async fn catch_panic<F: Future>(future: AssertUnwindSafe<F>) -> Result<F::Output, String> {
+    let mut future = Box::pin(future.0);
+    std::future::poll_fn(move |context| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => {
+                let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text
+                    .or_else(|| payload.downcast_ref::<String>().cloned())
+                    .unwrap_or_default();
+                std::task::Poll::Ready(Err(format!("panic: {text}")))
+            }
+        }
+    })
+    .await
+}
+
+fn finish(response: Response, error: Option<ApiError>, context: &Context) -> Response {
+    let mut response = match error {
+        Some(error) => {
+            let (status, headers) = (error.status(), error.headers());
+            (status, headers, Json(error.into_body(context.request_id.clone()))).into_response()
+        }
+        None => response,
+    };
+    let headers = response.headers_mut();
+    headers.insert(
+        X_REQUEST_ID,
+        HeaderValue::from_str(&context.request_id).expect("a UUID is a header value"),
+    );
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// For an API there is nothing to render, frame or sniff.
+const SECURITY_HEADERS: [(&str, &str); 6] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+];
+
+fn log(
+    context: &Context,
+    method: &http::Method,
+    route: &str,
+    response: &Response,
+    code: Option<ErrorCode>,
+    cause: Option<&str>,
+    elapsed: std::time::Duration,
+) {
+    let status = response.status().as_u16();
+    let (code, us) = (code.map(ErrorCode::as_str), elapsed.as_micros());
+    let (request_id, ip) = (&context.request_id, context.address);
+    if status >= 500 {
+        tracing::error!(request_id, %method, route, status, code, cause, %ip, us, "request");
+    } else {
+        tracing::info!(request_id, %method, route, status, code, %ip, us, "request");
+    }
+}
+
+/// What no route answers.
+pub(crate) async fn not_found() -> ApiError {
+    ApiError::new(ErrorCode::NotFound)
+}
+
+/// What a route does not do.
+pub(crate) async fn method_not_allowed() -> ApiError {
+    ApiError::new(ErrorCode::MethodNotAllowed)
+}

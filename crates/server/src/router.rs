@@ -1,0 +1,55 @@
+//! Every route, to be read from top to bottom.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::api::{api_keys, health, jwks, mint, own_key, refresh, revocations};
+use crate::openapi;
+use crate::request;
+
+/// The base path of everything but the second place of the JWKS.
+pub const BASE_PATH: &str = "/v1/auth";
+
+/// The documented routes, relative to the base path.
+pub(crate) fn documented() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        // for anybody
+        .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(jwks::jwks))
+        .routes(routes!(revocations::revocations))
+        // for programs with a key
+        .routes(routes!(mint::mint))
+        .routes(routes!(refresh::refresh))
+        .routes(routes!(refresh::revoke))
+        .routes(routes!(own_key::own_key))
+        // for the owners of keys
+        .routes(routes!(api_keys::list, api_keys::register))
+        .routes(routes!(api_keys::get, api_keys::update, api_keys::revoke))
+}
+
+/// The service.
+pub fn router(app: Arc<App>) -> Router {
+    with_routes(app, Router::new())
+}
+
+/// The service with more routes beside its own, which go through the same layers: for tests.
+pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
+    let (documented, _) = documented().split_for_parts();
+    Router::new()
+        .nest(BASE_PATH, documented)
+        .route("/v1/auth/openapi.yaml", get(openapi::serve))
+        .route("/.well-known/jwks.json", get(jwks::jwks))
+        .merge(more)
+        .method_not_allowed_fallback(request::method_not_allowed)
+        .fallback(request::not_found)
+        .layer(from_fn_with_state(Arc::clone(&app), request::handle))
+        .with_state(app)
+}

@@ -1,0 +1,107 @@
+//! Puts the service on its sockets and takes it off again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tm_auth_proto::ErrorBody;
+use tm_auth_proto::ErrorCode;
+
+use crate::App;
+use crate::listener::{Listeners, Malformed, Settings, tls};
+use crate::{background, metrics, random, router};
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A socket.
+    #[error("cannot listen: {0}")]
+    Listen(#[from] std::io::Error),
+    /// A certificate.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+}
+
+/// A service whose sockets are open but not served yet.
+pub struct Bound {
+    app: Arc<App>,
+    listeners: Listeners,
+    metrics: Option<(tokio::net::TcpListener, PrometheusHandle)>,
+}
+
+/// Opens the sockets.
+pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
+    let (network, limits) = (&app.config.network, &app.config.limits);
+    let tls = network.tls.as_ref().map(tls::load).transpose()?;
+    let listeners =
+        Listeners::bind(&network.listen, tls, Settings::from(limits), Arc::new(malformed)).await?;
+    let metrics = match (app.config.metrics.listen, metrics::install()) {
+        (Some(address), Some(handle)) => Some((tokio::net::TcpListener::bind(address).await?, handle)),
+        _ => None,
+    };
+    Ok(Bound {
+        app,
+        listeners,
+        metrics,
+    })
+}
+
+impl Bound {
+    /// Where it listens, ports that the system chose included.
+    pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        self.listeners.addresses()
+    }
+
+    /// Serves until `stop`, then lets what is in flight finish and writes what gathered in memory.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let tasks = background::start(&self.app);
+        let metrics = self
+            .metrics
+            .map(|(listener, handle)| tokio::spawn(serve_metrics(listener, handle)));
+        self.listeners
+            .serve(router::router(Arc::clone(&self.app)), stop)
+            .await;
+        drop(tasks);
+        if let Some(metrics) = metrics {
+            metrics.abort();
+        }
+        if let Err(error) = self.app.usage.flush(self.app.store.as_ref()).await {
+            tracing::warn!(%error, "the last uses of keys were not written");
+        }
+    }
+}
+
+async fn serve_metrics(listener: tokio::net::TcpListener, handle: PrometheusHandle) {
+    let page = axum::Router::new().route(
+        "/metrics",
+        axum::routing::get(move || std::future::ready(handle.render())),
+    );
+    if let Err(error) = axum::serve(listener, page).await {
+        tracing::error!(%error, "the metrics page stopped");
+    }
+}
+
+/// The answer to a request that never became one.
+fn malformed(problem: Malformed) -> Response {
+    let request_id = uuid::Builder::from_random_bytes(random::bytes())
+        .into_uuid()
+        .to_string();
+    let body = ErrorBody {
+        type_: ErrorCode::InvalidRequest.type_(),
+        code: ErrorCode::InvalidRequest,
+        message: problem.to_string(),
+        field_violations: Vec::new(),
+        request_id: request_id.clone(),
+        retryable: false,
+        recover: None,
+        server_time: None,
+        skew_ms: None,
+    };
+    (
+        http::StatusCode::BAD_REQUEST,
+        [("x-request-id", request_id)],
+        axum::Json(body),
+    )
+        .into_response()
+}

@@ -1,0 +1,323 @@
+//! The service's keys over time: made, rotated, revoked, sealed anew. Each change is one compare-and-set on
+//! the whole set, so that nodes and commands that act at once agree.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_core::signing::lifecycle::{Schedule, Step, due, spare, spare_ready_at};
+use tm_auth_core::signing::{Algorithm, KeyEncryptionKey, KeyState, MacKey, Purpose, SigningKey, StoredKey};
+use tm_auth_proto::Environment;
+use tm_auth_store::{AuditEntry, Origin, Store, StoreError};
+
+use crate::config::{Config, SigningAlgorithm};
+use crate::key_ring::{KeyRing, KeyRingError};
+use crate::random;
+
+/// Verifiers cache the set this long (`Cache-Control` and their own), and clocks differ.
+const LEEWAY: SignedDuration = SignedDuration::from_mins(10);
+/// A compare-and-set is tried this often before the caller hears that the database is busy.
+const TRIES: u32 = 8;
+
+/// The keys in the database.
+pub struct ServiceKeys {
+    store: Arc<dyn Store>,
+    /// The first one seals; all unseal.
+    keks: Vec<KeyEncryptionKey>,
+    environment: Environment,
+    access: Schedule,
+    refresh: Schedule,
+}
+
+/// Why a command about keys did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceKeyError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys do not unseal.
+    #[error(transparent)]
+    KeyRing(#[from] KeyRingError),
+    /// No such key.
+    #[error("there is no key `{0}`")]
+    Unknown(String),
+    /// The spare is too young: verifiers may not have it yet.
+    #[error(
+        "the next key was published a short while ago and may sign from {0} on; if the present one is compromised, revoke it"
+    )]
+    TooEarly(Timestamp),
+    /// The library failed.
+    #[error("a key could not be made")]
+    Generate,
+}
+
+impl ServiceKeys {
+    /// As the configuration has it.
+    pub fn new(store: Arc<dyn Store>, config: &Config) -> Self {
+        let keks = std::iter::once(&config.keys.kek).chain(&config.keys.previous_kek);
+        let rotate_after = SignedDuration::from_hours(24 * i64::from(config.signing_keys.rotate_days));
+        let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
+        Self {
+            store,
+            keks: keks.map(|kek| KeyEncryptionKey::new(kek.expose())).collect(),
+            environment: config.environment,
+            access: Schedule {
+                rotate_after,
+                publish_before: SignedDuration::from_hours(i64::from(config.signing_keys.publish_hours)),
+                keep_after: SignedDuration::from_secs(i64::from(config.tokens.access_ttl_seconds)) + LEEWAY,
+                algorithm: Some(algorithm(config.tokens.algorithm)),
+            },
+            refresh: Schedule {
+                rotate_after,
+                publish_before: SignedDuration::ZERO,
+                keep_after: days(config.sessions.idle_days) + LEEWAY,
+                algorithm: None,
+            },
+        }
+    }
+
+    /// The rows.
+    pub async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
+        Ok(self.store.service_keys().await?.1)
+    }
+
+    /// The rows, unsealed.
+    pub async fn ring(&self) -> Result<KeyRing, ServiceKeyError> {
+        Ok(KeyRing::unseal(
+            &self.list().await?,
+            &self.keks,
+            self.environment,
+        )?)
+    }
+
+    /// Does what is due by schedule. Returns whether anything was.
+    pub async fn maintain(&self, now: Timestamp) -> Result<bool, ServiceKeyError> {
+        let origin = Origin::service(now);
+        self.change(&origin, |keys| {
+            let of = |purpose, schedule| {
+                due(keys, purpose, schedule, now)
+                    .into_iter()
+                    .map(move |step| (purpose, step))
+            };
+            Ok(of(Purpose::AccessToken, &self.access)
+                .chain(of(Purpose::RefreshToken, &self.refresh))
+                .collect())
+        })
+        .await
+    }
+
+    /// Lets the spare sign now, if verifiers have had time to learn it, and the MAC key's successor too.
+    pub async fn rotate(&self, now: Timestamp) -> Result<(), ServiceKeyError> {
+        let origin = Origin::operator(now);
+        self.change(&origin, |keys| {
+            if let Some(ready) = spare_ready_at(keys, &self.access).filter(|ready| *ready > now) {
+                return Err(ServiceKeyError::TooEarly(ready));
+            }
+            let mut steps = vec![(Purpose::RefreshToken, Step::CreateSigning)];
+            if let Some(spare) = spare(keys, Purpose::AccessToken) {
+                steps.push((Purpose::AccessToken, Step::Promote(spare.kid.clone())));
+                steps.push((Purpose::AccessToken, Step::CreateSpare));
+            }
+            Ok(steps)
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Takes a compromised key out of use at once: out of the JWKS, its tokens refused. The published spare,
+    /// which verifiers have already, signs from here on.
+    pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<(), ServiceKeyError> {
+        let origin = Origin::operator(now);
+        self.change(&origin, |keys| {
+            let key = keys
+                .iter()
+                .find(|key| key.kid == kid)
+                .ok_or_else(|| ServiceKeyError::Unknown(kid.to_owned()))?;
+            let purpose = key.purpose;
+            let mut steps = vec![(purpose, Step::Remove(kid.to_owned()))];
+            if key.state() == KeyState::Signing {
+                steps.push(match spare(keys, purpose) {
+                    Some(spare) => (purpose, Step::Promote(spare.kid.clone())),
+                    None => (purpose, Step::CreateSigning),
+                });
+            }
+            if purpose == Purpose::AccessToken && key.state() != KeyState::Retiring {
+                steps.push((purpose, Step::CreateSpare));
+            }
+            Ok(steps)
+        })
+        .await?;
+        self.note(&origin, "service_key_revoked", kid).await
+    }
+
+    /// Seals every key anew under the first key-encryption key. Returns how many.
+    pub async fn reseal(&self, now: Timestamp) -> Result<usize, ServiceKeyError> {
+        for _ in 0..TRIES {
+            let (version, mut keys) = self.store.service_keys().await?;
+            for key in &mut keys {
+                let secret = self.keks.iter().find_map(|kek| {
+                    kek.unseal(&key.sealed, &key.kid, key.purpose, self.environment)
+                        .ok()
+                });
+                let secret = secret.ok_or(KeyRingError::Missing(
+                    key.purpose,
+                    "a key unseals under neither key-encryption key",
+                ))?;
+                key.sealed = self.keks[0].seal(&secret, &key.kid, key.purpose, self.environment);
+            }
+            let count = keys.len();
+            if self
+                .store
+                .update_service_keys(version, keys, Vec::new(), &Origin::operator(now))
+                .await?
+            {
+                return Ok(count);
+            }
+        }
+        Err(busy())
+    }
+
+    /// Plans steps on the set as it is and carries them out, again from the start if somebody was faster.
+    async fn change(
+        &self,
+        origin: &Origin,
+        plan: impl Fn(&[StoredKey]) -> Result<Vec<(Purpose, Step)>, ServiceKeyError>,
+    ) -> Result<bool, ServiceKeyError> {
+        for _ in 0..TRIES {
+            let (version, keys) = self.store.service_keys().await?;
+            let steps = plan(&keys)?;
+            if steps.is_empty() {
+                return Ok(false);
+            }
+            let (mut put, mut remove) = (Vec::new(), Vec::new());
+            for (purpose, step) in steps {
+                self.apply(&keys, purpose, step, origin.at, &mut put, &mut remove)
+                    .await?;
+            }
+            if self
+                .store
+                .update_service_keys(version, put, remove, origin)
+                .await?
+            {
+                return Ok(true);
+            }
+        }
+        Err(busy())
+    }
+
+    async fn apply(
+        &self,
+        keys: &[StoredKey],
+        purpose: Purpose,
+        step: Step,
+        now: Timestamp,
+        put: &mut Vec<StoredKey>,
+        remove: &mut Vec<String>,
+    ) -> Result<(), ServiceKeyError> {
+        match step {
+            Step::CreateSpare => put.push(self.generate(purpose, None, now).await?),
+            Step::CreateSigning => {
+                retire_signing(keys, purpose, now, put, remove);
+                put.push(self.generate(purpose, Some(now), now).await?);
+            }
+            Step::Promote(kid) => {
+                retire_signing(keys, purpose, now, put, remove);
+                let spare = keys
+                    .iter()
+                    .find(|key| key.kid == kid)
+                    .ok_or(ServiceKeyError::Unknown(kid))?;
+                put.push(StoredKey {
+                    signing_since: Some(now),
+                    ..spare.clone()
+                });
+            }
+            Step::Remove(kid) => remove.push(kid),
+        }
+        Ok(())
+    }
+
+    async fn generate(
+        &self,
+        purpose: Purpose,
+        signing_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<StoredKey, ServiceKeyError> {
+        let environment = self.environment;
+        let (kid, algorithm, secret) = match self.access.algorithm.filter(|_| purpose == Purpose::AccessToken)
+        {
+            Some(algorithm) => {
+                // RSA takes a fraction of a second; requests go on meanwhile.
+                let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, environment))
+                    .await
+                    .map_err(|_| ServiceKeyError::Generate)?
+                    .map_err(|_| ServiceKeyError::Generate)?;
+                let secret = key.to_pkcs8().map_err(|_| ServiceKeyError::Generate)?;
+                (key.kid().to_owned(), Some(algorithm), secret)
+            }
+            None => {
+                let secret = random::bytes::<32>();
+                (
+                    MacKey::kid_of(&secret, environment),
+                    None,
+                    zeroize::Zeroizing::new(secret.to_vec()),
+                )
+            }
+        };
+        let sealed = self.keks[0].seal(&secret, &kid, purpose, environment);
+        Ok(StoredKey {
+            kid,
+            purpose,
+            algorithm,
+            sealed,
+            published_at: now,
+            signing_since,
+            retired_at: None,
+        })
+    }
+
+    async fn note(&self, origin: &Origin, action: &'static str, detail: &str) -> Result<(), ServiceKeyError> {
+        let entry = AuditEntry {
+            origin: origin.clone(),
+            action: action.into(),
+            uid: None,
+            key_id: None,
+            sid: None,
+            detail: Some(detail.to_owned()),
+        };
+        Ok(self.store.audit(vec![entry]).await?)
+    }
+}
+
+/// The key that signs now retires, unless it is being removed altogether.
+fn retire_signing(
+    keys: &[StoredKey],
+    purpose: Purpose,
+    now: Timestamp,
+    put: &mut Vec<StoredKey>,
+    remove: &[String],
+) {
+    let signing = keys
+        .iter()
+        .filter(|key| key.purpose == purpose && key.state() == KeyState::Signing);
+    put.extend(
+        signing
+            .filter(|key| !remove.contains(&key.kid))
+            .map(|key| StoredKey {
+                retired_at: Some(now),
+                ..key.clone()
+            }),
+    );
+}
+
+fn busy() -> ServiceKeyError {
+    ServiceKeyError::Store(StoreError::Unavailable(
+        "others keep changing the service's keys".to_owned(),
+    ))
+}
+
+fn algorithm(configured: SigningAlgorithm) -> Algorithm {
+    match configured {
+        SigningAlgorithm::RS256 => Algorithm::RS256,
+        SigningAlgorithm::ES256 => Algorithm::ES256,
+        SigningAlgorithm::EdDSA => Algorithm::EdDSA,
+    }
+}
