@@ -1,0 +1,89 @@
+//! More connections than there is room for.
+
+use std::process::Stdio;
+
+use tm_auth_server::listener::Settings;
+
+use super::application::{Application, HELLO, patient, seen};
+
+#[tokio::test]
+async fn i02_j12_a_connection_too_many_is_told_so_and_the_others_are_served() {
+    let server = Application::start(Settings {
+        max_connections: 2,
+        ..patient()
+    })
+    .await;
+    let mut first = server.connect().await;
+    first.send(b"GET /gated HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut second = server.connect().await;
+    second.send(HELLO).await;
+    second.answer().await;
+    seen(&server.arrived, 1).await;
+
+    let mut third = server.connect().await;
+    let answer = third.rest().await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.starts_with("HTTP/1.1 503") && head.contains("retry-after: 1"),
+        "{head}"
+    );
+    let body: tm_auth_proto::ErrorBody = serde_json::from_str(body).unwrap();
+    assert_eq!(body.code, tm_auth_proto::ErrorCode::Unavailable);
+
+    server.gate.add_permits(1);
+    assert!(first.answer().await.ends_with("at last"));
+    drop(first);
+    // The place is free once the server has noticed.
+    loop {
+        let mut again = server.connect().await;
+        again.send(HELLO).await;
+        if again.answer().await.starts_with("HTTP/1.1 200") {
+            break;
+        }
+    }
+}
+
+/// Set in the copy of this test that runs with few descriptors.
+const FEW_DESCRIPTORS: &str = "TM_AUTH_TEST_FEW_DESCRIPTORS";
+
+/// Runs itself again under `ulimit -n`, which a process cannot lower for its neighbours' tests.
+#[test]
+fn j12_accepting_survives_running_out_of_descriptors() {
+    if std::env::var_os(FEW_DESCRIPTORS).is_some() {
+        tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(run_out_of_descriptors());
+        return;
+    }
+    let copy = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .arg("overload::j12_accepting_survives_running_out_of_descriptors")
+        .env(FEW_DESCRIPTORS, "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&copy.stdout);
+    assert!(
+        copy.status.success() && output.contains("1 passed"),
+        "{output}{}",
+        String::from_utf8_lossy(&copy.stderr)
+    );
+}
+
+async fn run_out_of_descriptors() {
+    let server = Application::start(patient()).await;
+    // The client's own sockets use descriptors as well: at some point neither side gets one.
+    let mut clients = Vec::new();
+    while let Ok(stream) = tokio::net::TcpStream::connect(server.address).await {
+        clients.push(stream);
+        assert!(clients.len() < 64);
+    }
+    // All but one that was surely accepted leave; then there is room again.
+    clients.clear();
+    for _ in 0..3 {
+        let mut client = server.connect().await;
+        client.send(HELLO).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 200"));
+    }
+}
