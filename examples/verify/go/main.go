@@ -25,7 +25,7 @@ import (
 func main() {
 	claims, err := run()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "refused:", err)
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(claims)
@@ -48,7 +48,11 @@ func run() (jwt.MapClaims, error) {
 	if err != nil {
 		return nil, err
 	}
-	return verify(strings.TrimSpace(string(input)), keys, issuer, audience)
+	claims, err := verify(strings.TrimSpace(string(input)), keys, issuer, audience)
+	if err != nil {
+		return nil, fmt.Errorf("refused: %w", err)
+	}
+	return claims, nil
 }
 
 func verify(text string, keys keyfunc.Keyfunc, issuer, audience string) (jwt.MapClaims, error) {

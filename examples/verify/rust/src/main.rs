@@ -1,0 +1,49 @@
+//! Verifies a True Markets access token that comes on standard input.
+//!
+//! 1. Build a verifier of the issuer's tokens for one audience.
+//! 2. Let it get the issuer's keys and revocation list.
+//! 3. Verify: signature, kind of token, issuer, audience, end, revocation.
+//!
+//! A service builds the verifier once and keeps it: keys and revocations are kept fresh in the background,
+//! and `tm_auth_verifier::BearerLayer` or `Caller` does step 3 for each request.
+
+use std::error::Error;
+use std::io::Read;
+use std::process::ExitCode;
+
+use tm_auth_verifier::{Verifier, VerifyError};
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let verifier = verifier()?;
+    verifier.refresh().await?;
+    let mut token = String::new();
+    std::io::stdin().read_to_string(&mut token)?;
+    match verifier.verify(token.trim()).await {
+        Ok(claims) => {
+            println!("{}", serde_json::to_string(&claims)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(VerifyError::Refused(refusal)) => {
+            eprintln!("refused: {refusal}");
+            Ok(ExitCode::FAILURE)
+        }
+        Err(VerifyError::Unavailable(missing)) => Err(missing.into()),
+    }
+}
+
+fn verifier() -> Result<Verifier, Box<dyn Error>> {
+    let mut builder = Verifier::builder(setting("TM_ISSUER")?, setting("TM_AUDIENCE")?);
+    // Where an issuer is reached by another name than its own, as behind a proxy.
+    if let Ok(url) = setting("TM_JWKS") {
+        builder = builder.jwks_url(url);
+    }
+    if let Ok(url) = setting("TM_REVOCATIONS") {
+        builder = builder.revocations_url(url);
+    }
+    Ok(builder.build()?)
+}
+
+fn setting(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|_| format!("set {name}"))
+}
