@@ -1,1 +1,56 @@
-fn main() {}
+//! `tm-auth`: the auth service, its administration, and the tools of a client's machine, in one binary.
+
+mod client;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use client::ClientCommand;
+use server::ServerCommand;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The True Markets auth service: mint short-lived JWTs with a P-256 key, verify them anywhere.
+///
+/// Start with `tm-auth dev`: a sandbox with a demo account and key, and commands to paste.
+#[derive(Debug, Parser)]
+#[command(name = "tm-auth", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Server(ServerCommand),
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One provider for TLS everywhere; the process has not used another yet.
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .expect("nothing installed a provider before");
+    let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
+    runtime.block_on(async {
+        match cli.command {
+            Command::Server(command) => command.run().await,
+            Command::Client(command) => command.run().await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

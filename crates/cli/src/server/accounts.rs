@@ -1,0 +1,151 @@
+//! `tm-auth accounts …`.
+
+use clap::{Args, Subcommand};
+use tm_auth_core::token::access::{self, Issuer, MANAGEMENT_TTL};
+use tm_auth_proto::{AccountId, OrganizationId, SessionId};
+use tm_auth_server::clock::Clock;
+use tm_auth_server::random;
+use tm_auth_store::{AuditEntry, NewAccount};
+
+use super::deployment::Deployment;
+use super::{ConfigArgs, Failure, Outcome};
+
+/// Administration of accounts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountsCommand {
+    /// Create an account and print its uid
+    Create {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// An address that you know to be the owner's; it becomes the `sub` of their tokens
+        #[arg(long)]
+        email: Option<String>,
+    },
+    /// List accounts: uid, created, state, e-mail
+    List(ConfigArgs),
+    /// Disable an account: its keys mint no more, and its tokens are revoked
+    Disable(AccountArgs),
+    /// Let a disabled account act again
+    Enable(AccountArgs),
+    /// Print a management token of an account, good for five minutes, as `tm-auth key register` takes it
+    Session(AccountArgs),
+}
+
+/// One account.
+#[derive(Debug, Args)]
+pub(crate) struct AccountArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The account
+    uid: AccountId,
+}
+
+impl AccountsCommand {
+    pub(super) async fn run(self) -> Outcome {
+        match self {
+            Self::Create { config, email } => create(&config.open().await?, email).await,
+            Self::List(config) => list(&config.open().await?).await,
+            Self::Disable(args) => set_disabled(&args, true).await,
+            Self::Enable(args) => set_disabled(&args, false).await,
+            Self::Session(args) => session(&args).await,
+        }
+    }
+}
+
+pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Outcome {
+    let origin = deployment.operator();
+    if let Some(email) = &email {
+        check_email(email)?;
+    }
+    let uid = AccountId(uuid_v4());
+    let new = NewAccount {
+        uid,
+        organization_id: OrganizationId(uuid_v4()),
+        email,
+        created_at: origin.at,
+    };
+    match deployment.store.create_account(new, &origin).await? {
+        Some(account) => println!("{}", account.uid),
+        None => return Err(Failure("another account has this e-mail address".to_owned())),
+    }
+    Ok(())
+}
+
+async fn list(deployment: &Deployment) -> Outcome {
+    for account in deployment.store.accounts().await? {
+        let state = if account.disabled_at.is_some() {
+            "disabled"
+        } else {
+            "active"
+        };
+        println!(
+            "{} {} {state} {}",
+            account.uid,
+            account.created_at,
+            account.email.as_deref().unwrap_or("-")
+        );
+    }
+    Ok(())
+}
+
+async fn set_disabled(args: &AccountArgs, disabled: bool) -> Outcome {
+    let deployment = args.config.open().await?;
+    let origin = deployment.operator();
+    let found = deployment
+        .store
+        .set_account_disabled(args.uid, disabled.then_some(origin.at), &origin)
+        .await?;
+    if found { Ok(()) } else { Err(no_account(args.uid)) }
+}
+
+async fn session(args: &AccountArgs) -> Outcome {
+    let deployment = args.config.open().await?;
+    let account = deployment
+        .store
+        .account(args.uid)
+        .await?
+        .ok_or_else(|| no_account(args.uid))?;
+    let ring = deployment.service_keys().ring().await?;
+    let now = deployment.clock.now();
+    let issuer = Issuer {
+        url: deployment.config.issuer().to_owned(),
+        audience: deployment.config.audience().to_owned(),
+        environment: deployment.config.environment,
+        access_ttl: MANAGEMENT_TTL,
+    };
+    let sid = SessionId(uuid_v4());
+    let claims = issuer.management_claims(&account, sid, now, random::bytes(), now);
+    let entry = AuditEntry {
+        origin: deployment.operator(),
+        action: "management_session_issued".into(),
+        uid: Some(account.uid),
+        key_id: None,
+        sid: Some(sid),
+        detail: None,
+    };
+    deployment.store.audit(vec![entry]).await?;
+    println!("{}", access::sign(&claims, ring.signing()).text);
+    Ok(())
+}
+
+fn no_account(uid: AccountId) -> Failure {
+    Failure(format!("there is no account {uid}"))
+}
+
+/// The operator vouches for the address; only what can never be one is refused.
+fn check_email(email: &str) -> Outcome {
+    let sound = email.len() <= 254
+        && email
+            .split_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+        && email.bytes().all(|byte| byte.is_ascii_graphic());
+    if sound {
+        Ok(())
+    } else {
+        Err(Failure("this is no e-mail address".to_owned()))
+    }
+}
+
+pub(super) fn uuid_v4() -> uuid::Uuid {
+    uuid::Builder::from_random_bytes(random::bytes()).into_uuid()
+}

@@ -1,0 +1,62 @@
+//! The configuration and the database that a command works on.
+
+use std::sync::Arc;
+
+use tm_auth_server::Config;
+use tm_auth_server::clock::{Clock, SystemClock};
+use tm_auth_server::service_keys::ServiceKeys;
+use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tm_auth_store::{Origin, Store};
+
+use super::{ConfigArgs, Failure};
+
+/// An opened deployment.
+pub(super) struct Deployment {
+    pub(super) config: Config,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: SystemClock,
+}
+
+impl ConfigArgs {
+    pub(super) fn load(&self) -> Result<Config, Failure> {
+        Ok(Config::load(self.config.as_deref(), std::env::vars())?)
+    }
+
+    /// Opens the database beside the server. The database must exist: an administrative command on a path
+    /// that was mistyped must not make an empty one.
+    pub(super) async fn open(&self) -> Result<Deployment, Failure> {
+        let config = self.load()?;
+        if !config.database.path.exists() {
+            return Err(Failure(format!(
+                "there is no database at {}: start the service, or run `tm-auth migrate`",
+                config.database.path.display()
+            )));
+        }
+        let store = open(&config, Role::Command)?;
+        store.bind_environment(config.environment).await?;
+        Ok(Deployment {
+            config,
+            store,
+            clock: SystemClock,
+        })
+    }
+}
+
+impl Deployment {
+    pub(super) fn operator(&self) -> Origin {
+        Origin::operator(self.clock.now())
+    }
+
+    pub(super) fn service_keys(&self) -> ServiceKeys {
+        ServiceKeys::new(Arc::clone(&self.store), &self.config)
+    }
+}
+
+pub(super) fn open(config: &Config, role: Role) -> Result<Arc<dyn Store>, Failure> {
+    let options = SqliteOptions {
+        path: config.database.path.clone(),
+        role,
+        synchronous: Synchronous::Full,
+    };
+    Ok(Arc::new(SqliteStore::open(&options)?))
+}

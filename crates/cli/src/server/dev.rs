@@ -1,0 +1,237 @@
+//! `tm-auth dev`: one command from nothing to a minted token.
+//!
+//! 1. The first start makes a folder with a key-encryption key and a configuration file like that of any
+//!    other deployment, so every administrative command works on it with `--config`.
+//! 2. It makes a demo account and a demo key, whose private half stays in the key file.
+//! 3. It prints the quick start as commands that sign when they are pasted, and serves.
+//!
+//! A second start finds all of it again.
+
+use std::fs;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::SignedDuration;
+use tm_auth_client::{Signer, key_file};
+use tm_auth_core::{PublicKey, registration};
+use tm_auth_proto::{AccountId, KeyFile, KeyId, OrganizationId, Scopes};
+use tm_auth_server::clock::{Clock, SystemClock};
+use tm_auth_server::{App, Config, random, serve};
+use tm_auth_store::sqlite::Role;
+use tm_auth_store::{NewAccount, NewApiKey, Origin, Store};
+
+use super::accounts::uuid_v4;
+use super::{Failure, Outcome, deployment, logging, quick_start};
+
+/// Options of `dev`.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Where to listen: a loopback address; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The folder for database, configuration and keys
+    #[arg(long, default_value = "./tm-auth-dev", value_name = "DIR")]
+    data: PathBuf,
+}
+
+pub(super) async fn run(args: DevArgs) -> Outcome {
+    let listen = loopback(args.listen)?;
+    let data = prepare(&args.data, listen.port())?;
+    let mut config = Config::load(Some(&data.join(CONFIG)), environment(&data, listen.port()))?;
+    config.network.listen = addresses(listen);
+    let config = config.check()?;
+    logging::init(&config.log);
+
+    let store = deployment::open(&config, Role::Server)?;
+    let clock = SystemClock;
+    let issuer = config.issuer().to_owned();
+    let origin = config.public_url.origin().to_owned();
+    let app = App::start(config.clone(), Arc::clone(&store), Arc::new(clock)).await?;
+    let key_file = demo_key(&config, store.as_ref(), &issuer, &data, &clock).await?;
+    let bound = serve::bind(app).await?;
+    quick_start::print(&origin, &key_file, &data)?;
+    println!("ready {origin}");
+    std::io::stdout().flush()?;
+    bound.serve(super::serve::stop()?).await;
+    Ok(())
+}
+
+const CONFIG: &str = "tm-auth.toml";
+const KEK: &str = "kek";
+
+/// `dev` prints its mails and keys on a terminal: it must not be reachable from elsewhere.
+fn loopback(listen: SocketAddr) -> Result<SocketAddr, Failure> {
+    if !listen.ip().is_loopback() {
+        return Err(Failure(format!(
+            "{listen} is no loopback address: `dev` is for this machine only, use `serve`"
+        )));
+    }
+    if listen.port() != 0 {
+        return Ok(listen);
+    }
+    // The issuer's URL names the port, so it must be known before the service starts.
+    let port = TcpListener::bind(listen)?.local_addr()?.port();
+    Ok(SocketAddr::new(listen.ip(), port))
+}
+
+/// `localhost` is ::1 for some clients and 127.0.0.1 for others: both, where the machine has both.
+fn addresses(listen: SocketAddr) -> Vec<SocketAddr> {
+    let other: IpAddr = if listen.is_ipv4() {
+        Ipv6Addr::LOCALHOST.into()
+    } else {
+        Ipv4Addr::LOCALHOST.into()
+    };
+    let other = SocketAddr::new(other, listen.port());
+    let available = TcpListener::bind(other).is_ok();
+    std::iter::once(listen)
+        .chain(available.then_some(other))
+        .collect()
+}
+
+/// Makes what is missing of the folder. Returns its full path.
+fn prepare(data: &Path, port: u16) -> Result<PathBuf, Failure> {
+    fs::create_dir_all(data)?;
+    let data = data.canonicalize()?;
+    let kek = data.join(KEK);
+    if !kek.exists() {
+        write_private(&kek, &format!("{}\n", base64(&random::bytes::<32>())))?;
+    }
+    let config = data.join(CONFIG);
+    if !config.exists() {
+        write_private(&config, &default_config(&data, port))?;
+    }
+    Ok(data)
+}
+
+fn default_config(data: &Path, port: u16) -> String {
+    let path = |name: &str| toml_string(&data.join(name).display().to_string());
+    format!(
+        "# Written by `tm-auth dev`, which overrides public_url, network.listen and the two paths with its own\n\
+         # arguments. Administrative commands work on this sandbox with `--config` and this file.\n\
+         environment = \"uat\"\n\
+         public_url = \"http://localhost:{port}/v1/auth\"\n\n\
+         [database]\npath = {}\n\n\
+         [keys]\nkek_file = {}\n\n\
+         [log]\nformat = \"text\"\nlevel = \"warn\"\n",
+        path("tm-auth.db"),
+        path(KEK),
+    )
+}
+
+/// A JSON string is a TOML basic string.
+fn toml_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The process's variables, and over them what the arguments decide: the folder may have been moved and the
+/// port may be another one than at the first start.
+fn environment(data: &Path, port: u16) -> Vec<(String, String)> {
+    let path = |name: &str| data.join(name).display().to_string();
+    let decided = [
+        ("TM_AUTH__PUBLIC_URL", format!("http://localhost:{port}/v1/auth")),
+        ("TM_AUTH__DATABASE__PATH", path("tm-auth.db")),
+        ("TM_AUTH__KEYS__KEK_FILE", path(KEK)),
+    ];
+    let names = decided.clone().map(|(name, _)| name);
+    let inherited = std::env::vars().filter(|(name, _)| !names.contains(&name.as_str()));
+    inherited
+        .chain(decided.map(|(name, value)| (name.to_owned(), value)))
+        .collect()
+}
+
+/// Finds the demo key's file, or makes account, key and file.
+async fn demo_key(
+    config: &Config,
+    store: &dyn Store,
+    issuer: &str,
+    data: &Path,
+    clock: &SystemClock,
+) -> Result<PathBuf, Failure> {
+    if let Some(found) = usable_key_file(store, data, clock).await? {
+        return Ok(found);
+    }
+    let now = clock.now();
+    let origin = Origin::operator(now);
+    let uid = match store.accounts().await?.first() {
+        Some(account) => account.uid,
+        None => {
+            let uid = AccountId(uuid_v4());
+            let new = NewAccount {
+                uid,
+                organization_id: OrganizationId(uuid_v4()),
+                email: None,
+                created_at: now,
+            };
+            store.create_account(new, &origin).await?;
+            uid
+        }
+    };
+    let signer = Signer::generate()?;
+    let proof = signer.registration_proof(issuer, uid, now)?;
+    let public_key = registration::prove(PublicKey::parse(&signer.public_jwk())?, &proof, issuer, uid, now)?;
+    let new = NewApiKey {
+        key_id: KeyId::generate(config.environment, random::bytes()),
+        uid,
+        label: "demo".to_owned(),
+        public_key,
+        scopes: Scopes::ALL,
+        allowed_ips: Vec::new(),
+        created_at: now,
+        active: true,
+        expires_at: Some(
+            now + SignedDuration::from_hours(24 * i64::from(config.api_keys.default_expiry_days)),
+        ),
+    };
+    let key = store.register_key(new, u32::MAX, &origin).await??;
+    let path = data.join(KeyFile::name(key.key_id));
+    let file = KeyFile {
+        key_id: Some(key.key_id),
+        ..signer.key_file("demo", now)?
+    };
+    key_file::create(&path, &file)?;
+    Ok(path)
+}
+
+/// A key file in the folder whose key mints here.
+async fn usable_key_file(
+    store: &dyn Store,
+    data: &Path,
+    clock: &SystemClock,
+) -> Result<Option<PathBuf>, Failure> {
+    for entry in fs::read_dir(data)? {
+        let path = entry?.path();
+        let Ok(KeyFile {
+            key_id: Some(key_id), ..
+        }) = key_file::load(&path)
+        else {
+            continue;
+        };
+        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        if store
+            .api_key(key_id)
+            .await?
+            .is_some_and(|key| key.permit(local, clock.now()).is_ok())
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    Ok(file.write_all(text.as_bytes())?)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

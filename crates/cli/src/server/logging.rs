@@ -1,0 +1,16 @@
+//! The log: one line per event on standard error.
+
+use tm_auth_server::config::{Log, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+/// Sets it up for the rest of the process.
+pub(super) fn init(log: &Log) {
+    let filter = EnvFilter::new(log.level.as_str());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => builder.init(),
+    }
+}

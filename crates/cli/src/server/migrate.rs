@@ -1,0 +1,31 @@
+//! `tm-auth migrate`.
+
+use clap::Args;
+use tm_auth_store::sqlite::{Role, SqliteStore};
+
+use super::{ConfigArgs, Outcome, deployment};
+
+/// Options of `migrate`.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Only print what would be done
+    #[arg(long)]
+    plan: bool,
+}
+
+pub(super) fn run(args: &MigrateArgs) -> Outcome {
+    let config = args.config.load()?;
+    let pending = SqliteStore::pending_migrations(&config.database.path)?;
+    for name in &pending {
+        println!("{} {name}", if args.plan { "pending" } else { "running" });
+    }
+    if pending.is_empty() {
+        println!("the schema is up to date");
+    }
+    if !args.plan {
+        deployment::open(&config, Role::Command)?;
+    }
+    Ok(())
+}
