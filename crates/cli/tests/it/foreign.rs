@@ -1,0 +1,115 @@
+//! Where the foreign programs are, and what to do where one is not.
+//!
+//! `scripts/tools` installs and builds them. A developer without Java still runs the other tests: what is
+//! missing is said and skipped. Under `CI=true` it is a failure.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A foreign program and how it is started.
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    argv: Vec<OsString>,
+}
+
+impl Program {
+    /// Python of `target/venv` with a script or module.
+    pub(crate) fn python(name: &'static str, arguments: &[&str]) -> Option<Self> {
+        let python = workspace().join("target/venv/bin/python");
+        Self::found(name, &[&python], python.clone(), arguments)
+    }
+
+    /// A compiled TypeScript example.
+    pub(crate) fn node(name: &'static str, script: &str) -> Option<Self> {
+        let script = workspace().join(script);
+        let node = on_path("node");
+        let node = node.unwrap_or_else(|| workspace().join("target/venv/bin/node"));
+        Self::found(name, &[&node, &script], node.clone(), &[path(&script)])
+    }
+
+    /// The Java example.
+    pub(crate) fn java(name: &'static str, folder: &str, class: &str) -> Option<Self> {
+        let folder = workspace().join(folder).join("target");
+        let (classes, libraries) = (folder.join("classes"), folder.join("dependency"));
+        let class_path = format!("{}:{}/*", path(&classes), path(&libraries));
+        let java = on_path("java").unwrap_or_else(|| PathBuf::from("/usr/bin/java"));
+        // One short run: the cheapest collector and compiler are the fastest.
+        let arguments = [
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            &class_path,
+            class,
+        ];
+        Self::found(name, &[&java, &classes, &libraries], java.clone(), &arguments)
+    }
+
+    /// A program that was built to this path of the work tree.
+    pub(crate) fn built(name: &'static str, program: &str) -> Option<Self> {
+        let program = workspace().join(program);
+        Self::found(name, &[&program], program.clone(), &[])
+    }
+
+    /// A program of this workspace that is not of this package: cargo puts it beside ours.
+    pub(crate) fn beside_ours(name: &'static str) -> Option<Self> {
+        let program = Path::new(env!("CARGO_BIN_EXE_tm-auth")).with_file_name(name);
+        Self::found(name, &[&program], program.clone(), &[])
+    }
+
+    fn found(name: &'static str, needs: &[&Path], program: PathBuf, arguments: &[&str]) -> Option<Self> {
+        if let Some(missing) = needs.iter().find(|path| !path.exists()) {
+            let told = format!("{name}: {} is missing, run scripts/tools", missing.display());
+            assert!(env::var("CI").as_deref() != Ok("true"), "{told}");
+            eprintln!("skipped {told}");
+            return None;
+        }
+        let argv = [program.into_os_string()]
+            .into_iter()
+            .chain(arguments.iter().map(OsString::from))
+            .collect();
+        Some(Self { name, argv })
+    }
+
+    /// Runs it to its end with these variables and nothing else of ours.
+    pub(crate) fn run(&self, settings: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
+        let mut command = Command::new(&self.argv[0]);
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("TM_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .args(&self.argv[1..])
+            .args(arguments)
+            .envs(settings.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.name));
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        // A program that ends without reading is told by its status.
+        stdin.write_all(input.as_bytes()).ok();
+        drop(stdin);
+        child.wait_with_output().expect("the program ends")
+    }
+}
+
+/// The root of the work tree.
+pub(crate) fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("the work tree's path is UTF-8")
+}

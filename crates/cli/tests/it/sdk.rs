@@ -1,0 +1,113 @@
+//! The platform's own Python SDK, unchanged, through one origin like the platform's.
+//!
+//! What the SDK does is in `python/sdk.py`; here are the servers it talks to.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_server::clock::{Clock as _, ManualClock};
+use tm_auth_server::{App, Config, serve};
+use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tm_auth_verifier::{Clock, SystemClock, Verifier};
+
+use crate::foreign::{Program, workspace};
+use crate::harness::{Dev, now};
+use crate::platform;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_mints_and_refreshes() {
+    against_dev("mints_and_refreshes").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_calls_the_platform() {
+    against_dev("calls_the_platform").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_is_told_of_an_ended_session_and_mints_anew() {
+    against_dev("an_ended_session_is_told_and_a_new_mint_goes_on").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_is_refused_everywhere_with_a_revoked_key() {
+    let dev = Dev::start(&[]);
+    let uid = dev.demo_account().await;
+    let token = dev.management_token(&uid);
+    run(
+        &dev,
+        &origin_of(&dev).await,
+        &["a_revoked_key_is_dead_everywhere", &token],
+    );
+}
+
+/// The service runs in this process, on the folder that `dev` made, so that an hour passes at once for it
+/// and for the Gateway alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_refreshes_an_expired_token_by_itself() {
+    let mut dev = Dev::start(&[]);
+    dev.stop();
+    let clock = Arc::new(ManualClock::new(now()));
+    let mut config = Config::load(Some(&dev.config_file()), []).expect("the configuration of `dev`");
+    let store = SqliteStore::open(&SqliteOptions {
+        path: config.database.path.clone(),
+        role: Role::Server,
+        synchronous: Synchronous::Full,
+    })
+    .expect("the database of `dev`");
+    config.network.listen = vec![dev.address()];
+    let app = App::start(config, Arc::new(store), Arc::clone(&clock) as _)
+        .await
+        .expect("it starts");
+    let bound = serve::bind(app).await.expect("the port of `dev` is free again");
+    tokio::spawn(bound.serve(std::future::pending()));
+
+    let verifier = verifier(&dev, TestClock(Arc::clone(&clock))).await;
+    let hour = Arc::new(move || clock.advance(SignedDuration::from_secs(3600 + 60)));
+    let origin = platform::start(dev.origin(), verifier, hour).await;
+    run(&dev, &origin, &["an_expired_token_is_refreshed"]);
+}
+
+async fn against_dev(what: &str) {
+    let dev = Dev::start(&[]);
+    run(&dev, &origin_of(&dev).await, &[what]);
+}
+
+async fn origin_of(dev: &Dev) -> String {
+    let verifier = verifier(dev, SystemClock).await;
+    platform::start(dev.origin(), verifier, Arc::new(|| {})).await
+}
+
+async fn verifier(dev: &Dev, clock: impl Clock) -> Verifier {
+    let verifier = Verifier::builder(dev.issuer(), dev.origin())
+        .environment(tm_auth_proto::Environment::Uat)
+        .clock(clock)
+        .build()
+        .expect("a verifier");
+    verifier.refresh().await.expect("the issuer answers");
+    verifier
+}
+
+fn run(dev: &Dev, origin: &str, arguments: &[&str]) {
+    let script = workspace().join("crates/cli/tests/it/python/sdk.py");
+    let Some(sdk) = Program::python("the SDK", &[script.to_str().expect("UTF-8")]) else {
+        return;
+    };
+    let key_file = dev.key_file();
+    let settings = [
+        ("TM_BASE_URL", origin),
+        ("TM_KEY_FILE", key_file.to_str().expect("UTF-8")),
+        ("TM_TELEMETRY", "0"),
+    ];
+    let output = sdk.run(&settings, arguments, "");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {told}", arguments[0]);
+}
+
+struct TestClock(Arc<ManualClock>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
