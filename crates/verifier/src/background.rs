@@ -9,10 +9,12 @@ use crate::key_cache::KeyCache;
 use crate::revocation_feed::RevocationFeed;
 
 pub(crate) async fn keep_keys(keys: Arc<KeyCache>) {
+    // Whoever built the verifier may have got the keys meanwhile.
+    keys.refetch_if_cool().await;
     loop {
-        // The outcome is in log and metrics; the wait depends on it.
-        keys.refresh().await.ok();
         sleep(spread(keys.until_next().await)).await;
+        // The outcome is in log and metrics; the next wait depends on it.
+        keys.refresh().await.ok();
     }
 }
 

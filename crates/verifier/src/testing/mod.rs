@@ -265,10 +265,10 @@ impl TestIssuer {
         } else {
             self.shared.revocations_fetches.fetch_add(1, Ordering::Relaxed);
             let list = self.revocation_list();
-            Ok((
+            (
                 self.sign_revocations(&list),
                 format!("\"{revision}-{}\"", list.iat),
-            ))
+            )
         }
     }
 }

@@ -1,0 +1,117 @@
+//! Time: `exp`, `iat`, `nbf` and the leeway.
+
+use tm_auth_proto::Environment;
+use tm_auth_verifier::testing::TestIssuer;
+use tm_auth_verifier::{BuildError, Clock, Refusal, VerifyError};
+
+use crate::support::{AUDIENCE, Fixture, with_claim};
+
+#[tokio::test]
+async fn a13_a_token_ends_at_exp_and_the_leeway() {
+    let fixture = Fixture::new().await;
+    let token = fixture.good();
+    fixture.issuer.clock().advance(3600);
+    fixture.accepts(&token).await;
+    fixture.issuer.clock().advance(9);
+    fixture.accepts(&token).await;
+    fixture.issuer.clock().advance(1);
+    fixture.refuses(&token, Refusal::Expired).await;
+    fixture.issuer.clock().advance(1);
+    fixture.refuses(&token, Refusal::Expired).await;
+}
+
+#[tokio::test]
+async fn a13_times_are_whole_seconds() {
+    let fixture = Fixture::new().await;
+    let later = fixture.claims().exp;
+    let wrong = [
+        format!("\"{later}\""),
+        format!("{later}.0"),
+        format!("{later}e0"),
+        "-1".to_owned(),
+        "-0.0".to_owned(),
+        "1e400".to_owned(),
+        "9223372036854775808".to_owned(),
+        "18446744073709551616".to_owned(),
+        "null".to_owned(),
+        "false".to_owned(),
+        "[]".to_owned(),
+        "NaN".to_owned(),
+        "Infinity".to_owned(),
+        format!("0{later}"),
+    ];
+    for name in ["exp", "iat", "nbf", "auth_time"] {
+        for raw in &wrong {
+            let payload = with_claim(&fixture.claims(), name, Some(raw));
+            let forged = fixture.issuer.sign_raw(&fixture.header(), &payload);
+            // What is no JSON at all is no payload at all.
+            let expected = match raw.as_bytes() {
+                [b'N' | b'I', ..] | [b'0', b'1', ..] => Refusal::NotClaims,
+                _ => Refusal::ClaimInvalid(name),
+            };
+            fixture.refuses(&forged, expected).await;
+        }
+    }
+    // The farthest time there is overflows nothing.
+    let payload = with_claim(&fixture.claims(), "exp", Some("9223372036854775807"));
+    fixture
+        .accepts(&fixture.issuer.sign_raw(&fixture.header(), &payload))
+        .await;
+    let payload = with_claim(&fixture.claims(), "exp", Some("0"));
+    fixture
+        .refuses(
+            &fixture.issuer.sign_raw(&fixture.header(), &payload),
+            Refusal::Expired,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a14_a_token_from_the_future_is_refused_beyond_the_leeway() {
+    let fixture = Fixture::new().await;
+    let now = fixture.issuer.clock().now().as_second();
+    for (ahead, accepted) in [
+        (-5, true),
+        (0, true),
+        (10, true),
+        (11, false),
+        (59, false),
+        (61, false),
+    ] {
+        let at = (now + ahead).to_string();
+        for (name, refusal) in [("iat", Refusal::IssuedInFuture), ("nbf", Refusal::NotYetValid)] {
+            let payload = with_claim(&fixture.claims(), name, Some(&at));
+            let token = fixture.issuer.sign_raw(&fixture.header(), &payload);
+            if accepted {
+                fixture.accepts(&token).await;
+            } else {
+                fixture.refuses(&token, refusal).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a13_a14_the_leeway_is_a_setting_from_0_to_60() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    for leeway in [0, 60] {
+        let verifier = issuer.verifier(AUDIENCE).leeway(leeway).build().unwrap();
+        let seconds = i64::from(leeway);
+        let mut claims = issuer.claims(AUDIENCE);
+        claims.iat += seconds;
+        verifier.verify(&issuer.sign(&claims)).await.unwrap();
+        claims.iat += 1;
+        let error = verifier.verify(&issuer.sign(&claims)).await.unwrap_err();
+        assert_eq!(error, VerifyError::Refused(Refusal::IssuedInFuture));
+
+        let mut claims = issuer.claims(AUDIENCE);
+        claims.exp = claims.iat - seconds + 1;
+        verifier.verify(&issuer.sign(&claims)).await.unwrap();
+        claims.exp -= 1;
+        let error = verifier.verify(&issuer.sign(&claims)).await.unwrap_err();
+        assert_eq!(error, VerifyError::Refused(Refusal::Expired));
+    }
+    let error = issuer.verifier(AUDIENCE).leeway(61).build().unwrap_err();
+    assert!(matches!(error, BuildError::Leeway(_)));
+    assert_eq!(error.to_string(), "a leeway is at most 60 seconds, not 61");
+}

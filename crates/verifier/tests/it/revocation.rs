@@ -1,0 +1,441 @@
+//! The revocation list: which are used, what they revoke, and what happens without one.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tm_auth_proto::compact::{MAX_LEN, Malformed};
+use tm_auth_proto::{Environment, KeyId, RevocationList};
+use tm_auth_verifier::testing::{TestIssuer, TestKey};
+use tm_auth_verifier::{
+    Algorithm, Clock, Fetch, FetchError, Fetched, MAX_REVOCATIONS_LEN, Policy, REMEMBERED, Refusal,
+    Revocations, Revoked, Unavailable, Verifier, VerifyError, WithoutRevocations, check_revocations,
+};
+use tokio::time::sleep;
+
+use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, encode, guarded, send};
+
+fn policy() -> Policy {
+    Policy::new(tm_auth_verifier::testing::ISSUER, AUDIENCE).environment(Environment::Uat)
+}
+
+#[tokio::test]
+async fn a_revoked_session_key_or_account_is_refused_after_the_next_poll() {
+    let fixture = Fixture::new().await;
+    let mut of_key = fixture.claims();
+    let key_id = KeyId::generate(Environment::Uat, [7; 16]);
+    of_key.client_id = key_id.to_string();
+    let of_session = fixture.claims();
+    let of_account = fixture.claims();
+    let mut since = of_account.clone();
+    since.iat += 1;
+    let others = fixture.good();
+    let [of_key, session, account, since] =
+        [&of_key, &of_session, &of_account, &since].map(|claims| fixture.issuer.sign(claims));
+    for token in [&of_key, &session, &account, &since] {
+        fixture.accepts(token).await;
+    }
+    fixture.issuer.revoke_key(key_id);
+    fixture.issuer.revoke_session(of_session.sid);
+    fixture.issuer.revoke_account(of_account.uid, of_account.iat + 1);
+    fixture.accepts(&session).await;
+    fixture.verifier.refresh().await.unwrap();
+    fixture.refuses(&of_key, Refusal::Revoked(Revoked::Key)).await;
+    fixture
+        .refuses(&session, Refusal::Revoked(Revoked::Session))
+        .await;
+    fixture
+        .refuses(&account, Refusal::Revoked(Revoked::Account))
+        .await;
+    fixture.accepts(&since).await;
+    fixture.accepts(&others).await;
+
+    fixture.issuer.revoke_everything(fixture.claims().iat + 1);
+    fixture.verifier.refresh().await.unwrap();
+    fixture
+        .refuses(&others, Refusal::Revoked(Revoked::Everything))
+        .await;
+    fixture.accepts(&since).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_is_polled_in_the_background() {
+    let fixture = Fixture::new().await;
+    let claims = fixture.claims();
+    let token = fixture.issuer.sign(&claims);
+    fixture.issuer.revoke_session(claims.sid);
+    let before = fixture.issuer.revocations_fetches();
+    sleep(Duration::from_millis(5_501)).await;
+    fixture.refuses(&token, Refusal::Revoked(Revoked::Session)).await;
+    sleep(Duration::from_mins(1)).await;
+    let fetches = fixture.issuer.revocations_fetches() - before;
+    assert!((11..=15).contains(&fetches), "{fetches}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_poll_interval_is_a_setting() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let _verifier = issuer
+        .verifier(AUDIENCE)
+        .poll_interval(Duration::from_secs(20))
+        .build()
+        .unwrap();
+    sleep(Duration::from_millis(1)).await;
+    sleep(Duration::from_millis(17_990)).await;
+    assert_eq!(issuer.revocations_fetches(), 1);
+    sleep(Duration::from_millis(4_020)).await;
+    assert_eq!(issuer.revocations_fetches(), 2);
+}
+
+#[test]
+fn a_list_that_does_not_hold_is_refused() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let (keys, now) = (issuer.key_set(), issuer.clock().now());
+    let check = |text: &str| check_revocations(text, &keys, &policy(), now);
+    let list = issuer.revocation_list();
+    let good = issuer.sign_revocations(&list);
+    assert_eq!(check(&good).unwrap(), list);
+
+    let payload = serde_json::to_vec(&list).unwrap();
+    for typ in ["at+jwt", "JWT", "application/revocations+jwt", "revocations"] {
+        let refusal = check(&issuer.sign_raw(&issuer.header(typ), &payload)).unwrap_err();
+        assert_eq!(refusal, Refusal::Type, "{typ}");
+    }
+    let mut untyped = issuer.header("");
+    untyped.as_object_mut().unwrap().remove("typ");
+    assert_eq!(
+        check(&issuer.sign_raw(&untyped, &payload)).unwrap_err(),
+        Refusal::Type
+    );
+
+    let foreign = TestKey::generate(issuer.signing_key().kid(), Algorithm::ES256);
+    let (input, _) = good.rsplit_once('.').unwrap();
+    let forged = format!("{input}.{}", encode(foreign.sign(input.as_bytes())));
+    assert_eq!(check(&forged).unwrap_err(), Refusal::Signature);
+
+    let changed = |change: fn(&mut RevocationList)| {
+        let mut list = list.clone();
+        change(&mut list);
+        check(&issuer.sign_revocations(&list)).err()
+    };
+    assert_eq!(changed(|list| list.iss.push('/')), Some(Refusal::Issuer));
+    assert_eq!(
+        changed(|list| list.env = Environment::Production),
+        Some(Refusal::Environment)
+    );
+    // The test's clock stands at the start of a slot, so iat is now. The leeway is 10 s.
+    assert_eq!(changed(|list| list.exp = list.iat - 9), None);
+    assert_eq!(changed(|list| list.exp = list.iat - 10), Some(Refusal::Expired));
+    assert_eq!(changed(|list| list.iat += 10), None);
+    assert_eq!(changed(|list| list.iat += 11), Some(Refusal::IssuedInFuture));
+
+    for payload in ["", "{}", "null", r#"{"iss":1}"#] {
+        let forged = issuer.sign_raw(&issuer.header("revocations+jwt"), payload.as_bytes());
+        assert_eq!(check(&forged).unwrap_err(), Refusal::NotClaims);
+    }
+    assert_eq!(check("x").unwrap_err(), Malformed::Parts.into());
+    let long = "x".repeat(MAX_REVOCATIONS_LEN + 1);
+    assert_eq!(check(&long).unwrap_err(), Malformed::TooLong.into());
+}
+
+#[test]
+fn a_list_may_be_longer_than_a_token() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    for _ in 0..1_000 {
+        issuer.revoke_session(issuer.claims(AUDIENCE).sid);
+    }
+    let text = issuer.sign_revocations(&issuer.revocation_list());
+    assert!(text.len() > MAX_LEN);
+    let list = check_revocations(&text, &issuer.key_set(), &policy(), issuer.clock().now()).unwrap();
+    assert_eq!(Revocations::from(list).len(), 1_000);
+}
+
+#[test]
+fn lists_follow_each_other() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let mut claims = issuer.claims(AUDIENCE);
+    let key = KeyId::generate(Environment::Uat, [9; 16]);
+    let empty = issuer.revocation_list();
+    let mut full = empty.clone();
+    full.sids = vec![claims.sid];
+    full.keys = vec![key];
+    full.uids = BTreeMap::from([(claims.uid, claims.iat)]);
+
+    let none = Revocations::default();
+    assert!(none.is_empty() && none.revoked(&claims).is_none());
+    let some = Revocations::from(full.clone());
+    assert_eq!((some.len(), some.is_empty()), (3, false));
+    assert_eq!(some.revoked(&claims), Some(Revoked::Session));
+    let global = RevocationList {
+        issued_before: Some(1),
+        ..empty.clone()
+    };
+    let global = Revocations::from(global);
+    assert_eq!((global.len(), global.is_empty()), (0, false));
+
+    // An older list is not used, one of the same slot is, and neither takes anything back.
+    let older = RevocationList {
+        iat: full.iat - 1,
+        ..empty.clone()
+    };
+    assert!(some.followed_by(older).is_none());
+    let same_slot = some.followed_by(empty.clone()).unwrap();
+    assert_eq!(same_slot.revoked(&claims), Some(Revoked::Session));
+    let added = Revocations::from(empty.clone())
+        .followed_by(full.clone())
+        .unwrap();
+    assert_eq!(added.revoked(&claims), Some(Revoked::Session));
+
+    // It is forgotten when no token can be left that it is about.
+    let after = |seconds| RevocationList {
+        iat: full.iat + seconds,
+        ..empty.clone()
+    };
+    let last = some.followed_by(after(REMEMBERED - 1)).unwrap();
+    assert_eq!((last.len(), last.revoked(&claims)), (3, Some(Revoked::Session)));
+    let gone = some.followed_by(after(REMEMBERED)).unwrap();
+    assert_eq!((gone.len(), gone.revoked(&claims)), (0, None));
+    // Seen again, it is remembered anew.
+    let again = RevocationList {
+        iat: full.iat + REMEMBERED - 1,
+        ..full.clone()
+    };
+    let again = some
+        .followed_by(again)
+        .unwrap()
+        .followed_by(after(REMEMBERED))
+        .unwrap();
+    assert_eq!(again.len(), 3);
+
+    // "Issued before" only grows, and spares the second itself.
+    claims.sid = issuer.claims(AUDIENCE).sid;
+    assert_eq!(some.revoked(&claims), None);
+    let mut later = full.clone();
+    later.uids = BTreeMap::from([(claims.uid, claims.iat + 1)]);
+    later.issued_before = Some(5);
+    let later = some.followed_by(later).unwrap();
+    assert_eq!(later.revoked(&claims), Some(Revoked::Account));
+    let back = later.followed_by(full.clone()).unwrap();
+    assert_eq!(back.revoked(&claims), Some(Revoked::Account));
+    claims.uid = issuer.claims(AUDIENCE).uid;
+    assert_eq!(back.revoked(&claims), None);
+    claims.iat = 5;
+    assert_eq!(back.revoked(&claims), None);
+    claims.iat = 4;
+    assert_eq!(back.revoked(&claims), Some(Revoked::Everything));
+    claims.client_id = key.to_string();
+    assert_eq!(back.revoked(&claims), Some(Revoked::Key));
+}
+
+/// A verifier that gets this script's answers for the revocation list, and the issuer's own JWKS.
+fn scripted(
+    issuer: &TestIssuer,
+    without: WithoutRevocations,
+    list: impl Fn(Option<&str>) -> Result<Fetched, FetchError> + Send + Sync + 'static,
+) -> Verifier {
+    let keys = issuer.clone();
+    let script = move |url: &str, etag: Option<&str>| {
+        if url.ends_with("jwks.json") {
+            Ok(document(serde_json::to_vec(&keys.jwks()).unwrap()))
+        } else {
+            list(etag)
+        }
+    };
+    let builder = issuer.verifier(AUDIENCE).fetch(Scripted(script));
+    builder.when_revocations_are_unavailable(without).build().unwrap()
+}
+
+#[tokio::test]
+async fn an_older_list_never_replaces_a_newer_one() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let claims = issuer.claims(AUDIENCE);
+    let token = issuer.sign(&claims);
+    let stale = issuer.sign_revocations(&issuer.revocation_list());
+    issuer.clock().advance(30);
+    issuer.revoke_session(claims.sid);
+    let fresh = issuer.sign_revocations(&issuer.revocation_list());
+    let current = Arc::new(Mutex::new(fresh));
+    let answer = Arc::clone(&current);
+    let verifier = scripted(&issuer, WithoutRevocations::GoOn, move |_| {
+        Ok(document(answer.lock().unwrap().clone()))
+    });
+    verifier.refresh().await.unwrap();
+    *current.lock().unwrap() = stale;
+    assert_eq!(verifier.refresh().await.unwrap_err(), FetchError::Older);
+    let error = verifier.verify(&token).await.unwrap_err();
+    assert_eq!(error, VerifyError::Refused(Refusal::Revoked(Revoked::Session)));
+}
+
+#[tokio::test]
+async fn a_304_confirms_a_list_only_while_that_one_holds() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let list = issuer.sign_revocations(&issuer.revocation_list());
+    let etags = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&etags);
+    let verifier = scripted(&issuer, WithoutRevocations::GoOn, move |etag| {
+        seen.lock().unwrap().push(etag.map(str::to_owned));
+        Ok(match etag {
+            Some(_) => Fetched::NotModified { max_age: None },
+            None => Fetched::Document {
+                body: format!("{list}\n").into_bytes(),
+                etag: Some("\"v1\"".to_owned()),
+                max_age: None,
+            },
+        })
+    });
+    verifier.refresh().await.unwrap();
+    verifier.refresh().await.unwrap();
+    assert_eq!(etags.lock().unwrap().last().unwrap().as_deref(), Some("\"v1\""));
+    issuer.clock().advance(129);
+    verifier.refresh().await.unwrap();
+    issuer.clock().advance(1);
+    assert_eq!(
+        verifier.refresh().await.unwrap_err(),
+        FetchError::NothingToConfirm
+    );
+    // Next it asks for the whole list, and does not take the stale one.
+    let error = verifier.refresh().await.unwrap_err();
+    assert_eq!(error, FetchError::Revocations(Refusal::Expired));
+    assert_eq!(*etags.lock().unwrap().last().unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_304_without_a_list_is_no_answer() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let verifier = scripted(&issuer, WithoutRevocations::GoOn, |_| {
+        Ok(Fetched::NotModified { max_age: None })
+    });
+    assert_eq!(
+        verifier.refresh().await.unwrap_err(),
+        FetchError::NothingToConfirm
+    );
+    assert_eq!(verifier.ages().revocations, None);
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_text_is_refused() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let verifier = scripted(&issuer, WithoutRevocations::GoOn, |_| Ok(document([0xff])));
+    assert_eq!(verifier.refresh().await.unwrap_err(), FetchError::NotText);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_signed_with_a_new_key_fetches_that_key() {
+    let fixture = Fixture::new().await;
+    sleep(Duration::from_secs(40)).await;
+    fixture.issuer.rotate();
+    let claims = fixture.claims();
+    fixture.issuer.revoke_session(claims.sid);
+    let before = fixture.issuer.jwks_fetches();
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(fixture.issuer.jwks_fetches(), before + 1);
+    fixture
+        .refuses(&fixture.issuer.sign(&claims), Refusal::Revoked(Revoked::Session))
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_list_the_policy_decides() {
+    for (without, refused) in [
+        (WithoutRevocations::GoOn, false),
+        (WithoutRevocations::Refuse, true),
+    ] {
+        let metrics = Metrics::default();
+        let _guard = metrics::set_default_local_recorder(&metrics);
+        let unavailable = || metrics.gauge("tm_auth_verifier_revocations_unavailable{}");
+        let issuer = TestIssuer::new(Environment::Uat);
+        let builder = issuer
+            .verifier(AUDIENCE)
+            .when_revocations_are_unavailable(without);
+        let verifier = builder.keys_max_age(Duration::from_hours(5)).build().unwrap();
+        verifier.refresh().await.unwrap();
+        let app = guarded(&verifier);
+        let revoked = issuer.claims(AUDIENCE);
+        issuer.revoke_session(revoked.sid);
+        verifier.refresh().await.unwrap();
+        assert_eq!(unavailable(), Some(0.0));
+
+        issuer.set_offline(true);
+        let token = issuer.sign(&issuer.claims(AUDIENCE));
+        let age = verifier.ages().revocations.unwrap();
+        sleep(Duration::from_mins(1).checked_sub(age).unwrap()).await;
+        verifier.verify(&token).await.unwrap();
+        sleep(Duration::from_secs(7)).await;
+        assert_eq!(unavailable(), Some(1.0));
+        assert!(
+            metrics
+                .gauge("tm_auth_verifier_revocations_age_seconds{}")
+                .unwrap()
+                > 60.0
+        );
+        assert_eq!(metrics.gauge("tm_auth_verifier_revocations{}"), Some(1.0));
+        // What was seen holds in either case, and comes first.
+        let error = verifier.verify(&issuer.sign(&revoked)).await.unwrap_err();
+        assert_eq!(error, VerifyError::Refused(Refusal::Revoked(Revoked::Session)));
+        let result = verifier.verify(&token).await.err();
+        let unavailable_error = VerifyError::Unavailable(Unavailable::Revocations);
+        assert_eq!(result, refused.then_some(unavailable_error));
+        assert_eq!(send(&app, &token).await.status(), if refused { 503 } else { 200 });
+
+        issuer.set_offline(false);
+        sleep(Duration::from_secs(6)).await;
+        verifier.verify(&token).await.unwrap();
+        assert_eq!(unavailable(), Some(0.0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_without_a_list_is_a_setting() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let builder = issuer
+        .verifier(AUDIENCE)
+        .when_revocations_are_unavailable(WithoutRevocations::Refuse);
+    let verifier = builder
+        .revocations_max_silence(Duration::from_secs(20))
+        .build()
+        .unwrap();
+    verifier.refresh().await.unwrap();
+    let token = issuer.sign(&issuer.claims(AUDIENCE));
+    issuer.set_offline(true);
+    tokio::time::advance(Duration::from_secs(20)).await;
+    verifier.verify(&token).await.unwrap();
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let error = verifier.verify(&token).await.unwrap_err();
+    assert_eq!(error, VerifyError::Unavailable(Unavailable::Revocations));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_revocations_none_is_asked_for() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let verifier = issuer.verifier(AUDIENCE).without_revocations().build().unwrap();
+    let claims = issuer.claims(AUDIENCE);
+    issuer.revoke_session(claims.sid);
+    verifier.refresh().await.unwrap();
+    sleep(Duration::from_secs(30)).await;
+    verifier.verify(&issuer.sign(&claims)).await.unwrap();
+    assert_eq!(issuer.revocations_fetches(), 0);
+}
+
+/// An issuer whose JWKS fails the first time.
+struct Late(TestIssuer, AtomicUsize);
+impl Fetch for Late {
+    fn fetch<'a>(&'a self, request: tm_auth_verifier::FetchRequest<'a>) -> tm_auth_verifier::Fetching<'a> {
+        if request.url.ends_with("jwks.json") && self.1.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Box::pin(async { Err(FetchError::Status(503)) });
+        }
+        self.0.fetch(request)
+    }
+}
+
+#[tokio::test]
+async fn the_list_waits_for_the_keys_it_is_signed_with() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let failures = AtomicUsize::new(0);
+    let builder = issuer.verifier(AUDIENCE).fetch(Late(issuer.clone(), failures));
+    let verifier = builder.keys_cool_down(Duration::ZERO).build().unwrap();
+    while verifier.ages().revocations.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(verifier.ages().keys.is_some());
+}
