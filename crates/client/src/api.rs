@@ -99,6 +99,19 @@ impl AuthApi {
         Ok(self.json(Call::get("/.well-known/jwks.json")).await?.body)
     }
 
+    /// `GET /revocations`: the revocation list, a JWS to verify with the keys of [`AuthApi::jwks`]. At most
+    /// `max_len` bytes of it.
+    pub async fn revocations(&self, max_len: usize) -> Result<String, ApiError> {
+        let mut call = Call::get("/revocations");
+        call.max_answer = max_len;
+        let answer = self.send(call).await?;
+        String::from_utf8(answer.body).map_err(|_| ApiError::Unreadable {
+            status: answer.status,
+            request_id: answer.request_id,
+            reason: "not text".to_owned(),
+        })
+    }
+
     /// `GET /health`: whether the service can do its work, and what time it believes it is.
     pub async fn health(&self) -> Result<Health, ApiError> {
         Ok(self.json(Call::get("/health")).await?.body)
@@ -203,11 +216,11 @@ impl AuthApi {
             .map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
+            if body.len() + chunk.len() > call.max_answer {
                 return Err(ApiError::Unreadable {
                     status: status.as_u16(),
                     request_id,
-                    reason: format!("longer than {MAX_ANSWER} bytes"),
+                    reason: format!("longer than {} bytes", call.max_answer),
                 });
             }
             body.extend_from_slice(&chunk);
@@ -251,6 +264,8 @@ struct Call {
     path: String,
     bearer: Option<HeaderValue>,
     body: Option<Vec<u8>>,
+    /// Longest answer that is read, in bytes.
+    max_answer: usize,
 }
 
 impl Call {
@@ -260,6 +275,7 @@ impl Call {
             path: path.to_owned(),
             bearer: None,
             body: None,
+            max_answer: MAX_ANSWER,
         }
     }
 

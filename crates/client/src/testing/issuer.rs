@@ -318,6 +318,7 @@ impl Board {
             ("GET", "/.well-known/jwks.json") => {
                 serde_json::to_vec(&jwks(self.sessions.signing_key())).map_err(|_| ErrorCode::Internal)
             }
+            ("GET", "/revocations") => self.sessions.revocations(now).map(String::into_bytes),
             _ => Err(ErrorCode::NotFound),
         }
     }

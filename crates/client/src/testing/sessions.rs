@@ -7,10 +7,11 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
-use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, TmClaims};
+use serde::Serialize;
+use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, REVOCATIONS_TYP, TmClaims};
 use tm_auth_proto::{
-    AccessClaims, ApiKeyTokenRequest, Audience, Environment, ErrorCode, KeyId, Scopes, SessionId,
-    TokenResponse, challenge, compact,
+    AccessClaims, ApiKeyTokenRequest, Audience, Environment, ErrorCode, KeyId, RevocationList, Scopes,
+    SessionId, TokenResponse, challenge, compact,
 };
 
 use crate::Signer;
@@ -150,6 +151,30 @@ impl Sessions {
         }
     }
 
+    /// The revocation list: every session that was ended.
+    pub(super) fn revocations(&self, now: Timestamp) -> Result<String, ErrorCode> {
+        let iat = now.as_second() - now.as_second().rem_euclid(30);
+        let ended = self.rows.iter().filter(|(_, row)| row.ended);
+        let list = RevocationList {
+            iss: self.issuer.clone(),
+            env: Environment::Uat,
+            iat,
+            exp: iat + 120,
+            sids: ended.map(|(sid, _)| *sid).collect(),
+            keys: Vec::new(),
+            uids: BTreeMap::new(),
+            issued_before: None,
+        };
+        self.signed(REVOCATIONS_TYP, &list)
+    }
+
+    fn signed(&self, typ: &str, payload: &impl Serialize) -> Result<String, ErrorCode> {
+        let payload = serde_json::to_vec(payload).map_err(|_| ErrorCode::Internal)?;
+        let input = compact::signing_input("ES256", typ, self.signing_key.fingerprint(), &payload);
+        let signature = self.signing_key.sign(&input).map_err(|_| ErrorCode::Internal)?;
+        Ok(format!("{input}.{signature}"))
+    }
+
     fn tokens(&mut self, sid: SessionId, now: Timestamp) -> Result<TokenResponse, ErrorCode> {
         self.issued += 1;
         let row = self.rows.get(&sid).ok_or(ErrorCode::Internal)?;
@@ -175,16 +200,8 @@ impl Sessions {
             auth_time: row.opened_at.as_second(),
             env: Environment::Uat,
         };
-        let payload = serde_json::to_vec(&claims).map_err(|_| ErrorCode::Internal)?;
-        let input = compact::signing_input(
-            "ES256",
-            ACCESS_TOKEN_TYP,
-            self.signing_key.fingerprint(),
-            &payload,
-        );
-        let signature = self.signing_key.sign(&input).map_err(|_| ErrorCode::Internal)?;
         Ok(TokenResponse {
-            access_token: format!("{input}.{signature}"),
+            access_token: self.signed(ACCESS_TOKEN_TYP, &claims)?,
             refresh_token: format!("stand-in.{sid}.{}", row.current),
             expires_in: exp,
             token_type: "Bearer".to_owned(),

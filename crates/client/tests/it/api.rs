@@ -232,3 +232,17 @@ async fn a_success_that_cannot_be_read_is_an_error_without_its_content() {
     let error = api.refresh("r").await.unwrap_err();
     assert!(error.to_string().contains("longer than"), "{error}");
 }
+
+#[tokio::test]
+async fn the_revocation_list_comes_as_it_is_up_to_a_length() {
+    let bench = Bench::new().await;
+    let api = bench.issuer.api();
+    bench.issuer.answer_next(200, "application/jwt", "a.b.c");
+    assert_eq!(api.revocations(5).await.unwrap(), "a.b.c");
+    bench.issuer.answer_next(200, "application/jwt", "a.b.c");
+    assert!(matches!(
+        api.revocations(4).await,
+        Err(ApiError::Unreadable { .. })
+    ));
+    assert!(bench.issuer.seen()[0].path.ends_with("/v1/auth/revocations"));
+}
