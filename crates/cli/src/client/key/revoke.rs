@@ -1,0 +1,28 @@
+//! `tm-auth key revoke`.
+
+use clap::Args;
+use tm_auth_client::proto::KeyId;
+
+use super::management::ManagementArgs;
+use crate::client::{Console, Failure};
+
+/// Revoke a key, for good
+///
+/// No mint or refresh with it succeeds from now on, and its access tokens are on the
+/// revocation list at once. There is no way back.
+#[derive(Args, Debug)]
+#[command(after_help = crate::client::EXIT_CODES)]
+pub(crate) struct RevokeArgs {
+    /// The id of the key, as `tm-auth key list` prints it
+    pub(super) key_id: KeyId,
+    #[command(flatten)]
+    pub(super) management: ManagementArgs,
+}
+
+pub(super) async fn run(args: &RevokeArgs, console: &mut Console<'_>) -> Result<(), Failure> {
+    let api = args.management.service.api()?;
+    let token = args.management.token(console)?;
+    let revoked = api.revoke_api_key(&token, args.key_id).await;
+    revoked.map_err(|error| Failure::of_service(&error, console.now))?;
+    console.print(&format!("revoked: {}", args.key_id))
+}

@@ -1,0 +1,38 @@
+//! The key file that a command uses.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tm_auth_client::proto::{KeyFile, KeyId};
+use tm_auth_client::{Signer, key_file};
+
+use super::Failure;
+
+/// Names a key file.
+#[derive(Args, Clone, Debug)]
+pub(super) struct KeyFileArgs {
+    /// The key file: from `tm-auth key new` or from the API Keys page
+    #[arg(long, env = "TM_KEY_FILE", value_name = "FILE")]
+    pub(super) key_file: PathBuf,
+}
+
+impl KeyFileArgs {
+    pub(super) fn load(&self) -> Result<(KeyFile, Signer), Failure> {
+        let file = key_file::load(&self.key_file)?;
+        let signer = Signer::from_key_file(&file)?;
+        Ok((file, signer))
+    }
+
+    /// The id and the pair of a registered key.
+    pub(super) fn registered(&self) -> Result<(KeyId, Signer), Failure> {
+        let (file, signer) = self.load()?;
+        let key_id = file.key_id.ok_or_else(|| {
+            Failure::usage(format!(
+                "the key in {} is not registered: the file has no key_id",
+                self.key_file.display()
+            ))
+            .hint("`tm-auth key register`, or the API Keys page")
+        })?;
+        Ok((key_id, signer))
+    }
+}

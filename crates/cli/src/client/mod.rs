@@ -1,0 +1,74 @@
+//! The commands of a client's machine: keys, signatures, tokens, checks.
+//!
+//! What scripts can rely on:
+//!
+//! 1. Standard output carries the result and nothing else; everything for people goes to standard error.
+//! 2. Exit codes: 0 done, 1 refused by the service or a check failed, 2 wrong use, 3 the service cannot be
+//!    reached or cannot serve now.
+//! 3. Secrets come from files, standard input or the environment. Where an argument may carry one, `-` reads
+//!    it from standard input instead, since other users of a machine can see arguments.
+
+mod console;
+mod failure;
+mod key;
+mod key_file;
+mod refresh;
+mod service;
+mod sign;
+mod token;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+pub(crate) use console::Console;
+pub(crate) use failure::Failure;
+
+/// What scripts want to know of the commands that ask the service.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused by the service, or a check failed; 2 wrong use; \
+    3 the service cannot be reached or cannot serve now.";
+
+/// One of the commands of a client's machine; flatten it into the binary's own.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    Sign(sign::SignArgs),
+    Token(token::TokenArgs),
+    Refresh(refresh::RefreshArgs),
+    Verify(verify::VerifyArgs),
+}
+
+impl ClientCommand {
+    /// Runs the command on the real console. Needs a tokio runtime.
+    pub(crate) async fn run(self) -> ExitCode {
+        // Warnings of the client crate, such as a key file that others can read, are for people.
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .with_target(false)
+            .without_time()
+            .try_init()
+            .ok();
+        let mut console = Console::real();
+        match self.run_on(&mut console).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.report(&mut console),
+        }
+    }
+
+    async fn run_on(self, console: &mut Console<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Key(command) => command.run(console).await,
+            Self::Sign(args) => sign::run(&args, console),
+            Self::Token(args) => token::run(&args, console).await,
+            Self::Refresh(args) => refresh::run(&args, console).await,
+            Self::Verify(args) => verify::run(&args, console).await,
+        }
+    }
+}
