@@ -1,0 +1,272 @@
+//! A running service on a loopback port of its own, and typed clients for it.
+
+mod answer;
+mod key;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tempfile::TempDir;
+use tm_auth_core::Account;
+use tm_auth_core::token::access::{self, Issuer};
+use tm_auth_proto::{AccountId, Environment, OrganizationId, SessionId, TokenResponse};
+use tm_auth_server::clock::{Clock, ManualClock};
+use tm_auth_server::config::{Kek, SigningAlgorithm};
+use tm_auth_server::service_keys::ServiceKeys;
+use tm_auth_server::{App, Config, random, serve};
+use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tm_auth_store::{NewAccount, Origin, Store};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) use answer::Answer;
+pub(crate) use key::TestKey;
+
+/// When the clock of a test begins.
+pub(crate) const START: i64 = 1_800_000_000;
+
+/// The service, stopped when dropped.
+pub(crate) struct TestServer {
+    /// `http://localhost:PORT`
+    pub(crate) origin: String,
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) http: reqwest::Client,
+    folder: Arc<TempDir>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<()>>,
+}
+
+/// ES256: a test that needs RS256 says so, since making RSA keys takes its time.
+fn fast(config: &mut Config) {
+    config.tokens.algorithm = SigningAlgorithm::ES256;
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
+        Self::start_in(Arc::new(TempDir::new().unwrap()), clock, change).await
+    }
+
+    /// On a database that may exist already: for restarts.
+    pub(crate) async fn start_in(
+        folder: Arc<TempDir>,
+        clock: Arc<ManualClock>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let origin = format!("http://localhost:{port}");
+        let public_url = format!("{origin}/v1/auth").parse().unwrap();
+        let kek = Kek::new(std::array::from_fn(|index| {
+            u8::try_from(index * 7 % 251).unwrap() ^ 0x5a
+        }))
+        .unwrap();
+        let mut config = Config::new(
+            Environment::Uat,
+            public_url,
+            folder.path().join("tm-auth.db"),
+            kek,
+        );
+        config.network.listen = vec![([127, 0, 0, 1], port).into()];
+        fast(&mut config);
+        change(&mut config);
+        let config = config.check().unwrap();
+        let options = SqliteOptions {
+            path: config.database.path.clone(),
+            role: Role::Server,
+            synchronous: Synchronous::Full,
+        };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&options).unwrap());
+        let clock_of_app: Arc<dyn Clock> = clock.clone();
+        let app = App::start(config.clone(), Arc::clone(&store), clock_of_app)
+            .await
+            .unwrap();
+        let bound = serve::bind(app).await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(bound.serve(async {
+            let _ = stopped.await;
+        }));
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            origin,
+            config,
+            clock,
+            store,
+            http,
+            folder,
+            stop: Some(stop),
+            serving: Some(serving),
+        }
+    }
+
+    /// Stops the service and gives back what a restart needs.
+    pub(crate) async fn stop(mut self) -> (Arc<TempDir>, Arc<ManualClock>) {
+        self.stop.take();
+        self.serving.take().unwrap().await.unwrap();
+        (Arc::clone(&self.folder), Arc::clone(&self.clock))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.clock.advance(SignedDuration::from_secs(seconds));
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}/v1/auth{path}", self.origin)
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        self.config.issuer()
+    }
+
+    // --- accounts, keys, tokens ---
+
+    pub(crate) async fn account(&self) -> Account {
+        let uid = AccountId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid());
+        let organization_id = OrganizationId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid());
+        let new = NewAccount {
+            uid,
+            organization_id,
+            email: None,
+            created_at: self.now(),
+        };
+        self.store
+            .create_account(new, &Origin::operator(self.now()))
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// A management token of an account whose owner signed in just now.
+    pub(crate) async fn management_token(&self, account: &Account) -> String {
+        self.management_token_signed_in_at(account, self.now()).await
+    }
+
+    pub(crate) async fn management_token_signed_in_at(
+        &self,
+        account: &Account,
+        auth_time: Timestamp,
+    ) -> String {
+        let ring = self.service_keys().ring().await.unwrap();
+        let sid = SessionId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid());
+        let claims =
+            self.token_issuer()
+                .management_claims(account, sid, auth_time, random::bytes(), self.now());
+        access::sign(&claims, ring.signing()).text
+    }
+
+    pub(crate) fn token_issuer(&self) -> Issuer {
+        Issuer {
+            url: self.issuer().to_owned(),
+            audience: self.config.audience().to_owned(),
+            environment: self.config.environment,
+            access_ttl: SignedDuration::from_secs(i64::from(self.config.tokens.access_ttl_seconds)),
+        }
+    }
+
+    /// What the command line's `signing-keys` works with: beside the running service.
+    pub(crate) fn service_keys(&self) -> ServiceKeys {
+        ServiceKeys::new(Arc::clone(&self.store), &self.config)
+    }
+
+    /// A new account with one active key.
+    pub(crate) async fn key(&self) -> TestKey {
+        let account = self.account().await;
+        self.key_of(&account).await
+    }
+
+    /// Registers a new key over HTTP.
+    pub(crate) async fn key_of(&self, account: &Account) -> TestKey {
+        let key = TestKey::unregistered(account);
+        let body = key.registration(self.issuer(), self.now());
+        let answer = self
+            .manage(account, reqwest::Method::POST, "/api-keys", Some(body))
+            .await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        key.registered(answer.body["key_id"].as_str().unwrap().parse().unwrap())
+    }
+
+    pub(crate) async fn mint(&self, key: &TestKey) -> TokenResponse {
+        let answer = self.post("/api-key/token", &key.challenge(self.now())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_value(answer.body).unwrap()
+    }
+
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {
+        self.post(
+            "/token/refresh",
+            &serde_json::json!({ "refresh_token": refresh_token }),
+        )
+        .await
+    }
+
+    // --- requests ---
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.http.get(self.url(path)).send().await.unwrap()).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, token: &str) -> Answer {
+        Answer::of(
+            self.http
+                .get(self.url(path))
+                .bearer_auth(token)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.http.post(self.url(path)).json(body).send().await.unwrap()).await
+    }
+
+    /// With the body's bytes and type as they are.
+    pub(crate) async fn post_raw(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let request = self
+            .http
+            .post(self.url(path))
+            .header("content-type", content_type)
+            .body(body);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// With a fresh management token of the account.
+    pub(crate) async fn manage(
+        &self,
+        account: &Account,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let token = self.management_token(account).await;
+        let mut request = self.http.request(method, self.url(path)).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+}
