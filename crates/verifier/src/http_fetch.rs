@@ -1,5 +1,6 @@
 //! [`Fetch`] over HTTPS.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, IF_NONE_MATCH};
@@ -84,9 +85,13 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
     seconds.into_iter().next()?.parse().ok().map(Duration::from_secs)
 }
 
+/// The whole chain of causes in one line: "error sending request" alone helps nobody. Without the URL, which
+/// the log line has already.
 fn transport(error: reqwest::Error) -> FetchError {
-    // The URL is the operator's own, but an error chain may go on to name addresses: kept whole for the log.
-    FetchError::Transport(error.without_url().to_string())
+    let error = error.without_url();
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    FetchError::Transport(text)
 }
 
 #[cfg(test)]

@@ -69,15 +69,13 @@ impl KeyCache {
 
     /// The keys, unless there are none or they were not confirmed for too long.
     pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        let held = held.as_ref()?;
-        (held.confirmed.elapsed() <= self.times.max_stale).then(|| Arc::clone(&held.keys))
+        let held = self.held()?;
+        (held.confirmed.elapsed() <= self.times.max_stale).then_some(held.keys)
     }
 
     /// How long ago the issuer last confirmed the keys.
     pub(crate) fn age(&self) -> Option<Duration> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        held.as_ref().map(|held| held.confirmed.elapsed())
+        self.held().map(|held| held.confirmed.elapsed())
     }
 
     /// Gets the set unless that was tried within the cool-down; waits for a fetch that is under way.

@@ -94,8 +94,7 @@ impl RevocationFeed {
 
     /// How long ago the list was last confirmed.
     pub(crate) fn age(&self) -> Option<Duration> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        held.confirmed.map(|at| at.elapsed())
+        self.held().confirmed.map(|at| at.elapsed())
     }
 
     /// Gets the list now.
@@ -153,10 +152,11 @@ impl RevocationFeed {
     }
 
     fn accept(&self, list: RevocationList) -> Result<(), FetchError> {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let exp = list.exp;
-        let revocations = held.revocations.followed_by(list).ok_or(FetchError::Older)?;
-        *held = Held {
+        // Outside the lock that each token takes: a long list takes a while. Only one poll is under way.
+        let before = Arc::clone(&self.held().revocations);
+        let revocations = before.followed_by(list).ok_or(FetchError::Older)?;
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held {
             revocations: Arc::new(revocations),
             exp,
             confirmed: Some(Instant::now()),
@@ -177,8 +177,12 @@ impl RevocationFeed {
         confirmed.is_none_or(|at| at.elapsed() > self.settings.max_silence)
     }
 
+    fn held(&self) -> Held {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn report(&self) {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let held = self.held();
         if let Some(at) = held.confirmed {
             gauge!("tm_auth_verifier_revocations_age_seconds").set(at.elapsed().as_secs_f64());
         }

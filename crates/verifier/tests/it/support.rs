@@ -135,7 +135,7 @@ pub(crate) fn with_claim(claims: &AccessClaims, name: &str, raw: Option<&str>) -
     let mut text = serde_json::to_string(object).unwrap();
     if let Some(raw) = raw {
         text.pop();
-        text += &format!(",\"{name}\":{raw}}}");
+        text = format!("{text},\"{name}\":{raw}}}");
     }
     text.into_bytes()
 }
