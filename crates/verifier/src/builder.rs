@@ -1,5 +1,6 @@
 //! The settings of a [`Verifier`], each with the value it has where nobody sets it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -223,11 +224,9 @@ fn is_private(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;
     };
-    let loopback = || match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+    let loopback = || {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     };
     url.scheme() == "https" || (url.scheme() == "http" && loopback())
 }
