@@ -17,11 +17,11 @@ pub(crate) struct ApiError {
     message: String,
     field_violations: Vec<FieldViolation>,
     recover: Option<Recover>,
-    server_time: Option<Timestamp>,
-    skew_ms: Option<i64>,
+    /// The service's clock, and how far the caller's was from it in milliseconds.
+    clock: Option<(Timestamp, i64)>,
     retry_after: Option<u64>,
     /// For the log only.
-    pub(crate) cause: Option<String>,
+    pub(crate) cause: Option<Box<str>>,
 }
 
 impl ApiError {
@@ -35,8 +35,7 @@ impl ApiError {
             message,
             field_violations: Vec::new(),
             recover: None,
-            server_time: None,
-            skew_ms: None,
+            clock: None,
             // RFC 9110 section 10.2.3; a replay is over with the next second.
             retry_after: match code {
                 ErrorCode::Replayed | ErrorCode::Unavailable => Some(1),
@@ -48,12 +47,13 @@ impl ApiError {
 
     pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         let (field, problem) = (field.into(), problem.into());
-        let mut error = Self::with_message(ErrorCode::InvalidRequest, format!("{field}: {problem}"));
-        error.field_violations = vec![FieldViolation {
-            field,
-            message: problem,
-        }];
-        error
+        Self {
+            field_violations: vec![FieldViolation {
+                field: field.clone(),
+                message: problem.clone(),
+            }],
+            ..Self::with_message(ErrorCode::InvalidRequest, format!("{field}: {problem}"))
+        }
     }
 
     pub(crate) fn rate_limited(seconds: u64) -> Self {
@@ -66,14 +66,14 @@ impl ApiError {
     /// A defect of ours. The caller learns nothing of it.
     pub(crate) fn internal(cause: impl ToString) -> Self {
         Self {
-            cause: Some(cause.to_string()),
+            cause: Some(cause.to_string().into()),
             ..Self::new(ErrorCode::Internal)
         }
     }
 
     pub(crate) fn unavailable(cause: impl ToString) -> Self {
         Self {
-            cause: Some(cause.to_string()),
+            cause: Some(cause.to_string().into()),
             ..Self::new(ErrorCode::Unavailable)
         }
     }
@@ -107,8 +107,8 @@ impl ApiError {
             request_id,
             retryable: self.code.retryable(),
             recover: self.recover,
-            server_time: self.server_time,
-            skew_ms: self.skew_ms,
+            server_time: self.clock.map(|(server_time, _)| server_time),
+            skew_ms: self.clock.map(|(_, skew_ms)| skew_ms),
         }
     }
 }
@@ -120,36 +120,35 @@ impl From<Refusal> for ApiError {
             _ => Self::with_message(refusal.code(), refusal.to_string()),
         };
         error.recover = refusal.recover();
-        match refusal {
-            Refusal::BadSignatureEncoding(problem) => {
-                error.field_violations = vec![FieldViolation {
-                    field: "signature".to_owned(),
-                    message: problem.to_string(),
-                }];
-            }
-            Refusal::InvalidPublicKey(problem) => {
-                error.field_violations = vec![FieldViolation {
-                    field: "public_key".to_owned(),
-                    message: problem.to_owned(),
-                }];
-            }
-            Refusal::TimestampOutOfRange {
-                server_time,
-                skew_ms,
-                hint,
-            } => {
-                error.server_time = Some(server_time);
-                error.skew_ms = Some(skew_ms);
-                if hint == TimestampHint::NotSeconds {
-                    error.field_violations = vec![FieldViolation {
-                        field: "timestamp".to_owned(),
-                        message: "send whole Unix seconds".to_owned(),
-                    }];
-                }
-            }
-            _ => {}
+        if let Refusal::TimestampOutOfRange {
+            server_time, skew_ms, ..
+        } = refusal
+        {
+            error.clock = Some((server_time, skew_ms));
+        }
+        if let Some((field, message)) = violation(&refusal) {
+            error.field_violations = vec![FieldViolation {
+                field: field.to_owned(),
+                message,
+            }];
         }
         error
+    }
+}
+
+/// The field that a refusal is about, where it does not say so itself, and what is wrong with it.
+fn violation(refusal: &Refusal) -> Option<(&'static str, String)> {
+    match refusal {
+        Refusal::BadSignatureEncoding(problem) => Some(("signature", problem.to_string())),
+        Refusal::InvalidPublicKey(problem) => Some(("public_key", (*problem).to_owned())),
+        Refusal::PrivateKeySubmitted => Some(("public_key", "a private key".to_owned())),
+        Refusal::KnownPrivateKey => Some(("public_key", "its private half is published".to_owned())),
+        Refusal::InvalidProof => Some(("proof", "the signature does not verify".to_owned())),
+        Refusal::TimestampOutOfRange {
+            hint: TimestampHint::NotSeconds,
+            ..
+        } => Some(("timestamp", "send whole Unix seconds".to_owned())),
+        _ => None,
     }
 }
 

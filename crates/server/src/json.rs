@@ -102,9 +102,7 @@ mod tests {
     use super::*;
 
     fn problem(body: &str) -> (String, String) {
-        let error = parse::<ApiKeyTokenRequest>(body.as_bytes())
-            .err()
-            .expect("it does not parse");
+        let error = parse::<ApiKeyTokenRequest>(body.as_bytes()).expect_err("it does not parse");
         let body = error.into_body(String::new());
         let violation = &body.field_violations[0];
         (violation.field.clone(), violation.message.clone())

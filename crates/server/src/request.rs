@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
 use jiff::Timestamp;
 use tm_auth_proto::ErrorCode;
@@ -133,7 +133,14 @@ async fn catch_panic<F: Future>(future: AssertUnwindSafe<F>) -> Result<F::Output
 fn finish(response: Response, error: Option<ApiError>, context: &Context) -> Response {
     let mut response = match error {
         Some(error) => {
-            let (status, headers) = (error.status(), error.headers());
+            let (status, mut headers) = (error.status(), error.headers());
+            // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+            headers.extend(
+                response
+                    .headers()
+                    .get(ALLOW)
+                    .map(|methods| (ALLOW, methods.clone())),
+            );
             (status, headers, Json(error.into_body(context.request_id.clone()))).into_response()
         }
         None => response,

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use http::StatusCode;
+use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::api_key::address;
 use tm_auth_core::{PublicKey, Refusal, label, registration};
@@ -86,9 +87,8 @@ pub(crate) async fn get(
     State(app): State<Arc<App>>,
     context: Context,
     management: Management,
-    Path(key_id): Path<String>,
+    Named(key_id): Named,
 ) -> Result<axum::Json<View>, ApiError> {
-    let key_id = parse(&key_id)?;
     let keys = app
         .database(app.store.api_keys_of(management.account.uid))
         .await?;
@@ -108,11 +108,11 @@ pub(crate) async fn update(
     State(app): State<Arc<App>>,
     context: Context,
     management: Management,
-    Path(key_id): Path<String>,
+    Named(key_id): Named,
     Json(request): Json<UpdateApiKey>,
 ) -> Result<axum::Json<View>, ApiError> {
     management.require_fresh(context.now)?;
-    let (key_id, uid) = (parse(&key_id)?, management.account.uid);
+    let uid = management.account.uid;
     let change = KeyChange {
         label: request.label.as_deref().map(label::parse).transpose()?,
         scopes: request.scopes.map(some_scope).transpose()?,
@@ -138,9 +138,9 @@ pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     context: Context,
     management: Management,
-    Path(key_id): Path<String>,
+    Named(key_id): Named,
 ) -> Result<axum::Json<View>, ApiError> {
-    let (key_id, uid) = (parse(&key_id)?, management.account.uid);
+    let uid = management.account.uid;
     let key = app
         .database(app.store.revoke_key(uid, key_id, &context.origin(uid)))
         .await??;
@@ -149,9 +149,18 @@ pub(crate) async fn revoke(
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
-/// What is no key id names no key of this account either.
-fn parse(key_id: &str) -> Result<KeyId, ApiError> {
-    key_id.parse().map_err(|_| ApiError::new(ErrorCode::KeyNotFound))
+/// The key that the path names. What is no key id, or not even UTF-8, names no key of this account either.
+pub(crate) struct Named(KeyId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.ok()
+            .and_then(|Path(key_id)| key_id.parse().ok())
+            .map(Self)
+            .ok_or_else(|| ApiError::new(ErrorCode::KeyNotFound))
+    }
 }
 
 fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
