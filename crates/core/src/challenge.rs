@@ -96,6 +96,13 @@ fn parse_key_id(text: &str) -> Result<KeyId, Refusal> {
 
 /// Compares whole seconds: a client cannot say fractions.
 fn fresh(seconds: i64, tolerance: SignedDuration, now: Timestamp) -> Result<Timestamp, Refusal> {
+    // No clock, however wrong, is before 1970: this is a fault of the program and not of its clock.
+    if seconds < 0 {
+        return Err(Refusal::InvalidField {
+            field: "timestamp",
+            problem: "must be Unix seconds".to_owned(),
+        });
+    }
     let server = now.as_second();
     if seconds.abs_diff(server) <= tolerance.as_secs().unsigned_abs() {
         // Within the tolerance of a valid instant; only the last seconds of the year 9999 have none.

@@ -16,7 +16,7 @@ pub struct ApiKeyTokenRequest {
     )]
     pub key_id: String,
     /// Unix seconds, within 30 s of the server's clock.
-    #[cfg_attr(feature = "openapi", schema(example = 1_764_000_000))]
+    #[cfg_attr(feature = "openapi", schema(example = 1_764_000_000, minimum = 0))]
     pub timestamp: i64,
     /// ES256 over the UTF-8 bytes of `{key_id}.{timestamp}`, base64url: 64 bytes r‖s (DER is read too).
     #[cfg_attr(feature = "openapi", schema(max_length = 1024))]
