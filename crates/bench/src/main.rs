@@ -49,7 +49,7 @@ async fn main() {
     for algorithm in ALGORITHMS {
         let (mut mint, mut refresh) = (Figure::default(), Figure::default());
         let (mut mint_limit, mut refresh_limit) = (Figure::default(), Figure::default());
-        let service = server::Server::start(&binary, algorithm).await;
+        let service = server::Server::start(&binary, algorithm);
         for _ in 0..runs {
             let limit = limits::measure(algorithm);
             mint_limit.add(limit.mint);

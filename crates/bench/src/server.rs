@@ -18,7 +18,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(binary: &Path, algorithm: &str) -> Self {
+    pub(crate) fn start(binary: &Path, algorithm: &str) -> Self {
         let folder = TempDir::new().expect("there is room for a folder");
         let mut process = Command::new(binary)
             .args(["dev", "--listen", "127.0.0.1:0", "--data"])

@@ -231,4 +231,26 @@ mod tests {
             assert!(expected.contains(&code.status()), "{code}");
         }
     }
+
+    #[test]
+    fn the_documented_list_is_this_one() {
+        let document = include_str!("../../../docs/API.md");
+        let documented: Vec<&str> = document
+            .lines()
+            .skip_while(|line| *line != "### Codes")
+            .filter(|line| line.contains("| `"))
+            .collect();
+        let listed: Vec<String> = ErrorCode::ALL
+            .iter()
+            .map(|code| {
+                let retry = if code.retryable() { "yes" } else { "no" };
+                format!(
+                    "| {} | `{code}` | {retry} | {} |",
+                    code.status(),
+                    code.meaning().trim()
+                )
+            })
+            .collect();
+        assert_eq!(documented, listed);
+    }
 }
