@@ -13,6 +13,8 @@ pub mod public_key;
 pub mod refusal;
 pub mod registration;
 pub mod rotation;
+#[cfg(test)]
+mod sample;
 pub mod secret;
 pub mod session;
 pub mod signature;

@@ -173,3 +173,6 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,6 +114,7 @@ fn integer(input: &[u8]) -> Option<([u8; 32], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::hex;
 
     const R_HIGH: [u8; 32] = [0xf1; 32];
     const S_LOW: [u8; 32] = [0x11; 32];
@@ -147,8 +148,7 @@ mod tests {
     #[test]
     fn d11_hex_whitespace_and_other_lengths_are_refused() {
         let good = URL_SAFE_NO_PAD.encode(raw());
-        let hex: String = raw().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(Signature::parse(&hex), Err(EncodingError::Length));
+        assert_eq!(Signature::parse(&hex(&raw())), Err(EncodingError::Length));
         assert_eq!(
             Signature::parse(&format!("{} {}", &good[..40], &good[40..])),
             Err(EncodingError::Base64)
@@ -192,7 +192,7 @@ mod tests {
                 Signature::parse(&STANDARD.encode(der)),
                 Err(EncodingError::Der),
                 "{der:02x?}"
-            )
+            );
         };
         let der = der();
         let altered = |index: usize, byte: u8| {

@@ -1,1 +1,233 @@
+use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::EcdsaKeyPair;
+use tm_auth_proto::Environment;
+
+use super::*;
+use crate::sample::{HERE, LIVES, NOW, address, at, challenge, hex, just_before, key, pair, sign, signed};
+use crate::secret::SessionSecret;
+use crate::session::{self, OpenRandomness};
+
+/// Changes of a live key after which it may not be used, each with its refusal, the one that is told first
+/// first.
+type Case = (fn(&mut ApiKey), Refusal);
+
+fn unusable() -> Vec<Case> {
+    vec![
+        (|key| key.revoked_at = Some(at(-1)), Refusal::KeyRevoked),
+        (|key| key.expires_at = Some(at(0)), Refusal::KeyExpired),
+        (|key| key.activated_at = None, Refusal::KeyPending),
+        (
+            |key| key.account.disabled_at = Some(at(-1)),
+            Refusal::AccountDisabled,
+        ),
+        (
+            |key| key.allowed_ips = vec!["198.51.100.0/24".parse().unwrap()],
+            Refusal::IpNotAllowed { seen: address() },
+        ),
+    ]
+}
+
+fn changed(pair: &EcdsaKeyPair, changes: &[Case]) -> Arc<ApiKey> {
+    let mut key = key(pair);
+    for (change, _) in changes {
+        change(&mut key);
+    }
+    Arc::new(key)
+}
+
+fn prove(key: &Arc<ApiKey>, challenge: Challenge) -> Result<ProvenKey, Refusal> {
+    key.prove(challenge, address(), at(0))
+}
+
+/// (r, n − s): as valid as (r, s), and anybody can make it.
+fn twin(signature: [u8; 64]) -> [u8; 64] {
+    const N: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+        0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let mut twin = signature;
+    let mut borrow = 0;
+    for at in (0..32).rev() {
+        let difference = i16::from(N[at]) - i16::from(signature[32 + at]) - borrow;
+        borrow = i16::from(difference < 0);
+        twin[32 + at] = difference.rem_euclid(256).try_into().unwrap();
+    }
+    twin
+}
+
+#[test]
+fn d01_the_holder_of_a_live_key_proves_it() {
+    let pair = pair();
+    let key = Arc::new(key(&pair));
+    let proven = prove(&key, signed(&pair, key.key_id)).unwrap();
+    assert!(Arc::ptr_eq(proven.key(), &key));
+    assert_eq!(proven.challenge().key_id(), key.key_id);
+    assert_eq!(proven.challenge().at(), at(0));
+}
+
+#[test]
+fn d06_without_a_valid_signature_no_state_of_the_key_is_told() {
+    let pair = pair();
+    for case in unusable() {
+        let key = changed(&pair, &[case]);
+        let wrong = challenge(&key.key_id.to_string(), sign(&self::pair(), "anything"));
+        assert_eq!(prove(&key, wrong).unwrap_err(), Refusal::InvalidCredentials);
+    }
+}
+
+#[test]
+fn d06_with_a_valid_signature_each_state_is_told() {
+    let pair = pair();
+    for (change, refusal) in unusable() {
+        let key = changed(&pair, &[(change, refusal.clone())]);
+        assert_eq!(prove(&key, signed(&pair, key.key_id)).unwrap_err(), refusal);
+    }
+}
+
+#[test]
+fn d06_the_state_that_ends_most_is_told_first() {
+    let pair = pair();
+    let cases = unusable();
+    for first in 0..cases.len() {
+        let key = changed(&pair, &cases[first..]);
+        assert_eq!(
+            prove(&key, signed(&pair, key.key_id)).unwrap_err(),
+            cases[first].1
+        );
+    }
+}
+
+#[test]
+fn d06_a_key_ends_at_its_end_and_not_before() {
+    let end = at(60);
+    let key = ApiKey {
+        expires_at: Some(end),
+        ..key(&pair())
+    };
+    assert_eq!(key.status(just_before(end)), ApiKeyStatus::Active);
+    assert_eq!(key.permit(address(), just_before(end)), Ok(()));
+    assert_eq!(key.status(end), ApiKeyStatus::Expired);
+    assert_eq!(key.permit(address(), end), Err(Refusal::KeyExpired));
+}
+
+#[test]
+fn d06_a_status_is_shown_to_the_owner() {
+    let pair = pair();
+    let cases = unusable();
+    for (case, status) in [
+        (0, ApiKeyStatus::Revoked),
+        (1, ApiKeyStatus::Expired),
+        (2, ApiKeyStatus::Pending),
+        (3, ApiKeyStatus::Active),
+    ] {
+        assert_eq!(changed(&pair, &cases[case..=case]).status(at(0)), status);
+    }
+}
+
+#[test]
+fn d13_signatures_over_variants_of_the_text_are_refused() {
+    let pair = pair();
+    let key = Arc::new(key(&pair));
+    let id = key.key_id.to_string();
+    let text = format!("{id}.{NOW}");
+    let hash = digest(&SHA256, text.as_bytes());
+    for variant in [
+        format!("{text}\n"),
+        format!("{text} "),
+        format!(" {text}"),
+        format!("{}.{NOW}", id.to_uppercase()),
+        format!("{id}{NOW}"),
+        format!("{id}:{NOW}"),
+        format!("{id}.{}", NOW + 1),
+        format!("{id}.0{NOW}"),
+        format!("{id}.{NOW}.0"),
+        hex(hash.as_ref()),
+        String::new(),
+    ] {
+        let refusal = prove(&key, challenge(&id, sign(&pair, &variant))).unwrap_err();
+        assert_eq!(refusal, Refusal::InvalidCredentials, "{variant:?}");
+    }
+    let signature = pair
+        .sign(&aws_lc_rs::rand::SystemRandom::new(), hash.as_ref())
+        .unwrap();
+    let twice = challenge(&id, signature.as_ref().try_into().unwrap());
+    assert_eq!(prove(&key, twice).unwrap_err(), Refusal::InvalidCredentials);
+}
+
+#[test]
+fn d13_the_key_id_is_signed_as_it_is_sent() {
+    let pair = pair();
+    let key = Arc::new(key(&pair));
+    let upper = key.key_id.to_string().to_uppercase();
+    let signature = sign(&pair, &format!("{upper}.{NOW}"));
+    assert!(prove(&key, challenge(&upper, signature)).is_ok());
+    let lower = challenge(&key.key_id.to_string(), signature);
+    assert_eq!(prove(&key, lower).unwrap_err(), Refusal::InvalidCredentials);
+}
+
+#[test]
+fn d15_the_right_key_with_another_accounts_key_id_is_refused() {
+    let (mine, theirs) = (pair(), pair());
+    let my_key = Arc::new(key(&mine));
+    let their_key = Arc::new(ApiKey {
+        key_id: KeyId::generate(HERE, [0x77; 16]),
+        ..key(&theirs)
+    });
+    let refused =
+        |key, challenge| assert_eq!(prove(key, challenge).unwrap_err(), Refusal::InvalidCredentials);
+    refused(&their_key, signed(&mine, their_key.key_id));
+    // A look-up that went to the wrong row must not help either: the id is part of the proof.
+    refused(&my_key, signed(&mine, their_key.key_id));
+    refused(&their_key, signed(&theirs, my_key.key_id));
+}
+
+#[test]
+fn d10_the_twin_of_a_signature_opens_the_same_session_and_no_other() {
+    let pair = pair();
+    let key = Arc::new(key(&pair));
+    let id = key.key_id.to_string();
+    let opened = |signature, environment: Environment| {
+        let proven = prove(&key, challenge(&id, signature)).unwrap();
+        let randomness = OpenRandomness {
+            secret: SessionSecret::new([1; 16]),
+            open_nonce: [2; 16],
+        };
+        session::open(&proven, &randomness, "mac", environment, &LIVES, at(0)).sid
+    };
+    let first = sign(&pair, &format!("{id}.{NOW}"));
+    assert_ne!(first, twin(first));
+    assert_eq!(first, twin(twin(first)));
+    assert_eq!(opened(first, HERE), opened(twin(first), HERE));
+    // A second signature of the same second has another r, and is another challenge.
+    let second = sign(&pair, &format!("{id}.{NOW}"));
+    assert_ne!(opened(first, HERE), opened(second, HERE));
+    assert_ne!(opened(first, HERE), opened(first, Environment::Production));
+}
+
+/// The cost is the purpose, so the cost is what is tested: the quickest of many batches, since a busy machine
+/// can only slow a batch down. A function that did nothing would be thousands of times quicker.
+#[test]
+fn d06_an_unknown_key_costs_about_as_much_as_a_wrong_signature() {
+    let pair = pair();
+    let key = Arc::new(key(&pair));
+    let wrong = challenge(&key.key_id.to_string(), sign(&self::pair(), "anything"));
+    let quickest = |work: &dyn Fn()| {
+        work();
+        let batch = || {
+            let start = Instant::now();
+            (0..10).for_each(|_| work());
+            start.elapsed()
+        };
+        (0..10).map(|_| batch()).min().unwrap_or(Duration::ZERO)
+    };
+    let in_vain = quickest(&|| verify_in_vain(&wrong));
+    let wrong_signature = quickest(&|| {
+        prove(&key, wrong.clone()).unwrap_err();
+    });
+    assert!(
+        in_vain * 4 > wrong_signature,
+        "{in_vain:?} against {wrong_signature:?}"
+    );
+}

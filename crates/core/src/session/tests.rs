@@ -1,1 +1,160 @@
+use std::sync::Arc;
 
+use super::*;
+use crate::sample::{HERE, LIVES, NOW, address, at, just_before, key, pair, signed};
+
+fn randomness() -> OpenRandomness {
+    OpenRandomness {
+        secret: SessionSecret::new([0x11; 16]),
+        open_nonce: [0x22; 16],
+    }
+}
+
+/// What a mint opens for a key with this end, `seconds` after the challenge.
+fn open_at(end: Option<Timestamp>, seconds: i64) -> (Arc<ApiKey>, NewSession) {
+    let pair = pair();
+    let key = Arc::new(ApiKey {
+        expires_at: end,
+        ..key(&pair)
+    });
+    let proven = key
+        .prove(signed(&pair, key.key_id), address(), at(seconds))
+        .unwrap();
+    let new = open(&proven, &randomness(), "mac-1", HERE, &LIVES, at(seconds));
+    (key, new)
+}
+
+/// A session that was opened at [`NOW`], and its key.
+fn session() -> (ApiKey, Session) {
+    let (key, new) = open_at(None, 0);
+    (Arc::unwrap_or_clone(key), new.stored())
+}
+
+#[test]
+fn d01_a_session_is_bound_to_the_key_and_to_the_rows_that_were_judged() {
+    let (key, new) = open_at(None, 5);
+    assert_eq!((new.key_id, new.uid), (key.key_id, key.account.uid));
+    assert_eq!((new.key_version, new.account_version), (3, 7));
+    assert_eq!(new.open_nonce, [0x22; 16]);
+    assert_eq!(new.mac_kid, "mac-1");
+    assert_eq!(new.secret_hash, SessionSecret::new([0x11; 16]).hash());
+    assert_eq!((new.challenge_at, new.opened_at), (at(0), at(5)));
+    assert_eq!(new.sid.0.as_bytes()[..5], NOW.to_be_bytes()[3..]);
+    assert_eq!(
+        new.stored(),
+        Session {
+            sid: new.sid,
+            key_id: key.key_id,
+            secret_hash: new.secret_hash,
+            line: Line::start(at(5)),
+            mac_kid: "mac-1".into(),
+            opened_at: at(5),
+            expires_at: new.expires_at,
+            ended: None,
+        }
+    );
+}
+
+#[test]
+fn e09_a_session_ends_with_its_key_or_after_its_longest_life() {
+    let longest = at(5) + LIVES.absolute;
+    let second = SignedDuration::from_secs(1);
+    for (key_end, end) in [
+        (None, longest),
+        (Some(longest + second), longest),
+        (Some(longest), longest),
+        (Some(longest - second), longest - second),
+        (Some(at(6)), at(6)),
+    ] {
+        assert_eq!(open_at(key_end, 5).1.expires_at, end, "{key_end:?}");
+    }
+}
+
+#[test]
+fn e09_a_session_that_rested_too_long_is_over() {
+    let (key, mut session) = session();
+    session.line.rotated_at = at(100);
+    let end = at(100) + LIVES.idle;
+    assert_eq!(session.idle_end(&LIVES), end);
+    assert_eq!(session.permit(&key, address(), &LIVES, just_before(end)), Ok(()));
+    assert_eq!(
+        session.permit(&key, address(), &LIVES, end),
+        Err(Refusal::SessionExpired)
+    );
+}
+
+#[test]
+fn e09_a_refreshed_session_is_over_at_its_absolute_end() {
+    let (key, mut session) = session();
+    let end = session.expires_at;
+    session.line.rotated_at = just_before(end);
+    assert_eq!(session.idle_end(&LIVES), end);
+    assert_eq!(session.permit(&key, address(), &LIVES, just_before(end)), Ok(()));
+    assert_eq!(
+        session.permit(&key, address(), &LIVES, end),
+        Err(Refusal::SessionExpired)
+    );
+}
+
+#[test]
+fn e02_e10_an_ended_session_tells_why_whatever_else_is_wrong() {
+    for (reason, refusal) in [
+        (EndReason::Reused, Refusal::RefreshReused),
+        (EndReason::Revoked, Refusal::SessionEnded),
+        (EndReason::Operator, Refusal::SessionEnded),
+    ] {
+        let (mut key, mut session) = session();
+        session.ended = Some((at(1), reason));
+        assert_eq!(
+            session.permit(&key, address(), &LIVES, at(2)),
+            Err(refusal.clone())
+        );
+        key.revoked_at = Some(at(1));
+        let late = session.expires_at;
+        assert_eq!(session.permit(&key, address(), &LIVES, late), Err(refusal));
+    }
+}
+
+#[test]
+fn e10_the_key_and_its_account_must_be_usable_at_each_refresh() {
+    type Change = fn(&mut ApiKey);
+    let cases: [(Change, Refusal); 5] = [
+        (|key| key.revoked_at = Some(at(1)), Refusal::KeyRevoked),
+        (|key| key.expires_at = Some(at(2)), Refusal::KeyExpired),
+        (|key| key.activated_at = None, Refusal::KeyPending),
+        (
+            |key| key.account.disabled_at = Some(at(1)),
+            Refusal::AccountDisabled,
+        ),
+        (
+            |key| key.allowed_ips = vec!["198.51.100.0/24".parse().unwrap()],
+            Refusal::IpNotAllowed { seen: address() },
+        ),
+    ];
+    for (change, refusal) in cases {
+        let (mut key, session) = session();
+        assert_eq!(session.permit(&key, address(), &LIVES, at(2)), Ok(()));
+        change(&mut key);
+        assert_eq!(
+            session.permit(&key, address(), &LIVES, at(2)),
+            Err(refusal.clone())
+        );
+        // A dead key is told even where the session is over as well: minting again would not help.
+        let late = session.expires_at;
+        assert_eq!(session.permit(&key, address(), &LIVES, late), Err(refusal));
+    }
+}
+
+#[test]
+fn reasons_are_stored_as_words_and_read_back() {
+    for (reason, word) in [
+        (EndReason::Reused, "reused"),
+        (EndReason::Revoked, "revoked"),
+        (EndReason::Operator, "operator"),
+    ] {
+        assert_eq!(reason.as_str(), word);
+        assert_eq!(EndReason::parse(word), Some(reason));
+    }
+    assert_eq!(EndReason::parse("Reused"), None);
+    assert_eq!(EndReason::parse(""), None);
+}

@@ -1,0 +1,104 @@
+use std::collections::HashSet;
+
+use super::*;
+use crate::signature::EncodingError;
+
+/// Every refusal with its word on the wire, and whether a holder of a working key gets going by minting anew.
+fn table() -> Vec<(Refusal, &'static str, bool)> {
+    let (here, theirs) = (Environment::Uat, Environment::Production);
+    vec![
+        (
+            Refusal::InvalidField {
+                field: "label",
+                problem: "must not be empty".into(),
+            },
+            "invalid_request",
+            false,
+        ),
+        (
+            Refusal::BadSignatureEncoding(EncodingError::Length),
+            "bad_signature_encoding",
+            false,
+        ),
+        (
+            Refusal::WrongEnvironment { here, theirs },
+            "wrong_environment",
+            false,
+        ),
+        (
+            Refusal::TimestampOutOfRange {
+                server_time: Timestamp::UNIX_EPOCH,
+                skew_ms: -31_000,
+                hint: TimestampHint::None,
+            },
+            "timestamp_out_of_range",
+            false,
+        ),
+        (Refusal::InvalidCredentials, "invalid_credentials", false),
+        (Refusal::Replayed, "replayed", false),
+        (
+            Refusal::ChallengeBeforeRecovery,
+            "challenge_before_recovery",
+            false,
+        ),
+        (Refusal::KeyRevoked, "key_revoked", false),
+        (Refusal::KeyExpired, "key_expired", false),
+        (Refusal::KeyPending, "key_pending", false),
+        (Refusal::AccountDisabled, "account_disabled", false),
+        (
+            Refusal::IpNotAllowed {
+                seen: "203.0.113.7".parse().unwrap(),
+            },
+            "ip_not_allowed",
+            false,
+        ),
+        (Refusal::InvalidRefreshToken, "invalid_refresh_token", true),
+        (Refusal::RefreshSuperseded, "refresh_superseded", false),
+        (Refusal::RefreshReused, "refresh_reused", true),
+        (Refusal::SessionExpired, "session_expired", true),
+        (Refusal::SessionEnded, "session_ended", true),
+        (
+            Refusal::InvalidPublicKey("not a point"),
+            "invalid_public_key",
+            false,
+        ),
+        (Refusal::PrivateKeySubmitted, "private_key_submitted", false),
+        (Refusal::KnownPrivateKey, "known_private_key", false),
+        (Refusal::InvalidProof, "invalid_proof", false),
+        (Refusal::KeyAlreadyRegistered, "key_already_registered", false),
+        (Refusal::KeyLimitReached { limit: 20 }, "key_limit_reached", false),
+        (Refusal::KeyNotFound, "key_not_found", false),
+        (Refusal::KeyNotLive, "key_not_live", false),
+    ]
+}
+
+#[test]
+fn every_refusal_has_its_code_and_its_way_back() {
+    let table = table();
+    for (refusal, word, by_key) in &table {
+        assert_eq!(refusal.code().as_str(), *word);
+        assert_eq!(
+            refusal.recover(),
+            by_key.then_some(Recover::ApiKey),
+            "{refusal:?}"
+        );
+    }
+    let codes: HashSet<&str> = table.iter().map(|(_, word, _)| *word).collect();
+    assert_eq!(codes.len(), table.len(), "no two refusals share a word");
+}
+
+#[test]
+fn facts_for_the_caller_are_in_the_text() {
+    let texts: Vec<String> = table().iter().map(|(refusal, ..)| refusal.to_string()).collect();
+    for fact in [
+        "label: must not be empty",
+        "decodes to neither 64 bytes r‖s nor a DER ECDSA signature",
+        "use https://api.truemarkets.co/v1/auth",
+        "31 s behind",
+        "from 203.0.113.7",
+        "20 live API keys",
+        "public_key: not a point",
+    ] {
+        assert!(texts.iter().any(|text| text.contains(fact)), "{fact}");
+    }
+}

@@ -1,0 +1,101 @@
+//! What the tests build upon: an account, a key whose private half is at hand, and what it signs.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_proto::{AccountId, ApiKeyTokenRequest, Environment, KeyId, OrganizationId, Scopes};
+
+use crate::session::Lives;
+use crate::{Account, ApiKey, Challenge, PublicKey};
+
+pub(crate) const NOW: i64 = 1_800_000_000;
+pub(crate) const HERE: Environment = Environment::Uat;
+pub(crate) const ISSUER: &str = "https://api.uat.truemarkets.co/v1/auth";
+pub(crate) const LIVES: Lives = Lives {
+    idle: SignedDuration::from_hours(24 * 30),
+    absolute: SignedDuration::from_hours(24 * 365),
+    same_successor: SignedDuration::from_secs(90),
+};
+
+/// So many seconds after [`NOW`].
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(NOW + seconds).unwrap()
+}
+
+/// The last instant before `instant` that a clock can show.
+pub(crate) fn just_before(instant: Timestamp) -> Timestamp {
+    instant - SignedDuration::from_nanos(1)
+}
+
+pub(crate) fn address() -> IpAddr {
+    "203.0.113.7".parse().unwrap()
+}
+
+pub(crate) fn pair() -> EcdsaKeyPair {
+    EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap()
+}
+
+pub(crate) fn public(pair: &EcdsaKeyPair) -> PublicKey {
+    PublicKey::from_sec1(pair.public_key().as_ref()).unwrap()
+}
+
+/// ES256 over `text`: r‖s.
+pub(crate) fn sign(pair: &EcdsaKeyPair, text: &str) -> [u8; 64] {
+    let signature = pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+    signature.as_ref().try_into().unwrap()
+}
+
+pub(crate) fn account() -> Account {
+    Account {
+        uid: AccountId(uuid::Uuid::from_u128(0xa11ce)),
+        organization_id: OrganizationId(uuid::Uuid::from_u128(0x0126)),
+        email: Some("alice@example.com".into()),
+        created_at: at(-1000),
+        disabled_at: None,
+        version: 7,
+    }
+}
+
+/// A live key of [`account`] without an end or restrictions.
+pub(crate) fn key(pair: &EcdsaKeyPair) -> ApiKey {
+    ApiKey {
+        key_id: KeyId::generate(HERE, [0x5a; 16]),
+        account: account(),
+        label: "grid bot".into(),
+        public_key: public(pair),
+        scopes: Scopes::ALL,
+        allowed_ips: Vec::new(),
+        created_at: at(-500),
+        activated_at: Some(at(-500)),
+        expires_at: None,
+        revoked_at: None,
+        version: 3,
+    }
+}
+
+/// The challenge of `key_id` at [`NOW`], as it is read from a request with this signature.
+pub(crate) fn challenge(key_id: &str, signature: [u8; 64]) -> Challenge {
+    let request = ApiKeyTokenRequest {
+        key_id: key_id.into(),
+        timestamp: NOW,
+        signature: URL_SAFE_NO_PAD.encode(signature),
+    };
+    Challenge::parse(&request, HERE, SignedDuration::from_secs(30), at(0)).unwrap()
+}
+
+/// The challenge of `key_id` at [`NOW`], signed as it should be.
+pub(crate) fn signed(pair: &EcdsaKeyPair, key_id: KeyId) -> Challenge {
+    challenge(&key_id.to_string(), sign(pair, &format!("{key_id}.{NOW}")))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
