@@ -16,6 +16,9 @@ use crate::foreign::Program;
 use crate::harness::Dev;
 use crate::issuer::ForeignIssuer;
 
+/// The Rust example, which follows the revocation list too.
+const RUST: &str = "verify-access-token";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rs256_tokens_hold_in_every_language_and_no_others_do() {
     every_language(Algorithm::RS256).await;
@@ -36,7 +39,7 @@ async fn the_example_clients_mint_and_refresh() {
     let dev = Dev::start(&[]);
     let key_file = dev.key_file();
     let settings = [("TM_AUTH_URL", dev.issuer())];
-    let verifier = Program::beside_ours("verify-access-token");
+    let verifier = Program::beside_ours(RUST);
     for client in [
         Program::node(
             "mint-refresh in TypeScript",
@@ -73,14 +76,17 @@ async fn every_language(algorithm: Algorithm) {
         for (what, token) in of_the_server(&minted.access_token, &minted.refresh_token, &foreign) {
             refuses(&program, &settings, what, &token);
         }
-        for (setting, value) in [
-            ("TM_AUDIENCE", dev.issuer()),
-            ("TM_ISSUER", format!("{}/", dev.issuer())),
-        ] {
-            let mut other = settings.clone();
-            other.retain(|(name, _)| *name != setting);
-            other.push((setting, value));
-            refuses(&program, &other, setting, &minted.access_token);
+        let audience = with(&settings, "TM_AUDIENCE", dev.issuer());
+        refuses(&program, &audience, "another audience", &minted.access_token);
+        let issuer = with(&settings, "TM_ISSUER", format!("{}/", dev.issuer()));
+        if program.name == RUST {
+            // Never comes to the token: the revocation list that it gets is not that issuer's.
+            let output = program.run(&borrowed(&issuer), &[], &minted.access_token);
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{told}");
+            assert!(told.contains("is not the expected issuer"), "{told}");
+        } else {
+            refuses(&program, &issuer, "another issuer", &minted.access_token);
         }
         accepts(&program, &foreign.settings(), &foreign.sign(&foreign.claims()));
         for (what, token) in never_signed_here(&foreign, algorithm) {
@@ -96,7 +102,7 @@ fn verifiers() -> Vec<Program> {
         Program::node("TypeScript", "examples/verify/typescript/dist/verify.js"),
         Program::built("Go", "examples/verify/go/verify"),
         Program::java("Java", "examples/verify/java", "Verify"),
-        Program::beside_ours("verify-access-token"),
+        Program::beside_ours(RUST),
     ]
     .into_iter()
     .flatten()
@@ -169,6 +175,11 @@ fn settings_of(dev: &Dev) -> Vec<(&'static str, String)> {
         ("TM_AUDIENCE", dev.origin().to_owned()),
         ("TM_JWKS", format!("{}/.well-known/jwks.json", dev.issuer())),
     ]
+}
+
+fn with(settings: &Settings, name: &'static str, value: String) -> Vec<(&'static str, String)> {
+    let others = settings.iter().filter(|(other, _)| *other != name).cloned();
+    others.chain([(name, value)]).collect()
 }
 
 fn borrowed(settings: &Settings) -> Vec<(&'static str, &str)> {

@@ -5,4 +5,5 @@ mod foreign_verifiers;
 mod harness;
 mod issuer;
 mod platform;
+mod schemathesis;
 mod sdk;

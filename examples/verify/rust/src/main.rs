@@ -14,20 +14,27 @@ use std::process::ExitCode;
 use tm_auth_verifier::{Verifier, VerifyError};
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match verify().await {
+        Ok(claims) => {
+            println!("{claims}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn verify() -> Result<String, Box<dyn Error>> {
     let verifier = verifier()?;
     verifier.refresh().await?;
     let mut token = String::new();
     std::io::stdin().read_to_string(&mut token)?;
     match verifier.verify(token.trim()).await {
-        Ok(claims) => {
-            println!("{}", serde_json::to_string(&claims)?);
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(VerifyError::Refused(refusal)) => {
-            eprintln!("refused: {refusal}");
-            Ok(ExitCode::FAILURE)
-        }
+        Ok(claims) => Ok(serde_json::to_string(&claims)?),
+        Err(VerifyError::Refused(refusal)) => Err(format!("refused: {refusal}").into()),
         Err(VerifyError::Unavailable(missing)) => Err(missing.into()),
     }
 }
