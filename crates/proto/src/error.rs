@@ -81,7 +81,6 @@ macro_rules! error_codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal, $status:literal, $type:ident, $retryable:literal;)+) => {
         /// The closed list of machine words.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum ErrorCode {
             $($(#[doc = $doc])+ #[serde(rename = $word)] $variant,)+
         }
@@ -197,6 +196,20 @@ error_codes! {
     Unavailable = "unavailable", 503, Unavailable, true;
 }
 
+// By hand: derived inside the macro, the schema has the names of the variants instead of the words.
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for ErrorCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::schema::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .description(Some("The closed list of machine words."))
+            .into()
+    }
+}
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for ErrorCode {}
+
 impl std::fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
@@ -213,6 +226,14 @@ mod tests {
             assert_eq!(serde_json::to_string(code).unwrap(), format!("\"{code}\""));
             assert!(!code.meaning().trim().is_empty());
         }
+    }
+
+    #[cfg(feature = "openapi")]
+    #[test]
+    fn the_schema_lists_the_words_of_the_wire() {
+        let schema = serde_json::to_value(<ErrorCode as utoipa::PartialSchema>::schema()).unwrap();
+        let words: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(schema["enum"], serde_json::json!(words));
     }
 
     #[test]
