@@ -1,1 +1,57 @@
 //! The suite that defines [`crate::Store`].
+//!
+//! Each case takes an empty database and speaks to it through the trait alone, so every implementation is
+//! held to the very same words. [`cases`] lists them; whoever implements the trait makes one empty database
+//! per case and runs it. A case that fails panics. Times are fixed: the database's clock decides nothing.
+
+mod accounts;
+mod api_keys;
+pub mod given;
+mod housekeeping;
+mod revocations;
+mod rotation;
+mod service_keys;
+mod sessions;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::Store;
+
+/// One guarantee, as a program.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// The noun it is about, and the function's name.
+    pub name: &'static str,
+    /// Runs it on an empty database; panics where the guarantee does not hold.
+    pub run: fn(Arc<dyn Store>) -> Running,
+}
+
+/// A case under way.
+pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// All of them.
+pub fn cases() -> impl Iterator<Item = &'static Case> {
+    [
+        accounts::CASES,
+        api_keys::CASES,
+        sessions::CASES,
+        rotation::CASES,
+        service_keys::CASES,
+        revocations::CASES,
+        housekeeping::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The table of a module's cases. A case that is left out of it is dead code, which the compiler reports.
+macro_rules! table {
+    ($noun:literal: $($case:ident),+ $(,)?) => {
+        pub(super) const CASES: &[super::Case] = &[$(super::Case {
+            name: concat!($noun, "::", stringify!($case)),
+            run: |store| Box::pin(async move { $case(&store).await }),
+        }),+];
+    };
+}
+use table;

@@ -1,0 +1,124 @@
+//! Accounts: made once per address, disabled and enabled.
+
+use std::sync::Arc;
+
+use tm_auth_core::Refusal;
+use tm_auth_proto::AccountId;
+
+use super::given::{
+    account, at, audited, fresh_uuid, key, new_account, new_session, open, origin, rotate, rotation, session,
+};
+use crate::{Change, OpenOutcome, Revocation, Revoked, Store};
+
+super::table!("accounts":
+    an_account_is_kept_as_it_was_made,
+    an_address_belongs_to_one_account,
+    c10_e10_a_disabled_account_opens_and_rotates_nothing,
+    an_enabled_account_acts_again_but_only_on_a_new_decision,
+    nobody_disables_an_account_that_does_not_exist,
+);
+
+async fn an_account_is_kept_as_it_was_made(store: &Arc<dyn Store>) {
+    let late = new_account(Some("late@example.com"), 10);
+    let early = new_account(None, 5);
+    for new in [&late, &early] {
+        let made = store
+            .create_account(new.clone(), &origin(10))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (made.uid, made.organization_id, made.email.as_deref()),
+            (new.uid, new.organization_id, new.email.as_deref())
+        );
+        assert_eq!((made.created_at, made.disabled_at), (new.created_at, None));
+        assert_eq!(store.account(new.uid).await.unwrap(), Some(made));
+    }
+    let all = store.accounts().await.unwrap();
+    let uids: Vec<_> = all.iter().map(|account| account.uid).collect();
+    assert_eq!(uids, [early.uid, late.uid], "oldest first");
+    assert_eq!(store.account(AccountId(fresh_uuid())).await.unwrap(), None);
+    let trail = store.audit_trail(Some(late.uid), 10).await.unwrap();
+    assert_eq!(trail.len(), 1);
+    assert_eq!(trail[0].action, "account_created");
+}
+
+async fn an_address_belongs_to_one_account(store: &Arc<dyn Store>) {
+    let first = new_account(Some("owner@example.com"), 0);
+    assert!(store.create_account(first, &origin(0)).await.unwrap().is_some());
+    let second = new_account(Some("owner@example.com"), 1);
+    assert_eq!(
+        store.create_account(second.clone(), &origin(1)).await.unwrap(),
+        None
+    );
+    assert_eq!(store.account(second.uid).await.unwrap(), None);
+    assert_eq!(audited(store, "account_created").await, 1);
+    // Without an address there is nothing to collide.
+    account(store).await;
+    account(store).await;
+}
+
+async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let uid = key.account.uid;
+    let (opened, secret) = session(store, &key).await;
+    // Decided before, inserted after: the version of the account tells.
+    let (decided, _) = new_session(&key, 1);
+    let before = store.changes(0).await.unwrap().latest;
+    assert!(
+        store
+            .set_account_disabled(uid, Some(at(2)), &origin(2))
+            .await
+            .unwrap()
+    );
+
+    assert_eq!(open(store, &decided).await, OpenOutcome::Changed);
+    assert_eq!(
+        rotate(store, rotation(opened.sid, &secret, 0, 3)).await,
+        Err(Refusal::AccountDisabled)
+    );
+    let disabled = store.api_key(key.key_id).await.unwrap().unwrap();
+    assert_eq!(disabled.account.disabled_at, Some(at(2)));
+    // Not even a decision on the row as it is now.
+    let (again, _) = new_session(&disabled, 3);
+    assert_eq!(open(store, &again).await, OpenOutcome::Changed);
+    let entry = Revocation {
+        revoked: Revoked::Account(uid),
+        at: at(2),
+    };
+    assert_eq!(store.revocations(at(0)).await.unwrap(), [entry]);
+    let changes = store.changes(before).await.unwrap().changes.unwrap();
+    assert!(changes.contains(&Change::Account(uid)));
+    assert_eq!(audited(store, "account_disabled").await, 1);
+}
+
+async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (opened, secret) = session(store, &key).await;
+    let (decided, _) = new_session(&key, 1);
+    for disabled_at in [Some(at(2)), None] {
+        store
+            .set_account_disabled(key.account.uid, disabled_at, &origin(2))
+            .await
+            .unwrap();
+    }
+    assert_eq!(open(store, &decided).await, OpenOutcome::Changed);
+    let now = store.api_key(key.key_id).await.unwrap().unwrap();
+    assert_eq!(open(store, &new_session(&now, 3).0).await, OpenOutcome::Opened);
+    assert!(rotate(store, rotation(opened.sid, &secret, 0, 3)).await.is_ok());
+    // The tokens issued before stay revoked.
+    assert_eq!(store.revocations(at(0)).await.unwrap().len(), 1);
+    assert_eq!(audited(store, "account_enabled").await, 1);
+}
+
+async fn nobody_disables_an_account_that_does_not_exist(store: &Arc<dyn Store>) {
+    let nobody = AccountId(fresh_uuid());
+    assert!(
+        !store
+            .set_account_disabled(nobody, Some(at(0)), &origin(0))
+            .await
+            .unwrap()
+    );
+    assert!(store.revocations(at(0)).await.unwrap().is_empty());
+    assert_eq!(audited(store, "account_disabled").await, 0);
+}

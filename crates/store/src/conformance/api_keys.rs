@@ -1,0 +1,374 @@
+//! API keys: registered once for ever, changed and revoked by their owner alone.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use tm_auth_core::Refusal;
+use tm_auth_proto::api_key::ApiKeyStatus;
+use tm_auth_proto::{Scope, Scopes};
+
+use super::given::{
+    ADDRESS, MANY, account, at, audited, fresh_key_id, key, new_key, new_session, open, origin, register,
+    rotate, rotation, session,
+};
+use crate::{Change, KeyChange, KeyUse, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
+
+super::table!("api_keys":
+    a_key_is_kept_as_it_was_registered,
+    a_pending_key_is_not_active,
+    c07_a_public_key_is_registered_once_for_ever_by_whomever,
+    c07_of_fifty_registrations_at_once_one_wins,
+    c09_live_keys_are_limited_and_dead_ones_are_not_counted,
+    c09_the_limit_holds_for_registrations_at_once,
+    a_change_touches_what_it_names_and_nothing_else,
+    a_dead_key_is_not_changed,
+    c10_e10_a_revoked_key_opens_and_rotates_nothing,
+    a_key_is_revoked_once,
+    another_accounts_key_is_neither_changed_nor_revoked,
+    an_older_use_never_overwrites_a_newer_one,
+);
+
+async fn a_key_is_kept_as_it_was_registered(store: &Arc<dyn Store>) {
+    let account = account(store).await;
+    let new = NewApiKey {
+        label: "grid bot <1> ü".to_owned(),
+        scopes: [Scope::Read, Scope::Trade].into_iter().collect(),
+        allowed_ips: vec![
+            "203.0.113.0/24".parse().unwrap(),
+            "2001:db8::/32".parse().unwrap(),
+        ],
+        expires_at: Some(at(1000)),
+        ..new_key(&account)
+    };
+    let key = register(store, new.clone()).await;
+    assert_eq!(key.account, account);
+    assert_eq!((key.key_id, &key.label), (new.key_id, &new.label));
+    assert_eq!(&key.public_key, new.public_key.key());
+    assert_eq!((key.scopes, &key.allowed_ips), (new.scopes, &new.allowed_ips));
+    assert_eq!((key.created_at, key.activated_at), (at(0), Some(at(0))));
+    assert_eq!((key.expires_at, key.revoked_at), (Some(at(1000)), None));
+    assert_eq!(store.api_key(key.key_id).await.unwrap(), Some(key.clone()));
+    assert_eq!(store.api_key(fresh_key_id()).await.unwrap(), None);
+    let younger = register(
+        store,
+        NewApiKey {
+            created_at: at(1),
+            ..new_key(&account)
+        },
+    )
+    .await;
+    let listed = store.api_keys_of(account.uid).await.unwrap();
+    assert_eq!(listed, [(younger, None), (key, None)], "newest first");
+}
+
+async fn a_pending_key_is_not_active(store: &Arc<dyn Store>) {
+    let account = account(store).await;
+    let pending = register(
+        store,
+        NewApiKey {
+            active: false,
+            ..new_key(&account)
+        },
+    )
+    .await;
+    assert_eq!(pending.status(at(1)), ApiKeyStatus::Pending);
+    assert_eq!(pending.activated_at, None);
+}
+
+async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Arc<dyn Store>) {
+    let (owner, other) = (account(store).await, account(store).await);
+    let first = new_key(&owner);
+    let registered = register(store, first.clone()).await;
+    let again = |uid| NewApiKey {
+        key_id: fresh_key_id(),
+        uid,
+        ..first.clone()
+    };
+    for round in ["live", "revoked"] {
+        for uid in [owner.uid, other.uid] {
+            let outcome = store.register_key(again(uid), MANY, &origin(1)).await.unwrap();
+            assert_eq!(outcome, Err(Refusal::KeyAlreadyRegistered), "{round}");
+            // Known is said before full: how many keys its account has is nobody's business.
+            let outcome = store.register_key(again(uid), 0, &origin(1)).await.unwrap();
+            assert_eq!(outcome, Err(Refusal::KeyAlreadyRegistered), "{round}");
+        }
+        store
+            .revoke_key(owner.uid, registered.key_id, &origin(2))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    assert!(store.api_keys_of(other.uid).await.unwrap().is_empty());
+    assert_eq!(audited(store, "key_registered").await, 1);
+}
+
+async fn c07_of_fifty_registrations_at_once_one_wins(store: &Arc<dyn Store>) {
+    let owner = account(store).await;
+    let first = new_key(&owner);
+    let mut racers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (store, new) = (
+            Arc::clone(store),
+            NewApiKey {
+                key_id: fresh_key_id(),
+                ..first.clone()
+            },
+        );
+        racers.spawn(async move { store.register_key(new, MANY, &origin(1)).await.unwrap() });
+    }
+    let outcomes = racers.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    let refused = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Err(Refusal::KeyAlreadyRegistered));
+    assert_eq!(refused.count(), 49);
+}
+
+async fn c09_live_keys_are_limited_and_dead_ones_are_not_counted(store: &Arc<dyn Store>) {
+    let (account, other) = (account(store).await, account(store).await);
+    let revoked = register(store, new_key(&account)).await;
+    store
+        .revoke_key(account.uid, revoked.key_id, &origin(1))
+        .await
+        .unwrap()
+        .unwrap();
+    register(
+        store,
+        NewApiKey {
+            expires_at: Some(at(10)),
+            ..new_key(&account)
+        },
+    )
+    .await;
+    register(store, new_key(&account)).await;
+    register(store, new_key(&other)).await;
+    let attempt = async |seconds| {
+        let new = NewApiKey {
+            created_at: at(seconds),
+            ..new_key(&account)
+        };
+        store.register_key(new, 2, &origin(seconds)).await.unwrap()
+    };
+    let full = Err(Refusal::KeyLimitReached { limit: 2 });
+    assert_eq!(attempt(9).await, full);
+    // One has ended: its end is the first moment at which it is not live.
+    assert!(attempt(10).await.is_ok());
+    assert_eq!(attempt(11).await, full);
+}
+
+async fn c09_the_limit_holds_for_registrations_at_once(store: &Arc<dyn Store>) {
+    let account = account(store).await;
+    let mut racers = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (store, new) = (Arc::clone(store), new_key(&account));
+        racers.spawn(async move { store.register_key(new, 3, &origin(1)).await.unwrap() });
+    }
+    let outcomes = racers.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
+    assert_eq!(store.api_keys_of(account.uid).await.unwrap().len(), 3);
+}
+
+async fn a_change_touches_what_it_names_and_nothing_else(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let read: Scopes = std::iter::once(Scope::Read).collect();
+    let networks = vec!["203.0.113.7/32".parse().unwrap()];
+    let before = store.changes(0).await.unwrap().latest;
+    let mut expected = key.clone();
+    for change in [
+        KeyChange {
+            label: Some("renamed".to_owned()),
+            ..KeyChange::default()
+        },
+        KeyChange {
+            scopes: Some(read),
+            ..KeyChange::default()
+        },
+        KeyChange {
+            expires_at: Some(Some(at(500))),
+            ..KeyChange::default()
+        },
+        KeyChange {
+            allowed_ips: Some(networks.clone()),
+            ..KeyChange::default()
+        },
+        KeyChange {
+            expires_at: Some(None),
+            ..KeyChange::default()
+        },
+        KeyChange::default(),
+    ] {
+        if let Some(label) = &change.label {
+            expected.label.clone_from(label);
+        }
+        expected.scopes = change.scopes.unwrap_or(expected.scopes);
+        expected.expires_at = change.expires_at.unwrap_or(expected.expires_at);
+        if let Some(networks) = &change.allowed_ips {
+            expected.allowed_ips.clone_from(networks);
+        }
+        let changed = store
+            .update_key(key.account.uid, key.key_id, change, &origin(1))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            changed.version > expected.version,
+            "a decision on the old row must not pass"
+        );
+        expected.version = changed.version;
+        assert_eq!(changed, expected);
+        assert_eq!(store.api_key(key.key_id).await.unwrap().as_ref(), Some(&expected));
+    }
+    // A mint that was decided on what the key was does not go through.
+    assert_eq!(open(store, &new_session(&key, 2).0).await, OpenOutcome::Changed);
+    assert_eq!(
+        open(store, &new_session(&expected, 2).0).await,
+        OpenOutcome::Opened
+    );
+    let changes = store.changes(before).await.unwrap().changes.unwrap();
+    assert!(changes.contains(&Change::Key(key.key_id)));
+    assert_eq!(audited(store, "key_changed").await, 6);
+}
+
+async fn a_dead_key_is_not_changed(store: &Arc<dyn Store>) {
+    let account = account(store).await;
+    let expired = register(
+        store,
+        NewApiKey {
+            expires_at: Some(at(10)),
+            ..new_key(&account)
+        },
+    )
+    .await;
+    let revoked = register(store, new_key(&account)).await;
+    store
+        .revoke_key(account.uid, revoked.key_id, &origin(1))
+        .await
+        .unwrap()
+        .unwrap();
+    for key in [&expired, &revoked] {
+        let longer = KeyChange {
+            expires_at: Some(None),
+            ..KeyChange::default()
+        };
+        let outcome = store
+            .update_key(account.uid, key.key_id, longer, &origin(10))
+            .await
+            .unwrap();
+        assert_eq!(outcome, Err(Refusal::KeyNotLive));
+    }
+    assert_eq!(
+        store.api_key(expired.key_id).await.unwrap().unwrap().expires_at,
+        Some(at(10))
+    );
+}
+
+async fn c10_e10_a_revoked_key_opens_and_rotates_nothing(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (opened, secret) = session(store, &key).await;
+    let (decided, _) = new_session(&key, 1);
+    let before = store.changes(0).await.unwrap().latest;
+    let revoked = store
+        .revoke_key(key.account.uid, key.key_id, &origin(2))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(revoked.revoked_at, Some(at(2)));
+
+    assert_eq!(open(store, &decided).await, OpenOutcome::Changed);
+    assert_eq!(
+        open(store, &new_session(&revoked, 3).0).await,
+        OpenOutcome::Changed
+    );
+    assert_eq!(
+        rotate(store, rotation(opened.sid, &secret, 0, 3)).await,
+        Err(Refusal::KeyRevoked)
+    );
+    let entry = Revocation {
+        revoked: Revoked::Key(key.key_id),
+        at: at(2),
+    };
+    assert_eq!(store.revocations(at(0)).await.unwrap(), [entry]);
+    let changes = store.changes(before).await.unwrap().changes.unwrap();
+    assert!(changes.contains(&Change::Key(key.key_id)));
+    let trail = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
+    assert_eq!(
+        (trail[0].action.as_ref(), trail[0].key_id),
+        ("key_revoked", Some(key.key_id))
+    );
+}
+
+async fn a_key_is_revoked_once(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let first = store
+        .revoke_key(key.account.uid, key.key_id, &origin(1))
+        .await
+        .unwrap()
+        .unwrap();
+    let second = store
+        .revoke_key(key.account.uid, key.key_id, &origin(50))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(second, first, "the first time counts");
+    assert_eq!(audited(store, "key_revoked").await, 1);
+}
+
+async fn another_accounts_key_is_neither_changed_nor_revoked(store: &Arc<dyn Store>) {
+    let (theirs, stranger) = (key(store).await, account(store).await);
+    let change = KeyChange {
+        label: Some("mine".to_owned()),
+        ..KeyChange::default()
+    };
+    for key_id in [theirs.key_id, fresh_key_id()] {
+        let update = store
+            .update_key(stranger.uid, key_id, change.clone(), &origin(1))
+            .await
+            .unwrap();
+        let revoke = store.revoke_key(stranger.uid, key_id, &origin(1)).await.unwrap();
+        assert_eq!(
+            (update, revoke),
+            (Err(Refusal::KeyNotFound), Err(Refusal::KeyNotFound))
+        );
+    }
+    assert_eq!(store.api_key(theirs.key_id).await.unwrap(), Some(theirs));
+    assert!(store.revocations(at(0)).await.unwrap().is_empty());
+    assert_eq!(
+        audited(store, "key_changed").await + audited(store, "key_revoked").await,
+        0
+    );
+}
+
+async fn an_older_use_never_overwrites_a_newer_one(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let used = |seconds, ip: &str| KeyUse {
+        key_id: key.key_id,
+        at: at(seconds),
+        ip: ip.parse().unwrap(),
+    };
+    let newest = used(100, "2001:db8::7");
+    let nobody = KeyUse {
+        key_id: fresh_key_id(),
+        at: at(1),
+        ip: ADDRESS,
+    };
+    for uses in [
+        vec![used(50, "192.0.2.1"), nobody],
+        vec![newest],
+        vec![used(99, "192.0.2.9")],
+        vec![],
+    ] {
+        store.record_use(uses).await.unwrap();
+    }
+    let listed = store.api_keys_of(key.account.uid).await.unwrap();
+    // And it changes nothing that a decision hangs on.
+    assert_eq!(listed, [(key.clone(), Some(newest))]);
+    let much_later = KeyUse {
+        at: newest.at + SignedDuration::from_secs(1),
+        ..used(0, "192.0.2.2")
+    };
+    store.record_use(vec![much_later]).await.unwrap();
+    assert_eq!(
+        store.api_keys_of(key.account.uid).await.unwrap()[0].1,
+        Some(much_later)
+    );
+}

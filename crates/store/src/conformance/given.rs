@@ -1,0 +1,208 @@
+//! What the cases begin with: accounts, keys, sessions, and times that stand still.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_core::registration::{self, OwnedPublicKey};
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::session::{Lives, NewSession};
+use tm_auth_core::token::refresh::Presented;
+use tm_auth_core::{Account, ApiKey, PublicKey, Refusal};
+use tm_auth_proto::api_key::RegistrationProof;
+use tm_auth_proto::{AccountId, Environment, KeyId, OrganizationId, Scopes, SessionId, challenge};
+use uuid::{Builder, Uuid};
+
+use crate::{NewAccount, NewApiKey, OpenOutcome, Origin, Retention, Rotated, Rotation, Store};
+
+/// Where the requests come from.
+pub(super) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// More keys than any case makes.
+pub(super) const MANY: u32 = 100;
+/// How long a sign-in lasts in these cases.
+pub(super) const LIVES: Lives = Lives {
+    idle: SignedDuration::from_hours(30 * 24),
+    absolute: SignedDuration::from_hours(365 * 24),
+    same_successor: SignedDuration::from_secs(90),
+};
+
+/// That many seconds after the beginning of every case.
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).expect("within this century")
+}
+
+pub(super) fn origin(seconds: i64) -> Origin {
+    Origin {
+        at: at(seconds),
+        actor: "the suite".to_owned(),
+        ip: Some(ADDRESS),
+        request_id: Some("request 1".to_owned()),
+    }
+}
+
+/// A number that no other call in this process gets.
+fn fresh() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+pub(super) fn fresh_uuid() -> Uuid {
+    let mut bytes = [0; 16];
+    bytes[8..].copy_from_slice(&fresh().to_be_bytes());
+    Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+pub(super) fn fresh_key_id() -> KeyId {
+    KeyId::generate(Environment::Uat, *fresh_uuid().as_bytes())
+}
+
+pub(super) fn new_account(email: Option<&str>, seconds: i64) -> NewAccount {
+    NewAccount {
+        uid: AccountId(fresh_uuid()),
+        organization_id: OrganizationId(fresh_uuid()),
+        email: email.map(ToOwned::to_owned),
+        created_at: at(seconds),
+    }
+}
+
+pub(super) async fn account(store: &Arc<dyn Store>) -> Account {
+    store
+        .create_account(new_account(None, 0), &origin(0))
+        .await
+        .expect("the database answers")
+        .expect("no address is taken")
+}
+
+/// A new key pair's public half, proved.
+pub(super) fn public_key(account: &Account) -> OwnedPublicKey {
+    let issuer = "https://auth.test/v1/auth";
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the library works");
+    let key = PublicKey::from_sec1(pair.public_key().as_ref()).expect("a point");
+    let timestamp = at(0).as_second();
+    let text = challenge::registration(issuer, account.uid, &key.fingerprint(), timestamp);
+    let signature = pair
+        .sign(&SystemRandom::new(), text.as_bytes())
+        .expect("the library works");
+    let signature = URL_SAFE_NO_PAD.encode(signature);
+    let proof = RegistrationProof { timestamp, signature };
+    registration::prove(key, &proof, issuer, account.uid, at(0)).expect("its own proof")
+}
+
+/// An active key without restrictions, registered at second 0.
+pub(super) fn new_key(account: &Account) -> NewApiKey {
+    NewApiKey {
+        key_id: fresh_key_id(),
+        uid: account.uid,
+        label: "bot".to_owned(),
+        public_key: public_key(account),
+        scopes: Scopes::ALL,
+        allowed_ips: Vec::new(),
+        created_at: at(0),
+        active: true,
+        expires_at: None,
+    }
+}
+
+pub(super) async fn register(store: &Arc<dyn Store>, new: NewApiKey) -> ApiKey {
+    let origin = origin(0);
+    store
+        .register_key(new, MANY, &origin)
+        .await
+        .expect("the database answers")
+        .expect("it may be registered")
+}
+
+/// A new account with one key.
+pub async fn key(store: &Arc<dyn Store>) -> ApiKey {
+    let account = account(store).await;
+    register(store, new_key(&account)).await
+}
+
+/// A session about to be opened: decided, signed and opened at this second.
+pub fn new_session(key: &ApiKey, seconds: i64) -> (NewSession, SessionSecret) {
+    let number = u128::from(fresh());
+    let mut sid = number.to_be_bytes();
+    sid[..5].copy_from_slice(&at(seconds).as_second().to_be_bytes()[3..]);
+    let secret = SessionSecret::new(number.to_le_bytes());
+    let new = NewSession {
+        sid: SessionId(Builder::from_custom_bytes(sid).into_uuid()),
+        key_id: key.key_id,
+        uid: key.account.uid,
+        key_version: key.version,
+        account_version: key.account.version,
+        secret_hash: secret.hash(),
+        open_nonce: number.to_be_bytes(),
+        mac_kid: "mac-1".to_owned(),
+        challenge_at: at(seconds),
+        opened_at: at(seconds),
+        expires_at: at(seconds) + LIVES.absolute,
+    };
+    (new, secret)
+}
+
+pub(super) async fn open(store: &Arc<dyn Store>, new: &NewSession) -> OpenOutcome {
+    store
+        .open_session(new.clone())
+        .await
+        .expect("the database answers")
+}
+
+/// A session of this key, opened at second 0.
+pub(super) async fn session(store: &Arc<dyn Store>, key: &ApiKey) -> (NewSession, SessionSecret) {
+    let (new, secret) = new_session(key, 0);
+    assert_eq!(open(store, &new).await, OpenOutcome::Opened);
+    (new, secret)
+}
+
+/// The refresh token with this counter, presented at this second.
+pub fn rotation(sid: SessionId, secret: &SessionSecret, counter: i64, seconds: i64) -> Rotation {
+    Rotation {
+        presented: presented(sid, secret, counter),
+        address: ADDRESS,
+        mac_kid: "mac-1".to_owned(),
+        lives: LIVES,
+        now: at(seconds),
+        origin: origin(seconds),
+    }
+}
+
+pub(super) fn presented(sid: SessionId, secret: &SessionSecret, counter: i64) -> Presented {
+    Presented {
+        sid,
+        counter,
+        secret: secret.clone(),
+    }
+}
+
+pub(super) async fn rotate(store: &Arc<dyn Store>, rotation: Rotation) -> Result<Rotated, Refusal> {
+    store
+        .rotate_session(rotation)
+        .await
+        .expect("the database answers")
+}
+
+/// How often an action stands in the audit trail.
+pub(super) async fn audited(store: &Arc<dyn Store>, action: &str) -> usize {
+    let trail = store
+        .audit_trail(None, 10_000)
+        .await
+        .expect("the database answers");
+    trail.iter().filter(|entry| entry.action == action).count()
+}
+
+/// As the service keeps things, with batches small enough to be seen.
+pub(super) const RETENTION: Retention = Retention {
+    batch: 10,
+    session_idle: LIVES.idle,
+    session: SignedDuration::from_hours(7 * 24),
+    challenge: SignedDuration::from_hours(26),
+    revocation: SignedDuration::from_mins(62),
+    audit: SignedDuration::from_hours(365 * 24),
+    change: SignedDuration::from_hours(1),
+    pending_key: SignedDuration::from_hours(24),
+};

@@ -1,0 +1,358 @@
+//! Refresh rotation: every branch of the rules, on the row as it is, in one step.
+
+use std::sync::Arc;
+
+use tm_auth_core::Refusal;
+use tm_auth_core::secret::SessionSecret;
+
+use super::given::{
+    ADDRESS, LIVES, account, at, audited, key, new_key, new_session, open, origin, presented, register,
+    rotate, rotation, session,
+};
+use crate::{Change, KeyChange, NewApiKey, Revocation, Revoked, Rotation, RotationKind, Store};
+
+super::table!("rotation":
+    e01_the_newest_token_is_exchanged,
+    e03_the_parent_soon_gets_the_same_successor_and_nothing_is_written,
+    e04_the_parent_late_gets_a_new_successor_three_times,
+    e02_a_token_older_than_the_parent_ends_this_session_alone,
+    e05_a_token_older_than_the_parent_soon_ends_nothing,
+    fifty_refreshes_at_once_find_one_successor,
+    e09_idle_and_absolute_ends_are_told_as_expiry,
+    e12_a_wrong_secret_is_no_token_and_ends_nothing,
+    e12_a_counter_from_the_future_is_fast_forwarded_and_audited,
+    refusals_come_in_their_order,
+    the_rules_are_those_of_the_key_as_it_is_now,
+    the_next_token_is_under_the_mac_key_of_now,
+    all_sessions_can_be_ended_with_a_restore,
+);
+
+async fn e01_the_newest_token_is_exchanged(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    for (counter, seconds) in [(0, 10), (1, 1000), (2, 1001)] {
+        let rotated = rotate(store, rotation(new.sid, &secret, counter, seconds))
+            .await
+            .unwrap();
+        assert_eq!((rotated.kind, &rotated.key), (RotationKind::Rotated, &key));
+        let line = rotated.session.line;
+        assert_eq!(
+            (line.current, line.parent, line.reissues),
+            (counter + 1, Some(counter), 0)
+        );
+        assert_eq!(line.rotated_at, at(seconds));
+        assert_eq!(
+            (rotated.session.sid, rotated.session.key_id),
+            (new.sid, key.key_id)
+        );
+        assert_eq!(
+            (rotated.session.opened_at, rotated.session.expires_at),
+            (new.opened_at, new.expires_at)
+        );
+        assert_eq!(rotated.session.ended, None);
+    }
+}
+
+async fn e03_the_parent_soon_gets_the_same_successor_and_nothing_is_written(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    let first = rotate(store, rotation(new.sid, &secret, 0, 10)).await.unwrap();
+    for seconds in [10, 50, 100] {
+        let again = rotate(store, rotation(new.sid, &secret, 0, seconds))
+            .await
+            .unwrap();
+        assert_eq!(
+            (again.kind, &again.session),
+            (RotationKind::Repeated, &first.session)
+        );
+    }
+    // Even under a newer MAC key it is the token that was handed out.
+    let newer = Rotation {
+        mac_kid: "mac-2".to_owned(),
+        ..rotation(new.sid, &secret, 0, 100)
+    };
+    assert_eq!(rotate(store, newer).await.unwrap().session, first.session);
+}
+
+async fn e04_the_parent_late_gets_a_new_successor_three_times(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    rotate(store, rotation(new.sid, &secret, 0, 0)).await.unwrap();
+    for time in 1..=3 {
+        let seconds = time * 91;
+        let reissued = rotate(store, rotation(new.sid, &secret, 0, seconds))
+            .await
+            .unwrap();
+        let line = reissued.session.line;
+        assert_eq!(reissued.kind, RotationKind::Reissued);
+        assert_eq!(
+            (line.current, line.parent, line.reissues),
+            (1 + time, Some(0), time)
+        );
+        assert_eq!(line.rotated_at, at(seconds));
+    }
+    let fourth = rotate(store, rotation(new.sid, &secret, 0, 4 * 91)).await;
+    assert_eq!(fourth, Err(Refusal::RefreshReused));
+    assert_eq!(audited(store, "refresh_reused").await, 1);
+}
+
+async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    let (other, secret_of_other) = session(store, &key).await;
+    for counter in 0..2 {
+        rotate(store, rotation(new.sid, &secret, counter, counter))
+            .await
+            .unwrap();
+    }
+    let before = store.changes(0).await.unwrap().latest;
+    let reused = rotate(store, rotation(new.sid, &secret, 0, 92)).await;
+    assert_eq!(reused, Err(Refusal::RefreshReused));
+
+    // In the same step: ended for the newest token too, on the list, told to the other nodes, audited.
+    assert_eq!(
+        rotate(store, rotation(new.sid, &secret, 2, 93)).await,
+        Err(Refusal::RefreshReused)
+    );
+    let entry = Revocation {
+        revoked: Revoked::Session(new.sid),
+        at: at(92),
+    };
+    assert_eq!(store.revocations(at(0)).await.unwrap(), [entry]);
+    let changes = store.changes(before).await.unwrap().changes.unwrap();
+    assert_eq!(changes, [Change::Revocations]);
+    let trail = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
+    assert_eq!(trail[0].action, "refresh_reused");
+    assert_eq!((trail[0].key_id, trail[0].sid), (Some(key.key_id), Some(new.sid)));
+    assert_eq!((trail[0].origin.at, trail[0].origin.ip), (at(92), Some(ADDRESS)));
+    // E18: a storm of reuse is one event.
+    for seconds in 94..120 {
+        rotate(store, rotation(new.sid, &secret, 0, seconds))
+            .await
+            .unwrap_err();
+    }
+    assert_eq!(audited(store, "refresh_reused").await, 1);
+    // The key and its other sessions live.
+    assert!(
+        rotate(store, rotation(other.sid, &secret_of_other, 0, 94))
+            .await
+            .is_ok()
+    );
+    assert!(open(store, &new_session(&key, 94).0).await == crate::OpenOutcome::Opened);
+}
+
+async fn e05_a_token_older_than_the_parent_soon_ends_nothing(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    for counter in 0..2 {
+        rotate(store, rotation(new.sid, &secret, counter, counter))
+            .await
+            .unwrap();
+    }
+    let superseded = rotate(store, rotation(new.sid, &secret, 0, 91)).await;
+    assert_eq!(superseded, Err(Refusal::RefreshSuperseded));
+    assert!(rotate(store, rotation(new.sid, &secret, 2, 92)).await.is_ok());
+    assert!(store.revocations(at(0)).await.unwrap().is_empty());
+}
+
+async fn fifty_refreshes_at_once_find_one_successor(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    for generation in 0..5 {
+        let mut racers = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let (store, rotation) = (
+                Arc::clone(store),
+                rotation(new.sid, &secret, generation, generation),
+            );
+            racers.spawn(async move { rotate(&store, rotation).await.unwrap() });
+        }
+        let all = racers.join_all().await;
+        assert!(all.iter().all(|rotated| rotated.session == all[0].session));
+        assert_eq!(all[0].session.line.current, generation + 1);
+        assert_eq!(
+            all.iter()
+                .filter(|rotated| rotated.kind == RotationKind::Rotated)
+                .count(),
+            1
+        );
+    }
+}
+
+async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (idle, secret) = session(store, &key).await;
+    let end = LIVES.idle.as_secs();
+    assert_eq!(
+        rotate(store, rotation(idle.sid, &secret, 0, end)).await,
+        Err(Refusal::SessionExpired)
+    );
+    assert!(
+        rotate(store, rotation(idle.sid, &secret, 0, end - 1))
+            .await
+            .is_ok()
+    );
+    let (mut short, secret) = new_session(&key, 0);
+    short.expires_at = at(60);
+    open(store, &short).await;
+    assert!(rotate(store, rotation(short.sid, &secret, 0, 59)).await.is_ok());
+    assert_eq!(
+        rotate(store, rotation(short.sid, &secret, 1, 60)).await,
+        Err(Refusal::SessionExpired)
+    );
+    // No row at all, for example because it was deleted: never reuse.
+    let (unknown, secret) = new_session(&key, 0);
+    assert_eq!(
+        rotate(store, rotation(unknown.sid, &secret, 0, 1)).await,
+        Err(Refusal::SessionExpired)
+    );
+    assert_eq!(audited(store, "refresh_reused").await, 0);
+}
+
+async fn e12_a_wrong_secret_is_no_token_and_ends_nothing(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    let (_, of_another) = session(store, &key).await;
+    for counter in [0, 1, 99, -1] {
+        for wrong in [&of_another, &SessionSecret::new([0; 16])] {
+            let refused = rotate(store, rotation(new.sid, wrong, counter, 500)).await;
+            assert_eq!(refused, Err(Refusal::InvalidRefreshToken));
+        }
+    }
+    let rotated = rotate(store, rotation(new.sid, &secret, 0, 501)).await.unwrap();
+    assert_eq!(rotated.kind, RotationKind::Rotated);
+}
+
+async fn e12_a_counter_from_the_future_is_fast_forwarded_and_audited(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    let ahead = rotate(store, rotation(new.sid, &secret, 41, 10)).await.unwrap();
+    assert_eq!(ahead.kind, RotationKind::FastForwarded);
+    assert_eq!(
+        (ahead.session.line.current, ahead.session.line.parent),
+        (42, Some(41))
+    );
+    assert_eq!(audited(store, "session_fast_forwarded").await, 1);
+    let next = rotate(store, rotation(new.sid, &secret, 42, 11)).await.unwrap();
+    assert_eq!(
+        (next.kind, next.session.line.current),
+        (RotationKind::Rotated, 43)
+    );
+}
+
+/// Where several things are wrong at once, the one that says least to a stranger is told first, then the one
+/// that its owner can do most about.
+async fn refusals_come_in_their_order(store: &Arc<dyn Store>) {
+    let account = account(store).await;
+    let restricted = NewApiKey {
+        allowed_ips: vec!["203.0.113.0/24".parse().unwrap()],
+        expires_at: Some(at(1000)),
+        ..new_key(&account)
+    };
+    let key = register(store, restricted).await;
+    let (mut new, secret) = new_session(&key, 0);
+    new.expires_at = at(500);
+    open(store, &new).await;
+    let refusal = async |seconds| {
+        rotate(store, rotation(new.sid, &secret, 0, seconds))
+            .await
+            .unwrap_err()
+    };
+
+    assert_eq!(
+        refusal(600).await,
+        Refusal::IpNotAllowed { seen: ADDRESS },
+        "before the session's end"
+    );
+    store
+        .set_account_disabled(account.uid, Some(at(1)), &origin(1))
+        .await
+        .unwrap();
+    assert_eq!(refusal(600).await, Refusal::AccountDisabled, "before the address");
+    assert_eq!(refusal(1000).await, Refusal::KeyExpired, "before the account");
+    store
+        .revoke_key(account.uid, key.key_id, &origin(2))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(refusal(1000).await, Refusal::KeyRevoked, "before its end");
+    assert!(
+        store
+            .end_session(presented(new.sid, &secret, 0), &origin(3))
+            .await
+            .unwrap()
+    );
+    assert_eq!(refusal(1000).await, Refusal::SessionEnded, "before the key");
+    let stranger = rotation(new.sid, &SessionSecret::new([0xaa; 16]), 0, 1000);
+    assert_eq!(
+        rotate(store, stranger).await,
+        Err(Refusal::InvalidRefreshToken),
+        "before all"
+    );
+}
+
+async fn the_rules_are_those_of_the_key_as_it_is_now(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    let change = KeyChange {
+        scopes: Some("read".parse::<tm_auth_proto::Scope>().into_iter().collect()),
+        allowed_ips: Some(vec!["192.0.2.0/24".parse().unwrap()]),
+        ..KeyChange::default()
+    };
+    let changed = store
+        .update_key(key.account.uid, key.key_id, change, &origin(1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        rotate(store, rotation(new.sid, &secret, 0, 2)).await.unwrap().key,
+        changed
+    );
+    let seen = "198.51.100.1".parse().unwrap();
+    let elsewhere = Rotation {
+        address: seen,
+        ..rotation(new.sid, &secret, 1, 3)
+    };
+    assert_eq!(
+        rotate(store, elsewhere).await,
+        Err(Refusal::IpNotAllowed { seen })
+    );
+}
+
+async fn the_next_token_is_under_the_mac_key_of_now(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    let newer = Rotation {
+        mac_kid: "mac-2".to_owned(),
+        ..rotation(new.sid, &secret, 0, 1)
+    };
+    assert_eq!(rotate(store, newer).await.unwrap().session.mac_kid, "mac-2");
+    let repeated = rotate(store, rotation(new.sid, &secret, 0, 2)).await.unwrap();
+    assert_eq!(repeated.session.mac_kid, "mac-2");
+}
+
+async fn all_sessions_can_be_ended_with_a_restore(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (first, secret) = session(store, &key).await;
+    session(store, &key).await;
+    let (ended, secret_of_ended) = session(store, &key).await;
+    store
+        .end_session(presented(ended.sid, &secret_of_ended, 0), &origin(1))
+        .await
+        .unwrap();
+    assert_eq!(store.mark_recovered(at(10), true, &origin(10)).await.unwrap(), 2);
+    assert_eq!(
+        rotate(store, rotation(first.sid, &secret, 0, 11)).await,
+        Err(Refusal::SessionEnded)
+    );
+    let everything = Revocation {
+        revoked: Revoked::Everything,
+        at: at(10),
+    };
+    assert!(store.revocations(at(10)).await.unwrap().contains(&everything));
+    // Whoever holds a key signs again.
+    assert_eq!(
+        open(store, &new_session(&key, 10).0).await,
+        crate::OpenOutcome::Opened
+    );
+}

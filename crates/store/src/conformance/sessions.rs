@@ -1,0 +1,224 @@
+//! Sessions: opened once per challenge, and only while key and account stand as they did at the decision.
+
+use std::sync::Arc;
+
+use tm_auth_core::Refusal;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::session::NewSession;
+
+use super::given::{at, audited, key, new_session, open, origin, presented, rotate, rotation, session};
+use crate::{Change, OpenOutcome, Revocation, Revoked, RotationKind, Store};
+
+super::table!("sessions":
+    d09_a_challenge_opens_one_session_and_its_own_retry_succeeds,
+    d09_of_a_hundred_replays_at_once_one_opens,
+    d09_fifty_retries_of_one_call_at_once_all_hear_that_it_is_open,
+    a_replay_is_called_one_even_after_the_key_was_revoked,
+    an_outdated_decision_opens_nothing,
+    a_challenge_older_than_the_restore_opens_nothing,
+    a_session_is_ended_by_whichever_of_its_tokens,
+    without_its_secret_no_session_is_ended,
+);
+
+async fn d09_a_challenge_opens_one_session_and_its_own_retry_succeeds(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    assert_eq!(
+        open(store, &new).await,
+        OpenOutcome::Opened,
+        "the same call again"
+    );
+    let replay = NewSession {
+        open_nonce: [0xaa; 16],
+        secret_hash: SessionSecret::new([0xaa; 16]).hash(),
+        ..new.clone()
+    };
+    assert_eq!(open(store, &replay).await, OpenOutcome::Replayed);
+    // The replay changed nothing: the first secret is the session's.
+    assert!(rotate(store, rotation(new.sid, &secret, 0, 1)).await.is_ok());
+    assert_eq!(open(store, &replay).await, OpenOutcome::Replayed);
+    assert_eq!(
+        open(store, &new).await,
+        OpenOutcome::Opened,
+        "even after a refresh"
+    );
+}
+
+async fn d09_of_a_hundred_replays_at_once_one_opens(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, _) = new_session(&key, 0);
+    let mut racers = tokio::task::JoinSet::new();
+    for racer in 0..100_u8 {
+        let (store, new) = (
+            Arc::clone(store),
+            NewSession {
+                open_nonce: [racer; 16],
+                ..new.clone()
+            },
+        );
+        racers.spawn(async move { store.open_session(new).await.unwrap() });
+    }
+    let outcomes = racers.join_all().await;
+    let count = |of| outcomes.iter().filter(|outcome| **outcome == of).count();
+    assert_eq!(
+        (count(OpenOutcome::Opened), count(OpenOutcome::Replayed)),
+        (1, 99)
+    );
+}
+
+async fn d09_fifty_retries_of_one_call_at_once_all_hear_that_it_is_open(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, _) = new_session(&key, 0);
+    let mut racers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (store, new) = (Arc::clone(store), new.clone());
+        racers.spawn(async move { store.open_session(new).await.unwrap() });
+    }
+    assert!(
+        racers
+            .join_all()
+            .await
+            .iter()
+            .all(|outcome| *outcome == OpenOutcome::Opened)
+    );
+}
+
+async fn a_replay_is_called_one_even_after_the_key_was_revoked(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, _) = session(store, &key).await;
+    store
+        .revoke_key(key.account.uid, key.key_id, &origin(1))
+        .await
+        .unwrap()
+        .unwrap();
+    let replay = NewSession {
+        open_nonce: [0xaa; 16],
+        ..new.clone()
+    };
+    assert_eq!(open(store, &replay).await, OpenOutcome::Replayed);
+    // The own retry's commit was before the revocation, and so was its answer decided.
+    assert_eq!(open(store, &new).await, OpenOutcome::Opened);
+}
+
+async fn an_outdated_decision_opens_nothing(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = new_session(&key, 0);
+    for outdated in [
+        NewSession {
+            key_version: new.key_version - 1,
+            ..new.clone()
+        },
+        NewSession {
+            key_version: new.key_version + 1,
+            ..new.clone()
+        },
+        NewSession {
+            account_version: new.account_version - 1,
+            ..new.clone()
+        },
+        NewSession {
+            account_version: new.account_version + 1,
+            ..new.clone()
+        },
+        NewSession {
+            key_id: super::given::fresh_key_id(),
+            ..new.clone()
+        },
+    ] {
+        assert_eq!(open(store, &outdated).await, OpenOutcome::Changed);
+    }
+    assert_eq!(
+        rotate(store, rotation(new.sid, &secret, 0, 1)).await,
+        Err(Refusal::SessionExpired),
+        "there is no such session"
+    );
+    assert_eq!(
+        open(store, &new).await,
+        OpenOutcome::Opened,
+        "the challenge is not used up"
+    );
+}
+
+async fn a_challenge_older_than_the_restore_opens_nothing(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (kept, secret) = session(store, &key).await;
+    assert_eq!(
+        store.mark_recovered(at(100), false, &origin(100)).await.unwrap(),
+        0
+    );
+    // Its session may have been in the lost suffix: nobody can tell it from a replay.
+    assert_eq!(
+        open(store, &new_session(&key, 99).0).await,
+        OpenOutcome::BeforeRecovery
+    );
+    assert_eq!(open(store, &new_session(&key, 100).0).await, OpenOutcome::Opened);
+    let replay = NewSession {
+        open_nonce: [0xaa; 16],
+        ..kept.clone()
+    };
+    assert_eq!(open(store, &replay).await, OpenOutcome::Replayed);
+    // Sessions that the backup has go on, from a newer token too.
+    let ahead = rotate(store, rotation(kept.sid, &secret, 7, 101)).await.unwrap();
+    assert_eq!(
+        (ahead.kind, ahead.session.line.current),
+        (RotationKind::FastForwarded, 8)
+    );
+    assert_eq!(audited(store, "session_fast_forwarded").await, 1);
+    assert_eq!(audited(store, "database_recovered").await, 1);
+}
+
+async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    for counter in [0, 1, 9] {
+        let (new, secret) = new_session(&key, counter);
+        open(store, &new).await;
+        rotate(store, rotation(new.sid, &secret, 0, 10)).await.unwrap();
+        let before = store.changes(0).await.unwrap().latest;
+        assert!(
+            store
+                .end_session(presented(new.sid, &secret, counter), &origin(20))
+                .await
+                .unwrap()
+        );
+        for presented in [0, 1] {
+            let refused = rotate(store, rotation(new.sid, &secret, presented, 21)).await;
+            assert_eq!(refused, Err(Refusal::SessionEnded));
+        }
+        let entry = Revocation {
+            revoked: Revoked::Session(new.sid),
+            at: at(20),
+        };
+        assert!(store.revocations(at(20)).await.unwrap().contains(&entry));
+        let changes = store.changes(before).await.unwrap().changes.unwrap();
+        assert!(changes.contains(&Change::Revocations));
+        // A second time there is none to end.
+        assert!(
+            !store
+                .end_session(presented(new.sid, &secret, 1), &origin(30))
+                .await
+                .unwrap()
+        );
+    }
+    assert_eq!(audited(store, "session_revoked").await, 3);
+}
+
+async fn without_its_secret_no_session_is_ended(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    let wrong = SessionSecret::new([0xaa; 16]);
+    assert!(
+        !store
+            .end_session(presented(new.sid, &wrong, 0), &origin(1))
+            .await
+            .unwrap()
+    );
+    let (unknown, secret_of_unknown) = new_session(&key, 5);
+    assert!(
+        !store
+            .end_session(presented(unknown.sid, &secret_of_unknown, 0), &origin(1))
+            .await
+            .unwrap()
+    );
+    assert!(rotate(store, rotation(new.sid, &secret, 0, 2)).await.is_ok());
+    assert!(store.revocations(at(0)).await.unwrap().is_empty());
+}

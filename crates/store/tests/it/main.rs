@@ -1,0 +1,84 @@
+//! Runs the suite that defines the trait on each database, and the tests that need processes of their own.
+//!
+//! Prints what `cargo test` prints elsewhere, so that the names and outcomes are found in the same way; takes a
+//! part of a name as its argument.
+
+mod power_cut;
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tm_auth_store::Store;
+use tm_auth_store::conformance;
+use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+
+/// A name and what to do.
+type Test = (String, Box<dyn FnOnce()>);
+
+fn main() -> ExitCode {
+    if power_cut::is_writer() {
+        power_cut::write();
+        return ExitCode::SUCCESS;
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let tests: Vec<Test> = all()
+        .into_iter()
+        .filter(|(name, _)| filter.is_none_or(|part| name.contains(part.as_str())))
+        .collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        for (name, _) in &tests {
+            println!("{name}: test");
+        }
+        return ExitCode::SUCCESS;
+    }
+    println!("\nrunning {} tests", tests.len());
+    let (mut passed, mut failed) = (0, 0);
+    for (name, test) in tests {
+        let held = std::panic::catch_unwind(AssertUnwindSafe(test)).is_ok();
+        println!("test {name} ... {}", if held { "ok" } else { "FAILED" });
+        *if held { &mut passed } else { &mut failed } += 1;
+    }
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!("\ntest result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured\n");
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn all() -> Vec<Test> {
+    let mut tests = on_database("sqlite", || {
+        let folder = TempDir::new().expect("a folder for the test");
+        let options = SqliteOptions {
+            path: folder.path().join("tm-auth.db"),
+            role: Role::Server,
+            // What is tested here is the meaning; what the disk keeps is `power_cut`'s.
+            synchronous: Synchronous::Off,
+        };
+        let store = SqliteStore::open(&options).expect("an empty database");
+        (Arc::new(store) as Arc<dyn Store>, folder)
+    });
+    tests.extend(power_cut::tests());
+    tests
+}
+
+/// The suite on one kind of database. `empty` makes a new one, and what keeps it in being.
+fn on_database<Kept: 'static>(database: &str, empty: fn() -> (Arc<dyn Store>, Kept)) -> Vec<Test> {
+    conformance::cases()
+        .map(|case| {
+            let test = move || {
+                let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
+                let (store, _kept) = empty();
+                runtime.block_on((case.run)(store));
+            };
+            (
+                format!("{database}::{}", case.name),
+                Box::new(test) as Box<dyn FnOnce()>,
+            )
+        })
+        .collect()
+}

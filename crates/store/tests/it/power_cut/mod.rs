@@ -1,0 +1,146 @@
+//! A power cut, on SQLite: everything that was not synced is gone, and nothing that was acknowledged is missing.
+//!
+//! 1. A shim in C between SQLite and the kernel notes how to undo each write that no sync has made durable.
+//! 2. A process opens and refreshes sessions through the store and prints each acknowledged one.
+//! 3. It is killed at some moment, and the unsynced writes are undone: all of them, or a part, as a disk that
+//!    writes in an order of its own would leave them.
+//! 4. The database opens, is sound, and has every acknowledged row at its acknowledged counter or beyond.
+//!
+//! With `synchronous=OFF` the very same test loses rows, or it would prove nothing.
+
+mod disk;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rusqlite::{Connection, OptionalExtension};
+use tempfile::TempDir;
+use tm_auth_proto::SessionId;
+use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+
+use disk::Loss;
+pub(crate) use writer::{is_writer, write};
+
+/// Acknowledged writes before the cut, one run each: in the first moments, and after checkpoints have moved pages
+/// from the log to the database file.
+const CUTS: [usize; 6] = [1, 17, 300, 1100, 2500, 5000];
+
+/// The tests of this module.
+pub(crate) fn tests() -> Vec<crate::Test> {
+    let test = |name: &str, run: fn()| (format!("power_cut::{name}"), Box::new(run) as Box<dyn FnOnce()>);
+    vec![
+        test("j02_no_acknowledged_write_is_lost_to_a_power_cut", || {
+            for cut in CUTS {
+                assert_eq!(run("full", cut, Loss::All), 0, "lost after {cut} writes");
+            }
+        }),
+        test("j02_nor_where_the_disk_wrote_in_an_order_of_its_own", || {
+            for (seed, cut) in (1..).zip(CUTS) {
+                assert_eq!(
+                    run("full", cut, Loss::Some { seed }),
+                    0,
+                    "lost after {cut} writes, seed {seed}"
+                );
+            }
+        }),
+        test("j02_without_synchronous_full_the_same_test_loses_rows", || {
+            assert!(
+                run("off", 1100, Loss::All) > 0,
+                "the shim loses nothing, so it shows nothing"
+            );
+        }),
+    ]
+}
+
+/// Returns how many acknowledged writes are missing after the cut.
+fn run(synchronous: &str, acknowledgements: usize, loss: Loss) -> usize {
+    let folder = TempDir::new().expect("a folder for the test");
+    let database = folder
+        .path()
+        .canonicalize()
+        .expect("it exists")
+        .join("tm-auth.db");
+    let log = folder.path().join("undo");
+    let prepared = writer("prepare", &database)
+        .status()
+        .expect("the test binary starts");
+    assert!(prepared.success());
+
+    let mut child = writer(synchronous, &database)
+        .env("LD_PRELOAD", shim(folder.path()))
+        .env(writer::LOG, &log)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the test binary starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let mut acknowledged: Vec<String> = lines
+        .by_ref()
+        .take(acknowledgements)
+        .map_while(Result::ok)
+        .collect();
+    child.kill().expect("it is ours");
+    child.wait().expect("it ends");
+    // What it said before the kill is acknowledged as well.
+    acknowledged.extend(lines.map_while(Result::ok));
+    assert!(
+        acknowledged.len() >= acknowledgements,
+        "the writer stopped by itself"
+    );
+
+    disk::lose(&database, &log, loss);
+    missing(&database, &acknowledged)
+}
+
+fn writer(role: &str, database: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this process has a file"));
+    command.env(writer::ROLE, role).env(writer::DATABASE, database);
+    command
+}
+
+fn shim(folder: &Path) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/power_cut/shim.c");
+    let shim = folder.join("shim.so");
+    let built = Command::new("cc")
+        .args(["-std=gnu11", "-Wall", "-Werror", "-O1", "-shared", "-fPIC", "-o"])
+        .arg(&shim)
+        .arg(source)
+        .status()
+        .expect("a C compiler, which Rust links with anyway");
+    assert!(built.success());
+    shim
+}
+
+/// Opens the database as the service would, checks it, and counts the acknowledged writes that it lacks.
+fn missing(database: &Path, acknowledged: &[String]) -> usize {
+    let options = SqliteOptions {
+        path: database.to_owned(),
+        role: Role::Server,
+        synchronous: Synchronous::Full,
+    };
+    let _store = SqliteStore::open(&options).expect("it starts without repair");
+    let db = Connection::open(database).expect("it opens");
+    let sound: String = db
+        .pragma_query_value(None, "integrity_check", |row| row.get(0))
+        .expect("it can be checked");
+    assert_eq!(sound, "ok");
+
+    let mut newest: BTreeMap<SessionId, i64> = BTreeMap::new();
+    for line in acknowledged {
+        let (sid, counter) = line.split_once(' ').expect("an id and a counter");
+        newest.insert(sid.parse().expect("an id"), counter.parse().expect("a counter"));
+    }
+    let mut row = db
+        .prepare("SELECT current FROM sessions WHERE sid = ?1")
+        .expect("the table is there");
+    let lost = newest.iter().filter(|(sid, counter)| {
+        let found: Option<i64> = row
+            .query_row([sid.0.as_bytes()], |row| row.get(0))
+            .optional()
+            .expect("the database answers");
+        found.is_none_or(|found| found < **counter)
+    });
+    lost.count()
+}
