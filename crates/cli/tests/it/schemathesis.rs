@@ -4,7 +4,7 @@
 //! Once as the owner of keys and once as a program with a platform token: each reaches operations that
 //! refuse the other. The seed is fixed, so a failure comes again.
 
-use crate::foreign::Program;
+use crate::foreign::{Program, workspace};
 use crate::harness::Dev;
 
 /// More than a run can send: what is tested here is the document, not the limits.
@@ -26,6 +26,11 @@ async fn i15_schemathesis_finds_no_5xx_no_undocumented_status_and_no_schema_viol
     let Some(schemathesis) = Program::python("Schemathesis", &["-m", "schemathesis.cli", "run"]) else {
         return;
     };
+    let hooks = workspace().join("crates/cli/tests/it/python");
+    let settings = [
+        ("PYTHONPATH", hooks.to_str().expect("UTF-8")),
+        ("SCHEMATHESIS_HOOKS", "schemathesis_hooks"),
+    ];
     let uid = dev.demo_account().await;
     for (who, token) in [
         ("the owner of keys", dev.management_token(&uid)),
@@ -51,7 +56,7 @@ async fn i15_schemathesis_finds_no_5xx_no_undocumented_status_and_no_schema_viol
             "--report-dir",
             folder.path().to_str().expect("UTF-8"),
         ];
-        let output = schemathesis.run(&[], &arguments, "");
+        let output = schemathesis.run(&settings, &arguments, "");
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "as {who}:\n{told}");
     }
