@@ -21,22 +21,22 @@ use uuid::{Builder, Uuid};
 use crate::{NewAccount, NewApiKey, OpenOutcome, Origin, Retention, Rotated, Rotation, Store};
 
 /// Where the requests come from.
-pub(super) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// More keys than any case makes.
-pub(super) const MANY: u32 = 100;
+pub(crate) const MANY: u32 = 100;
 /// How long a sign-in lasts in these cases.
-pub(super) const LIVES: Lives = Lives {
+pub(crate) const LIVES: Lives = Lives {
     idle: SignedDuration::from_hours(30 * 24),
     absolute: SignedDuration::from_hours(365 * 24),
     same_successor: SignedDuration::from_secs(90),
 };
 
 /// That many seconds after the beginning of every case.
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).expect("within this century")
 }
 
-pub(super) fn origin(seconds: i64) -> Origin {
+pub(crate) fn origin(seconds: i64) -> Origin {
     Origin {
         at: at(seconds),
         actor: "the suite".to_owned(),
@@ -51,17 +51,17 @@ fn fresh() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-pub(super) fn fresh_uuid() -> Uuid {
+pub(crate) fn fresh_uuid() -> Uuid {
     let mut bytes = [0; 16];
     bytes[8..].copy_from_slice(&fresh().to_be_bytes());
     Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-pub(super) fn fresh_key_id() -> KeyId {
+pub(crate) fn fresh_key_id() -> KeyId {
     KeyId::generate(Environment::Uat, *fresh_uuid().as_bytes())
 }
 
-pub(super) fn new_account(email: Option<&str>, seconds: i64) -> NewAccount {
+pub(crate) fn new_account(email: Option<&str>, seconds: i64) -> NewAccount {
     NewAccount {
         uid: AccountId(fresh_uuid()),
         organization_id: OrganizationId(fresh_uuid()),
@@ -70,7 +70,7 @@ pub(super) fn new_account(email: Option<&str>, seconds: i64) -> NewAccount {
     }
 }
 
-pub(super) async fn account(store: &Arc<dyn Store>) -> Account {
+pub(crate) async fn account(store: &Arc<dyn Store>) -> Account {
     store
         .create_account(new_account(None, 0), &origin(0))
         .await
@@ -79,7 +79,7 @@ pub(super) async fn account(store: &Arc<dyn Store>) -> Account {
 }
 
 /// A new key pair's public half, proved.
-pub(super) fn public_key(account: &Account) -> OwnedPublicKey {
+pub(crate) fn public_key(account: &Account) -> OwnedPublicKey {
     let issuer = "https://auth.test/v1/auth";
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the library works");
     let key = PublicKey::from_sec1(pair.public_key().as_ref()).expect("a point");
@@ -94,7 +94,7 @@ pub(super) fn public_key(account: &Account) -> OwnedPublicKey {
 }
 
 /// An active key without restrictions, registered at second 0.
-pub(super) fn new_key(account: &Account) -> NewApiKey {
+pub(crate) fn new_key(account: &Account) -> NewApiKey {
     NewApiKey {
         key_id: fresh_key_id(),
         uid: account.uid,
@@ -108,7 +108,7 @@ pub(super) fn new_key(account: &Account) -> NewApiKey {
     }
 }
 
-pub(super) async fn register(store: &Arc<dyn Store>, new: NewApiKey) -> ApiKey {
+pub(crate) async fn register(store: &Arc<dyn Store>, new: NewApiKey) -> ApiKey {
     let origin = origin(0);
     store
         .register_key(new, MANY, &origin)
@@ -145,7 +145,7 @@ pub fn new_session(key: &ApiKey, seconds: i64) -> (NewSession, SessionSecret) {
     (new, secret)
 }
 
-pub(super) async fn open(store: &Arc<dyn Store>, new: &NewSession) -> OpenOutcome {
+pub(crate) async fn open(store: &Arc<dyn Store>, new: &NewSession) -> OpenOutcome {
     store
         .open_session(new.clone())
         .await
@@ -153,7 +153,7 @@ pub(super) async fn open(store: &Arc<dyn Store>, new: &NewSession) -> OpenOutcom
 }
 
 /// A session of this key, opened at second 0.
-pub(super) async fn session(store: &Arc<dyn Store>, key: &ApiKey) -> (NewSession, SessionSecret) {
+pub(crate) async fn session(store: &Arc<dyn Store>, key: &ApiKey) -> (NewSession, SessionSecret) {
     let (new, secret) = new_session(key, 0);
     assert_eq!(open(store, &new).await, OpenOutcome::Opened);
     (new, secret)
@@ -171,7 +171,7 @@ pub fn rotation(sid: SessionId, secret: &SessionSecret, counter: i64, seconds: i
     }
 }
 
-pub(super) fn presented(sid: SessionId, secret: &SessionSecret, counter: i64) -> Presented {
+pub(crate) fn presented(sid: SessionId, secret: &SessionSecret, counter: i64) -> Presented {
     Presented {
         sid,
         counter,
@@ -179,7 +179,7 @@ pub(super) fn presented(sid: SessionId, secret: &SessionSecret, counter: i64) ->
     }
 }
 
-pub(super) async fn rotate(store: &Arc<dyn Store>, rotation: Rotation) -> Result<Rotated, Refusal> {
+pub(crate) async fn rotate(store: &Arc<dyn Store>, rotation: Rotation) -> Result<Rotated, Refusal> {
     store
         .rotate_session(rotation)
         .await
@@ -187,7 +187,7 @@ pub(super) async fn rotate(store: &Arc<dyn Store>, rotation: Rotation) -> Result
 }
 
 /// How often an action stands in the audit trail.
-pub(super) async fn audited(store: &Arc<dyn Store>, action: &str) -> usize {
+pub(crate) async fn audited(store: &Arc<dyn Store>, action: &str) -> usize {
     let trail = store
         .audit_trail(None, 10_000)
         .await
@@ -196,7 +196,7 @@ pub(super) async fn audited(store: &Arc<dyn Store>, action: &str) -> usize {
 }
 
 /// As the service keeps things, with batches small enough to be seen.
-pub(super) const RETENTION: Retention = Retention {
+pub(crate) const RETENTION: Retention = Retention {
     batch: 10,
     session_idle: LIVES.idle,
     session: SignedDuration::from_hours(7 * 24),

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tm_auth_core::session::NewSession;
 use tm_auth_core::signing::StoredKey;
 use tm_auth_core::token::refresh::Presented;
@@ -105,6 +105,8 @@ fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection> {
     let connection = Connection::open(path)?;
     // Beside a running command a lock may be held for a moment.
     connection.busy_timeout(Duration::from_secs(5))?;
+    // Before the first setting that would change another program's file.
+    schema::refuse_foreign(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(
@@ -125,6 +127,10 @@ impl From<rusqlite::Error> for StoreError {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::IntegralValueOutOfRange(..) => Self::Damaged(error.to_string()),
+            // Trying again will not help.
+            rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::NotADatabase => {
+                Self::Unusable("the file is no SQLite database".to_owned())
+            }
             other => Self::Unavailable(other.to_string()),
         }
     }
@@ -303,5 +309,6 @@ impl Store for SqliteStore {
     }
 }
 
-#[cfg(test)]
+// They begin with what the suite's cases begin with.
+#[cfg(all(test, feature = "conformance"))]
 mod tests;

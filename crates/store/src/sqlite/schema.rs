@@ -21,16 +21,25 @@ pub(super) fn pending(version: usize) -> Vec<&'static str> {
     MIGRATIONS.iter().skip(version).map(|(name, _)| *name).collect()
 }
 
-/// Runs what is pending, each migration with its version number in one transaction: a crash leaves the one
-/// or the other. Two processes that start at once wait for each other on the write lock.
-pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
-    let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+/// Refuses a file that holds another program's tables.
+pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
+    // One statement reads one snapshot: somebody else may be migrating an empty file at this moment.
+    let (id, tables): (i64, i64) = connection.query_row(
+        "SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     if id != APPLICATION_ID && tables > 0 {
         return Err(StoreError::Unusable(
             "the file is a SQLite database of another program".to_owned(),
         ));
     }
+    Ok(())
+}
+
+/// Runs what is pending, each migration with its version number in one transaction: a crash leaves the one
+/// or the other. Two processes that start at once wait for each other on the write lock.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let newest = MIGRATIONS.len();
     // An older binary on a newer schema is fine: migrations only ever add within one step of versions.
     while version(connection)? < newest {

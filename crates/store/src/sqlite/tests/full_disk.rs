@@ -1,0 +1,146 @@
+//! A disk without room: everybody who waits hears it, nothing that was acknowledged is lost, reads go on, and
+//! when there is room again it works without a restart.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::{SqliteStore, as_store, database, integrity, open};
+use crate::conformance::given;
+use crate::sqlite::Role;
+use crate::{AuditEntry, Origin, Result, Store, StoreError};
+
+/// A write of many pages.
+fn large() -> AuditEntry {
+    AuditEntry {
+        origin: Origin::service(given::at(0)),
+        action: "filled".into(),
+        uid: None,
+        key_id: None,
+        sid: None,
+        detail: Some("x".repeat(40_000)),
+    }
+}
+
+/// Opens sessions until there is no room, by `fill` after each. Returns those that were acknowledged.
+async fn write_until_full(store: &Arc<SqliteStore>) -> Vec<tm_auth_core::session::NewSession> {
+    let key = given::key(&as_store(store)).await;
+    let mut acknowledged = Vec::new();
+    for _ in 0..10_000 {
+        let (new, _) = given::new_session(&key, 0);
+        match store.open_session(new.clone()).await {
+            Ok(_) => acknowledged.push(new),
+            Err(StoreError::Unavailable(_)) => return acknowledged,
+            Err(other) => panic!("{other}"),
+        }
+        match store.audit(vec![large()]).await {
+            Ok(()) | Err(StoreError::Unavailable(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    panic!("the disk is never full");
+}
+
+async fn everybody_hears_that_it_is_full(store: &Arc<SqliteStore>) {
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let store = Arc::clone(store);
+        callers.spawn(async move { store.audit(vec![large()]).await });
+    }
+    for outcome in callers.join_all().await {
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+}
+
+/// Acknowledged sessions are there, one by one, and their keys can be read.
+async fn nothing_is_lost(store: &Arc<SqliteStore>, acknowledged: &[tm_auth_core::session::NewSession]) {
+    for new in acknowledged {
+        let sid = new.sid;
+        let found = store
+            .readers
+            .read(move |db| {
+                let sql = "SELECT count(*) FROM sessions WHERE sid = ?1";
+                Ok(db.query_row(sql, [sid.0.as_bytes()], |row| row.get::<_, i64>(0))?)
+            })
+            .await;
+        assert_eq!(found.unwrap(), 1);
+    }
+    assert!(!acknowledged.is_empty());
+    assert!(store.api_key(acknowledged[0].key_id).await.unwrap().is_some());
+}
+
+async fn limit_pages(store: &Arc<SqliteStore>, more: i64) -> Result<()> {
+    let limit = move |tx: &rusqlite::Connection| {
+        let pages: i64 = tx.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        let set: i64 = tx.pragma_update_and_check(None, "max_page_count", pages + more, |row| row.get(0))?;
+        assert_eq!(set, pages + more);
+        Ok(())
+    };
+    store.writer.submit(limit).await
+}
+
+#[tokio::test]
+async fn j11_a_database_that_may_not_grow_refuses_writes_and_recovers() {
+    let (store, folder) = database();
+    limit_pages(&store, 60).await.unwrap();
+    let acknowledged = write_until_full(&store).await;
+    everybody_hears_that_it_is_full(&store).await;
+    nothing_is_lost(&store, &acknowledged).await;
+    limit_pages(&store, 100_000).await.unwrap();
+    store.ping().await.unwrap();
+    store.audit(vec![large()]).await.unwrap();
+    let key = store.api_key(acknowledged[0].key_id).await.unwrap().unwrap();
+    given::session(&as_store(&store), &key).await;
+    nothing_is_lost(&store, &acknowledged).await;
+    assert_eq!(integrity(&folder.path().join("tm-auth.db")), "ok");
+}
+
+/// A file system of one megabyte; only root can make one.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(folder.path());
+        let mounted = mount.status().is_ok_and(|status| status.success());
+        mounted.then_some(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the writer's thread may hold its file for a moment longer.
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn j11_a_full_disk_refuses_writes_and_recovers() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("skipped: this user cannot mount a small file system");
+        return;
+    };
+    let ballast: PathBuf = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![0; 300_000]).unwrap();
+    let path = disk.path().join("tm-auth.db");
+    let store = Arc::new(open(&path, Role::Server).unwrap());
+    let acknowledged = write_until_full(&store).await;
+    everybody_hears_that_it_is_full(&store).await;
+    nothing_is_lost(&store, &acknowledged).await;
+
+    std::fs::remove_file(ballast).unwrap();
+    store.ping().await.unwrap();
+    let key = store.api_key(acknowledged[0].key_id).await.unwrap().unwrap();
+    given::session(&as_store(&store), &key).await;
+    nothing_is_lost(&store, &acknowledged).await;
+    assert_eq!(integrity(&path), "ok");
+}

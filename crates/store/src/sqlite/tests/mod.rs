@@ -1,0 +1,42 @@
+//! What is SQLite's own: group commit, full disks, files, locks and backups. What every implementation must do
+//! is in [`crate::conformance`].
+
+mod backup;
+mod full_disk;
+mod group_commit;
+mod opening;
+mod rows;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{Role, SqliteOptions, SqliteStore, Synchronous};
+use crate::{Result, Store};
+
+fn open(path: &Path, role: Role) -> Result<SqliteStore> {
+    SqliteStore::open(&SqliteOptions {
+        path: path.to_owned(),
+        role,
+        synchronous: Synchronous::Full,
+    })
+}
+
+/// A database of the test's own.
+fn database() -> (Arc<SqliteStore>, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder.path().join("tm-auth.db"), Role::Server).unwrap();
+    (Arc::new(store), folder)
+}
+
+fn as_store(store: &Arc<SqliteStore>) -> Arc<dyn Store> {
+    Arc::<SqliteStore>::clone(store)
+}
+
+fn integrity(path: &Path) -> String {
+    let db = Connection::open(path).unwrap();
+    db.pragma_query_value(None, "integrity_check", |row| row.get(0))
+        .unwrap()
+}

@@ -1,0 +1,165 @@
+//! Files and locks: one server, any number of commands, our own schema and nobody else's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{as_store, database, open};
+use crate::conformance::given;
+use crate::sqlite::{Role, SqliteStore, schema};
+use crate::{Change, Store, StoreError};
+
+#[tokio::test]
+async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() {
+    let (server, folder) = database();
+    let path = folder.path().join("tm-auth.db");
+    let Err(StoreError::Unusable(line)) = open(&path, Role::Server) else {
+        panic!("a second server");
+    };
+    assert!(
+        line.contains("another tm-auth server is using") && line.contains("tm-auth.db"),
+        "{line}"
+    );
+
+    let command = open(&path, Role::Command).unwrap();
+    let key = given::key(&as_store(&server)).await;
+    let before = server.changes(0).await.unwrap().latest;
+    let (uid, key_id) = (key.account.uid, key.key_id);
+    command
+        .revoke_key(uid, key_id, &given::origin(1))
+        .await
+        .unwrap()
+        .unwrap();
+    // The server hears of it and obeys.
+    assert_eq!(
+        server.changes(before).await.unwrap().changes.unwrap(),
+        [Change::Key(key_id)]
+    );
+    let (decided, _) = given::new_session(&key, 2);
+    assert_eq!(
+        server.open_session(decided).await.unwrap(),
+        crate::OpenOutcome::Changed
+    );
+    // When the one is gone the next may start.
+    drop(server);
+    open(&path, Role::Server).unwrap();
+}
+
+#[test]
+fn the_files_are_private() {
+    let (store, folder) = database();
+    for name in [
+        "tm-auth.db",
+        "tm-auth.db-wal",
+        "tm-auth.db-shm",
+        "tm-auth.db.lock",
+    ] {
+        let mode = fs::metadata(folder.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    drop(store);
+}
+
+#[test]
+fn another_programs_database_is_refused_and_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("theirs.db");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x)")
+        .unwrap();
+    let before = fs::read(&path).unwrap();
+    let Err(StoreError::Unusable(line)) = open(&path, Role::Command) else {
+        panic!("it is theirs");
+    };
+    assert!(line.contains("another program"), "{line}");
+    assert!(fs::read(&path).unwrap() == before, "not a byte of it changed");
+}
+
+#[test]
+fn what_is_no_database_is_refused_and_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("notes.txt");
+    let text = "not a database, but long enough to be taken for one by its size\n".repeat(100);
+    fs::write(&path, &text).unwrap();
+    let outcome = open(&path, Role::Command).map(|_| ());
+    assert!(matches!(outcome, Err(StoreError::Unusable(_))), "{outcome:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+/// All tables, indexes and triggers, as they were made.
+fn schema_of(path: &Path) -> Vec<(String, String)> {
+    let db = Connection::open(path).unwrap();
+    let mut statement = db
+        .prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY name")
+        .unwrap();
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn j14_a_migration_killed_at_any_statement_is_resumed_to_the_same_schema() {
+    let (_store, fresh) = database();
+    let expected = schema_of(&fresh.path().join("tm-auth.db"));
+    let script = include_str!("../0001_initial.sql");
+    let mut begun = String::new();
+    let mut kills = 0;
+    for line in script.lines() {
+        begun.push_str(line);
+        begun.push('\n');
+        // A statement ends with its line, and a trigger with the END of its body.
+        if !line.ends_with(';') {
+            continue;
+        }
+        kills += 1;
+        let (folder, after_kill) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
+        db.pragma_update(None, "journal_mode", "wal").unwrap();
+        // So little memory that unfinished work reaches the disk.
+        db.pragma_update(None, "cache_size", 1).unwrap();
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        db.execute_batch(&begun).unwrap();
+        // What a killed process leaves is its files as they are now.
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            if !entry.file_name().to_string_lossy().ends_with("-shm") {
+                fs::copy(entry.path(), after_kill.path().join(entry.file_name())).unwrap();
+            }
+        }
+        let path = after_kill.path().join("tm-auth.db");
+        assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), ["0001_initial"]);
+        open(&path, Role::Server).unwrap();
+        assert_eq!(schema_of(&path), expected);
+        assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), [""; 0]);
+    }
+    assert!(kills > 10, "{kills}");
+}
+
+#[test]
+fn j14_processes_that_start_at_once_migrate_once() {
+    let (_store, fresh) = database();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("tm-auth.db");
+    assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), ["0001_initial"]);
+    assert!(!path.exists(), "asking makes nothing");
+    std::thread::scope(|scope| {
+        let opening: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| open(&path, Role::Command).map(|_| ())))
+            .collect();
+        for opened in opening {
+            opened.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(schema_of(&path), schema_of(&fresh.path().join("tm-auth.db")));
+    open(&path, Role::Server).unwrap();
+    let version = schema::version(&Connection::open(&path).unwrap()).unwrap();
+    assert_eq!(schema::pending(version), [""; 0]);
+}

@@ -1,0 +1,72 @@
+//! Rows that no version of this program writes, and rows that must never change.
+
+use rusqlite::Connection;
+use tm_auth_core::Refusal;
+
+use super::{as_store, database};
+use crate::conformance::given;
+use crate::{Store, StoreError};
+
+#[tokio::test]
+async fn the_audit_trail_is_append_only() {
+    let (store, folder) = database();
+    given::account(&as_store(&store)).await;
+    let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
+    let refused = db.execute("UPDATE audit SET actor = 'nobody'", []).unwrap_err();
+    assert!(refused.to_string().contains("append-only"), "{refused}");
+    assert_eq!(
+        store.audit_trail(None, 1).await.unwrap()[0].origin.actor,
+        "the suite"
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_ended_for_an_unknown_reason_stays_ended() {
+    let (store, folder) = database();
+    let key = given::key(&as_store(&store)).await;
+    let (new, secret) = given::session(&as_store(&store), &key).await;
+    let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
+    db.execute(
+        "UPDATE sessions SET ended_at = 1, end_reason = 'of a later version'",
+        [],
+    )
+    .unwrap();
+    let refused = given::rotate(&as_store(&store), given::rotation(new.sid, &secret, 0, 1)).await;
+    assert_eq!(refused, Err(Refusal::SessionEnded));
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_called_that_and_stops_nobody_else() {
+    let (store, folder) = database();
+    let (damaged, sound) = (
+        given::key(&as_store(&store)).await,
+        given::key(&as_store(&store)).await,
+    );
+    let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
+    for broken in [
+        "public_key = x'04'",
+        "allowed_ips = 'everywhere'",
+        "created_at = 9223372036854775807",
+        "expires_at = -9223372036854775808",
+    ] {
+        db.execute(
+            &format!("UPDATE api_keys SET {broken} WHERE key_id = ?1"),
+            [damaged.key_id.0.as_bytes()],
+        )
+        .unwrap();
+        assert!(
+            matches!(store.api_key(damaged.key_id).await, Err(StoreError::Damaged(_))),
+            "{broken}"
+        );
+        assert_eq!(store.api_key(sound.key_id).await.unwrap().as_ref(), Some(&sound));
+        let revoked = store
+            .revoke_key(damaged.account.uid, damaged.key_id, &given::origin(1))
+            .await;
+        assert!(matches!(revoked, Err(StoreError::Damaged(_))), "{broken}");
+        let whole = "UPDATE api_keys SET public_key = ?2, allowed_ips = '', created_at = 0, expires_at = NULL WHERE key_id = ?1";
+        let point = damaged.public_key.as_sec1().as_slice();
+        db.execute(whole, [damaged.key_id.0.as_bytes().as_slice(), point])
+            .unwrap();
+    }
+    assert!(store.api_key(damaged.key_id).await.is_ok());
+}
