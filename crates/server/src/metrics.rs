@@ -8,9 +8,21 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::{RotationKind, Swept};
 
-/// Installs the recorder of this process. `None` where there is one already.
+/// How often the samples of histograms are summed up; until then each is kept.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Installs the recorder of this process, which needs [`upkeep`]. `None` where there is one already.
 pub fn install() -> Option<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().ok()
+}
+
+/// Keeps the recorder's memory bounded, whether or not anybody asks for the page.
+pub(crate) async fn upkeep(handle: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        handle.run_upkeep();
+    }
 }
 
 pub(crate) fn request(

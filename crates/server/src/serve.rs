@@ -36,9 +36,13 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
     let tls = network.tls.as_ref().map(tls::load).transpose()?;
     let listeners =
         Listeners::bind(&network.listen, tls, Settings::from(limits), Arc::new(malformed)).await?;
-    let metrics = match (app.config.metrics.listen, metrics::install()) {
-        (Some(address), Some(handle)) => Some((tokio::net::TcpListener::bind(address).await?, handle)),
-        _ => None,
+    // A recorder that nobody reads would only gather.
+    let metrics = match app.config.metrics.listen {
+        Some(address) => {
+            let listener = tokio::net::TcpListener::bind(address).await?;
+            metrics::install().map(|handle| (listener, handle))
+        }
+        None => None,
     };
     Ok(Bound {
         app,
@@ -55,17 +59,15 @@ impl Bound {
 
     /// Serves until `stop`, then lets what is in flight finish and writes what gathered in memory.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let tasks = background::start(&self.app);
-        let metrics = self
-            .metrics
-            .map(|(listener, handle)| tokio::spawn(serve_metrics(listener, handle)));
+        let mut tasks = background::start(&self.app);
+        if let Some((listener, handle)) = self.metrics {
+            tasks.spawn(metrics::upkeep(handle.clone()));
+            tasks.spawn(serve_metrics(listener, handle));
+        }
         self.listeners
             .serve(router::router(Arc::clone(&self.app)), stop)
             .await;
         drop(tasks);
-        if let Some(metrics) = metrics {
-            metrics.abort();
-        }
         if let Err(error) = self.app.usage.flush(self.app.store.as_ref()).await {
             tracing::warn!(%error, "the last uses of keys were not written");
         }
