@@ -12,7 +12,7 @@ use tm_auth_store::{Change, Store, StoreError};
 use tm_auth_verifier::Policy;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, MAX_ACCESS_TTL_SECONDS};
 use crate::error::ApiError;
 use crate::key_ring::KeyRing;
 use crate::limits::Limits;
@@ -38,6 +38,9 @@ pub struct App {
     service_keys: ServiceKeys,
     keys: RwLock<Arc<KeyRing>>,
     last_reload: Mutex<Option<Timestamp>>,
+    /// Held from the read to the replacement, or a slow reader would bring back what a later one replaced.
+    reloading_keys: tokio::sync::Mutex<()>,
+    reloading_revocations: tokio::sync::Mutex<()>,
     cache: Cache<KeyId, Arc<ApiKey>>,
 }
 
@@ -75,6 +78,8 @@ impl App {
             cache: Cache::new(CACHED_KEYS),
             keys: RwLock::new(Arc::new(keys)),
             last_reload: Mutex::new(None),
+            reloading_keys: tokio::sync::Mutex::default(),
+            reloading_revocations: tokio::sync::Mutex::default(),
             service_keys,
             config,
             clock,
@@ -90,6 +95,7 @@ impl App {
     }
 
     pub(crate) async fn reload_keys(&self) -> Result<(), ServiceKeyError> {
+        let _one_at_a_time = self.reloading_keys.lock().await;
         let ring = Arc::new(self.service_keys.ring().await?);
         *self.keys.write().expect("nothing panics while holding it") = ring;
         Ok(())
@@ -116,17 +122,19 @@ impl App {
     }
 
     pub(crate) async fn reload_revocations(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.reloading_revocations.lock().await;
         let entries = self
             .store
             .revocations(self.clock.now() - self.revocation_memory())
             .await?;
-        self.revocations.replace(entries);
+        self.revocations.replace(entries, &self.issuer);
         Ok(())
     }
 
-    /// How long an entry stays on the list: the longest life of an access token, and two minutes for clocks.
+    /// How long an entry stays on the list: the longest life that an access token may have been given, by
+    /// this configuration or an earlier one, and two minutes for clocks.
     pub(crate) fn revocation_memory(&self) -> SignedDuration {
-        self.issuer.access_ttl + SignedDuration::from_mins(2)
+        SignedDuration::from_secs(i64::from(MAX_ACCESS_TTL_SECONDS)) + SignedDuration::from_mins(2)
     }
 
     /// The key, from memory where possible, and whether it came from there.

@@ -54,19 +54,18 @@ async fn take_over(app: &App, changes: Option<Vec<Change>>) -> Result<(), ()> {
         Some(changes) => changes.iter().for_each(|change| app.forget(change)),
         None => app.forget_everything(),
     }
+    // A revoked key or a disabled account is on the list as well. Whether the keys unseal must not decide
+    // whether a revocation is learnt.
+    let revocations = app.reload_revocations().await;
+    let revocations = revocations.map_err(|error| failed("revocations", &error));
     let has_keys = changes
         .as_ref()
         .is_none_or(|changes| changes.contains(&Change::ServiceKeys));
-    if has_keys && let Err(error) = app.reload_keys().await {
-        failed("service_keys", &error);
-        return Err(());
+    if has_keys {
+        let keys = app.reload_keys().await;
+        keys.map_err(|error| failed("service_keys", &error))?;
     }
-    // A revoked key or a disabled account is on the list as well.
-    if let Err(error) = app.reload_revocations().await {
-        failed("revocations", &error);
-        return Err(());
-    }
-    Ok(())
+    revocations
 }
 
 async fn flush_usage(app: Arc<App>) {
@@ -90,7 +89,7 @@ async fn maintain_keys(app: Arc<App>) {
 }
 
 async fn sweep(app: Arc<App>) {
-    let retention = retention(&app);
+    let retention = app.retention();
     loop {
         tokio::time::sleep(MAINTAIN).await;
         loop {
@@ -111,19 +110,22 @@ async fn sweep(app: Arc<App>) {
     }
 }
 
-fn retention(app: &App) -> Retention {
-    let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
-    let keep = &app.config.retention;
-    Retention {
-        batch: keep.sweep_batch,
-        session_idle: app.lives.idle,
-        session: days(keep.ended_sessions_days),
-        // Twice the window, and a clock that stepped by hours: a challenge must never outlive its row.
-        challenge: SignedDuration::from_hours(26),
-        revocation: app.revocation_memory(),
-        audit: days(keep.audit_days),
-        change: SignedDuration::from_hours(1),
-        pending_key: SignedDuration::from_hours(24),
+impl App {
+    /// How long things are kept, as the sweeper of this service goes by it.
+    pub fn retention(&self) -> Retention {
+        let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
+        let keep = &self.config.retention;
+        Retention {
+            batch: keep.sweep_batch,
+            session_idle: self.lives.idle,
+            session: days(keep.ended_sessions_days),
+            // Twice the window, and a clock that stepped by hours: a challenge must never outlive its row.
+            challenge: SignedDuration::from_hours(26),
+            revocation: self.revocation_memory(),
+            audit: days(keep.audit_days),
+            change: SignedDuration::from_hours(1),
+            pending_key: SignedDuration::from_hours(24),
+        }
     }
 }
 

@@ -76,7 +76,7 @@ fn verify(parts: &Parts, app: &App, policy: &Policy) -> Result<AccessClaims, Api
     let token = bearer_token(parts)?;
     let invalid = || ApiError::new(ErrorCode::InvalidToken);
     let claims = check(token, app.keys().verification(), policy, now).map_err(|_| invalid())?;
-    if app.revocations.list(app, now).revokes(&claims) {
+    if app.revocations.revokes(&claims) {
         Err(invalid())
     } else {
         Ok(claims)

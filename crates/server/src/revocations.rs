@@ -1,15 +1,18 @@
-//! The revocation list in memory, and the signed document made of it.
+//! The revocation list in memory: an index for tokens that come back to us, and the signed document that
+//! resource servers poll.
 //!
 //! The document depends on the entries, the 30-second slot of the clock and the signing key, and on nothing
 //! else: every node gives the same, and it is signed once per slot however many ask.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tm_auth_core::token::access::Issuer;
 use tm_auth_proto::claims::REVOCATIONS_TYP;
-use tm_auth_proto::{Environment, RevocationList};
+use tm_auth_proto::{AccessClaims, RevocationList, SessionId};
 use tm_auth_store::{Revocation, Revoked};
+use tm_auth_verifier::Revocations;
 
 use crate::api::etag;
 use crate::app::App;
@@ -21,13 +24,18 @@ const LIFE: i64 = 120;
 
 /// The list.
 #[derive(Default)]
-pub(crate) struct RevocationFeed(Mutex<State>);
+pub(crate) struct RevocationFeed {
+    held: RwLock<Arc<Held>>,
+    document: Mutex<Option<Document>>,
+}
 
+/// One state of the list. Replaced whole, never changed.
 #[derive(Default)]
-struct State {
-    entries: Arc<Vec<Revocation>>,
+struct Held {
+    entries: Vec<Revocation>,
+    /// Of the same entries, so that a token costs the same however many there are.
+    index: Revocations,
     generation: u64,
-    document: Option<Document>,
 }
 
 /// A signed list.
@@ -39,75 +47,73 @@ pub(crate) struct Document {
 }
 
 impl RevocationFeed {
-    pub(crate) fn replace(&self, entries: Vec<Revocation>) {
-        let mut state = self.0.lock().expect("nothing panics while holding it");
-        if *state.entries != entries {
-            state.entries = Arc::new(entries);
-            state.generation += 1;
+    /// Takes the entries as the database has them. One caller at a time; see [`App::reload_revocations`].
+    pub(crate) fn replace(&self, entries: Vec<Revocation>, issuer: &Issuer) {
+        let held = self.held();
+        if held.entries == entries {
+            return;
         }
+        // Outside the lock that each token takes. Entries that grew too old for the document stay in the
+        // index until the next change: every token that they are about has ended.
+        let new = Held {
+            index: list(&entries, issuer, 0).into(),
+            generation: held.generation + 1,
+            entries,
+        };
+        *self.held.write().expect("nothing panics while holding it") = Arc::new(new);
     }
 
-    /// What revokes tokens of ours that come back to us.
-    pub(crate) fn list(&self, app: &App, now: Timestamp) -> RevocationList {
-        let entries = Arc::clone(&self.0.lock().expect("nothing panics while holding it").entries);
-        list(
-            &entries,
-            &app.issuer.url,
-            app.issuer.environment,
-            now - app.revocation_memory(),
-            now,
-        )
+    /// Whether the token with these claims was revoked.
+    pub(crate) fn revokes(&self, claims: &AccessClaims) -> bool {
+        self.held().index.revoked(claims).is_some()
+    }
+
+    /// Whether the end of this session is known here.
+    pub(crate) fn has_session(&self, sid: SessionId) -> bool {
+        let wanted = Revoked::Session(sid);
+        self.held().entries.iter().any(|entry| entry.revoked == wanted)
     }
 
     /// The document for this moment.
     pub(crate) fn document(&self, app: &App, now: Timestamp) -> Document {
         let signing = Arc::clone(app.keys().signing());
-        let mut state = self.0.lock().expect("nothing panics while holding it");
-        let key = (
-            now.as_second().div_euclid(SLOT),
-            state.generation,
-            signing.kid().to_owned(),
-        );
-        if let Some(document) = state.document.as_ref().filter(|document| document.key == key) {
+        let mut last = self.document.lock().expect("nothing panics while holding it");
+        let held = self.held();
+        let slot = now.as_second().div_euclid(SLOT);
+        let key = (slot, held.generation, signing.kid().to_owned());
+        if let Some(document) = last.as_ref().filter(|document| document.key == key) {
             return document.clone();
         }
-        let list = list(
-            &state.entries,
-            &app.issuer.url,
-            app.issuer.environment,
-            now - app.revocation_memory(),
-            now,
-        );
-        let payload = serde_json::to_vec(&list).expect("a list is plain JSON");
+        let since = now - app.revocation_memory();
+        let entries = held.entries.iter().filter(|entry| entry.at >= since);
+        let payload =
+            serde_json::to_vec(&list(entries, &app.issuer, slot * SLOT)).expect("a list is plain JSON");
         let document = Document {
             etag: etag(&payload),
             jws: Bytes::from(signing.sign_jws(REVOCATIONS_TYP, &payload)),
             key,
         };
-        state.document = Some(document.clone());
+        *last = Some(document.clone());
         document
+    }
+
+    fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held.read().expect("nothing panics while holding it"))
     }
 }
 
-fn list(
-    entries: &[Revocation],
-    issuer: &str,
-    environment: Environment,
-    since: Timestamp,
-    now: Timestamp,
-) -> RevocationList {
-    let slot = now.as_second().div_euclid(SLOT) * SLOT;
+fn list<'a>(entries: impl IntoIterator<Item = &'a Revocation>, issuer: &Issuer, iat: i64) -> RevocationList {
     let mut list = RevocationList {
-        iss: issuer.to_owned(),
-        env: environment,
-        iat: slot,
-        exp: slot + LIFE,
+        iss: issuer.url.clone(),
+        env: issuer.environment,
+        iat,
+        exp: iat + LIFE,
         sids: Vec::new(),
         keys: Vec::new(),
         uids: std::collections::BTreeMap::new(),
         issued_before: None,
     };
-    for entry in entries.iter().filter(|entry| entry.at >= since) {
+    for entry in entries {
         // "Before" compares whole seconds: rounding up covers a token of the same second.
         let before = entry.at.as_second() + 1;
         match entry.revoked {

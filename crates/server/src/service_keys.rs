@@ -9,7 +9,7 @@ use tm_auth_core::signing::{Algorithm, KeyEncryptionKey, KeyState, MacKey, Purpo
 use tm_auth_proto::Environment;
 use tm_auth_store::{AuditEntry, Origin, Store, StoreError};
 
-use crate::config::{Config, SigningAlgorithm};
+use crate::config::{Config, MAX_ACCESS_TTL_SECONDS, SigningAlgorithm};
 use crate::key_ring::{KeyRing, KeyRingError};
 use crate::random;
 
@@ -63,7 +63,7 @@ impl ServiceKeys {
             access: Schedule {
                 rotate_after,
                 publish_before: SignedDuration::from_hours(i64::from(config.signing_keys.publish_hours)),
-                keep_after: SignedDuration::from_secs(i64::from(config.tokens.access_ttl_seconds)) + LEEWAY,
+                keep_after: SignedDuration::from_secs(i64::from(MAX_ACCESS_TTL_SECONDS)) + LEEWAY,
                 algorithm: Some(algorithm(config.tokens.algorithm)),
             },
             refresh: Schedule {

@@ -32,7 +32,7 @@ pub use network::{Forwarded, Network, TlsFiles};
 pub use public_url::PublicUrl;
 pub use retention::Retention;
 pub use secret::Kek;
-pub use tokens::{Challenge, Sessions, SigningAlgorithm, Tokens};
+pub use tokens::{Challenge, MAX_ACCESS_TTL_SECONDS, Sessions, SigningAlgorithm, Tokens};
 
 use std::path::{Path, PathBuf};
 

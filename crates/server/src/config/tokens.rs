@@ -5,6 +5,10 @@ use serde::Deserialize;
 use super::error::{ConfigError, within};
 use super::public_url::PublicUrl;
 
+/// The longest life of an access token, seconds. What outlives tokens (a retired key, an entry of the
+/// revocation list) is measured by it: tokens of an earlier configuration are about too.
+pub const MAX_ACCESS_TTL_SECONDS: u32 = 3600;
+
 /// How access tokens are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 pub enum SigningAlgorithm {
@@ -44,7 +48,7 @@ impl Default for Tokens {
     fn default() -> Self {
         Self {
             algorithm: SigningAlgorithm::default(),
-            access_ttl_seconds: 3600,
+            access_ttl_seconds: MAX_ACCESS_TTL_SECONDS,
             audience: None,
         }
     }
@@ -52,7 +56,12 @@ impl Default for Tokens {
 
 impl Tokens {
     pub(super) fn check(&self, public_url: &PublicUrl) -> Result<(), ConfigError> {
-        within("tokens.access_ttl_seconds", self.access_ttl_seconds, 600, 3600)?;
+        within(
+            "tokens.access_ttl_seconds",
+            self.access_ttl_seconds,
+            600,
+            MAX_ACCESS_TTL_SECONDS,
+        )?;
         let Some(audience) = &self.audience else {
             return Ok(());
         };
