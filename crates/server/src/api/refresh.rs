@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use http::StatusCode;
 use tm_auth_core::Refusal;
 use tm_auth_core::signing::MacKey;
 use tm_auth_core::token::access;
@@ -34,7 +35,7 @@ pub(crate) async fn refresh(
 ) -> Result<axum::Json<TokenResponse>, ApiError> {
     let presented = verify(&app, &context, &request.refresh_token).await?;
     app.limits.charge_session(&context, presented.sid)?;
-    let secret = presented.secret.clone();
+    let (sid, secret) = (presented.sid, presented.secret.clone());
     let rotation = Rotation {
         origin: context.origin(presented.sid),
         presented,
@@ -44,8 +45,8 @@ pub(crate) async fn refresh(
         now: context.now,
     };
     let rotated = app.database(app.store.rotate_session(rotation)).await?;
-    if rotated == Err(Refusal::RefreshReused) {
-        // The entry is in the database; here it is in force at once.
+    if rotated == Err(Refusal::RefreshReused) && !app.revocations.has_session(sid) {
+        // The entry is in the database; here it is in force at once. Once: a thief may try for ever.
         app.database(app.reload_revocations()).await?;
     }
     let rotated = rotated?;
@@ -90,11 +91,15 @@ pub(crate) async fn revoke(
     Json(request): Json<RefreshTokenRequest>,
 ) -> Result<axum::Json<RevokeResponse>, ApiError> {
     app.limits.may_try(&context, None)?;
-    if let Ok(presented) = verify(&app, &context, &request.refresh_token).await {
-        let origin = context.origin(presented.sid);
-        if app.database(app.store.end_session(presented, &origin)).await? {
-            app.database(app.reload_revocations()).await?;
-        }
+    let presented = match verify(&app, &context, &request.refresh_token).await {
+        Ok(presented) => presented,
+        Err(error) if error.status() == StatusCode::UNAUTHORIZED => return Ok(axum::Json(RevokeResponse {})),
+        // It was not judged, so nothing says that its session is over.
+        Err(error) => return Err(error),
+    };
+    let origin = context.origin(presented.sid);
+    if app.database(app.store.end_session(presented, &origin)).await? {
+        app.database(app.reload_revocations()).await?;
     }
     Ok(axum::Json(RevokeResponse {}))
 }
