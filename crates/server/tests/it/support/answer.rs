@@ -2,6 +2,7 @@
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use tm_auth_proto::{ErrorBody, ErrorCode};
 
 /// A response, read whole. A body that is no JSON is `null` here and stays in `text`.
 #[derive(Debug)]
@@ -37,14 +38,46 @@ impl Answer {
             .unwrap_or("")
     }
 
-    /// Asserts status and code together, and shows the whole answer where they differ.
+    /// Asserts status and code together, and shows the whole answer where they differ; and that the body has
+    /// the members that every error has.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{self:?}");
+        let body = self.error_body();
+        let known = ErrorCode::ALL
+            .iter()
+            .find(|known| known.as_str() == code)
+            .unwrap();
         assert_eq!(
-            self.body["request_id"].as_str(),
-            Some(self.header("x-request-id"))
+            (body.type_, body.retryable),
+            (known.type_(), known.retryable()),
+            "{self:?}"
         );
+        assert_eq!(known.status(), status);
+        assert!(!body.message.is_empty());
+        assert_eq!(body.request_id, self.header("x-request-id"));
+        assert_eq!(self.header("content-type"), "application/json");
+        assert_eq!(self.header("cache-control"), "no-store");
+        assert!(status != 400 || !body.field_violations.is_empty(), "{self:?}");
+        assert_eq!(
+            self.header("retry-after").is_empty(),
+            ![429, 503].contains(&status) && code != "replayed"
+        );
+    }
+
+    /// Asserts a 400 about one field.
+    #[track_caller]
+    pub(crate) fn assert_invalid(&self, code: &str, field: &str) {
+        self.assert_error(400, code);
+        assert_eq!(self.body["field_violations"][0]["field"], field, "{self:?}");
+    }
+
+    /// The body, which must have the members of an error and no other.
+    #[track_caller]
+    pub(crate) fn error_body(&self) -> ErrorBody {
+        let body: ErrorBody = serde_json::from_str(&self.text).unwrap();
+        assert_eq!(serde_json::to_value(&body).unwrap(), self.body);
+        body
     }
 
     /// Status, headers and body without what differs from request to request.

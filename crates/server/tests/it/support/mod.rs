@@ -1,9 +1,15 @@
 //! A running service on a loopback port of its own, and typed clients for it.
 
 mod answer;
+mod at_once;
+mod database;
+pub(crate) mod jwt;
 mod key;
+mod switched_store;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -21,7 +27,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use answer::Answer;
+pub(crate) use at_once::at_once;
+pub(crate) use database::{every_value, rows};
 pub(crate) use key::TestKey;
+pub(crate) use switched_store::{Switch, SwitchedStore};
 
 /// When the clock of a test begins.
 pub(crate) const START: i64 = 1_800_000_000;
@@ -33,6 +42,7 @@ pub(crate) struct TestServer {
     pub(crate) config: Config,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) app: Arc<App>,
     pub(crate) http: reqwest::Client,
     folder: Arc<TempDir>,
     stop: Option<oneshot::Sender<()>>,
@@ -42,6 +52,30 @@ pub(crate) struct TestServer {
 /// ES256: a test that needs RS256 says so, since making RSA keys takes its time.
 fn fast(config: &mut Config) {
     config.tokens.algorithm = SigningAlgorithm::ES256;
+}
+
+/// A port of its own, known before it is bound since the issuer names it. Not one of those that the system
+/// gives to outgoing connections: another test could be given it before the server binds it.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let begin = u16::try_from(std::process::id() % 120 * 100).unwrap();
+    std::iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000)
+        .find(|port| free(*port))
+        .unwrap()
+}
+
+fn database(folder: &TempDir) -> PathBuf {
+    folder.path().join("tm-auth.db")
+}
+
+pub(crate) fn open(folder: &TempDir, role: Role) -> SqliteStore {
+    let options = SqliteOptions {
+        path: database(folder),
+        role,
+        synchronous: Synchronous::Full,
+    };
+    SqliteStore::open(&options).unwrap()
 }
 
 impl TestServer {
@@ -60,38 +94,55 @@ impl TestServer {
         clock: Arc<ManualClock>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let store = Arc::new(open(&folder, Role::Server));
+        Self::start_on(store, folder, clock, change).await
+    }
+
+    /// One more node of the same service: the same database, issuer and clock, a port of its own.
+    pub(crate) async fn another_node(&self) -> Self {
+        let config = self.config.clone();
+        let store = Arc::new(open(&self.folder, Role::Command));
+        Self::start_on(store, Arc::clone(&self.folder), Arc::clone(&self.clock), |new| {
+            let listen = std::mem::take(&mut new.network.listen);
+            *new = config;
+            new.network.listen = listen;
+        })
+        .await
+    }
+
+    /// On a database that counts its calls and can be broken.
+    pub(crate) async fn start_switched(change: impl FnOnce(&mut Config)) -> (Self, Arc<SwitchedStore>) {
+        let folder = Arc::new(TempDir::new().unwrap());
+        let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server)));
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
+        let server = Self::start_on(store.clone(), folder, clock, change).await;
+        (server, store)
+    }
+
+    /// On a store of the test's own.
+    pub(crate) async fn start_on(
+        store: Arc<dyn Store>,
+        folder: Arc<TempDir>,
+        clock: Arc<ManualClock>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let port = port();
         let origin = format!("http://localhost:{port}");
         let public_url = format!("{origin}/v1/auth").parse().unwrap();
         let kek = Kek::new(std::array::from_fn(|index| {
             u8::try_from(index * 7 % 251).unwrap() ^ 0x5a
         }))
         .unwrap();
-        let mut config = Config::new(
-            Environment::Uat,
-            public_url,
-            folder.path().join("tm-auth.db"),
-            kek,
-        );
+        let mut config = Config::new(Environment::Uat, public_url, database(&folder), kek);
         config.network.listen = vec![([127, 0, 0, 1], port).into()];
         fast(&mut config);
         change(&mut config);
         let config = config.check().unwrap();
-        let options = SqliteOptions {
-            path: config.database.path.clone(),
-            role: Role::Server,
-            synchronous: Synchronous::Full,
-        };
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&options).unwrap());
         let clock_of_app: Arc<dyn Clock> = clock.clone();
         let app = App::start(config.clone(), Arc::clone(&store), clock_of_app)
             .await
             .unwrap();
-        let bound = serve::bind(app).await.unwrap();
+        let bound = serve::bind(Arc::clone(&app)).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(bound.serve(async {
             let _ = stopped.await;
@@ -106,11 +157,17 @@ impl TestServer {
             config,
             clock,
             store,
+            app,
             http,
             folder,
             stop: Some(stop),
             serving: Some(serving),
         }
+    }
+
+    /// What lies beside the database: for another node, or for a thief.
+    pub(crate) fn folder(&self) -> &Arc<TempDir> {
+        &self.folder
     }
 
     /// Stops the service and gives back what a restart needs.

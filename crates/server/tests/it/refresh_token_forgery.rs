@@ -1,0 +1,170 @@
+//! Refresh tokens that this service did not make, or not so.
+
+use serde_json::{Value, json};
+use tm_auth_core::signing::MacKey;
+use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
+
+use crate::support::{SwitchedStore, TestServer, jwt, rows};
+
+/// A server that counts what it asks of the database, with the newest tokens of two sessions.
+async fn two_sessions() -> (TestServer, std::sync::Arc<SwitchedStore>, [String; 2]) {
+    let (server, store) = TestServer::start_switched(|config| {
+        config.limits.unproven_per_address_per_minute = 600_000;
+    })
+    .await;
+    let key = server.key().await;
+    let tokens = [
+        server.mint(&key).await.refresh_token,
+        server.mint(&key).await.refresh_token,
+    ];
+    (server, store, tokens)
+}
+
+fn edited(token: &str, edit: impl FnOnce(&mut Value)) -> Value {
+    let mut claims = jwt::payload(token);
+    edit(&mut claims);
+    claims
+}
+
+#[tokio::test]
+async fn e12_a_token_that_was_tampered_with_is_refused_without_a_look_at_the_database() {
+    let (server, store, [a, b]) = two_sessions().await;
+    let (a_input, a_mac) = a.rsplit_once('.').unwrap();
+    let (_, b_mac) = b.rsplit_once('.').unwrap();
+    let counter = |n: i64| jwt::with_payload(&a, &edited(&a, |claims| claims["n"] = n.into()));
+    let secret_of_b = edited(&a, |claims| claims["sec"] = jwt::payload(&b)["sec"].clone());
+    let mut forged = vec![
+        format!("{a_input}.{b_mac}"),
+        format!("{a_input}."),
+        a_input.to_owned(),
+        format!("{a}A"),
+        format!("{a_mac}.{a_input}"),
+        counter(1),
+        counter(-1),
+        counter(i64::MAX),
+        jwt::with_payload(&a, &secret_of_b),
+        jwt::with_payload(&a, &edited(&a, |claims| claims["exp"] = json!(i64::MAX))),
+    ];
+    forged.extend((0..a.len()).step_by(7).map(|length| a[..length].to_owned()));
+    forged.extend((0..a.len()).step_by(5).map(|at| {
+        let mut bytes = a.clone().into_bytes();
+        bytes[at] ^= 1;
+        String::from_utf8(bytes).unwrap()
+    }));
+
+    let before = (store.calls("rotate_session"), store.calls("api_key"));
+    for token in forged {
+        let answer = server.refresh(&token).await;
+        answer.assert_error(401, "invalid_refresh_token");
+    }
+    assert_eq!((store.calls("rotate_session"), store.calls("api_key")), before);
+    // And neither session noticed.
+    for token in [a, b] {
+        server.refresh(&token).await.refresh_token();
+    }
+}
+
+#[tokio::test]
+async fn e12_the_mac_key_alone_makes_no_token() {
+    let (server, _, [a, b]) = two_sessions().await;
+    let ring = server.service_keys().ring().await.unwrap();
+    let sign = |typ: &str, claims: &Value| ring.mac().sign_jws(typ, claims.to_string().as_bytes());
+    let good = jwt::payload(&a);
+    let signed = |edit: &dyn Fn(&mut Value)| sign(REFRESH_TOKEN_TYP, &edited(&a, |claims| edit(claims)));
+    let missing = |name: &str| {
+        signed(&|claims| {
+            claims.as_object_mut().unwrap().remove(name);
+        })
+    };
+    let forged = [
+        signed(&|claims| claims["sec"] = jwt::payload(&b)["sec"].clone()),
+        signed(&|claims| claims["sec"] = "AAAAAAAAAAAAAAAAAAAAAA".into()),
+        signed(&|claims| claims["sec"] = "".into()),
+        signed(&|claims| claims["sec"] = good["sid"].clone()),
+        signed(&|claims| claims["iss"] = format!("{}/", server.issuer()).into()),
+        signed(&|claims| claims["aud"] = server.config.audience().into()),
+        signed(&|claims| claims["n"] = "0".into()),
+        missing("sec"),
+        missing("sid"),
+        missing("env"),
+        missing("n"),
+        sign("at+jwt", &good),
+        sign("JWT", &good),
+        sign("revocations+jwt", &good),
+    ];
+    for token in forged {
+        let answer = server.refresh(&token).await;
+        answer.assert_error(401, "invalid_refresh_token");
+        assert_eq!(answer.body["recover"], "api_key");
+    }
+    // The right secret of a session that does not exist.
+    let nowhere = signed(&|claims| claims["sid"] = json!(uuid::Uuid::nil()));
+    server
+        .refresh(&nowhere)
+        .await
+        .assert_error(401, "session_expired");
+    // Signed right, but under a key that the service does not hold.
+    let other = MacKey::new(ring.mac().kid().to_owned(), &[7; 32]).unwrap();
+    let token = other.sign_jws(REFRESH_TOKEN_TYP, good.to_string().as_bytes());
+    server
+        .refresh(&token)
+        .await
+        .assert_error(401, "invalid_refresh_token");
+    assert_eq!(server.refresh(&a).await.status, 200);
+}
+
+#[tokio::test]
+async fn e12_the_other_environment_is_named_where_the_token_names_it() {
+    let (server, store, [a, _]) = two_sessions().await;
+    let ring = server.service_keys().ring().await.unwrap();
+    let production = edited(&a, |claims| claims["env"] = "production".into()).to_string();
+    let by_claim = ring.mac().sign_jws(REFRESH_TOKEN_TYP, production.as_bytes());
+    let kid = MacKey::kid_of(&[7; 32], tm_auth_proto::Environment::Production);
+    let theirs = MacKey::new(kid, &[7; 32]).unwrap();
+    let by_kid = theirs.sign_jws(REFRESH_TOKEN_TYP, production.as_bytes());
+    let before = (store.calls("rotate_session"), store.calls("service_keys"));
+    for token in [by_claim, by_kid] {
+        let answer = server.refresh(&token).await;
+        answer.assert_error(401, "wrong_environment");
+        let production = "https://api.truemarkets.co/v1/auth";
+        assert!(answer.text.contains(production), "{answer:?}");
+    }
+    let after = (store.calls("rotate_session"), store.calls("service_keys"));
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn e12_names_of_keys_made_up_at_random_cost_one_read_a_second() {
+    let (server, store, [a, _]) = two_sessions().await;
+    let claims = jwt::payload(&a).to_string();
+    let before = store.calls("service_keys");
+    for byte in 0..100 {
+        let kid = MacKey::kid_of(&[byte; 32], server.config.environment);
+        let unknown = MacKey::new(kid, &[byte; 32]).unwrap();
+        let token = unknown.sign_jws(REFRESH_TOKEN_TYP, claims.as_bytes());
+        server
+            .refresh(&token)
+            .await
+            .assert_error(401, "invalid_refresh_token");
+    }
+    assert_eq!(store.calls("service_keys"), before + 1);
+    assert_eq!(store.calls("rotate_session"), 0);
+}
+
+#[tokio::test]
+async fn e12_a_counter_from_the_future_means_a_lost_suffix_and_is_audited() {
+    let (server, _, [a, _]) = two_sessions().await;
+    let ring = server.service_keys().ring().await.unwrap();
+    let future = edited(&a, |claims| claims["n"] = 41.into()).to_string();
+    let future = ring.mac().sign_jws(REFRESH_TOKEN_TYP, future.as_bytes());
+    let next = server.refresh(&future).await.refresh_token();
+    assert_eq!(jwt::payload(&next)["n"], 42);
+    let trail = server.store.audit_trail(None, 1).await.unwrap();
+    assert_eq!(trail[0].action, "session_fast_forwarded");
+    assert_eq!(json!(trail[0].sid), jwt::payload(&a)["sid"]);
+    let row = rows(&server, "SELECT max(current), max(parent) FROM sessions");
+    assert_eq!(row, [[42.into(), 41.into()]]);
+    // What the lost suffix left behind is old now.
+    server.advance(91);
+    server.refresh(&a).await.assert_error(401, "refresh_reused");
+}

@@ -1,0 +1,52 @@
+//! A stolen old refresh token, presented again and again.
+
+use crate::support::{TestServer, at_once};
+
+const STORM: usize = 2_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
+    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let key = server.key().await;
+    let stolen = server.mint(&key).await.refresh_token;
+    let live = server.mint(&key).await;
+    let newest = server.refresh(&stolen).await.refresh_token();
+    server.advance(91);
+    server.refresh(&newest).await.refresh_token();
+    server.advance(91);
+
+    let (judged, listed) = (store.calls("rotate_session"), store.calls("revocations"));
+    let (mut reused, mut limited) = (0, 0);
+    for _ in 0..STORM / 50 {
+        for answer in at_once((0..50).map(|_| server.refresh(&stolen))).await {
+            if answer.status == 429 {
+                answer.assert_error(429, "rate_limited");
+                assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+                limited += 1;
+            } else {
+                answer.assert_error(401, "refresh_reused");
+                reused += 1;
+            }
+        }
+    }
+    assert_eq!((reused, limited), (60, STORM - 60));
+    assert_eq!(store.calls("rotate_session") - judged, 60);
+    // Those that came before the first of them was in force, and the poll for changes, read the list too.
+    let listed = store.calls("revocations") - listed;
+    assert!((1..=55).contains(&listed), "{listed} reads of the list");
+    let trail = server.store.audit_trail(None, 1000).await.unwrap();
+    let noted = trail
+        .iter()
+        .filter(|entry| entry.action == "refresh_reused")
+        .count();
+    assert_eq!(noted, 1);
+
+    // A minute later again: the same answer, and now nothing at all is read or noted.
+    server.advance(60);
+    let listed = store.calls("revocations");
+    server.refresh(&stolen).await.assert_error(401, "refresh_reused");
+    assert_eq!(store.calls("revocations"), listed);
+    // The storm came from the owner's own address and named the owner's session: neither locks the key out.
+    server.refresh(&live.refresh_token).await.refresh_token();
+    server.mint(&key).await;
+}

@@ -1,0 +1,59 @@
+//! `POST /token/refresh` by many at once, and by two who take turns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::support::{TestServer, at_once, jwt, rows};
+
+const ROUNDS: i64 = 200;
+const AT_ONCE: i64 = 50;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e06_a_generation_has_exactly_one_successor_however_many_ask_at_once() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let mut token = server.mint(&key).await.refresh_token;
+    let mut issued: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        server.advance(AT_ONCE);
+        for answer in at_once((0..AT_ONCE).map(|_| server.refresh(&token))).await {
+            let successor = answer.refresh_token();
+            let counter = jwt::payload(&successor)["n"].as_i64().unwrap();
+            issued.entry(counter).or_default().insert(successor);
+        }
+        token = issued.last_entry().unwrap().get().first().unwrap().clone();
+    }
+    // One value per generation, no generation left out, nothing ended.
+    assert!(issued.keys().copied().eq(1..=ROUNDS), "{:?}", issued.keys());
+    assert!(issued.values().all(|values| values.len() == 1));
+    let row = rows(&server, "SELECT current, ended_at FROM sessions");
+    assert_eq!(row, [[ROUNDS.into(), rusqlite::types::Value::Null]]);
+}
+
+#[tokio::test]
+async fn e06_a_thief_and_the_owner_who_take_turns_are_caught_within_three_calls() {
+    for distance in [91, 3600, 86_400] {
+        for owner_first in [true, false] {
+            let server = TestServer::start().await;
+            let key = server.key().await;
+            // Both hold the newest token.
+            let stolen = server.mint(&key).await.refresh_token;
+            let mut held = [stolen.clone(), stolen];
+            let mut calls = 0;
+            loop {
+                server.advance(distance);
+                let who = usize::from((calls % 2 == 0) != owner_first);
+                let answer = server.refresh(&held[who]).await;
+                calls += 1;
+                if answer.status != 200 {
+                    answer.assert_error(401, "refresh_reused");
+                    break;
+                }
+                held[who] = answer.refresh_token();
+            }
+            assert!(calls <= 3, "{calls} calls, {distance} s apart");
+            for token in held {
+                server.refresh(&token).await.assert_error(401, "refresh_reused");
+            }
+        }
+    }
+}
