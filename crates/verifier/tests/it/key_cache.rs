@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{advance, sleep};
 
-use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, guarded, send, text, token};
+use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, guarded, send, text, token, until};
 
 fn of_unknown_key(name: usize) -> String {
     let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": format!("made-up-{name}") });
@@ -98,9 +98,7 @@ async fn b06_a_fetch_is_shared_and_outlives_the_request_that_asked() {
         let (verifier, token) = (verifier.clone(), token.clone());
         async move { verifier.verify(&token).await }
     });
-    while begun.load(Ordering::Relaxed) == before {
-        tokio::task::yield_now().await;
-    }
+    until(|| begun.load(Ordering::Relaxed) > before).await;
     first.abort();
     first.await.unwrap_err();
     let mut tasks = JoinSet::new();
@@ -362,9 +360,7 @@ async fn the_tasks_end_with_the_last_verifier() {
         .unwrap();
     assert!(Arc::strong_count(&alive) > 1);
     drop(clone);
-    while Arc::strong_count(&alive) > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(|| Arc::strong_count(&alive) == 1).await;
 }
 
 #[tokio::test]

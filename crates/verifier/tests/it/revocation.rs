@@ -14,7 +14,7 @@ use tm_auth_verifier::{
 };
 use tokio::time::sleep;
 
-use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, encode, guarded, send};
+use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, encode, guarded, send, until};
 
 fn policy() -> Policy {
     Policy::new(tm_auth_verifier::testing::ISSUER, AUDIENCE).environment(Environment::Uat)
@@ -434,8 +434,6 @@ async fn the_list_waits_for_the_keys_it_is_signed_with() {
     let failures = AtomicUsize::new(0);
     let builder = issuer.verifier(AUDIENCE).fetch(Late(issuer.clone(), failures));
     let verifier = builder.keys_cool_down(Duration::ZERO).build().unwrap();
-    while verifier.ages().revocations.is_none() {
-        tokio::task::yield_now().await;
-    }
+    until(|| verifier.ages().revocations.is_some()).await;
     assert!(verifier.ages().keys.is_some());
 }

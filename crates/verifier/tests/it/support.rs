@@ -127,6 +127,17 @@ pub(crate) fn token(header: &str, payload: impl AsRef<[u8]>, signature: impl AsR
     format!("{}.{}.{}", encode(header), encode(payload), encode(signature))
 }
 
+/// Lets the other tasks run until something is so, which is to be soon.
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it did not come about");
+}
+
 /// Claims as JSON text, with one claim replaced by any text at all, or left out.
 pub(crate) fn with_claim(claims: &AccessClaims, name: &str, raw: Option<&str>) -> Vec<u8> {
     let mut object = serde_json::to_value(claims).unwrap();
