@@ -73,7 +73,8 @@ impl Program {
         Some(Self { name, argv })
     }
 
-    /// Runs it to its end with these variables and nothing else of ours.
+    /// Runs it to its end with these variables and nothing else of ours, in an empty folder: some read a `.env`
+    /// from where they are, some leave files there.
     pub(crate) fn run(&self, settings: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
         let mut command = Command::new(&self.argv[0]);
         for (name, _) in env::vars_os() {
@@ -81,7 +82,9 @@ impl Program {
                 command.env_remove(name);
             }
         }
+        let folder = tempfile::tempdir().expect("a folder to run in");
         let mut child = command
+            .current_dir(folder.path())
             .args(&self.argv[1..])
             .args(arguments)
             .envs(settings.iter().copied())
