@@ -32,7 +32,12 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
 
 /// `application/json`, in UTF-8 and uncompressed.
 fn is_plain_json(headers: &HeaderMap) -> bool {
-    let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    // Of two types one would have to be guessed.
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(content_type), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let Ok(content_type) = content_type.to_str() else {
         return false;
     };
     let mut parts = content_type.split(';').map(str::trim);
@@ -40,8 +45,8 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
         .next()
         .is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
     let in_utf8 = parts.all(|parameter| match parameter.split_once('=') {
-        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
-            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
         }
         _ => true,
     });
@@ -136,17 +141,21 @@ mod tests {
     #[test]
     fn d18_only_plain_utf8_json_is_read() {
         let plain = |pairs: &[(http::HeaderName, &str)]| {
-            is_plain_json(
-                &pairs
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value.parse().unwrap()))
-                    .collect(),
-            )
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(name, value.parse().unwrap());
+            }
+            is_plain_json(&headers)
         };
         assert!(plain(&[(CONTENT_TYPE, "application/json")]));
         assert!(plain(&[(CONTENT_TYPE, "Application/JSON; charset=\"UTF-8\"")]));
         assert!(!plain(&[(CONTENT_TYPE, "application/json; charset=utf-16")]));
+        assert!(!plain(&[(CONTENT_TYPE, "application/json; charset = utf-16")]));
         assert!(!plain(&[(CONTENT_TYPE, "text/plain")]));
+        assert!(!plain(&[
+            (CONTENT_TYPE, "application/json"),
+            (CONTENT_TYPE, "text/plain")
+        ]));
         assert!(!plain(&[
             (CONTENT_TYPE, "application/json"),
             (CONTENT_ENCODING, "gzip")

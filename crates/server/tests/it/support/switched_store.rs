@@ -15,6 +15,7 @@ use tm_auth_store::{
     AuditEntry, Changes, KeyChange, KeyUse, NewAccount, NewApiKey, OpenOutcome, Origin, Result, Retention,
     Revocation, Rotated, Rotation, Store, StoreError, Swept,
 };
+use tokio::sync::watch;
 
 /// What the database does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub(crate) enum Switch {
     Up,
     /// Each question fails at once.
     Down,
-    /// No question is answered.
+    /// No question is answered until it thaws.
     Frozen,
     /// The next session is stored, but whoever stored it hears of a failure; then it works again.
     LosesOneAnswer,
@@ -32,7 +33,7 @@ pub(crate) enum Switch {
 /// A real store behind a switch.
 pub(crate) struct SwitchedStore {
     inner: Arc<dyn Store>,
-    switch: Mutex<Switch>,
+    switch: watch::Sender<Switch>,
     calls: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -40,13 +41,13 @@ impl SwitchedStore {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             inner,
-            switch: Mutex::new(Switch::Up),
+            switch: watch::Sender::new(Switch::Up),
             calls: Mutex::default(),
         })
     }
 
     pub(crate) fn set(&self, switch: Switch) {
-        *self.switch.lock().unwrap() = switch;
+        self.switch.send_replace(switch);
     }
 
     /// How often it was asked this so far.
@@ -56,11 +57,11 @@ impl SwitchedStore {
 
     async fn gate(&self, method: &'static str) -> Result<()> {
         *self.calls.lock().unwrap().entry(method).or_default() += 1;
-        let switch = *self.switch.lock().unwrap();
-        match switch {
-            Switch::Up | Switch::LosesOneAnswer => Ok(()),
+        let mut switch = self.switch.subscribe();
+        let thawed = switch.wait_for(|switch| *switch != Switch::Frozen).await;
+        match *thawed.unwrap() {
             Switch::Down => Err(StoreError::Unavailable("switched off".to_owned())),
-            Switch::Frozen => std::future::pending().await,
+            Switch::Up | Switch::Frozen => Ok(()),
         }
     }
 }

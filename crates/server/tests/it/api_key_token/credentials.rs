@@ -1,0 +1,134 @@
+//! What a caller learns about a key: nothing without its signature, its state with it.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tm_auth_core::{PublicKey, registration};
+use tm_auth_proto::{Environment, KeyId, Scopes};
+use tm_auth_server::random;
+use tm_auth_store::{NewApiKey, Origin};
+
+use super::PATH;
+use crate::support::{START, TestKey, TestServer};
+
+/// A key of a state, and the word that its holder is told.
+async fn keys_in_every_state(server: &TestServer) -> Vec<(TestKey, Option<&'static str>)> {
+    let live = server.key().await;
+    let revoked = server.key().await;
+    let expired = server.key().await;
+    let pending = pending_key(server).await;
+    let disabled = server.key().await;
+    let elsewhere = server.key().await;
+    let path = |key: &TestKey| format!("/api-keys/{}", key.id());
+    let patch = async |key: &TestKey, change: Value| {
+        let answer = server.manage(&key.account, reqwest::Method::PATCH, &path(key), Some(change)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    patch(&expired, json!({ "expires_at": server.now() + SignedDuration::from_secs(1) })).await;
+    patch(&elsewhere, json!({ "allowed_ips": ["203.0.113.7"] })).await;
+    let answer = server.manage(&revoked.account, reqwest::Method::DELETE, &path(&revoked), None).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let operator = Origin::operator(server.now());
+    let done = server.store.set_account_disabled(disabled.account.uid, Some(server.now()), &operator);
+    assert!(done.await.unwrap());
+    server.advance(1);
+    vec![
+        (live, None),
+        (revoked, Some("key_revoked")),
+        (expired, Some("key_expired")),
+        (pending, Some("key_pending")),
+        (disabled, Some("account_disabled")),
+        (elsewhere, Some("ip_not_allowed")),
+    ]
+}
+
+/// As the page registers one: its owner has still to confirm it.
+async fn pending_key(server: &TestServer) -> TestKey {
+    let account = server.account().await;
+    let key = TestKey::unregistered(&account);
+    let proof = key.signer.registration_proof(server.issuer(), account.uid, server.now()).unwrap();
+    let public_key = PublicKey::parse(&key.signer.public_jwk()).unwrap();
+    let new = NewApiKey {
+        key_id: KeyId::generate(Environment::Uat, random::bytes()),
+        uid: account.uid,
+        label: "pending".to_owned(),
+        public_key: registration::prove(public_key, &proof, server.issuer(), account.uid, server.now()).unwrap(),
+        scopes: Scopes::ALL,
+        allowed_ips: Vec::new(),
+        created_at: server.now(),
+        active: false,
+        expires_at: None,
+    };
+    let origin = Origin::operator(server.now());
+    let registered = server.store.register_key(new, 20, &origin).await.unwrap().unwrap();
+    key.registered(registered.key_id)
+}
+
+#[tokio::test]
+async fn d06_without_the_signature_every_key_answers_as_an_unknown_one() {
+    let server = TestServer::start().await;
+    let states = keys_in_every_state(&server).await;
+    let stranger = TestKey::unregistered(&server.account().await);
+    let answer = async |key_id: &str| {
+        let signature = stranger.sign(&format!("{key_id}.{}", START + 1));
+        let challenge = json!({ "key_id": key_id, "timestamp": START + 1, "signature": signature });
+        let answer = server.post(PATH, &challenge).await;
+        answer.assert_error(401, "invalid_credentials");
+        answer.comparable()
+    };
+    let unknown = answer(&KeyId::generate(Environment::Uat, random::bytes()).to_string()).await;
+    // A UUID that this service never made tells nothing else either.
+    let foreign = answer(&uuid::Builder::from_random_bytes(random::bytes()).into_uuid().to_string()).await;
+    assert_eq!(foreign, unknown);
+    for (key, _) in &states {
+        // Twice: from the database, and from memory.
+        for _ in 0..2 {
+            assert_eq!(answer(&key.id().to_string()).await, unknown, "{:?}", key.id());
+        }
+    }
+}
+
+#[tokio::test]
+async fn d06_with_the_signature_the_holder_learns_the_state() {
+    let server = TestServer::start().await;
+    for (key, told) in keys_in_every_state(&server).await {
+        for _ in 0..2 {
+            let answer = server.post(PATH, &key.challenge(server.now())).await;
+            match told {
+                None => assert_eq!(answer.status, 200, "{answer:?}"),
+                Some(code) => answer.assert_error(401, code),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn d06_a_key_of_the_other_environment_is_told_so() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let there = KeyId::generate(Environment::Production, random::bytes());
+    let signature = key.sign(&format!("{there}.{START}"));
+    let challenge = json!({ "key_id": there, "timestamp": START, "signature": signature });
+    let answer = server.post(PATH, &challenge).await;
+    answer.assert_error(401, "wrong_environment");
+    assert!(answer.body["message"].as_str().unwrap().contains("production"), "{answer:?}");
+}
+
+/// What a cached copy of the key says does not matter: here nobody tells this node of the change.
+#[tokio::test]
+async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    server.mint(&key).await;
+    let operator = Origin::operator(server.now());
+    let uid = key.account.uid;
+    server.store.set_account_disabled(uid, Some(server.now()), &operator).await.unwrap();
+    let answer = server.post(PATH, &key.challenge(server.now())).await;
+    answer.assert_error(401, "account_disabled");
+    server.store.set_account_disabled(uid, None, &operator).await.unwrap();
+    server.advance(1);
+    server.mint(&key).await;
+    let revoked = server.store.revoke_key(uid, key.id(), &operator).await.unwrap();
+    assert!(revoked.is_ok());
+    let answer = server.post(PATH, &key.challenge(server.now())).await;
+    answer.assert_error(401, "key_revoked");
+}

@@ -1,0 +1,193 @@
+//! Who is charged for what, and whose word about the client's address counts.
+
+use serde_json::{Value, json};
+use tm_auth_proto::{Environment, KeyId};
+use tm_auth_server::config::Forwarded;
+use tm_auth_server::random;
+
+use super::PATH;
+use crate::support::{Answer, START, TestKey, TestServer};
+
+/// Behind a proxy on the same host, as the tests are.
+async fn behind_a_proxy() -> TestServer {
+    TestServer::start_with(|config| {
+        config.network.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        config.network.forwarded = Some(Forwarded::XForwardedFor);
+    })
+    .await
+}
+
+async fn post_from(server: &TestServer, forwarded_for: &str, body: &Value) -> Answer {
+    let request = server.http.post(server.url(PATH)).header("x-forwarded-for", forwarded_for);
+    Answer::of(request.json(body).send().await.unwrap()).await
+}
+
+/// The address that the service charges and holds against `allowed_ips`.
+async fn seen(server: &TestServer, token: &str, lines: &[&str]) -> String {
+    let mut request = server.http.get(server.url("/api-key")).bearer_auth(token);
+    for line in lines {
+        request = request.header("x-forwarded-for", *line);
+    }
+    let answer = Answer::of(request.send().await.unwrap()).await;
+    answer.body["seen_ip"].as_str().unwrap().to_owned()
+}
+
+fn guess(key_id: KeyId, stranger: &TestKey) -> Value {
+    json!({ "key_id": key_id, "timestamp": START, "signature": stranger.sign("a guess") })
+}
+
+#[tokio::test]
+async fn d16_a_thousand_bad_signatures_stop_their_sender_and_not_the_owner() {
+    let server = behind_a_proxy().await;
+    let key = server.key().await;
+    let guess = guess(key.id(), &TestKey::unregistered(&key.account));
+    let (attacker, owner) = ("198.51.100.66", "203.0.113.9");
+    let mut refused = 0;
+    for _ in 0..1000 {
+        let answer = post_from(&server, attacker, &guess).await;
+        if answer.status == 429 {
+            answer.assert_error(429, "rate_limited");
+            assert_eq!(answer.header("retry-after"), "2", "one of thirty a minute");
+            refused += 1;
+        } else {
+            answer.assert_error(401, "invalid_credentials");
+        }
+    }
+    assert_eq!(refused, 1000 - 30);
+    // Even the right signature is not looked at from there, or the limit would tell a good guess.
+    let answer = post_from(&server, attacker, &key.challenge(server.now())).await;
+    answer.assert_error(429, "rate_limited");
+    // The owner has all that they had.
+    for _ in 0..60 {
+        let answer = post_from(&server, owner, &key.challenge(server.now())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    // The attacker's neighbours behind the same address have their own keys.
+    let neighbour = server.key().await;
+    let answer = post_from(&server, attacker, &neighbour.challenge(server.now())).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // And it is over when it is over.
+    server.advance(2);
+    post_from(&server, attacker, &guess).await.assert_error(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn d16_guesses_at_many_keys_are_charged_to_the_address_as_a_whole() {
+    let server = behind_a_proxy().await;
+    let stranger = TestKey::unregistered(&server.account().await);
+    let mut answers = Vec::new();
+    for _ in 0..310 {
+        let any = KeyId::generate(Environment::Uat, random::bytes());
+        answers.push(post_from(&server, "198.51.100.66", &guess(any, &stranger)).await.status);
+    }
+    let refused = answers.iter().filter(|status| **status == 429).count();
+    assert_eq!((refused, answers[299], answers[300]), (10, 401, 429));
+    let key = server.key().await;
+    let answer = post_from(&server, "198.51.100.67", &key.challenge(server.now())).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn d16_a_proven_key_has_its_own_limit() {
+    let server = behind_a_proxy().await;
+    let key = server.key().await;
+    for turn in 0..60 {
+        let from = format!("203.0.113.{turn}");
+        let answer = post_from(&server, &from, &key.challenge(server.now())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let answer = post_from(&server, "203.0.113.200", &key.challenge(server.now())).await;
+    answer.assert_error(429, "rate_limited");
+    server.advance(1);
+    let answer = post_from(&server, "203.0.113.200", &key.challenge(server.now())).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn i06_the_right_most_untrusted_hop_is_the_client() {
+    let server = behind_a_proxy().await;
+    let key = server.key().await;
+    let token = server.mint(&key).await.access_token;
+    let fifty = ["10.9.9.9"; 50].join(", ");
+    for (lines, expected) in [
+        (&[][..], "127.0.0.1"),
+        (&["203.0.113.9"], "203.0.113.9"),
+        (&["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
+        (&["198.51.100.1", "203.0.113.9"], "203.0.113.9"),
+        (&["127.0.0.1, 203.0.113.9, 127.0.0.1"], "203.0.113.9"),
+        (&[&fifty, "203.0.113.9"], "203.0.113.9"),
+        (&["203.0.113.9:4711"], "203.0.113.9"),
+        (&["[2001:db8::9]:4711"], "2001:db8::9"),
+        (&["2001:db8::9"], "2001:db8::9"),
+        (&["::ffff:203.0.113.9"], "203.0.113.9"),
+        (&["unknown"], "127.0.0.1"),
+        (&["203.0.113.9, <script>"], "127.0.0.1"),
+        (&["999.999.999.999"], "127.0.0.1"),
+    ] {
+        assert_eq!(seen(&server, &token, lines).await, expected, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn i06_the_header_of_a_peer_that_is_no_proxy_is_not_read() {
+    // Three ways not to be believed: no proxy is configured, another one is, or the proxies do not say.
+    let nobody = TestServer::start().await;
+    let another = TestServer::start_with(|config| {
+        config.network.trusted_proxies = vec!["192.0.2.0/24".parse().unwrap()];
+        config.network.forwarded = Some(Forwarded::XForwardedFor);
+    })
+    .await;
+    let silent = TestServer::start_with(|config| {
+        config.network.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        config.network.forwarded = Some(Forwarded::None);
+    })
+    .await;
+    for server in [nobody, another, silent] {
+        let key = server.key().await;
+        let token = server.mint(&key).await.access_token;
+        assert_eq!(seen(&server, &token, &["203.0.113.9"]).await, "127.0.0.1");
+        // So nobody gets around their limit by writing another address into each request.
+        let guess = guess(key.id(), &TestKey::unregistered(&key.account));
+        for turn in 0..31 {
+            let answer = post_from(&server, &format!("203.0.113.{turn}"), &guess).await;
+            assert_eq!(answer.status, if turn < 30 { 401 } else { 429 }, "{turn}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn i06_a_limit_is_neither_evaded_nor_moved_onto_a_victim() {
+    let server = behind_a_proxy().await;
+    let key = server.key().await;
+    let guess = guess(key.id(), &TestKey::unregistered(&key.account));
+    // What the client writes stands left of what the proxy appends.
+    for turn in 0..40 {
+        let forged = format!("203.0.113.{turn}, 198.51.100.66");
+        let answer = post_from(&server, &forged, &guess).await;
+        assert_eq!(answer.status, if turn < 30 { 401 } else { 429 }, "{turn}");
+    }
+    let victim = post_from(&server, "203.0.113.1", &key.challenge(server.now())).await;
+    assert_eq!(victim.status, 200, "{victim:?}");
+    // An IPv6 client picks addresses freely within its /64.
+    for turn in 0..40 {
+        let answer = post_from(&server, &format!("2001:db8:1:2::{turn:x}"), &guess).await;
+        assert_eq!(answer.status, if turn < 30 { 401 } else { 429 }, "{turn}");
+    }
+    post_from(&server, "2001:db8:1:3::1", &guess).await.assert_error(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn i06_an_address_list_holds_for_the_address_that_the_proxy_saw() {
+    let server = behind_a_proxy().await;
+    let key = server.key().await;
+    let path = format!("/api-keys/{}", key.id());
+    let change = json!({ "allowed_ips": ["203.0.113.0/24"] });
+    let answer = server.manage(&key.account, reqwest::Method::PATCH, &path, Some(change)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let answer = post_from(&server, "203.0.113.9, 198.51.100.66", &key.challenge(server.now())).await;
+    answer.assert_error(401, "ip_not_allowed");
+    let message = answer.body["message"].as_str().unwrap();
+    assert!(message.contains("198.51.100.66"), "its holder learns which address counts: {message}");
+    let answer = post_from(&server, "198.51.100.66, 203.0.113.9", &key.challenge(server.now())).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}

@@ -1,0 +1,137 @@
+//! The signature and its encodings.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use super::PATH;
+use crate::signature_forms::{der, raw, sign_bytes};
+use crate::support::{START, TestKey, TestServer};
+
+fn with_signature(key: &TestKey, signature: impl Into<Value>) -> Value {
+    json!({ "key_id": key.id(), "timestamp": START, "signature": signature.into() })
+}
+
+#[tokio::test]
+async fn d11_raw_and_der_in_either_alphabet_padded_or_not_mint() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    for engine in [&URL_SAFE_NO_PAD, &URL_SAFE, &STANDARD_NO_PAD, &STANDARD] {
+        for in_der in [false, true] {
+            // A signature of its own for each: the same one would be a replay.
+            let raw = raw(&key.sign(&format!("{}.{START}", key.id())));
+            let bytes = if in_der { der(raw) } else { raw.to_vec() };
+            let answer = server.post(PATH, &with_signature(&key, engine.encode(bytes))).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn d11_d12_other_encodings_are_malformed_and_not_merely_wrong() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let signature = key.sign(&format!("{}.{START}", key.id()));
+    let raw = raw(&signature);
+    let der = der(raw);
+    let mut padded_der = der.clone();
+    padded_der.splice(2..4, [2, der[3] + 1, 0]);
+    padded_der[1] += 1;
+    let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut long_length = der.clone();
+    long_length.insert(1, 0x81);
+    for bad in [
+        hex.clone(),
+        hex.to_uppercase(),
+        format!("{} {}", &signature[..43], &signature[43..]),
+        format!("{signature}\n"),
+        format!("{}\r\n{}", &signature[..43], &signature[43..]),
+        format!("{signature}="),
+        format!("{signature}==="),
+        URL_SAFE_NO_PAD.encode(&raw[..63]),
+        URL_SAFE_NO_PAD.encode([raw.as_slice(), &[0]].concat()),
+        URL_SAFE_NO_PAD.encode(padded_der),
+        URL_SAFE_NO_PAD.encode(long_length),
+        URL_SAFE_NO_PAD.encode([der.as_slice(), &[0]].concat()),
+        format!("-_+/{}", &signature[4..]),
+        String::new(),
+        "?".repeat(86),
+        "A".repeat(10_000),
+        not_canonical(&signature),
+    ] {
+        let answer = server.post(PATH, &with_signature(&key, bad)).await;
+        answer.assert_invalid("bad_signature_encoding", "signature");
+    }
+    let answer = server.post(PATH, &with_signature(&key, "A".repeat(1 << 20))).await;
+    answer.assert_error(413, "body_too_large");
+    for no_text in [json!(null), json!(7), json!([signature]), json!({ "r": "A", "s": "A" })] {
+        let answer = server.post(PATH, &with_signature(&key, no_text)).await;
+        answer.assert_invalid("invalid_request", "signature");
+    }
+    assert_eq!(
+        server.post(PATH, &with_signature(&key, signature)).await.status,
+        200,
+        "none of them used it up"
+    );
+}
+
+/// The same bytes for a lenient decoder: the last character has four bits that mean nothing.
+fn not_canonical(signature: &str) -> String {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let (rest, last) = signature.split_at(85);
+    let value = ALPHABET.find(last).unwrap();
+    assert_eq!(value % 16, 0, "ours is canonical");
+    format!("{rest}{}", &ALPHABET[value + 1..value + 2])
+}
+
+#[tokio::test]
+async fn d13_only_the_exact_text_is_proved() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let (id, text) = (key.id().to_string(), format!("{}.{START}", key.id()));
+    let upper = id.to_uppercase();
+    for signed in [
+        format!("{text}\n"),
+        format!(" {text}"),
+        format!("{upper}.{START}"),
+        format!("{id}{START}"),
+        format!("{id}.{}", START + 1),
+        format!("{id}.0{START}"),
+        format!("{id}.{START}.0"),
+        format!("{}.{START}", id.replace('-', "")),
+        id.clone(),
+        String::new(),
+    ] {
+        let answer = server.post(PATH, &with_signature(&key, key.sign(&signed))).await;
+        answer.assert_error(401, "invalid_credentials");
+    }
+    let twice = sign_bytes(&key, digest(&SHA256, text.as_bytes()).as_ref());
+    let answer = server.post(PATH, &with_signature(&key, twice)).await;
+    answer.assert_error(401, "invalid_credentials");
+    // The id as it was sent, in whatever case: then the text is exact again.
+    let shouted = json!({ "key_id": upper, "timestamp": START, "signature": key.sign(&format!("{upper}.{START}")) });
+    assert_eq!(server.post(PATH, &shouted).await.status, 200);
+}
+
+#[tokio::test]
+async fn d13_a_registration_proof_is_no_challenge() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let proof = key.signer.registration_proof(server.issuer(), key.account.uid, server.now()).unwrap();
+    let answer = server.post(PATH, &with_signature(&key, proof.signature)).await;
+    answer.assert_error(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn d15_a_key_proves_nothing_about_another_accounts_key() {
+    let server = TestServer::start().await;
+    let (mine, theirs) = (server.key().await, server.key().await);
+    let text = format!("{}.{START}", theirs.id());
+    let answer = server.post(PATH, &with_signature(&theirs, mine.sign(&text))).await;
+    answer.assert_error(401, "invalid_credentials");
+    let answer = server
+        .post(PATH, &with_signature(&theirs, mine.sign(&format!("{}.{START}", mine.id()))))
+        .await;
+    answer.assert_error(401, "invalid_credentials");
+}
