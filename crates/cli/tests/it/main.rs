@@ -1,9 +1,13 @@
 //! The tests of the binary from outside: the real program, real ports, foreign clients.
 
+mod administration;
 mod foreign;
 mod foreign_verifiers;
 mod harness;
 mod issuer;
+mod killed;
 mod platform;
 mod schemathesis;
 mod sdk;
+mod served;
+mod stopped;

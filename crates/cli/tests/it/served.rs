@@ -1,0 +1,315 @@
+//! A real `tm-auth serve` with a folder of its own, which outlives the process: it can be killed and started
+//! again, and administrative commands work beside it.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+use tm_auth_client::{ApiError, AuthApi, Signer};
+use tm_auth_proto::{
+    AccessClaims, AccountId, ApiKeyTokenRequest, CompactJws, ErrorCode, KeyId, RegisterApiKey, TokenResponse,
+};
+
+use crate::harness::{now, tm_auth};
+
+/// Generous: the machine may be busy.
+const START: Duration = Duration::from_mins(1);
+
+/// A deployment: folder, port and settings.
+pub(crate) struct Service {
+    folder: TempDir,
+    port: u16,
+    settings: Vec<(String, String)>,
+}
+
+/// Its server's process. Dropping it kills the process.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Service {
+    /// A new one: UAT, ES256, and limits that no test comes near.
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().expect("a folder for the test");
+        let port = port();
+        let mut service = Self {
+            folder,
+            port,
+            settings: Vec::new(),
+        };
+        service.write_kek("kek", 7);
+        for (name, value) in [
+            ("ENVIRONMENT", "uat".to_owned()),
+            ("PUBLIC_URL", format!("http://localhost:{port}/v1/auth")),
+            ("NETWORK__LISTEN", format!("127.0.0.1:{port}")),
+            ("DATABASE__PATH", service.database().display().to_string()),
+            ("TOKENS__ALGORITHM", "ES256".to_owned()),
+            ("API_KEYS__MAX_PER_ACCOUNT", "100".to_owned()),
+            ("LIMITS__PROVEN_PER_KEY_PER_MINUTE", "60000".to_owned()),
+            ("LIMITS__REFRESH_PER_SESSION_PER_MINUTE", "60000".to_owned()),
+        ] {
+            service.set(name, &value);
+        }
+        service.set("KEYS__KEK_FILE", &service.path("kek").display().to_string());
+        service
+    }
+
+    /// Decides a setting, by the part of its variable's name after `TM_AUTH__`; empty takes it back.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((format!("TM_AUTH__{name}"), value.to_owned()));
+    }
+
+    /// Writes a key-encryption key into the folder; one seed always gives the same.
+    pub(crate) fn write_kek(&self, name: &str, seed: u8) {
+        use base64::Engine;
+        use std::os::unix::fs::PermissionsExt;
+        let bytes: [u8; 32] = std::array::from_fn(|index| {
+            u8::try_from(index)
+                .expect("small")
+                .wrapping_mul(53)
+                .wrapping_add(seed)
+                .rotate_left(3)
+                ^ seed
+        });
+        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+        std::fs::write(self.path(name), text).expect("the folder takes it");
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o600))
+            .expect("it is ours");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path("tm-auth.db")
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    pub(crate) fn issuer(&self) -> String {
+        format!("http://localhost:{}/v1/auth", self.port)
+    }
+
+    pub(crate) fn api(&self) -> AuthApi {
+        AuthApi::new(&format!("http://127.0.0.1:{}", self.port)).expect("a base URL")
+    }
+
+    /// The binary, set up for this deployment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = tm_auth();
+        command
+            .args(arguments)
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// What a command says, whether it succeeds or not.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary starts")
+    }
+
+    /// What a command that succeeds prints, without the last line break.
+    pub(crate) fn admin(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+        String::from_utf8(output.stdout)
+            .expect("UTF-8")
+            .trim_end()
+            .to_owned()
+    }
+
+    /// The one line with which a command fails.
+    pub(crate) fn failure(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} succeeds");
+        let told = String::from_utf8(output.stderr).expect("UTF-8");
+        let line = told.lines().last().unwrap_or_default();
+        line.strip_prefix("error: ")
+            .unwrap_or_else(|| panic!("no error line: {told}"))
+            .to_owned()
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub(crate) fn start(&self) -> Running {
+        let child = self
+            .command(&["serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut running = Running { child };
+        let stderr = running.child.stderr.take().expect("stderr is piped");
+        let (line_sender, lines) = mpsc::channel();
+        // Reads on for as long as the process lives, so that it never waits for room in the pipe.
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                line_sender.send(line).ok();
+            }
+        });
+        let mut said = String::new();
+        loop {
+            let line = lines
+                .recv_timeout(START)
+                .unwrap_or_else(|_| panic!("`tm-auth serve` is not ready; it logged:\n{said}"));
+            if line.contains(r#""message":"ready""#) {
+                return running;
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+    }
+
+    /// A connection of the test's own to the database.
+    pub(crate) fn rows(&self) -> Connection {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let db = Connection::open_with_flags(self.database(), flags).expect("the database is there");
+        db.busy_timeout(Duration::from_secs(5)).expect("it takes it");
+        db
+    }
+
+    /// A new account.
+    pub(crate) fn account(&self) -> AccountId {
+        self.admin(&["accounts", "create"])
+            .parse()
+            .expect("it prints the uid")
+    }
+
+    /// A management token, from the operator's command.
+    pub(crate) fn management_token(&self, uid: AccountId) -> String {
+        self.admin(&["accounts", "session", &uid.to_string()])
+    }
+
+    /// Registers a new key over HTTP.
+    pub(crate) async fn bot(&self, uid: AccountId, management_token: &str) -> Bot {
+        let signer = Signer::generate().expect("the library works");
+        let proof = signer
+            .registration_proof(&self.issuer(), uid, now())
+            .expect("the library works");
+        let request = RegisterApiKey {
+            label: "bot".to_owned(),
+            public_key: signer.public_jwk(),
+            proof,
+            scopes: None,
+            expires_at: None,
+            allowed_ips: Vec::new(),
+        };
+        let key = self
+            .api()
+            .register_api_key(management_token, &request)
+            .await
+            .expect("it may be registered");
+        Bot {
+            key_id: key.key_id,
+            signer,
+        }
+    }
+
+    /// A new account with one key.
+    pub(crate) async fn new_bot(&self) -> Bot {
+        let uid = self.account();
+        self.bot(uid, &self.management_token(uid)).await
+    }
+}
+
+impl Running {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the process is ours");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.id().to_string()])
+            .status();
+        assert!(asked.expect("`kill` is everywhere").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A program with a key.
+pub(crate) struct Bot {
+    pub(crate) key_id: KeyId,
+    signer: Signer,
+}
+
+impl Bot {
+    /// A challenge, signed now. No two are the same.
+    pub(crate) fn challenge(&self) -> ApiKeyTokenRequest {
+        self.signer.mint_request(self.key_id, now()).expect("a signature")
+    }
+
+    pub(crate) async fn mint(&self, api: &AuthApi) -> Result<TokenResponse, ApiError> {
+        api.mint(&self.challenge()).await
+    }
+}
+
+/// What an access token says.
+pub(crate) fn claims(tokens: &TokenResponse) -> AccessClaims {
+    let payload = CompactJws::parse(&tokens.access_token).expect("a JWS").payload;
+    serde_json::from_slice(&payload).expect("claims")
+}
+
+/// Which of its session's refresh tokens this is.
+pub(crate) fn generation(tokens: &TokenResponse) -> i64 {
+    let payload = CompactJws::parse(&tokens.refresh_token).expect("a JWS").payload;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).expect("claims");
+    claims["n"].as_i64().expect("a counter")
+}
+
+/// The word with which a request was refused.
+pub(crate) fn refusal<T>(outcome: Result<T, ApiError>) -> Option<ErrorCode> {
+    outcome.err().and_then(|error| error.code())
+}
+
+/// A free port, another one for each service of this run.
+fn port() -> u16 {
+    // Below the ports that the system gives to outgoing connections: while the server is down between a kill
+    // and the next start, nobody else must get its port.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = u16::try_from(std::process::id() % 400).expect("small") * 25;
+    loop {
+        let port = 20_000 + (base + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Whether a file is there that SQLite takes for sound.
+pub(crate) fn is_sound(database: &Path) -> bool {
+    let db = Connection::open(database).expect("the database opens");
+    let told: String = db
+        .pragma_query_value(None, "integrity_check", |row| row.get(0))
+        .expect("it can be checked");
+    told == "ok"
+}

@@ -1,0 +1,164 @@
+//! SIGTERM: nothing new is accepted, what was begun is finished, and the process ends well.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tm_auth_proto::{SessionId, TokenResponse};
+use tokio::sync::watch;
+
+use crate::served::{Bot, Service, claims};
+
+fn send_mint(stream: &mut TcpStream, bot: &Bot) -> std::io::Result<()> {
+    let body = serde_json::to_string(&bot.challenge()).expect("plain JSON");
+    let request = format!(
+        "POST /v1/auth/api-key/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes())
+}
+
+/// One answer, head and body, or what there is of it.
+fn read_answer(stream: &mut TcpStream) -> (String, std::io::Result<()>) {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 8192];
+    loop {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            if length.is_some_and(|length| length.trim().parse() == Ok(body.len())) {
+                return (text.into_owned(), Ok(()));
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) => return (text.into_owned(), Err(std::io::ErrorKind::UnexpectedEof.into())),
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Err(error) => return (text.into_owned(), Err(error)),
+        }
+    }
+}
+
+fn tokens(answer: &str) -> TokenResponse {
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1).expect("tokens")
+}
+
+fn stored(service: &Service) -> BTreeSet<SessionId> {
+    let db = service.rows();
+    let mut statement = db
+        .prepare("SELECT sid FROM sessions")
+        .expect("the table is there");
+    let rows = statement
+        .query_map([], |row| row.get::<_, Vec<u8>>(0))
+        .expect("the database answers");
+    rows.map(|blob| SessionId(uuid::Uuid::from_slice(&blob.expect("a row")).expect("16 bytes")))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j15_after_sigterm_every_request_in_flight_is_answered_and_the_exit_code_is_0() {
+    let service = Service::new();
+    let running = service.start();
+    let bot = service.new_bot().await;
+    // Nobody else can write while the test does: the mints below are in flight for as long as it likes.
+    let lock = service.rows();
+    lock.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+    let mut in_flight: Vec<TcpStream> = (0..50)
+        .map(|_| TcpStream::connect(service.address()).expect("it listens"))
+        .collect();
+    for stream in &mut in_flight {
+        send_mint(stream, &bot).expect("it reads");
+    }
+    service
+        .api()
+        .jwks()
+        .await
+        .expect("an answer to a request that came after");
+    running.terminate();
+    let begun = Instant::now();
+    while TcpStream::connect(service.address()).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it goes on accepting");
+    }
+    lock.execute_batch("ROLLBACK").expect("it is open");
+    let mut answered = BTreeSet::new();
+    for stream in &mut in_flight {
+        let (answer, outcome) = read_answer(stream);
+        outcome.unwrap_or_else(|error| panic!("{error}: {answer}"));
+        assert!(answer.contains("connection: close"), "{answer}");
+        answered.insert(claims(&tokens(&answer)).sid);
+    }
+    assert_eq!(running.wait().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!(answered.len(), 50);
+    assert_eq!(stored(&service), answered);
+}
+
+/// What a connection has done when there is no more to be had.
+struct Outcome {
+    answered: Vec<SessionId>,
+    /// Parts of an answer that breaks off; there must be none.
+    torn: Vec<String>,
+}
+
+/// Mints on one connection, request after request, and on a new one where the server closed it; until none is
+/// accepted any more.
+fn mint_until_refused(service: &Service, bot: &Bot, count: &watch::Sender<u64>) -> Outcome {
+    let mut outcome = Outcome {
+        answered: Vec::new(),
+        torn: Vec::new(),
+    };
+    while let Ok(mut stream) = TcpStream::connect(service.address()) {
+        while send_mint(&mut stream, bot).is_ok() {
+            match read_answer(&mut stream) {
+                (answer, Ok(())) => {
+                    outcome.answered.push(claims(&tokens(&answer)).sid);
+                    count.send_modify(|count| *count += 1);
+                }
+                // It crossed with the close of an idle connection: not read, and so not done (see below).
+                (nothing, Err(_)) if nothing.is_empty() => break,
+                (part, Err(_)) => {
+                    outcome.torn.push(part);
+                    break;
+                }
+            }
+        }
+    }
+    outcome
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j15_sigterm_under_load_leaves_no_write_unanswered_and_tears_no_answer() {
+    let service = Arc::new(Service::new());
+    let running = service.start();
+    let bot = Arc::new(service.new_bot().await);
+    let count = Arc::new(watch::Sender::new(0));
+    let load: Vec<_> = (0..16)
+        .map(|_| {
+            let (service, bot, count) = (Arc::clone(&service), Arc::clone(&bot), Arc::clone(&count));
+            std::thread::spawn(move || mint_until_refused(&service, &bot, &count))
+        })
+        .collect();
+    count
+        .subscribe()
+        .wait_for(|count| *count >= 500)
+        .await
+        .expect("it lives");
+    running.terminate();
+    let status = running.wait();
+    let outcomes: Vec<Outcome> = load
+        .into_iter()
+        .map(|thread| thread.join().expect("it ends"))
+        .collect();
+    assert_eq!(status.code(), Some(0));
+    assert!(outcomes.iter().all(|outcome| outcome.torn.is_empty()));
+    let answered: BTreeSet<_> = outcomes
+        .into_iter()
+        .flat_map(|outcome| outcome.answered)
+        .collect();
+    // Each answer's session is there, and each session's answer was heard: no request in flight failed.
+    assert_eq!(stored(&service), answered);
+}
