@@ -92,6 +92,7 @@ pub struct RegisterApiKey {
     /// The public key.
     pub public_key: PublicKeyInput,
     /// Proof that whoever registers the key holds it.
+    #[serde(deserialize_with = "crate::json::object")]
     pub proof: RegistrationProof,
     /// What its tokens may do; everything where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -82,9 +82,46 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
+/// Reads a `T` from a JSON object and from nothing else: serde's derived structs would also take an array
+/// of their members in order, which no document of ours describes.
+///
+/// # Errors
+/// What the deserializer says; `expected a JSON object` for anything else.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct OneObject<T>(std::marker::PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OneObject<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(OneObject(std::marker::PhantomData))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn d04_an_array_is_no_object() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Point {
+            x: i64,
+        }
+        let read = |text: &str| object::<_, Point>(&mut serde_json::Deserializer::from_str(text));
+        assert_eq!(read(r#"{"x":1}"#).unwrap(), Point { x: 1 });
+        assert!(
+            read("[1]")
+                .unwrap_err()
+                .to_string()
+                .contains("expected a JSON object")
+        );
+    }
 
     #[test]
     fn members_are_read_by_name() {

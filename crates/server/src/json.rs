@@ -54,10 +54,19 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
     is_json && in_utf8 && !headers.contains_key(CONTENT_ENCODING)
 }
 
+/// A document that is an object; see [`tm_auth_proto::json::object`].
+struct OneObject<T>(T);
+
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for OneObject<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tm_auth_proto::json::object(deserializer).map(Self)
+    }
+}
+
 /// Names the field that does not fit. The serde types refuse a field that is there twice.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let OneObject(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "body".to_owned() } else { path };
         // The position and the kind of the problem, never the value: it may be a secret in the wrong place.
@@ -135,6 +144,14 @@ mod tests {
         assert_eq!(
             problem(r#"{"key_id":"a","timestamp":1,"signature":"s"} x"#).1,
             "something follows the JSON document"
+        );
+    }
+
+    #[test]
+    fn d04_an_array_of_the_members_is_no_request() {
+        assert_eq!(
+            problem(r#"["a", 1, "s"]"#),
+            ("body".into(), "expected a JSON object".into())
         );
     }
 
