@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Once;
+use std::sync::{Mutex, Once};
 
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -16,20 +16,22 @@ thread_local! {
     static LOG: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
+/// What the whole process logs, from when somebody wants it on.
+static WHOLE_LOG: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+/// Captures what the process logs: other threads' lines too, such as those of the database's writer.
+pub(crate) fn whole_log() -> String {
+    subscribe();
+    let mut log = WHOLE_LOG.lock().unwrap();
+    String::from_utf8(log.get_or_insert_default().clone()).unwrap()
+}
+
 /// Captures what this thread logs, until it is dropped.
 pub(crate) struct CapturedLog(Rc<RefCell<Vec<u8>>>);
 
 impl CapturedLog {
     pub(crate) fn start() -> Self {
-        static SUBSCRIBER: Once = Once::new();
-        SUBSCRIBER.call_once(|| {
-            tracing_subscriber::fmt()
-                .json()
-                .flatten_event(true)
-                .with_max_level(LevelFilter::TRACE)
-                .with_writer(|| OfThisThread)
-                .init();
-        });
+        subscribe();
         let log = Rc::default();
         LOG.set(Some(Rc::clone(&log)));
         Self(log)
@@ -55,15 +57,30 @@ impl Drop for CapturedLog {
     }
 }
 
-struct OfThisThread;
+fn subscribe() {
+    static SUBSCRIBER: Once = Once::new();
+    SUBSCRIBER.call_once(|| {
+        tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_max_level(LevelFilter::TRACE)
+            .with_writer(|| Captured)
+            .init();
+    });
+}
 
-impl io::Write for OfThisThread {
+struct Captured;
+
+impl io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         LOG.with_borrow(|log| {
             if let Some(log) = log {
                 log.borrow_mut().extend_from_slice(bytes);
             }
         });
+        if let Some(log) = WHOLE_LOG.lock().unwrap().as_mut() {
+            log.extend_from_slice(bytes);
+        }
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {

@@ -22,6 +22,15 @@ impl TestKey {
         }
     }
 
+    /// The same pair in the hands of another account.
+    pub(crate) fn owned_by(self, account: &Account) -> Self {
+        Self {
+            account: account.clone(),
+            key_id: None,
+            ..self
+        }
+    }
+
     pub(crate) fn registered(self, key_id: KeyId) -> Self {
         Self {
             key_id: Some(key_id),

@@ -3,8 +3,10 @@
 mod answer;
 mod at_once;
 mod database;
+mod eventually;
 pub(crate) mod jwt;
 mod key;
+mod server_time;
 mod switched_store;
 
 use std::path::PathBuf;
@@ -29,7 +31,9 @@ use tokio::task::JoinHandle;
 pub(crate) use answer::Answer;
 pub(crate) use at_once::at_once;
 pub(crate) use database::{every_value, rows};
+pub(crate) use eventually::eventually;
 pub(crate) use key::TestKey;
+pub(crate) use server_time::ServerTime;
 pub(crate) use switched_store::{Switch, SwitchedStore};
 
 /// When the clock of a test begins.
@@ -56,7 +60,7 @@ fn fast(config: &mut Config) {
 
 /// A port of its own, known before it is bound since the issuer names it. Not one of those that the system
 /// gives to outgoing connections: another test could be given it before the server binds it.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     let begin = u16::try_from(std::process::id() % 120 * 100).unwrap();

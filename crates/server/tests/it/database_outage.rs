@@ -1,0 +1,134 @@
+//! The database goes away while the service runs, and comes back.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tm_auth_proto::KeyId;
+use tm_auth_verifier::{KeySet, Policy, check, check_revocations};
+
+use crate::support::{Answer, Switch, TestServer, eventually, jwt};
+
+const READINESS: [&str; 2] = ["/health", "/health/ready"];
+
+fn assert_unavailable(answer: &Answer) {
+    answer.assert_error(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(answer.body["type"], "unavailable");
+}
+
+async fn hold(broken: Switch) {
+    let (server, store) = TestServer::start_switched(|config| {
+        config.limits.database = Duration::from_millis(50);
+    })
+    .await;
+    let (key, unused, revoked) = (server.key().await, server.key().await, server.key().await);
+    let tokens = server.mint(&key).await;
+    let revoked_token = server.mint(&revoked).await.access_token;
+    let path = format!("/api-keys/{}", revoked.id());
+    let delete = reqwest::Method::DELETE;
+    assert_eq!(
+        server.manage(&revoked.account, delete, &path, None).await.status,
+        200
+    );
+    let management = server.management_token(&key.account).await;
+    let jwks = server.get("/.well-known/jwks.json").await;
+    let account = key.account.clone();
+    let registration =
+        crate::support::TestKey::unregistered(&account).registration(server.issuer(), server.now());
+
+    store.set(broken);
+    server.advance(31);
+    // What others verify with is there, and renewed.
+    let set = server.get("/.well-known/jwks.json").await;
+    assert_eq!(set.comparable(), jwks.comparable());
+    let list = server.get("/revocations").await;
+    assert_eq!(list.status, 200, "{list:?}");
+    let keys = KeySet::from_json(set.text.as_bytes()).unwrap();
+    let policy = Policy::new(server.issuer(), server.config.audience());
+    let list = check_revocations(&list.text, &keys, &policy, server.now()).unwrap();
+    assert_eq!(list.keys, [revoked.id()]);
+    assert!(server.now().as_second() - list.iat < 30, "a list of this slot");
+    check(&tokens.access_token, &keys, &policy, server.now()).unwrap();
+    // Tokens are judged from memory: those that do not hold are refused, those that hold are not.
+    for token in ["junk", &revoked_token, &tokens.refresh_token] {
+        server
+            .get_with("/api-key", token)
+            .await
+            .assert_error(401, "invalid_token");
+    }
+    assert_unavailable(&server.get_with("/api-key", &tokens.access_token).await);
+    assert_unavailable(&server.get_with("/api-keys", &management).await);
+    server
+        .get_with("/api-keys", &tokens.access_token)
+        .await
+        .assert_error(403, "management_token_required");
+    // A load balancer leaves it in; whoever wants work done goes elsewhere.
+    assert_eq!(server.get("/health/live").await.status, 200);
+    for path in READINESS {
+        let answer = server.get(path).await;
+        assert_eq!(
+            (answer.status, &answer.body["status"]),
+            (503, &json!("unavailable"))
+        );
+    }
+    // Nothing is issued, and nobody is told that a credential is bad.
+    let mint = key.challenge(server.now());
+    assert_unavailable(&server.post("/api-key/token", &mint).await);
+    let not_in_memory = unused.challenge(server.now());
+    assert_unavailable(&server.post("/api-key/token", &not_in_memory).await);
+    let mut unknown = mint.clone();
+    unknown["key_id"] = json!(KeyId::generate(server.config.environment, [7; 16]));
+    assert_unavailable(&server.post("/api-key/token", &unknown).await);
+    let mut badly_signed = mint.clone();
+    badly_signed["signature"] = key.sign("something else").into();
+    assert_unavailable(&server.post("/api-key/token", &badly_signed).await);
+    assert_unavailable(&server.refresh(&tokens.refresh_token).await);
+    let revoke = json!({ "refresh_token": tokens.refresh_token });
+    assert_unavailable(&server.post("/token/revoke", &revoke).await);
+    let post = server.http.post(server.url("/api-keys")).bearer_auth(&management);
+    assert_unavailable(&Answer::of(post.json(&registration).send().await.unwrap()).await);
+    // What the request alone shows to be wrong needs no database.
+    server
+        .refresh("junk")
+        .await
+        .assert_error(401, "invalid_refresh_token");
+
+    store.set(Switch::Up);
+    for path in READINESS {
+        eventually(async || (server.get(path).await.status == 200).then_some(())).await;
+    }
+    // The same signature, the same refresh token: nothing was used up, no session was ended.
+    assert_eq!(server.post("/api-key/token", &not_in_memory).await.status, 200);
+    let refreshed = server.refresh(&tokens.refresh_token).await.refresh_token();
+    assert_eq!(jwt::payload(&refreshed)["n"], 1);
+    server.advance(1);
+    server.mint(&key).await;
+    assert_eq!(
+        server.get_with("/api-key", &tokens.access_token).await.status,
+        200
+    );
+    // And it learns again what others change.
+    let origin = tm_auth_store::Origin::operator(server.now());
+    let uid = key.account.uid;
+    server
+        .store
+        .revoke_key(uid, key.id(), &origin)
+        .await
+        .unwrap()
+        .unwrap();
+    eventually(async || {
+        let answer = server.get_with("/api-key", &tokens.access_token).await;
+        (answer.status != 200).then(|| answer.assert_error(401, "invalid_token"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn j07_a_database_that_fails_takes_neither_keys_nor_verification_away() {
+    hold(Switch::Down).await;
+}
+
+#[tokio::test]
+async fn j07_a_database_that_never_answers_takes_neither_keys_nor_verification_away() {
+    hold(Switch::Frozen).await;
+}

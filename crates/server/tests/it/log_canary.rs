@@ -1,0 +1,180 @@
+//! Every secret of a run, searched for in everything that an operator gets to see.
+//!
+//! The log is captured for the whole process, at every level: the writer of the database and the client log
+//! too. So the text holds other tests' lines as well, which makes the search only harder to pass.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::json;
+
+use crate::captured_log::whole_log;
+use crate::support::{Answer, TestKey, TestServer, jwt, port};
+
+/// What must not be seen, by what it is.
+#[derive(Default)]
+struct Secrets(Vec<(&'static str, String)>);
+
+impl Secrets {
+    fn add(&mut self, what: &'static str, secret: &str) {
+        assert!(secret.len() >= 16, "{what} would be found by chance");
+        self.0.push((what, secret.to_owned()));
+    }
+
+    fn token(&mut self, what: &'static str, token: &str) {
+        self.add(what, token);
+        for part in token.split('.').skip(1) {
+            self.add(what, part);
+        }
+        if let Some(secret) = jwt::payload(token)["sec"].as_str() {
+            self.add("a session's secret", secret);
+        }
+    }
+
+    fn pair(&mut self, answer: &Answer) {
+        self.token("an access token", &answer.access_token());
+        self.token("a refresh token", &answer.refresh_token());
+    }
+
+    fn assert_absent(&self, place: &str, text: &str) {
+        for (what, secret) in &self.0 {
+            assert!(!text.contains(secret), "{what} in {place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
+    whole_log();
+    let metrics = port();
+    let server = TestServer::start_with(|config| {
+        config.metrics.listen = Some(([127, 0, 0, 1], metrics).into());
+    })
+    .await;
+    let mut secrets = Secrets::default();
+    let mut refusals = Vec::new();
+    let kek = server.config.keys.kek.expose();
+    secrets.add("the key-encryption key", &STANDARD.encode(kek));
+    secrets.add("the key-encryption key", &format!("{kek:?}"));
+
+    // Registered, and refused with the private half pasted in.
+    let account = server.account().await;
+    let key = TestKey::unregistered(&account);
+    let management = server.management_token(&account).await;
+    secrets.token("a management token", &management);
+    let private = key.signer.private_jwk().unwrap();
+    secrets.add("a private key", &private.d);
+    let number = URL_SAFE_NO_PAD.decode(&private.d).unwrap();
+    secrets.add("a private key", &STANDARD.encode(&number));
+    secrets.add("a private key", &format!("{number:?}"));
+    let body = key.registration(server.issuer(), server.now());
+    secrets.add("a proof", body["proof"]["signature"].as_str().unwrap());
+    let manage = |body: serde_json::Value| {
+        let request = server.http.post(server.url("/api-keys")).bearer_auth(&management);
+        async move { Answer::of(request.json(&body).send().await.unwrap()).await }
+    };
+    let mut pasted = body.clone();
+    pasted["public_key"] = serde_json::to_value(&private).unwrap();
+    refusals.push(manage(pasted).await);
+    let mut whole_file = body.clone();
+    whole_file["public_key"] =
+        serde_json::to_value(key.signer.key_file("bot", server.now()).unwrap()).unwrap();
+    refusals.push(manage(whole_file).await);
+    let mut unproved = body.clone();
+    unproved["proof"]["signature"] = key.sign("something else").into();
+    refusals.push(manage(unproved).await);
+    let registered = manage(body.clone()).await;
+    assert_eq!(registered.status, 201, "{registered:?}");
+    refusals.push(manage(body).await);
+    let key = key.registered(registered.body["key_id"].as_str().unwrap().parse().unwrap());
+
+    // Minted, and refused in every way.
+    let challenge = key.challenge(server.now());
+    let signature = challenge["signature"].as_str().unwrap().to_owned();
+    secrets.add("a signature", &signature);
+    let minted = server.post("/api-key/token", &challenge).await;
+    secrets.pair(&minted);
+    refusals.push(server.post("/api-key/token", &challenge).await);
+    for (field, value) in [
+        ("timestamp", json!(1)),
+        ("timestamp", json!(signature)),
+        ("key_id", json!(signature)),
+        ("key_id", json!(uuid::Uuid::nil())),
+        ("signature", json!(format!("{signature}{signature}"))),
+        ("signature", json!([signature])),
+    ] {
+        let mut wrong = challenge.clone();
+        wrong[field] = value;
+        refusals.push(server.post("/api-key/token", &wrong).await);
+    }
+    let cut = challenge.to_string();
+    let cut = cut[..cut.len() - 1].to_owned();
+    refusals.push(server.post_raw("/api-key/token", "application/json", cut).await);
+
+    // Refreshed, repeated, reused, tampered with, in the wrong place.
+    let first = minted.refresh_token();
+    let second = server.refresh(&first).await;
+    secrets.pair(&second);
+    let repeated = server.refresh(&first).await;
+    secrets.pair(&repeated);
+    refusals.push(server.refresh(&first[..first.len() - 1]).await);
+    refusals.push(server.refresh(&minted.access_token()).await);
+    refusals.push(server.get_with("/api-key", &first).await);
+    refusals.push(server.get_with("/api-keys", &minted.access_token()).await);
+    refusals.push(server.get(&format!("/token/refresh?refresh_token={first}")).await);
+    refusals.push(server.get(&format!("/{first}")).await);
+    refusals.push(
+        server
+            .post("/token/refresh", &json!({ "refresh_token": { &first: &first } }))
+            .await,
+    );
+    refusals.push(server.post("/token/refresh", &json!({ &first: first })).await);
+    server.advance(91);
+    secrets.pair(&server.refresh(&second.refresh_token()).await);
+    server.advance(91);
+    refusals.push(server.refresh(&first).await);
+    let other = server.mint(&key).await;
+    secrets.token("a refresh token", &other.refresh_token);
+    server
+        .post("/token/revoke", &json!({ "refresh_token": other.refresh_token }))
+        .await;
+    refusals.push(server.refresh(&other.refresh_token).await);
+
+    for answer in &refusals {
+        assert!((400..500).contains(&answer.status), "{answer:?}");
+        secrets.assert_absent("an error body", &answer.text);
+    }
+    let log = whole_log();
+    for answer in refusals.iter().chain([&minted, &second]) {
+        assert!(
+            log.contains(answer.header("x-request-id")),
+            "each request is in the log"
+        );
+    }
+    secrets.assert_absent("the log", &log);
+
+    let page = server.http.get(format!("http://127.0.0.1:{metrics}/metrics"));
+    let page = page.send().await.unwrap().text().await.unwrap();
+    assert!(
+        page.contains("tm_auth_requests_total") && page.contains("refresh_reused"),
+        "{page}"
+    );
+    secrets.assert_absent("the metrics", &page);
+    let session = jwt::payload(&first)["sid"].as_str().unwrap().to_owned();
+    for id in [key.id().to_string(), account.uid.to_string(), session] {
+        assert!(!page.contains(&id), "{id} is a label");
+    }
+    // And no other id, address or random part of a path has become one.
+    let uuid = page
+        .split(['"', '/'])
+        .find(|part| part.parse::<uuid::Uuid>().is_ok());
+    assert_eq!(
+        (uuid, page.contains("127.0.0.1"), page.contains('@')),
+        (None, false, false)
+    );
+    println!(
+        "{} secrets, {} bytes of log, {} of metrics: 0 hits",
+        secrets.0.len(),
+        log.len(),
+        page.len()
+    );
+}

@@ -1,0 +1,173 @@
+//! `GET /revocations`, and what resource servers make of it.
+
+use std::time::{Duration, Instant};
+
+use tm_auth_proto::ErrorCode;
+use tm_auth_server::config::Kek;
+use tm_auth_server::service_keys::ServiceKeys;
+use tm_auth_store::Origin;
+use tm_auth_verifier::{Refusal, Revoked, Verifier, VerifyError};
+
+use crate::support::{ServerTime, TestKey, TestServer, eventually, jwt};
+
+/// How often the verifier of this test polls.
+const POLL: Duration = Duration::from_secs(1);
+
+async fn verifier(server: &TestServer) -> Verifier {
+    let verifier = Verifier::builder(server.issuer(), server.config.audience())
+        .environment(server.config.environment)
+        .clock(ServerTime(server.clock.clone()))
+        .poll_interval(POLL)
+        .build()
+        .unwrap();
+    verifier.refresh().await.unwrap();
+    verifier
+}
+
+async fn revoke(server: &TestServer, key: &TestKey) {
+    let path = format!("/api-keys/{}", key.id());
+    let answer = server
+        .manage(&key.account, reqwest::Method::DELETE, &path, None)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c10_e10_a_revoked_key_is_dead_on_every_node_and_soon_at_every_verifier() {
+    let server = TestServer::start().await;
+    let node = server.another_node().await;
+    let verifier = verifier(&server).await;
+    let (key, other) = (server.key().await, server.key().await);
+    let (tokens, others) = (server.mint(&key).await, server.mint(&other).await);
+    verifier.verify(&tokens.access_token).await.unwrap();
+    // The other node has the key in its memory.
+    node.mint(&key).await;
+
+    revoke(&server, &key).await;
+    let acknowledged = Instant::now();
+    // On the list at once, and no mint or refresh from here on, on whichever node.
+    let list = server.get("/revocations").await;
+    assert_eq!(jwt::payload(&list.text)["keys"], serde_json::json!([key.id()]));
+    for node in [&server, &node] {
+        node.post("/api-key/token", &key.challenge(node.now()))
+            .await
+            .assert_error(401, ErrorCode::KeyRevoked.as_str());
+        node.refresh(&tokens.refresh_token)
+            .await
+            .assert_error(401, ErrorCode::KeyRevoked.as_str());
+    }
+
+    let refusal = eventually(async || verifier.verify(&tokens.access_token).await.err()).await;
+    let took = acknowledged.elapsed();
+    println!("a verifier that polls every {POLL:?} refused the revoked key's token after {took:?}");
+    assert!(matches!(
+        refusal,
+        VerifyError::Refused(Refusal::Revoked(Revoked::Key))
+    ));
+    assert!(took < POLL + Duration::from_secs(10));
+    verifier.verify(&others.access_token).await.unwrap();
+
+    // The other node's list has it too, byte for byte what the first one says.
+    let etag = list.header("etag").to_owned();
+    eventually(async || (node.get("/revocations").await.header("etag") == etag).then_some(())).await;
+    node.get_with("/api-key", &tokens.access_token)
+        .await
+        .assert_error(401, "invalid_token");
+    let trail = server.store.audit_trail(Some(key.account.uid), 1).await.unwrap();
+    assert_eq!(
+        (trail[0].action.as_ref(), trail[0].key_id),
+        ("key_revoked", Some(key.id()))
+    );
+}
+
+#[tokio::test]
+async fn c10_an_account_that_was_disabled_beside_the_service_is_on_the_list() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let tokens = server.mint(&key).await;
+    let origin = Origin::operator(server.now());
+    server
+        .store
+        .set_account_disabled(key.account.uid, Some(server.now()), &origin)
+        .await
+        .unwrap();
+    eventually(async || {
+        let answer = server.get_with("/api-key", &tokens.access_token).await;
+        (answer.status != 200).then(|| answer.assert_error(401, "invalid_token"))
+    })
+    .await;
+    let list = jwt::payload(&server.get("/revocations").await.text);
+    let uid = key.account.uid.to_string();
+    assert_eq!(list["uids"][uid], server.now().as_second() + 1);
+}
+
+#[tokio::test]
+async fn c10_keys_that_do_not_unseal_keep_no_node_from_learning_revocations() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let tokens = server.mint(&key).await;
+    // Somebody seals the keys anew, and this node has not been given the new key-encryption key yet.
+    let mut config = server.config.clone();
+    let new = Kek::new(std::array::from_fn(|index| {
+        u8::try_from(index * 11 % 253).unwrap()
+    }))
+    .unwrap();
+    config.keys.previous_kek = Some(std::mem::replace(&mut config.keys.kek, new));
+    let resealed = ServiceKeys::new(server.store.clone(), &config);
+    resealed.reseal(server.now()).await.unwrap();
+    assert!(server.service_keys().ring().await.is_err());
+
+    let (uid, key_id) = (key.account.uid, key.id());
+    let origin = Origin::operator(server.now());
+    server
+        .store
+        .revoke_key(uid, key_id, &origin)
+        .await
+        .unwrap()
+        .unwrap();
+    eventually(async || {
+        let answer = server.get_with("/api-key", &tokens.access_token).await;
+        (answer.status != 200).then(|| answer.assert_error(401, "invalid_token"))
+    })
+    .await;
+    // It goes on with the keys that it has.
+    let other = server.store.account(uid).await.unwrap().unwrap();
+    assert_eq!(server.store.accounts().await.unwrap(), [other]);
+    assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
+}
+
+#[tokio::test]
+async fn c10_an_entry_stays_until_every_token_that_it_is_about_has_ended() {
+    // Tokens are short here, but those of an earlier configuration may live for an hour.
+    let server = TestServer::start_with(|config| config.tokens.access_ttl_seconds = 600).await;
+    let key = server.key().await;
+    server.mint(&key).await;
+    revoke(&server, &key).await;
+    let listed = async || jwt::payload(&server.get("/revocations").await.text)["keys"].clone();
+    server.advance(3600 + 60);
+    assert_eq!(listed().await, serde_json::json!([key.id()]));
+    server.advance(61);
+    assert_eq!(listed().await, serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn c10_the_list_is_signed_once_per_slot_and_its_tag_tells_its_content() {
+    let server = TestServer::start().await;
+    let node = server.another_node().await;
+    let (one, again) = (server.get("/revocations").await, server.get("/revocations").await);
+    assert_eq!(one.comparable(), again.comparable());
+    assert_eq!(one.text, again.text, "signed once");
+    assert_eq!(
+        (one.header("content-type"), one.header("cache-control")),
+        ("application/jwt", "no-cache")
+    );
+    assert_eq!(jwt::header(&one.text)["typ"], "revocations+jwt");
+    assert_eq!(node.get("/revocations").await.header("etag"), one.header("etag"));
+    let list = jwt::payload(&one.text);
+    let slot = server.now().as_second() / 30 * 30;
+    assert_eq!((&list["iat"], &list["exp"]), (&slot.into(), &(slot + 120).into()));
+    server.advance(30);
+    let later = server.get("/revocations").await;
+    assert_ne!(later.header("etag"), one.header("etag"));
+    assert_eq!(jwt::payload(&later.text)["iat"], slot + 30);
+}

@@ -1,0 +1,215 @@
+//! What a thief of the database has: every value of it, in every form in which it could be presented.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rusqlite::types::Value;
+use serde_json::json;
+use tm_auth_core::signing::{KeyEncryptionKey, MacKey, Purpose};
+use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
+use tm_auth_server::App;
+use tm_auth_server::config::Kek;
+use tm_auth_server::service_keys::ServiceKeys;
+
+use crate::support::{TestServer, every_value, jwt};
+
+/// A service that has seen some use, and every secret that it handed out.
+async fn used() -> (TestServer, Vec<String>) {
+    let server = TestServer::start_with(|config| {
+        config.limits.unproven_per_address_per_minute = 600_000;
+        config.limits.unproven_per_key_per_minute = 60_000;
+    })
+    .await;
+    let key = server.key().await;
+    let first = server.mint(&key).await;
+    let second = server.refresh(&first.refresh_token).await;
+    let other = server.mint(&server.key().await).await;
+    let revoke = json!({ "refresh_token": other.refresh_token });
+    assert_eq!(server.post("/token/revoke", &revoke).await.status, 200);
+    let secrets = vec![
+        first.access_token,
+        first.refresh_token,
+        second.access_token(),
+        second.refresh_token(),
+        other.access_token,
+        other.refresh_token,
+        server.management_token(&key.account).await,
+    ];
+    (server, secrets)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
+}
+
+/// Everything in the folder, the write-ahead log included.
+fn files(server: &TestServer) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let entries = std::fs::read_dir(server.folder().path()).unwrap();
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        (path, bytes)
+    };
+    entries.map(read).collect()
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+#[tokio::test]
+async fn e13_no_stored_value_opens_anything() {
+    let (server, _) = used().await;
+    let mut presented = BTreeSet::new();
+    for value in every_value(&server) {
+        let bytes = match value {
+            Value::Text(text) => text.into_bytes(),
+            Value::Blob(bytes) => bytes,
+            _ => continue,
+        };
+        if let Ok(text) = String::from_utf8(bytes.clone()) {
+            presented.insert(text);
+        }
+        presented.insert(URL_SAFE_NO_PAD.encode(&bytes));
+        presented.insert(STANDARD.encode(&bytes));
+        presented.insert(hex(&bytes));
+        if let Ok(uuid) = uuid::Uuid::from_slice(&bytes) {
+            presented.insert(uuid.to_string());
+        }
+    }
+    assert!(presented.len() > 100, "only {} values", presented.len());
+    for text in &presented {
+        server
+            .refresh(text)
+            .await
+            .assert_error(401, "invalid_refresh_token");
+        // What cannot stand in a header cannot be presented there.
+        if reqwest::header::HeaderValue::from_str(&format!("Bearer {text}")).is_ok() {
+            for path in ["/api-key", "/api-keys"] {
+                server
+                    .get_with(path, text)
+                    .await
+                    .assert_error(401, "invalid_token");
+            }
+        }
+        let mint = json!({ "key_id": text, "timestamp": server.now().as_second(), "signature": text });
+        let answer = server.post("/api-key/token", &mint).await;
+        assert!([400, 401].contains(&answer.status), "{answer:?}");
+    }
+    println!("{} forms of stored values opened nothing", presented.len());
+}
+
+#[tokio::test]
+async fn e13_no_refresh_token_can_be_built_from_stored_values() {
+    let (server, secrets) = used().await;
+    // The thief knows the form of a token, and even its claims but for the secret.
+    let mut claims = jwt::payload(&secrets[3]);
+    let kid = jwt::header(&secrets[3])["kid"].as_str().unwrap().to_owned();
+    let blobs: BTreeSet<Vec<u8>> = every_value(&server)
+        .into_iter()
+        .filter_map(|value| match value {
+            Value::Blob(bytes) if bytes.len() >= 16 => Some(bytes),
+            _ => None,
+        })
+        .collect();
+    let keys: Vec<&[u8]> = blobs
+        .iter()
+        .filter_map(|blob| blob.get(blob.len().checked_sub(32)?..))
+        .collect();
+    assert!(keys.len() > 5);
+    for secret in blobs.iter().map(|blob| &blob[..16]) {
+        claims["sec"] = URL_SAFE_NO_PAD.encode(secret).into();
+        for key in &keys {
+            let key = MacKey::new(kid.clone(), key).unwrap();
+            let token = key.sign_jws(REFRESH_TOKEN_TYP, claims.to_string().as_bytes());
+            server
+                .refresh(&token)
+                .await
+                .assert_error(401, "invalid_refresh_token");
+        }
+        // Not even with the MAC key, which is sealed.
+        let ring = server.service_keys().ring().await.unwrap();
+        let token = ring
+            .mac()
+            .sign_jws(REFRESH_TOKEN_TYP, claims.to_string().as_bytes());
+        server
+            .refresh(&token)
+            .await
+            .assert_error(401, "invalid_refresh_token");
+    }
+    server.refresh(&secrets[3]).await.refresh_token();
+}
+
+#[tokio::test]
+async fn e13_b05_the_files_hold_no_secret_in_the_clear() {
+    let (server, secrets) = used().await;
+    let mut needles: Vec<(String, Vec<u8>)> = Vec::new();
+    for token in &secrets {
+        needles.push(("a token".to_owned(), token.clone().into_bytes()));
+        let (_, signature) = token.rsplit_once('.').unwrap();
+        needles.push(("a signature".to_owned(), signature.into()));
+        if let Some(secret) = jwt::payload(token)["sec"].as_str() {
+            needles.push(("a secret's text".to_owned(), secret.into()));
+            needles.push(("a secret".to_owned(), URL_SAFE_NO_PAD.decode(secret).unwrap()));
+        }
+    }
+    let kek = KeyEncryptionKey::new(server.config.keys.kek.expose());
+    needles.push((
+        "the key-encryption key".to_owned(),
+        server.config.keys.kek.expose().to_vec(),
+    ));
+    for key in server.service_keys().list().await.unwrap() {
+        let secret = kek
+            .unseal(&key.sealed, &key.kid, key.purpose, server.config.environment)
+            .unwrap();
+        // Any 32 bytes of it: the private number stands somewhere within.
+        let parts = secret.windows(32).map(|part| (key.kid.clone(), part.to_vec()));
+        needles.extend(parts);
+    }
+    let files = files(&server);
+    assert!(
+        files
+            .iter()
+            .any(|(path, bytes)| path.ends_with("tm-auth.db-wal") && !bytes.is_empty())
+    );
+    for (path, bytes) in files {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} is open to others", path.display());
+        for (what, needle) in &needles {
+            assert!(!contains(&bytes, needle), "{what} in {}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn b05_without_the_key_encryption_key_no_key_is_read_and_no_service_starts() {
+    let (server, _) = used().await;
+    let mut config = server.config.clone();
+    config.keys.kek = Kek::new(std::array::from_fn(|index| {
+        u8::try_from(index * 11 % 253).unwrap()
+    }))
+    .unwrap();
+    let other = KeyEncryptionKey::new(config.keys.kek.expose());
+    let stored = server.service_keys().list().await.unwrap();
+    assert!(stored.iter().any(|key| key.purpose == Purpose::RefreshToken));
+    for key in &stored {
+        let read = other.unseal(&key.sealed, &key.kid, key.purpose, config.environment);
+        assert!(read.is_err());
+    }
+    let keys = ServiceKeys::new(server.store.clone(), &config);
+    assert!(keys.ring().await.is_err());
+    let started = App::start(config, server.store.clone(), server.clock.clone()).await;
+    let error = started.err().unwrap().to_string();
+    assert!(
+        error.contains("is the key-encryption key the right one?"),
+        "{error}"
+    );
+    // And it made no keys of its own instead.
+    assert_eq!(server.service_keys().list().await.unwrap(), stored);
+}

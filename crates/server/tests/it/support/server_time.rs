@@ -1,0 +1,13 @@
+//! A server's clock, for whoever stands beside it.
+
+use std::sync::Arc;
+
+use tm_auth_server::clock::ManualClock;
+
+pub(crate) struct ServerTime(pub(crate) Arc<ManualClock>);
+
+impl tm_auth_verifier::Clock for ServerTime {
+    fn now(&self) -> jiff::Timestamp {
+        tm_auth_server::clock::Clock::now(&*self.0)
+    }
+}
