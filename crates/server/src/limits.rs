@@ -54,6 +54,13 @@ impl Limits {
         }
     }
 
+    /// A request that this key's holder made once came again, by whomever. It proves nothing, or whoever saw
+    /// one could use up the key's budget with it.
+    pub(crate) fn charge_replay(&self, context: &Context, key_id: KeyId) {
+        self.proven_key.refund(&key_id);
+        self.charge_failure(context, Some(key_id));
+    }
+
     /// A proven use of a key.
     pub(crate) fn charge_key(&self, context: &Context, key_id: KeyId) -> Result<(), ApiError> {
         self.proven_key

@@ -125,6 +125,13 @@ impl<K: Hash + Eq> RateLimiter<K> {
         Ok(())
     }
 
+    /// Takes one charge back.
+    pub fn refund(&self, key: &K) {
+        if let Some(arrival) = self.shard(key).get_mut(key) {
+            *arrival -= self.rate.interval_us;
+        }
+    }
+
     /// How many keys are remembered.
     pub fn len(&self) -> usize {
         self.shards

@@ -93,6 +93,9 @@ fn refuse(
 ) -> Result<ProvenKey, ApiError> {
     if refusal == Refusal::InvalidCredentials {
         app.limits.charge_failure(context, Some(challenge.key_id()));
+    } else {
+        // It was proved, and only then refused: whoever holds a revoked key asks no more often than others.
+        app.limits.charge_key(context, challenge.key_id())?;
     }
     Err(refusal.into())
 }
@@ -130,7 +133,10 @@ async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option
     let (outcome, access_token) = tokio::join!(insert(app, &new), sign);
     match outcome? {
         OpenOutcome::Opened => {}
-        OpenOutcome::Replayed => return Err(Refusal::Replayed.into()),
+        OpenOutcome::Replayed => {
+            app.limits.charge_replay(context, proven.key().key_id);
+            return Err(Refusal::Replayed.into());
+        }
         OpenOutcome::BeforeRecovery => return Err(Refusal::ChallengeBeforeRecovery.into()),
         OpenOutcome::Changed => return Ok(None),
     }

@@ -167,3 +167,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn d16_a_refund_takes_back_one_charge_and_no_more() {
+    let limiter = RateLimiter::new(Rate::per_minute(2), 100);
+    limiter.refund(&"a");
+    assert!(limiter.is_empty(), "there was nothing to take back");
+    for _ in 0..5 {
+        limiter.charge_or_refuse("a", at(0)).unwrap();
+        limiter.refund(&"a");
+    }
+    limiter.charge_or_refuse("a", at(0)).unwrap();
+    limiter.charge_or_refuse("a", at(0)).unwrap();
+    limiter.charge_or_refuse("a", at(0)).unwrap_err();
+}
