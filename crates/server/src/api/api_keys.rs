@@ -11,7 +11,7 @@ use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::api_key::address;
 use tm_auth_core::{PublicKey, Refusal, label, registration};
-use tm_auth_proto::{ApiKey as View, ApiKeyList, ErrorCode, KeyId, RegisterApiKey, Scopes, UpdateApiKey};
+use tm_auth_proto::{ApiKey as View, ApiKeyList, KeyId, RegisterApiKey, Scopes, UpdateApiKey};
 use tm_auth_store::{KeyChange, NewApiKey};
 
 use super::failures::{AnyRequest, Managed, WithBody};
@@ -159,7 +159,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
         path.ok()
             .and_then(|Path(key_id)| key_id.parse().ok())
             .map(Self)
-            .ok_or_else(|| ApiError::new(ErrorCode::KeyNotFound))
+            .ok_or_else(|| Refusal::KeyNotFound.into())
     }
 }
 

@@ -39,7 +39,10 @@ async fn d04_a_timestamp_is_an_integer_of_64_bits_and_nothing_else() {
         answer.assert_error(400, "invalid_request");
         // Where it is no JSON at all, the place is named.
         let violation = answer.body["field_violations"][0].to_string();
-        assert!(violation.contains("timestamp") || violation.contains("column"), "{timestamp}: {answer:?}");
+        assert!(
+            violation.contains("timestamp") || violation.contains("column"),
+            "{timestamp}: {answer:?}"
+        );
     }
 }
 
@@ -52,7 +55,10 @@ async fn d04_a_missing_field_is_named() {
         body.as_object_mut().unwrap().remove(field);
         let answer = server.post(PATH, &body).await;
         answer.assert_error(400, "invalid_request");
-        assert!(answer.body["message"].as_str().unwrap().contains(field), "{answer:?}");
+        assert!(
+            answer.body["message"].as_str().unwrap().contains(field),
+            "{answer:?}"
+        );
     }
 }
 
@@ -67,10 +73,17 @@ async fn d05_a_field_that_comes_twice_is_refused() {
             let body = format!(r#"{},"{field}":{second}}}"#, text.strip_suffix('}').unwrap());
             let answer = server.post_raw(PATH, JSON, body).await;
             answer.assert_error(400, "invalid_request");
-            assert!(answer.body["message"].as_str().unwrap().contains(field), "{answer:?}");
+            assert!(
+                answer.body["message"].as_str().unwrap().contains(field),
+                "{answer:?}"
+            );
         }
     }
-    assert_eq!(server.post(PATH, &good).await.status, 200, "none of them used the signature up");
+    assert_eq!(
+        server.post(PATH, &good).await.status,
+        200,
+        "none of them used the signature up"
+    );
 }
 
 #[tokio::test]
@@ -98,7 +111,16 @@ async fn d14_a_key_id_of_another_form_is_refused_and_reaches_neither_log_nor_dat
         assert_eq!(line["code"], "invalid_request");
     }
     let text = log.text();
-    for trace in ["OR 1=1", "%2e", "urn:uuid", "\u{ff10}", "\u{2028}", "\u{1b}", "[31m", &"x".repeat(100)] {
+    for trace in [
+        "OR 1=1",
+        "%2e",
+        "urn:uuid",
+        "\u{ff10}",
+        "\u{2028}",
+        "\u{1b}",
+        "[31m",
+        &"x".repeat(100),
+    ] {
         assert!(!text.contains(trace), "{trace:?}");
     }
 }
@@ -124,8 +146,16 @@ async fn d18_i01_only_uncompressed_json_in_utf8_is_read() {
         let answer = server.post_raw(PATH, content_type, good.clone()).await;
         answer.assert_error(415, "unsupported_media_type");
     }
-    let without = server.http.post(server.url(PATH)).body(good.clone()).send().await.unwrap();
-    crate::support::Answer::of(without).await.assert_error(415, "unsupported_media_type");
+    let without = server
+        .http
+        .post(server.url(PATH))
+        .body(good.clone())
+        .send()
+        .await
+        .unwrap();
+    crate::support::Answer::of(without)
+        .await
+        .assert_error(415, "unsupported_media_type");
     for coding in ["gzip", "deflate", "br", "zstd", "identity", "x"] {
         let request = server.http.post(server.url(PATH)).header("content-type", JSON);
         let request = request.header("content-encoding", coding).body(good.clone());
@@ -153,11 +183,22 @@ async fn d18_i01_only_uncompressed_json_in_utf8_is_read() {
     // A body that is no UTF-8 although its text would be.
     let mut latin1 = good.clone().into_bytes();
     latin1.insert(2, 0xe9);
-    server.post_raw(PATH, JSON, latin1).await.assert_error(400, "invalid_request");
+    server
+        .post_raw(PATH, JSON, latin1)
+        .await
+        .assert_error(400, "invalid_request");
 
-    for content_type in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
+    for content_type in [
+        "application/json",
+        "Application/JSON; charset=UTF-8",
+        "application/json;charset=\"utf-8\"",
+    ] {
         let challenge = key.challenge(server.now()).to_string();
-        assert_eq!(server.post_raw(PATH, content_type, challenge).await.status, 200, "{content_type}");
+        assert_eq!(
+            server.post_raw(PATH, content_type, challenge).await.status,
+            200,
+            "{content_type}"
+        );
     }
 }
 
@@ -168,7 +209,10 @@ async fn i01_a_body_is_at_most_16_kb() {
     let good = key.challenge(server.now()).to_string();
     let exactly = format!("{good}{}", " ".repeat(16 * 1024 - good.len()));
     let one_more = format!("{exactly} ");
-    server.post_raw(PATH, JSON, one_more).await.assert_error(413, "body_too_large");
+    server
+        .post_raw(PATH, JSON, one_more)
+        .await
+        .assert_error(413, "body_too_large");
     assert_eq!(server.post_raw(PATH, JSON, exactly).await.status, 200);
 }
 
@@ -180,8 +224,15 @@ async fn i04_json_that_is_deep_or_wide_or_broken_is_refused_without_a_crash() {
         let all: Vec<String> = (0..count).map(|index| format!("\"{index}\":1")).collect();
         format!("{{{}}}", all.join(","))
     };
-    for too_large in ["[".repeat(100_000), members(1_000_000), format!("\"{}\"", "a".repeat(1 << 20))] {
-        server.post_raw(PATH, JSON, too_large).await.assert_error(413, "body_too_large");
+    for too_large in [
+        "[".repeat(100_000),
+        members(1_000_000),
+        format!("\"{}\"", "a".repeat(1 << 20)),
+    ] {
+        server
+            .post_raw(PATH, JSON, too_large)
+            .await
+            .assert_error(413, "body_too_large");
     }
     let nested = |field: &str| format!(r#"{{"{field}":{}"#, "[".repeat(16_000));
     for body in [
@@ -195,14 +246,21 @@ async fn i04_json_that_is_deep_or_wide_or_broken_is_refused_without_a_crash() {
         r#"{"key_id":"\udc00\ud800","timestamp":1,"signature":"s"}"#.to_owned(),
         "{\"key_id\":\"a\0\",\"timestamp\":1,\"signature\":\"s\"}".to_owned(),
         r#"{"key_id":"a\u0000","timestamp":1,"signature":"s"}"#.to_owned(),
-        format!(r#"{{"key_id":"{}","timestamp":1,"signature":"s"}}"#, "a".repeat(16_000)),
+        format!(
+            r#"{{"key_id":"{}","timestamp":1,"signature":"s"}}"#,
+            "a".repeat(16_000)
+        ),
     ] {
         let answer = server.post_raw(PATH, JSON, body).await;
         answer.assert_error(400, "invalid_request");
     }
     // The other bodies have members that are read as they come: a JWK of any shape.
     let account = server.account().await;
-    for jwk in ["{\"a\":".repeat(2_000), format!("{{\"a\":{}{}}}", "[".repeat(7_000), "]".repeat(7_000)), members(1_500)] {
+    for jwk in [
+        "{\"a\":".repeat(2_000),
+        format!("{{\"a\":{}{}}}", "[".repeat(7_000), "]".repeat(7_000)),
+        members(1_500),
+    ] {
         let token = server.management_token(&account).await;
         let body = format!(r#"{{"label":"x","public_key":{jwk},"proof":{{"timestamp":1,"signature":"s"}}}}"#);
         let request = server.http.post(server.url("/api-keys")).bearer_auth(token);
@@ -211,5 +269,9 @@ async fn i04_json_that_is_deep_or_wide_or_broken_is_refused_without_a_crash() {
         assert_eq!(answer.status, 400, "{answer:?}");
         answer.error_body();
     }
-    assert_eq!(server.post(PATH, &key.challenge(server.now())).await.status, 200, "the service goes on");
+    assert_eq!(
+        server.post(PATH, &key.challenge(server.now())).await.status,
+        200,
+        "the service goes on"
+    );
 }

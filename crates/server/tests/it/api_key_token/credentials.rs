@@ -20,15 +20,25 @@ async fn keys_in_every_state(server: &TestServer) -> Vec<(TestKey, Option<&'stat
     let elsewhere = server.key().await;
     let path = |key: &TestKey| format!("/api-keys/{}", key.id());
     let patch = async |key: &TestKey, change: Value| {
-        let answer = server.manage(&key.account, reqwest::Method::PATCH, &path(key), Some(change)).await;
+        let answer = server
+            .manage(&key.account, reqwest::Method::PATCH, &path(key), Some(change))
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
     };
-    patch(&expired, json!({ "expires_at": server.now() + SignedDuration::from_secs(1) })).await;
+    patch(
+        &expired,
+        json!({ "expires_at": server.now() + SignedDuration::from_secs(1) }),
+    )
+    .await;
     patch(&elsewhere, json!({ "allowed_ips": ["203.0.113.7"] })).await;
-    let answer = server.manage(&revoked.account, reqwest::Method::DELETE, &path(&revoked), None).await;
+    let answer = server
+        .manage(&revoked.account, reqwest::Method::DELETE, &path(&revoked), None)
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let operator = Origin::operator(server.now());
-    let done = server.store.set_account_disabled(disabled.account.uid, Some(server.now()), &operator);
+    let done = server
+        .store
+        .set_account_disabled(disabled.account.uid, Some(server.now()), &operator);
     assert!(done.await.unwrap());
     server.advance(1);
     vec![
@@ -45,13 +55,17 @@ async fn keys_in_every_state(server: &TestServer) -> Vec<(TestKey, Option<&'stat
 async fn pending_key(server: &TestServer) -> TestKey {
     let account = server.account().await;
     let key = TestKey::unregistered(&account);
-    let proof = key.signer.registration_proof(server.issuer(), account.uid, server.now()).unwrap();
+    let proof = key
+        .signer
+        .registration_proof(server.issuer(), account.uid, server.now())
+        .unwrap();
     let public_key = PublicKey::parse(&key.signer.public_jwk()).unwrap();
     let new = NewApiKey {
         key_id: KeyId::generate(Environment::Uat, random::bytes()),
         uid: account.uid,
         label: "pending".to_owned(),
-        public_key: registration::prove(public_key, &proof, server.issuer(), account.uid, server.now()).unwrap(),
+        public_key: registration::prove(public_key, &proof, server.issuer(), account.uid, server.now())
+            .unwrap(),
         scopes: Scopes::ALL,
         allowed_ips: Vec::new(),
         created_at: server.now(),
@@ -59,7 +73,12 @@ async fn pending_key(server: &TestServer) -> TestKey {
         expires_at: None,
     };
     let origin = Origin::operator(server.now());
-    let registered = server.store.register_key(new, 20, &origin).await.unwrap().unwrap();
+    let registered = server
+        .store
+        .register_key(new, 20, &origin)
+        .await
+        .unwrap()
+        .unwrap();
     key.registered(registered.key_id)
 }
 
@@ -77,7 +96,12 @@ async fn d06_without_the_signature_every_key_answers_as_an_unknown_one() {
     };
     let unknown = answer(&KeyId::generate(Environment::Uat, random::bytes()).to_string()).await;
     // A UUID that this service never made tells nothing else either.
-    let foreign = answer(&uuid::Builder::from_random_bytes(random::bytes()).into_uuid().to_string()).await;
+    let foreign = answer(
+        &uuid::Builder::from_random_bytes(random::bytes())
+            .into_uuid()
+            .to_string(),
+    )
+    .await;
     assert_eq!(foreign, unknown);
     for (key, _) in &states {
         // Twice: from the database, and from memory.
@@ -110,7 +134,10 @@ async fn d06_a_key_of_the_other_environment_is_told_so() {
     let challenge = json!({ "key_id": there, "timestamp": START, "signature": signature });
     let answer = server.post(PATH, &challenge).await;
     answer.assert_error(401, "wrong_environment");
-    assert!(answer.body["message"].as_str().unwrap().contains("production"), "{answer:?}");
+    assert!(
+        answer.body["message"].as_str().unwrap().contains("production"),
+        "{answer:?}"
+    );
 }
 
 /// What a cached copy of the key says does not matter: here nobody tells this node of the change.
@@ -121,10 +148,18 @@ async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
     server.mint(&key).await;
     let operator = Origin::operator(server.now());
     let uid = key.account.uid;
-    server.store.set_account_disabled(uid, Some(server.now()), &operator).await.unwrap();
+    server
+        .store
+        .set_account_disabled(uid, Some(server.now()), &operator)
+        .await
+        .unwrap();
     let answer = server.post(PATH, &key.challenge(server.now())).await;
     answer.assert_error(401, "account_disabled");
-    server.store.set_account_disabled(uid, None, &operator).await.unwrap();
+    server
+        .store
+        .set_account_disabled(uid, None, &operator)
+        .await
+        .unwrap();
     server.advance(1);
     server.mint(&key).await;
     let revoked = server.store.revoke_key(uid, key.id(), &operator).await.unwrap();

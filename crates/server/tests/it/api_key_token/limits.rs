@@ -18,7 +18,10 @@ async fn behind_a_proxy() -> TestServer {
 }
 
 async fn post_from(server: &TestServer, forwarded_for: &str, body: &Value) -> Answer {
-    let request = server.http.post(server.url(PATH)).header("x-forwarded-for", forwarded_for);
+    let request = server
+        .http
+        .post(server.url(PATH))
+        .header("x-forwarded-for", forwarded_for);
     Answer::of(request.json(body).send().await.unwrap()).await
 }
 
@@ -68,7 +71,9 @@ async fn d16_a_thousand_bad_signatures_stop_their_sender_and_not_the_owner() {
     assert_eq!(answer.status, 200, "{answer:?}");
     // And it is over when it is over.
     server.advance(2);
-    post_from(&server, attacker, &guess).await.assert_error(401, "invalid_credentials");
+    post_from(&server, attacker, &guess)
+        .await
+        .assert_error(401, "invalid_credentials");
 }
 
 #[tokio::test]
@@ -78,7 +83,11 @@ async fn d16_guesses_at_many_keys_are_charged_to_the_address_as_a_whole() {
     let mut answers = Vec::new();
     for _ in 0..310 {
         let any = KeyId::generate(Environment::Uat, random::bytes());
-        answers.push(post_from(&server, "198.51.100.66", &guess(any, &stranger)).await.status);
+        answers.push(
+            post_from(&server, "198.51.100.66", &guess(any, &stranger))
+                .await
+                .status,
+        );
     }
     let refused = answers.iter().filter(|status| **status == 429).count();
     assert_eq!((refused, answers[299], answers[300]), (10, 401, 429));
@@ -101,6 +110,48 @@ async fn d16_a_proven_key_has_its_own_limit() {
     server.advance(1);
     let answer = post_from(&server, "203.0.113.200", &key.challenge(server.now())).await;
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn d16_a_replayed_request_is_charged_to_who_replays_it() {
+    let server = behind_a_proxy().await;
+    let key = server.key().await;
+    let seen_once = key.challenge(server.now());
+    assert_eq!(post_from(&server, "203.0.113.9", &seen_once).await.status, 200);
+    for turn in 0..100 {
+        let answer = post_from(&server, "198.51.100.66", &seen_once).await;
+        if turn < 30 {
+            answer.assert_error(401, "replayed");
+        } else {
+            answer.assert_error(429, "rate_limited");
+        }
+    }
+    // Of the owner's sixty one is spent, and it was theirs.
+    for _ in 1..60 {
+        let answer = post_from(&server, "203.0.113.9", &key.challenge(server.now())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let answer = post_from(&server, "203.0.113.9", &key.challenge(server.now())).await;
+    answer.assert_error(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn d16_the_holder_of_a_revoked_key_is_limited_too() {
+    let server = behind_a_proxy().await;
+    let key = server.key().await;
+    let path = format!("/api-keys/{}", key.id());
+    let answer = server
+        .manage(&key.account, reqwest::Method::DELETE, &path, None)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for turn in 0..62 {
+        let answer = post_from(&server, "203.0.113.9", &key.challenge(server.now())).await;
+        if turn < 60 {
+            answer.assert_error(401, "key_revoked");
+        } else {
+            answer.assert_error(429, "rate_limited");
+        }
+    }
 }
 
 #[tokio::test]
@@ -173,7 +224,9 @@ async fn i06_a_limit_is_neither_evaded_nor_moved_onto_a_victim() {
         let answer = post_from(&server, &format!("2001:db8:1:2::{turn:x}"), &guess).await;
         assert_eq!(answer.status, if turn < 30 { 401 } else { 429 }, "{turn}");
     }
-    post_from(&server, "2001:db8:1:3::1", &guess).await.assert_error(401, "invalid_credentials");
+    post_from(&server, "2001:db8:1:3::1", &guess)
+        .await
+        .assert_error(401, "invalid_credentials");
 }
 
 #[tokio::test]
@@ -182,12 +235,27 @@ async fn i06_an_address_list_holds_for_the_address_that_the_proxy_saw() {
     let key = server.key().await;
     let path = format!("/api-keys/{}", key.id());
     let change = json!({ "allowed_ips": ["203.0.113.0/24"] });
-    let answer = server.manage(&key.account, reqwest::Method::PATCH, &path, Some(change)).await;
+    let answer = server
+        .manage(&key.account, reqwest::Method::PATCH, &path, Some(change))
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let answer = post_from(&server, "203.0.113.9, 198.51.100.66", &key.challenge(server.now())).await;
+    let answer = post_from(
+        &server,
+        "203.0.113.9, 198.51.100.66",
+        &key.challenge(server.now()),
+    )
+    .await;
     answer.assert_error(401, "ip_not_allowed");
     let message = answer.body["message"].as_str().unwrap();
-    assert!(message.contains("198.51.100.66"), "its holder learns which address counts: {message}");
-    let answer = post_from(&server, "198.51.100.66, 203.0.113.9", &key.challenge(server.now())).await;
+    assert!(
+        message.contains("198.51.100.66"),
+        "its holder learns which address counts: {message}"
+    );
+    let answer = post_from(
+        &server,
+        "198.51.100.66, 203.0.113.9",
+        &key.challenge(server.now()),
+    )
+    .await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }

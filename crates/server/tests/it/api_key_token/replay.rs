@@ -32,7 +32,10 @@ async fn d09_the_same_request_again_is_refused_until_it_is_too_old() {
     server.advance(30);
     assert_replayed(&server.post(PATH, &challenge).await);
     server.advance(1);
-    server.post(PATH, &challenge).await.assert_error(401, "timestamp_out_of_range");
+    server
+        .post(PATH, &challenge)
+        .await
+        .assert_error(401, "timestamp_out_of_range");
 }
 
 #[tokio::test]
@@ -52,7 +55,11 @@ async fn d09_another_node_and_a_restart_know_it_too() {
 #[tokio::test]
 async fn d09_of_many_at_once_one_is_accepted() {
     // So that no answer is about the rate of requests.
-    let server = TestServer::start_with(|config| config.limits.proven_per_key_per_minute = 1000).await;
+    let server = TestServer::start_with(|config| {
+        config.limits.proven_per_key_per_minute = 1000;
+        config.limits.unproven_per_key_per_minute = 1000;
+    })
+    .await;
     let server = Arc::new(server);
     let key = server.key().await;
     let challenges = [key.challenge(server.now()), key.challenge(server.now())];
@@ -84,9 +91,15 @@ async fn d09_our_own_retry_after_an_unknown_commit_succeeds() {
     store.set(Switch::LosesOneAnswer);
     let answer = server.post(PATH, &challenge).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(store.calls("open_session"), 2, "it was stored, and asked for once more");
+    assert_eq!(
+        store.calls("open_session"),
+        2,
+        "it was stored, and asked for once more"
+    );
     // The tokens belong to the row that was stored.
-    let refreshed = server.refresh(answer.body["refresh_token"].as_str().unwrap()).await;
+    let refreshed = server
+        .refresh(answer.body["refresh_token"].as_str().unwrap())
+        .await;
     assert_eq!(refreshed.status, 200, "{refreshed:?}");
     // But to anybody else it is a replay.
     assert_replayed(&server.post(PATH, &challenge).await);
@@ -94,7 +107,7 @@ async fn d09_our_own_retry_after_an_unknown_commit_succeeds() {
 
 #[tokio::test]
 async fn d10_another_form_of_the_same_signature_is_a_replay() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(|config| config.limits.unproven_per_key_per_minute = 1000).await;
     let key = server.key().await;
     let challenge = key.challenge(server.now());
     let original = raw(challenge["signature"].as_str().unwrap());

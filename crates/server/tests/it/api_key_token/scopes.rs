@@ -16,7 +16,11 @@ async fn d19_a_keys_token_manages_no_credentials() {
         (Method::GET, "/api-keys", None),
         (Method::POST, "/api-keys", Some(registration)),
         (Method::GET, &own, None),
-        (Method::PATCH, &own, Some(json!({ "label": "mine now", "allowed_ips": [] }))),
+        (
+            Method::PATCH,
+            &own,
+            Some(json!({ "label": "mine now", "allowed_ips": [] })),
+        ),
         (Method::DELETE, &own, None),
     ] {
         let mut request = server
@@ -42,13 +46,19 @@ async fn d19_a_refresh_token_is_no_bearer_token_and_a_management_token_no_platfo
     for path in ["/api-key", "/api-keys"] {
         let answer = server.get_with(path, &tokens.refresh_token).await;
         answer.assert_error(401, "invalid_token");
-        assert_eq!(answer.header("www-authenticate"), r#"Bearer error="invalid_token""#);
+        assert_eq!(
+            answer.header("www-authenticate"),
+            r#"Bearer error="invalid_token""#
+        );
         let answer = server.get(path).await;
         answer.assert_error(401, "missing_token");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
     }
     let management = server.management_token(&key.account).await;
-    server.get_with("/api-key", &management).await.assert_error(401, "invalid_token");
+    server
+        .get_with("/api-key", &management)
+        .await
+        .assert_error(401, "invalid_token");
     // Never from the query, where logs would keep it.
     let query = format!("/api-key?access_token={}", tokens.access_token);
     server.get(&query).await.assert_error(401, "missing_token");

@@ -22,7 +22,9 @@ async fn d11_raw_and_der_in_either_alphabet_padded_or_not_mint() {
             // A signature of its own for each: the same one would be a replay.
             let raw = raw(&key.sign(&format!("{}.{START}", key.id())));
             let bytes = if in_der { der(raw) } else { raw.to_vec() };
-            let answer = server.post(PATH, &with_signature(&key, engine.encode(bytes))).await;
+            let answer = server
+                .post(PATH, &with_signature(&key, engine.encode(bytes)))
+                .await;
             assert_eq!(answer.status, 200, "{answer:?}");
         }
     }
@@ -63,9 +65,16 @@ async fn d11_d12_other_encodings_are_malformed_and_not_merely_wrong() {
         let answer = server.post(PATH, &with_signature(&key, bad)).await;
         answer.assert_invalid("bad_signature_encoding", "signature");
     }
-    let answer = server.post(PATH, &with_signature(&key, "A".repeat(1 << 20))).await;
+    let answer = server
+        .post(PATH, &with_signature(&key, "A".repeat(1 << 20)))
+        .await;
     answer.assert_error(413, "body_too_large");
-    for no_text in [json!(null), json!(7), json!([signature]), json!({ "r": "A", "s": "A" })] {
+    for no_text in [
+        json!(null),
+        json!(7),
+        json!([signature]),
+        json!({ "r": "A", "s": "A" }),
+    ] {
         let answer = server.post(PATH, &with_signature(&key, no_text)).await;
         answer.assert_invalid("invalid_request", "signature");
     }
@@ -110,7 +119,8 @@ async fn d13_only_the_exact_text_is_proved() {
     let answer = server.post(PATH, &with_signature(&key, twice)).await;
     answer.assert_error(401, "invalid_credentials");
     // The id as it was sent, in whatever case: then the text is exact again.
-    let shouted = json!({ "key_id": upper, "timestamp": START, "signature": key.sign(&format!("{upper}.{START}")) });
+    let shouted =
+        json!({ "key_id": upper, "timestamp": START, "signature": key.sign(&format!("{upper}.{START}")) });
     assert_eq!(server.post(PATH, &shouted).await.status, 200);
 }
 
@@ -118,7 +128,10 @@ async fn d13_only_the_exact_text_is_proved() {
 async fn d13_a_registration_proof_is_no_challenge() {
     let server = TestServer::start().await;
     let key = server.key().await;
-    let proof = key.signer.registration_proof(server.issuer(), key.account.uid, server.now()).unwrap();
+    let proof = key
+        .signer
+        .registration_proof(server.issuer(), key.account.uid, server.now())
+        .unwrap();
     let answer = server.post(PATH, &with_signature(&key, proof.signature)).await;
     answer.assert_error(401, "invalid_credentials");
 }
@@ -128,10 +141,15 @@ async fn d15_a_key_proves_nothing_about_another_accounts_key() {
     let server = TestServer::start().await;
     let (mine, theirs) = (server.key().await, server.key().await);
     let text = format!("{}.{START}", theirs.id());
-    let answer = server.post(PATH, &with_signature(&theirs, mine.sign(&text))).await;
+    let answer = server
+        .post(PATH, &with_signature(&theirs, mine.sign(&text)))
+        .await;
     answer.assert_error(401, "invalid_credentials");
     let answer = server
-        .post(PATH, &with_signature(&theirs, mine.sign(&format!("{}.{START}", mine.id()))))
+        .post(
+            PATH,
+            &with_signature(&theirs, mine.sign(&format!("{}.{START}", mine.id()))),
+        )
         .await;
     answer.assert_error(401, "invalid_credentials");
 }

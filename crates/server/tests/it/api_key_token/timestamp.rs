@@ -20,7 +20,9 @@ async fn d01_a_fresh_challenge_mints_for_its_own_key() {
         assert_eq!(answer.body["expires_in"], "2027-01-15T09:00:00Z");
         let minted = payload(answer.body["access_token"].as_str().unwrap());
         // The row knows whose session it is: what it is exchanged for later is of the same key.
-        let refreshed = server.refresh(answer.body["refresh_token"].as_str().unwrap()).await;
+        let refreshed = server
+            .refresh(answer.body["refresh_token"].as_str().unwrap())
+            .await;
         let refreshed = payload(refreshed.body["access_token"].as_str().unwrap());
         for claims in [&minted, &refreshed] {
             assert_eq!(claims["client_id"], key.id().to_string());
@@ -97,7 +99,10 @@ async fn d17_no_jump_of_the_clock_makes_a_replay_acceptable() {
         server.advance(jump);
         let later = server.now() + SignedDuration::from_hours(1);
         let swept = server.store.sweep(later, &retention).await.unwrap();
-        assert_eq!(swept.deleted, 0, "the challenges are younger than any tolerated step");
+        assert_eq!(
+            swept.deleted, 0,
+            "the challenges are younger than any tolerated step"
+        );
         for challenge in &challenges {
             let answer = server.post(PATH, challenge).await;
             let expected = ["replayed", "timestamp_out_of_range"].contains(&answer.code());
@@ -106,5 +111,8 @@ async fn d17_no_jump_of_the_clock_makes_a_replay_acceptable() {
     }
     // The guard is the row, so with the row it goes, long after the last step that is tolerated.
     let much_later = server.now() + SignedDuration::from_hours(28);
-    assert_eq!(server.store.sweep(much_later, &retention).await.unwrap().deleted, 3);
+    assert_eq!(
+        server.store.sweep(much_later, &retention).await.unwrap().deleted,
+        3
+    );
 }

@@ -1,0 +1,86 @@
+//! `DELETE /api-keys/{key_id}`: over at once, and for ever.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::path_of;
+use crate::support::{TestServer, jwt};
+
+#[tokio::test]
+async fn c10_after_the_answer_nothing_of_the_key_goes_on() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let other = server.key_of(&key.account).await;
+    let (first, second) = (server.mint(&key).await, server.mint(&key).await);
+    let others = server.mint(&other).await;
+    // Signed before the revocation, and not used until after it.
+    let in_hand = key.challenge(server.now());
+
+    let answer = server
+        .manage(&key.account, Method::DELETE, &path_of(&key), None)
+        .await;
+    assert_eq!(
+        (answer.status, answer.body["status"].as_str()),
+        (200, Some("revoked"))
+    );
+    assert_eq!(answer.body["revoked_at"], server.now().to_string());
+    let request_id = answer.header("x-request-id").to_owned();
+
+    server
+        .post("/api-key/token", &in_hand)
+        .await
+        .assert_error(401, "key_revoked");
+    for tokens in [&first, &second] {
+        server
+            .refresh(&tokens.refresh_token)
+            .await
+            .assert_error(401, "key_revoked");
+        server
+            .get_with("/api-key", &tokens.access_token)
+            .await
+            .assert_error(401, "invalid_token");
+    }
+    let list = jwt::payload(&server.get("/revocations").await.text);
+    assert_eq!(list["keys"], json!([key.id()]));
+
+    let trail = server.store.audit_trail(Some(key.account.uid), 1).await.unwrap();
+    assert_eq!(
+        (trail[0].action.as_ref(), trail[0].key_id),
+        ("key_revoked", Some(key.id()))
+    );
+    let origin = &trail[0].origin;
+    assert_eq!(origin.at, server.now());
+    assert_eq!(origin.actor, key.account.uid.to_string());
+    assert_eq!(origin.ip, Some([127, 0, 0, 1].into()));
+    assert_eq!(origin.request_id.as_deref(), Some(request_id.as_str()));
+
+    // The account's other key is not concerned.
+    assert_eq!(
+        server.get_with("/api-key", &others.access_token).await.status,
+        200
+    );
+    assert_eq!(server.refresh(&others.refresh_token).await.status, 200);
+    server.mint(&other).await;
+}
+
+#[tokio::test]
+async fn c10_it_is_for_ever_and_twice_is_no_error() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let path = path_of(&key);
+    let revoke = || server.manage(&key.account, Method::DELETE, &path, None);
+    let first = revoke().await;
+    server.advance(10);
+    let again = revoke().await;
+    assert_eq!(
+        (again.status, &again.body),
+        (200, &first.body),
+        "the first one counts"
+    );
+    let (folder, clock) = server.stop().await;
+    let server = TestServer::start_in(folder, clock, |_| {}).await;
+    let answer = server.post("/api-key/token", &key.challenge(server.now())).await;
+    answer.assert_error(401, "key_revoked");
+    let list = jwt::payload(&server.get("/revocations").await.text);
+    assert_eq!(list["keys"], json!([key.id()]), "a restart forgets nothing");
+}

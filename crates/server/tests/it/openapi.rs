@@ -1,0 +1,69 @@
+//! `openapi/auth-v1.yaml` and `GET /openapi.yaml`: both are what the code says.
+
+use crate::support::TestServer;
+
+/// Relative to this package.
+const FILE: &str = "../../openapi/auth-v1.yaml";
+
+#[test]
+fn the_file_is_what_the_code_says() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    let document = tm_auth_server::openapi::yaml();
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &document).unwrap();
+    }
+    let file = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = file
+        .lines()
+        .zip(document.lines())
+        .position(|(there, here)| there != here);
+    assert!(
+        file == document,
+        "openapi/auth-v1.yaml is not what the code says, from line {} on. Look at the change, then write it with \
+         UPDATE_OPENAPI=1 cargo test --release -p tm-auth-server --test it openapi",
+        differs.unwrap_or_else(|| file.lines().count().min(document.lines().count())) + 1,
+    );
+}
+
+#[tokio::test]
+async fn it_is_served_to_anybody() {
+    let server = TestServer::start().await;
+    let answer = server.get("/openapi.yaml").await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, "application/yaml")
+    );
+    assert_eq!(answer.header("cache-control"), "public, max-age=300");
+    assert_eq!(answer.text, tm_auth_server::openapi::yaml());
+}
+
+/// Every path of the document is one that the service knows, with each of its methods.
+#[tokio::test]
+async fn every_operation_is_routed() {
+    let server = TestServer::start().await;
+    let document = serde_json::to_value(tm_auth_server::openapi::document()).unwrap();
+    let mut operations = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|method| *method != "parameters")
+        {
+            let method: reqwest::Method = method.to_uppercase().parse().unwrap();
+            let url = server.url(&path.replace("{key_id}", "x"));
+            let answer = server
+                .http
+                .request(method, url)
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .as_u16();
+            assert!([200, 401, 415].contains(&answer), "{path}: {answer}");
+            operations += 1;
+        }
+    }
+    assert_eq!(operations, 14);
+}
