@@ -73,7 +73,7 @@ pub trait Store: Send + Sync + 'static {
     async fn api_keys_of(&self, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>>;
 
     /// Registers a key. A public key is registered once for ever, by whomever; `max_live` counts keys that
-    /// are neither revoked nor expired at `new.created_at`.
+    /// are neither pending nor revoked nor expired at `new.created_at`.
     async fn register_key(
         &self,
         new: NewApiKey,

@@ -142,6 +142,11 @@ async fn c09_live_keys_are_limited_and_dead_ones_are_not_counted(store: &Arc<dyn
     .await;
     register(store, new_key(&account)).await;
     register(store, new_key(&other)).await;
+    let pending = NewApiKey {
+        active: false,
+        ..new_key(&account)
+    };
+    register(store, pending).await;
     let attempt = async |seconds| {
         let new = NewApiKey {
             created_at: at(seconds),

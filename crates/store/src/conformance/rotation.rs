@@ -335,6 +335,9 @@ async fn all_sessions_can_be_ended_with_a_restore(store: &Arc<dyn Store>) {
     let key = key(store).await;
     let (first, secret) = session(store, &key).await;
     session(store, &key).await;
+    let (mut over, _) = new_session(&key, 0);
+    over.expires_at = at(10);
+    open(store, &over).await;
     let (ended, secret_of_ended) = session(store, &key).await;
     store
         .end_session(presented(ended.sid, &secret_of_ended, 0), &origin(1))

@@ -200,6 +200,9 @@ async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Arc<dyn Store>) {
         );
     }
     assert_eq!(audited(store, "session_revoked").await, 3);
+    let trail = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
+    assert_eq!(trail[0].action, "session_revoked");
+    assert_eq!(trail[0].key_id, Some(key.key_id));
 }
 
 async fn without_its_secret_no_session_is_ended(store: &Arc<dyn Store>) {

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let filter = filter(&arguments);
     let tests: Vec<Test> = all()
         .into_iter()
         .filter(|(name, _)| filter.is_none_or(|part| name.contains(part.as_str())))
@@ -48,6 +48,16 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The part of a name: the one argument that is neither an option nor the value of one.
+fn filter(arguments: &[String]) -> Option<&String> {
+    let is_value = |index: usize| index > 0 && arguments[index - 1] == "--test-threads";
+    let mut positional = arguments
+        .iter()
+        .enumerate()
+        .filter(|(index, argument)| !argument.starts_with('-') && !is_value(*index));
+    positional.next().map(|(_, argument)| argument)
 }
 
 fn all() -> Vec<Test> {

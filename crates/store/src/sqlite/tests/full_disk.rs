@@ -136,6 +136,7 @@ async fn j11_a_full_disk_refuses_writes_and_recovers() {
     let acknowledged = write_until_full(&store).await;
     everybody_hears_that_it_is_full(&store).await;
     nothing_is_lost(&store, &acknowledged).await;
+    assert!(store.ping().await.is_err());
 
     std::fs::remove_file(ballast).unwrap();
     store.ping().await.unwrap();

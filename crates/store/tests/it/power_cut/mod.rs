@@ -1,4 +1,5 @@
 //! A power cut, on SQLite: everything that was not synced is gone, and nothing that was acknowledged is missing.
+//! And a disk that fails for a while.
 //!
 //! 1. A shim in C between SQLite and the kernel notes how to undo each write that no sync has made durable.
 //! 2. A process opens and refreshes sessions through the store and prints each acknowledged one.
@@ -46,6 +47,12 @@ pub(crate) fn tests() -> Vec<crate::Test> {
                 );
             }
         }),
+        test(
+            "j11_a_disk_that_fails_for_a_while_loses_nothing_acknowledged",
+            || {
+                assert_eq!(run_with_faults(), 0);
+            },
+        ),
         test("j02_without_synchronous_full_the_same_test_loses_rows", || {
             assert!(
                 run("off", 1100, Loss::All) > 0,
@@ -57,24 +64,8 @@ pub(crate) fn tests() -> Vec<crate::Test> {
 
 /// Returns how many acknowledged writes are missing after the cut.
 fn run(synchronous: &str, acknowledgements: usize, loss: Loss) -> usize {
-    let folder = TempDir::new().expect("a folder for the test");
-    let database = folder
-        .path()
-        .canonicalize()
-        .expect("it exists")
-        .join("tm-auth.db");
-    let log = folder.path().join("undo");
-    let prepared = writer("prepare", &database)
-        .status()
-        .expect("the test binary starts");
-    assert!(prepared.success());
-
-    let mut child = writer(synchronous, &database)
-        .env("LD_PRELOAD", shim(folder.path()))
-        .env(writer::LOG, &log)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the test binary starts");
+    let disk = Disk::new();
+    let mut child = disk.writer(synchronous).spawn().expect("the test binary starts");
     let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
     let mut acknowledged: Vec<String> = lines
         .by_ref()
@@ -90,8 +81,61 @@ fn run(synchronous: &str, acknowledgements: usize, loss: Loss) -> usize {
         "the writer stopped by itself"
     );
 
-    disk::lose(&database, &log, loss);
-    missing(&database, &acknowledged)
+    disk::lose(&disk.database, &disk.log, loss);
+    missing(&disk.database, &acknowledged)
+}
+
+/// The same with a writer that has seen its disk fail, and the power cut at its end.
+fn run_with_faults() -> usize {
+    let disk = Disk::new();
+    let output = disk
+        .writer("faults")
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the test binary starts");
+    assert!(output.status.success());
+    let acknowledged: Vec<String> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(ToOwned::to_owned)
+        .collect();
+    assert_eq!(acknowledged.len(), 200);
+    disk::lose(&disk.database, &disk.log, Loss::All);
+    missing(&disk.database, &acknowledged)
+}
+
+/// A folder with a database that has an account and a key, and with the shim.
+struct Disk {
+    folder: TempDir,
+    database: PathBuf,
+    log: PathBuf,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let folder = TempDir::new().expect("a folder for the test");
+        // As the shim sees it.
+        let path = folder.path().canonicalize().expect("it exists");
+        let disk = Self {
+            database: path.join("tm-auth.db"),
+            log: path.join("undo"),
+            folder,
+        };
+        let prepared = writer("prepare", &disk.database)
+            .status()
+            .expect("the test binary starts");
+        assert!(prepared.success());
+        disk
+    }
+
+    fn writer(&self, role: &str) -> Command {
+        let mut command = writer(role, &self.database);
+        command
+            .env("LD_PRELOAD", shim(self.folder.path()))
+            .env(writer::LOG, &self.log)
+            .env(writer::FAULT, self.folder.path().join("fault"))
+            .stdout(Stdio::piped());
+        command
+    }
 }
 
 fn writer(role: &str, database: &Path) -> Command {

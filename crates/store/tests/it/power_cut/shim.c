@@ -1,9 +1,12 @@
-/* A disk that can lose its power: loaded before libc, it passes the writes to a database through and notes how
+/* A disk that can lose its power, or fail: loaded before libc, it passes the writes to a database through and notes how
  * to undo those that no fsync has made durable.
  *
  * 1. Before a write or a truncation of a followed file, what it is about to destroy is appended to the log.
  * 2. A sync of the file is noted as well. It is not passed on: the log says what is durable.
  * 3. The test kills the process and undoes what came after each file's last sync.
+ *
+ * While a file $TM_POWER_CUT_FAULT is there, it fails with EIO: where the file begins with 'w', at writes to the
+ * followed files, else at their syncs.
  *
  * Followed are the files whose path is $TM_POWER_CUT_DATABASE, with "-wal" and with "-journal". The "-shm" file
  * is shared memory, which SQLite makes anew.
@@ -13,7 +16,7 @@
  *   size of the file before, length of the write; each a uint64_t; then the bytes as they were.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -47,6 +50,19 @@ static int followed(int fd) {
     return -1;
 }
 
+/* Whether the disk fails at this moment, at writes ('w') or at syncs ('s'). */
+static int fails(char at) {
+    const char *fault = getenv("TM_POWER_CUT_FAULT");
+    int fd = fault == NULL ? -1 : open(fault, O_RDONLY);
+    if (fd < 0) return 0;
+    char first = 's';
+    if (read(fd, &first, 1) != 1) first = 's';
+    close(fd);
+    if ((first == 'w') != (at == 'w')) return 0;
+    errno = EIO;
+    return 1;
+}
+
 static void append(uint64_t kind, uint64_t file, uint64_t length, uint64_t offset, uint64_t size, uint64_t written,
                    const void *bytes) {
     static int log = -1;
@@ -75,6 +91,7 @@ static void remember(int fd, int file, off_t offset, size_t length, size_t writt
 ssize_t write(int fd, const void *bytes, size_t length) {
     int file = followed(fd);
     if (file < 0) return plain_write(fd, bytes, length);
+    if (fails('w')) return -1;
     pthread_mutex_lock(&lock);
     remember(fd, file, lseek(fd, 0, SEEK_CUR), length, length);
     ssize_t written = plain_write(fd, bytes, length);
@@ -85,6 +102,7 @@ ssize_t write(int fd, const void *bytes, size_t length) {
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
     int file = followed(fd);
     if (file < 0) return syscall(SYS_pwrite64, fd, bytes, length, offset);
+    if (fails('w')) return -1;
     pthread_mutex_lock(&lock);
     remember(fd, file, offset, length, length);
     ssize_t written = syscall(SYS_pwrite64, fd, bytes, length, offset);
@@ -97,6 +115,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset) { return 
 int ftruncate64(int fd, off64_t size) {
     int file = followed(fd);
     if (file < 0) return syscall(SYS_ftruncate, fd, size);
+    if (fails('w')) return -1;
     pthread_mutex_lock(&lock);
     remember(fd, file, size, SIZE_MAX, 0);
     int outcome = syscall(SYS_ftruncate, fd, size);
@@ -109,6 +128,7 @@ int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
 int fdatasync(int fd) {
     int file = followed(fd);
     if (file < 0) return syscall(SYS_fdatasync, fd);
+    if (fails('s')) return -1;
     pthread_mutex_lock(&lock);
     append(2, file, 0, 0, 0, 0, "");
     pthread_mutex_unlock(&lock);

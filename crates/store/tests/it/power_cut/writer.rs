@@ -1,4 +1,5 @@
-//! The process that is killed: it opens and refreshes sessions and prints each one once it is acknowledged.
+//! The process between which and the kernel the shim stands: it opens and refreshes sessions and prints each
+//! one once it is acknowledged, until it is killed; or it goes through the failures of its disk.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,12 +8,13 @@ use std::sync::Arc;
 use tm_auth_core::ApiKey;
 use tm_auth_store::conformance::given;
 use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
-use tm_auth_store::{OpenOutcome, Store};
+use tm_auth_store::{OpenOutcome, Store, StoreError};
 
-/// What this process does if it is the writer: `prepare`, `full` or `off`.
+/// What this process does if it is the writer: `prepare`, `full`, `off` or `faults`.
 pub(crate) const ROLE: &str = "TM_POWER_CUT_ROLE";
 pub(crate) const DATABASE: &str = "TM_POWER_CUT_DATABASE";
 pub(crate) const LOG: &str = "TM_POWER_CUT_LOG";
+pub(crate) const FAULT: &str = "TM_POWER_CUT_FAULT";
 
 /// Enough to fill batches.
 const TASKS: usize = 8;
@@ -48,6 +50,9 @@ pub(crate) fn write() {
             .expect("it answers")
             .remove(0)
             .0;
+        if role == "faults" {
+            return go_through_faults(&store, &key).await;
+        }
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..TASKS {
             tasks.spawn(write_on(Arc::clone(&store), key.clone()));
@@ -71,6 +76,42 @@ async fn write_on(store: Arc<dyn Store>, key: ApiKey) {
                 .expect("it is durable")
                 .expect("it is current");
             acknowledge(&format!("{sid} {}", rotated.session.line.current));
+        }
+    }
+}
+
+/// While the disk fails everybody hears it and reads go on; when it works again, so does the store, and who
+/// tries again finds the one session.
+async fn go_through_faults(store: &Arc<dyn Store>, key: &ApiKey) {
+    let fault = PathBuf::from(std::env::var_os(FAULT).expect("and the file that makes it fail"));
+    for kind in ["write", "sync", "write", "sync"] {
+        let sessions: Vec<_> = (0..50).map(|_| given::new_session(key, 0).0).collect();
+        std::fs::write(&fault, kind).expect("it is on another disk");
+        let mut callers = tokio::task::JoinSet::new();
+        for new in sessions.clone() {
+            let store = Arc::clone(store);
+            callers.spawn(async move { store.open_session(new).await });
+        }
+        for outcome in callers.join_all().await {
+            assert!(
+                matches!(outcome, Err(StoreError::Unavailable(_))),
+                "{kind}: {outcome:?}"
+            );
+        }
+        assert!(store.ping().await.is_err());
+        assert_eq!(
+            store.api_key(key.key_id).await.expect("reads go on").as_ref(),
+            Some(key)
+        );
+        std::fs::remove_file(&fault).expect("it is there");
+        store.ping().await.expect("it works again");
+        for new in sessions {
+            let sid = new.sid;
+            assert_eq!(
+                store.open_session(new).await.expect("it is durable"),
+                OpenOutcome::Opened
+            );
+            acknowledge(&format!("{sid} 0"));
         }
     }
 }
