@@ -11,6 +11,7 @@ use tm_auth_proto::KeyId;
 use tm_auth_store::{Change, Store, StoreError};
 use tm_auth_verifier::Policy;
 
+use crate::api::health::Readiness;
 use crate::clock::Clock;
 use crate::config::{Config, MAX_ACCESS_TTL_SECONDS};
 use crate::error::ApiError;
@@ -34,6 +35,7 @@ pub struct App {
     pub(crate) management_policy: Policy,
     pub(crate) limits: Limits,
     pub(crate) usage: Usage,
+    pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationFeed,
     service_keys: ServiceKeys,
     keys: RwLock<Arc<KeyRing>>,
@@ -74,6 +76,7 @@ impl App {
             },
             limits: Limits::new(&config.limits),
             usage: Usage::default(),
+            readiness: Readiness::default(),
             revocations: RevocationFeed::default(),
             cache: Cache::new(CACHED_KEYS),
             keys: RwLock::new(Arc::new(keys)),
