@@ -102,7 +102,8 @@ fn from_spki(der: &[u8]) -> Option<PublicKey> {
 /// PKCS#8 and SEC1 private keys begin with a version number; an SPKI begins with a SEQUENCE.
 fn looks_private(der: &[u8]) -> bool {
     let content = match der {
-        [0x30, length, content @ ..] if *length < 0x80 => content,
+        // 0x80 is no length but BER's "until the end mark": not DER, but a private key all the same.
+        [0x30, length, content @ ..] if *length <= 0x80 => content,
         [0x30, 0x81, _, content @ ..] | [0x30, 0x82, _, _, content @ ..] => content,
         _ => return false,
     };
