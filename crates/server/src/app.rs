@@ -128,7 +128,7 @@ impl App {
         let _one_at_a_time = self.reloading_revocations.lock().await;
         let entries = self
             .store
-            .revocations(self.clock.now() - self.revocation_memory())
+            .revocations(self.clock.now() - Self::revocation_retention())
             .await?;
         self.revocations.replace(entries, &self.issuer);
         Ok(())
@@ -136,8 +136,13 @@ impl App {
 
     /// How long an entry stays on the list: the longest life that an access token may have been given, by
     /// this configuration or an earlier one, and two minutes for clocks.
-    pub(crate) fn revocation_memory(&self) -> SignedDuration {
+    pub(crate) fn revocation_memory() -> SignedDuration {
         SignedDuration::from_secs(i64::from(MAX_ACCESS_TTL_SECONDS)) + SignedDuration::from_mins(2)
+    }
+
+    /// How long an entry is kept: a clock that stepped ahead by hours and came back finds it again.
+    pub(crate) fn revocation_retention() -> SignedDuration {
+        Self::revocation_memory() + SignedDuration::from_hours(24)
     }
 
     /// The key, from memory where possible, and whether it came from there.

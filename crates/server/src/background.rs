@@ -121,7 +121,7 @@ impl App {
             session: days(keep.ended_sessions_days),
             // Twice the window, and a clock that stepped by hours: a challenge must never outlive its row.
             challenge: SignedDuration::from_hours(26),
-            revocation: self.revocation_memory(),
+            revocation: Self::revocation_retention(),
             audit: days(keep.audit_days),
             change: SignedDuration::from_hours(1),
             pending_key: SignedDuration::from_hours(24),

@@ -84,7 +84,7 @@ impl RevocationFeed {
         if let Some(document) = last.as_ref().filter(|document| document.key == key) {
             return document.clone();
         }
-        let since = now - app.revocation_memory();
+        let since = now - App::revocation_memory();
         let entries = held.entries.iter().filter(|entry| entry.at >= since);
         let payload =
             serde_json::to_vec(&list(entries, &app.issuer, slot * SLOT)).expect("a list is plain JSON");

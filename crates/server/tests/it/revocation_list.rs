@@ -151,6 +151,29 @@ async fn c10_an_entry_stays_until_every_token_that_it_is_about_has_ended() {
 }
 
 #[tokio::test]
+async fn c10_a_clock_that_stepped_ahead_and_came_back_forgets_no_revocation() {
+    const STEP: i64 = 20 * 3600;
+    let server = TestServer::start().await;
+    let (key, other) = (server.key().await, server.key().await);
+    let tokens = server.mint(&key).await;
+    revoke(&server, &key).await;
+    server.advance(STEP);
+    // Meanwhile the list is read anew, and what is old is swept.
+    revoke(&server, &other).await;
+    let retention = server.app.retention();
+    server.store.sweep(server.now(), &retention).await.unwrap();
+    server.advance(-STEP);
+    revoke(&server, &server.key().await).await;
+    server
+        .get_with("/api-key", &tokens.access_token)
+        .await
+        .assert_error(401, "invalid_token");
+    let list = jwt::payload(&server.get("/revocations").await.text);
+    let listed = list["keys"].as_array().unwrap();
+    assert!(listed.contains(&serde_json::json!(key.id())), "{listed:?}");
+}
+
+#[tokio::test]
 async fn c10_the_list_is_signed_once_per_slot_and_its_tag_tells_its_content() {
     let server = TestServer::start().await;
     let node = server.another_node().await;
