@@ -3,6 +3,7 @@
 mod administration;
 mod foreign;
 mod foreign_verifiers;
+mod full_disk;
 mod harness;
 mod issuer;
 mod killed;

@@ -116,6 +116,13 @@ async fn a_backup_never_overwrites() {
         Err(StoreError::Unusable(_))
     ));
     assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
+    // Not even an older copy.
+    let copy = folder.path().join("older.db");
+    store.backup(&copy).await.unwrap();
+    let older = std::fs::read(&copy).unwrap();
+    given::key(&as_store(&store)).await;
+    assert!(matches!(store.backup(&copy).await, Err(StoreError::Unusable(_))));
+    assert!(std::fs::read(&copy).unwrap() == older);
     let nowhere = folder.path().join("missing/copy.db");
     assert!(store.backup(&nowhere).await.is_err());
 }

@@ -1,0 +1,111 @@
+//! The real server on a disk of one megabyte, which fills up and is emptied again.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+use tm_auth_client::{ApiError, AuthApi};
+use tm_auth_proto::{ErrorCode, TokenResponse};
+
+use crate::served::{Bot, Service, generation, is_sound};
+
+/// A file system of its own; only root can make one.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = TempDir::new().expect("a folder for the test");
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(folder.path());
+        let mounted = mount.status().is_ok_and(|status| status.success());
+        mounted.then_some(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(self.path()).status().ok();
+    }
+}
+
+/// Mints until the disk is full. Returns the tokens that were handed out, and the refusal.
+async fn mint_until_full(api: &AuthApi, bot: &Bot) -> (Vec<TokenResponse>, ApiError) {
+    let mut handed_out = Vec::new();
+    loop {
+        match bot.mint(api).await {
+            Ok(tokens) => handed_out.push(tokens),
+            Err(error) => return (handed_out, error),
+        }
+        assert!(handed_out.len() < 20_000, "the disk is never full");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j11_on_a_full_disk_the_service_says_503_verifiers_go_on_and_it_recovers_without_restart() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("skipped: this user cannot mount a small file system");
+        return;
+    };
+    let database = disk.path().join("tm-auth.db");
+    let mut service = Service::new();
+    service.set("DATABASE__PATH", &database.display().to_string());
+    let running = service.start();
+    let bot = service.new_bot().await;
+    let api = service.api();
+    let ballast = disk.path().join("ballast");
+    // Whatever room there is, less a little.
+    let free = 1 << 20;
+    let taken: u64 = std::fs::read_dir(disk.path())
+        .expect("it is mounted")
+        .map(|entry| entry.expect("an entry").metadata().expect("it is there").len())
+        .sum();
+    let room = usize::try_from(free - taken).expect("small") / 2;
+    std::fs::write(&ballast, vec![0; room]).expect("there is room");
+
+    let (handed_out, error) = mint_until_full(&api, &bot).await;
+    assert!(!handed_out.is_empty());
+    assert_eq!(
+        (error.status(), error.code()),
+        (Some(503), Some(ErrorCode::Unavailable)),
+        "{error}"
+    );
+    assert!(error.retry_after().is_some());
+    let refresh = api.refresh(&handed_out[0].refresh_token).await;
+    assert_eq!(
+        refresh.expect_err("it cannot").code(),
+        Some(ErrorCode::Unavailable)
+    );
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for (path, status) in [("/health/live", 200), ("/health/ready", 503), ("/health", 503)] {
+        let answer = http
+            .get(format!("{}{path}", api.base_url()))
+            .send()
+            .await
+            .expect("it serves");
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+    }
+    assert_eq!(api.jwks().await.expect("it is served").keys.len(), 2);
+    api.revocations(1 << 20).await.expect("it is served");
+    api.own_api_key(&handed_out[0].access_token)
+        .await
+        .expect("its token holds");
+
+    std::fs::remove_file(&ballast).expect("it is there");
+    bot.mint(&api).await.expect("it mints again");
+    for tokens in &handed_out {
+        let next = api
+            .refresh(&tokens.refresh_token)
+            .await
+            .expect("it was handed out, so it is stored");
+        assert_eq!(generation(&next), 1);
+    }
+    api.health().await.expect("it is healthy");
+    drop(running);
+    assert!(is_sound(&database));
+}
