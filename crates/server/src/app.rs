@@ -99,7 +99,7 @@ impl App {
 
     pub(crate) async fn reload_keys(&self) -> Result<(), ServiceKeyError> {
         let _one_at_a_time = self.reloading_keys.lock().await;
-        let ring = Arc::new(self.service_keys.ring().await?);
+        let ring = Arc::new(self.in_time(self.service_keys.ring()).await?);
         *self.keys.write().expect("nothing panics while holding it") = ring;
         Ok(())
     }
@@ -126,10 +126,8 @@ impl App {
 
     pub(crate) async fn reload_revocations(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.reloading_revocations.lock().await;
-        let entries = self
-            .store
-            .revocations(self.clock.now() - Self::revocation_retention())
-            .await?;
+        let since = self.clock.now() - Self::revocation_retention();
+        let entries = self.in_time(self.store.revocations(since)).await?;
         self.revocations.replace(entries, &self.issuer);
         Ok(())
     }
@@ -177,16 +175,25 @@ impl App {
         self.cache.invalidate_all();
     }
 
-    /// Waits for the database, but not longer than its deadline. An answer that did not come is no answer:
-    /// 503, and never a refusal.
+    /// Waits for the database on a request's behalf. An answer that did not come is no answer: 503, and never
+    /// a refusal.
     pub(crate) async fn database<T>(
         &self,
-        answer: impl Future<Output = tm_auth_store::Result<T>>,
+        answer: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, ApiError> {
-        match tokio::time::timeout(self.config.limits.database, answer).await {
-            Ok(answer) => answer.map_err(ApiError::from),
-            Err(_) => Err(ApiError::unavailable("the database did not answer in time")),
-        }
+        Ok(self.in_time(answer).await?)
+    }
+
+    /// Waits for the database, but not longer than its deadline: nobody may wait for ever for a connection
+    /// whose other end is gone.
+    pub(crate) async fn in_time<T, E: From<StoreError>>(
+        &self,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let late = |_| E::from(StoreError::Unavailable("no answer in time".to_owned()));
+        tokio::time::timeout(self.config.limits.database, answer)
+            .await
+            .map_err(late)?
     }
 
     /// The service's clock.

@@ -33,7 +33,7 @@ async fn follow_changes(app: Arc<App>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match app.store.changes(latest).await {
+        match app.in_time(app.store.changes(latest)).await {
             Ok(found) => {
                 if found.latest == latest {
                     continue;
@@ -72,7 +72,7 @@ async fn flush_usage(app: Arc<App>) {
     let mut ticks = tokio::time::interval(FLUSH);
     loop {
         ticks.tick().await;
-        if let Err(error) = app.usage.flush(app.store.as_ref()).await {
+        if let Err(error) = app.usage.flush(&app).await {
             failed("usage", &error);
         }
     }
@@ -82,8 +82,11 @@ async fn maintain_keys(app: Arc<App>) {
     let mut ticks = tokio::time::interval(MAINTAIN);
     loop {
         ticks.tick().await;
-        if let Err(error) = app.maintain_keys().await {
-            failed("service_keys", &error);
+        // Making RSA keys may take longer than the database may.
+        match tokio::time::timeout(MAINTAIN, app.maintain_keys()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => failed("service_keys", &error),
+            Err(late) => failed("service_keys", &late),
         }
     }
 }
@@ -93,7 +96,7 @@ async fn sweep(app: Arc<App>) {
     loop {
         tokio::time::sleep(MAINTAIN).await;
         loop {
-            match app.store.sweep(app.now(), &retention).await {
+            match app.in_time(app.store.sweep(app.now(), &retention)).await {
                 Ok(swept) => {
                     crate::metrics::swept(swept);
                     if !swept.more {

@@ -68,7 +68,7 @@ impl Bound {
             .serve(router::router(Arc::clone(&self.app)), stop)
             .await;
         drop(tasks);
-        if let Err(error) = self.app.usage.flush(self.app.store.as_ref()).await {
+        if let Err(error) = self.app.usage.flush(&self.app).await {
             tracing::warn!(%error, "the last uses of keys were not written");
         }
     }

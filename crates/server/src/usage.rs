@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use tm_auth_proto::KeyId;
-use tm_auth_store::{KeyUse, Result, Store};
+use tm_auth_store::{KeyUse, Result};
+
+use crate::App;
 
 #[derive(Default)]
 pub(crate) struct Usage(Mutex<HashMap<KeyId, KeyUse>>);
@@ -19,12 +21,13 @@ impl Usage {
     }
 
     /// Writes what gathered. What cannot be written is kept for the next time, unless something newer came.
-    pub(crate) async fn flush(&self, store: &dyn Store) -> Result<()> {
+    pub(crate) async fn flush(&self, app: &App) -> Result<()> {
         let gathered = std::mem::take(&mut *self.0.lock().expect("nothing panics while holding it"));
         if gathered.is_empty() {
             return Ok(());
         }
-        let outcome = store.record_use(gathered.values().copied().collect()).await;
+        let uses = gathered.values().copied().collect();
+        let outcome = app.in_time(app.store.record_use(uses)).await;
         if outcome.is_err() {
             let mut waiting = self.0.lock().expect("nothing panics while holding it");
             for (key_id, usage) in gathered {

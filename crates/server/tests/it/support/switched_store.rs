@@ -15,7 +15,6 @@ use tm_auth_store::{
     AuditEntry, Changes, KeyChange, KeyUse, NewAccount, NewApiKey, OpenOutcome, Origin, Result, Retention,
     Revocation, Rotated, Rotation, Store, StoreError, Swept,
 };
-use tokio::sync::watch;
 
 /// What the database does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub(crate) enum Switch {
     Up,
     /// Each question fails at once.
     Down,
-    /// No question is answered until it thaws.
+    /// No question is answered, not even later: the other end of the connection is gone.
     Frozen,
     /// The next session is stored, but whoever stored it hears of a failure; then it works again.
     LosesOneAnswer,
@@ -33,7 +32,7 @@ pub(crate) enum Switch {
 /// A real store behind a switch.
 pub(crate) struct SwitchedStore {
     inner: Arc<dyn Store>,
-    switch: watch::Sender<Switch>,
+    switch: Mutex<Switch>,
     calls: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -41,13 +40,13 @@ impl SwitchedStore {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             inner,
-            switch: watch::Sender::new(Switch::Up),
+            switch: Mutex::new(Switch::Up),
             calls: Mutex::default(),
         })
     }
 
     pub(crate) fn set(&self, switch: Switch) {
-        self.switch.send_replace(switch);
+        *self.switch.lock().unwrap() = switch;
     }
 
     /// How often it was asked this so far.
@@ -57,11 +56,11 @@ impl SwitchedStore {
 
     async fn gate(&self, method: &'static str) -> Result<()> {
         *self.calls.lock().unwrap().entry(method).or_default() += 1;
-        let mut switch = self.switch.subscribe();
-        let thawed = switch.wait_for(|switch| *switch != Switch::Frozen).await;
-        match *thawed.unwrap() {
+        let switch = *self.switch.lock().unwrap();
+        match switch {
+            Switch::Up | Switch::LosesOneAnswer => Ok(()),
             Switch::Down => Err(StoreError::Unavailable("switched off".to_owned())),
-            Switch::Up | Switch::Frozen | Switch::LosesOneAnswer => Ok(()),
+            Switch::Frozen => std::future::pending().await,
         }
     }
 }
@@ -152,14 +151,9 @@ impl Store for SwitchedStore {
     async fn open_session(&self, new: NewSession) -> Result<OpenOutcome> {
         self.gate("open_session").await?;
         let outcome = self.inner.open_session(new).await;
-        let loses = self.switch.send_if_modified(|switch| {
-            let loses = *switch == Switch::LosesOneAnswer;
-            if loses {
-                *switch = Switch::Up;
-            }
-            loses
-        });
-        if loses {
+        let mut switch = self.switch.lock().unwrap();
+        if *switch == Switch::LosesOneAnswer {
+            *switch = Switch::Up;
             return Err(StoreError::Unavailable("the answer was lost".to_owned()));
         }
         outcome
