@@ -11,8 +11,9 @@ use tm_auth_proto::json::Object;
 
 use crate::Algorithm;
 
-/// Sizes of an RSA modulus in bits. Smaller ones are weak, larger ones slow, odd ones nobody's honest key.
-const RSA_BITS: [usize; 3] = [2048, 3072, 4096];
+/// Sizes of an RSA modulus in bytes: 2048, 3072 or 4096 bits. Smaller ones are weak, larger ones slow, odd
+/// ones nobody's honest key.
+const RSA_LEN: [usize; 3] = [256, 384, 512];
 /// 65537, the one exponent: a small one is fragile, a large one lets a JWKS make each verification slow.
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 
@@ -67,10 +68,10 @@ fn rsa(jwk: &Jwk) -> Option<ParsedPublicKey> {
         return None;
     }
     let (n, e) = (decode(jwk.n.as_ref())?, decode(jwk.e.as_ref())?);
-    // RFC 7518 section 6.3.1.1 knows libraries that prefix a zero octet, and wants it omitted: a modulus
-    // with one, or with any other number of bits than these, does not pass.
-    let bits = n.len() * 8 - n.first()?.leading_zeros() as usize;
-    if !RSA_BITS.contains(&bits) || e != RSA_EXPONENT {
+    // RFC 7518 section 6.3.1.1 knows libraries that prefix a zero octet, and wants it omitted. A modulus
+    // with one, or a bit short of its length, does not pass.
+    let full_size = RSA_LEN.contains(&n.len()) && *n.first()? >= 0x80;
+    if !full_size || e != RSA_EXPONENT {
         return None;
     }
     RsaPublicKeyComponents { n, e }
@@ -84,10 +85,10 @@ fn p256(jwk: &Jwk) -> Option<ParsedPublicKey> {
     }
     let (x, y) = (decode(jwk.x.as_ref())?, decode(jwk.y.as_ref())?);
     // RFC 7518 section 6.2.1.2: the length "MUST be the full size of a coordinate for the curve".
-    if x.len() != 32 || y.len() != 32 {
+    if x.len() != 32 {
         return None;
     }
-    // Parsing checks that the point is on the curve.
+    // Parsing checks the length of both together and that the point is on the curve.
     ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [&[4], x.as_slice(), &y].concat()).ok()
 }
 

@@ -251,6 +251,7 @@ async fn b07_a_body_of_exactly_the_cap_is_read() {
     let issuer = TestIssuer::new(Environment::Uat);
     let server = Server::of_issuer(&issuer).await;
     let jwks = serde_json::to_string(&issuer.jwks()).unwrap();
+    assert_eq!(MAX_JWKS_LEN, 65_536);
     let padding = " ".repeat(MAX_JWKS_LEN - jwks.len());
     server.answer(ok(jwks + &padding));
     server.verifier(&issuer).build().unwrap().refresh().await.unwrap();

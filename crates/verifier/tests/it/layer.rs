@@ -11,7 +11,7 @@ use http_body_util::Full;
 use tm_auth_proto::{AccessClaims, Environment, Scope};
 use tm_auth_verifier::testing::TestIssuer;
 use tm_auth_verifier::{BearerLayer, Caller, Denial, Refusal, Rejected, Verifier};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::{AUDIENCE, Fixture, UNIFORM, assert_uniform, send, text};
 
@@ -229,4 +229,30 @@ async fn the_layer_serves_any_tower_service() {
     assert_eq!(response.status(), 200);
     let response = service.oneshot(request("x")).await.unwrap();
     assert_eq!(text(response.map(Body::new)).await, UNIFORM);
+}
+
+/// A service that is broken.
+#[derive(Clone)]
+struct Broken;
+
+impl Service<axum::http::Request<()>> for Broken {
+    type Response = axum::http::Response<String>;
+    type Error = &'static str;
+    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+        std::task::Poll::Ready(Err("broken"))
+    }
+
+    fn call(&mut self, _: axum::http::Request<()>) -> Self::Future {
+        std::future::ready(Err("called"))
+    }
+}
+
+#[tokio::test]
+async fn the_layer_is_ready_when_its_service_is() {
+    let fixture = Fixture::new().await;
+    let service = BearerLayer::new(fixture.verifier.clone()).layer(Broken);
+    let request = axum::http::Request::get("/").body(()).unwrap();
+    assert_eq!(service.oneshot(request).await.unwrap_err(), "broken");
 }

@@ -112,6 +112,10 @@ fn b07_keys_whose_numbers_do_not_fit_are_ignored() {
             "a bit more than {bytes} bytes"
         );
         assert!(
+            !usable(&rsa(&odd(0, bytes), &e)),
+            "a zero at the start of {bytes} bytes"
+        );
+        assert!(
             !usable(&rsa(&[&[0], &odd(0x80, bytes)[..]].concat(), &e)),
             "a zero before"
         );

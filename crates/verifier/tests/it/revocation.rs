@@ -135,6 +135,7 @@ fn a_list_that_does_not_hold_is_refused() {
         assert_eq!(check(&forged).unwrap_err(), Refusal::NotClaims);
     }
     assert_eq!(check("x").unwrap_err(), Malformed::Parts.into());
+    assert_eq!(MAX_REVOCATIONS_LEN, 4_194_304);
     let long = "x".repeat(MAX_REVOCATIONS_LEN + 1);
     assert_eq!(check(&long).unwrap_err(), Malformed::TooLong.into());
 }
@@ -162,6 +163,7 @@ fn lists_follow_each_other() {
     full.keys = vec![key];
     full.uids = BTreeMap::from([(claims.uid, claims.iat)]);
 
+    assert_eq!(REMEMBERED, 3_720);
     let none = Revocations::default();
     assert!(none.is_empty() && none.revoked(&claims).is_none());
     let some = Revocations::from(full.clone());
