@@ -167,3 +167,26 @@ async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
     let answer = server.post(PATH, &key.challenge(server.now())).await;
     answer.assert_error(401, "key_revoked");
 }
+
+/// Nothing deletes an account yet but an operator with SQLite in hand; the row counts, not the copy of it.
+#[tokio::test]
+async fn d06_a_deleted_account_answers_as_unknown_even_to_its_holder() {
+    let server = TestServer::start().await;
+    let (cached, fresh) = (server.key().await, server.key().await);
+    server.mint(&cached).await;
+    let database = rusqlite::Connection::open(&server.config.database.path).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF; DELETE FROM sessions; DELETE FROM api_keys; DELETE FROM accounts;",
+        )
+        .unwrap();
+    let nobody = KeyId::generate(Environment::Uat, random::bytes());
+    let signature = cached.sign(&format!("{nobody}.{START}"));
+    let unknown = json!({ "key_id": nobody, "timestamp": START, "signature": signature });
+    let unknown = server.post(PATH, &unknown).await.comparable();
+    for key in [cached, fresh] {
+        let answer = server.post(PATH, &key.challenge(server.now())).await;
+        answer.assert_error(401, "invalid_credentials");
+        assert_eq!(answer.comparable(), unknown);
+    }
+}
