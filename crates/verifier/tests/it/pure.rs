@@ -39,7 +39,11 @@ fn each_algorithm_signs_and_verifies_with_its_own_key() {
         let text = serde_json::to_vec(&issuer.jwks()).unwrap();
         assert!(KeySet::from_json(&text).unwrap().contains("test-1"));
     }
-    assert!(KeySet::from_jwks(&JwkSet::default()).is_empty());
+    let none = KeySet::from_jwks(&JwkSet::default());
+    assert_eq!((none.len(), none.is_empty()), (0, true));
+    let keys = ["a", "b"].map(|kid| TestKey::generate(kid, Algorithm::ES256).jwk());
+    let two = KeySet::from_jwks(&JwkSet { keys: keys.to_vec() });
+    assert_eq!((two.len(), two.is_empty()), (2, false));
 }
 
 #[test]
