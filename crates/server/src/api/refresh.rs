@@ -53,9 +53,10 @@ pub(crate) async fn refresh(
     crate::metrics::rotation(rotated.kind);
 
     let (session, key) = (&rotated.session, &rotated.key);
+    // Made by another node a moment ago, or just taken out of use: either way the next try is judged anew.
     let mac = mac_key(&app, &session.mac_kid)
         .await?
-        .ok_or_else(|| ApiError::internal("the session's MAC key is gone"))?;
+        .ok_or_else(|| ApiError::unavailable("the MAC key of the session's newest token is not here"))?;
     let refresh_token = refresh::issue(
         session,
         &secret,

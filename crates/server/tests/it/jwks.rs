@@ -181,7 +181,8 @@ async fn b03_a_compromised_mac_key_takes_its_refresh_tokens_with_it() {
     server.service_keys().revoke(&kid, server.now()).await.unwrap();
     eventually(async || {
         let answer = server.refresh(&old.refresh_token).await;
-        (answer.status != 200).then(|| answer.assert_error(401, "invalid_refresh_token"))
+        // 503: the key went while the request was under way.
+        (![200, 503].contains(&answer.status)).then(|| answer.assert_error(401, "invalid_refresh_token"))
     })
     .await;
     // The access token is another matter, and so is the next session.

@@ -81,6 +81,30 @@ async fn c10_e10_a_revoked_key_is_dead_on_every_node_and_soon_at_every_verifier(
 }
 
 #[tokio::test]
+async fn c10_a_slow_reader_brings_no_old_list_back() {
+    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let (slow, fast) = (server.key().await, server.key().await);
+    let token = server.mint(&fast).await.access_token;
+    let (was_read, let_go) = store.hold_next_list();
+    let second = async {
+        was_read.await.unwrap();
+        let revoking = revoke(&server, &fast);
+        // It is acknowledged only behind the slow one; where it is not, the slow one overwrites its list.
+        let patience = tokio::time::timeout(Duration::from_millis(200), revoking);
+        let done = patience.await.is_ok();
+        let_go.send(()).unwrap();
+        if !done {
+            revoke(&server, &fast).await;
+        }
+    };
+    tokio::join!(revoke(&server, &slow), second);
+    server
+        .get_with("/api-key", &token)
+        .await
+        .assert_error(401, "invalid_token");
+}
+
+#[tokio::test]
 async fn c10_an_account_that_was_disabled_beside_the_service_is_on_the_list() {
     let server = TestServer::start().await;
     let key = server.key().await;

@@ -15,6 +15,7 @@ use tm_auth_store::{
     AuditEntry, Changes, KeyChange, KeyUse, NewAccount, NewApiKey, OpenOutcome, Origin, Result, Retention,
     Revocation, Rotated, Rotation, Store, StoreError, Swept,
 };
+use tokio::sync::oneshot;
 
 /// What the database does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub(crate) struct SwitchedStore {
     inner: Arc<dyn Store>,
     switch: Mutex<Switch>,
     calls: Mutex<BTreeMap<&'static str, u64>>,
+    held_list: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
 impl SwitchedStore {
@@ -42,11 +44,20 @@ impl SwitchedStore {
             inner,
             switch: Mutex::new(Switch::Up),
             calls: Mutex::default(),
+            held_list: Mutex::default(),
         })
     }
 
     pub(crate) fn set(&self, switch: Switch) {
         *self.switch.lock().unwrap() = switch;
+    }
+
+    /// Holds the next reading of the revocation list back: the first channel tells that it was read, the
+    /// second one lets it go.
+    pub(crate) fn hold_next_list(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((read, was_read), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
+        *self.held_list.lock().unwrap() = Some((read, may_go));
+        (was_read, let_go)
     }
 
     /// How often it was asked this so far.
@@ -187,7 +198,13 @@ impl Store for SwitchedStore {
 
     async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>> {
         self.gate("revocations").await?;
-        self.inner.revocations(since).await
+        let list = self.inner.revocations(since).await;
+        let held = self.held_list.lock().unwrap().take();
+        if let Some((read, may_go)) = held {
+            read.send(()).unwrap();
+            may_go.await.unwrap();
+        }
+        list
     }
 
     async fn revoke(&self, revocation: Revocation, origin: &Origin) -> Result<()> {
