@@ -166,3 +166,18 @@ pub struct UpdateApiKey {
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Timestamp>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_is_null_is_not_one_that_is_left_out() {
+        let end = |body: &str| serde_json::from_str::<UpdateApiKey>(body).unwrap().expires_at;
+        let at: Timestamp = "2027-01-15T08:00:00Z".parse().unwrap();
+        assert_eq!(end("{}"), None);
+        assert_eq!(end(r#"{"expires_at":null}"#), Some(None));
+        assert_eq!(end(r#"{"expires_at":"2027-01-15T08:00:00Z"}"#), Some(Some(at)));
+        assert!(serde_json::from_str::<UpdateApiKey>(r#"{"expires_at":1}"#).is_err());
+    }
+}

@@ -21,3 +21,28 @@ pub fn registration(issuer: &str, account: AccountId, fingerprint: &str, timesta
 pub fn seconds(at: Timestamp) -> i64 {
     at.as_second()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Existing clients sign these bytes: a change here locks each of them out.
+    #[test]
+    fn d01_c07_the_signed_texts_are_these_bytes() {
+        let account = AccountId(uuid::Uuid::from_u128(0xa11ce));
+        assert_eq!(
+            mint("b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e", 1_764_000_000),
+            "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e.1764000000"
+        );
+        assert_eq!(
+            registration("https://issuer.example", account, "print", 1_764_000_000),
+            "tm-auth key registration v1\nhttps://issuer.example\n00000000-0000-0000-0000-0000000a11ce\nprint\n1764000000"
+        );
+    }
+
+    #[test]
+    fn d01_an_instant_is_signed_as_its_whole_second() {
+        let at = Timestamp::from_millisecond(1_764_000_000_999).unwrap();
+        assert_eq!(seconds(at), 1_764_000_000);
+    }
+}

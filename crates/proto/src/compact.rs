@@ -197,6 +197,7 @@ mod tests {
 
     #[test]
     fn a08_other_numbers_of_parts_and_long_tokens_are_refused() {
+        assert_eq!(MAX_LEN, 8192);
         for bad in ["", "a", "a.b", "a.b.c.d", "a.b.c.d.e"] {
             assert_eq!(CompactJws::parse(bad).unwrap_err(), Malformed::Parts);
         }

@@ -64,3 +64,32 @@ impl std::str::FromStr for Environment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_is_the_same_word_everywhere() {
+        for (environment, word, url) in [
+            (
+                Environment::Production,
+                "production",
+                "https://api.truemarkets.co/v1/auth",
+            ),
+            (Environment::Uat, "uat", "https://api.uat.truemarkets.co/v1/auth"),
+        ] {
+            assert_eq!(environment.as_str(), word);
+            assert_eq!(environment.to_string(), word);
+            assert_eq!(word.parse(), Ok(environment));
+            assert_eq!(
+                serde_json::to_string(&environment).unwrap(),
+                format!("\"{word}\"")
+            );
+            assert_eq!(environment.public_base_url(), url);
+        }
+        for other in ["Production", "UAT", "staging", ""] {
+            assert!(other.parse::<Environment>().is_err(), "{other}");
+        }
+    }
+}

@@ -107,6 +107,13 @@ mod tests {
         assert_eq!(KeyId(Uuid::nil()).environment(), None);
         let v4 = KeyId::from_str("1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b").unwrap();
         assert_eq!(v4.environment(), None);
+        // Another version or another variant, with bits where an environment could be.
+        for foreign in [
+            "ab4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b",
+            "ab4e28ba-2fa1-8d3b-c3f5-ef19b5a7633b",
+        ] {
+            assert_eq!(KeyId::from_str(foreign).unwrap().environment(), None);
+        }
         let v8_of_no_environment = KeyId::from_str("fb4e28ba-2fa1-8d3b-a3f5-ef19b5a7633b").unwrap();
         assert_eq!(v8_of_no_environment.environment(), None);
     }

@@ -45,3 +45,17 @@ pub struct Jwk {
 pub fn p256_thumbprint_text(x: &str, y: &str) -> String {
     format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7638 section 3: the required members alone, in the order of their names, without white space.
+    #[test]
+    fn c01_the_thumbprint_text_is_the_required_members_in_order() {
+        assert_eq!(
+            p256_thumbprint_text("X", "Y"),
+            r#"{"crv":"P-256","kty":"EC","x":"X","y":"Y"}"#
+        );
+    }
+}

@@ -47,3 +47,84 @@ impl RevocationList {
             || self.issued_before.is_some_and(|before| claims.iat < before)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{Audience, OrganizationId, TmClaims};
+
+    fn list() -> RevocationList {
+        RevocationList {
+            iss: "https://issuer.example".into(),
+            env: Environment::Uat,
+            iat: 1000,
+            exp: 1120,
+            sids: Vec::new(),
+            keys: Vec::new(),
+            uids: BTreeMap::new(),
+            issued_before: None,
+        }
+    }
+
+    fn claims() -> AccessClaims {
+        AccessClaims {
+            iss: "https://issuer.example".into(),
+            sub: "alice@example.com".into(),
+            aud: Audience::One("https://api.example".into()),
+            iat: 1000,
+            nbf: None,
+            exp: 4600,
+            jti: "1".into(),
+            client_id: key(1).to_string(),
+            scope: "read".into(),
+            uid: AccountId(Uuid::from_u128(1)),
+            tm: TmClaims {
+                organization_id: OrganizationId(Uuid::from_u128(1)),
+            },
+            sid: SessionId(Uuid::from_u128(1)),
+            auth_time: 1000,
+            env: Environment::Uat,
+        }
+    }
+
+    fn key(number: u8) -> KeyId {
+        KeyId::generate(Environment::Uat, [number; 16])
+    }
+
+    #[test]
+    fn c10_a_token_is_revoked_by_its_session_its_key_its_account_or_its_age() {
+        let revokes = |change: fn(&mut RevocationList)| {
+            let mut list = list();
+            change(&mut list);
+            list.revokes(&claims())
+        };
+        assert!(!revokes(|_| ()));
+        assert!(revokes(|list| list.sids = vec![claims().sid]));
+        assert!(!revokes(|list| list.sids = vec![SessionId(Uuid::from_u128(2))]));
+        assert!(revokes(|list| list.keys = vec![key(1)]));
+        assert!(!revokes(|list| list.keys = vec![key(2)]));
+        // What was issued in the given second still holds: it may have been issued after the revocation.
+        assert!(revokes(|list| list.uids = [(claims().uid, 1001)].into()));
+        assert!(!revokes(|list| list.uids = [(claims().uid, 1000)].into()));
+        assert!(!revokes(
+            |list| list.uids = [(AccountId(Uuid::from_u128(2)), 1001)].into()
+        ));
+        assert!(revokes(|list| list.issued_before = Some(1001)));
+        assert!(!revokes(|list| list.issued_before = Some(1000)));
+    }
+
+    #[test]
+    fn c10_a_persons_token_is_of_no_key() {
+        let list = RevocationList {
+            keys: vec![key(1)],
+            ..list()
+        };
+        let claims = AccessClaims {
+            client_id: crate::claims::NATIVE_CLIENT.into(),
+            ..claims()
+        };
+        assert!(!list.revokes(&claims));
+    }
+}
