@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tm_auth_proto::{Audience, CompactJws, Environment, JwkSet};
 use tm_auth_verifier::testing::{ISSUER, TestIssuer, TestKey};
 use tm_auth_verifier::{
-    Algorithm, Check, Clock, KeySet, NotAKeySet, Outcome, Policy, Refusal, check, explain,
+    Algorithm, Check, Clock, KeySet, NotAKeySet, Outcome, Policy, Refusal, SystemClock, check, explain,
 };
 
 use crate::support::{AUDIENCE, Fixture, encode};
@@ -371,4 +371,10 @@ fn checks_have_distinct_names() {
         "revocation",
     ];
     assert_eq!(names, expected);
+}
+
+/// No machine runs this before it was written.
+#[test]
+fn the_machines_clock_is_the_default_and_goes() {
+    assert!(SystemClock.now().as_second() > 1_760_000_000);
 }
