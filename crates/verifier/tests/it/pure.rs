@@ -375,6 +375,6 @@ fn checks_have_distinct_names() {
 
 /// No machine runs this before it was written.
 #[test]
-fn the_machines_clock_is_the_default_and_goes() {
+fn the_machines_clock_tells_the_time_of_day() {
     assert!(SystemClock.now().as_second() > 1_760_000_000);
 }
