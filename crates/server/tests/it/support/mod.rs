@@ -9,9 +9,10 @@ mod key;
 mod server_time;
 mod switched_store;
 
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -62,10 +63,17 @@ fn fast(config: &mut Config) {
 /// gives to outgoing connections: another test could be given it before the server binds it.
 pub(crate) fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let begin = u16::try_from(std::process::id() % 120 * 100).unwrap();
+    /// The UDP port of the same number is held as the sign that a process has taken this one.
+    static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    let take = |port: u16| {
+        let sign = UdpSocket::bind(("127.0.0.1", port)).ok()?;
+        TcpListener::bind(("127.0.0.1", port)).ok()?;
+        TAKEN.lock().unwrap().push(sign);
+        Some(port)
+    };
+    let begin = u16::try_from(std::process::id() % 24 * 500).unwrap();
     std::iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000)
-        .find(|port| free(*port))
+        .find_map(take)
         .unwrap()
 }
 
