@@ -150,6 +150,7 @@ mod tests {
             [Scope::Read, Scope::Transfer].into_iter().collect()
         );
         assert_eq!(Scopes::from_claim(""), Scopes::NONE);
+        assert_eq!(Scopes::from_claim("read read").to_string(), "read");
         assert!(Scopes::NONE.is_empty() && !Scopes::ALL.is_empty());
     }
 
@@ -168,5 +169,13 @@ mod tests {
             r#"["read","trade","transfer"]"#
         );
         assert!(serde_json::from_str::<Scopes>(r#"["read","root"]"#).is_err());
+    }
+
+    #[cfg(feature = "openapi")]
+    #[test]
+    fn the_schema_of_a_set_brings_that_of_its_members() {
+        let mut schemas = Vec::new();
+        <Scopes as utoipa::ToSchema>::schemas(&mut schemas);
+        assert_eq!(schemas[0].0, "Scope");
     }
 }
