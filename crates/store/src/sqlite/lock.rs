@@ -20,7 +20,7 @@ impl ServerLock {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Unusable(format!(
-                "another tm-auth server is using {}: SQLite takes one server; stop it, or use PostgreSQL for several nodes",
+                "another tm-auth server is using {}: SQLite takes one server; stop the other first",
                 database.display()
             ))),
             Err(TryLockError::Error(error)) => Err(unusable(database, &error)),
