@@ -91,8 +91,10 @@ async fn work(service: Arc<Service>, ledger: Arc<Ledger>, bot: Arc<Bot>) {
     let api = service.api();
     while !ledger.stopped() {
         let mut challenge = bot.challenge();
+        let mut revoked_before = false;
         let minted = ledger
             .until_answered(|| {
+                revoked_before = ledger.is_revoked(bot.key_id);
                 challenge = bot.challenge();
                 let (api, challenge) = (api.clone(), challenge.clone());
                 async move { api.mint(&challenge).await }
@@ -103,7 +105,7 @@ async fn work(service: Arc<Service>, ledger: Arc<Ledger>, bot: Arc<Bot>) {
             Err(error) => return ledger.may_refuse(bot.key_id, &error),
         };
         let sid = claims(&tokens).sid;
-        ledger.minted(sid, bot.key_id, &tokens, challenge);
+        ledger.minted(sid, bot.key_id, &tokens, challenge, revoked_before);
         for expected in 1..=3 {
             let presented = tokens.refresh_token.clone();
             tokens = match ledger.until_answered(|| api.refresh(&presented)).await {
