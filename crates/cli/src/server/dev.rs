@@ -197,6 +197,9 @@ async fn demo_key(
 }
 
 /// A key file in the folder whose key mints here.
+///
+/// Opens nothing but key files: closing any descriptor of the database file would give up SQLite's POSIX locks
+/// for the whole process, and the next command beside the server would take the database for unused.
 async fn usable_key_file(
     store: &dyn Store,
     data: &Path,
@@ -204,6 +207,9 @@ async fn usable_key_file(
 ) -> Result<Option<PathBuf>, Failure> {
     for entry in fs::read_dir(data)? {
         let path = entry?.path();
+        if !is_key_file(&path) {
+            continue;
+        }
         let Ok(KeyFile {
             key_id: Some(key_id), ..
         }) = key_file::load(&path)
@@ -220,6 +226,10 @@ async fn usable_key_file(
         }
     }
     Ok(None)
+}
+
+fn is_key_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
 }
 
 fn write_private(path: &Path, text: &str) -> Result<(), Failure> {

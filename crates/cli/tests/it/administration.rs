@@ -1,10 +1,13 @@
 //! Administrative commands beside a running server, their words and exit codes.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use tm_auth_client::AuthApi;
 use tm_auth_proto::{CompactJws, ErrorCode, TokenResponse};
 
+use crate::harness::Dev;
 use crate::served::{Service, claims, generation, is_sound, refusal};
 
 fn kid(tokens: &TokenResponse) -> String {
@@ -57,6 +60,22 @@ async fn j21_a_second_server_is_refused_and_commands_work_beside_the_first() {
     drop(running);
     // Killed, not stopped: the next one starts all the same.
     service.start();
+}
+
+/// Without SQLite's locks the next command takes the database for unused, and removes the server's files as it
+/// closes them.
+#[test]
+fn j21_a_sandbox_that_looks_through_its_folder_keeps_the_databases_locks() {
+    let dev = Dev::start(&[]);
+    // proc_locks(5) names the holder and the file's inode.
+    let locks = fs::read_to_string("/proc/locks").expect("Linux has it");
+    for name in ["tm-auth.db", "tm-auth.db-shm"] {
+        let file = fs::metadata(dev.folder().join(name)).expect("the server has it open");
+        let (pid, inode) = (format!(" {} ", dev.pid()), format!(":{} ", file.ino()));
+        let mut posix = locks.lines().filter(|line| line.contains(" POSIX "));
+        let held = posix.any(|line| line.contains(&pid) && line.contains(&inode));
+        assert!(held, "{name} in:\n{locks}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

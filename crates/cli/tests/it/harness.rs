@@ -84,6 +84,11 @@ impl Dev {
         SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port")))
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its folder: configuration, database and key file.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

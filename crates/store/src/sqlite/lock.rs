@@ -1,6 +1,7 @@
 //! What keeps a database file safe from its surroundings: one server, a local disk, a private file.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,12 @@ impl ServerLock {
     pub(super) fn take(database: &Path) -> Result<Self> {
         let mut path = database.as_os_str().to_owned();
         path.push(".lock");
-        let file = private(&PathBuf::from(path), true)?;
+        let path = PathBuf::from(path);
+        let file = private()
+            .create(true)
+            .truncate(true)
+            .open(&path)
+            .map_err(|error| unusable(&path, &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Unusable(format!(
@@ -29,19 +35,20 @@ impl ServerLock {
 }
 
 /// Makes the file with mode 0600 before SQLite would make it with the process's default.
+///
+/// One that exists is not opened: POSIX locks belong to the process, and closing any descriptor of the file
+/// drops those that SQLite holds on it through another.
 pub(super) fn create_private(path: &Path) -> Result<()> {
-    private(path, false).map(|_| ())
+    match private().create_new(true).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(path, &error)),
+        _ => Ok(()),
+    }
 }
 
-fn private(path: &Path, truncate: bool) -> Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(truncate)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| unusable(path, &error))
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> StoreError {

@@ -1,7 +1,7 @@
 //! Files and locks: one server, any number of commands, our own schema and nobody else's.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -46,6 +46,32 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
     // When the one is gone the next may start.
     drop(server);
     open(&path, Role::Server).unwrap();
+}
+
+/// POSIX locks belong to the process, and closing any descriptor of a file drops them: opening the database
+/// once more, and closing it, must not do that to the server.
+#[tokio::test]
+async fn j21_what_opens_the_file_again_leaves_the_servers_locks() {
+    let (server, folder) = database();
+    let path = folder.path().join("tm-auth.db");
+    assert!(locked(&path));
+    SqliteStore::pending_migrations(&path).unwrap();
+    server.backup(&folder.path().join("copy.db")).await.unwrap();
+    let command = open(&path, Role::Command).unwrap();
+    drop(command);
+    assert!(locked(&path));
+}
+
+/// Whether this process holds a POSIX lock on the database and on its shared memory (proc_locks(5)).
+fn locked(database: &Path) -> bool {
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    let held = |path: &Path| {
+        let inode = fs::metadata(path).unwrap().ino();
+        let (pid, inode) = (format!(" {} ", std::process::id()), format!(":{inode} "));
+        let mut lines = locks.lines().filter(|line| line.contains(" POSIX "));
+        lines.any(|line| line.contains(&pid) && line.contains(&inode))
+    };
+    held(database) && held(&database.with_extension("db-shm"))
 }
 
 #[test]
