@@ -8,7 +8,9 @@
 pub mod account;
 pub mod api_key;
 pub mod challenge;
+pub mod email_address;
 pub mod label;
+pub mod one_time_code;
 pub mod public_key;
 pub mod refusal;
 pub mod registration;
@@ -24,5 +26,6 @@ pub mod token;
 pub use account::Account;
 pub use api_key::{ApiKey, ProvenKey};
 pub use challenge::Challenge;
+pub use email_address::EmailAddress;
 pub use public_key::PublicKey;
 pub use refusal::Refusal;

@@ -111,6 +111,12 @@ pub enum Refusal {
     /// See [`ErrorCode::KeyNotLive`].
     #[error("this API key is revoked or expired and cannot be changed")]
     KeyNotLive,
+    /// See [`ErrorCode::InvalidCode`].
+    #[error("this code is wrong, used or too old; ask for another one")]
+    InvalidCode,
+    /// See [`ErrorCode::AddressResting`].
+    #[error("this address was another account's until recently and cannot be used for a new one yet")]
+    AddressResting,
 }
 
 /// What a caller with a far-off timestamp probably did.
@@ -160,6 +166,8 @@ impl Refusal {
             Self::KeyLimitReached { .. } => ErrorCode::KeyLimitReached,
             Self::KeyNotFound => ErrorCode::KeyNotFound,
             Self::KeyNotLive => ErrorCode::KeyNotLive,
+            Self::InvalidCode => ErrorCode::InvalidCode,
+            Self::AddressResting => ErrorCode::AddressResting,
         }
     }
 

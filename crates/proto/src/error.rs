@@ -168,6 +168,8 @@ error_codes! {
     SessionExpired = "session_expired", 401, Unauthenticated, false;
     /// The session was ended by its holder, its owner or an operator.
     SessionEnded = "session_ended", 401, Unauthenticated, false;
+    /// The mailed code is wrong, used or older than ten minutes, or was tried too often; ask for another one.
+    InvalidCode = "invalid_code", 401, Unauthenticated, false;
     /// There is no bearer token in `Authorization`.
     MissingToken = "missing_token", 401, Unauthenticated, false;
     /// The bearer token does not hold here.
@@ -188,6 +190,8 @@ error_codes! {
     KeyLimitReached = "key_limit_reached", 409, Conflict, false;
     /// The key is revoked or expired and cannot be changed.
     KeyNotLive = "key_not_live", 409, Conflict, false;
+    /// The e-mail address was another account's until recently: it rests for 30 days.
+    AddressResting = "address_resting", 409, Conflict, false;
     /// Too many requests; `Retry-After` says when the next one is welcome.
     RateLimited = "rate_limited", 429, RateLimited, true;
     /// A defect of the service; `request_id` finds it in its log.

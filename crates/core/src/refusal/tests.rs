@@ -69,6 +69,8 @@ fn table() -> Vec<(Refusal, &'static str, bool)> {
         (Refusal::KeyLimitReached { limit: 20 }, "key_limit_reached", false),
         (Refusal::KeyNotFound, "key_not_found", false),
         (Refusal::KeyNotLive, "key_not_live", false),
+        (Refusal::InvalidCode, "invalid_code", false),
+        (Refusal::AddressResting, "address_resting", false),
     ]
 }
 
