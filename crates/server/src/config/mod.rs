@@ -8,6 +8,7 @@
 //!
 //! A [`Config`] that is built in code ([`Config::new`]) goes through the same fourth step.
 
+mod apple;
 mod database;
 mod error;
 mod keys;
@@ -22,6 +23,7 @@ mod secret;
 mod source;
 mod tokens;
 
+pub use apple::{Apple, P8Key};
 pub use database::Database;
 pub use error::ConfigError;
 pub use keys::{ApiKeys, Keys, SigningKeys};
@@ -70,6 +72,8 @@ pub struct Config {
     pub log: Log,
     /// How long finished things are kept.
     pub retention: Retention,
+    /// Sign in with Apple; none: the way is not offered.
+    pub apple: Option<Apple>,
 }
 
 /// The document as it is written: like [`Config`], but secrets may still be files.
@@ -100,6 +104,7 @@ struct Document {
     log: Log,
     #[serde(default)]
     retention: Retention,
+    apple: Option<apple::AppleSource>,
 }
 
 impl Config {
@@ -126,6 +131,7 @@ impl Config {
             metrics: document.metrics,
             log: document.log,
             retention: document.retention,
+            apple: document.apple.map(apple::AppleSource::fetch).transpose()?,
         };
         config.check()
     }
@@ -150,6 +156,7 @@ impl Config {
             metrics: Metrics::default(),
             log: Log::default(),
             retention: Retention::default(),
+            apple: None,
         }
     }
 
@@ -168,6 +175,9 @@ impl Config {
         self.metrics.check()?;
         self.log.check(self.environment)?;
         self.retention.check()?;
+        if let Some(apple) = &self.apple {
+            apple.check(self.environment)?;
+        }
         Ok(self)
     }
 

@@ -44,11 +44,7 @@ impl PublicUrl {
 
     /// Whether the host can only be this machine.
     pub fn is_loopback(&self) -> bool {
-        if self.host == "localhost" || self.host.ends_with(".localhost") {
-            return true;
-        }
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        is_loopback(&self.host)
     }
 
     pub(super) fn check(&self, environment: Environment) -> Result<(), ConfigError> {
@@ -121,7 +117,16 @@ impl std::str::FromStr for PublicUrl {
     }
 }
 
-fn is_host(host: &str) -> bool {
+/// Whether a host can only be this machine; an IPv6 address has its brackets.
+pub(super) fn is_loopback(host: &str) -> bool {
+    if host == "localhost" || host.ends_with(".localhost") {
+        return true;
+    }
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+pub(super) fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address
             .parse::<Ipv6Addr>()

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -52,7 +53,7 @@ impl fmt::Debug for Kek {
     }
 }
 
-impl std::str::FromStr for Kek {
+impl FromStr for Kek {
     type Err = String;
 
     /// Base64 or base64url, padded or not.
@@ -90,6 +91,16 @@ pub(super) fn kek(
     value: Option<String>,
     file: Option<PathBuf>,
 ) -> Result<Option<Kek>, ConfigError> {
+    parsed(key, value, file)
+}
+
+/// The secret written as `key` or in the file named by `key` + `_file`, parsed; both at once are refused. What the
+/// parser says must not repeat the secret.
+pub(super) fn parsed<T: FromStr<Err = String>>(
+    key: &str,
+    value: Option<String>,
+    file: Option<PathBuf>,
+) -> Result<Option<T>, ConfigError> {
     let (key, text) = match (value, file) {
         (Some(_), Some(_)) => {
             return Err(ConfigError::at(

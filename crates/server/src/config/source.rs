@@ -12,7 +12,7 @@ use super::error::ConfigError;
 const PREFIX: &str = "TM_AUTH__";
 
 /// Keys whose value must never be repeated in a message or lie in a file that others can read.
-const SECRET_KEYS: [&str; 2] = ["keys.kek", "keys.previous_kek"];
+const SECRET_KEYS: [&str; 3] = ["keys.kek", "keys.previous_kek", "apple.private_key"];
 
 /// The merged settings and where they came from.
 pub(super) struct Source {
@@ -66,7 +66,9 @@ impl Source {
             let path = e.path().to_string();
             let reason = reason(&path, e.inner());
             if let Some(key) = missing_field(e.inner()) {
-                let key = if path == "." { key } else { format!("{path}.{key}") };
+                // Below an optional section the name is whole already.
+                let whole = path == "." || key.starts_with(&format!("{path}."));
+                let key = if whole { key } else { format!("{path}.{key}") };
                 return ConfigError::at(&key, "is missing; it has no default, so write it");
             }
             let variable = self.variables.get(&path).cloned();
@@ -109,7 +111,9 @@ fn unparsable(file: Option<&Path>, error: &config::ConfigError) -> ConfigError {
 fn reason(path: &str, error: &config::ConfigError) -> String {
     match innermost(error) {
         // The value itself is not repeated where it may be a secret.
-        config::ConfigError::Type { expected, .. } if path.starts_with("keys") => {
+        config::ConfigError::Type { expected, .. }
+            if path.starts_with("keys") || SECRET_KEYS.contains(&path) =>
+        {
             format!("the value has the wrong type; write {expected}")
         }
         config::ConfigError::Type {

@@ -125,6 +125,7 @@ fn i17_an_unknown_option_is_refused() {
         "METRICS",
         "LOG",
         "RETENTION",
+        "APPLE",
         "NETWORK__TLS",
     ] {
         let line = with(&[(&format!("{section}__NO_SUCH"), "1")])

@@ -1,5 +1,6 @@
 //! The configuration as an operator meets it: files and variables in, one line out.
 
+mod apple;
 mod loading;
 mod secrets;
 mod values;
