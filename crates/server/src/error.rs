@@ -78,6 +78,11 @@ impl ApiError {
         }
     }
 
+    /// What the caller reads.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.code.status()).expect("the list of codes has valid statuses")
     }

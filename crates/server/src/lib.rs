@@ -18,6 +18,7 @@ mod limits;
 pub mod listener;
 pub mod metrics;
 pub mod openapi;
+mod pages;
 pub mod random;
 pub mod rate_limit;
 mod request;

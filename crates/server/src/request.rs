@@ -22,6 +22,7 @@ use crate::App;
 use crate::client_address::client_address;
 use crate::error::ApiError;
 use crate::listener::PeerAddress;
+use crate::pages::problem;
 use crate::random;
 use crate::request_deadline;
 
@@ -70,6 +71,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
         .map_or("unmatched", |path| path.as_str())
         .to_owned();
     request.extensions_mut().insert(context.clone());
+    let reader = problem::Reader::of(&method, request.uri(), request.headers());
 
     let answer = AssertUnwindSafe(next.run(request));
     let response = match request_deadline::within(app.config.limits.request, catch_panic(answer)).await {
@@ -81,7 +83,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let error = response.extensions().get::<ApiError>().cloned();
     let code = error.as_ref().map(|error| error.code);
     let cause = error.as_ref().and_then(|error| error.cause.clone());
-    let response = finish(response, error, &context);
+    let response = finish(&app, response, error, reader.as_ref(), &context);
     let elapsed = started.elapsed();
     crate::metrics::request(&method, &route, response.status(), code, elapsed);
     log(
@@ -130,32 +132,36 @@ async fn catch_panic<F: Future>(future: AssertUnwindSafe<F>) -> Result<F::Output
     .await
 }
 
-fn finish(response: Response, error: Option<ApiError>, context: &Context) -> Response {
-    let mut response = match error {
-        Some(error) => {
-            let (status, mut headers) = (error.status(), error.headers());
-            // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-            headers.extend(
-                response
-                    .headers()
-                    .get(ALLOW)
-                    .map(|methods| (ALLOW, methods.clone())),
-            );
+fn finish(
+    app: &App,
+    response: Response,
+    error: Option<ApiError>,
+    reader: Option<&problem::Reader>,
+    context: &Context,
+) -> Response {
+    // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+    let allow = response.headers().get(ALLOW).cloned();
+    let mut response = match (error, reader) {
+        (Some(error), Some(reader)) => problem::page(app, reader, &error, &context.request_id),
+        (Some(error), None) => {
+            let (status, headers) = (error.status(), error.headers());
             (status, headers, Json(error.into_body(context.request_id.clone()))).into_response()
         }
-        None => response,
+        (None, _) => response,
     };
     let headers = response.headers_mut();
     headers.insert(
         X_REQUEST_ID,
         HeaderValue::from_str(&context.request_id).expect("a UUID is a header value"),
     );
+    headers.extend(allow.map(|methods| (ALLOW, methods)));
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     for (name, value) in SECURITY_HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
+    crate::pages::headers::add(app, headers);
     response
 }
 

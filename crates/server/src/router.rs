@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 use crate::App;
 use crate::api::{api_keys, health, jwks, mint, own_key, refresh, revocations};
 use crate::openapi;
+use crate::pages;
 use crate::request;
 
 /// The base path of everything but the second place of the JWKS.
@@ -47,6 +48,7 @@ pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
         .nest(BASE_PATH, documented)
         .route("/v1/auth/openapi.yaml", get(openapi::serve))
         .route("/.well-known/jwks.json", get(jwks::jwks))
+        .merge(pages::routes())
         .merge(more)
         .method_not_allowed_fallback(request::method_not_allowed)
         .fallback(request::not_found)

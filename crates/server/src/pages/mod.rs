@@ -1,0 +1,42 @@
+//! The pages: rendered here, plain forms that POST and redirect, scripts only where WebAuthn and WebCrypto
+//! need them. One file per page; `templates/` has the words, `static/` style and scripts.
+
+pub(crate) mod form;
+pub(crate) mod headers;
+pub(crate) mod page;
+pub(crate) mod problem;
+pub(crate) mod static_files;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
+
+use crate::App;
+
+/// Every page.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(home))
+        .route("/static/{version}/{name}", get(static_files::serve))
+}
+
+/// Who is not signed in is led on to the sign-in from there.
+async fn home() -> Redirect {
+    Redirect::to("/api-keys")
+}
+
+/// A value within a query: everything but unreserved characters (RFC 3986 section 2.3) is escaped.
+pub(crate) fn query_value(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            write!(escaped, "%{byte:02X}").expect("a string takes everything");
+        }
+    }
+    escaped
+}

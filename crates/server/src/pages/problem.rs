@@ -1,0 +1,102 @@
+//! An error as a page, for people; programs get the JSON body.
+//!
+//! 1. It must be a page that was asked for, by a browser that takes HTML.
+//! 2. Who is not signed in is led to the sign-in and back.
+//! 3. Everybody else reads what is wrong in words, the code, and the request id.
+
+use askama::Template;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::ACCEPT;
+use http::{HeaderMap, Method, Uri};
+use tm_auth_proto::ErrorCode;
+
+use super::page::{Frame, Page};
+use crate::App;
+use crate::error::ApiError;
+
+/// What tells, before the request is handled, whether its error will be read by a person.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    /// Where to come back to after a sign-in.
+    back: Option<String>,
+}
+
+impl Reader {
+    /// `None`: a program.
+    pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
+        let path = uri.path();
+        let is_page = !["/v1/", "/.well-known/", "/static/"]
+            .iter()
+            .any(|programs| path.starts_with(programs));
+        let takes_html = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.contains("text/html"));
+        let back = || uri.path_and_query().map(ToString::to_string);
+        (is_page && takes_html).then(|| Self {
+            back: if *method == Method::GET { back() } else { None },
+        })
+    }
+
+    /// The way to the sign-in and back.
+    fn sign_in(&self) -> String {
+        let back = self.back.as_deref().unwrap_or("/api-keys");
+        format!("/sign-in?next={}", super::query_value(back))
+    }
+}
+
+/// The page of an error. Its status stays, but for a redirect to the sign-in.
+pub(crate) fn page(app: &App, reader: &Reader, error: &ApiError, request_id: &str) -> Response {
+    let status = error.status();
+    let (title, text, way_out) = match error.code {
+        ErrorCode::ReauthRequired if reader.back.is_some() => {
+            return Redirect::to(&reader.sign_in()).into_response();
+        }
+        ErrorCode::ReauthRequired => (
+            "Please confirm that it is you",
+            "This takes a sign-in of the last five minutes, by the strongest way your account has. Nothing was changed.".to_owned(),
+            (reader.sign_in(), "Sign in again"),
+        ),
+        ErrorCode::NotFound | ErrorCode::KeyNotFound => (
+            "There is nothing here",
+            "The address is wrong, or what was here is gone, or it belongs to another account.".to_owned(),
+            home(),
+        ),
+        ErrorCode::RateLimited => (
+            "Too many tries",
+            "Please wait a minute, then try again.".to_owned(),
+            home(),
+        ),
+        _ if status.is_server_error() => (
+            "That is our fault",
+            "The service could not do this just now. Nothing that you see as done was lost. Try again in a moment; if it stays like this, tell us the request number below.".to_owned(),
+            home(),
+        ),
+        _ => ("That did not work", error.message().to_owned(), home()),
+    };
+    let template = Problem {
+        frame: Frame::new(app, title).middle(),
+        text,
+        way_out,
+        status: status.as_u16(),
+        code: error.code.as_str(),
+        request_id,
+    };
+    (status, error.headers(), Page(template)).into_response()
+}
+
+fn home() -> (String, &'static str) {
+    ("/api-keys".to_owned(), "To your API keys")
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct Problem<'a> {
+    frame: Frame,
+    text: String,
+    way_out: (String, &'static str),
+    status: u16,
+    code: &'static str,
+    request_id: &'a str,
+}

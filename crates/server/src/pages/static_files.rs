@@ -1,0 +1,56 @@
+//! `GET /static/{version}/{name}`: style, scripts and the mark, all within the binary.
+//!
+//! The version is a hash over all of them, so that a URL never changes its content and browsers keep it for
+//! ever; and a module can import its neighbour by `./name`.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use tm_auth_proto::ErrorCode;
+
+use crate::error::ApiError;
+
+const CSS: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// Name, type, content.
+const FILES: &[(&str, &str, &[u8])] = &[
+    ("app.css", CSS, include_bytes!("../../static/app.css")),
+    ("mark.svg", SVG, include_bytes!("../../static/mark.svg")),
+];
+
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let mut hash = Context::new(&SHA256);
+    for (name, _, content) in FILES {
+        hash.update(name.as_bytes());
+        hash.update(content);
+    }
+    URL_SAFE_NO_PAD.encode(&hash.finish().as_ref()[..12])
+});
+
+/// Where a file is served. The name is written in our own templates; one that is not on the list is a defect.
+pub(crate) fn url(name: &str) -> String {
+    assert!(
+        FILES.iter().any(|(file, ..)| *file == name),
+        "no static file {name}"
+    );
+    format!("/static/{}/{name}", *VERSION)
+}
+
+pub(crate) async fn serve(Path((version, name)): Path<(String, String)>) -> Result<Response, ApiError> {
+    let (_, content_type, content) = FILES
+        .iter()
+        // An old version is not answered with new content: a cache would keep it for ever.
+        .find(|(file, ..)| *file == name && version == *VERSION)
+        .ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+    let headers = [
+        (CONTENT_TYPE, *content_type),
+        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    Ok((headers, *content).into_response())
+}
