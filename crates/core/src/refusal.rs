@@ -108,6 +108,12 @@ pub enum Refusal {
     /// See [`ErrorCode::KeyNotFound`].
     #[error("this account has no such API key")]
     KeyNotFound,
+    /// See [`ErrorCode::AppleLinkedElsewhere`].
+    #[error("this Apple account signs in to another account here; unlink it there first")]
+    AppleLinkedElsewhere,
+    /// See [`ErrorCode::AppleAlreadyLinked`].
+    #[error("this account has an Apple account already; unlink that one first")]
+    AppleAlreadyLinked,
     /// See [`ErrorCode::KeyNotLive`].
     #[error("this API key is revoked or expired and cannot be changed")]
     KeyNotLive,
@@ -165,6 +171,8 @@ impl Refusal {
             Self::KeyAlreadyRegistered => ErrorCode::KeyAlreadyRegistered,
             Self::KeyLimitReached { .. } => ErrorCode::KeyLimitReached,
             Self::KeyNotFound => ErrorCode::KeyNotFound,
+            Self::AppleLinkedElsewhere => ErrorCode::AppleLinkedElsewhere,
+            Self::AppleAlreadyLinked => ErrorCode::AppleAlreadyLinked,
             Self::KeyNotLive => ErrorCode::KeyNotLive,
             Self::InvalidCode => ErrorCode::InvalidCode,
             Self::AddressResting => ErrorCode::AddressResting,

@@ -130,6 +130,12 @@ error_codes! {
     KnownPrivateKey = "known_private_key", 400, InvalidArgument, false;
     /// The registration proof does not verify with the submitted public key.
     InvalidProof = "invalid_proof", 400, InvalidArgument, false;
+    /// The answer from Apple belongs to no sign-in that this browser began within the last ten minutes; begin again.
+    AppleSignInUnknown = "apple_sign_in_unknown", 400, InvalidArgument, false;
+    /// Nobody was signed in at Apple: it was cancelled there, or refused.
+    AppleSignInCancelled = "apple_sign_in_cancelled", 400, InvalidArgument, false;
+    /// What was said in Apple's name does not hold. Nothing was changed.
+    AppleTokenInvalid = "apple_token_invalid", 400, InvalidArgument, false;
     /// The method is not one this path takes.
     MethodNotAllowed = "method_not_allowed", 405, InvalidArgument, false;
     /// The request did not arrive in time.
@@ -192,10 +198,18 @@ error_codes! {
     KeyNotLive = "key_not_live", 409, Conflict, false;
     /// The e-mail address was another account's until recently: it rests for 30 days.
     AddressResting = "address_resting", 409, Conflict, false;
+    /// An account here has the e-mail address: sign in to it, then link Apple on its security page.
+    AddressHasAccount = "address_has_account", 409, Conflict, false;
+    /// This Apple account signs in to another account here; unlink it there first.
+    AppleLinkedElsewhere = "apple_linked_elsewhere", 409, Conflict, false;
+    /// The account has an Apple account already; unlink that one first.
+    AppleAlreadyLinked = "apple_already_linked", 409, Conflict, false;
     /// Too many requests; `Retry-After` says when the next one is welcome.
     RateLimited = "rate_limited", 429, RateLimited, true;
     /// A defect of the service; `request_id` finds it in its log.
     Internal = "internal", 500, Internal, true;
+    /// Apple cannot be reached, or does not answer as it should. Nothing was decided; try again.
+    AppleUnavailable = "apple_unavailable", 503, Unavailable, true;
     /// The service cannot do its work for now. Nothing was decided; try again.
     Unavailable = "unavailable", 503, Unavailable, true;
 }

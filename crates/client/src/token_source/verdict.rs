@@ -50,7 +50,7 @@ fn by_code(asked: Asked, code: ErrorCode) -> Verdict {
         Asked::Mint => Verdict::GiveUp,
     };
     match (code, asked) {
-        (C::RequestTimeout | C::RateLimited | C::Unavailable, _) => Verdict::Again,
+        (C::RequestTimeout | C::RateLimited | C::Unavailable | C::AppleUnavailable, _) => Verdict::Again,
         (C::Internal, _) => Verdict::AgainOrMint,
         (C::TimestampOutOfRange, Asked::Mint) => Verdict::CorrectClock,
         (C::Replayed | C::ChallengeBeforeRecovery, Asked::Mint) => Verdict::SignAnew,
@@ -90,7 +90,13 @@ fn by_code(asked: Asked, code: ErrorCode) -> Verdict {
             | C::KeyNotFound
             | C::KeyAlreadyRegistered
             | C::KeyLimitReached
-            | C::KeyNotLive,
+            | C::KeyNotLive
+            | C::AppleSignInUnknown
+            | C::AppleSignInCancelled
+            | C::AppleTokenInvalid
+            | C::AddressHasAccount
+            | C::AppleLinkedElsewhere
+            | C::AppleAlreadyLinked,
             _,
         ) => mint_or_give_up,
     }

@@ -68,6 +68,8 @@ fn table() -> Vec<(Refusal, &'static str, bool)> {
         (Refusal::KeyAlreadyRegistered, "key_already_registered", false),
         (Refusal::KeyLimitReached { limit: 20 }, "key_limit_reached", false),
         (Refusal::KeyNotFound, "key_not_found", false),
+        (Refusal::AppleLinkedElsewhere, "apple_linked_elsewhere", false),
+        (Refusal::AppleAlreadyLinked, "apple_already_linked", false),
         (Refusal::KeyNotLive, "key_not_live", false),
         (Refusal::InvalidCode, "invalid_code", false),
         (Refusal::AddressResting, "address_resting", false),
