@@ -90,6 +90,8 @@ fn by_code(asked: Asked, code: ErrorCode) -> Verdict {
             | C::KeyNotFound
             | C::KeyAlreadyRegistered
             | C::KeyLimitReached
+            | C::InvalidCode
+            | C::AddressResting
             | C::KeyNotLive
             | C::AppleSignInUnknown
             | C::AppleSignInCancelled
