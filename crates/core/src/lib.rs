@@ -11,6 +11,7 @@ pub mod challenge;
 pub mod email_address;
 pub mod label;
 pub mod one_time_code;
+pub mod person;
 pub mod public_key;
 pub mod refusal;
 pub mod registration;

@@ -47,6 +47,9 @@ pub struct AccessClaims {
     pub sid: SessionId,
     /// When the holder last proved possession of a credential (not of a refresh token).
     pub auth_time: i64,
+    /// How a person proved who they are (RFC 8176 section 1); empty where a key did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
     /// The environment of the issuer.
     pub env: Environment,
 }

@@ -180,6 +180,10 @@ error_codes! {
     MissingToken = "missing_token", 401, Unauthenticated, false;
     /// The bearer token does not hold here.
     InvalidToken = "invalid_token", 401, Unauthenticated, false;
+    /// There is no live session behind the browser's cookie: sign in.
+    MissingSession = "missing_session", 401, Unauthenticated, false;
+    /// The request did not come from a page of this service.
+    CrossSiteRequest = "cross_site_request", 403, PermissionDenied, false;
     /// This takes a token for managing credentials; a platform token never suffices.
     ManagementTokenRequired = "management_token_required", 403, PermissionDenied, false;
     /// This takes a proof of the last five minutes: sign in again.

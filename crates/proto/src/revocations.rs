@@ -85,6 +85,7 @@ mod tests {
             },
             sid: SessionId(Uuid::from_u128(1)),
             auth_time: 1000,
+            amr: Vec::new(),
             env: Environment::Uat,
         }
     }

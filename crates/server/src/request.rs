@@ -25,6 +25,7 @@ use crate::listener::PeerAddress;
 use crate::pages::problem;
 use crate::random;
 use crate::request_deadline;
+use crate::same_origin;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -73,7 +74,13 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     request.extensions_mut().insert(context.clone());
     let reader = problem::Reader::of(&method, request.uri(), request.headers());
 
-    let answer = AssertUnwindSafe(next.run(request));
+    let ours = same_origin::check(&app, &method, request.uri().path(), request.headers());
+    let answer = AssertUnwindSafe(async {
+        match ours {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        }
+    });
     let response = match request_deadline::within(app.config.limits.request, catch_panic(answer)).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => ApiError::internal(panic).into_response(),

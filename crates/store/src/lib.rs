@@ -11,6 +11,7 @@ pub mod audit;
 pub mod conformance;
 pub mod error;
 pub mod housekeeping;
+pub mod person_session;
 pub mod revocation;
 pub mod session;
 pub mod sqlite;
@@ -29,15 +30,16 @@ pub use api_key::{KeyChange, KeyUse, NewApiKey};
 pub use audit::{AuditEntry, Origin};
 pub use error::{Result, StoreError};
 pub use housekeeping::{Change, Changes, Retention, Swept};
+pub use person_session::PersonSessions;
 pub use revocation::{Revocation, Revoked};
-pub use session::{OpenOutcome, Rotated, Rotation, RotationKind};
+pub use session::{OpenOutcome, Rotated, RotatedPerson, Rotation, RotationKind};
 
 /// The database, as the service uses it.
 ///
 /// A method that returns `Err` has decided nothing that its caller may rely on: the change may or may not
 /// have been made, and the caller answers 503. `Ok` means the change is durable.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: PersonSessions + Send + Sync + 'static {
     /// Binds an empty database to an environment; refuses one that belongs to the other.
     async fn bind_environment(&self, environment: Environment) -> Result<()>;
 
@@ -111,7 +113,7 @@ pub trait Store: Send + Sync + 'static {
     /// the row along, in one step. A reuse ends the session in the same step.
     async fn rotate_session(&self, rotation: Rotation) -> Result<Result<Rotated, Refusal>>;
 
-    /// Ends the session of a refresh token, whichever of the session's tokens it is. `false`: there was no
+    /// Ends the session of a refresh token, a key's or a person's, whichever of the session's tokens it is. `false`: there was no
     /// live session with this secret.
     async fn end_session(
         &self,

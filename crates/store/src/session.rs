@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use tm_auth_core::ApiKey;
+use tm_auth_core::person::PersonSession;
 use tm_auth_core::session::{Lives, Session};
 use tm_auth_core::token::refresh::Presented;
+use tm_auth_core::{Account, ApiKey};
 
 use crate::Origin;
 
@@ -46,6 +47,17 @@ pub struct Rotated {
     pub session: Session,
     /// The session's key as it is now: the access token's claims follow from it.
     pub key: ApiKey,
+    /// How.
+    pub kind: RotationKind,
+}
+
+/// A person's refresh token was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RotatedPerson {
+    /// The session as its row stands now.
+    pub session: PersonSession,
+    /// Its account as it is now.
+    pub account: Account,
     /// How.
     pub kind: RotationKind,
 }

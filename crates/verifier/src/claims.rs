@@ -34,6 +34,11 @@ pub(crate) fn read(payload: &[u8]) -> Result<AccessClaims, Refusal> {
         tm,
         sid: required(&object, "sid")?,
         auth_time: seconds(&object, "auth_time")?,
+        amr: object
+            .contains("amr")
+            .then(|| required(&object, "amr"))
+            .transpose()?
+            .unwrap_or_default(),
         env: required(&object, "env")?,
     })
 }

@@ -1,6 +1,7 @@
 //! `tm-auth accounts …`.
 
 use clap::{Args, Subcommand};
+use tm_auth_core::person::{AuthMethod, Proof};
 use tm_auth_core::token::access::{self, Issuer, MANAGEMENT_TTL};
 use tm_auth_proto::{AccountId, OrganizationId, SessionId};
 use tm_auth_server::clock::Clock;
@@ -114,7 +115,11 @@ async fn session(args: &AccountArgs) -> Outcome {
         access_ttl: MANAGEMENT_TTL,
     };
     let sid = SessionId(uuid_v4());
-    let claims = issuer.management_claims(&account, sid, now, random::bytes(), now);
+    let proof = Proof {
+        method: AuthMethod::Operator,
+        at: now,
+    };
+    let claims = issuer.management_claims(&account, sid, proof, random::bytes(), now);
     let entry = AuditEntry {
         origin: deployment.operator(),
         action: "management_session_issued".into(),

@@ -198,6 +198,7 @@ impl Sessions {
             },
             sid,
             auth_time: row.opened_at.as_second(),
+            amr: Vec::new(),
             env: Environment::Uat,
         };
         Ok(TokenResponse {

@@ -83,6 +83,8 @@ fn by_code(asked: Asked, code: ErrorCode) -> Verdict {
             | C::UnsupportedMediaType
             | C::MissingToken
             | C::InvalidToken
+            | C::MissingSession
+            | C::CrossSiteRequest
             | C::ManagementTokenRequired
             | C::ReauthRequired
             | C::InsufficientScope

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, NATIVE_CLIENT};
 use tm_auth_proto::{AccessClaims, Audience, Environment, KeyId, Scopes, SessionId, TmClaims};
 
+use crate::person::{AuthMethod, Proof};
 use crate::signing::SigningKey;
 use crate::{Account, ApiKey};
 
@@ -53,20 +54,40 @@ impl Issuer {
         }
     }
 
+    /// The claims of a person's platform token, which carries all scopes. It never outlives the session.
+    pub fn person_claims(
+        &self,
+        account: &Account,
+        sid: SessionId,
+        proof: Proof,
+        end: Timestamp,
+        jti: [u8; 16],
+        now: Timestamp,
+    ) -> AccessClaims {
+        AccessClaims {
+            aud: Audience::One(self.audience.clone()),
+            scope: Scopes::ALL.to_string(),
+            exp: (now + self.access_ttl).min(end).as_second(),
+            amr: vec![proof.method.as_str().to_owned()],
+            ..self.claims(account, sid, proof.at, jti, now)
+        }
+    }
+
     /// The claims of a management token: its only audience is the issuer, so no resource server takes it,
     /// and no platform token can manage credentials.
     pub fn management_claims(
         &self,
         account: &Account,
         sid: SessionId,
-        auth_time: Timestamp,
+        proof: Proof,
         jti: [u8; 16],
         now: Timestamp,
     ) -> AccessClaims {
         AccessClaims {
             aud: Audience::One(self.url.clone()),
             exp: (now + MANAGEMENT_TTL).as_second(),
-            ..self.claims(account, sid, auth_time, jti, now)
+            amr: vec![proof.method.as_str().to_owned()],
+            ..self.claims(account, sid, proof.at, jti, now)
         }
     }
 
@@ -94,6 +115,7 @@ impl Issuer {
             },
             sid,
             auth_time: auth_time.as_second(),
+            amr: Vec::new(),
             env: self.environment,
         }
     }
@@ -108,6 +130,17 @@ pub fn sign(claims: &AccessClaims, key: &SigningKey) -> AccessToken {
         ),
         expires_at: Timestamp::from_second(claims.exp).expect("computed from a timestamp"),
     }
+}
+
+/// The proof that a person's token tells of; `None` where a key minted it.
+pub fn proof(claims: &AccessClaims) -> Option<Proof> {
+    let [method] = claims.amr.as_slice() else {
+        return None;
+    };
+    Some(Proof {
+        method: AuthMethod::parse(method)?,
+        at: Timestamp::from_second(claims.auth_time).ok()?,
+    })
 }
 
 /// The key that minted a token, as its `client_id` has it; `None` where a person got it.

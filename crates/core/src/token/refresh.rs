@@ -5,13 +5,14 @@
 //! other claims follow from the row, so the same counter always gives the same token, byte for byte: that is
 //! how a lost answer is answered again.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
 use tm_auth_proto::{CompactJws, Environment, SessionId};
 
 use crate::Refusal;
+use crate::rotation::Line;
 use crate::secret::SessionSecret;
-use crate::session::{Lives, Session};
 use crate::signing::MacKey;
 
 /// The claims. Only [`Presented`] and [`issue`] see them.
@@ -40,24 +41,26 @@ pub struct Presented {
     pub secret: SessionSecret,
 }
 
-/// The refresh token of `session` as its row stands.
+/// The newest refresh token of a session whose line stands like this and which ends at `end` unless it is
+/// refreshed.
 pub fn issue(
-    session: &Session,
+    sid: SessionId,
+    line: &Line,
+    end: Timestamp,
     secret: &SessionSecret,
     issuer: &str,
     environment: Environment,
-    lives: &Lives,
     key: &MacKey,
 ) -> String {
     let claims = Claims {
         iss: issuer.to_owned(),
         aud: issuer.to_owned(),
         env: environment,
-        sid: session.sid,
-        n: session.line.current,
+        sid,
+        n: line.current,
         sec: secret.encode(),
-        iat: session.line.rotated_at.as_second(),
-        exp: session.idle_end(lives).as_second(),
+        iat: line.rotated_at.as_second(),
+        exp: end.as_second(),
     };
     key.sign_jws(
         REFRESH_TOKEN_TYP,

@@ -51,7 +51,7 @@ pub(crate) async fn register(
     management: Management,
     Json(request): Json<RegisterApiKey>,
 ) -> Result<(StatusCode, axum::Json<View>), ApiError> {
-    management.require_fresh(context.now)?;
+    management.require_strong(&app, context.now).await?;
     let uid = management.account.uid;
     let key = PublicKey::parse(&request.public_key)?;
     // Before any look-up, or "already registered" would tell who has a key here.
@@ -111,7 +111,7 @@ pub(crate) async fn update(
     Named(key_id): Named,
     Json(request): Json<UpdateApiKey>,
 ) -> Result<axum::Json<View>, ApiError> {
-    management.require_fresh(context.now)?;
+    management.require_strong(&app, context.now).await?;
     let uid = management.account.uid;
     let change = KeyChange {
         label: request.label.as_deref().map(label::parse).transpose()?,

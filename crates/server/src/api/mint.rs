@@ -141,11 +141,12 @@ async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option
         OpenOutcome::Changed => return Ok(None),
     }
     let refresh_token = refresh::issue(
-        &stored,
+        stored.sid,
+        &stored.line,
+        stored.idle_end(&app.lives),
         &secret,
         &app.issuer.url,
         app.issuer.environment,
-        &app.lives,
         keys.mac(),
     );
     Ok(Some(answer(access_token, refresh_token, proven.key().expires_at)))
@@ -159,7 +160,7 @@ async fn insert(app: &App, new: &session::NewSession) -> Result<OpenOutcome, Api
     }
 }
 
-pub(super) fn answer(
+pub(crate) fn answer(
     access_token: access::AccessToken,
     refresh_token: String,
     key_expires_at: Option<Timestamp>,

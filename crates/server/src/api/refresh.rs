@@ -10,11 +10,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 use tm_auth_core::Refusal;
+use tm_auth_core::person::is_persons;
+use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::signing::MacKey;
 use tm_auth_core::token::access;
 use tm_auth_core::token::refresh::{self, Presented, Unverified};
 use tm_auth_proto::token::RevokeResponse;
-use tm_auth_proto::{Environment, RefreshTokenRequest, TokenResponse};
+use tm_auth_proto::{Environment, RefreshTokenRequest, SessionId, TokenResponse};
 use tm_auth_store::{KeyUse, Rotation};
 
 use super::failures::{Authenticated, WithBody};
@@ -24,6 +26,7 @@ use crate::error::ApiError;
 use crate::json::Json;
 use crate::random;
 use crate::request::Context;
+use crate::sign_in;
 
 /// Exchange a valid refresh token for a new access/refresh token pair.
 #[utoipa::path(post, path = "/token/refresh", tag = "Token", operation_id = "refreshToken",
@@ -44,25 +47,22 @@ pub(crate) async fn refresh(
         lives: app.lives,
         now: context.now,
     };
-    let rotated = app.database(app.store.rotate_session(rotation)).await?;
-    if rotated == Err(Refusal::RefreshReused) && !app.revocations.has_session(sid) {
-        // The entry is in the database; here it is in force at once. Once: a thief may try for ever.
-        app.database(app.reload_revocations()).await?;
+    if is_persons(sid) {
+        return refresh_person(&app, &context, rotation, &secret).await;
     }
-    let rotated = rotated?;
+    let rotated = app.database(app.store.rotate_session(rotation)).await?;
+    let rotated = or_reuse(&app, sid, rotated).await?;
     crate::metrics::rotation(rotated.kind);
 
     let (session, key) = (&rotated.session, &rotated.key);
-    // Made by another node a moment ago, or just taken out of use: either way the next try is judged anew.
-    let mac = mac_key(&app, &session.mac_kid)
-        .await?
-        .ok_or_else(|| ApiError::unavailable("the MAC key of the session's newest token is not here"))?;
+    let mac = newest_mac_key(&app, &session.mac_kid).await?;
     let refresh_token = refresh::issue(
-        session,
+        session.sid,
+        &session.line,
+        session.idle_end(&app.lives),
         &secret,
         &app.issuer.url,
         app.issuer.environment,
-        &app.lives,
         &mac,
     );
     let claims = app.issuer.platform_claims(
@@ -80,6 +80,32 @@ pub(crate) async fn refresh(
         ip: context.address,
     });
     Ok(axum::Json(answer(access_token, refresh_token, key.expires_at)))
+}
+
+async fn refresh_person(
+    app: &App,
+    context: &Context,
+    rotation: Rotation,
+    secret: &SessionSecret,
+) -> Result<axum::Json<TokenResponse>, ApiError> {
+    let sid = rotation.presented.sid;
+    let rotated = app.database(app.store.rotate_person_session(rotation)).await?;
+    let rotated = or_reuse(app, sid, rotated).await?;
+    crate::metrics::rotation(rotated.kind);
+    let (session, account) = (&rotated.session, &rotated.account);
+    let mac = newest_mac_key(app, session.mac_kid.as_deref().unwrap_or_default()).await?;
+    Ok(axum::Json(sign_in::tokens(
+        app, context, session, account, secret, &mac,
+    )))
+}
+
+/// A reuse put the session on the revocation list.
+async fn or_reuse<T>(app: &App, sid: SessionId, rotated: Result<T, Refusal>) -> Result<T, ApiError> {
+    if matches!(rotated, Err(Refusal::RefreshReused)) && !app.revocations.has_session(sid) {
+        // The entry is in the database; here it is in force at once. Once: a thief may try for ever.
+        app.database(app.reload_revocations()).await?;
+    }
+    Ok(rotated?)
 }
 
 /// End the session of a refresh token, its access tokens included. The answer is the same for a token that
@@ -121,6 +147,13 @@ async fn verify_uncharged(app: &App, token: &str) -> Result<Presented, ApiError>
         return Err(unknown_kid(kid, app.issuer.environment).into());
     };
     Ok(unverified.verify(&mac, &app.issuer.url, app.issuer.environment)?)
+}
+
+/// The MAC key of a session's newest token. Made by another node a moment ago, or just taken out of use: where it
+/// is not here, the next try is judged anew.
+async fn newest_mac_key(app: &App, kid: &str) -> Result<Arc<MacKey>, ApiError> {
+    let key = mac_key(app, kid).await?;
+    key.ok_or_else(|| ApiError::unavailable("the MAC key of the session's newest token is not here"))
 }
 
 /// The MAC key of this name; read again once where it is unknown, since another node may have just made it.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tm_auth_core::Account;
+use tm_auth_core::person::{AuthMethod, Proof};
 use tm_auth_proto::{AccountId, OrganizationId, SessionId};
 use tm_auth_server::config::SigningAlgorithm;
 use tm_auth_server::random;
@@ -151,9 +152,13 @@ async fn a19_no_two_tokens_have_one_id() {
     let server = TestServer::start().await;
     let (account, issuer) = (server.account().await, server.token_issuer());
     let (sid, now) = (SessionId(uuid::Uuid::nil()), server.now());
+    let proof = Proof {
+        method: AuthMethod::Passkey,
+        at: now,
+    };
     let jti = || {
         issuer
-            .management_claims(&account, sid, now, random::bytes(), now)
+            .management_claims(&account, sid, proof, random::bytes(), now)
             .jti
     };
     let jtis: HashSet<String> = std::iter::repeat_with(jti).take(100_000).collect();

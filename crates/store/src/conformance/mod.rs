@@ -8,6 +8,7 @@ mod accounts;
 mod api_keys;
 pub mod given;
 mod housekeeping;
+mod person_sessions;
 mod revocations;
 mod rotation;
 mod service_keys;
@@ -37,6 +38,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         api_keys::CASES,
         sessions::CASES,
         rotation::CASES,
+        person_sessions::CASES,
         service_keys::CASES,
         revocations::CASES,
         housekeeping::CASES,

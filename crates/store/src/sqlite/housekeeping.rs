@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::row::{Id, damaged, id, ms};
-use super::{audit, schema, session};
+use super::{audit, person_session, schema, session};
 use crate::{Change, Changes, Origin, Result, Retention, StoreError, Swept};
 
 /// A write: an answer proves that the disk takes them, not only that rows are cached. It counts, since SQLite
@@ -83,6 +83,14 @@ pub(super) fn sweep(
             "DELETE FROM api_keys WHERE key_id IN (SELECT key_id FROM api_keys WHERE activated_at IS NULL AND revoked_at IS NULL AND created_at < ?1 LIMIT ?2)",
             now - keep.pending_key,
         )?,
+        delete(
+            "DELETE FROM person_sessions WHERE sid IN (SELECT sid FROM person_sessions WHERE ended_at < ?1 OR expires_at < ?1 LIMIT ?2)",
+            now - keep.session,
+        )?,
+        delete(
+            "DELETE FROM ceremonies WHERE id_hash IN (SELECT id_hash FROM ceremonies WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+            now,
+        )?,
     ];
     let (sessions, position) = sweep_sessions(tx, now, keep, after)?;
     let deleted = counts.iter().sum::<u64>() + sessions;
@@ -150,7 +158,7 @@ pub(super) fn mark_recovered(
 ) -> Result<u64> {
     schema::set_setting(tx, "recovered_at", &ms(at).to_string())?;
     let ended = if end_sessions {
-        session::end_all(tx, origin)?
+        session::end_all(tx, origin)? + person_session::end_everybodys(tx, origin)?
     } else {
         0
     };

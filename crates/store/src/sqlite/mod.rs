@@ -9,6 +9,7 @@ mod api_key;
 mod audit;
 mod housekeeping;
 mod lock;
+mod person_session;
 mod reader;
 mod revocation;
 mod row;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tm_auth_core::person::is_persons;
 use tm_auth_core::session::NewSession;
 use tm_auth_core::signing::StoredKey;
 use tm_auth_core::token::refresh::Presented;
@@ -235,7 +237,13 @@ impl Store for SqliteStore {
     async fn end_session(&self, presented: Presented, origin: &Origin) -> Result<bool> {
         let origin = origin.clone();
         self.writer
-            .submit(move |tx| session::end(tx, &presented, &origin))
+            .submit(move |tx| {
+                if is_persons(presented.sid) {
+                    person_session::end_presented(tx, &presented, &origin)
+                } else {
+                    session::end(tx, &presented, &origin)
+                }
+            })
             .await
     }
 

@@ -6,7 +6,10 @@ use tm_auth_proto::Environment;
 use crate::{Result, StoreError};
 
 /// All migrations in order; `PRAGMA user_version` counts those that were run.
-const MIGRATIONS: &[(&str, &str)] = &[("0001_initial", include_str!("0001_initial.sql"))];
+pub(super) const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_initial", include_str!("0001_initial.sql")),
+    ("0002_people", include_str!("0002_people.sql")),
+];
 
 /// Marks the file as one of ours ("tmau").
 const APPLICATION_ID: i64 = 0x746d_6175;
@@ -40,7 +43,10 @@ pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
 /// Runs what is pending, each migration with its version number in one transaction: a crash leaves the one
 /// or the other. Two processes that start at once wait for each other on the write lock.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
-    let newest = MIGRATIONS.len();
+    migrate_to(connection, MIGRATIONS.len())
+}
+
+pub(super) fn migrate_to(connection: &mut Connection, newest: usize) -> Result<()> {
     // An older binary on a newer schema is fine: migrations only ever add within one step of versions.
     while version(connection)? < newest {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -126,6 +126,7 @@ impl TestIssuer {
             },
             sid: id(),
             auth_time: now,
+            amr: Vec::new(),
             env: self.shared.environment,
         }
     }

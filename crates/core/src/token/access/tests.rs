@@ -147,9 +147,29 @@ fn a19_token_ids_differ_wherever_their_randomness_does() {
     assert_eq!(ids.len(), 100_000);
 }
 
+fn by_code(seconds: i64) -> Proof {
+    Proof {
+        method: AuthMethod::EmailCode,
+        at: at(seconds),
+    }
+}
+
+#[test]
+fn a_persons_token_says_how_they_were_proved_and_ends_with_the_session() {
+    let claims = issuer().person_claims(&account(), SID, by_code(-1), at(60), [9; 16], at(0));
+    assert_eq!(proof(&claims), Some(by_code(-1)));
+    assert_eq!(
+        (claims.exp, claims.client_id.as_str()),
+        (NOW + 60, "truemarkets-native")
+    );
+    assert_eq!(claims.scopes(), Scopes::ALL);
+    assert!(claims.aud.is_exactly(AUDIENCE));
+    assert_eq!(proof(&platform(&key(&pair()))), None);
+}
+
 #[test]
 fn d19_a_management_token_is_for_the_issuer_alone_and_short() {
-    let claims = issuer().management_claims(&account(), SID, at(-1), [9; 16], at(0));
+    let claims = issuer().management_claims(&account(), SID, by_code(-1), [9; 16], at(0));
     assert_eq!(
         serde_json::to_value(&claims).unwrap(),
         json!({
@@ -165,6 +185,7 @@ fn d19_a_management_token_is_for_the_issuer_alone_and_short() {
             "tm": { "organization_id": account().organization_id },
             "sid": SID,
             "auth_time": NOW - 1,
+            "amr": ["email_code"],
             "env": "uat",
         })
     );
@@ -178,7 +199,7 @@ fn d19_a_management_token_is_for_the_issuer_alone_and_short() {
 fn a19_accounts_are_told_apart_by_uid() {
     let mut other = account();
     other.uid = AccountId(uuid::Uuid::from_u128(2));
-    let claims = |account| issuer().management_claims(account, SID, at(0), [9; 16], at(0));
+    let claims = |account| issuer().management_claims(account, SID, by_code(0), [9; 16], at(0));
     assert_ne!(claims(&account()).uid, claims(&other).uid);
 }
 

@@ -9,6 +9,7 @@ use tm_auth_proto::{KeyId, compact};
 use super::*;
 use crate::rotation::{Decision, Line, decide};
 use crate::sample::{HERE, ISSUER, LIVES, NOW, at};
+use crate::session::Session;
 use crate::signing::{Algorithm, SigningKey};
 
 const MAC: [u8; 32] = [0x3c; 32];
@@ -40,7 +41,15 @@ fn session() -> Session {
 }
 
 fn issued(session: &Session) -> String {
-    issue(session, &secret(), ISSUER, HERE, &LIVES, &mac())
+    issue(
+        session.sid,
+        &session.line,
+        session.idle_end(&LIVES),
+        &secret(),
+        ISSUER,
+        HERE,
+        &mac(),
+    )
 }
 
 fn presented(token: &str) -> Result<Presented, Refusal> {
@@ -175,7 +184,9 @@ fn e12_the_mac_of_another_key_or_of_another_session_is_refused() {
     let other_bytes = MacKey::new("uat-mac-1".into(), &[0x3d; 32]).unwrap();
     let other_name = MacKey::new("uat-mac-2".into(), &MAC).unwrap();
     for key in [other_bytes, other_name] {
-        refused(&issue(&session(), &secret(), ISSUER, HERE, &LIVES, &key));
+        let session = session();
+        let (line, end) = (&session.line, session.idle_end(&LIVES));
+        refused(&issue(session.sid, line, end, &secret(), ISSUER, HERE, &key));
     }
     let mine = issued(&session());
     let theirs = issued(&Session {

@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
 use tm_auth_core::Account;
+use tm_auth_core::person::{AuthMethod, Proof};
 use tm_auth_core::token::access::{self, Issuer};
 use tm_auth_proto::{AccountId, Environment, OrganizationId, SessionId, TokenResponse};
 use tm_auth_server::clock::{Clock, ManualClock};
@@ -235,9 +236,13 @@ impl TestServer {
     ) -> String {
         let ring = self.service_keys().ring().await.unwrap();
         let sid = SessionId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid());
-        let claims =
-            self.token_issuer()
-                .management_claims(account, sid, auth_time, random::bytes(), self.now());
+        let proof = Proof {
+            method: AuthMethod::Operator,
+            at: auth_time,
+        };
+        let claims = self
+            .token_issuer()
+            .management_claims(account, sid, proof, random::bytes(), self.now());
         access::sign(&claims, ring.signing()).text
     }
 

@@ -1,5 +1,7 @@
 //! A store that counts what it is asked, and that can be broken while the service runs.
 
+mod person_session;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

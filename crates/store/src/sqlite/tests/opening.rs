@@ -131,40 +131,51 @@ fn schema_of(path: &Path) -> Vec<(String, String)> {
     rows.map(Result::unwrap).collect()
 }
 
+/// The files that a process leaves which was killed after these statements of the migration from this version.
+fn killed_in_migration(version: usize, begun: &str) -> TempDir {
+    let (folder, after_kill) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let mut db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
+    db.pragma_update(None, "journal_mode", "wal").unwrap();
+    // So little memory that unfinished work reaches the disk.
+    db.pragma_update(None, "cache_size", 1).unwrap();
+    schema::migrate_to(&mut db, version).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    db.execute_batch(begun).unwrap();
+    // What a killed process leaves is its files as they are now.
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        if !entry.file_name().to_string_lossy().ends_with("-shm") {
+            fs::copy(entry.path(), after_kill.path().join(entry.file_name())).unwrap();
+        }
+    }
+    after_kill
+}
+
 #[test]
 fn j14_a_migration_killed_at_any_statement_is_resumed_to_the_same_schema() {
     let (_store, fresh) = database();
     let expected = schema_of(&fresh.path().join("tm-auth.db"));
-    let script = include_str!("../0001_initial.sql");
-    let mut begun = String::new();
     let mut kills = 0;
-    for line in script.lines() {
-        begun.push_str(line);
-        begun.push('\n');
-        // A statement ends with its line, and a trigger with the END of its body.
-        if !line.ends_with(';') {
-            continue;
-        }
-        kills += 1;
-        let (folder, after_kill) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
-        db.pragma_update(None, "journal_mode", "wal").unwrap();
-        // So little memory that unfinished work reaches the disk.
-        db.pragma_update(None, "cache_size", 1).unwrap();
-        db.execute_batch("BEGIN IMMEDIATE").unwrap();
-        db.execute_batch(&begun).unwrap();
-        // What a killed process leaves is its files as they are now.
-        for entry in fs::read_dir(folder.path()).unwrap() {
-            let entry = entry.unwrap();
-            if !entry.file_name().to_string_lossy().ends_with("-shm") {
-                fs::copy(entry.path(), after_kill.path().join(entry.file_name())).unwrap();
+    for (version, (_, script)) in schema::MIGRATIONS.iter().enumerate() {
+        let mut begun = String::new();
+        for line in script.lines() {
+            begun.push_str(line);
+            begun.push('\n');
+            // A statement ends with its line, and a trigger with the END of its body.
+            if !line.ends_with(';') {
+                continue;
             }
+            kills += 1;
+            let after_kill = killed_in_migration(version, &begun);
+            let path = after_kill.path().join("tm-auth.db");
+            assert_eq!(
+                SqliteStore::pending_migrations(&path).unwrap(),
+                schema::pending(version)
+            );
+            open(&path, Role::Server).unwrap();
+            assert_eq!(schema_of(&path), expected);
+            assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), [""; 0]);
         }
-        let path = after_kill.path().join("tm-auth.db");
-        assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), ["0001_initial"]);
-        open(&path, Role::Server).unwrap();
-        assert_eq!(schema_of(&path), expected);
-        assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), [""; 0]);
     }
     assert!(kills > 10, "{kills}");
 }
@@ -174,7 +185,10 @@ fn j14_processes_that_start_at_once_migrate_once() {
     let (_store, fresh) = database();
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("tm-auth.db");
-    assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), ["0001_initial"]);
+    assert_eq!(
+        SqliteStore::pending_migrations(&path).unwrap(),
+        schema::pending(0)
+    );
     assert!(!path.exists(), "asking makes nothing");
     std::thread::scope(|scope| {
         let opening: Vec<_> = (0..8)

@@ -1,0 +1,40 @@
+//! Whether a request that changes something comes from a page of ours.
+//!
+//! Browsers say so themselves: in `Sec-Fetch-Site` (Fetch Metadata) and in `Origin` (RFC 6454).
+//!
+//! 1. Reading is left alone, and so is what carries no cookie of ours to the API: programs send neither header.
+//! 2. Where a cookie comes along, and on every page, one of the two must say that the request is ours, and none
+//!    that it is not. An `Origin` of `null` is not ours.
+//! 3. What another site posts by design ([`EXEMPT`]) is bound in another way.
+
+use http::header::ORIGIN;
+use http::{HeaderMap, Method};
+use tm_auth_proto::ErrorCode;
+
+use crate::App;
+use crate::cookie;
+use crate::error::ApiError;
+use crate::router::BASE_PATH;
+
+/// Apple posts its answer (bound by `state` and the flow's cookie) and its notifications (signed).
+pub(crate) const EXEMPT: [&str; 2] = ["/apple/callback", "/apple/notifications"];
+
+pub(crate) fn check(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || EXEMPT.contains(&path) {
+        return Ok(());
+    }
+    let is_api = path == BASE_PATH
+        || path
+            .strip_prefix(BASE_PATH)
+            .is_some_and(|rest| rest.starts_with('/'));
+    if is_api && !cookie::any(app, headers) {
+        return Ok(());
+    }
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let site = text("sec-fetch-site").map(|site| site == "same-origin");
+    let origin = text(ORIGIN.as_str()).map(|origin| origin == app.config.public_url.origin());
+    match (site, origin) {
+        (Some(false), _) | (_, Some(false)) | (None, None) => Err(ApiError::new(ErrorCode::CrossSiteRequest)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,140 @@
+//! What follows a proof of who somebody is: a session.
+//!
+//! 1. A passkey, code, link or Apple's word proved a person; the caller has the account.
+//! 2. In a browser a session is opened and its secret becomes a cookie. The session that the browser had before
+//!    ends in the same step, so nobody carries a cookie from before the proof over to after it.
+//! 3. For a program tokens are issued: for the platform, or for managing credentials where it asked for those.
+
+use http::HeaderMap;
+use http::header::{SET_COOKIE, USER_AGENT};
+use tm_auth_core::Account;
+use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
+use tm_auth_core::rotation::Line;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::token::{access, refresh};
+use tm_auth_proto::{ErrorCode, TokenResponse};
+
+use crate::App;
+use crate::client_address::NetworkPrefix;
+use crate::cookie::{self, Name, SameSite};
+use crate::error::ApiError;
+use crate::request::Context;
+use crate::{browser, device, random};
+
+/// Opens a browser's session: at sign-in, and anew at a step-up. Returns the `Set-Cookie` for the answer.
+pub(crate) async fn browser(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    account: &Account,
+    method: AuthMethod,
+) -> Result<HeaderMap, ApiError> {
+    let replaces = browser::presented(app, headers).map(|(sid, _)| sid);
+    let replaces = match replaces {
+        // The cookie must be right, or anybody could end a session whose id they know.
+        Some(_) => browser::session(app, context, headers)
+            .await?
+            .map(|(session, _)| session.sid),
+        None => None,
+    };
+    let secret = SessionSecret::new(random::bytes());
+    let session = new_session(context, headers, account, method, SessionKind::Browser, &secret);
+    let value = browser::cookie_value(session.sid, &secret);
+    open(app, context, session, replaces).await?;
+    let header = cookie::set(app, Name::Session, &value, SameSite::Lax);
+    Ok(HeaderMap::from_iter([(SET_COOKIE, header)]))
+}
+
+/// Opens a program's session and gives its tokens. `kind` says for what.
+pub(crate) async fn native(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    account: &Account,
+    method: AuthMethod,
+    kind: SessionKind,
+) -> Result<TokenResponse, ApiError> {
+    let keys = app.keys();
+    let secret = SessionSecret::new(random::bytes());
+    let session = PersonSession {
+        mac_kid: Some(keys.mac().kid().to_owned()),
+        ..new_session(context, headers, account, method, kind, &secret)
+    };
+    open(app, context, session.clone(), None).await?;
+    Ok(tokens(app, context, &session, account, &secret, keys.mac()))
+}
+
+/// The tokens of a program's session as its row stands.
+pub(crate) fn tokens(
+    app: &App,
+    context: &Context,
+    session: &PersonSession,
+    account: &Account,
+    secret: &SessionSecret,
+    mac: &tm_auth_core::signing::MacKey,
+) -> TokenResponse {
+    let (sid, proof, jti) = (session.sid, session.proof, random::bytes());
+    let claims = match session.kind {
+        SessionKind::Management => app
+            .issuer
+            .management_claims(account, sid, proof, jti, context.now),
+        SessionKind::Native | SessionKind::Browser => {
+            app.issuer
+                .person_claims(account, sid, proof, session.expires_at, jti, context.now)
+        }
+    };
+    let refresh_token = refresh::issue(
+        sid,
+        &session.line,
+        session.idle_end(),
+        secret,
+        &app.issuer.url,
+        app.issuer.environment,
+        mac,
+    );
+    let access_token = access::sign(&claims, app.keys().signing());
+    crate::api::mint::answer(access_token, refresh_token, None)
+}
+
+fn new_session(
+    context: &Context,
+    headers: &HeaderMap,
+    account: &Account,
+    method: AuthMethod,
+    kind: SessionKind,
+    secret: &SessionSecret,
+) -> PersonSession {
+    let now = context.now;
+    let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    PersonSession {
+        sid: session_id(now, &random::bytes()),
+        uid: account.uid,
+        kind,
+        secret_hash: secret.hash(),
+        proof: Proof { method, at: now },
+        line: Line::start(now),
+        mac_kid: None,
+        opened_at: now,
+        last_used_at: now,
+        expires_at: now + kind.lives().absolute,
+        address: context.address,
+        device: device::coarse(user_agent.unwrap_or_default()),
+        ended: None,
+    }
+}
+
+async fn open(
+    app: &App,
+    context: &Context,
+    session: PersonSession,
+    replaces: Option<tm_auth_proto::SessionId>,
+) -> Result<(), ApiError> {
+    let network = NetworkPrefix::of(context.address).to_string();
+    let origin = context.origin(session.uid);
+    let opened = app.store.open_person_session(session, network, replaces, &origin);
+    if app.database(opened).await? {
+        Ok(())
+    } else {
+        Err(ApiError::new(ErrorCode::AccountDisabled))
+    }
+}

@@ -1,0 +1,120 @@
+-- People: how they prove who they are, their sessions, and what is under way.
+
+-- The WebAuthn user handle: 64 random bytes, made with the first passkey.
+ALTER TABLE accounts ADD COLUMN user_handle BLOB;
+-- How the account is called where it has no address.
+ALTER TABLE accounts ADD COLUMN display_name TEXT;
+-- Not proved here: notices go there, and it selects nothing.
+ALTER TABLE accounts ADD COLUMN contact_email TEXT;
+-- A deleted account is a disabled one whose ways in are gone; the row stays, so that its uid is never used again.
+ALTER TABLE accounts ADD COLUMN deleted_at INTEGER;
+CREATE UNIQUE INDEX accounts_by_user_handle ON accounts (user_handle) WHERE user_handle IS NOT NULL;
+
+-- The last reminder of the key's end that was sent: 30, 7 or 1 days before.
+ALTER TABLE api_keys ADD COLUMN reminded_days INTEGER;
+
+-- An address that an account gave up rests until then.
+CREATE TABLE released_addresses (
+    email TEXT PRIMARY KEY,
+    uid   BLOB NOT NULL,                   -- may have it back
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE passkeys (
+    credential_id   BLOB PRIMARY KEY,
+    uid             BLOB NOT NULL REFERENCES accounts (uid),
+    name            TEXT NOT NULL,
+    credential      TEXT NOT NULL,         -- JSON of the library: public key, counter, flags
+    backup_eligible INTEGER NOT NULL,
+    backed_up       INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    last_used_at    INTEGER,
+    suspect_at      INTEGER                -- the counter went back: maybe copied
+) STRICT, WITHOUT ROWID;
+CREATE INDEX passkeys_by_uid ON passkeys (uid, created_at);
+
+CREATE TABLE apple_identities (
+    iss           TEXT NOT NULL,
+    sub           TEXT NOT NULL,
+    uid           BLOB NOT NULL REFERENCES accounts (uid),
+    email         TEXT,                    -- as Apple says; selects nothing
+    private_relay INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    PRIMARY KEY (iss, sub)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX apple_identities_by_uid ON apple_identities (uid);
+
+-- Sessions of people: browsers (a cookie) and command lines (refresh tokens).
+CREATE TABLE person_sessions (
+    sid          BLOB PRIMARY KEY,
+    uid          BLOB NOT NULL REFERENCES accounts (uid),
+    kind         TEXT NOT NULL,            -- browser, native
+    secret_hash  BLOB NOT NULL,            -- SHA-256
+    method       TEXT NOT NULL,            -- how the person was proved
+    proved_at    INTEGER NOT NULL,
+    mac_kid      TEXT,                     -- native: as in sessions
+    current      INTEGER NOT NULL,
+    parent       INTEGER,
+    rotated_at   INTEGER NOT NULL,
+    reissues     INTEGER NOT NULL,
+    opened_at    INTEGER NOT NULL,
+    last_used_at INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    ip           TEXT NOT NULL,
+    device       TEXT NOT NULL,            -- coarse: browser and system
+    ended_at     INTEGER,
+    end_reason   TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX person_sessions_by_uid ON person_sessions (uid, opened_at);
+
+-- Networks from which an account signed in: they get mail when its address is being flooded.
+CREATE TABLE sign_in_networks (
+    uid     BLOB NOT NULL REFERENCES accounts (uid),
+    network TEXT NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (uid, network)
+) STRICT, WITHOUT ROWID;
+
+-- A mailed code, and the link in the same mail. Only keyed hashes of codes, since those are short.
+CREATE TABLE sign_in_codes (
+    flow_id      BLOB PRIMARY KEY,
+    email        TEXT NOT NULL,
+    network      TEXT NOT NULL,            -- who asked
+    purpose      TEXT NOT NULL,            -- sign_in, set_email
+    uid          BLOB,                     -- set_email: for which account
+    code_mac     BLOB NOT NULL,            -- HMAC-SHA256 under a key that is not in the database
+    link_hash    BLOB,                     -- SHA-256
+    browser_hash BLOB,                     -- SHA-256 of the flow cookie; NULL: a command line asked
+    asked_at     INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    used_at      INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sign_in_codes_by_email ON sign_in_codes (email, asked_at);
+CREATE UNIQUE INDEX sign_in_codes_by_link ON sign_in_codes (link_hash) WHERE link_hash IS NOT NULL;
+
+-- What limits are counted from: failed codes and sent mails of the last 24 hours.
+CREATE TABLE code_events (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind    TEXT NOT NULL,                 -- failed, sent
+    email   TEXT NOT NULL,
+    network TEXT NOT NULL,
+    at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX code_events_by_email ON code_events (email, kind, at);
+
+-- WebAuthn ceremonies and Apple sign-ins under way: single use, a few minutes.
+CREATE TABLE ceremonies (
+    id_hash    BLOB PRIMARY KEY,           -- SHA-256 of what the browser's cookie carries
+    kind       TEXT NOT NULL,
+    uid        BLOB,
+    state      TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ceremonies_by_end ON ceremonies (expires_at);
+
+-- Who lost the passkey waits 24 hours, announced by mail.
+CREATE TABLE recoveries (
+    uid        BLOB PRIMARY KEY REFERENCES accounts (uid),
+    started_at INTEGER NOT NULL,
+    ready_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
