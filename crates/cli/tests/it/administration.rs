@@ -269,7 +269,10 @@ async fn a_database_is_planned_made_and_looked_after_by_commands_alone() {
         "pending 0001_initial\npending 0002_people"
     );
     assert!(!service.database().exists(), "a plan makes nothing");
-    assert_eq!(service.admin(&["migrate"]), "running 0001_initial\nrunning 0002_people");
+    assert_eq!(
+        service.admin(&["migrate"]),
+        "running 0001_initial\nrunning 0002_people"
+    );
     for arguments in [["migrate", "--plan"].as_slice(), &["migrate"]] {
         assert_eq!(service.admin(arguments), "the schema is up to date");
     }

@@ -50,7 +50,7 @@ fn by_code(asked: Asked, code: ErrorCode) -> Verdict {
         Asked::Mint => Verdict::GiveUp,
     };
     match (code, asked) {
-        (C::RequestTimeout | C::RateLimited | C::Unavailable | C::AppleUnavailable, _) => Verdict::Again,
+        (C::RequestTimeout | C::RateLimited | C::Unavailable, _) => Verdict::Again,
         (C::Internal, _) => Verdict::AgainOrMint,
         (C::TimestampOutOfRange, Asked::Mint) => Verdict::CorrectClock,
         (C::Replayed | C::ChallengeBeforeRecovery, Asked::Mint) => Verdict::SignAnew,
@@ -58,51 +58,10 @@ fn by_code(asked: Asked, code: ErrorCode) -> Verdict {
         // A mint would be refused for the same reason.
         (C::KeyPending | C::IpNotAllowed, _) => Verdict::GiveUp,
         // The session is over. `refresh_superseded`: somebody else holds a newer token of it, so this
-        // source opens a session of its own instead of pulling at that one.
-        (
-            C::InvalidRefreshToken
-            | C::RefreshSuperseded
-            | C::RefreshReused
-            | C::SessionExpired
-            | C::SessionEnded
-            // The token belongs to another environment, or the account is gone: the mint will tell.
-            | C::WrongEnvironment
-            | C::InvalidCredentials
-            | C::TimestampOutOfRange
-            | C::Replayed
-            | C::ChallengeBeforeRecovery
-            // Not among the answers to these two requests.
-            | C::InvalidRequest
-            | C::BadSignatureEncoding
-            | C::InvalidPublicKey
-            | C::PrivateKeySubmitted
-            | C::KnownPrivateKey
-            | C::InvalidProof
-            | C::MethodNotAllowed
-            | C::BodyTooLarge
-            | C::UnsupportedMediaType
-            | C::MissingToken
-            | C::InvalidToken
-            | C::MissingSession
-            | C::CrossSiteRequest
-            | C::ManagementTokenRequired
-            | C::ReauthRequired
-            | C::InsufficientScope
-            | C::NotFound
-            | C::KeyNotFound
-            | C::KeyAlreadyRegistered
-            | C::KeyLimitReached
-            | C::InvalidCode
-            | C::AddressResting
-            | C::KeyNotLive
-            | C::AppleSignInUnknown
-            | C::AppleSignInCancelled
-            | C::AppleTokenInvalid
-            | C::AddressHasAccount
-            | C::AppleLinkedElsewhere
-            | C::AppleAlreadyLinked,
-            _,
-        ) => mint_or_give_up,
+        // source opens a session of its own instead of pulling at that one. Or the token belongs to another
+        // environment, or the account is gone: the mint will tell. The other codes are no answers to these
+        // two requests.
+        _ => mint_or_give_up,
     }
 }
 
