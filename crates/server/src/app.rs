@@ -17,6 +17,7 @@ use crate::config::{Config, MAX_ACCESS_TTL_SECONDS};
 use crate::error::ApiError;
 use crate::key_ring::KeyRing;
 use crate::limits::Limits;
+use crate::mail::{Delivered, MailQueue};
 use crate::revocations::RevocationFeed;
 use crate::service_keys::{ServiceKeyError, ServiceKeys};
 use crate::usage::Usage;
@@ -37,6 +38,7 @@ pub struct App {
     pub(crate) usage: Usage,
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationFeed,
+    pub(crate) mail: MailQueue,
     service_keys: ServiceKeys,
     keys: RwLock<Arc<KeyRing>>,
     last_reload: Mutex<Option<Timestamp>>,
@@ -78,6 +80,7 @@ impl App {
             usage: Usage::default(),
             readiness: Readiness::default(),
             revocations: RevocationFeed::default(),
+            mail: MailQueue::new(&config, Arc::clone(&clock)),
             cache: Cache::new(CACHED_KEYS),
             keys: RwLock::new(Arc::new(keys)),
             last_reload: Mutex::new(None),
@@ -194,6 +197,11 @@ impl App {
         tokio::time::timeout(self.config.limits.database, answer)
             .await
             .map_err(late)?
+    }
+
+    /// What the mailbox holds, newest first; `None`: mail goes elsewhere.
+    pub fn mailbox(&self) -> Option<Vec<Arc<Delivered>>> {
+        self.mail.mailbox()
     }
 
     /// The service's clock.

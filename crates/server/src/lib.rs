@@ -19,6 +19,7 @@ mod json;
 pub mod key_ring;
 mod limits;
 pub mod listener;
+pub mod mail;
 pub mod metrics;
 pub mod openapi;
 mod pages;

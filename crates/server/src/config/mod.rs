@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod list;
 mod log;
+mod mail;
 mod metrics;
 mod network;
 mod public_url;
@@ -29,6 +30,7 @@ pub use error::ConfigError;
 pub use keys::{ApiKeys, Keys, SigningKeys};
 pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
+pub use mail::{Delivery, Mail, Smtp, SmtpTls};
 pub use metrics::Metrics;
 pub use network::{Forwarded, Network, TlsFiles};
 pub use public_url::PublicUrl;
@@ -70,6 +72,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The log.
     pub log: Log,
+    /// How mail leaves; read it through [`Config::delivery`].
+    pub mail: Mail,
     /// How long finished things are kept.
     pub retention: Retention,
     /// Sign in with Apple; none: the way is not offered.
@@ -103,6 +107,8 @@ struct Document {
     #[serde(default)]
     log: Log,
     #[serde(default)]
+    mail: mail::MailSource,
+    #[serde(default)]
     retention: Retention,
     apple: Option<apple::AppleSource>,
 }
@@ -130,6 +136,7 @@ impl Config {
             network: document.network,
             metrics: document.metrics,
             log: document.log,
+            mail: document.mail.fetch()?,
             retention: document.retention,
             apple: document.apple.map(apple::AppleSource::fetch).transpose()?,
         };
@@ -155,6 +162,7 @@ impl Config {
             network: Network::default(),
             metrics: Metrics::default(),
             log: Log::default(),
+            mail: Mail::default(),
             retention: Retention::default(),
             apple: None,
         }
@@ -174,6 +182,8 @@ impl Config {
         self.network.check(self.environment, &self.public_url)?;
         self.metrics.check()?;
         self.log.check(self.environment)?;
+        self.mail
+            .check(self.environment, &self.public_url, &self.network)?;
         self.retention.check()?;
         if let Some(apple) = &self.apple {
             apple.check(self.environment)?;
@@ -192,6 +202,12 @@ impl Config {
             .audience
             .as_deref()
             .unwrap_or_else(|| self.public_url.origin())
+    }
+
+    /// How mail leaves: as configured; else into the mailbox where that is allowed, else not at all.
+    pub fn delivery(&self) -> Delivery<'_> {
+        self.mail
+            .delivery(self.environment, &self.public_url, &self.network)
     }
 }
 

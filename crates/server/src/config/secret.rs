@@ -126,7 +126,7 @@ pub(super) fn check_private(key: &str, path: &Path) -> Result<(), ConfigError> {
     open_private(key, path).map(drop)
 }
 
-fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+pub(super) fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let mut text = Zeroizing::new(String::with_capacity(256));
     let length = open_private(key, path)?
         .take(MAX_FILE_BYTES)

@@ -124,6 +124,7 @@ fn i17_an_unknown_option_is_refused() {
         "NETWORK",
         "METRICS",
         "LOG",
+        "MAIL",
         "RETENTION",
         "APPLE",
         "NETWORK__TLS",
