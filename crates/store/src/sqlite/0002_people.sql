@@ -40,9 +40,10 @@ CREATE TABLE apple_identities (
     email         TEXT,                    -- as Apple says; selects nothing
     private_relay INTEGER NOT NULL,
     created_at    INTEGER NOT NULL,
+    withdrawn_at  INTEGER,                 -- consent withdrawn where it was the one way in: opens nothing until given again
     PRIMARY KEY (iss, sub)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX apple_identities_by_uid ON apple_identities (uid);
+CREATE UNIQUE INDEX apple_identities_by_uid ON apple_identities (uid);
 
 -- Sessions of people: browsers (a cookie) and command lines (refresh tokens).
 CREATE TABLE person_sessions (
