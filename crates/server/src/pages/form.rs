@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::rejection::FormRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tm_auth_proto::ErrorCode;
 
 use crate::App;
+use crate::browser::Browser;
 use crate::error::ApiError;
 use crate::request_deadline::read_body;
 
-/// A form's fields. Whoever is signed in must bring the session's token: [`crate::browser`].
+/// The fields of a form that anybody may post.
 pub(crate) struct Form<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Form<T> {
@@ -26,7 +29,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Form<T> {
         let request = Request::from_parts(parts, Body::from(body));
         match axum::Form::from_request(request, &()).await {
             Ok(axum::Form(form)) => Ok(Self(form)),
-            Err(axum::extract::rejection::FormRejection::InvalidFormContentType(_)) => {
+            Err(FormRejection::InvalidFormContentType(_)) => {
                 Err(ApiError::new(ErrorCode::UnsupportedMediaType))
             }
             // Which field and why stays unsaid: it may quote what was typed.
@@ -37,3 +40,37 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Form<T> {
         }
     }
 }
+
+/// A form of a page of this session: the only way to its fields leads past the session's token. Every field is
+/// text: with the token taken out, serde sees no more of their types.
+pub(crate) struct Posted<T> {
+    pub(crate) browser: Browser,
+    pub(crate) form: T,
+}
+
+#[derive(Deserialize)]
+struct WithToken<T> {
+    #[serde(default)]
+    csrf: String,
+    #[serde(flatten)]
+    form: T,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let browser = Browser::from_request_parts(&mut parts, app).await?;
+        let Form(posted) = Form::<WithToken<T>>::from_request(Request::from_parts(parts, body), app).await?;
+        browser.require_csrf(&posted.csrf)?;
+        Ok(Self {
+            browser,
+            form: posted.form,
+        })
+    }
+}
+
+/// A form with buttons only.
+#[derive(Deserialize)]
+pub(crate) struct Nothing {}

@@ -50,13 +50,23 @@ impl Reader {
 pub(crate) fn page(app: &App, reader: &Reader, error: &ApiError, request_id: &str) -> Response {
     let status = error.status();
     let (title, text, way_out) = match error.code {
-        ErrorCode::ReauthRequired if reader.back.is_some() => {
+        ErrorCode::MissingSession | ErrorCode::ReauthRequired if reader.back.is_some() => {
             return Redirect::to(&reader.sign_in()).into_response();
         }
+        ErrorCode::MissingSession => (
+            "You are signed out",
+            "Your session has ended. Nothing was changed. Sign in, then try again.".to_owned(),
+            (reader.sign_in(), "Sign in"),
+        ),
         ErrorCode::ReauthRequired => (
             "Please confirm that it is you",
             "This takes a sign-in of the last five minutes, by the strongest way your account has. Nothing was changed.".to_owned(),
             (reader.sign_in(), "Sign in again"),
+        ),
+        ErrorCode::CrossSiteRequest => (
+            "That did not come from this page",
+            "The request was refused because it did not come from a page of this service, or from one of an earlier session. Nothing was changed. Open the page again and repeat it.".to_owned(),
+            home(),
         ),
         ErrorCode::NotFound | ErrorCode::KeyNotFound => (
             "There is nothing here",

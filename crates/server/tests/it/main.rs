@@ -14,6 +14,7 @@ mod key_forms;
 mod log_canary;
 mod log_injection;
 mod openapi;
+mod page_frame;
 mod panics;
 mod refresh_token_forgery;
 mod reuse_storm;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod at_once;
+mod browser;
 mod database;
 mod eventually;
 pub(crate) mod jwt;
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use answer::Answer;
 pub(crate) use at_once::at_once;
+pub(crate) use browser::{Shown, TestBrowser};
 pub(crate) use database::{every_value, rows};
 pub(crate) use eventually::eventually;
 pub(crate) use key::TestKey;

@@ -1,0 +1,78 @@
+//! What every page has, whatever it says: headers, errors for people, files that never change.
+
+use super::support::TestServer;
+
+/// The matrix' numbers, as a browser gets them.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+#[tokio::test]
+async fn h05_h06_h08_h10_every_page_is_locked_down_and_kept_nowhere_errors_included() {
+    let server = TestServer::start().await;
+    let browser = server.browser(&server.account().await).await;
+    for (path, status) in [("/nowhere", 404), ("/api-keys/nowhere", 404)] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, status, "{path}");
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert_eq!(page.header("content-security-policy"), POLICY, "{path}");
+        for (name, value) in [
+            ("x-frame-options", "DENY"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+            (
+                "permissions-policy",
+                "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()",
+            ),
+            ("cache-control", "no-store"),
+            ("server", ""),
+        ] {
+            assert_eq!(page.header(name), value, "{path}: {name}");
+        }
+        for inline in ["<style", "style=\"", "onclick", "javascript:"] {
+            page.assert_hides(inline);
+        }
+    }
+}
+
+#[tokio::test]
+async fn h06_the_api_answers_programs_as_before() {
+    let server = TestServer::start().await;
+    let answer = server.get("/nowhere").await;
+    answer.assert_error(404, "not_found");
+    let page = server.page("/v1/auth/nowhere").await;
+    assert_eq!(page.header("content-type"), "application/json");
+    assert_eq!(
+        page.header("content-security-policy"),
+        "default-src 'none'; frame-ancestors 'none'"
+    );
+}
+
+#[tokio::test]
+async fn who_is_not_signed_in_is_led_to_the_sign_in_and_back() {
+    let server = TestServer::start().await;
+    let page = server.page("/api-keys?page=2&x=%26").await;
+    assert_eq!(page.location(), "/sign-in?next=/api-keys%3Fpage%3D2%26x%3D%2526");
+}
+
+#[tokio::test]
+async fn h08_static_files_are_named_by_their_content_and_kept_for_ever() {
+    let server = TestServer::start().await;
+    let page = server.page("/nowhere").await;
+    let begin = page.text.find("/static/").unwrap();
+    let path = page.text[begin..].split('"').next().unwrap();
+    let style = server.page(path).await;
+    assert_eq!(style.status, 200);
+    assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(
+        style.header("cache-control"),
+        "public, max-age=31536000, immutable"
+    );
+    assert_eq!(style.header("x-content-type-options"), "nosniff");
+    assert!(style.text.contains("prefers-color-scheme: dark"));
+    // Another version's address never gives this version's content.
+    let version = path.split('/').nth(2).unwrap();
+    assert_eq!(server.page(&path.replace(version, "0")).await.status, 404);
+}

@@ -1,0 +1,206 @@
+//! A signed-in browser without a screen: the cookie, the headers and the token that a real one sends.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tm_auth_core::Account;
+use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
+use tm_auth_core::rotation::Line;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_server::random;
+use tm_auth_store::Origin;
+
+use super::{Answer, TestServer};
+
+/// A browser in which somebody is signed in.
+pub(crate) struct TestBrowser {
+    pub(crate) account: Account,
+    pub(crate) session: PersonSession,
+    /// `sid=…`, as the browser sends it.
+    pub(crate) cookie: String,
+    /// What forms and scripts carry.
+    pub(crate) csrf: String,
+    origin: String,
+    http: reqwest::Client,
+}
+
+/// What a browser got.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Shown {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
+        Self {
+            status: response.status(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Where it leads, of a redirect.
+    pub(crate) fn location(&self) -> &str {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{self:?}");
+        self.header("location")
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_shows(&self, text: &str) -> &Self {
+        assert!(self.text.contains(text), "{text:?} is not in {self:?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_hides(&self, text: &str) -> &Self {
+        assert!(!self.text.contains(text), "{text:?} is in {self:?}");
+        self
+    }
+}
+
+impl TestServer {
+    /// A browser whose owner signed in with a passkey just now.
+    pub(crate) async fn browser(&self, account: &Account) -> TestBrowser {
+        self.browser_signed_in(account, AuthMethod::Passkey, self.now())
+            .await
+    }
+
+    pub(crate) async fn browser_signed_in(
+        &self,
+        account: &Account,
+        method: AuthMethod,
+        proved_at: Timestamp,
+    ) -> TestBrowser {
+        let now = self.now();
+        let secret = SessionSecret::new(random::bytes());
+        let session = PersonSession {
+            sid: session_id(now, &random::bytes()),
+            uid: account.uid,
+            kind: SessionKind::Browser,
+            secret_hash: secret.hash(),
+            proof: Proof {
+                method,
+                at: proved_at,
+            },
+            line: Line::start(now),
+            mac_kid: None,
+            opened_at: now,
+            last_used_at: now,
+            expires_at: now + SessionKind::Browser.lives().absolute,
+            address: [127, 0, 0, 1].into(),
+            device: "a test".to_owned(),
+            ended: None,
+        };
+        let opened = self
+            .store
+            .open_person_session(
+                session.clone(),
+                "127.0.0.1/32".to_owned(),
+                None,
+                &Origin::operator(now),
+            )
+            .await
+            .unwrap();
+        assert!(opened, "the account may act");
+        let mut value = session.sid.0.as_bytes().to_vec();
+        value.extend(URL_SAFE_NO_PAD.decode(secret.encode()).unwrap());
+        let token = format!("tm-auth csrf v1 {}", secret.encode());
+        TestBrowser {
+            account: account.clone(),
+            session,
+            cookie: format!("sid={}", URL_SAFE_NO_PAD.encode(value)),
+            csrf: URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes())),
+            origin: self.origin.clone(),
+            http: self.http.clone(),
+        }
+    }
+
+    /// A page, for a browser in which nobody is signed in.
+    pub(crate) async fn page(&self, path: &str) -> Shown {
+        let request = self.http.get(format!("{}{path}", self.origin));
+        Shown::of(request.header("accept", "text/html").send().await.unwrap()).await
+    }
+}
+
+impl TestBrowser {
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.origin))
+            .header("cookie", &self.cookie)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Shown {
+        let request = self.request(Method::GET, path);
+        Shown::of(
+            request
+                .header("accept", "text/html,application/xhtml+xml")
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    /// Submits a form of one of our pages.
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
+        let fields = [&[("csrf", self.csrf.as_str())], fields].concat();
+        self.post_from(path, &fields, &self.origin).await
+    }
+
+    /// Submits exactly these fields from a page of `origin`.
+    pub(crate) async fn post_from(&self, path: &str, fields: &[(&str, &str)], origin: &str) -> Shown {
+        let ours = if origin == self.origin {
+            "same-origin"
+        } else {
+            "cross-site"
+        };
+        let request = self
+            .request(Method::POST, path)
+            .header("accept", "text/html,application/xhtml+xml")
+            .header("origin", origin)
+            .header("sec-fetch-site", ours)
+            .header("content-type", "application/x-www-form-urlencoded");
+        Shown::of(request.body(encode(fields)).send().await.unwrap()).await
+    }
+
+    /// What a script of one of our pages calls: a path of the API.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let mut request = self
+            .request(method, &format!("/v1/auth{path}"))
+            .header("origin", &self.origin)
+            .header("sec-fetch-site", "same-origin")
+            .header("x-csrf-token", &self.csrf);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Answer::of(request.send().await.unwrap()).await
+    }
+}
+
+/// `application/x-www-form-urlencoded`.
+fn encode(fields: &[(&str, &str)]) -> String {
+    let escape = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b' ' => "+".to_owned(),
+                byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+                byte => format!("%{byte:02X}"),
+            })
+            .collect()
+    };
+    let pairs: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
+        .collect();
+    pairs.join("&")
+}
