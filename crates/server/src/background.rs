@@ -127,6 +127,8 @@ impl App {
             revocation: Self::revocation_retention(),
             audit: days(keep.audit_days),
             change: SignedDuration::from_hours(1),
+            code: SignedDuration::from_hours(1),
+            network: SignedDuration::from_hours(180 * 24),
             pending_key: SignedDuration::from_hours(24),
         }
     }

@@ -42,6 +42,10 @@ pub struct Retention {
     pub audit: SignedDuration,
     /// Changes: longer than any node sleeps between two polls.
     pub change: SignedDuration,
+    /// Mailed codes that are over.
+    pub code: SignedDuration,
+    /// Networks that an account signed in from.
+    pub network: SignedDuration,
     /// Keys that were never confirmed.
     pub pending_key: SignedDuration,
 }

@@ -14,6 +14,7 @@ pub mod housekeeping;
 pub mod person_session;
 pub mod revocation;
 pub mod session;
+pub mod sign_in_code;
 pub mod sqlite;
 
 use std::path::Path;
@@ -33,13 +34,14 @@ pub use housekeeping::{Change, Changes, Retention, Swept};
 pub use person_session::PersonSessions;
 pub use revocation::{Revocation, Revoked};
 pub use session::{OpenOutcome, Rotated, RotatedPerson, Rotation, RotationKind};
+pub use sign_in_code::SignInCodes;
 
 /// The database, as the service uses it.
 ///
 /// A method that returns `Err` has decided nothing that its caller may rely on: the change may or may not
 /// have been made, and the caller answers 503. `Ok` means the change is durable.
 #[async_trait]
-pub trait Store: PersonSessions + Send + Sync + 'static {
+pub trait Store: PersonSessions + SignInCodes + Send + Sync + 'static {
     /// Binds an empty database to an environment; refuses one that belongs to the other.
     async fn bind_environment(&self, environment: Environment) -> Result<()>;
 

@@ -204,5 +204,7 @@ pub(crate) const RETENTION: Retention = Retention {
     revocation: SignedDuration::from_mins(62),
     audit: SignedDuration::from_hours(365 * 24),
     change: SignedDuration::from_hours(1),
+    code: SignedDuration::from_hours(1),
+    network: SignedDuration::from_hours(180 * 24),
     pending_key: SignedDuration::from_hours(24),
 };

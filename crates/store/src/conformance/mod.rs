@@ -13,6 +13,7 @@ mod revocations;
 mod rotation;
 mod service_keys;
 mod sessions;
+mod sign_in_codes;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         accounts::CASES,
         api_keys::CASES,
         sessions::CASES,
+        sign_in_codes::CASES,
         rotation::CASES,
         person_sessions::CASES,
         service_keys::CASES,

@@ -31,7 +31,7 @@ fn secret() -> SessionSecret {
     SessionSecret::new([5; 16])
 }
 
-fn new(account: &Account, kind: SessionKind, seconds: i64) -> PersonSession {
+pub(super) fn new(account: &Account, kind: SessionKind, seconds: i64) -> PersonSession {
     let random = *super::given::fresh_uuid()
         .as_bytes()
         .last_chunk()

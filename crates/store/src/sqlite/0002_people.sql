@@ -83,6 +83,7 @@ CREATE TABLE sign_in_codes (
     network      TEXT NOT NULL,            -- who asked
     purpose      TEXT NOT NULL,            -- sign_in, set_email
     uid          BLOB,                     -- set_email: for which account
+    is_long      INTEGER NOT NULL,         -- 16 digits instead of 8
     code_mac     BLOB NOT NULL,            -- HMAC-SHA256 under a key that is not in the database
     link_hash    BLOB,                     -- SHA-256
     browser_hash BLOB,                     -- SHA-256 of the flow cookie; NULL: a command line asked
@@ -91,15 +92,18 @@ CREATE TABLE sign_in_codes (
     used_at      INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sign_in_codes_by_email ON sign_in_codes (email, asked_at);
+CREATE INDEX sign_in_codes_by_browser ON sign_in_codes (browser_hash) WHERE browser_hash IS NOT NULL;
+CREATE INDEX sign_in_codes_by_end ON sign_in_codes (expires_at);
 CREATE UNIQUE INDEX sign_in_codes_by_link ON sign_in_codes (link_hash) WHERE link_hash IS NOT NULL;
 
 -- What limits are counted from: failed codes and sent mails of the last 24 hours.
 CREATE TABLE code_events (
-    id      INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind    TEXT NOT NULL,                 -- failed, sent
-    email   TEXT NOT NULL,
-    network TEXT NOT NULL,
-    at      INTEGER NOT NULL
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind        TEXT NOT NULL,             -- failed, sent
+    email       TEXT NOT NULL,
+    network     TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    short_codes INTEGER NOT NULL           -- failed: with how many codes of 8 digits it was compared
 ) STRICT;
 CREATE INDEX code_events_by_email ON code_events (email, kind, at);
 

@@ -33,6 +33,15 @@ pub(super) fn get(db: &Connection, uid: AccountId) -> Result<Option<Account>> {
         .transpose()
 }
 
+/// The account that proved this address here, whatever its state.
+pub(super) fn by_email(db: &Connection, email: &str) -> Result<Option<Account>> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE email = ?1");
+    db.prepare_cached(&sql)?
+        .query_row([email], |row| Ok(read(row, 0)))
+        .optional()?
+        .transpose()
+}
+
 pub(super) fn all(db: &Connection) -> Result<Vec<Account>> {
     let sql = format!("SELECT {COLUMNS} FROM accounts ORDER BY created_at, uid");
     let mut statement = db.prepare_cached(&sql)?;

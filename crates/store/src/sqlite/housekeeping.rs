@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
 
+use tm_auth_core::one_time_code::rules;
+
 use super::row::{Id, damaged, id, ms};
 use super::{audit, person_session, schema, session};
 use crate::{Change, Changes, Origin, Result, Retention, StoreError, Swept};
@@ -89,6 +91,22 @@ pub(super) fn sweep(
         )?,
         delete(
             "DELETE FROM ceremonies WHERE id_hash IN (SELECT id_hash FROM ceremonies WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+            now,
+        )?,
+        delete(
+            "DELETE FROM sign_in_codes WHERE flow_id IN (SELECT flow_id FROM sign_in_codes WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+            now - keep.code,
+        )?,
+        delete(
+            "DELETE FROM code_events WHERE id IN (SELECT id FROM code_events WHERE at < ?1 ORDER BY id LIMIT ?2)",
+            now - rules::DAY,
+        )?,
+        delete(
+            "DELETE FROM sign_in_networks WHERE (uid, network) IN (SELECT uid, network FROM sign_in_networks WHERE last_at < ?1 LIMIT ?2)",
+            now - keep.network,
+        )?,
+        delete(
+            "DELETE FROM released_addresses WHERE email IN (SELECT email FROM released_addresses WHERE until < ?1 LIMIT ?2)",
             now,
         )?,
     ];

@@ -16,6 +16,7 @@ mod row;
 mod schema;
 mod service_key;
 mod session;
+mod sign_in_code;
 mod writer;
 
 use std::path::{Path, PathBuf};

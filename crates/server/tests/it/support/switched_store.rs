@@ -1,6 +1,7 @@
 //! A store that counts what it is asked, and that can be broken while the service runs.
 
 mod person_session;
+mod sign_in_code;
 
 use std::collections::BTreeMap;
 use std::path::Path;
