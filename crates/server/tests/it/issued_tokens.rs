@@ -119,7 +119,9 @@ async fn hold_for(algorithm: SigningAlgorithm) {
         );
 
         let claims = jwt::payload(&token);
-        let members: BTreeSet<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut members: BTreeSet<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+        // How a person was proved, and nothing where a key was.
+        assert_eq!(members.remove("amr"), audience == server.issuer());
         assert_eq!(members, CLAIMS.into());
         // Nothing personal but those two: no part of the address anywhere else, and no label.
         let mut rest = claims;
