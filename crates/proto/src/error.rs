@@ -194,6 +194,8 @@ error_codes! {
     NotFound = "not_found", 404, NotFound, false;
     /// No such key in this account.
     KeyNotFound = "key_not_found", 404, NotFound, false;
+    /// No such live session in this account.
+    SessionNotFound = "session_not_found", 404, NotFound, false;
     /// This public key was registered before; make a new pair.
     KeyAlreadyRegistered = "key_already_registered", 409, Conflict, false;
     /// The account has as many live keys as it may; revoke one first.

@@ -17,6 +17,7 @@ pub mod jwks;
 pub mod key_file;
 pub mod revocations;
 pub mod scope;
+pub mod session;
 pub mod token;
 
 pub use api_key::{ApiKey, ApiKeyList, OwnApiKey, PublicKeyInput, RegisterApiKey, UpdateApiKey};

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::api::{api_keys, health, jwks, mint, own_key, refresh, revocations};
+use crate::api::{api_keys, health, jwks, mint, own_key, refresh, revocations, sessions};
 use crate::openapi;
 use crate::pages;
 use crate::request;
@@ -34,6 +34,9 @@ pub(crate) fn documented() -> OpenApiRouter<Arc<App>> {
         // for the owners of keys
         .routes(routes!(api_keys::list, api_keys::register))
         .routes(routes!(api_keys::get, api_keys::update, api_keys::revoke))
+        // for people
+        .routes(routes!(sessions::list, sessions::end_others))
+        .routes(routes!(sessions::end))
 }
 
 /// The service.

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod conformance;
 pub mod error;
 pub mod housekeeping;
+pub mod identity;
 pub mod person_session;
 pub mod revocation;
 pub mod session;
@@ -31,6 +32,7 @@ pub use api_key::{KeyChange, KeyUse, NewApiKey};
 pub use audit::{AuditEntry, Origin};
 pub use error::{Result, StoreError};
 pub use housekeeping::{Change, Changes, Retention, Swept};
+pub use identity::{EmailChange, Identities, WaysIn};
 pub use person_session::PersonSessions;
 pub use revocation::{Revocation, Revoked};
 pub use session::{OpenOutcome, Rotated, RotatedPerson, Rotation, RotationKind};
@@ -41,7 +43,7 @@ pub use sign_in_code::SignInCodes;
 /// A method that returns `Err` has decided nothing that its caller may rely on: the change may or may not
 /// have been made, and the caller answers 503. `Ok` means the change is durable.
 #[async_trait]
-pub trait Store: PersonSessions + SignInCodes + Send + Sync + 'static {
+pub trait Store: Identities + PersonSessions + SignInCodes + Send + Sync + 'static {
     /// Binds an empty database to an environment; refuses one that belongs to the other.
     async fn bind_environment(&self, environment: Environment) -> Result<()>;
 

@@ -8,6 +8,7 @@ pub(crate) mod mint;
 pub(crate) mod own_key;
 pub(crate) mod refresh;
 pub(crate) mod revocations;
+pub(crate) mod sessions;
 pub(crate) mod view;
 
 use aws_lc_rs::digest::{SHA256, digest};

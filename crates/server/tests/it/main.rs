@@ -19,6 +19,7 @@ mod panics;
 mod refresh_token_forgery;
 mod reuse_storm;
 mod revocation_list;
+mod sessions;
 mod signature_forms;
 mod signing_key_rotation;
 mod smoke;

@@ -52,7 +52,7 @@ async fn every_operation_is_routed() {
             .filter(|method| *method != "parameters")
         {
             let method: reqwest::Method = method.to_uppercase().parse().unwrap();
-            let url = server.url(&path.replace("{key_id}", "x"));
+            let url = server.url(&path.replace("{key_id}", "x").replace("{sid}", "x"));
             let answer = server
                 .http
                 .request(method, url)
@@ -65,5 +65,5 @@ async fn every_operation_is_routed() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 14);
+    assert_eq!(operations, 17);
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod api_keys;
 pub mod given;
 mod housekeeping;
+mod identities;
 mod person_sessions;
 mod revocations;
 mod rotation;
@@ -36,11 +37,12 @@ pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     [
         accounts::CASES,
+        identities::CASES,
+        person_sessions::CASES,
         api_keys::CASES,
         sessions::CASES,
         sign_in_codes::CASES,
         rotation::CASES,
-        person_sessions::CASES,
         service_keys::CASES,
         revocations::CASES,
         housekeeping::CASES,

@@ -6,12 +6,18 @@ use tm_auth_core::Account;
 use tm_auth_proto::AccountId;
 
 use super::row::{Id, id, ms, opt_ms, opt_time, time};
-use super::{audit, housekeeping, revocation};
+use super::{audit, housekeeping, identity, revocation};
 use crate::{Change, NewAccount, Origin, Result, Revocation, Revoked};
 
 const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
 
 pub(super) fn create(tx: &Connection, new: &NewAccount, origin: &Origin) -> Result<Option<Account>> {
+    if let Some(email) = &new.email {
+        if identity::rests(tx, email, new.uid, origin)? {
+            return Ok(None);
+        }
+        identity::wake(tx, email)?;
+    }
     let inserted = tx
         .prepare_cached(
             "INSERT INTO accounts (uid, organization_id, email, created_at, version) VALUES (?1, ?2, ?3, ?4, 1)
@@ -56,7 +62,7 @@ pub(super) fn set_disabled(
     origin: &Origin,
 ) -> Result<bool> {
     let changed = tx
-        .prepare_cached("UPDATE accounts SET disabled_at = ?2, version = version + 1 WHERE uid = ?1")?
+        .prepare_cached("UPDATE accounts SET disabled_at = ?2, version = version + 1 WHERE uid = ?1 AND deleted_at IS NULL")?
         .execute(params![uid.blob(), opt_ms(disabled_at)])?;
     if changed == 0 {
         return Ok(false);

@@ -8,6 +8,7 @@ mod account;
 mod api_key;
 mod audit;
 mod housekeeping;
+mod identity;
 mod lock;
 mod person_session;
 mod reader;

@@ -9,6 +9,7 @@ pub(crate) mod jwt;
 mod key;
 mod server_time;
 mod switched_store;
+mod visitor;
 
 use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;

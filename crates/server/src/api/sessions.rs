@@ -1,0 +1,129 @@
+//! `GET|DELETE /sessions`, `DELETE /sessions/{sid}`: where an account's owner is signed in, and the end of it.
+//!
+//! Looking takes any sign-in that may manage the account, ending one a fresh one; ending the session that asks
+//! takes nothing more. Another account's session is not found, like one that does not exist.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path, State};
+use http::request::Parts;
+use tm_auth_core::person::PersonSession;
+use tm_auth_proto::session::{Session as View, SessionList, SessionsEnded};
+use tm_auth_proto::{ErrorCode, SessionId};
+
+use super::failures::{AnyRequest, Managed};
+use crate::App;
+use crate::bearer::Management;
+use crate::error::ApiError;
+use crate::request::Context;
+
+/// The sessions in which the account's owner is signed in, newest first.
+#[utoipa::path(get, path = "/sessions", tag = "Sessions", operation_id = "listSessions", security(("bearerAuth" = [])),
+    responses((status = 200, body = SessionList), AnyRequest, Managed))]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    context: Context,
+    management: Management,
+) -> Result<axum::Json<SessionList>, ApiError> {
+    let sessions = live(&app, &context, &management).await?;
+    let sessions = sessions
+        .iter()
+        .map(|session| view(session, management.sid))
+        .collect();
+    Ok(axum::Json(SessionList { sessions }))
+}
+
+/// End one session. No refresh that begins after the answer succeeds, and its access tokens are on the
+/// revocation list.
+#[utoipa::path(delete, path = "/sessions/{sid}", tag = "Sessions", operation_id = "endSession", security(("bearerAuth" = [])),
+    params(("sid" = SessionId, Path)),
+    responses((status = 200, body = SessionsEnded), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such live session in this account."), AnyRequest, Managed))]
+pub(crate) async fn end(
+    State(app): State<Arc<App>>,
+    context: Context,
+    management: Management,
+    Named(sid): Named,
+) -> Result<axum::Json<SessionsEnded>, ApiError> {
+    let uid = management.account.uid;
+    if sid != management.sid {
+        management.require_fresh(context.now)?;
+    }
+    if !app
+        .database(app.store.end_person_session(uid, sid, &context.origin(uid)))
+        .await?
+    {
+        return Err(ApiError::new(ErrorCode::SessionNotFound));
+    }
+    app.database(app.reload_revocations()).await?;
+    Ok(axum::Json(SessionsEnded { ended: 1 }))
+}
+
+/// End every session but the one that asks.
+#[utoipa::path(delete, path = "/sessions", tag = "Sessions", operation_id = "endOtherSessions", security(("bearerAuth" = [])),
+    responses((status = 200, body = SessionsEnded), AnyRequest, Managed))]
+pub(crate) async fn end_others(
+    State(app): State<Arc<App>>,
+    context: Context,
+    management: Management,
+) -> Result<axum::Json<SessionsEnded>, ApiError> {
+    management.require_fresh(context.now)?;
+    let ended = end_all_but(&app, &context, &management.account, Some(management.sid)).await?;
+    Ok(axum::Json(SessionsEnded { ended }))
+}
+
+/// Ends every session of an account but one, and tells its owner if that changed anything.
+pub(crate) async fn end_all_but(
+    app: &App,
+    context: &Context,
+    account: &tm_auth_core::Account,
+    keep: Option<SessionId>,
+) -> Result<u64, ApiError> {
+    let origin = context.origin(account.uid);
+    let ended = app
+        .database(app.store.end_person_sessions(account.uid, keep, &origin))
+        .await?;
+    if ended > 0 {
+        app.database(app.reload_revocations()).await?;
+    }
+    Ok(ended)
+}
+
+/// Those that are neither ended nor run out.
+pub(crate) async fn live(
+    app: &App,
+    context: &Context,
+    management: &Management,
+) -> Result<Vec<PersonSession>, ApiError> {
+    let account = &management.account;
+    let mut sessions = app.database(app.store.person_sessions_of(account.uid)).await?;
+    sessions.retain(|session| session.permit(account, context.now).is_ok());
+    Ok(sessions)
+}
+
+fn view(session: &PersonSession, asking: SessionId) -> View {
+    View {
+        sid: session.sid,
+        kind: session.kind.as_str().to_owned(),
+        method: session.proof.method.as_str().to_owned(),
+        device: session.device.clone(),
+        ip: session.address,
+        opened_at: session.opened_at,
+        last_used_at: session.last_used_at,
+        expires_at: session.idle_end(),
+        current: session.sid == asking,
+    }
+}
+
+/// The session that the path names. What is no session id names none of this account either.
+pub(crate) struct Named(SessionId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.ok()
+            .and_then(|Path(sid)| sid.parse().ok())
+            .map(Self)
+            .ok_or_else(|| ApiError::new(ErrorCode::SessionNotFound))
+    }
+}

@@ -1,0 +1,227 @@
+//! A browser, as far as the service sees one: it keeps cookies, follows no redirect by itself, and says where
+//! its requests come from.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use tm_auth_core::Account;
+use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
+use tm_auth_core::rotation::Line;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::token::refresh;
+use tm_auth_proto::SessionId;
+use tm_auth_server::random;
+use tm_auth_store::Origin;
+
+use super::{Answer, TestServer};
+
+/// What most browsers call themselves by.
+const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+/// What they take where a person will read the answer.
+const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
+
+/// A browser with its cookies.
+#[derive(Clone)]
+pub(crate) struct Visitor<'a> {
+    server: &'a TestServer,
+    pub(crate) cookies: BTreeMap<String, String>,
+}
+
+impl TestServer {
+    /// A browser that was never here.
+    pub(crate) fn visitor(&self) -> Visitor<'_> {
+        Visitor {
+            server: self,
+            cookies: BTreeMap::new(),
+        }
+    }
+
+    /// A browser in which the account's owner signed in just now.
+    pub(crate) async fn signed_in(&self, account: &Account, method: AuthMethod) -> Visitor<'_> {
+        let (session, secret) = self.opened(account, method, SessionKind::Browser).await;
+        let mut cookie = session.sid.0.as_bytes().to_vec();
+        cookie.extend(URL_SAFE_NO_PAD.decode(secret.encode()).unwrap());
+        let mut visitor = self.visitor();
+        visitor
+            .cookies
+            .insert(self.cookie("sid"), URL_SAFE_NO_PAD.encode(cookie));
+        visitor
+    }
+
+    /// A program in which the account's owner signed in just now: its session and refresh token.
+    pub(crate) async fn signed_in_program(
+        &self,
+        account: &Account,
+        kind: SessionKind,
+    ) -> (PersonSession, String) {
+        let (session, secret) = self.opened(account, AuthMethod::EmailCode, kind).await;
+        let (issuer, ring) = (self.token_issuer(), self.service_keys().ring().await.unwrap());
+        let token = refresh::issue(
+            session.sid,
+            &session.line,
+            session.idle_end(),
+            &secret,
+            &issuer.url,
+            issuer.environment,
+            ring.mac(),
+        );
+        (session, token)
+    }
+
+    async fn opened(
+        &self,
+        account: &Account,
+        method: AuthMethod,
+        kind: SessionKind,
+    ) -> (PersonSession, SessionSecret) {
+        let (now, secret) = (self.now(), SessionSecret::new(random::bytes()));
+        let session = PersonSession {
+            sid: session_id(now, &random::bytes()),
+            uid: account.uid,
+            kind,
+            secret_hash: secret.hash(),
+            proof: Proof { method, at: now },
+            line: Line::start(now),
+            mac_kid: None,
+            opened_at: now,
+            last_used_at: now,
+            expires_at: now + kind.lives().absolute,
+            address: [127, 0, 0, 1].into(),
+            device: "Firefox on Linux".to_owned(),
+            ended: None,
+        };
+        let (network, origin) = ("127.0.0.1/32".to_owned(), Origin::service(now));
+        let opened = self
+            .store
+            .open_person_session(session.clone(), network, None, &origin)
+            .await;
+        assert!(opened.unwrap());
+        (session, secret)
+    }
+
+    /// A cookie's name on this server.
+    pub(crate) fn cookie(&self, name: &str) -> String {
+        let prefix = if self.config.public_url.is_https() {
+            "__Host-"
+        } else {
+            ""
+        };
+        format!("{prefix}{name}")
+    }
+}
+
+impl Visitor<'_> {
+    /// The session that its cookie names.
+    pub(crate) fn sid(&self) -> Option<SessionId> {
+        let cookie = self.cookies.get(&self.server.cookie("sid"))?;
+        let bytes = URL_SAFE_NO_PAD.decode(cookie).unwrap();
+        Some(SessionId(uuid::Uuid::from_slice(&bytes[..16]).unwrap()))
+    }
+
+    /// What a page of its session carries for its forms and scripts.
+    pub(crate) fn csrf(&self) -> String {
+        let Some(cookie) = self.cookies.get(&self.server.cookie("sid")) else {
+            return String::new();
+        };
+        let secret = URL_SAFE_NO_PAD.encode(&URL_SAFE_NO_PAD.decode(cookie).unwrap()[16..]);
+        let text = format!("tm-auth csrf v1 {secret}");
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        URL_SAFE_NO_PAD.encode(hash)
+    }
+
+    /// A request with its cookies and nothing else. `path` begins at the host.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.server.origin);
+        let request = self
+            .server
+            .http
+            .request(method, url)
+            .header("user-agent", USER_AGENT);
+        if self.cookies.is_empty() {
+            return request;
+        }
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        request.header("cookie", cookies.join("; "))
+    }
+
+    /// A request that a page of ours makes.
+    fn from_our_page(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, path)
+            .header("origin", self.server.config.public_url.origin())
+            .header("sec-fetch-site", "same-origin")
+    }
+
+    /// Sends it, and keeps what the answer sets and clears.
+    pub(crate) async fn send(&mut self, request: RequestBuilder) -> Answer {
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        for cookie in answer.headers.get_all("set-cookie") {
+            let cookie = cookie.to_str().unwrap();
+            let (name, rest) = cookie.split_once('=').unwrap();
+            let (value, attributes) = rest.split_once(';').unwrap();
+            if attributes.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        answer
+    }
+
+    /// Opens a page.
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+        let request = self.request(Method::GET, path).header("accept", HTML);
+        self.send(request).await
+    }
+
+    /// Sends a form of one of our pages, with the session's token where there is a session.
+    pub(crate) async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let csrf = self.csrf();
+        let mut fields = fields.to_vec();
+        if !csrf.is_empty() {
+            fields.push(("csrf", &csrf));
+        }
+        let body = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", escaped(value)))
+            .collect::<Vec<_>>()
+            .join("&");
+        let request = self
+            .from_our_page(Method::POST, path)
+            .header("accept", HTML)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
+        self.send(request).await
+    }
+
+    /// What a script of one of our pages asks.
+    pub(crate) async fn call(&mut self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let mut request = self
+            .from_our_page(method, path)
+            .header("x-csrf-token", self.csrf());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.send(request).await
+    }
+}
+
+/// As a form's field.
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}

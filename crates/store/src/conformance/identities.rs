@@ -1,0 +1,311 @@
+//! What accounts are recognised by: addresses change hands slowly, and an account that is deleted is gone.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
+use tm_auth_core::rotation::Line;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::{Account, Refusal};
+use tm_auth_proto::AccountId;
+
+use super::given::{
+    ADDRESS, account, at, audited, fresh_uuid, key, new_account, new_session, open, origin, rotate, rotation,
+    session,
+};
+use crate::identity::RESTING;
+use crate::{Change, EmailChange, OpenOutcome, Revocation, Revoked, Store, WaysIn};
+
+super::table!("identities":
+    an_address_finds_the_account_that_proved_it,
+    f21_a_changed_address_is_the_accounts_and_the_old_one_is_not,
+    f21_nobody_takes_an_address_that_has_an_owner,
+    f22_an_address_that_was_given_up_rests_thirty_days,
+    f22_an_account_may_have_its_own_old_address_back,
+    mail_goes_to_the_proved_address_first,
+    e10_a_deleted_account_acts_no_more,
+    f22_a_deleted_account_is_never_made_again,
+);
+
+async fn owner(store: &Arc<dyn Store>, email: &str) -> Account {
+    let new = new_account(Some(email), 0);
+    store.create_account(new, &origin(0)).await.unwrap().unwrap()
+}
+
+async fn set(store: &Arc<dyn Store>, uid: AccountId, email: &str, seconds: i64) -> EmailChange {
+    store.set_email(uid, email, &origin(seconds)).await.unwrap()
+}
+
+async fn found(store: &Arc<dyn Store>, email: &str) -> Option<AccountId> {
+    let account = store.account_by_email(email).await.unwrap();
+    account.map(|account| account.uid)
+}
+
+fn changed(old: &str) -> EmailChange {
+    EmailChange::Changed(Some(old.to_owned()))
+}
+
+async fn an_address_finds_the_account_that_proved_it(store: &Arc<dyn Store>) {
+    let a = owner(store, "a@example.com").await;
+    let b = owner(store, "b@example.com").await;
+    account(store).await;
+    assert_eq!(store.account_by_email("a@example.com").await.unwrap(), Some(a));
+    assert_eq!(found(store, "b@example.com").await, Some(b.uid));
+    // Exactly as it is stored: whoever asks has it in its one form.
+    for other in ["A@example.com", "a@example.co", "", "%", "a@example.com "] {
+        assert_eq!(found(store, other).await, None, "{other}");
+    }
+    store
+        .set_account_disabled(b.uid, Some(at(1)), &origin(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        found(store, "b@example.com").await,
+        Some(b.uid),
+        "disabled is not gone"
+    );
+}
+
+async fn f21_a_changed_address_is_the_accounts_and_the_old_one_is_not(store: &Arc<dyn Store>) {
+    let before = owner(store, "old@example.com").await;
+    let latest = store.changes(0).await.unwrap().latest;
+    assert_eq!(
+        set(store, before.uid, "new@example.com", 5).await,
+        changed("old@example.com")
+    );
+    let after = store.account(before.uid).await.unwrap().unwrap();
+    assert_eq!(after.email.as_deref(), Some("new@example.com"));
+    assert!(after.version > before.version, "copies of it are out of date");
+    assert_eq!(found(store, "new@example.com").await, Some(before.uid));
+    assert_eq!(found(store, "old@example.com").await, None);
+    let changes = store.changes(latest).await.unwrap().changes.unwrap();
+    assert_eq!(changes, [Change::Account(before.uid)]);
+    assert_eq!(audited(store, "email_changed").await, 1);
+    assert_eq!(
+        set(store, before.uid, "new@example.com", 6).await,
+        EmailChange::Unchanged
+    );
+    assert_eq!(audited(store, "email_changed").await, 1);
+    // An account that had none gives none up.
+    let none = account(store).await;
+    assert_eq!(
+        set(store, none.uid, "first@example.com", 7).await,
+        EmailChange::Changed(None)
+    );
+}
+
+async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Arc<dyn Store>) {
+    let a = owner(store, "a@example.com").await;
+    let b = owner(store, "b@example.com").await;
+    assert_eq!(set(store, b.uid, "a@example.com", 1).await, EmailChange::Taken);
+    assert_eq!(found(store, "a@example.com").await, Some(a.uid));
+    assert_eq!(found(store, "b@example.com").await, Some(b.uid));
+    store
+        .set_account_disabled(b.uid, Some(at(2)), &origin(2))
+        .await
+        .unwrap();
+    assert_eq!(
+        set(store, b.uid, "c@example.com", 3).await,
+        EmailChange::NoAccount
+    );
+    let nobody = AccountId(fresh_uuid());
+    assert_eq!(
+        set(store, nobody, "c@example.com", 3).await,
+        EmailChange::NoAccount
+    );
+    assert_eq!(found(store, "c@example.com").await, None);
+    assert_eq!(audited(store, "email_changed").await, 0);
+}
+
+async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Arc<dyn Store>) {
+    let first = owner(store, "a@example.com").await;
+    let other = account(store).await;
+    assert_eq!(
+        set(store, first.uid, "b@example.com", 0).await,
+        changed("a@example.com")
+    );
+    let end = RESTING.as_secs();
+    for seconds in [0, 1, end - 1] {
+        let new = new_account(Some("a@example.com"), seconds);
+        let made = store.create_account(new.clone(), &origin(seconds)).await.unwrap();
+        assert_eq!(made, None);
+        assert_eq!(
+            store.account(new.uid).await.unwrap(),
+            None,
+            "and nothing is left of it"
+        );
+        assert_eq!(
+            set(store, other.uid, "a@example.com", seconds).await,
+            EmailChange::Taken
+        );
+    }
+    let new = new_account(Some("a@example.com"), end);
+    let made = store
+        .create_account(new.clone(), &origin(end))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_ne!(made.uid, first.uid);
+    assert_eq!(found(store, "a@example.com").await, Some(new.uid));
+    // It rests for its new owner's sake too, if that one gives it up.
+    assert_eq!(
+        set(store, new.uid, "c@example.com", end + 1).await,
+        changed("a@example.com")
+    );
+    assert_eq!(
+        set(store, first.uid, "a@example.com", end + 2).await,
+        EmailChange::Taken
+    );
+}
+
+async fn f22_an_account_may_have_its_own_old_address_back(store: &Arc<dyn Store>) {
+    let owner = owner(store, "a@example.com").await;
+    set(store, owner.uid, "b@example.com", 0).await;
+    assert_eq!(
+        set(store, owner.uid, "a@example.com", 1).await,
+        changed("b@example.com")
+    );
+    assert_eq!(found(store, "a@example.com").await, Some(owner.uid));
+    // The other one rests now, and this one no more.
+    let thief = account(store).await;
+    assert_eq!(
+        set(store, thief.uid, "b@example.com", 2).await,
+        EmailChange::Taken
+    );
+    assert_eq!(
+        set(store, owner.uid, "b@example.com", 3).await,
+        changed("a@example.com")
+    );
+}
+
+async fn mail_goes_to_the_proved_address_first(store: &Arc<dyn Store>) {
+    let owner = owner(store, "a@example.com").await;
+    let none = account(store).await;
+    assert_eq!(
+        store.contact(owner.uid).await.unwrap().as_deref(),
+        Some("a@example.com")
+    );
+    assert_eq!(store.contact(none.uid).await.unwrap(), None);
+    assert_eq!(store.contact(AccountId(fresh_uuid())).await.unwrap(), None);
+    let ways = store.ways_in(owner.uid).await.unwrap();
+    assert_eq!(
+        ways,
+        WaysIn {
+            passkeys: 0,
+            email: Some("a@example.com".to_owned()),
+            apple: 0
+        }
+    );
+    assert_eq!(ways.count(), 1);
+    assert_eq!(store.ways_in(none.uid).await.unwrap().count(), 0);
+}
+
+async fn e10_a_deleted_account_acts_no_more(store: &Arc<dyn Store>) {
+    let key = key(store).await;
+    let uid = key.account.uid;
+    set(store, uid, "a@example.com", 0).await;
+    let key = store.api_key(key.key_id).await.unwrap().unwrap();
+    let (opened, secret) = session(store, &key).await;
+    let person = person_session(uid);
+    let network = "192.0.2.0/24".to_owned();
+    let opened_browser = store
+        .open_person_session(person.clone(), network.clone(), None, &origin(0))
+        .await;
+    assert!(opened_browser.unwrap());
+    let decided = new_session(&key, 1).0;
+    let latest = store.changes(0).await.unwrap().latest;
+
+    assert!(store.delete_account(uid, &origin(2)).await.unwrap());
+
+    assert_eq!(open(store, &decided).await, OpenOutcome::Changed);
+    let again = store.api_key(key.key_id).await.unwrap().unwrap();
+    assert_eq!(again.revoked_at, Some(at(2)));
+    assert_eq!(again.account.disabled_at, Some(at(2)));
+    assert_eq!(open(store, &new_session(&again, 3).0).await, OpenOutcome::Changed);
+    let refused = rotate(store, rotation(opened.sid, &secret, 0, 3)).await;
+    assert!(
+        matches!(refused, Err(Refusal::AccountDisabled | Refusal::KeyRevoked)),
+        "{refused:?}"
+    );
+    let (ended, _) = store.person_session(person.sid).await.unwrap().unwrap();
+    assert!(ended.ended.is_some());
+    let another = store
+        .open_person_session(person_session(uid), network, None, &origin(3))
+        .await;
+    assert!(!another.unwrap());
+    let list = store.revocations(at(0)).await.unwrap();
+    let whole = Revocation {
+        revoked: Revoked::Account(uid),
+        at: at(2),
+    };
+    assert!(list.contains(&whole), "{list:?}");
+    let changes = store.changes(latest).await.unwrap().changes.unwrap();
+    assert!(changes.contains(&Change::Account(uid)));
+    assert_eq!(audited(store, "account_deleted").await, 1);
+}
+
+fn person_session(uid: AccountId) -> PersonSession {
+    let random = fresh_uuid().as_bytes()[6..].try_into().expect("ten bytes");
+    PersonSession {
+        sid: session_id(at(0), &random),
+        uid,
+        kind: SessionKind::Browser,
+        secret_hash: SessionSecret::new([7; 16]).hash(),
+        proof: Proof {
+            method: AuthMethod::EmailCode,
+            at: at(0),
+        },
+        line: Line::start(at(0)),
+        mac_kid: None,
+        opened_at: at(0),
+        last_used_at: at(0),
+        expires_at: at(0) + SignedDuration::from_hours(24),
+        address: ADDRESS,
+        device: "a browser".to_owned(),
+        ended: None,
+    }
+}
+
+async fn f22_a_deleted_account_is_never_made_again(store: &Arc<dyn Store>) {
+    let gone = owner(store, "a@example.com").await;
+    assert!(
+        !store
+            .delete_account(AccountId(fresh_uuid()), &origin(1))
+            .await
+            .unwrap()
+    );
+    assert!(store.delete_account(gone.uid, &origin(1)).await.unwrap());
+    assert!(
+        !store.delete_account(gone.uid, &origin(2)).await.unwrap(),
+        "only once"
+    );
+    let enabled = store
+        .set_account_disabled(gone.uid, None, &origin(3))
+        .await
+        .unwrap();
+    assert!(!enabled, "and for ever");
+    assert_eq!(
+        set(store, gone.uid, "b@example.com", 3).await,
+        EmailChange::NoAccount
+    );
+
+    let row = store.account(gone.uid).await.unwrap().unwrap();
+    assert_eq!((row.email, row.disabled_at), (None, Some(at(1))));
+    assert_eq!(store.contact(gone.uid).await.unwrap(), None);
+    assert_eq!(store.ways_in(gone.uid).await.unwrap(), WaysIn::default());
+    let trail = store.audit_trail(Some(gone.uid), 10).await.unwrap();
+    let actions: Vec<_> = trail.iter().map(|entry| entry.action.as_ref()).collect();
+    assert_eq!(actions, ["account_deleted", "account_created"], "its trail stays");
+
+    let mut same = new_account(None, 4);
+    same.uid = gone.uid;
+    assert!(
+        store.create_account(same, &origin(4)).await.is_err(),
+        "the id is used up"
+    );
+    // Its address rests like any other.
+    let new = new_account(Some("a@example.com"), 5);
+    assert_eq!(store.create_account(new.clone(), &origin(5)).await.unwrap(), None);
+    let later = 1 + RESTING.as_secs();
+    assert!(store.create_account(new, &origin(later)).await.unwrap().is_some());
+}
