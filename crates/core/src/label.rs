@@ -8,6 +8,11 @@ pub const MAX_CHARS: usize = 64;
 /// Checks a label and trims it. Control characters and the invisible ones that reorder text are refused:
 /// a label stands in mails, pages and terminals beside the facts by which people decide.
 pub fn parse(text: &str) -> Result<String, Refusal> {
+    parse_field("label", text)
+}
+
+/// The same for other names that people give.
+pub fn parse_field(field: &'static str, text: &str) -> Result<String, Refusal> {
     let label = text.trim();
     let problem = if label.is_empty() {
         "must not be empty"
@@ -19,7 +24,7 @@ pub fn parse(text: &str) -> Result<String, Refusal> {
         return Ok(label.to_owned());
     };
     Err(Refusal::InvalidField {
-        field: "label",
+        field,
         problem: problem.to_owned(),
     })
 }

@@ -123,6 +123,33 @@ pub enum Refusal {
     /// See [`ErrorCode::AddressResting`].
     #[error("this address was another account's until recently and cannot be used for a new one yet")]
     AddressResting,
+    /// See [`ErrorCode::PasskeyRefused`].
+    #[error("this passkey's answer is not accepted here; try again, or sign in another way")]
+    PasskeyRefused,
+    /// See [`ErrorCode::CeremonyOver`].
+    #[error("that took too long, was answered already or belongs to another browser; begin again")]
+    CeremonyOver,
+    /// See [`ErrorCode::PasskeyAlreadyRegistered`].
+    #[error("this passkey is registered already")]
+    PasskeyAlreadyRegistered,
+    /// See [`ErrorCode::PasskeyLimitReached`].
+    #[error("an account may have {limit} passkeys; remove one first")]
+    PasskeyLimitReached {
+        /// The limit.
+        limit: u32,
+    },
+    /// See [`ErrorCode::PasskeyNotFound`].
+    #[error("this account has no such passkey")]
+    PasskeyNotFound,
+    /// See [`ErrorCode::LastWayIn`].
+    #[error("this is the last way into the account; add another one first")]
+    LastWayIn,
+    /// See [`ErrorCode::NothingToRecover`].
+    #[error("this account has no passkey, so there is none to wait for")]
+    NothingToRecover,
+    /// See [`ErrorCode::ReauthRequired`].
+    #[error("this account has a passkey: sign in with it")]
+    ProofTooWeak,
 }
 
 /// What a caller with a far-off timestamp probably did.
@@ -176,6 +203,14 @@ impl Refusal {
             Self::KeyNotLive => ErrorCode::KeyNotLive,
             Self::InvalidCode => ErrorCode::InvalidCode,
             Self::AddressResting => ErrorCode::AddressResting,
+            Self::PasskeyRefused => ErrorCode::PasskeyRefused,
+            Self::CeremonyOver => ErrorCode::CeremonyOver,
+            Self::PasskeyAlreadyRegistered => ErrorCode::PasskeyAlreadyRegistered,
+            Self::PasskeyLimitReached { .. } => ErrorCode::PasskeyLimitReached,
+            Self::PasskeyNotFound => ErrorCode::PasskeyNotFound,
+            Self::LastWayIn => ErrorCode::LastWayIn,
+            Self::NothingToRecover => ErrorCode::NothingToRecover,
+            Self::ProofTooWeak => ErrorCode::ReauthRequired,
         }
     }
 

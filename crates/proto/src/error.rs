@@ -136,11 +136,15 @@ error_codes! {
     AppleSignInCancelled = "apple_sign_in_cancelled", 400, InvalidArgument, false;
     /// What was said in Apple's name does not hold. Nothing was changed.
     AppleTokenInvalid = "apple_token_invalid", 400, InvalidArgument, false;
+    /// A passkey's answer is not accepted: unknown here, not signed by it, or not made for this site.
+    PasskeyRefused = "passkey_refused", 400, InvalidArgument, false;
+    /// What was begun with a passkey is over: answered already, too late, or from another browser. Begin again.
+    CeremonyOver = "ceremony_over", 400, InvalidArgument, false;
     /// The method is not one this path takes.
     MethodNotAllowed = "method_not_allowed", 405, InvalidArgument, false;
     /// The request did not arrive in time.
     RequestTimeout = "request_timeout", 408, InvalidArgument, true;
-    /// The body is larger than 16 KB.
+    /// The body is larger than 16 KB, or than 64 KB where a passkey answers.
     BodyTooLarge = "body_too_large", 413, InvalidArgument, false;
     /// The body is not `application/json` in UTF-8, or it is compressed.
     UnsupportedMediaType = "unsupported_media_type", 415, InvalidArgument, false;
@@ -210,6 +214,16 @@ error_codes! {
     AppleLinkedElsewhere = "apple_linked_elsewhere", 409, Conflict, false;
     /// The account has an Apple account already; unlink that one first.
     AppleAlreadyLinked = "apple_already_linked", 409, Conflict, false;
+    /// No such passkey in this account.
+    PasskeyNotFound = "passkey_not_found", 404, NotFound, false;
+    /// This passkey is registered already.
+    PasskeyAlreadyRegistered = "passkey_already_registered", 409, Conflict, false;
+    /// The account has as many passkeys as it may; remove one first.
+    PasskeyLimitReached = "passkey_limit_reached", 409, Conflict, false;
+    /// Nothing else would let the owner in: add another way first.
+    LastWayIn = "last_way_in", 409, Conflict, false;
+    /// The account has no passkey, so there is nothing to recover.
+    NothingToRecover = "nothing_to_recover", 409, Conflict, false;
     /// Too many requests; `Retry-After` says when the next one is welcome.
     RateLimited = "rate_limited", 429, RateLimited, true;
     /// A defect of the service; `request_id` finds it in its log.

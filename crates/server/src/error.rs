@@ -148,6 +148,7 @@ fn violation(refusal: &Refusal) -> Option<(&'static str, String)> {
         Refusal::InvalidPublicKey(problem) => Some(("public_key", (*problem).to_owned())),
         Refusal::PrivateKeySubmitted => Some(("public_key", "a private key".to_owned())),
         Refusal::KnownPrivateKey => Some(("public_key", "its private half is published".to_owned())),
+        Refusal::PasskeyRefused | Refusal::CeremonyOver => Some(("credential", refusal.to_string())),
         Refusal::InvalidProof => Some(("proof", "the signature does not verify".to_owned())),
         Refusal::TimestampOutOfRange {
             hint: TimestampHint::NotSeconds,

@@ -7,12 +7,15 @@
 pub mod account;
 pub mod api_key;
 pub mod audit;
+pub mod ceremony;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod error;
 pub mod housekeeping;
 pub mod identity;
+pub mod passkey;
 pub mod person_session;
+pub mod recovery;
 pub mod revocation;
 pub mod session;
 pub mod sign_in_code;
@@ -30,10 +33,13 @@ use tm_auth_proto::{AccountId, Environment, KeyId};
 pub use account::NewAccount;
 pub use api_key::{KeyChange, KeyUse, NewApiKey};
 pub use audit::{AuditEntry, Origin};
+pub use ceremony::{Ceremonies, Ceremony};
 pub use error::{Result, StoreError};
 pub use housekeeping::{Change, Changes, Retention, Swept};
 pub use identity::{EmailChange, Identities, WaysIn};
+pub use passkey::Passkeys;
 pub use person_session::PersonSessions;
+pub use recovery::Recoveries;
 pub use revocation::{Revocation, Revoked};
 pub use session::{OpenOutcome, Rotated, RotatedPerson, Rotation, RotationKind};
 pub use sign_in_code::SignInCodes;
@@ -43,7 +49,9 @@ pub use sign_in_code::SignInCodes;
 /// A method that returns `Err` has decided nothing that its caller may rely on: the change may or may not
 /// have been made, and the caller answers 503. `Ok` means the change is durable.
 #[async_trait]
-pub trait Store: Identities + PersonSessions + SignInCodes + Send + Sync + 'static {
+pub trait Store:
+    Ceremonies + Identities + Passkeys + PersonSessions + Recoveries + SignInCodes + Send + Sync + 'static
+{
     /// Binds an empty database to an environment; refuses one that belongs to the other.
     async fn bind_environment(&self, environment: Environment) -> Result<()>;
 

@@ -73,6 +73,22 @@ fn table() -> Vec<(Refusal, &'static str, bool)> {
         (Refusal::KeyNotLive, "key_not_live", false),
         (Refusal::InvalidCode, "invalid_code", false),
         (Refusal::AddressResting, "address_resting", false),
+        (Refusal::PasskeyRefused, "passkey_refused", false),
+        (Refusal::CeremonyOver, "ceremony_over", false),
+        (
+            Refusal::PasskeyAlreadyRegistered,
+            "passkey_already_registered",
+            false,
+        ),
+        (
+            Refusal::PasskeyLimitReached { limit: 20 },
+            "passkey_limit_reached",
+            false,
+        ),
+        (Refusal::PasskeyNotFound, "passkey_not_found", false),
+        (Refusal::LastWayIn, "last_way_in", false),
+        (Refusal::NothingToRecover, "nothing_to_recover", false),
+        (Refusal::ProofTooWeak, "reauth_required", false),
     ]
 }
 
@@ -101,6 +117,7 @@ fn facts_for_the_caller_are_in_the_text() {
         "31 s behind",
         "from 203.0.113.7",
         "20 live API keys",
+        "20 passkeys",
         "public_key: not a point",
     ] {
         assert!(texts.iter().any(|text| text.contains(fact)), "{fact}");

@@ -6,10 +6,13 @@
 
 mod accounts;
 mod api_keys;
+mod ceremonies;
 pub mod given;
 mod housekeeping;
 mod identities;
+mod passkeys;
 mod person_sessions;
+mod recoveries;
 mod revocations;
 mod rotation;
 mod service_keys;
@@ -43,6 +46,9 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         sessions::CASES,
         sign_in_codes::CASES,
         rotation::CASES,
+        ceremonies::CASES,
+        passkeys::CASES,
+        recoveries::CASES,
         service_keys::CASES,
         revocations::CASES,
         housekeeping::CASES,

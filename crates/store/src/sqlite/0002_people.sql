@@ -24,7 +24,8 @@ CREATE TABLE passkeys (
     credential_id   BLOB PRIMARY KEY,
     uid             BLOB NOT NULL REFERENCES accounts (uid),
     name            TEXT NOT NULL,
-    credential      TEXT NOT NULL,         -- JSON of the library: public key, counter, flags
+    credential      TEXT NOT NULL,         -- JSON: the public key as a JWK, transports
+    counter         INTEGER NOT NULL,      -- the highest one seen
     backup_eligible INTEGER NOT NULL,
     backed_up       INTEGER NOT NULL,
     created_at      INTEGER NOT NULL,
@@ -109,7 +110,7 @@ CREATE INDEX code_events_by_email ON code_events (email, kind, at);
 
 -- WebAuthn ceremonies and Apple sign-ins under way: single use, a few minutes.
 CREATE TABLE ceremonies (
-    id_hash    BLOB PRIMARY KEY,           -- SHA-256 of what the browser's cookie carries
+    id_hash    BLOB PRIMARY KEY,           -- SHA-256 of what the browser comes back with
     kind       TEXT NOT NULL,
     uid        BLOB,
     state      TEXT NOT NULL,

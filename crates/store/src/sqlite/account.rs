@@ -9,7 +9,7 @@ use super::row::{Id, id, ms, opt_ms, opt_time, time};
 use super::{audit, housekeeping, identity, revocation};
 use crate::{Change, NewAccount, Origin, Result, Revocation, Revoked};
 
-const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
+pub(super) const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
 
 pub(super) fn create(tx: &Connection, new: &NewAccount, origin: &Origin) -> Result<Option<Account>> {
     if let Some(email) = &new.email {

@@ -7,11 +7,14 @@
 mod account;
 mod api_key;
 mod audit;
+mod ceremony;
 mod housekeeping;
 mod identity;
 mod lock;
+mod passkey;
 mod person_session;
 mod reader;
+mod recovery;
 mod revocation;
 mod row;
 mod schema;

@@ -1,7 +1,10 @@
 //! A store that counts what it is asked, and that can be broken while the service runs.
 
+mod ceremony;
 mod identity;
+mod passkey;
 mod person_session;
+mod recovery;
 mod sign_in_code;
 
 use std::collections::BTreeMap;
