@@ -7,7 +7,7 @@ use moka::sync::Cache;
 use tm_auth_core::ApiKey;
 use tm_auth_core::session::Lives;
 use tm_auth_core::token::access::Issuer;
-use tm_auth_proto::KeyId;
+use tm_auth_proto::{KeyId, SessionId};
 use tm_auth_store::{Change, Store, StoreError};
 use tm_auth_verifier::Policy;
 
@@ -129,6 +129,20 @@ impl App {
 
     pub(crate) async fn reload_revocations(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.reloading_revocations.lock().await;
+        self.read_revocations().await
+    }
+
+    /// Reads the list for the end of this session. `false`: it was known here already.
+    pub(crate) async fn learn_end_of(&self, sid: SessionId) -> Result<bool, StoreError> {
+        let _one_at_a_time = self.reloading_revocations.lock().await;
+        if self.revocations.has_session(sid) {
+            return Ok(false);
+        }
+        self.read_revocations().await?;
+        Ok(true)
+    }
+
+    async fn read_revocations(&self) -> Result<(), StoreError> {
         let since = self.clock.now() - Self::revocation_retention();
         let entries = self.in_time(self.store.revocations(since)).await?;
         self.revocations.replace(entries, &self.issuer);

@@ -24,6 +24,7 @@ pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
     tasks.spawn(flush_usage(Arc::clone(app)));
     tasks.spawn(maintain_keys(Arc::clone(app)));
     tasks.spawn(sweep(Arc::clone(app)));
+    tasks.spawn(remind(Arc::clone(app)));
     tasks
 }
 
@@ -109,6 +110,16 @@ async fn sweep(app: Arc<App>) {
                 }
             }
             tokio::time::sleep(SWEEP_PAUSE).await;
+        }
+    }
+}
+
+async fn remind(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(MAINTAIN);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = crate::reminders::send_due(&app).await {
+            failed("reminders", &error);
         }
     }
 }

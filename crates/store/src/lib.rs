@@ -10,12 +10,14 @@ pub mod audit;
 pub mod ceremony;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod contact;
 pub mod error;
 pub mod housekeeping;
 pub mod identity;
 pub mod passkey;
 pub mod person_session;
 pub mod recovery;
+pub mod reminder;
 pub mod revocation;
 pub mod session;
 pub mod sign_in_code;
@@ -34,12 +36,14 @@ pub use account::NewAccount;
 pub use api_key::{KeyChange, KeyUse, NewApiKey};
 pub use audit::{AuditEntry, Origin};
 pub use ceremony::{Ceremonies, Ceremony};
+pub use contact::Contacts;
 pub use error::{Result, StoreError};
 pub use housekeeping::{Change, Changes, Retention, Swept};
 pub use identity::{EmailChange, Identities, WaysIn};
 pub use passkey::Passkeys;
 pub use person_session::PersonSessions;
 pub use recovery::Recoveries;
+pub use reminder::{DueReminder, Reminders};
 pub use revocation::{Revocation, Revoked};
 pub use session::{OpenOutcome, Rotated, RotatedPerson, Rotation, RotationKind};
 pub use sign_in_code::SignInCodes;
@@ -50,7 +54,17 @@ pub use sign_in_code::SignInCodes;
 /// have been made, and the caller answers 503. `Ok` means the change is durable.
 #[async_trait]
 pub trait Store:
-    Ceremonies + Identities + Passkeys + PersonSessions + Recoveries + SignInCodes + Send + Sync + 'static
+    Ceremonies
+    + Contacts
+    + Identities
+    + Passkeys
+    + PersonSessions
+    + Recoveries
+    + Reminders
+    + SignInCodes
+    + Send
+    + Sync
+    + 'static
 {
     /// Binds an empty database to an environment; refuses one that belongs to the other.
     async fn bind_environment(&self, environment: Environment) -> Result<()>;

@@ -1,6 +1,7 @@
 //! API keys, and the proof that a challenge comes from one.
 
 pub mod address;
+pub mod reminder;
 
 use std::net::IpAddr;
 use std::sync::Arc;

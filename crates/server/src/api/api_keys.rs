@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::api_key::address;
-use tm_auth_core::{PublicKey, Refusal, label, registration};
+use tm_auth_core::{ApiKey, PublicKey, Refusal, label, registration};
 use tm_auth_proto::{ApiKey as View, ApiKeyList, KeyId, RegisterApiKey, Scopes, UpdateApiKey};
 use tm_auth_store::{KeyChange, NewApiKey};
 
@@ -20,6 +20,7 @@ use crate::App;
 use crate::bearer::Management;
 use crate::error::ApiError;
 use crate::json::Json;
+use crate::notices::{self, Notice};
 use crate::random;
 use crate::request::Context;
 
@@ -76,6 +77,7 @@ pub(crate) async fn register(
     let key = app
         .database(app.store.register_key(new, max_live, &context.origin(uid)))
         .await??;
+    tell(&app, &context, &key, |label| Notice::KeyCreated { label }).await;
     Ok((StatusCode::CREATED, axum::Json(view(&key, None, context.now))))
 }
 
@@ -126,6 +128,7 @@ pub(crate) async fn update(
         .database(app.store.update_key(uid, key_id, change, &context.origin(uid)))
         .await??;
     app.forget(&tm_auth_store::Change::Key(key_id));
+    tell(&app, &context, &key, |label| Notice::KeyChanged { label }).await;
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
@@ -146,7 +149,15 @@ pub(crate) async fn revoke(
         .await??;
     app.forget(&tm_auth_store::Change::Key(key_id));
     app.database(app.reload_revocations()).await?;
+    // Doing it twice is told once.
+    if key.revoked_at == Some(context.now) {
+        tell(&app, &context, &key, |label| Notice::KeyRevoked { label }).await;
+    }
     Ok(axum::Json(view(&key, None, context.now)))
+}
+
+async fn tell(app: &App, context: &Context, key: &ApiKey, notice: impl FnOnce(String) -> Notice) {
+    notices::tell(app, context, &key.account, notice(key.label.clone())).await;
 }
 
 /// The key that the path names. What is no key id, or not even UTF-8, names no key of this account either.

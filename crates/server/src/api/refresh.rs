@@ -24,6 +24,7 @@ use super::mint::answer;
 use crate::App;
 use crate::error::ApiError;
 use crate::json::Json;
+use crate::notices::{self, Notice};
 use crate::random;
 use crate::request::Context;
 use crate::sign_in;
@@ -51,7 +52,7 @@ pub(crate) async fn refresh(
         return refresh_person(&app, &context, rotation, &secret).await;
     }
     let rotated = app.database(app.store.rotate_session(rotation)).await?;
-    let rotated = or_reuse(&app, sid, rotated).await?;
+    let rotated = or_reuse(&app, &context, sid, rotated).await?;
     crate::metrics::rotation(rotated.kind);
 
     let (session, key) = (&rotated.session, &rotated.key);
@@ -90,7 +91,7 @@ async fn refresh_person(
 ) -> Result<axum::Json<TokenResponse>, ApiError> {
     let sid = rotation.presented.sid;
     let rotated = app.database(app.store.rotate_person_session(rotation)).await?;
-    let rotated = or_reuse(app, sid, rotated).await?;
+    let rotated = or_reuse(app, context, sid, rotated).await?;
     crate::metrics::rotation(rotated.kind);
     let (session, account) = (&rotated.session, &rotated.account);
     let mac = newest_mac_key(app, session.mac_kid.as_deref().unwrap_or_default()).await?;
@@ -99,13 +100,34 @@ async fn refresh_person(
     )))
 }
 
-/// A reuse put the session on the revocation list.
-async fn or_reuse<T>(app: &App, sid: SessionId, rotated: Result<T, Refusal>) -> Result<T, ApiError> {
-    if matches!(rotated, Err(Refusal::RefreshReused)) && !app.revocations.has_session(sid) {
-        // The entry is in the database; here it is in force at once. Once: a thief may try for ever.
-        app.database(app.reload_revocations()).await?;
+/// A reuse put the session on the revocation list; here it is in force at once, and its owner is told. Once:
+/// a thief may try for ever.
+async fn or_reuse<T>(
+    app: &App,
+    context: &Context,
+    sid: SessionId,
+    rotated: Result<T, Refusal>,
+) -> Result<T, ApiError> {
+    if matches!(rotated, Err(Refusal::RefreshReused)) && app.database(app.learn_end_of(sid)).await? {
+        tell_owner(app, context, sid).await;
     }
     Ok(rotated?)
+}
+
+/// The refusal stands, whether or not its owner can be found.
+async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
+    let owner = async {
+        let uid = app.store.owner_of_session(sid).await?;
+        match uid {
+            Some(uid) => app.store.account(uid).await,
+            None => Ok(None),
+        }
+    };
+    match app.in_time(owner).await {
+        Ok(Some(account)) => notices::tell(app, context, &account, Notice::SessionReused).await,
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the owner of an ended session could not be read"),
+    }
 }
 
 /// End the session of a refresh token, its access tokens included. The answer is the same for a token that

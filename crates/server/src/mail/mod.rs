@@ -9,6 +9,7 @@
 
 mod address;
 mod mailbox;
+pub(crate) mod templates;
 
 use std::sync::Arc;
 
@@ -66,6 +67,11 @@ impl MailQueue {
     /// Whether mail can be sent at all. Where it cannot, nothing that needs it is offered.
     pub(crate) fn is_available(&self) -> bool {
         !matches!(self.way, Way::Nowhere)
+    }
+
+    /// Whether there is room for what can wait. The rest of it is kept for what somebody is waiting for.
+    pub(crate) fn has_room(&self) -> bool {
+        self.is_available()
     }
 
     /// Takes a mail. 400: the address is none that mail can be sent to; 503: too much waits already.

@@ -7,12 +7,14 @@
 mod accounts;
 mod api_keys;
 mod ceremonies;
+mod contacts;
 pub mod given;
 mod housekeeping;
 mod identities;
 mod passkeys;
 mod person_sessions;
 mod recoveries;
+mod reminders;
 mod revocations;
 mod rotation;
 mod service_keys;
@@ -52,6 +54,8 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         service_keys::CASES,
         revocations::CASES,
         housekeeping::CASES,
+        contacts::CASES,
+        reminders::CASES,
     ]
     .into_iter()
     .flatten()

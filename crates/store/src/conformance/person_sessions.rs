@@ -56,7 +56,12 @@ pub(super) fn new(account: &Account, kind: SessionKind, seconds: i64) -> PersonS
     }
 }
 
-async fn opened(store: &Arc<dyn Store>, account: &Account, kind: SessionKind, seconds: i64) -> PersonSession {
+pub(super) async fn opened(
+    store: &Arc<dyn Store>,
+    account: &Account,
+    kind: SessionKind,
+    seconds: i64,
+) -> PersonSession {
     let session = new(account, kind, seconds);
     let from = origin(seconds);
     let opened = store.open_person_session(session.clone(), NETWORK.to_owned(), None, &from);

@@ -10,8 +10,9 @@ ALTER TABLE accounts ADD COLUMN contact_email TEXT;
 ALTER TABLE accounts ADD COLUMN deleted_at INTEGER;
 CREATE UNIQUE INDEX accounts_by_user_handle ON accounts (user_handle) WHERE user_handle IS NOT NULL;
 
--- The last reminder of the key's end that was sent: 30, 7 or 1 days before.
+-- The last reminder of the key's end that was sent, or lay behind when that end was chosen: 30, 7 or 1 days before.
 ALTER TABLE api_keys ADD COLUMN reminded_days INTEGER;
+CREATE INDEX api_keys_by_end ON api_keys (expires_at) WHERE expires_at IS NOT NULL AND revoked_at IS NULL;
 
 -- An address that an account gave up rests until then.
 CREATE TABLE released_addresses (

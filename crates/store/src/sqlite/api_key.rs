@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use tm_auth_core::api_key::reminder;
 use tm_auth_core::{ApiKey, PublicKey, Refusal};
 use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{AccountId, KeyId, Scopes};
@@ -14,13 +15,13 @@ use super::{account, audit, housekeeping, revocation};
 use crate::{Change, KeyChange, KeyUse, NewApiKey, Origin, Result, Revocation, Revoked};
 
 /// The account's six columns come first, then the key's.
-const SELECT: &str = "SELECT a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
+pub(super) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
     k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.activated_at, k.expires_at, k.revoked_at,
-    k.version, k.last_used_at, k.last_used_ip
-    FROM api_keys k JOIN accounts a ON a.uid = k.uid";
+    k.version, k.last_used_at, k.last_used_ip";
+pub(super) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
 
 pub(super) fn get(db: &Connection, key_id: KeyId) -> Result<Option<ApiKey>> {
-    let sql = format!("{SELECT} WHERE k.key_id = ?1");
+    let sql = format!("SELECT {COLUMNS} {FROM} WHERE k.key_id = ?1");
     db.prepare_cached(&sql)?
         .query_row([key_id.blob()], |row| Ok(read(row)))
         .optional()?
@@ -28,7 +29,7 @@ pub(super) fn get(db: &Connection, key_id: KeyId) -> Result<Option<ApiKey>> {
 }
 
 pub(super) fn of_account(db: &Connection, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
-    let sql = format!("{SELECT} WHERE k.uid = ?1 ORDER BY k.created_at DESC, k.key_id");
+    let sql = format!("SELECT {COLUMNS} {FROM} WHERE k.uid = ?1 ORDER BY k.created_at DESC, k.key_id");
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map([uid.blob()], |row| {
         Ok(read(row).and_then(|key| Ok((read_use(row, key.key_id)?, key))))
@@ -59,8 +60,8 @@ pub(super) fn register(
         return Ok(Err(Refusal::KeyLimitReached { limit: max_live }));
     }
     tx.prepare_cached(
-        "INSERT INTO api_keys (key_id, uid, label, public_key, scopes, allowed_ips, created_at, activated_at, expires_at, version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1)",
+        "INSERT INTO api_keys (key_id, uid, label, public_key, scopes, allowed_ips, created_at, activated_at, expires_at, reminded_days, version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1)",
     )?
     .execute(params![
         new.key_id.blob(),
@@ -72,6 +73,7 @@ pub(super) fn register(
         ms(new.created_at),
         new.active.then_some(ms(new.created_at)),
         opt_ms(new.expires_at),
+        reminder::passed(new.expires_at, new.created_at),
     ])?;
     audit::note(
         tx,
@@ -102,15 +104,19 @@ pub(super) fn update(
     ) {
         return Ok(Err(Refusal::KeyNotLive));
     }
+    let end = change.expires_at.unwrap_or(key.expires_at);
     tx.prepare_cached(
-        "UPDATE api_keys SET label = ?2, scopes = ?3, allowed_ips = ?4, expires_at = ?5, version = version + 1 WHERE key_id = ?1",
+        "UPDATE api_keys SET label = ?2, scopes = ?3, allowed_ips = ?4, expires_at = ?5, version = version + 1,
+         reminded_days = CASE WHEN ?6 THEN ?7 ELSE reminded_days END WHERE key_id = ?1",
     )?
     .execute(params![
         key_id.blob(),
         change.label.as_ref().unwrap_or(&key.label),
         change.scopes.unwrap_or(key.scopes).to_string(),
         join(change.allowed_ips.as_ref().unwrap_or(&key.allowed_ips)),
-        opt_ms(change.expires_at.unwrap_or(key.expires_at)),
+        opt_ms(end),
+        end != key.expires_at,
+        reminder::passed(end, origin.at),
     ])?;
     audit::note(tx, origin, "key_changed", Some(uid), Some(key_id), None, None)?;
     housekeeping::announce(tx, origin.at, Change::Key(key_id))?;
@@ -166,7 +172,7 @@ fn reread(tx: &Connection, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
         .ok_or_else(|| damaged("a key vanished within its transaction"))
 }
 
-fn read(row: &Row<'_>) -> Result<ApiKey> {
+pub(super) fn read(row: &Row<'_>) -> Result<ApiKey> {
     Ok(ApiKey {
         account: account::read(row, 0)?,
         key_id: id(&row.get::<_, Vec<u8>>(6)?)?,

@@ -1,10 +1,12 @@
 //! A store that counts what it is asked, and that can be broken while the service runs.
 
 mod ceremony;
+mod contact;
 mod identity;
 mod passkey;
 mod person_session;
 mod recovery;
+mod reminder;
 mod sign_in_code;
 
 use std::collections::BTreeMap;

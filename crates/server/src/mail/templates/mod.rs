@@ -1,0 +1,191 @@
+//! What mails say. Each is a [`Letter`], set as plain text and as HTML by one template each.
+//!
+//! A mail names the service's origin, the time in UTC, and the device and network coarsely; no name, no
+//! address, and no code in the subject, which locked screens show. Its links begin with the configured public
+//! origin, whatever host a request named.
+
+mod key_reminder;
+mod notice;
+mod sign_in_code;
+
+use std::net::IpAddr;
+
+use askama::Template;
+use jiff::Timestamp;
+use tm_auth_proto::Environment;
+
+use super::Mail;
+use crate::App;
+
+pub(crate) use key_reminder::key_reminder;
+pub(crate) use notice::notice;
+pub(crate) use sign_in_code::{CodeFor, SignInCode, grouped, sign_in_code};
+
+/// A mail's parts, in the order in which they are read.
+struct Letter {
+    subject: String,
+    opening: Vec<String>,
+    code: Option<String>,
+    link: Option<Link>,
+    closing: Vec<String>,
+    facts: Vec<Fact>,
+}
+
+struct Link {
+    label: &'static str,
+    url: String,
+}
+
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.txt")]
+struct Text<'a> {
+    opening: &'a [String],
+    code: Option<&'a str>,
+    link: Option<&'a Link>,
+    closing: &'a [String],
+    facts: &'a [Fact],
+    product: &'a str,
+    origin: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct Html<'a> {
+    subject: &'a str,
+    opening: &'a [String],
+    code: Option<&'a str>,
+    link: Option<&'a Link>,
+    closing: &'a [String],
+    facts: &'a [Fact],
+    product: &'a str,
+    origin: &'a str,
+}
+
+impl Letter {
+    fn to(self, app: &App, address: &str, expires_at: Timestamp) -> Mail {
+        let (product, origin) = (product(app), app.config.public_url.origin());
+        let (code, link) = (self.code.as_deref(), self.link.as_ref());
+        let text = Text {
+            opening: &self.opening,
+            code,
+            link,
+            closing: &self.closing,
+            facts: &self.facts,
+            product,
+            origin,
+        };
+        let html = Html {
+            subject: &self.subject,
+            opening: &self.opening,
+            code,
+            link,
+            closing: &self.closing,
+            facts: &self.facts,
+            product,
+            origin,
+        };
+        Mail {
+            to: address.to_owned(),
+            text: text.render().expect("a string takes everything"),
+            html: html.render().expect("a string takes everything"),
+            subject: self.subject,
+            expires_at,
+        }
+    }
+}
+
+/// What people know the service by.
+fn product(app: &App) -> &'static str {
+    match app.config.environment {
+        Environment::Production => "True Markets",
+        Environment::Uat => "True Markets UAT",
+    }
+}
+
+/// Within our own pages: `path` begins with a slash.
+fn url(app: &App, path: &str) -> String {
+    format!("{}{path}", app.config.public_url.origin())
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+/// Enough of an address to know whether it may have been oneself.
+fn coarse_network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        address if address.is_loopback() => "this machine".to_owned(),
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.*")
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:*")
+        }
+    }
+}
+
+/// Somebody else's words within our sentence: one line, nothing that reorders it.
+fn quoted(words: &str) -> String {
+    let harmless = |c: char| match c {
+        c if c.is_control() => ' ',
+        '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{061c}'
+        | '\u{feff}' => ' ',
+        c => c,
+    };
+    let words: String = words.chars().take(100).map(harmless).collect();
+    format!("\u{201c}{}\u{201d}", words.trim())
+}
+
+/// Enough of an address for who knows it.
+fn masked(email: &str) -> String {
+    match email.split_once('@') {
+        Some((local, domain)) => {
+            let first: String = local.chars().take(1).collect();
+            format!("{first}\u{2026}@{domain}")
+        }
+        None => "\u{2026}".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f20_networks_are_coarse_and_addresses_masked() {
+        for (address, shown) in [
+            ("203.0.113.77", "203.0.113.*"),
+            ("::ffff:203.0.113.77", "203.0.113.*"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:*"),
+            ("127.0.0.1", "this machine"),
+            ("::1", "this machine"),
+        ] {
+            assert_eq!(coarse_network(address.parse().unwrap()), shown);
+        }
+        assert_eq!(masked("alice@example.com"), "a\u{2026}@example.com");
+        assert_eq!(masked("nonsense"), "\u{2026}");
+    }
+
+    #[test]
+    fn f20_foreign_words_stay_within_their_line() {
+        assert_eq!(quoted("a\r\nBcc: v@y.com"), "\u{201c}a  Bcc: v@y.com\u{201d}");
+        assert_eq!(quoted("\u{202e}evil"), "\u{201c}evil\u{201d}");
+        assert_eq!(quoted(&"x".repeat(500)).chars().count(), 102);
+    }
+
+    #[test]
+    fn f20_times_are_in_utc() {
+        let at = "2026-11-04T09:05:59Z".parse().unwrap();
+        assert_eq!(time(at), "4 November 2026, 09:05 UTC");
+    }
+}

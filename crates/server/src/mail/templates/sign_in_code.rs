@@ -1,0 +1,88 @@
+//! The mail with code and link.
+
+use jiff::Timestamp;
+
+use super::{Fact, Letter, Link, coarse_network, product, time, url};
+use crate::App;
+use crate::mail::Mail;
+use crate::request::Context;
+
+/// What the code is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CodeFor {
+    SignIn,
+    SetEmail,
+}
+
+/// A code about to be mailed.
+pub(crate) struct SignInCode<'a> {
+    /// An address as it is stored.
+    pub(crate) to: &'a str,
+    pub(crate) purpose: CodeFor,
+    /// Its digits.
+    pub(crate) code: &'a str,
+    /// Path and fragment, such as `/sign-in/link#…`.
+    pub(crate) link: Option<&'a str>,
+    /// From [`crate::device::coarse`].
+    pub(crate) device: &'a str,
+    pub(crate) expires_at: Timestamp,
+}
+
+pub(crate) fn sign_in_code(app: &App, context: &Context, it: &SignInCode<'_>) -> Mail {
+    let product = product(app);
+    let (subject, opening, label, otherwise) = match it.purpose {
+        CodeFor::SignIn => (
+            format!("Sign in to {product}"),
+            format!("Your code to sign in to {product}:"),
+            "Sign in, in the browser where you asked",
+            "If you did not ask for it, ignore this mail: without the code nobody is signed in.",
+        ),
+        CodeFor::SetEmail => (
+            format!("Confirm your address for {product}"),
+            format!("Your code to make this the address of your {product} account:"),
+            "Confirm, in the browser where you asked",
+            "If you did not ask for it, ignore this mail: without the code nothing changes.",
+        ),
+    };
+    let until = format!("It works once, until {}.", time(it.expires_at));
+    let letter = Letter {
+        subject,
+        opening: vec![opening],
+        code: Some(grouped(it.code)),
+        link: it.link.map(|path| Link {
+            label,
+            url: url(app, path),
+        }),
+        closing: vec![
+            until,
+            "Do not share the code or the link: whoever has one can act as you. Nobody at True Markets ever asks for it."
+                .to_owned(),
+            otherwise.to_owned(),
+        ],
+        facts: vec![
+            Fact { name: "Asked for", value: time(context.now) },
+            Fact { name: "By", value: it.device.to_owned() },
+            Fact { name: "From", value: coarse_network(context.address) },
+        ],
+    };
+    letter.to(app, it.to, it.expires_at)
+}
+
+/// A code as it is shown and read out: `1234-5678`.
+pub(crate) fn grouped(code: &str) -> String {
+    let digits: Vec<char> = code.chars().collect();
+    let groups: Vec<String> = digits.chunks(4).map(|group| group.iter().collect()).collect();
+    groups.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f20_codes_are_shown_in_groups_of_four() {
+        assert_eq!(grouped("12345678"), "1234-5678");
+        assert_eq!(grouped("1234567812345678"), "1234-5678-1234-5678");
+        assert_eq!(grouped("123456"), "1234-56");
+    }
+}
