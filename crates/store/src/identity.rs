@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use tm_auth_core::Account;
 use tm_auth_proto::AccountId;
 
+use crate::sign_in_code::ProvedEmail;
 use crate::{Origin, Result};
 
 /// How long an address that was given up rests.
@@ -51,9 +52,9 @@ pub trait Identities: Send + Sync {
     /// The account that proved this address, whatever its state. Reads only.
     async fn account_by_email(&self, email: &str) -> Result<Option<Account>>;
 
-    /// Gives an account an address that was proved for it. Its old one rests, and the codes and links that
+    /// Gives an account the address that was proved for it. Its old one rests, and the codes and links that
     /// are out for the old one or for another change of this account's address are dead.
-    async fn set_email(&self, uid: AccountId, email: &str, origin: &Origin) -> Result<EmailChange>;
+    async fn set_email(&self, proved: ProvedEmail, origin: &Origin) -> Result<EmailChange>;
 
     /// The ways into an account. None for one that does not exist.
     async fn ways_in(&self, uid: AccountId) -> Result<WaysIn>;

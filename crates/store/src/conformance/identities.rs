@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use tm_auth_core::one_time_code::Purpose;
 use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
 use tm_auth_core::rotation::Line;
 use tm_auth_core::secret::SessionSecret;
@@ -14,6 +15,7 @@ use super::given::{
     session,
 };
 use crate::identity::RESTING;
+use crate::sign_in_code::ProvedEmail;
 use crate::{Change, EmailChange, OpenOutcome, Revocation, Revoked, Store, WaysIn};
 
 super::table!("identities":
@@ -33,7 +35,11 @@ async fn owner(store: &Arc<dyn Store>, email: &str) -> Account {
 }
 
 async fn set(store: &Arc<dyn Store>, uid: AccountId, email: &str, seconds: i64) -> EmailChange {
-    store.set_email(uid, email, &origin(seconds)).await.unwrap()
+    let proved = ProvedEmail {
+        email: email.parse().unwrap(),
+        purpose: Purpose::SetEmail(uid),
+    };
+    store.set_email(proved, &origin(seconds)).await.unwrap()
 }
 
 async fn found(store: &Arc<dyn Store>, email: &str) -> Option<AccountId> {
@@ -107,6 +113,16 @@ async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Arc<dyn Store>) {
     assert_eq!(
         set(store, b.uid, "c@example.com", 3).await,
         EmailChange::NoAccount
+    );
+    let to_sign_in = ProvedEmail {
+        email: "c@example.com".parse().unwrap(),
+        purpose: Purpose::SignIn,
+    };
+    let refused = store.set_email(to_sign_in, &origin(3)).await.unwrap();
+    assert_eq!(
+        refused,
+        EmailChange::NoAccount,
+        "a proof for one thing is none for another"
     );
     let nobody = AccountId(fresh_uuid());
     assert_eq!(

@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use tm_auth_core::Account;
+use tm_auth_core::one_time_code::Purpose;
 use tm_auth_proto::AccountId;
 
 use super::row::{Id, ms};
-use super::{SqliteStore, account, audit, housekeeping, person_session, revocation};
+use super::{SqliteStore, account, audit, housekeeping, person_session, revocation, sign_in_code};
 use crate::identity::RESTING;
+use crate::sign_in_code::ProvedEmail;
 use crate::{Change, EmailChange, Identities, Origin, Result, Revocation, Revoked, WaysIn};
 
 #[async_trait]
@@ -17,10 +19,10 @@ impl Identities for SqliteStore {
         self.readers.read(move |db| account::by_email(db, &email)).await
     }
 
-    async fn set_email(&self, uid: AccountId, email: &str, origin: &Origin) -> Result<EmailChange> {
-        let (email, origin) = (email.to_owned(), origin.clone());
+    async fn set_email(&self, proved: ProvedEmail, origin: &Origin) -> Result<EmailChange> {
+        let origin = origin.clone();
         self.writer
-            .submit(move |tx| set_email(tx, uid, &email, &origin))
+            .submit(move |tx| set_email(tx, &proved, &origin))
             .await
     }
 
@@ -38,7 +40,12 @@ impl Identities for SqliteStore {
     }
 }
 
-fn set_email(tx: &Connection, uid: AccountId, email: &str, origin: &Origin) -> Result<EmailChange> {
+fn set_email(tx: &Connection, proved: &ProvedEmail, origin: &Origin) -> Result<EmailChange> {
+    // A proof for signing in is none for this, and one for this account none for another.
+    let Purpose::SetEmail(uid) = proved.purpose else {
+        return Ok(EmailChange::NoAccount);
+    };
+    let email = proved.email.as_str();
     let Some(account) = account::get(tx, uid)?.filter(|account| account.disabled_at.is_none()) else {
         return Ok(EmailChange::NoAccount);
     };
@@ -67,10 +74,7 @@ fn set_email(tx: &Connection, uid: AccountId, email: &str, origin: &Origin) -> R
 
 /// Whether another account gave the address up a short while ago.
 pub(super) fn rests(tx: &Connection, email: &str, uid: AccountId, origin: &Origin) -> Result<bool> {
-    let sql = "SELECT 1 FROM released_addresses WHERE email = ?1 AND uid <> ?2 AND until > ?3";
-    Ok(tx
-        .prepare_cached(sql)?
-        .exists(params![email, uid.blob(), ms(origin.at)])?)
+    Ok(sign_in_code::resting(tx, email, origin.at)?.is_some_and(|gave_up| gave_up != uid))
 }
 
 /// The address has an owner again.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use tm_auth_core::Account;
 use tm_auth_proto::AccountId;
+use tm_auth_store::sign_in_code::ProvedEmail;
 use tm_auth_store::{EmailChange, Identities, Origin, Result, WaysIn};
 
 use super::SwitchedStore;
@@ -14,9 +15,9 @@ impl Identities for SwitchedStore {
         self.inner.account_by_email(email).await
     }
 
-    async fn set_email(&self, uid: AccountId, email: &str, origin: &Origin) -> Result<EmailChange> {
+    async fn set_email(&self, proved: ProvedEmail, origin: &Origin) -> Result<EmailChange> {
         self.gate("set_email").await?;
-        self.inner.set_email(uid, email, origin).await
+        self.inner.set_email(proved, origin).await
     }
 
     async fn ways_in(&self, uid: AccountId) -> Result<WaysIn> {
