@@ -1,4 +1,5 @@
-//! The specification's three steps as commands to paste: they need curl and this binary, nothing else.
+//! What `dev` tells a newcomer: the page where it begins, and the specification's three steps as commands to paste,
+//! which need curl and this binary, nothing else.
 
 use std::path::Path;
 
@@ -10,6 +11,10 @@ pub(super) fn print(origin: &str, key_file: &Path, data: &Path) -> Outcome {
     println!(
         "\
 tm-auth sandbox (environment uat), data in {data}
+
+Open {origin} to sign up and make an API key. What it mails is at {origin}/mailbox
+
+Or from the command line, with the demo key:
 
 # 1. Mint: the key file signs, the answer is kept in TOKENS
 TOKENS=$(curl -sS -X POST {origin}/v1/auth/api-key/token -H 'Content-Type: application/json' -d \"$({binary} sign --key-file {key})\"); echo \"$TOKENS\"
