@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod api_key;
+pub mod apple_identity;
 pub mod audit;
 pub mod ceremony;
 #[cfg(feature = "conformance")]
@@ -34,6 +35,7 @@ use tm_auth_proto::{AccountId, Environment, KeyId};
 
 pub use account::NewAccount;
 pub use api_key::{KeyChange, KeyUse, NewApiKey};
+pub use apple_identity::{AppleIdentities, AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal};
 pub use audit::{AuditEntry, Origin};
 pub use ceremony::{Ceremonies, Ceremony};
 pub use contact::Contacts;
@@ -54,7 +56,8 @@ pub use sign_in_code::SignInCodes;
 /// have been made, and the caller answers 503. `Ok` means the change is durable.
 #[async_trait]
 pub trait Store:
-    Ceremonies
+    AppleIdentities
+    + Ceremonies
     + Contacts
     + Identities
     + Passkeys

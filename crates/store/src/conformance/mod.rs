@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api_keys;
+mod apple_identities;
 mod ceremonies;
 mod contacts;
 pub mod given;
@@ -45,6 +46,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         identities::CASES,
         person_sessions::CASES,
         api_keys::CASES,
+        apple_identities::CASES,
         sessions::CASES,
         sign_in_codes::CASES,
         rotation::CASES,

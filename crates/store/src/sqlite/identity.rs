@@ -98,7 +98,7 @@ fn release(tx: &Connection, email: &str, uid: AccountId, origin: &Origin) -> Res
 
 pub(super) fn ways_in(db: &Connection, uid: AccountId) -> Result<WaysIn> {
     let sql = "SELECT a.email, (SELECT count(*) FROM passkeys p WHERE p.uid = a.uid),
-            (SELECT count(*) FROM apple_identities i WHERE i.uid = a.uid)
+            (SELECT count(*) FROM apple_identities i WHERE i.uid = a.uid AND i.withdrawn_at IS NULL)
         FROM accounts a WHERE a.uid = ?1";
     let ways = db.prepare_cached(sql)?.query_row([uid.blob()], |row| {
         Ok(WaysIn {

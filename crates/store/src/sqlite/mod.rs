@@ -6,6 +6,7 @@
 
 mod account;
 mod api_key;
+mod apple_identity;
 mod audit;
 mod ceremony;
 mod contact;

@@ -1,5 +1,6 @@
 //! A store that counts what it is asked, and that can be broken while the service runs.
 
+mod apple_identity;
 mod ceremony;
 mod contact;
 mod identity;

@@ -1,0 +1,294 @@
+//! Apple's identities: one account each, found by (iss, sub) alone.
+
+use std::sync::Arc;
+
+use tm_auth_core::person::SessionKind;
+use tm_auth_core::{Account, Refusal};
+use tm_auth_proto::{AccountId, SessionId};
+
+use super::given::{account, at, audited, fresh_uuid, new_account, origin};
+use super::person_sessions::opened;
+use crate::{AppleIdentity, AppleSignIn, AppleSubject, Store};
+
+super::table!("apple_identities":
+    g23_an_account_is_made_once_and_found_by_its_subject,
+    g23_an_address_selects_no_account,
+    two_sign_ins_at_once_make_one_account,
+    an_account_links_one_identity_and_an_identity_one_account,
+    g20_the_last_way_in_is_not_unlinked,
+    g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end,
+    g27_a_withdrawn_one_way_in_stays_for_its_owner,
+    g27_an_old_message_does_nothing,
+    nothing_is_made_or_linked_for_a_disabled_account,
+);
+
+const ISS: &str = "https://apple.test";
+
+fn subject(sub: &str, email: Option<&str>) -> AppleSubject {
+    AppleSubject {
+        iss: ISS.to_owned(),
+        sub: sub.to_owned(),
+        email: email.map(ToOwned::to_owned),
+        private_relay: false,
+    }
+}
+
+async fn sign_in(store: &Arc<dyn Store>, subject: AppleSubject, seconds: i64) -> AppleSignIn {
+    let new = new_account(None, seconds);
+    let name = Some("Ada Lovelace".to_owned());
+    store
+        .account_by_apple(subject, new, name, &origin(seconds))
+        .await
+        .unwrap()
+}
+
+async fn made(store: &Arc<dyn Store>, subject: AppleSubject) -> Account {
+    match sign_in(store, subject, 0).await {
+        AppleSignIn::Made(account) => account,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn identity(store: &Arc<dyn Store>, uid: AccountId) -> Option<AppleIdentity> {
+    store.apple_identity_of(uid).await.unwrap()
+}
+
+async fn with_address(store: &Arc<dyn Store>, email: &str) -> Account {
+    let new = new_account(Some(email), 0);
+    store.create_account(new, &origin(0)).await.unwrap().unwrap()
+}
+
+async fn g23_an_account_is_made_once_and_found_by_its_subject(store: &Arc<dyn Store>) {
+    let account = made(store, subject("s1", Some("ada@example.com"))).await;
+    assert_eq!(account.email, None, "not proved here");
+    let again = sign_in(store, subject("s1", Some("other@example.com")), 5).await;
+    assert_eq!(again, AppleSignIn::Known(account.clone()));
+    let kept = identity(store, account.uid).await.unwrap();
+    assert_eq!((kept.iss.as_str(), kept.sub.as_str()), (ISS, "s1"));
+    assert_eq!(
+        kept.email.as_deref(),
+        Some("other@example.com"),
+        "as Apple says now"
+    );
+    assert_eq!((kept.created_at, kept.withdrawn_at), (at(0), None));
+    // A token without an address takes none away.
+    sign_in(store, subject("s1", None), 6).await;
+    assert_eq!(identity(store, account.uid).await.unwrap().email, kept.email);
+    let elsewhere = AppleSubject {
+        iss: "https://other.test".to_owned(),
+        ..subject("s1", None)
+    };
+    assert_ne!(made(store, elsewhere).await.uid, account.uid);
+    assert_eq!(store.accounts().await.unwrap().len(), 2);
+    assert_eq!(audited(store, "apple_linked").await, 2);
+    assert_eq!(
+        store
+            .account_of_apple(ISS.to_owned(), "s1".to_owned())
+            .await
+            .unwrap(),
+        Some(account)
+    );
+    assert_eq!(
+        store
+            .account_of_apple(ISS.to_owned(), "s2".to_owned())
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+async fn g23_an_address_selects_no_account(store: &Arc<dyn Store>) {
+    let owner = with_address(store, "ada@example.com").await;
+    let outcome = sign_in(store, subject("s1", Some("ada@example.com")), 1).await;
+    assert_eq!(outcome, AppleSignIn::AddressHasAccount);
+    assert_eq!(identity(store, owner.uid).await, None);
+    assert_eq!(store.accounts().await.unwrap(), std::slice::from_ref(&owner));
+    // Linked in a session of the owner, it opens the owner's account.
+    let linking = subject("s1", Some("ada@example.com"));
+    store
+        .link_apple(owner.uid, linking.clone(), &origin(2))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(sign_in(store, linking, 3).await, AppleSignIn::Known(owner));
+    // What Apple says of an address proves it to nobody: it stays free for its owner.
+    made(store, subject("s2", Some("bob@example.com"))).await;
+    with_address(store, "bob@example.com").await;
+}
+
+async fn two_sign_ins_at_once_make_one_account(store: &Arc<dyn Store>) {
+    let (one, two) = tokio::join!(
+        sign_in(store, subject("s1", None), 0),
+        sign_in(store, subject("s1", None), 0)
+    );
+    let uid = |outcome: &AppleSignIn| match outcome {
+        AppleSignIn::Known(account) | AppleSignIn::Made(account) => account.uid,
+        AppleSignIn::AddressHasAccount => panic!("there is no address"),
+    };
+    assert_eq!(uid(&one), uid(&two));
+    assert_eq!(store.accounts().await.unwrap().len(), 1);
+}
+
+async fn an_account_links_one_identity_and_an_identity_one_account(store: &Arc<dyn Store>) {
+    let (first, second) = (account(store).await, account(store).await);
+    let link = async |uid, sub: &str| {
+        store
+            .link_apple(uid, subject(sub, None), &origin(1))
+            .await
+            .unwrap()
+    };
+    assert_eq!(link(first.uid, "s1").await, Ok(()));
+    assert_eq!(link(first.uid, "s1").await, Ok(()), "twice is no error");
+    assert_eq!(link(second.uid, "s1").await, Err(Refusal::AppleLinkedElsewhere));
+    assert_eq!(link(first.uid, "s2").await, Err(Refusal::AppleAlreadyLinked));
+    assert_eq!(identity(store, second.uid).await, None);
+    assert_eq!(identity(store, first.uid).await.unwrap().sub, "s1");
+    assert_eq!(audited(store, "apple_linked").await, 1);
+}
+
+async fn g20_the_last_way_in_is_not_unlinked(store: &Arc<dyn Store>) {
+    let only = made(store, subject("s1", None)).await;
+    let unlink = async |uid| store.unlink_apple(uid, &origin(1)).await.unwrap();
+    assert_eq!(unlink(only.uid).await, Err(Refusal::LastWayIn));
+    assert!(identity(store, only.uid).await.is_some());
+    let owner = with_address(store, "ada@example.com").await;
+    assert_eq!(unlink(owner.uid).await, Ok(false));
+    store
+        .link_apple(owner.uid, subject("s2", None), &origin(1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(unlink(owner.uid).await, Ok(true));
+    assert_eq!(identity(store, owner.uid).await, None);
+    assert_eq!(audited(store, "apple_unlinked").await, 1);
+}
+
+async fn withdraw(store: &Arc<dyn Store>, sub: &str, seconds: i64) -> Option<bool> {
+    let told = store
+        .withdraw_apple(ISS.to_owned(), sub.to_owned(), at(seconds), &origin(seconds))
+        .await;
+    told.unwrap().map(|withdrawal| withdrawal.kept)
+}
+
+/// A session of this account in a browser.
+async fn browser(store: &Arc<dyn Store>, account: &Account) -> SessionId {
+    opened(store, account, SessionKind::Browser, 0).await.sid
+}
+
+async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Arc<dyn Store>) {
+    let owner = with_address(store, "ada@example.com").await;
+    let other = account(store).await;
+    store
+        .link_apple(owner.uid, subject("s1", None), &origin(0))
+        .await
+        .unwrap()
+        .unwrap();
+    let (mine, theirs) = (browser(store, &owner).await, browser(store, &other).await);
+    assert_eq!(withdraw(store, "s1", 5).await, Some(false));
+    assert_eq!(identity(store, owner.uid).await, None);
+    let ended = async |sid| {
+        store
+            .person_session(sid)
+            .await
+            .unwrap()
+            .unwrap()
+            .0
+            .ended
+            .is_some()
+    };
+    assert!(ended(mine).await);
+    assert!(!ended(theirs).await, "another account's");
+    assert_eq!(audited(store, "apple_unlinked").await, 1);
+    assert_eq!(withdraw(store, "s1", 6).await, None, "nobody has it any more");
+    assert_eq!(withdraw(store, "s9", 6).await, None);
+}
+
+async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Arc<dyn Store>) {
+    let only = made(store, subject("s1", None)).await;
+    let mine = browser(store, &only).await;
+    assert_eq!(withdraw(store, "s1", 5).await, Some(true));
+    assert!(
+        store
+            .person_session(mine)
+            .await
+            .unwrap()
+            .unwrap()
+            .0
+            .ended
+            .is_some()
+    );
+    assert_eq!(identity(store, only.uid).await.unwrap().withdrawn_at, Some(at(5)));
+    assert_eq!(withdraw(store, "s1", 6).await, None, "it was told already");
+    // Nobody else gets it, and consent given again opens the same account.
+    let other = account(store).await;
+    let taken = store
+        .link_apple(other.uid, subject("s1", None), &origin(6))
+        .await
+        .unwrap();
+    assert_eq!(taken, Err(Refusal::AppleLinkedElsewhere));
+    assert_eq!(
+        sign_in(store, subject("s1", None), 7).await,
+        AppleSignIn::Known(only.clone())
+    );
+    let again = identity(store, only.uid).await.unwrap();
+    assert_eq!((again.withdrawn_at, again.created_at), (None, at(7)));
+    // A withdrawn one makes room for another.
+    assert_eq!(withdraw(store, "s1", 8).await, Some(true));
+    store
+        .link_apple(only.uid, subject("s2", None), &origin(9))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(identity(store, only.uid).await.unwrap().sub, "s2");
+}
+
+async fn g27_an_old_message_does_nothing(store: &Arc<dyn Store>) {
+    let owner = with_address(store, "ada@example.com").await;
+    store
+        .link_apple(owner.uid, subject("s1", None), &origin(10))
+        .await
+        .unwrap()
+        .unwrap();
+    let mine = browser(store, &owner).await;
+    assert_eq!(withdraw(store, "s1", 9).await, None);
+    assert!(identity(store, owner.uid).await.is_some());
+    assert!(
+        store
+            .person_session(mine)
+            .await
+            .unwrap()
+            .unwrap()
+            .0
+            .ended
+            .is_none()
+    );
+    assert_eq!(
+        withdraw(store, "s1", 10).await,
+        Some(false),
+        "told in the second of the link"
+    );
+}
+
+async fn nothing_is_made_or_linked_for_a_disabled_account(store: &Arc<dyn Store>) {
+    let only = made(store, subject("s1", None)).await;
+    store
+        .set_account_disabled(only.uid, Some(at(1)), &origin(1))
+        .await
+        .unwrap();
+    let AppleSignIn::Known(account) = sign_in(store, subject("s1", Some("new@example.com")), 2).await else {
+        panic!("it is known");
+    };
+    assert_eq!(account.disabled_at, Some(at(1)));
+    assert_eq!(
+        identity(store, only.uid).await.unwrap().email,
+        None,
+        "left as it was"
+    );
+    for uid in [only.uid, AccountId(fresh_uuid())] {
+        let refused = store
+            .link_apple(uid, subject("s2", None), &origin(3))
+            .await
+            .unwrap();
+        assert_eq!(refused, Err(Refusal::AccountDisabled));
+    }
+}
