@@ -56,6 +56,9 @@ pub enum Refusal {
     /// See [`ErrorCode::KeyPending`].
     #[error("this API key waits for its owner to confirm that the key file is saved")]
     KeyPending,
+    /// See [`ErrorCode::KeyDisabled`].
+    #[error("this API key is disabled for now; its owner can enable it again")]
+    KeyDisabled,
     /// See [`ErrorCode::AccountDisabled`].
     #[error("the account of this API key is disabled")]
     AccountDisabled,
@@ -184,6 +187,7 @@ impl Refusal {
             Self::KeyRevoked => ErrorCode::KeyRevoked,
             Self::KeyExpired => ErrorCode::KeyExpired,
             Self::KeyPending => ErrorCode::KeyPending,
+            Self::KeyDisabled => ErrorCode::KeyDisabled,
             Self::AccountDisabled => ErrorCode::AccountDisabled,
             Self::IpNotAllowed { .. } => ErrorCode::IpNotAllowed,
             Self::InvalidRefreshToken => ErrorCode::InvalidRefreshToken,

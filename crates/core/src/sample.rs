@@ -73,6 +73,7 @@ pub(crate) fn key(pair: &EcdsaKeyPair) -> ApiKey {
         created_at: at(-500),
         activated_at: Some(at(-500)),
         expires_at: None,
+        disabled_at: None,
         revoked_at: None,
         version: 3,
     }

@@ -33,6 +33,10 @@ pub struct ApiKey {
     /// When it ends, where it does.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<Timestamp>,
+    /// Since when its owner has it disabled, where they have.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub disabled_at: Option<Timestamp>,
     /// When it was revoked, where it was.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub revoked_at: Option<Timestamp>,
@@ -53,6 +57,8 @@ pub enum ApiKeyStatus {
     Pending,
     /// It mints.
     Active,
+    /// Its owner disabled it for now.
+    Disabled,
     /// Its end has passed.
     Expired,
     /// Its owner or an operator ended it; there is no way back.
@@ -110,6 +116,15 @@ pub struct RegisterApiKey {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub allowed_ips: Vec<String>,
+    /// Whether the key mints only once it was activated (`POST /api-keys/{key_id}/activate`). Where it is not
+    /// within 24 hours, it is deleted and its public key is free again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pending: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A P-256 public key in any of the forms that tools print.
@@ -124,7 +139,7 @@ pub enum PublicKeyInput {
     Jwk(serde_json::Map<String, serde_json::Value>),
 }
 
-/// A signature over the text of [`crate::challenge::registration`].
+/// A signature over the text of [`crate::challenge::registration`], or of [`crate::challenge::activation`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -159,6 +174,9 @@ pub struct UpdateApiKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
     pub allowed_ips: Option<Vec<String>>,
+    /// Whether it is disabled: while it is, nothing mints or refreshes with it, and its tokens do not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
 }
 
 /// Tells a member that is `null` from one that is left out.

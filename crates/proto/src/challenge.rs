@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::AccountId;
+use crate::{AccountId, KeyId};
 
 /// What a mint signs: `{key_id}.{timestamp}`, the key id exactly as sent.
 pub fn mint(key_id: &str, timestamp: i64) -> String {
@@ -15,6 +15,12 @@ pub fn mint(key_id: &str, timestamp: i64) -> String {
 /// issuer and the account, so a proof given to one cannot be used at another.
 pub fn registration(issuer: &str, account: AccountId, fingerprint: &str, timestamp: i64) -> String {
     format!("tm-auth key registration v1\n{issuer}\n{account}\n{fingerprint}\n{timestamp}")
+}
+
+/// What confirms that the file of a pending key is saved: whoever signs it holds the private half *after* the page
+/// handed it over. No mint and no registration has this text.
+pub fn activation(issuer: &str, key_id: KeyId, timestamp: i64) -> String {
+    format!("tm-auth key activation v1\n{issuer}\n{key_id}\n{timestamp}")
 }
 
 /// Unix seconds of an instant, as the texts carry them.
@@ -37,6 +43,11 @@ mod tests {
         assert_eq!(
             registration("https://issuer.example", account, "print", 1_764_000_000),
             "tm-auth key registration v1\nhttps://issuer.example\n00000000-0000-0000-0000-0000000a11ce\nprint\n1764000000"
+        );
+        let key_id = KeyId(uuid::Uuid::from_u128(0xb07));
+        assert_eq!(
+            activation("https://issuer.example", key_id, 1_764_000_000),
+            "tm-auth key activation v1\nhttps://issuer.example\n00000000-0000-0000-0000-000000000b07\n1764000000"
         );
     }
 

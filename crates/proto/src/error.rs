@@ -164,6 +164,8 @@ error_codes! {
     KeyExpired = "key_expired", 401, Unauthenticated, false;
     /// The signature is right, but the key's owner has not confirmed it yet.
     KeyPending = "key_pending", 401, Unauthenticated, true;
+    /// The signature is right, but the key's owner disabled it for now.
+    KeyDisabled = "key_disabled", 401, Unauthenticated, true;
     /// The signature is right, but the account is disabled.
     AccountDisabled = "account_disabled", 401, Unauthenticated, false;
     /// The signature is right, but the key may not be used from this address.

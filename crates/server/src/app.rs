@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::key_ring::KeyRing;
 use crate::limits::Limits;
 use crate::mail::{Delivered, MailQueue};
+use crate::refusals::Refusals;
 use crate::revocations::RevocationFeed;
 use crate::service_keys::{ServiceKeyError, ServiceKeys};
 use crate::usage::Usage;
@@ -36,6 +37,7 @@ pub struct App {
     pub(crate) management_policy: Policy,
     pub(crate) limits: Limits,
     pub(crate) usage: Usage,
+    pub(crate) refusals: Refusals,
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationFeed,
     pub(crate) mail: MailQueue,
@@ -78,6 +80,7 @@ impl App {
             },
             limits: Limits::new(&config.limits),
             usage: Usage::default(),
+            refusals: Refusals::default(),
             readiness: Readiness::default(),
             revocations: RevocationFeed::default(),
             mail: MailQueue::new(&config, Arc::clone(&clock)),

@@ -76,6 +76,9 @@ async fn flush_usage(app: Arc<App>) {
         if let Err(error) = app.usage.flush(&app).await {
             failed("usage", &error);
         }
+        if let Err(error) = app.refusals.flush(&app).await {
+            failed("refusals", &error);
+        }
     }
 }
 
@@ -140,7 +143,7 @@ impl App {
             change: SignedDuration::from_hours(1),
             code: SignedDuration::from_hours(1),
             network: SignedDuration::from_hours(180 * 24),
-            pending_key: SignedDuration::from_hours(24),
+            pending_key: tm_auth_core::registration::PENDING_LIFE,
         }
     }
 }

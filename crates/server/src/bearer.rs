@@ -32,6 +32,15 @@ pub(crate) struct Management {
 }
 
 impl Management {
+    /// The owner of a browser's session, whose form brought the session's token.
+    pub(crate) fn of(browser: &Browser) -> Self {
+        Self {
+            account: browser.account.clone(),
+            proof: browser.session.proof,
+            sid: browser.session.sid,
+        }
+    }
+
     /// Demands that the account's owner proved who they are within the last five minutes, by whatever way.
     pub(crate) fn require_fresh(&self, now: Timestamp) -> Result<(), ApiError> {
         if self.proof.is_fresh(now) {
@@ -99,11 +108,7 @@ async fn of_browser(parts: &mut Parts, app: &Arc<App>) -> Result<Management, Api
     if !parts.method.is_safe() {
         browser.require_csrf_header(&parts.headers)?;
     }
-    Ok(Management {
-        account: browser.account,
-        proof: browser.session.proof,
-        sid: browser.session.sid,
-    })
+    Ok(Management::of(&browser))
 }
 
 fn verify(parts: &Parts, app: &App, policy: &Policy) -> Result<AccessClaims, ApiError> {

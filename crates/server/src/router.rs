@@ -37,6 +37,7 @@ pub(crate) fn documented() -> OpenApiRouter<Arc<App>> {
         // for people
         .routes(routes!(sessions::list, sessions::end_others))
         .routes(routes!(sessions::end))
+        .routes(routes!(api_keys::activate))
 }
 
 /// The service.

@@ -71,6 +71,9 @@ impl Bound {
         if let Err(error) = self.app.usage.flush(&self.app).await {
             tracing::warn!(%error, "the last uses of keys were not written");
         }
+        if let Err(error) = self.app.refusals.flush(&self.app).await {
+            tracing::warn!(%error, "the last refusals of keys were not written");
+        }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct KeyChange {
     pub expires_at: Option<Option<Timestamp>>,
     /// New networks.
     pub allowed_ips: Option<Vec<IpNet>>,
+    /// Whether it is disabled.
+    pub disabled: Option<bool>,
 }
 
 /// When and from where a key was last used.

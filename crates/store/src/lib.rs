@@ -15,6 +15,7 @@ pub mod contact;
 pub mod error;
 pub mod housekeeping;
 pub mod identity;
+pub mod key_refusal;
 pub mod passkey;
 pub mod person_session;
 pub mod recovery;
@@ -28,6 +29,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tm_auth_core::registration::ConfirmedKey;
 use tm_auth_core::session::NewSession;
 use tm_auth_core::signing::StoredKey;
 use tm_auth_core::{Account, ApiKey, Refusal};
@@ -42,6 +44,7 @@ pub use contact::Contacts;
 pub use error::{Result, StoreError};
 pub use housekeeping::{Change, Changes, Retention, Swept};
 pub use identity::{EmailChange, Identities, WaysIn};
+pub use key_refusal::{KeyRefusal, KeyRefusals};
 pub use passkey::Passkeys;
 pub use person_session::PersonSessions;
 pub use recovery::Recoveries;
@@ -60,6 +63,7 @@ pub trait Store:
     + Ceremonies
     + Contacts
     + Identities
+    + KeyRefusals
     + Passkeys
     + PersonSessions
     + Recoveries
@@ -104,7 +108,7 @@ pub trait Store:
     async fn api_keys_of(&self, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>>;
 
     /// Registers a key. A public key is registered once for ever, by whomever; `max_live` counts keys that
-    /// are neither pending nor revoked nor expired at `new.created_at`.
+    /// are neither pending nor revoked nor expired at `new.created_at`. As many may be pending beside them.
     async fn register_key(
         &self,
         new: NewApiKey,
@@ -112,7 +116,18 @@ pub trait Store:
         origin: &Origin,
     ) -> Result<Result<ApiKey, Refusal>>;
 
-    /// Changes a live key of this account.
+    /// Activates a pending key of this account if it was registered less than 24 hours before and `max_live`
+    /// allows another live one. Doing it twice is no error.
+    async fn activate_key(
+        &self,
+        uid: AccountId,
+        confirmed: ConfirmedKey,
+        max_live: u32,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>>;
+
+    /// Changes a live key of this account. While it is disabled, no mint or refresh that begins after this
+    /// returned succeeds, and it is on the revocation list; enabling it takes it off again.
     async fn update_key(
         &self,
         uid: AccountId,

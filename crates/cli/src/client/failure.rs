@@ -117,6 +117,7 @@ fn way_out(code: ErrorCode, refusal: &Refusal, now: Timestamp) -> Option<String>
             "make and register another: `tm-auth key new`, then `tm-auth key register`"
         }
         ErrorCode::KeyPending => "confirm on the API Keys page that the key file is saved",
+        ErrorCode::KeyDisabled => "its owner can enable it again on the API Keys page",
         ErrorCode::IpNotAllowed => "the key's list of addresses does not have this machine's",
         ErrorCode::InvalidRefreshToken
         | ErrorCode::RefreshSuperseded

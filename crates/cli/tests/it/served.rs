@@ -205,6 +205,7 @@ impl Service {
             scopes: None,
             expires_at: None,
             allowed_ips: Vec::new(),
+            pending: false,
         };
         let key = self
             .api()

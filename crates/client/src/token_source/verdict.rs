@@ -56,7 +56,7 @@ fn by_code(asked: Asked, code: ErrorCode) -> Verdict {
         (C::Replayed | C::ChallengeBeforeRecovery, Asked::Mint) => Verdict::SignAnew,
         (C::KeyRevoked | C::KeyExpired | C::AccountDisabled, _) => Verdict::Forget,
         // A mint would be refused for the same reason.
-        (C::KeyPending | C::IpNotAllowed, _) => Verdict::GiveUp,
+        (C::KeyPending | C::KeyDisabled | C::IpNotAllowed, _) => Verdict::GiveUp,
         // The session is over. `refresh_superseded`: somebody else holds a newer token of it, so this
         // source opens a session of its own instead of pulling at that one. Or the token belongs to another
         // environment, or the account is gone: the mint will tell. The other codes are no answers to these

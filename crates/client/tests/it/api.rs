@@ -83,6 +83,7 @@ async fn keys_are_managed_with_the_token_given() {
         scopes: None,
         expires_at: Some(None),
         allowed_ips: vec![],
+        pending: false,
     };
     let json = "application/json";
     bench.issuer.answer_next(201, json, KEY);

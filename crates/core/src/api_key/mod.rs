@@ -34,6 +34,8 @@ pub struct ApiKey {
     pub activated_at: Option<Timestamp>,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+    /// Since when its owner has it disabled.
+    pub disabled_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
     /// Counts every change of the row, so that a decision made on a copy can be checked against it.
@@ -49,6 +51,8 @@ impl ApiKey {
             ApiKeyStatus::Expired
         } else if self.activated_at.is_none() {
             ApiKeyStatus::Pending
+        } else if self.disabled_at.is_some() {
+            ApiKeyStatus::Disabled
         } else {
             ApiKeyStatus::Active
         }
@@ -60,6 +64,7 @@ impl ApiKey {
             ApiKeyStatus::Revoked => return Err(Refusal::KeyRevoked),
             ApiKeyStatus::Expired => return Err(Refusal::KeyExpired),
             ApiKeyStatus::Pending => return Err(Refusal::KeyPending),
+            ApiKeyStatus::Disabled => return Err(Refusal::KeyDisabled),
             ApiKeyStatus::Active => {}
         }
         if self.account.disabled_at.is_some() {

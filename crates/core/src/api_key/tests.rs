@@ -18,6 +18,7 @@ fn unusable() -> Vec<Case> {
         (|key| key.revoked_at = Some(at(-1)), Refusal::KeyRevoked),
         (|key| key.expires_at = Some(at(0)), Refusal::KeyExpired),
         (|key| key.activated_at = None, Refusal::KeyPending),
+        (|key| key.disabled_at = Some(at(-1)), Refusal::KeyDisabled),
         (
             |key| key.account.disabled_at = Some(at(-1)),
             Refusal::AccountDisabled,
@@ -120,7 +121,8 @@ fn d06_a_status_is_shown_to_the_owner() {
         (0, ApiKeyStatus::Revoked),
         (1, ApiKeyStatus::Expired),
         (2, ApiKeyStatus::Pending),
-        (3, ApiKeyStatus::Active),
+        (3, ApiKeyStatus::Disabled),
+        (4, ApiKeyStatus::Active),
     ] {
         assert_eq!(changed(&pair, &cases[case..=case]).status(at(0)), status);
     }

@@ -44,6 +44,7 @@ fn table() -> Vec<(Refusal, &'static str, bool)> {
         (Refusal::KeyRevoked, "key_revoked", false),
         (Refusal::KeyExpired, "key_expired", false),
         (Refusal::KeyPending, "key_pending", false),
+        (Refusal::KeyDisabled, "key_disabled", false),
         (Refusal::AccountDisabled, "account_disabled", false),
         (
             Refusal::IpNotAllowed {

@@ -127,3 +127,31 @@ proptest! {
         prop_assert!(!challenge::mint(&key_id, timestamp).contains('\n') && registration.contains('\n'));
     }
 }
+
+#[test]
+fn an_activation_is_a_fresh_signature_of_the_key_over_its_own_text() {
+    let pair = pair();
+    let key = crate::sample::key(&pair);
+    let good = challenge::activation(ISSUER, key.key_id, NOW);
+    let confirmed = confirm(&key, &proof(NOW, sign(&pair, &good)), ISSUER, at(300)).unwrap();
+    assert_eq!(confirmed.key_id(), key.key_id);
+    let other = KeyId::generate(HERE, [0x5b; 16]);
+    for text in [
+        challenge::activation("https://api.truemarkets.co/v1/auth", key.key_id, NOW),
+        challenge::activation(ISSUER, other, NOW),
+        challenge::activation(ISSUER, key.key_id, NOW + 1),
+        // What a mint or the registration signed activates nothing.
+        challenge::mint(&key.key_id.to_string(), NOW),
+        challenge::registration(ISSUER, key.account.uid, &key.public_key.fingerprint(), NOW),
+    ] {
+        let refused = confirm(&key, &proof(NOW, sign(&pair, &text)), ISSUER, at(0));
+        assert_eq!(refused.unwrap_err(), Refusal::InvalidProof, "{text}");
+    }
+    let by_another = proof(NOW, sign(&self::pair(), &good));
+    assert_eq!(
+        confirm(&key, &by_another, ISSUER, at(0)).unwrap_err(),
+        Refusal::InvalidProof
+    );
+    let late = confirm(&key, &proof(NOW, sign(&pair, &good)), ISSUER, at(301));
+    assert!(matches!(late.unwrap_err(), Refusal::TimestampOutOfRange { .. }));
+}

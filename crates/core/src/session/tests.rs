@@ -118,10 +118,11 @@ fn e02_e10_an_ended_session_tells_why_whatever_else_is_wrong() {
 #[test]
 fn e10_the_key_and_its_account_must_be_usable_at_each_refresh() {
     type Change = fn(&mut ApiKey);
-    let cases: [(Change, Refusal); 5] = [
+    let cases: [(Change, Refusal); 6] = [
         (|key| key.revoked_at = Some(at(1)), Refusal::KeyRevoked),
         (|key| key.expires_at = Some(at(2)), Refusal::KeyExpired),
         (|key| key.activated_at = None, Refusal::KeyPending),
+        (|key| key.disabled_at = Some(at(1)), Refusal::KeyDisabled),
         (
             |key| key.account.disabled_at = Some(at(1)),
             Refusal::AccountDisabled,

@@ -36,26 +36,38 @@ pub(crate) async fn mint(
     context: Context,
     Json(request): Json<ApiKeyTokenRequest>,
 ) -> Result<axum::Json<TokenResponse>, ApiError> {
-    app.limits.may_try(&context, request.key_id.parse().ok())?;
+    let minted = attempt(&app, &context, &request).await;
+    if let (Err(error), Ok(key_id)) = (&minted, request.key_id.parse()) {
+        app.refusals.note(&context, key_id, error);
+    }
+    Ok(axum::Json(minted?))
+}
+
+async fn attempt(
+    app: &App,
+    context: &Context,
+    request: &ApiKeyTokenRequest,
+) -> Result<TokenResponse, ApiError> {
+    app.limits.may_try(context, request.key_id.parse().ok())?;
     let tolerance = SignedDuration::from_secs(i64::from(app.config.challenge.skew_seconds));
-    let challenge = match Challenge::parse(&request, app.issuer.environment, tolerance, context.now) {
+    let challenge = match Challenge::parse(request, app.issuer.environment, tolerance, context.now) {
         Ok(challenge) => challenge,
         Err(refusal) => {
-            app.limits.charge_failure(&context, None);
+            app.limits.charge_failure(context, None);
             return Err(refusal.into());
         }
     };
     for _ in 0..TRIES {
-        let proven = prove(&app, &context, &challenge).await?;
-        app.limits.charge_key(&context, proven.key().key_id)?;
-        if let Some(tokens) = open(&app, &context, &proven).await? {
+        let proven = prove(app, context, &challenge).await?;
+        app.limits.charge_key(context, proven.key().key_id)?;
+        if let Some(tokens) = open(app, context, &proven).await? {
             let usage = KeyUse {
                 key_id: proven.key().key_id,
                 at: context.now,
                 ip: context.address,
             };
             app.usage.note(usage);
-            return Ok(axum::Json(tokens));
+            return Ok(tokens);
         }
         app.read_api_key(challenge.key_id()).await?;
     }

@@ -12,6 +12,8 @@ mod contacts;
 pub mod given;
 mod housekeeping;
 mod identities;
+mod key_refusals;
+mod key_states;
 mod passkeys;
 mod person_sessions;
 mod recoveries;
@@ -47,6 +49,8 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         person_sessions::CASES,
         api_keys::CASES,
         apple_identities::CASES,
+        key_states::CASES,
+        key_refusals::CASES,
         sessions::CASES,
         sign_in_codes::CASES,
         rotation::CASES,

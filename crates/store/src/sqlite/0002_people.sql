@@ -13,6 +13,19 @@ CREATE UNIQUE INDEX accounts_by_user_handle ON accounts (user_handle) WHERE user
 -- The last reminder of the key's end that was sent, or lay behind when that end was chosen: 30, 7 or 1 days before.
 ALTER TABLE api_keys ADD COLUMN reminded_days INTEGER;
 CREATE INDEX api_keys_by_end ON api_keys (expires_at) WHERE expires_at IS NOT NULL AND revoked_at IS NULL;
+-- Since when its owner has it disabled.
+ALTER TABLE api_keys ADD COLUMN disabled_at INTEGER;
+
+-- Why a key was refused, for its owner: per reason the few addresses that met it last.
+CREATE TABLE key_refusals (
+    key_id  BLOB NOT NULL REFERENCES api_keys (key_id) ON DELETE CASCADE,
+    code    TEXT NOT NULL,
+    ip      TEXT NOT NULL,
+    count   INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (key_id, code, ip)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX key_refusals_by_time ON key_refusals (last_at);
 
 -- An address that an account gave up rests until then.
 CREATE TABLE released_addresses (

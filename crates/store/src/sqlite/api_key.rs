@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tm_auth_core::api_key::reminder;
+use tm_auth_core::registration::PENDING_LIFE;
 use tm_auth_core::{ApiKey, PublicKey, Refusal};
 use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{AccountId, KeyId, Scopes};
@@ -17,7 +18,7 @@ use crate::{Change, KeyChange, KeyUse, NewApiKey, Origin, Result, Revocation, Re
 /// The account's six columns come first, then the key's.
 pub(super) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
     k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.activated_at, k.expires_at, k.revoked_at,
-    k.version, k.last_used_at, k.last_used_ip";
+    k.version, k.last_used_at, k.last_used_ip, k.disabled_at";
 pub(super) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
 
 pub(super) fn get(db: &Connection, key_id: KeyId) -> Result<Option<ApiKey>> {
@@ -43,12 +44,6 @@ pub(super) fn register(
     max_live: u32,
     origin: &Origin,
 ) -> Result<Result<ApiKey, Refusal>> {
-    let live: u32 = tx
-        .prepare_cached(
-            "SELECT count(*) FROM api_keys
-             WHERE uid = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) AND activated_at IS NOT NULL",
-        )?
-        .query_row(params![new.uid.blob(), ms(new.created_at)], |row| row.get(0))?;
     let point = new.public_key.key().as_sec1().as_slice();
     let known = tx
         .prepare_cached("SELECT 1 FROM api_keys WHERE public_key = ?1")?
@@ -56,7 +51,7 @@ pub(super) fn register(
     if known {
         return Ok(Err(Refusal::KeyAlreadyRegistered));
     }
-    if live >= max_live {
+    if count(tx, new.uid, new.active, new.created_at)? >= max_live {
         return Ok(Err(Refusal::KeyLimitReached { limit: max_live }));
     }
     tx.prepare_cached(
@@ -87,6 +82,36 @@ pub(super) fn register(
     reread(tx, new.key_id)
 }
 
+pub(super) fn activate(
+    tx: &Connection,
+    uid: AccountId,
+    key_id: KeyId,
+    max_live: u32,
+    origin: &Origin,
+) -> Result<Result<ApiKey, Refusal>> {
+    let key = match owned(tx, uid, key_id)? {
+        Ok(key) => key,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    match key.status(origin.at) {
+        ApiKeyStatus::Revoked | ApiKeyStatus::Expired => return Ok(Err(Refusal::KeyNotLive)),
+        ApiKeyStatus::Active | ApiKeyStatus::Disabled => return Ok(Ok(key)),
+        // The sweep is about to take it.
+        ApiKeyStatus::Pending if key.created_at + PENDING_LIFE <= origin.at => {
+            return Ok(Err(Refusal::KeyNotFound));
+        }
+        ApiKeyStatus::Pending => {}
+    }
+    if count(tx, uid, true, origin.at)? >= max_live {
+        return Ok(Err(Refusal::KeyLimitReached { limit: max_live }));
+    }
+    tx.prepare_cached("UPDATE api_keys SET activated_at = ?2, version = version + 1 WHERE key_id = ?1")?
+        .execute(params![key_id.blob(), ms(origin.at)])?;
+    audit::note(tx, origin, "key_activated", Some(uid), Some(key_id), None, None)?;
+    housekeeping::announce(tx, origin.at, Change::Key(key_id))?;
+    reread(tx, key_id)
+}
+
 pub(super) fn update(
     tx: &Connection,
     uid: AccountId,
@@ -105,9 +130,15 @@ pub(super) fn update(
         return Ok(Err(Refusal::KeyNotLive));
     }
     let end = change.expires_at.unwrap_or(key.expires_at);
+    let disabled_at = match change.disabled {
+        None => key.disabled_at,
+        Some(true) => key.disabled_at.or(Some(origin.at)),
+        Some(false) => None,
+    };
     tx.prepare_cached(
         "UPDATE api_keys SET label = ?2, scopes = ?3, allowed_ips = ?4, expires_at = ?5, version = version + 1,
-         reminded_days = CASE WHEN ?6 THEN ?7 ELSE reminded_days END WHERE key_id = ?1",
+            reminded_days = CASE WHEN ?6 THEN ?7 ELSE reminded_days END, disabled_at = ?8
+         WHERE key_id = ?1",
     )?
     .execute(params![
         key_id.blob(),
@@ -117,8 +148,27 @@ pub(super) fn update(
         opt_ms(end),
         end != key.expires_at,
         reminder::passed(end, origin.at),
+        opt_ms(disabled_at),
     ])?;
-    audit::note(tx, origin, "key_changed", Some(uid), Some(key_id), None, None)?;
+    let action = match (key.disabled_at, disabled_at) {
+        (None, Some(_)) => {
+            let revoked = Revoked::Key(key_id);
+            revocation::add(
+                tx,
+                Revocation {
+                    revoked,
+                    at: origin.at,
+                },
+            )?;
+            "key_disabled"
+        }
+        (Some(_), None) => {
+            revocation::remove(tx, Revoked::Key(key_id))?;
+            "key_enabled"
+        }
+        _ => "key_changed",
+    };
+    audit::note(tx, origin, action, Some(uid), Some(key_id), None, None)?;
     housekeeping::announce(tx, origin.at, Change::Key(key_id))?;
     reread(tx, key_id)
 }
@@ -159,6 +209,15 @@ pub(super) fn record_use(tx: &Connection, uses: &[KeyUse]) -> Result<()> {
     Ok(())
 }
 
+/// The account's keys that are live at `now`, or pending.
+fn count(tx: &Connection, uid: AccountId, active: bool, now: Timestamp) -> Result<u32> {
+    let sql = "SELECT count(*) FROM api_keys
+         WHERE uid = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) AND (activated_at IS NOT NULL) = ?3";
+    Ok(tx
+        .prepare_cached(sql)?
+        .query_row(params![uid.blob(), ms(now), active], |row| row.get(0))?)
+}
+
 /// The key, if it belongs to the account. Another account's key is not found, like one that does not exist.
 fn owned(tx: &Connection, uid: AccountId, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
     Ok(get(tx, key_id)?
@@ -184,6 +243,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<ApiKey> {
         created_at: time(row.get(11)?)?,
         activated_at: opt_time(row.get(12)?)?,
         expires_at: opt_time(row.get(13)?)?,
+        disabled_at: opt_time(row.get(18)?)?,
         revoked_at: opt_time(row.get(14)?)?,
         version: row.get(15)?,
     })

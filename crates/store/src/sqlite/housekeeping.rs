@@ -86,6 +86,10 @@ pub(super) fn sweep(
             now - keep.pending_key,
         )?,
         delete(
+            "DELETE FROM key_refusals WHERE (key_id, code, ip) IN (SELECT key_id, code, ip FROM key_refusals WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)",
+            now - keep.session,
+        )?,
+        delete(
             "DELETE FROM person_sessions WHERE sid IN (SELECT sid FROM person_sessions WHERE ended_at < ?1 OR expires_at < ?1 LIMIT ?2)",
             now - keep.session,
         )?,

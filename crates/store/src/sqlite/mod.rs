@@ -12,6 +12,7 @@ mod ceremony;
 mod contact;
 mod housekeeping;
 mod identity;
+mod key_refusal;
 mod lock;
 mod passkey;
 mod person_session;
@@ -33,6 +34,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tm_auth_core::person::is_persons;
+use tm_auth_core::registration::ConfirmedKey;
 use tm_auth_core::session::NewSession;
 use tm_auth_core::signing::StoredKey;
 use tm_auth_core::token::refresh::Presented;
@@ -202,6 +204,19 @@ impl Store for SqliteStore {
         let origin = origin.clone();
         self.writer
             .submit(move |tx| api_key::register(tx, &new, max_live, &origin))
+            .await
+    }
+
+    async fn activate_key(
+        &self,
+        uid: AccountId,
+        confirmed: ConfirmedKey,
+        max_live: u32,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        let origin = origin.clone();
+        self.writer
+            .submit(move |tx| api_key::activate(tx, uid, confirmed.key_id(), max_live, &origin))
             .await
     }
 

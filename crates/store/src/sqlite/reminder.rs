@@ -61,8 +61,8 @@ fn find(db: &Connection, now: Timestamp, limit: u32) -> Result<Vec<DueReminder>>
         |row| {
             Ok((
                 api_key::read(row),
-                row.get::<_, Option<u8>>(18)?,
-                row.get::<_, String>(19)?,
+                row.get::<_, Option<u8>>(19)?,
+                row.get::<_, String>(20)?,
             ))
         },
     )?;

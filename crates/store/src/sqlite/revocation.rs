@@ -9,18 +9,30 @@ use crate::{Change, Origin, Result, Revocation, Revoked};
 
 /// Adds an entry. Whoever calls this announces the change.
 pub(super) fn add(tx: &Connection, revocation: Revocation) -> Result<()> {
-    let (kind, subject): (&str, &[u8]) = match &revocation.revoked {
-        Revoked::Session(sid) => ("session", sid.blob()),
-        Revoked::Key(key_id) => ("key", key_id.blob()),
-        Revoked::Account(uid) => ("account", uid.blob()),
-        Revoked::Everything => ("everything", &[]),
-    };
+    let (kind, subject) = row(&revocation.revoked);
     tx.prepare_cached(
         "INSERT INTO revocations (kind, subject, at) VALUES (?1, ?2, ?3)
          ON CONFLICT (kind, subject) DO UPDATE SET at = max(at, excluded.at)",
     )?
     .execute(params![kind, subject, ms(revocation.at)])?;
     Ok(())
+}
+
+/// Takes an entry back. Whoever calls this announces the change.
+pub(super) fn remove(tx: &Connection, revoked: Revoked) -> Result<()> {
+    let (kind, subject) = row(&revoked);
+    tx.prepare_cached("DELETE FROM revocations WHERE kind = ?1 AND subject = ?2")?
+        .execute(params![kind, subject])?;
+    Ok(())
+}
+
+fn row(revoked: &Revoked) -> (&'static str, &[u8]) {
+    match revoked {
+        Revoked::Session(sid) => ("session", sid.blob()),
+        Revoked::Key(key_id) => ("key", key_id.blob()),
+        Revoked::Account(uid) => ("account", uid.blob()),
+        Revoked::Everything => ("everything", &[]),
+    }
 }
 
 pub(super) fn add_audited(tx: &Connection, revocation: Revocation, origin: &Origin) -> Result<()> {

@@ -20,7 +20,8 @@ const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, 
     SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7, ?6, ?8
     WHERE EXISTS (
         SELECT 1 FROM api_keys k JOIN accounts a ON a.uid = k.uid
-        WHERE k.key_id = ?2 AND k.version = ?9 AND a.version = ?10 AND k.revoked_at IS NULL AND a.disabled_at IS NULL)
+        WHERE k.key_id = ?2 AND k.version = ?9 AND a.version = ?10 AND k.revoked_at IS NULL AND k.disabled_at IS NULL
+          AND a.disabled_at IS NULL)
       AND NOT EXISTS (SELECT 1 FROM settings WHERE name = 'recovered_at' AND CAST(value AS INTEGER) > ?7)
     ON CONFLICT (sid) DO NOTHING";
 

@@ -76,6 +76,7 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
         scopes: (!args.scopes.is_empty()).then(|| args.scopes.iter().copied().collect()),
         expires_at: args.expires.map(|lifetime| lifetime.end(console.now)),
         allowed_ips: args.allow_ip.clone(),
+        pending: false,
     };
     let registered = api.register_api_key(&token, &request).await;
     let key = registered.map_err(|error| Failure::of_service(&error, console.now))?;

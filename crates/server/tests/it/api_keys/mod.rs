@@ -1,9 +1,12 @@
 //! `/api-keys` and `/api-keys/{key_id}`.
 
+mod activate;
+mod disable;
 mod others;
 mod private_key;
 mod proof;
 mod public_key;
+mod refusals;
 mod register;
 mod revoke;
 mod update;

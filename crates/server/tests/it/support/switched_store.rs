@@ -4,6 +4,7 @@ mod apple_identity;
 mod ceremony;
 mod contact;
 mod identity;
+mod key_refusal;
 mod passkey;
 mod person_session;
 mod recovery;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tm_auth_core::registration::ConfirmedKey;
 use tm_auth_core::session::NewSession;
 use tm_auth_core::signing::StoredKey;
 use tm_auth_core::token::refresh::Presented;
@@ -141,6 +143,17 @@ impl Store for SwitchedStore {
     ) -> Result<Result<ApiKey, Refusal>> {
         self.gate("register_key").await?;
         self.inner.register_key(new, max_live, origin).await
+    }
+
+    async fn activate_key(
+        &self,
+        uid: AccountId,
+        confirmed: ConfirmedKey,
+        max_live: u32,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        self.gate("activate_key").await?;
+        self.inner.activate_key(uid, confirmed, max_live, origin).await
     }
 
     async fn update_key(

@@ -1,0 +1,188 @@
+//! Managing keys: what the API and the pages have in common. Each step says what proof it takes.
+//!
+//! - To make or change a key: the strongest proof the account has, of the last five minutes.
+//! - To disable or revoke one: nothing more than to be signed in. Whoever fears for a key must not wait.
+//! - To activate one: the key's own signature.
+//!
+//! The owner is told of each by mail.
+
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_core::api_key::address;
+use tm_auth_core::{ApiKey, PublicKey, Refusal, label, registration};
+use tm_auth_proto::api_key::RegistrationProof;
+use tm_auth_proto::{KeyId, RegisterApiKey, Scopes, UpdateApiKey};
+use tm_auth_store::{Change, KeyChange, KeyUse, NewApiKey};
+
+use crate::App;
+use crate::bearer::Management;
+use crate::error::ApiError;
+use crate::notices::{self, Notice};
+use crate::random;
+use crate::request::Context;
+
+/// One key of the account.
+pub(crate) async fn find(
+    app: &App,
+    management: &Management,
+    key_id: KeyId,
+) -> Result<(ApiKey, Option<KeyUse>), ApiError> {
+    let keys = app
+        .database(app.store.api_keys_of(management.account.uid))
+        .await?;
+    keys.into_iter()
+        .find(|(key, _)| key.key_id == key_id)
+        .ok_or_else(|| Refusal::KeyNotFound.into())
+}
+
+pub(crate) async fn register(
+    app: &App,
+    context: &Context,
+    management: &Management,
+    request: &RegisterApiKey,
+) -> Result<ApiKey, ApiError> {
+    management.require_strong(app, context.now).await?;
+    let uid = management.account.uid;
+    let key = PublicKey::parse(&request.public_key)?;
+    // Before any look-up, or "already registered" would tell who has a key here.
+    let public_key = registration::prove(key, &request.proof, &app.issuer.url, uid, context.now)?;
+    let end = request
+        .expires_at
+        .unwrap_or_else(|| Some(default_end(app, context.now)));
+    let new = NewApiKey {
+        key_id: KeyId::generate(app.issuer.environment, random::bytes()),
+        uid,
+        label: label::parse(&request.label)?,
+        public_key,
+        scopes: some_scope(request.scopes.unwrap_or(Scopes::ALL))?,
+        allowed_ips: address::parse(&request.allowed_ips)?,
+        created_at: context.now,
+        active: !request.pending,
+        expires_at: future(end, context.now)?,
+    };
+    let max_live = app.config.api_keys.max_per_account;
+    let key = app
+        .database(app.store.register_key(new, max_live, &context.origin(uid)))
+        .await??;
+    // A pending one is told when it is activated.
+    if key.activated_at.is_some() {
+        tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
+    }
+    Ok(key)
+}
+
+pub(crate) async fn activate(
+    app: &App,
+    context: &Context,
+    management: &Management,
+    key_id: KeyId,
+    proof: &RegistrationProof,
+) -> Result<ApiKey, ApiError> {
+    let uid = management.account.uid;
+    let (key, _) = find(app, management, key_id).await?;
+    let confirmed = registration::confirm(&key, proof, &app.issuer.url, context.now)?;
+    let max_live = app.config.api_keys.max_per_account;
+    let origin = context.origin(uid);
+    let key = app
+        .database(app.store.activate_key(uid, confirmed, max_live, &origin))
+        .await??;
+    app.forget(&Change::Key(key_id));
+    // Doing it twice is told once.
+    if key.activated_at == Some(context.now) {
+        tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
+    }
+    Ok(key)
+}
+
+pub(crate) async fn update(
+    app: &App,
+    context: &Context,
+    management: &Management,
+    key_id: KeyId,
+    request: &UpdateApiKey,
+) -> Result<ApiKey, ApiError> {
+    if !only_disables(request) {
+        management.require_strong(app, context.now).await?;
+    }
+    let uid = management.account.uid;
+    let change = KeyChange {
+        label: request.label.as_deref().map(label::parse).transpose()?,
+        scopes: request.scopes.map(some_scope).transpose()?,
+        expires_at: request
+            .expires_at
+            .map(|end| future(end, context.now))
+            .transpose()?,
+        allowed_ips: request.allowed_ips.as_deref().map(address::parse).transpose()?,
+        disabled: request.disabled,
+    };
+    let key = app
+        .database(app.store.update_key(uid, key_id, change, &context.origin(uid)))
+        .await??;
+    app.forget(&Change::Key(key_id));
+    if request.disabled.is_some() {
+        app.database(app.reload_revocations()).await?;
+    }
+    tell(app, context, &key, |label| Notice::KeyChanged { label }).await;
+    Ok(key)
+}
+
+pub(crate) async fn revoke(
+    app: &App,
+    context: &Context,
+    management: &Management,
+    key_id: KeyId,
+) -> Result<ApiKey, ApiError> {
+    let uid = management.account.uid;
+    let key = app
+        .database(app.store.revoke_key(uid, key_id, &context.origin(uid)))
+        .await??;
+    app.forget(&Change::Key(key_id));
+    app.database(app.reload_revocations()).await?;
+    // Doing it twice is told once.
+    if key.revoked_at == Some(context.now) {
+        tell(app, context, &key, |label| Notice::KeyRevoked { label }).await;
+    }
+    Ok(key)
+}
+
+async fn tell(app: &App, context: &Context, key: &ApiKey, notice: impl FnOnce(String) -> Notice) {
+    notices::tell(app, context, &key.account, notice(key.label.clone())).await;
+}
+
+/// A change that makes the key less dangerous, and nothing else.
+fn only_disables(request: &UpdateApiKey) -> bool {
+    let UpdateApiKey {
+        label,
+        scopes,
+        expires_at,
+        allowed_ips,
+        disabled,
+    } = request;
+    *disabled == Some(true)
+        && label.is_none()
+        && scopes.is_none()
+        && expires_at.is_none()
+        && allowed_ips.is_none()
+}
+
+fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
+    if scopes.is_empty() {
+        Err(ApiError::invalid(
+            "scopes",
+            "name at least one scope, or leave it out for all",
+        ))
+    } else {
+        Ok(scopes)
+    }
+}
+
+fn future(end: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    match end {
+        Some(end) if end <= now => Err(ApiError::invalid("expires_at", "must lie in the future")),
+        end => Ok(end),
+    }
+}
+
+/// When a key ends whose owner did not say.
+pub(crate) fn default_end(app: &App, now: Timestamp) -> Timestamp {
+    now + SignedDuration::from_hours(24 * i64::from(app.config.api_keys.default_expiry_days))
+}
