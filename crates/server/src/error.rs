@@ -83,6 +83,11 @@ impl ApiError {
         &self.message
     }
 
+    /// Which fields are wrong.
+    pub(crate) fn field_violations(&self) -> &[FieldViolation] {
+        &self.field_violations
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.code.status()).expect("the list of codes has valid statuses")
     }

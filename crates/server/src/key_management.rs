@@ -164,7 +164,8 @@ fn only_disables(request: &UpdateApiKey) -> bool {
         && allowed_ips.is_none()
 }
 
-fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
+/// A key without any scope is a slip.
+pub(crate) fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
     if scopes.is_empty() {
         Err(ApiError::invalid(
             "scopes",
@@ -175,7 +176,8 @@ fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
     }
 }
 
-fn future(end: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+/// An end must lie ahead.
+pub(crate) fn future(end: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
     match end {
         Some(end) if end <= now => Err(ApiError::invalid("expires_at", "must lie in the future")),
         end => Ok(end),

@@ -1,17 +1,25 @@
 //! The pages: rendered here, plain forms that POST and redirect, scripts only where WebAuthn and WebCrypto
 //! need them. One file per page; `templates/` has the words, `static/` style and scripts.
 
+pub(crate) mod activity;
+pub(crate) mod api_key;
+pub(crate) mod api_key_new;
+pub(crate) mod api_key_settings;
+pub(crate) mod api_key_view;
+pub(crate) mod api_keys;
+pub(crate) mod event;
 pub(crate) mod form;
 pub(crate) mod headers;
 pub(crate) mod page;
 pub(crate) mod problem;
 pub(crate) mod static_files;
+pub(crate) mod words;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::response::Redirect;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::App;
 
@@ -20,6 +28,18 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(home))
         .route("/static/{version}/{name}", get(static_files::serve))
+        .route("/api-keys", get(api_keys::list))
+        .route("/api-keys/new", get(api_key_new::new).post(api_key_new::paste))
+        .route("/api-keys/new/proof", post(api_key_new::prove))
+        .route("/api-keys/{key_id}", get(api_key::details))
+        .route("/api-keys/{key_id}/edit", get(api_key::edit).post(api_key::save))
+        .route("/api-keys/{key_id}/disable", post(api_key::disable))
+        .route("/api-keys/{key_id}/enable", post(api_key::enable))
+        .route(
+            "/api-keys/{key_id}/revoke",
+            get(api_key::confirm_revocation).post(api_key::revoke),
+        )
+        .route("/activity", get(activity::activity))
 }
 
 /// Who is not signed in is led on to the sign-in from there.

@@ -16,10 +16,22 @@ use tm_auth_proto::ErrorCode;
 use crate::error::ApiError;
 
 const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Name, type, content.
 const FILES: &[(&str, &str, &[u8])] = &[
+    (
+        "private-key.js",
+        JS,
+        include_bytes!("../../static/private-key.js"),
+    ),
+    ("copy.js", JS, include_bytes!("../../static/copy.js")),
+    (
+        "api-key-new.js",
+        JS,
+        include_bytes!("../../static/api-key-new.js"),
+    ),
     ("app.css", CSS, include_bytes!("../../static/app.css")),
     ("mark.svg", SVG, include_bytes!("../../static/mark.svg")),
 ];

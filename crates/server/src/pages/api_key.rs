@@ -1,0 +1,230 @@
+//! `/api-keys/{key_id}`: one key. What it is and what happened with it; changing it, disabling it, ending it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use tm_auth_proto::{KeyId, UpdateApiKey};
+
+use super::api_key_settings::{Errors, Settings, Shown};
+use super::api_key_view::{KeyView, RefusalView};
+use super::event::Event;
+use super::form::{Nothing, Posted};
+use super::page::{Frame, Page, Section, Tone};
+use crate::App;
+use crate::api::api_keys::Named;
+use crate::bearer::Management;
+use crate::browser::Browser;
+use crate::error::ApiError;
+use crate::key_management;
+use crate::request::Context;
+
+/// Entries of the account's trail in which those of a key are looked for.
+const TRAIL: u32 = 1000;
+/// Of those, shown.
+const EVENTS: usize = 20;
+
+#[derive(Template)]
+#[template(path = "api_key.html")]
+pub(crate) struct Details {
+    frame: Frame,
+    key: KeyView,
+    refusals: Vec<RefusalView>,
+    events: Vec<Event>,
+}
+
+/// What was just done, as one of the words that [`done`] knows.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Done {
+    done: String,
+}
+
+pub(crate) async fn details(
+    State(app): State<Arc<App>>,
+    context: Context,
+    browser: Browser,
+    Named(key_id): Named,
+    done: Result<Query<Done>, QueryRejection>,
+) -> Result<Page<Details>, ApiError> {
+    let uid = browser.account.uid;
+    let (key, used) = key_management::find(&app, &Management::of(&browser), key_id).await?;
+    let refusals = app.database(app.store.refusals_of(uid)).await?;
+    let trail = app.database(app.store.audit_trail(Some(uid), TRAIL)).await?;
+    let events = trail.iter().filter(|entry| entry.key_id == Some(key_id));
+    let mut frame = frame(&app, &browser, &key.label);
+    if let Some(text) = done.ok().and_then(|Query(done)| words_of(&done.done)) {
+        frame = frame.notice(Tone::Done, text);
+    }
+    Ok(Page(Details {
+        key: KeyView::of(&key, used, &refusals, context.now),
+        refusals: refusals
+            .iter()
+            .filter(|refusal| refusal.key_id == key_id)
+            .map(|refusal| RefusalView::of(refusal, context.now))
+            .collect(),
+        events: events
+            .take(EVENTS)
+            .map(|entry| Event::of(entry, &browser.account, None, context.now))
+            .collect(),
+        frame,
+    }))
+}
+
+fn words_of(done: &str) -> Option<&'static str> {
+    Some(match done {
+        "registered" => "The key is registered and active.",
+        "changed" => "The change is saved.",
+        "disabled" => "The key is disabled. Nothing works with it until you enable it again.",
+        "enabled" => "The key is enabled again.",
+        "revoked" => "The key is revoked. Nothing mints or refreshes with it any more.",
+        _ => return None,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "api_key_edit.html")]
+pub(crate) struct Edit {
+    frame: Frame,
+    key_id: KeyId,
+    label: String,
+    settings: Shown,
+}
+
+pub(crate) async fn edit(
+    State(app): State<Arc<App>>,
+    context: Context,
+    browser: Browser,
+    Named(key_id): Named,
+) -> Result<Page<Edit>, ApiError> {
+    let management = Management::of(&browser);
+    // Before anything is typed, not after.
+    management.require_strong(&app, context.now).await?;
+    let (key, _) = key_management::find(&app, &management, key_id).await?;
+    let settings = Settings::of(&key).shown(Errors::default(), context.address);
+    Ok(Page(Edit {
+        frame: frame(&app, &browser, &key.label),
+        key_id,
+        label: key.label,
+        settings,
+    }))
+}
+
+pub(crate) async fn save(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Named(key_id): Named,
+    Posted { browser, form }: Posted<Settings>,
+) -> Result<Response, ApiError> {
+    let management = Management::of(&browser);
+    let (key, _) = key_management::find(&app, &management, key_id).await?;
+    // An end that was not touched stays what it is to the millisecond.
+    let untouched = form.expires_at == Settings::of(&key).expires_at;
+    let saved = async {
+        let change = UpdateApiKey {
+            label: Some(form.label.clone()),
+            scopes: Some(form.scopes()),
+            expires_at: if untouched { None } else { Some(form.end()?) },
+            allowed_ips: Some(form.networks()),
+            disabled: None,
+        };
+        key_management::update(&app, &context, &management, key_id, &change).await
+    };
+    let error = match saved.await {
+        Ok(_) => return Ok(back(key_id, "changed").into_response()),
+        Err(error) => error,
+    };
+    let status = error.status();
+    let errors = Errors::of(error)?;
+    let mut frame = frame(&app, &browser, &key.label);
+    if let Some(other) = &errors.other {
+        frame = frame.notice(Tone::Problem, other.clone());
+    }
+    let page = Page(Edit {
+        frame,
+        key_id,
+        label: key.label,
+        settings: form.shown(errors, context.address),
+    });
+    Ok((status, page).into_response())
+}
+
+pub(crate) async fn disable(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Named(key_id): Named,
+    Posted { browser, .. }: Posted<Nothing>,
+) -> Result<Redirect, ApiError> {
+    set_disabled(&app, &context, &browser, key_id, true).await?;
+    Ok(back(key_id, "disabled"))
+}
+
+pub(crate) async fn enable(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Named(key_id): Named,
+    Posted { browser, .. }: Posted<Nothing>,
+) -> Result<Redirect, ApiError> {
+    set_disabled(&app, &context, &browser, key_id, false).await?;
+    Ok(back(key_id, "enabled"))
+}
+
+async fn set_disabled(
+    app: &App,
+    context: &Context,
+    browser: &Browser,
+    key_id: KeyId,
+    disabled: bool,
+) -> Result<(), ApiError> {
+    let change = UpdateApiKey {
+        disabled: Some(disabled),
+        ..UpdateApiKey::default()
+    };
+    key_management::update(app, context, &Management::of(browser), key_id, &change).await?;
+    Ok(())
+}
+
+#[derive(Template)]
+#[template(path = "api_key_revoke.html")]
+pub(crate) struct Revoke {
+    frame: Frame,
+    key: KeyView,
+}
+
+/// What revoking it will break.
+pub(crate) async fn confirm_revocation(
+    State(app): State<Arc<App>>,
+    context: Context,
+    browser: Browser,
+    Named(key_id): Named,
+) -> Result<Page<Revoke>, ApiError> {
+    let (key, used) = key_management::find(&app, &Management::of(&browser), key_id).await?;
+    Ok(Page(Revoke {
+        frame: frame(&app, &browser, &format!("Revoke {}", key.label)),
+        key: KeyView::of(&key, used, &[], context.now),
+    }))
+}
+
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Named(key_id): Named,
+    Posted { browser, .. }: Posted<Nothing>,
+) -> Result<Redirect, ApiError> {
+    key_management::revoke(&app, &context, &Management::of(&browser), key_id).await?;
+    Ok(back(key_id, "revoked"))
+}
+
+fn back(key_id: KeyId, done: &str) -> Redirect {
+    Redirect::to(&format!("/api-keys/{key_id}?done={done}"))
+}
+
+fn frame(app: &App, browser: &Browser, title: &str) -> Frame {
+    Frame::new(app, title)
+        .signed_in(&browser.account, &browser.csrf)
+        .section(Section::ApiKeys)
+        .middle()
+}

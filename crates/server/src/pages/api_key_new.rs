@@ -1,0 +1,278 @@
+//! `/api-keys/new`: a new key, by one of two ways.
+//!
+//! - *In this browser*: `static/api-key-new.js` makes the pair, registers it as pending over the API, hands
+//!   over the file and activates the key when the person says that the file is saved.
+//! - *Somewhere else*: (1) the person pastes the public half; (2) the page shows the text that proves its
+//!   possession, with the commands that sign it; (3) the signature registers the key, active at once.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
+use serde::Deserialize;
+use tm_auth_core::api_key::address;
+use tm_auth_core::registration::PROOF_TOLERANCE;
+use tm_auth_core::{PublicKey, Refusal, label};
+use tm_auth_proto::api_key::RegistrationProof;
+use tm_auth_proto::{ErrorCode, PublicKeyInput, RegisterApiKey, challenge};
+
+use super::api_key_settings::{Errors, Settings, Shown};
+use super::form::Posted;
+use super::page::{Frame, Page, Section, Tone};
+use crate::App;
+use crate::bearer::Management;
+use crate::browser::Browser;
+use crate::error::ApiError;
+use crate::key_management::{self, default_end, future, some_scope};
+use crate::request::Context;
+
+#[derive(Template)]
+#[template(path = "api_key_new.html")]
+pub(crate) struct New {
+    frame: Frame,
+    settings: Shown,
+    public_key: String,
+    public_key_error: Option<String>,
+    issuer: String,
+    uid: String,
+    /// The service's clock, which the browser's may be far from.
+    now: i64,
+}
+
+pub(crate) async fn new(
+    State(app): State<Arc<App>>,
+    context: Context,
+    browser: Browser,
+) -> Result<Page<New>, ApiError> {
+    // Before anything is typed, not after.
+    Management::of(&browser).require_strong(&app, context.now).await?;
+    let settings = Settings::proposed(default_end(&app, context.now));
+    Ok(Page(form(
+        &app,
+        &context,
+        &browser,
+        settings,
+        Errors::default(),
+        String::new(),
+    )))
+}
+
+fn form(
+    app: &App,
+    context: &Context,
+    browser: &Browser,
+    settings: Settings,
+    mut errors: Errors,
+    public_key: String,
+) -> New {
+    let mut frame = frame(app, browser, "New API key")
+        .script("copy.js")
+        .script("api-key-new.js");
+    if let Some(other) = &errors.other {
+        frame = frame.notice(Tone::Problem, other.clone());
+    }
+    New {
+        frame,
+        public_key,
+        public_key_error: errors.public_key.take(),
+        settings: settings.shown(errors, context.address),
+        issuer: app.issuer.url.clone(),
+        uid: browser.account.uid.to_string(),
+        now: context.now.as_second(),
+    }
+}
+
+/// Step 1 of the second way.
+#[derive(Deserialize)]
+pub(crate) struct Pasted {
+    #[serde(flatten)]
+    settings: Settings,
+    #[serde(default)]
+    public_key: String,
+}
+
+pub(crate) async fn paste(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Posted {
+        browser,
+        form: pasted,
+    }: Posted<Pasted>,
+) -> Result<Response, ApiError> {
+    Management::of(&browser).require_strong(&app, context.now).await?;
+    let error = match check(&pasted, context.now) {
+        Ok(key) => {
+            let page = proof_page(
+                &app,
+                &context,
+                &browser,
+                &pasted,
+                &key,
+                context.now.as_second(),
+                None,
+            );
+            return Ok(Page(page).into_response());
+        }
+        Err(error) => error,
+    };
+    // A private key is not sent back either.
+    let shown = if error.code == ErrorCode::PrivateKeySubmitted {
+        String::new()
+    } else {
+        pasted.public_key
+    };
+    let status = error.status();
+    let page = form(
+        &app,
+        &context,
+        &browser,
+        pasted.settings,
+        Errors::of(error)?,
+        shown,
+    );
+    Ok((status, Page(page)).into_response())
+}
+
+/// All that registering will demand, but for the proof: so that nobody signs in vain.
+fn check(pasted: &Pasted, now: Timestamp) -> Result<PublicKey, ApiError> {
+    // First of all: whoever pasted a private key must hear it, whatever else is wrong.
+    let key = PublicKey::parse(&PublicKeyInput::Text(pasted.public_key.clone()));
+    if key == Err(Refusal::PrivateKeySubmitted) {
+        return Err(Refusal::PrivateKeySubmitted.into());
+    }
+    label::parse(&pasted.settings.label)?;
+    some_scope(pasted.settings.scopes())?;
+    future(pasted.settings.end()?, now)?;
+    address::parse(&pasted.settings.networks())?;
+    Ok(key?)
+}
+
+#[derive(Template)]
+#[template(path = "api_key_proof.html")]
+pub(crate) struct Proof {
+    frame: Frame,
+    carried: Vec<(&'static str, String)>,
+    label: String,
+    fingerprint: String,
+    text: String,
+    with_tm_auth: String,
+    with_openssl: String,
+    until: super::words::Instant,
+    error: Option<String>,
+}
+
+fn proof_page(
+    app: &App,
+    context: &Context,
+    browser: &Browser,
+    pasted: &Pasted,
+    key: &PublicKey,
+    timestamp: i64,
+    error: Option<String>,
+) -> Proof {
+    let (issuer, uid) = (&app.issuer.url, browser.account.uid);
+    let fingerprint = key.fingerprint();
+    let text = challenge::registration(issuer, uid, &fingerprint, timestamp);
+    let mut carried = pasted.settings.carried();
+    carried.push(("public_key", pasted.public_key.clone()));
+    carried.push(("timestamp", timestamp.to_string()));
+    let until = Timestamp::from_second(timestamp).map_or(context.now, |at| at + PROOF_TOLERANCE);
+    Proof {
+        frame: frame(app, browser, "Show that you hold the key").script("copy.js"),
+        carried,
+        label: pasted.settings.label.clone(),
+        with_tm_auth: format!(
+            "tm-auth key prove --key-file truemarkets-api-key.json --issuer {issuer} --account {uid} --timestamp {timestamp}"
+        ),
+        with_openssl: format!(
+            "printf '{}' |\n  openssl dgst -sha256 -sign truemarkets-key.pem | openssl base64 -A",
+            text.replace('\n', "\\n")
+        ),
+        text,
+        fingerprint,
+        until: super::words::Instant::new(until, context.now),
+        error,
+    }
+}
+
+/// Step 3 of the second way.
+#[derive(Deserialize)]
+pub(crate) struct Signed {
+    #[serde(flatten)]
+    pasted: Pasted,
+    #[serde(default)]
+    timestamp: String,
+    #[serde(default)]
+    signature: String,
+}
+
+pub(crate) async fn prove(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Posted {
+        browser,
+        form: signed,
+    }: Posted<Signed>,
+) -> Result<Response, ApiError> {
+    let Signed {
+        pasted,
+        timestamp,
+        signature,
+    } = signed;
+    let timestamp = timestamp.parse().unwrap_or_default();
+    let registered = async {
+        let request = RegisterApiKey {
+            label: pasted.settings.label.clone(),
+            public_key: PublicKeyInput::Text(pasted.public_key.clone()),
+            proof: RegistrationProof {
+                timestamp,
+                // Tools break long lines.
+                signature: signature.split_whitespace().collect(),
+            },
+            scopes: Some(pasted.settings.scopes()),
+            expires_at: Some(pasted.settings.end()?),
+            allowed_ips: pasted.settings.networks(),
+            pending: false,
+        };
+        key_management::register(&app, &context, &Management::of(&browser), &request).await
+    };
+    let error = match registered.await {
+        Ok(key) => {
+            let target = format!("/api-keys/{}?done=registered", key.key_id);
+            return Ok(Redirect::to(&target).into_response());
+        }
+        Err(error) => error,
+    };
+    let (status, code) = (error.status(), error.code);
+    let errors = Errors::of(error)?;
+    let Ok(key) = PublicKey::parse(&PublicKeyInput::Text(pasted.public_key.clone())) else {
+        let page = form(&app, &context, &browser, pasted.settings, errors, String::new());
+        return Ok((status, Page(page)).into_response());
+    };
+    match errors.signature {
+        // The same text again, unless it is too old to be signed.
+        Some(problem) => {
+            let (timestamp, problem) = if code == ErrorCode::TimestampOutOfRange {
+                let problem = "The text had become too old. This is a new one: sign it.".to_owned();
+                (context.now.as_second(), problem)
+            } else {
+                (timestamp, problem)
+            };
+            let page = proof_page(&app, &context, &browser, &pasted, &key, timestamp, Some(problem));
+            Ok((status, Page(page)).into_response())
+        }
+        None => {
+            let shown = pasted.public_key;
+            let page = form(&app, &context, &browser, pasted.settings, errors, shown);
+            Ok((status, Page(page)).into_response())
+        }
+    }
+}
+
+fn frame(app: &App, browser: &Browser, title: &str) -> Frame {
+    Frame::new(app, title)
+        .signed_in(&browser.account, &browser.csrf)
+        .section(Section::ApiKeys)
+}

@@ -1,0 +1,187 @@
+//! The fields that making and changing a key have in common: as text, as it was typed.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use tm_auth_core::ApiKey;
+use tm_auth_proto::{ErrorCode, Scope, Scopes};
+
+use crate::error::ApiError;
+
+/// As a form posts them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Settings {
+    pub(crate) label: String,
+    read: String,
+    trade: String,
+    transfer: String,
+    pub(crate) expires_at: String,
+    allowed_ips: String,
+}
+
+impl Settings {
+    /// Of a key that is there already.
+    pub(crate) fn of(key: &ApiKey) -> Self {
+        let on = |scope| {
+            if key.scopes.contains(scope) {
+                "on".to_owned()
+            } else {
+                String::new()
+            }
+        };
+        let networks: Vec<String> = key.allowed_ips.iter().map(ToString::to_string).collect();
+        Self {
+            label: key.label.clone(),
+            read: on(Scope::Read),
+            trade: on(Scope::Trade),
+            transfer: on(Scope::Transfer),
+            expires_at: key.expires_at.map(local).unwrap_or_default(),
+            allowed_ips: networks.join("\n"),
+        }
+    }
+
+    /// Of a new key: what trades need, and an end.
+    pub(crate) fn proposed(end: Timestamp) -> Self {
+        Self {
+            read: "on".to_owned(),
+            trade: "on".to_owned(),
+            expires_at: local(end),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn scopes(&self) -> Scopes {
+        [
+            (&self.read, Scope::Read),
+            (&self.trade, Scope::Trade),
+            (&self.transfer, Scope::Transfer),
+        ]
+        .into_iter()
+        .filter(|(value, _)| !value.is_empty())
+        .map(|(_, scope)| scope)
+        .collect()
+    }
+
+    /// Empty: no end.
+    pub(crate) fn end(&self) -> Result<Option<Timestamp>, ApiError> {
+        let text = self.expires_at.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let end: Option<Timestamp> = text
+            .parse::<DateTime>()
+            .ok()
+            .and_then(|time| TimeZone::UTC.to_timestamp(time).ok());
+        end.map(Some)
+            .ok_or_else(|| ApiError::invalid("expires_at", "write it like 2027-01-15T08:00, in UTC"))
+    }
+
+    pub(crate) fn networks(&self) -> Vec<String> {
+        self.allowed_ips
+            .split(|c: char| c.is_whitespace() || c == ',')
+            .filter(|part| !part.is_empty())
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    /// To be carried on in hidden fields.
+    pub(crate) fn carried(&self) -> Vec<(&'static str, String)> {
+        [
+            ("label", &self.label),
+            ("read", &self.read),
+            ("trade", &self.trade),
+            ("transfer", &self.transfer),
+            ("expires_at", &self.expires_at),
+            ("allowed_ips", &self.allowed_ips),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name, value.clone()))
+        .collect()
+    }
+
+    pub(crate) fn shown(self, errors: Errors, seen_ip: IpAddr) -> Shown {
+        Shown {
+            label: self.label,
+            read: !self.read.is_empty(),
+            trade: !self.trade.is_empty(),
+            transfer: !self.transfer.is_empty(),
+            expires_at: self.expires_at,
+            allowed_ips: self.allowed_ips,
+            errors,
+            seen_ip: seen_ip.to_string(),
+        }
+    }
+}
+
+/// What `<input type="datetime-local">` takes, which has no time zone: the label says UTC.
+fn local(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+/// As the template takes them.
+pub(crate) struct Shown {
+    pub(crate) label: String,
+    pub(crate) read: bool,
+    pub(crate) trade: bool,
+    pub(crate) transfer: bool,
+    pub(crate) expires_at: String,
+    pub(crate) allowed_ips: String,
+    pub(crate) errors: Errors,
+    pub(crate) seen_ip: String,
+}
+
+/// What is wrong, by field.
+#[derive(Default)]
+pub(crate) struct Errors {
+    pub(crate) label: Option<String>,
+    pub(crate) scopes: Option<String>,
+    pub(crate) expires_at: Option<String>,
+    pub(crate) allowed_ips: Option<String>,
+    pub(crate) public_key: Option<String>,
+    pub(crate) signature: Option<String>,
+    /// What is wrong with none of them.
+    pub(crate) other: Option<String>,
+}
+
+impl Errors {
+    /// What the form's author can mend. `Err`: everything else, a session that is too old among it.
+    pub(crate) fn of(error: ApiError) -> Result<Self, ApiError> {
+        let mendable =
+            matches!(error.status().as_u16(), 400 | 409) || error.code == ErrorCode::TimestampOutOfRange;
+        if !mendable {
+            return Err(error);
+        }
+        let mut errors = Self::default();
+        let (field, problem) = match error.field_violations() {
+            [violation, ..] => (violation.field.as_str(), violation.message.as_str()),
+            [] => ("", error.message()),
+        };
+        let place = match (field, error.code) {
+            ("label", _) => &mut errors.label,
+            ("scopes", _) => &mut errors.scopes,
+            ("expires_at", _) => &mut errors.expires_at,
+            ("allowed_ips", _) => &mut errors.allowed_ips,
+            ("public_key", _) => &mut errors.public_key,
+            ("signature" | "proof", _) | (_, ErrorCode::TimestampOutOfRange) => &mut errors.signature,
+            _ => &mut errors.other,
+        };
+        *place = Some(sentence(problem));
+        Ok(errors)
+    }
+}
+
+/// The rules speak in phrases, for programs; people get a sentence.
+fn sentence(problem: &str) -> String {
+    let mut chars = problem.chars();
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    let sentence: String = first.chain(chars).collect();
+    if sentence.ends_with(['.', '?']) {
+        sentence
+    } else {
+        format!("{sentence}.")
+    }
+}

@@ -1,0 +1,42 @@
+//! `GET /api-keys`: the account's keys.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+
+use super::api_key_view::KeyView;
+use super::page::{Frame, Page, Section};
+use crate::App;
+use crate::browser::Browser;
+use crate::error::ApiError;
+use crate::request::Context;
+
+#[derive(Template)]
+#[template(path = "api_keys.html")]
+pub(crate) struct List {
+    frame: Frame,
+    keys: Vec<KeyView>,
+}
+
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    context: Context,
+    browser: Browser,
+) -> Result<Page<List>, ApiError> {
+    let uid = browser.account.uid;
+    let keys = app.database(app.store.api_keys_of(uid)).await?;
+    let refusals = app.database(app.store.refusals_of(uid)).await?;
+    let mut keys: Vec<KeyView> = keys
+        .iter()
+        .map(|(key, used)| KeyView::of(key, *used, &refusals, context.now))
+        .collect();
+    // What is over stays visible, below what works.
+    keys.sort_by_key(|key| !key.status.usable && !key.status.pending);
+    Ok(Page(List {
+        frame: Frame::new(&app, "API keys")
+            .signed_in(&browser.account, &browser.csrf)
+            .section(Section::ApiKeys),
+        keys,
+    }))
+}

@@ -1,0 +1,48 @@
+//! An entry of the audit trail, as the account's owner reads it.
+
+use jiff::Timestamp;
+use tm_auth_core::Account;
+use tm_auth_proto::KeyId;
+use tm_auth_store::AuditEntry;
+
+use super::words::{self, Instant};
+
+pub(crate) struct Event {
+    pub(crate) what: String,
+    pub(crate) detail: Option<String>,
+    /// The key it is about, and what it is called.
+    pub(crate) key: Option<(KeyId, String)>,
+    pub(crate) who: &'static str,
+    pub(crate) ip: Option<String>,
+    pub(crate) at: Instant,
+}
+
+impl Event {
+    /// `key`: the entry's key, where the page does not show it anyway.
+    pub(crate) fn of(
+        entry: &AuditEntry,
+        account: &Account,
+        key: Option<(KeyId, String)>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            what: words::action(&entry.action),
+            detail: entry.detail.as_deref().and_then(words::detail),
+            key,
+            who: who(&entry.origin.actor, account),
+            ip: entry.origin.ip.map(|ip| ip.to_string()),
+            at: Instant::new(entry.origin.at, now),
+        }
+    }
+}
+
+fn who(actor: &str, account: &Account) -> &'static str {
+    match actor {
+        "operator" => "An operator",
+        "service" => "The service",
+        _ if actor == account.uid.to_string() => "You",
+        // A key's or session's own id: what was done with its secret.
+        _ if actor.parse::<KeyId>().is_ok() => "A program",
+        _ => "Somebody not signed in",
+    }
+}

@@ -1,0 +1,35 @@
+// Recognises private keys that are about to be pasted where public ones belong, before anything is sent.
+
+/** Whether a text holds the private half of a key, in any form that tools print. */
+export function isPrivateKey(text) {
+  // PEM, whatever the kind and the case of its letters.
+  if (/PRIVATE\s+KEY/i.test(text)) return true;
+  // A JWK, or a key file of ours. Looked at as text as well, since a half-pasted one does not parse.
+  if (/"(d|private_key)"\s*:/.test(text)) return true;
+  const bytes = binary(text.replace(/\s+/g, ""));
+  return bytes !== null && (isPrivateDer(bytes) || bytes.length === 32);
+}
+
+/** The bytes of hex or base64; null where the text is neither. */
+function binary(text) {
+  if (text.length === 0) return null;
+  if (/^(0x)?([0-9a-f]{2})+$/i.test(text)) {
+    return Uint8Array.from(text.replace(/^0x/i, "").match(/../g), (pair) => parseInt(pair, 16));
+  }
+  if (!/^[A-Za-z0-9+/_-]+=*$/.test(text)) return null;
+  try {
+    return Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/").replace(/=+$/, "")), (c) => c.charCodeAt(0));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * A SEQUENCE that begins with the INTEGER 0 (PKCS #8, RFC 5958) or 1 (ECPrivateKey, RFC 5915), or an encrypted
+ * one cannot be told; a public key begins with another SEQUENCE.
+ */
+function isPrivateDer(bytes) {
+  if (bytes.length < 8 || bytes[0] !== 0x30) return false;
+  const content = bytes[1] < 0x80 ? 2 : 2 + (bytes[1] & 0x7f);
+  return bytes[content] === 0x02 && bytes[content + 1] === 0x01 && bytes[content + 2] <= 1;
+}
