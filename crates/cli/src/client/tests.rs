@@ -640,3 +640,56 @@ async fn standard_input_is_asked_for_where_a_person_types_and_is_bounded() {
         assert_eq!(read(input, false).0.unwrap_err().exit, Exit::Usage);
     }
 }
+
+#[tokio::test]
+async fn key_prove_signs_the_text_of_the_page_and_key_adopt_keeps_the_id_it_gave() {
+    use tm_auth_client::proto::api_key::RegistrationProof;
+    let bench = Bench::new().await;
+    let path = bench.path("key.json");
+    bench.run(&["key", "new", "--out", text(&path)], "").await;
+    let made = key_file::load(&path).unwrap();
+    let (issuer, account) = (
+        "https://auth.test/v1/auth",
+        "00000000-0000-0000-0000-0000000a11ce",
+    );
+    let mut arguments = vec!["key", "prove", "--key-file", text(&path), "--issuer", issuer];
+    arguments.extend(["--account", account, "--timestamp", "1764000000"]);
+    let ran = bench.run(&arguments, "").await;
+    assert_eq!(ran.result, Ok(()), "{ran:?}");
+    let at = jiff::Timestamp::from_second(1_764_000_000).unwrap();
+    let signer = Signer::from_key_file(&made).unwrap();
+    let public = tm_auth_core::PublicKey::parse(&signer.public_jwk()).unwrap();
+    let proof = RegistrationProof {
+        timestamp: 1_764_000_000,
+        signature: ran.output.trim().to_owned(),
+    };
+    let account = account.parse().unwrap();
+    assert!(tm_auth_core::registration::prove(public, &proof, issuer, account, at).is_ok());
+    arguments.truncate(8);
+    arguments.extend(["--timestamp", "9223372036854775807"]);
+    assert_eq!(bench.run(&arguments, "").await.exit(), Some(Exit::Usage));
+
+    let adopt = |path: &Path, id: &str| {
+        let arguments: Vec<String> = ["key", "adopt", "--key-file", text(path), "--key-id", id]
+            .map(ToOwned::to_owned)
+            .to_vec();
+        arguments
+    };
+    let id = "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e";
+    let arguments = adopt(&path, id);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    assert_eq!(bench.run(&arguments, "").await.result, Ok(()));
+    let lasting = bench.path("truemarkets-api-key-b1f0c2d4.json");
+    let kept = key_file::load(&lasting).unwrap();
+    assert_eq!(kept.key_id, Some(id.parse().unwrap()));
+    assert_eq!(kept.private_key.d, made.private_key.d);
+    assert!(!path.exists());
+    // Never another key's file.
+    let arguments = adopt(&lasting, "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5f");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    assert_eq!(bench.run(&arguments, "").await.exit(), Some(Exit::Usage));
+    assert_eq!(
+        key_file::load(&lasting).unwrap().key_id,
+        Some(id.parse().unwrap())
+    );
+}

@@ -7,7 +7,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use tm_auth_proto::{KeyId, UpdateApiKey};
+use tm_auth_proto::api_key::ApiKeyStatus;
+use tm_auth_proto::{KeyFile, KeyId, UpdateApiKey};
 
 use super::api_key_settings::{Errors, Settings, Shown};
 use super::api_key_view::{KeyView, RefusalView};
@@ -32,8 +33,36 @@ const EVENTS: usize = 20;
 pub(crate) struct Details {
     frame: Frame,
     key: KeyView,
+    first_token: Option<FirstToken>,
     refusals: Vec<RefusalView>,
     events: Vec<Event>,
+}
+
+/// The commands that mint with a key which nothing has used yet.
+struct FirstToken {
+    downloaded: String,
+    adopted: String,
+    openssl: String,
+}
+
+impl FirstToken {
+    fn of(app: &App, key_id: KeyId) -> Self {
+        let (origin, issuer) = (app.config.public_url.origin(), &app.issuer.url);
+        let file = KeyFile::name(key_id);
+        let mint = format!("tm-auth token --base-url {origin} --key-file {file}");
+        Self {
+            adopted: format!(
+                "tm-auth key adopt --key-file truemarkets-api-key.json --key-id {key_id}\n{mint}"
+            ),
+            downloaded: mint,
+            openssl: format!(
+                "NOW=$(date +%s)\n\
+                 SIGNATURE=$(printf %s {key_id}.$NOW | openssl dgst -sha256 -sign truemarkets-key.pem | openssl base64 -A)\n\
+                 curl -sS {issuer}/api-key/token -H 'Content-Type: application/json' \\\n  \
+                 -d \"{{\\\"key_id\\\":\\\"{key_id}\\\",\\\"timestamp\\\":$NOW,\\\"signature\\\":\\\"$SIGNATURE\\\"}}\""
+            ),
+        }
+    }
 }
 
 /// What was just done, as one of the words that [`done`] knows.
@@ -55,12 +84,14 @@ pub(crate) async fn details(
     let refusals = app.database(app.store.refusals_of(uid)).await?;
     let trail = app.database(app.store.audit_trail(Some(uid), TRAIL)).await?;
     let events = trail.iter().filter(|entry| entry.key_id == Some(key_id));
-    let mut frame = frame(&app, &browser, &key.label);
+    let mut frame = frame(&app, &browser, &key.label).script("copy.js");
     if let Some(text) = done.ok().and_then(|Query(done)| words_of(&done.done)) {
         frame = frame.notice(Tone::Done, text);
     }
     Ok(Page(Details {
         key: KeyView::of(&key, used, &refusals, context.now),
+        first_token: (used.is_none() && key.status(context.now) == ApiKeyStatus::Active)
+            .then(|| FirstToken::of(&app, key_id)),
         refusals: refusals
             .iter()
             .filter(|refusal| refusal.key_id == key_id)

@@ -109,7 +109,7 @@ fn claims(token: &str) -> Result<AccessClaims, Failure> {
 }
 
 /// Writes the registered file over the old one first, so that the id is safe, and then moves it.
-fn keep(old: &Path, out: Option<&Path>, file: &KeyFile) -> Result<PathBuf, KeyFileError> {
+pub(super) fn keep(old: &Path, out: Option<&Path>, file: &KeyFile) -> Result<PathBuf, KeyFileError> {
     key_file::replace(old, file)?;
     let lasting = match (out, file.key_id) {
         (Some(out), _) => out.to_owned(),
