@@ -12,6 +12,7 @@ use tm_auth_store::{Change, Store, StoreError};
 use tm_auth_verifier::Policy;
 
 use crate::api::health::Readiness;
+use crate::apple::Apple;
 use crate::clock::Clock;
 use crate::config::{Config, MAX_ACCESS_TTL_SECONDS};
 use crate::error::ApiError;
@@ -41,6 +42,8 @@ pub struct App {
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationFeed,
     pub(crate) mail: MailQueue,
+    /// None: Sign in with Apple is not offered.
+    pub(crate) apple: Option<Apple>,
     service_keys: ServiceKeys,
     keys: RwLock<Arc<KeyRing>>,
     last_reload: Mutex<Option<Timestamp>>,
@@ -83,6 +86,10 @@ impl App {
             refusals: Refusals::default(),
             readiness: Readiness::default(),
             revocations: RevocationFeed::default(),
+            apple: config
+                .apple
+                .as_ref()
+                .map(|apple| Apple::new(apple, &config.public_url)),
             mail: MailQueue::new(&config, Arc::clone(&clock)),
             cache: Cache::new(CACHED_KEYS),
             keys: RwLock::new(Arc::new(keys)),

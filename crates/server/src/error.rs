@@ -38,7 +38,7 @@ impl ApiError {
             clock: None,
             // RFC 9110 section 10.2.3; a replay is over with the next second.
             retry_after: match code {
-                ErrorCode::Replayed | ErrorCode::Unavailable => Some(1),
+                ErrorCode::Replayed | ErrorCode::Unavailable | ErrorCode::AppleUnavailable => Some(1),
                 _ => None,
             },
             cause: None,
@@ -53,6 +53,26 @@ impl ApiError {
                 message: problem.clone(),
             }],
             ..Self::with_message(ErrorCode::InvalidRequest, format!("{field}: {problem}"))
+        }
+    }
+
+    /// With a reason for the log that the caller does not learn.
+    pub(crate) fn caused(code: ErrorCode, cause: impl ToString) -> Self {
+        Self {
+            cause: Some(cause.to_string().into()),
+            ..Self::new(code)
+        }
+    }
+
+    /// As [`ApiError::caused`], about one field.
+    pub(crate) fn violation(code: ErrorCode, field: &str, cause: impl ToString) -> Self {
+        let error = Self::caused(code, cause);
+        Self {
+            field_violations: vec![FieldViolation {
+                field: field.to_owned(),
+                message: error.message.clone(),
+            }],
+            ..error
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod api;
 pub mod app;
+mod apple;
 mod background;
 mod bearer;
 mod browser;

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::api::{api_keys, health, jwks, mint, own_key, refresh, revocations, sessions};
+use crate::apple;
 use crate::openapi;
 use crate::pages;
 use crate::request;
@@ -53,6 +54,7 @@ pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
         .route("/v1/auth/openapi.yaml", get(openapi::serve))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .merge(pages::routes())
+        .merge(apple::routes())
         .merge(more)
         .method_not_allowed_fallback(request::method_not_allowed)
         .fallback(request::not_found)

@@ -10,6 +10,7 @@ pub(crate) mod api_keys;
 pub(crate) mod event;
 pub(crate) mod form;
 pub(crate) mod headers;
+pub(crate) mod next;
 pub(crate) mod page;
 pub(crate) mod problem;
 pub(crate) mod static_files;

@@ -68,6 +68,36 @@ pub(crate) fn page(app: &App, reader: &Reader, error: &ApiError, request_id: &st
             "The request was refused because it did not come from a page of this service, or from one of an earlier session. Nothing was changed. Open the page again and repeat it.".to_owned(),
             home(),
         ),
+        ErrorCode::AppleSignInUnknown => (
+            "This sign-in is over",
+            "What came back from Apple does not belong to a sign-in that this browser began within the last ten minutes, or it came twice. Nothing was changed. Begin again.".to_owned(),
+            (reader.sign_in(), "Sign in"),
+        ),
+        ErrorCode::AppleSignInCancelled => (
+            "Nobody was signed in",
+            "The sign-in was cancelled at Apple. Nothing was changed. Try it again, or choose another way.".to_owned(),
+            (reader.sign_in(), "Sign in"),
+        ),
+        ErrorCode::AppleTokenInvalid => (
+            "Apple’s answer does not hold",
+            "What came back from Apple could not be verified, so nobody was signed in and nothing was changed. Begin again.".to_owned(),
+            (reader.sign_in(), "Sign in"),
+        ),
+        ErrorCode::AppleUnavailable => (
+            "Apple does not answer",
+            "Apple could not be reached just now. Nothing was changed. Try again in a moment, or choose another way to sign in.".to_owned(),
+            (reader.sign_in(), "Sign in"),
+        ),
+        ErrorCode::AddressHasAccount => (
+            "This address has an account already",
+            "An account here has the e-mail address of your Apple account. Sign in to it the way you always do; on its security page you can then link Apple. Nothing was changed.".to_owned(),
+            ("/sign-in?next=/security".to_owned(), "Sign in"),
+        ),
+        ErrorCode::AppleLinkedElsewhere | ErrorCode::AppleAlreadyLinked => (
+            "Apple was not linked",
+            error.message().to_owned(),
+            ("/security".to_owned(), "To your security page"),
+        ),
         ErrorCode::NotFound | ErrorCode::KeyNotFound => (
             "There is nothing here",
             "The address is wrong, or what was here is gone, or it belongs to another account.".to_owned(),

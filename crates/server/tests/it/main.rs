@@ -3,6 +3,7 @@
 mod api_key_token;
 mod api_keys;
 mod api_keys_page;
+mod apple;
 mod bearer;
 mod captured_log;
 mod cross_origin;

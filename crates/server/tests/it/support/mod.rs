@@ -40,6 +40,7 @@ pub(crate) use eventually::eventually;
 pub(crate) use key::TestKey;
 pub(crate) use server_time::ServerTime;
 pub(crate) use switched_store::{Switch, SwitchedStore};
+pub(crate) use visitor::Visitor;
 
 /// When the clock of a test begins.
 pub(crate) const START: i64 = 1_800_000_000;

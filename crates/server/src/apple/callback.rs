@@ -1,0 +1,315 @@
+//! `POST /apple/callback`: the browser comes back with Apple's answer, posted from Apple's site.
+//!
+//! 1. The cookie and `state` must belong together: the answer is to a flow of this browser, and nobody signs another
+//!    person's browser in.
+//! 2. The flow is taken: an answer that comes twice finds none.
+//! 3. Only then is the code exchanged, and the ID token checked.
+//! 4. Sign-in: the account of (iss, sub), made where there is none. Link: the account whose session began the flow, if
+//!    that session still lives.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+use serde::Deserialize;
+use tm_auth_core::person::AuthMethod;
+use tm_auth_core::{Account, Refusal};
+use tm_auth_proto::{AccountId, ErrorCode, OrganizationId, SessionId};
+use tm_auth_store::{AppleSignIn, AppleSubject, AuditEntry, NewAccount};
+
+use super::client_secret::client_secret;
+use super::flow::{Flow, KIND, Purpose};
+use super::id_token::{self, Expected};
+use super::{Apple, Failure, offered};
+use crate::App;
+use crate::cookie::{self, Name};
+use crate::error::ApiError;
+use crate::notices::{self, Notice};
+use crate::pages::form::Form;
+use crate::request::Context;
+use crate::{random, sign_in};
+
+/// Longest name that is kept, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// What Apple has the browser post.
+#[derive(Deserialize)]
+pub(crate) struct Answer {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+    /// JSON, with the first consent only. Nothing signs it: whoever holds the browser can write what they like.
+    user: Option<String>,
+}
+
+pub(crate) async fn callback(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Form(answer): Form<Answer>,
+) -> Result<Response, ApiError> {
+    let apple = offered(&app)?;
+    app.limits.may_try(&context, None)?;
+    let (flow, purpose) = take_flow(&app, &context, &headers, &answer)
+        .await
+        .inspect_err(|error| charge(&app, &context, error))?;
+    let answered = finish(&app, apple, &context, &headers, &answer, &flow, &purpose).await;
+    if let Err(error) = &answered {
+        charge(&app, &context, error);
+        note_refusal(&app, &context, &purpose, error).await?;
+    }
+    let (mut set, next) = answered?;
+    set.append(SET_COOKIE, cookie::clear(&app, Name::Apple));
+    Ok((set, Redirect::to(next)).into_response())
+}
+
+/// Steps 1 and 2.
+async fn take_flow(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    answer: &Answer,
+) -> Result<(Flow, Purpose), ApiError> {
+    let unknown = |cause| ApiError::violation(ErrorCode::AppleSignInUnknown, "state", cause);
+    let flow = cookie::read(app, headers, Name::Apple)
+        .and_then(Flow::from_cookie)
+        .ok_or_else(|| unknown("no cookie of a flow"))?;
+    if !answer.state.as_deref().is_some_and(|state| flow.is_state(state)) {
+        return Err(unknown("the state is not this browser's"));
+    }
+    let taken = app.store.take_ceremony(flow.id_hash(), KIND, context.now);
+    let ceremony = app
+        .database(taken)
+        .await?
+        .ok_or_else(|| unknown("the flow is over"))?;
+    let purpose = serde_json::from_str(&ceremony.state).map_err(ApiError::internal)?;
+    Ok((flow, purpose))
+}
+
+/// Steps 3 and 4: the cookies to set, and where the browser goes.
+async fn finish<'a>(
+    app: &App,
+    apple: &Apple,
+    context: &Context,
+    headers: &HeaderMap,
+    answer: &Answer,
+    flow: &Flow,
+    purpose: &'a Purpose,
+) -> Result<(HeaderMap, &'a str), ApiError> {
+    if answer.error.is_some() {
+        // The word is Apple's or anybody's: it is not repeated.
+        let cancelled = "Apple answered with an error";
+        return Err(ApiError::violation(
+            ErrorCode::AppleSignInCancelled,
+            "error",
+            cancelled,
+        ));
+    }
+    let code = answer.code.as_deref().unwrap_or_default();
+    if code.is_empty() {
+        return Err(ApiError::violation(
+            ErrorCode::AppleTokenInvalid,
+            "code",
+            "there is none",
+        ));
+    }
+    let subject = apple
+        .redeem(code, flow, context)
+        .await
+        .map_err(|failure| failure.into_error("code"))?;
+    let set = if purpose.link {
+        link(app, context, subject, purpose.session).await?;
+        HeaderMap::new()
+    } else {
+        let name = answer.user.as_deref().and_then(display_name);
+        let account = account(app, context, subject, name).await?;
+        let set = sign_in::browser(app, context, headers, &account, AuthMethod::Apple).await?;
+        end_former(app, context, headers, &account, purpose.session).await?;
+        set
+    };
+    Ok((set, &purpose.next))
+}
+
+impl Apple {
+    /// The person that a code stands for.
+    async fn redeem(&self, code: &str, flow: &Flow, context: &Context) -> Result<AppleSubject, Failure> {
+        let settings = &self.settings;
+        let secret = client_secret(settings, context.now);
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &self.redirect_uri),
+            ("client_id", &settings.client_id),
+            ("client_secret", &secret),
+            ("code_verifier", &flow.verifier()),
+        ];
+        let tokens = self.provider.exchange(&form).await?;
+        let payload = self.keys.open(&tokens.id_token, context.now).await?;
+        let expected = Expected {
+            issuer: &settings.issuer,
+            client_id: &settings.client_id,
+            nonce: &flow.nonce(),
+            code,
+            access_token: tokens.access_token.as_deref(),
+        };
+        id_token::check(&payload, &expected, context.now)
+    }
+}
+
+async fn account(
+    app: &App,
+    context: &Context,
+    subject: AppleSubject,
+    name: Option<String>,
+) -> Result<Account, ApiError> {
+    let new = NewAccount {
+        uid: AccountId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),
+        organization_id: OrganizationId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),
+        email: None,
+        created_at: context.now,
+    };
+    let origin = context.origin(new.uid);
+    let signed_in = app.store.account_by_apple(subject, new, name, &origin);
+    match app.database(signed_in).await? {
+        AppleSignIn::Known(account) | AppleSignIn::Made(account) => Ok(account),
+        AppleSignIn::AddressHasAccount => Err(ApiError::new(ErrorCode::AddressHasAccount)),
+    }
+}
+
+async fn link(
+    app: &App,
+    context: &Context,
+    subject: AppleSubject,
+    session: Option<(AccountId, SessionId)>,
+) -> Result<(), ApiError> {
+    let over = || ApiError::new(ErrorCode::MissingSession);
+    let (uid, sid) = session.ok_or_else(over)?;
+    let (session, account) = app
+        .database(app.store.person_session(sid))
+        .await?
+        .filter(|(session, _)| session.uid == uid)
+        .ok_or_else(over)?;
+    session
+        .permit(&account, context.now)
+        .map_err(|_: Refusal| over())?;
+    app.database(app.store.link_apple(uid, subject, &context.origin(uid)))
+        .await??;
+    notices::tell(app, context, &account, Notice::AppleLinked).await;
+    Ok(())
+}
+
+/// Ends the session that the browser had before. Its cookie comes along only where Apple is on our own site, and then
+/// it was ended with the opening of the new one.
+async fn end_former(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    account: &Account,
+    former: Option<(AccountId, SessionId)>,
+) -> Result<(), ApiError> {
+    if let Some((uid, sid)) = former.filter(|_| cookie::read(app, headers, Name::Session).is_none()) {
+        let origin = context.origin(account.uid);
+        app.database(app.store.end_person_session(uid, sid, &origin))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Who proves nothing is charged for it. What is Apple's or our own fault is nobody's.
+fn charge(app: &App, context: &Context, error: &ApiError) {
+    if error.status().is_client_error() {
+        app.limits.charge_failure(context, None);
+    }
+}
+
+/// Only of flows that were ours, so that nobody can fill the trail from outside.
+async fn note_refusal(
+    app: &App,
+    context: &Context,
+    purpose: &Purpose,
+    error: &ApiError,
+) -> Result<(), ApiError> {
+    let (request_id, code) = (&context.request_id, error.code.as_str());
+    tracing::info!(
+        request_id,
+        code,
+        cause = error.cause.as_deref(),
+        "a sign-in with Apple failed"
+    );
+    let entry = AuditEntry {
+        origin: context.origin("apple"),
+        action: "sign_in_refused".into(),
+        uid: purpose.linking(),
+        key_id: None,
+        sid: None,
+        detail: Some(format!("method={} code={code}", AuthMethod::Apple.as_str())),
+    };
+    app.database(app.store.audit(vec![entry])).await
+}
+
+/// The name out of Apple's JSON, bounded, without what is not shown.
+fn display_name(user: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct User {
+        name: Name,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Name {
+        #[serde(default)]
+        first_name: String,
+        #[serde(default)]
+        last_name: String,
+    }
+    let User { name } = serde_json::from_str(user).ok()?;
+    let whole = format!("{} {}", name.first_name, name.last_name);
+    let words: Vec<&str> = whole.split_whitespace().collect();
+    let name: String = words
+        .join(" ")
+        .chars()
+        .filter(|c| !c.is_control() && !is_direction(*c))
+        .take(LONGEST_NAME)
+        .collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// Marks that would turn the text after them around.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::display_name;
+
+    #[test]
+    fn a_name_is_text_and_no_more() {
+        let named = |user: &str| display_name(user);
+        assert_eq!(
+            named(r#"{"name":{"firstName":"Ada","lastName":"Lovelace"},"email":"x@example.com"}"#).as_deref(),
+            Some("Ada Lovelace")
+        );
+        assert_eq!(
+            named(r#"{"name":{"firstName":" Ada\n "}}"#).as_deref(),
+            Some("Ada")
+        );
+        assert_eq!(
+            named(r#"{"name":{"lastName":"a\u0000b\u202ec"}}"#).as_deref(),
+            Some("abc")
+        );
+        for none in [
+            "",
+            "{}",
+            "[]",
+            r#"{"name":{}}"#,
+            r#"{"name":"Ada"}"#,
+            r#"{"name":{"firstName":" "}}"#,
+        ] {
+            assert_eq!(named(none), None, "{none}");
+        }
+        let long = format!(r#"{{"name":{{"firstName":"{}"}}}}"#, "ä".repeat(300));
+        assert_eq!(named(&long).unwrap().chars().count(), 100);
+    }
+}

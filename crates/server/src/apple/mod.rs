@@ -1,0 +1,127 @@
+//! Sign in with Apple: OpenID Connect with an authorization code, as a client of one provider.
+//!
+//! 1. [`start`]: a form of ours posts; the browser gets a cookie with a fresh secret and is sent to Apple with `state`,
+//!    `nonce` and a PKCE challenge, all derived from that secret ([`flow`]).
+//! 2. Apple lets the browser post its answer to [`callback`], from its own site. Cookie and `state` must belong
+//!    together, and the flow is taken from the database: it serves once, within ten minutes.
+//! 3. The code is exchanged for an ID token ([`provider`]), with a client secret signed for this one request
+//!    ([`client_secret`]).
+//! 4. The ID token is checked in full ([`id_token`]), with Apple's own keys ([`keys`]).
+//! 5. (`iss`, `sub`) is who it is. The account of that identity is signed in, or made; or the identity is linked to
+//!    the account whose session began the flow.
+//! 6. [`notifications`]: Apple tells when a person withdraws.
+//!
+//! Apple's access and refresh tokens are dropped at once: nothing here asks Apple anything later.
+
+pub(crate) mod callback;
+mod client_secret;
+mod flow;
+mod id_token;
+mod keys;
+pub(crate) mod notifications;
+mod provider;
+pub(crate) mod start;
+pub(crate) mod unlink;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+use tm_auth_proto::ErrorCode;
+
+use crate::App;
+use crate::config;
+use crate::config::PublicUrl;
+use crate::error::ApiError;
+
+/// The routes, which answer 404 where the way is not offered.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/apple/start", post(start::start))
+        .route("/apple/link", post(start::link))
+        .route("/apple/unlink", post(unlink::unlink))
+        // posted by other sites
+        .route("/apple/callback", post(callback::callback))
+        .route("/apple/notifications", post(notifications::notifications))
+}
+
+/// This service as a client of Apple.
+pub(crate) struct Apple {
+    settings: config::Apple,
+    redirect_uri: String,
+    provider: Arc<provider::Provider>,
+    keys: keys::Keys,
+}
+
+impl Apple {
+    pub(crate) fn new(settings: &config::Apple, public_url: &PublicUrl) -> Self {
+        let provider = Arc::new(provider::Provider::new(&settings.issuer));
+        Self {
+            settings: settings.clone(),
+            redirect_uri: format!("{}/apple/callback", public_url.origin()),
+            keys: keys::Keys::new(Arc::clone(&provider)),
+            provider,
+        }
+    }
+}
+
+/// The client, where the way is offered.
+fn offered(app: &App) -> Result<&Apple, ApiError> {
+    app.apple
+        .as_ref()
+        .ok_or_else(|| ApiError::new(ErrorCode::NotFound))
+}
+
+/// Why a step with Apple failed, with the cause for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Failure {
+    /// What was said in Apple's name does not hold.
+    Refused(&'static str),
+    /// Apple did not answer, or not as it should.
+    Unavailable(String),
+}
+
+impl Failure {
+    /// `field` is where what does not hold came in.
+    fn into_error(self, field: &'static str) -> ApiError {
+        match self {
+            Self::Refused(cause) => ApiError::violation(ErrorCode::AppleTokenInvalid, field, cause),
+            Self::Unavailable(cause) => ApiError::caused(ErrorCode::AppleUnavailable, cause),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use askama::Template;
+
+    #[derive(Template)]
+    #[template(
+        source = r#"{% import "apple_button.html" as apple %}{% call apple::sign_in(next) %}{% endcall %}{% call apple::link(csrf) %}{% endcall %}{% call apple::unlink(csrf) %}{% endcall %}"#,
+        ext = "html"
+    )]
+    struct Buttons {
+        next: &'static str,
+        csrf: &'static str,
+    }
+
+    #[test]
+    fn g26_the_ways_to_apple_are_plain_forms() {
+        let html = Buttons {
+            next: "/a\"><script>",
+            csrf: "the-token",
+        }
+        .render()
+        .unwrap();
+        assert!(!html.contains("<script"), "{html}");
+        for part in [
+            r#"<form method="post" action="/apple/start">"#,
+            r#"<form method="post" action="/apple/link">"#,
+            r#"<form method="post" action="/apple/unlink">"#,
+            "Continue with Apple",
+        ] {
+            assert_eq!(html.matches(part).count(), 1, "{html}");
+        }
+        assert_eq!(html.matches(r#"name="csrf" value="the-token""#).count(), 2);
+    }
+}

@@ -1,0 +1,167 @@
+//! Requests to Apple: the page for the person, the token endpoint, the keys.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+use super::Failure;
+use crate::pages::query_value;
+
+/// Of one request, in all. A browser waits for it.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Apple's answers have a few kilobytes.
+const LARGEST: usize = 64 * 1024;
+
+/// Apple, or who stands for it.
+pub(super) struct Provider {
+    issuer: String,
+    client: OnceCell<Client>,
+}
+
+/// What the token endpoint gives; its other tokens are not even read.
+#[derive(Deserialize)]
+pub(super) struct Tokens {
+    pub(super) id_token: String,
+    /// Only to check `at_hash` with.
+    pub(super) access_token: Option<String>,
+}
+
+impl Provider {
+    pub(super) fn new(issuer: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            client: OnceCell::new(),
+        }
+    }
+
+    /// Where a browser is sent.
+    pub(super) fn authorize_url(&self, parameters: &[(&str, &str)]) -> String {
+        format!("{}/auth/authorize?{}", self.issuer, encode(parameters))
+    }
+
+    /// RFC 6749 section 4.1.3: the code for tokens.
+    pub(super) async fn exchange(&self, form: &[(&str, &str)]) -> Result<Tokens, Failure> {
+        let url = format!("{}/auth/token", self.issuer);
+        let request = self.client().await?.post(url).body(encode(form));
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let response = request.send().await.map_err(transport)?;
+        let status = response.status();
+        let body = read(response).await?;
+        if status == StatusCode::OK {
+            return serde_json::from_slice(&body).map_err(|_| {
+                Failure::Unavailable("the token endpoint's answer is not understood".to_owned())
+            });
+        }
+        // RFC 6749 section 5.2. Only this one is about the code; the others are about us.
+        match error_word(&body).as_deref() {
+            Some("invalid_grant") => Err(Failure::Refused("Apple does not know this code")),
+            word => Err(Failure::Unavailable(format!(
+                "the token endpoint answered {} {}",
+                status.as_u16(),
+                word.unwrap_or_default()
+            ))),
+        }
+    }
+
+    /// The JWKS, as text.
+    pub(super) async fn keys(&self) -> Result<Vec<u8>, Failure> {
+        let url = format!("{}/auth/keys", self.issuer);
+        let response = self.client().await?.get(url).send().await.map_err(transport)?;
+        match response.status() {
+            StatusCode::OK => read(response).await,
+            other => Err(Failure::Unavailable(format!(
+                "the keys answered {}",
+                other.as_u16()
+            ))),
+        }
+    }
+
+    /// Set up with the first request: a machine without certificates runs everything else.
+    async fn client(&self) -> Result<&Client, Failure> {
+        let build = async || {
+            Client::builder()
+                // A redirect would let whoever answers choose an address inside our network.
+                .redirect(Policy::none())
+                .referer(false)
+                .timeout(DEADLINE)
+                .user_agent(concat!("tm-auth/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .map_err(transport)
+        };
+        self.client.get_or_try_init(build).await
+    }
+}
+
+/// `application/x-www-form-urlencoded`, which is a query's form too.
+fn encode(parameters: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", query_value(value)))
+        .collect();
+    pairs.join("&")
+}
+
+/// The `error` of an OAuth error, if it is a word that may be logged.
+fn error_word(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Body {
+        error: String,
+    }
+    let Body { error } = serde_json::from_slice(body).ok()?;
+    let is_word = error.len() <= 40 && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    is_word.then_some(error)
+}
+
+/// Piece by piece, so that no more than the cap (and one piece) is ever in memory.
+async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(transport)? {
+        if body.len() + piece.len() > LARGEST {
+            return Err(Failure::Unavailable("the answer is too large".to_owned()));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// The chain of causes: "error sending request" alone helps nobody. Without the URL, which may hold more than a place.
+fn transport(error: reqwest::Error) -> Failure {
+    let error = error.without_url();
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    Failure::Unavailable(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_of_oauth_are_read_from_an_error() {
+        assert_eq!(
+            error_word(br#"{"error":"invalid_grant"}"#).as_deref(),
+            Some("invalid_grant")
+        );
+        for other in [
+            &b"{\"error\":\"a\\nb\"}"[..],
+            b"{}",
+            b"<html>",
+            br#"{"error":"Token eyJ"}"#,
+        ] {
+            assert_eq!(error_word(other), None);
+        }
+    }
+
+    #[test]
+    fn g26_parameters_cannot_add_parameters() {
+        let provider = Provider::new("https://apple.test");
+        assert_eq!(
+            provider.authorize_url(&[("scope", "name email"), ("state", "a&b=c#d")]),
+            "https://apple.test/auth/authorize?scope=name%20email&state=a%26b%3Dc%23d"
+        );
+    }
+}

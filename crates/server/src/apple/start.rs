@@ -1,0 +1,105 @@
+//! `POST /apple/start` and `POST /apple/link`: a browser leaves for Apple, to sign in or to link.
+//!
+//! That the form is ours was looked at by [`crate::same_origin`]. Linking changes who can get in, so it also takes
+//! the session's token and a fresh proof, the strongest that the account has.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+use serde::Deserialize;
+use tm_auth_store::Ceremony;
+
+use super::flow::{Flow, KIND, LIFE, Purpose};
+use super::{Apple, offered};
+use crate::App;
+use crate::bearer::Management;
+use crate::browser::{self, Browser};
+use crate::cookie::{self, Name, SameSite};
+use crate::error::ApiError;
+use crate::pages::form::{Form, Nothing, Posted};
+use crate::pages::next;
+use crate::random;
+use crate::request::Context;
+
+/// The page that shows what is linked.
+pub(super) const SECURITY: &str = "/security";
+
+/// The fields of `templates/apple_button.html`.
+#[derive(Deserialize)]
+pub(crate) struct Start {
+    #[serde(default)]
+    next: String,
+}
+
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Form(form): Form<Start>,
+) -> Result<Response, ApiError> {
+    let session = browser::session(&app, &context, &headers).await?;
+    let purpose = Purpose {
+        next: next::path(&form.next).to_owned(),
+        link: false,
+        session: session.map(|(session, _)| (session.uid, session.sid)),
+    };
+    leave(&app, &context, &purpose).await
+}
+
+pub(crate) async fn link(
+    State(app): State<Arc<App>>,
+    context: Context,
+    posted: Posted<Nothing>,
+) -> Result<Response, ApiError> {
+    let Browser { account, session, .. } = posted.browser;
+    let purpose = Purpose {
+        next: SECURITY.to_owned(),
+        link: true,
+        session: Some((session.uid, session.sid)),
+    };
+    let owner = Management {
+        account,
+        proof: session.proof,
+        sid: session.sid,
+    };
+    owner.require_strong(&app, context.now).await?;
+    leave(&app, &context, &purpose).await
+}
+
+/// Begins a flow and sends the browser off.
+async fn leave(app: &App, context: &Context, purpose: &Purpose) -> Result<Response, ApiError> {
+    let apple = offered(app)?;
+    app.limits.may_try(context, None)?;
+    let flow = Flow::new(random::bytes());
+    let ceremony = Ceremony {
+        id_hash: flow.id_hash(),
+        kind: KIND.into(),
+        uid: purpose.linking(),
+        state: serde_json::to_string(purpose).map_err(ApiError::internal)?,
+        expires_at: context.now + LIFE,
+    };
+    app.database(app.store.begin_ceremony(ceremony)).await?;
+    // `None`: Apple posts the answer from its own site.
+    let cookie = cookie::set(app, Name::Apple, &flow.cookie(), SameSite::None);
+    Ok(([(SET_COOKIE, cookie)], Redirect::to(&apple.authorize_url(&flow))).into_response())
+}
+
+impl Apple {
+    fn authorize_url(&self, flow: &Flow) -> String {
+        self.provider.authorize_url(&[
+            ("response_type", "code"),
+            // Apple demands it where name or email are asked for.
+            ("response_mode", "form_post"),
+            ("client_id", &self.settings.client_id),
+            ("redirect_uri", &self.redirect_uri),
+            ("scope", "name email"),
+            ("state", &flow.state()),
+            ("nonce", &flow.nonce()),
+            ("code_challenge", &flow.challenge()),
+            ("code_challenge_method", "S256"),
+        ])
+    }
+}

@@ -1,0 +1,224 @@
+//! Signing up and in through the real provider, and what an account is found by.
+
+use tm_auth_core::person::AuthMethod;
+use tm_auth_store::Origin;
+
+use super::forger::Forged;
+use super::provider::{AtApple, fields};
+use super::{account_with, assert_page, come_back, leave, signed_in, trail};
+use crate::support::{TestServer, rows};
+
+#[tokio::test]
+async fn g22_g24_one_signs_up_with_apple_and_in_again() {
+    let Some(apple) = AtApple::start().await else {
+        return;
+    };
+    let server = &apple.server;
+    let mut visitor = server.visitor();
+    let departure = leave(&mut visitor).await;
+    assert!(
+        departure
+            .url
+            .starts_with(&format!("{}/auth/authorize?", apple.issuer))
+    );
+    for (name, value) in [
+        ("response_type", "code"),
+        ("response_mode", "form_post"),
+        ("scope", "name email"),
+        ("code_challenge_method", "S256"),
+    ] {
+        assert_eq!(departure.get(name), value);
+    }
+    let posted = apple.visit(&departure, "ada").await;
+    let answer = come_back(&mut visitor, &fields(&posted)).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, "/security"),
+        "{answer:?}"
+    );
+    let account = signed_in(server, &visitor).await.expect("she is signed in");
+    assert!(
+        !visitor.cookies.keys().any(|name| name.ends_with("apple")),
+        "it served once"
+    );
+    // What Apple vouches for is where mail goes; it is proved to nobody here.
+    assert_eq!(account.email, None);
+    assert_eq!(
+        server.store.contact(account.uid).await.unwrap().as_deref(),
+        Some("ada@example.com")
+    );
+    assert_eq!(display_name(server), "Ada Lovelace");
+    assert_eq!(
+        trail(server, &account).await,
+        ["account_created", "apple_linked", "sign_in"]
+    );
+
+    // Another browser, another day: no name is posted any more, and the account is the same.
+    apple.advance(86_400).await;
+    let mut again = server.visitor();
+    let departure = leave(&mut again).await;
+    let posted = apple.visit(&departure, "ada").await;
+    assert!(posted.iter().all(|(name, _)| name != "user"), "{posted:?}");
+    assert_eq!(come_back(&mut again, &fields(&posted)).await.status, 303);
+    assert_eq!(
+        signed_in(server, &again).await.map(|account| account.uid),
+        Some(account.uid)
+    );
+    assert_eq!(server.store.accounts().await.unwrap().len(), 1);
+    assert_eq!(display_name(server), "Ada Lovelace");
+}
+
+fn display_name(server: &TestServer) -> String {
+    match &rows(server, "SELECT display_name FROM accounts")[..] {
+        [row] => match &row[0] {
+            rusqlite::types::Value::Text(name) => name.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn g24_a_hidden_address_is_kept_as_the_relay_has_it() {
+    let Some(apple) = AtApple::start().await else {
+        return;
+    };
+    let mut visitor = apple.server.visitor();
+    let departure = leave(&mut visitor).await;
+    let posted = apple.visit(&departure, "eve").await;
+    assert_eq!(come_back(&mut visitor, &fields(&posted)).await.status, 303);
+    let account = signed_in(&apple.server, &visitor).await.unwrap();
+    let identity = apple
+        .server
+        .store
+        .apple_identity_of(account.uid)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        identity.email.as_deref(),
+        Some("dpdcnf87nu@privaterelay.appleid.com")
+    );
+    assert!(identity.private_relay);
+    assert_eq!(identity.iss, apple.issuer);
+    assert_eq!(
+        apple.server.store.contact(account.uid).await.unwrap().as_deref(),
+        Some("dpdcnf87nu@privaterelay.appleid.com")
+    );
+}
+
+#[tokio::test]
+async fn g26_who_cancels_at_apple_is_told_so_and_signed_in_nowhere() {
+    let Some(apple) = AtApple::start().await else {
+        return;
+    };
+    let mut visitor = apple.server.visitor();
+    let departure = leave(&mut visitor).await;
+    let posted = apple.visit(&departure, "cancel").await;
+    let answer = come_back(&mut visitor, &fields(&posted)).await;
+    answer.assert_invalid("apple_sign_in_cancelled", "error");
+    assert!(visitor.sid().is_none());
+    assert!(apple.server.store.accounts().await.unwrap().is_empty());
+    // The flow is over with it.
+    let answer = come_back(&mut visitor, &fields(&posted)).await;
+    answer.assert_invalid("apple_sign_in_unknown", "state");
+}
+
+#[tokio::test]
+async fn g23_an_address_in_a_token_opens_nobodys_account() {
+    let apple = Forged::start().await;
+    let server = &apple.server;
+    let victim = account_with(server, "victim@example.com").await;
+    let mut thief = server.visitor();
+    for verified in ["true", "false"] {
+        let departure = leave(&mut thief).await;
+        let mut claims = apple.claims(departure.get("nonce"));
+        claims["email"] = "Victim@Example.com".into();
+        claims["email_verified"] = verified.into();
+        claims["sub"] = "999.thief.999".into();
+        apple.gives(&Forged::signed(&claims));
+        let answer = come_back(&mut thief, &[("code", "c"), ("state", departure.get("state"))]).await;
+        if verified == "true" {
+            // Told where to go, and nothing made.
+            answer.assert_error(409, "address_has_account");
+            assert!(thief.sid().is_none());
+            assert_eq!(
+                server.store.accounts().await.unwrap(),
+                std::slice::from_ref(&victim)
+            );
+        } else {
+            // An address that nobody verified is none: the thief gets an account of their own.
+            assert_eq!(answer.status, 303, "{answer:?}");
+            let own = signed_in(server, &thief).await.unwrap();
+            assert_ne!(own.uid, victim.uid);
+            assert_eq!(server.store.contact(own.uid).await.unwrap(), None);
+        }
+    }
+    assert_eq!(server.store.apple_identity_of(victim.uid).await.unwrap(), None);
+    assert!(
+        server
+            .store
+            .person_sessions_of(victim.uid)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn h02_signing_in_with_apple_ends_the_session_that_the_browser_had() {
+    let apple = Forged::start().await;
+    let server = &apple.server;
+    let account = server.account().await;
+    let mut visitor = server.signed_in(&account, AuthMethod::EmailCode).await;
+    let former = visitor.sid().unwrap();
+    let departure = leave(&mut visitor).await;
+    apple.gives(&Forged::signed(&apple.claims(departure.get("nonce"))));
+    // Posted from Apple's site, so without the cookie of the session.
+    assert_eq!(
+        come_back(&mut visitor, &[("code", "c"), ("state", departure.get("state"))])
+            .await
+            .status,
+        303
+    );
+    let (session, _) = server.store.person_session(former).await.unwrap().unwrap();
+    assert!(session.ended.is_some(), "{session:?}");
+    assert_ne!(visitor.sid(), Some(former));
+    assert_ne!(signed_in(server, &visitor).await.unwrap().uid, account.uid);
+}
+
+#[tokio::test]
+async fn c10_a_disabled_account_is_not_signed_in() {
+    let apple = Forged::start().await;
+    let server = &apple.server;
+    let mut visitor = server.visitor();
+    for disabled in [false, true] {
+        let departure = leave(&mut visitor).await;
+        apple.gives(&Forged::signed(&apple.claims(departure.get("nonce"))));
+        let answer = come_back(&mut visitor, &[("code", "c"), ("state", departure.get("state"))]).await;
+        if disabled {
+            answer.assert_error(401, "account_disabled");
+        } else {
+            assert_eq!(answer.status, 303);
+            let uid = signed_in(server, &visitor).await.unwrap().uid;
+            let origin = Origin::operator(server.now());
+            server
+                .store
+                .set_account_disabled(uid, Some(server.now()), &origin)
+                .await
+                .unwrap();
+            visitor.cookies.clear();
+        }
+    }
+    assert!(visitor.sid().is_none());
+}
+
+#[tokio::test]
+async fn g22_without_the_section_the_way_is_not_there() {
+    let server = TestServer::start().await;
+    let mut visitor = server.visitor();
+    let answer = visitor.submit("/apple/start", &[]).await;
+    assert_page(&answer, 404, "not_found");
+    let answer = come_back(&mut visitor, &[("code", "c"), ("state", "s")]).await;
+    answer.assert_error(404, "not_found");
+}
