@@ -7,7 +7,7 @@ use moka::sync::Cache;
 use tm_auth_core::ApiKey;
 use tm_auth_core::session::Lives;
 use tm_auth_core::token::access::Issuer;
-use tm_auth_proto::{KeyId, SessionId};
+use tm_auth_proto::{ErrorCode, KeyId, SessionId};
 use tm_auth_store::{Change, Store, StoreError};
 use tm_auth_verifier::Policy;
 
@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::key_ring::KeyRing;
 use crate::limits::Limits;
 use crate::mail::{Delivered, MailQueue};
+use crate::passkeys::RelyingParty;
 use crate::refusals::Refusals;
 use crate::revocations::RevocationFeed;
 use crate::service_keys::{ServiceKeyError, ServiceKeys};
@@ -44,6 +45,7 @@ pub struct App {
     pub(crate) mail: MailQueue,
     /// None: Sign in with Apple is not offered.
     pub(crate) apple: Option<Apple>,
+    passkeys: Option<RelyingParty>,
     service_keys: ServiceKeys,
     keys: RwLock<Arc<KeyRing>>,
     last_reload: Mutex<Option<Timestamp>>,
@@ -91,6 +93,7 @@ impl App {
                 .as_ref()
                 .map(|apple| Apple::new(apple, &config.public_url)),
             mail: MailQueue::new(&config, Arc::clone(&clock)),
+            passkeys: RelyingParty::new(&config),
             cache: Cache::new(CACHED_KEYS),
             keys: RwLock::new(Arc::new(keys)),
             last_reload: Mutex::new(None),
@@ -226,6 +229,13 @@ impl App {
     /// What the mailbox holds, newest first; `None`: mail goes elsewhere.
     pub fn mailbox(&self) -> Option<Vec<Arc<Delivered>>> {
         self.mail.mailbox()
+    }
+
+    /// Passkeys, where this deployment can have them.
+    pub(crate) fn passkeys(&self) -> Result<&RelyingParty, ApiError> {
+        self.passkeys
+            .as_ref()
+            .ok_or_else(|| ApiError::new(ErrorCode::NotFound))
     }
 
     /// The service's clock.

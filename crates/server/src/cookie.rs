@@ -14,10 +14,12 @@ use crate::App;
 pub(crate) enum Name {
     /// A person's session.
     Session,
-    /// A sign-in by mail or passkey under way.
+    /// A sign-in by mail under way.
     Flow,
     /// A sign-in with Apple under way.
     Apple,
+    /// Ties the ceremonies of passkeys to the browser.
+    Passkey,
 }
 
 /// From which sites' requests it comes along.
@@ -30,7 +32,7 @@ pub(crate) enum SameSite {
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 3] = [Self::Session, Self::Flow, Self::Apple];
+    pub(crate) const ALL: [Self; 4] = [Self::Session, Self::Flow, Self::Apple, Self::Passkey];
 
     fn as_str(self, secure: bool) -> &'static str {
         match (self, secure) {
@@ -40,6 +42,8 @@ impl Name {
             (Self::Flow, false) => "flow",
             (Self::Apple, true) => "__Host-apple",
             (Self::Apple, false) => "apple",
+            (Self::Passkey, true) => "__Host-passkey",
+            (Self::Passkey, false) => "passkey",
         }
     }
 }
@@ -78,7 +82,7 @@ pub(crate) fn set(app: &App, name: Name, value: &str, same_site: SameSite) -> He
 /// A `Set-Cookie` value that takes the cookie away.
 pub(crate) fn clear(app: &App, name: Name) -> HeaderValue {
     let same_site = match name {
-        Name::Session | Name::Flow => SameSite::Lax,
+        Name::Session | Name::Flow | Name::Passkey => SameSite::Lax,
         Name::Apple => SameSite::None,
     };
     header(app, name, "", same_site, "; Max-Age=0")

@@ -19,15 +19,32 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        if !is_plain_json(request.headers()) {
-            return Err(ApiError::new(ErrorCode::UnsupportedMediaType));
-        }
-        let limits = &app.config.limits;
-        let body = read_body(request.into_body(), limits.body_bytes, limits.body_read)
-            .await
-            .map_err(|error| ApiError::with_message(error.code(), error.to_string()))?;
-        parse(&body).map(Self)
+        read(request, app, app.config.limits.body_bytes).await.map(Self)
     }
+}
+
+/// The answer of an authenticator, which may be long: an RSA key, a chain of certificates.
+pub(crate) struct LargeJson<T>(pub(crate) T);
+
+/// Four times what an attestation takes.
+const LARGE: usize = 64 * 1024;
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for LargeJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        read(request, app, LARGE).await.map(Self)
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: Request, app: &App, most_bytes: usize) -> Result<T, ApiError> {
+    if !is_plain_json(request.headers()) {
+        return Err(ApiError::new(ErrorCode::UnsupportedMediaType));
+    }
+    let body = read_body(request.into_body(), most_bytes, app.config.limits.body_read)
+        .await
+        .map_err(|error| ApiError::with_message(error.code(), error.to_string()))?;
+    parse(&body)
 }
 
 /// `application/json`, in UTF-8 and uncompressed.

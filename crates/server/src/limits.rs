@@ -4,6 +4,8 @@
 //! whoever saw a key id could lock its owner out otherwise. Proven ones are charged to the key or session.
 //! The limits are per node: n nodes admit n times as much.
 
+use std::time::Duration;
+
 use tm_auth_proto::{KeyId, SessionId};
 
 use crate::client_address::NetworkPrefix;
@@ -20,6 +22,9 @@ pub(crate) struct Limits {
     unproven: RateLimiter<NetworkPrefix>,
     proven_key: RateLimiter<KeyId>,
     session: RateLimiter<SessionId>,
+    passkey_begun: RateLimiter<NetworkPrefix>,
+    passkey_failed: RateLimiter<NetworkPrefix>,
+    passkey_sign_up: RateLimiter<NetworkPrefix>,
 }
 
 impl Limits {
@@ -29,6 +34,9 @@ impl Limits {
             unproven: RateLimiter::new(Rate::per_minute(limits.unproven_per_address_per_minute), CAPACITY),
             proven_key: RateLimiter::new(Rate::per_minute(limits.proven_per_key_per_minute), CAPACITY),
             session: RateLimiter::new(Rate::per_minute(limits.refresh_per_session_per_minute), CAPACITY),
+            passkey_begun: RateLimiter::new(Rate::per_minute(120), CAPACITY),
+            passkey_failed: RateLimiter::new(Rate::new(30, Duration::from_mins(5)), CAPACITY),
+            passkey_sign_up: RateLimiter::new(Rate::new(20, Duration::from_hours(1)), CAPACITY),
         }
     }
 
@@ -71,6 +79,33 @@ impl Limits {
     /// A refresh token with a valid MAC.
     pub(crate) fn charge_session(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
         self.session.charge_or_refuse(sid, context.now).map_err(refuse)
+    }
+
+    /// A passkey is asked for: every opened sign-in page does, and each leaves a row for five minutes.
+    pub(crate) fn may_begin_passkey(&self, context: &Context) -> Result<(), ApiError> {
+        self.passkey_begun
+            .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
+            .map_err(refuse)
+    }
+
+    /// Whether this address may bring an authenticator's answer.
+    pub(crate) fn may_finish_passkey(&self, context: &Context) -> Result<(), ApiError> {
+        self.passkey_failed
+            .peek(&NetworkPrefix::of(context.address), context.now)
+            .map_err(refuse)
+    }
+
+    /// It did not hold.
+    pub(crate) fn charge_passkey_failure(&self, context: &Context) {
+        self.passkey_failed
+            .charge(NetworkPrefix::of(context.address), context.now);
+    }
+
+    /// A passkey may make an account, which costs its maker nothing.
+    pub(crate) fn charge_passkey_sign_up(&self, context: &Context) -> Result<(), ApiError> {
+        self.passkey_sign_up
+            .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
+            .map_err(refuse)
     }
 }
 

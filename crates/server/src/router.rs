@@ -13,6 +13,8 @@ use crate::api::{api_keys, health, jwks, mint, own_key, refresh, revocations, se
 use crate::apple;
 use crate::openapi;
 use crate::pages;
+use crate::passkeys;
+use crate::recovery;
 use crate::request;
 
 /// The base path of everything but the second place of the JWKS.
@@ -55,6 +57,8 @@ pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .merge(pages::routes())
         .merge(apple::routes())
+        .merge(passkeys::routes())
+        .merge(recovery::routes())
         .merge(more)
         .method_not_allowed_fallback(request::method_not_allowed)
         .fallback(request::not_found)

@@ -18,6 +18,7 @@ mod log;
 mod mail;
 mod metrics;
 mod network;
+mod passkeys;
 mod public_url;
 mod retention;
 mod secret;
@@ -33,6 +34,7 @@ pub use log::{Log, LogFormat, LogLevel};
 pub use mail::{Delivery, Mail, Smtp, SmtpTls};
 pub use metrics::Metrics;
 pub use network::{Forwarded, Network, TlsFiles};
+pub use passkeys::Passkeys;
 pub use public_url::PublicUrl;
 pub use retention::Retention;
 pub use secret::Kek;
@@ -68,6 +70,8 @@ pub struct Config {
     pub limits: Limits,
     /// Listening addresses, proxies, TLS.
     pub network: Network,
+    /// The name that passkeys belong to.
+    pub passkeys: Passkeys,
     /// The metrics page.
     pub metrics: Metrics,
     /// The log.
@@ -103,6 +107,8 @@ struct Document {
     #[serde(default)]
     network: Network,
     #[serde(default)]
+    passkeys: Passkeys,
+    #[serde(default)]
     metrics: Metrics,
     #[serde(default)]
     log: Log,
@@ -134,6 +140,7 @@ impl Config {
             api_keys: document.api_keys,
             limits: document.limits,
             network: document.network,
+            passkeys: document.passkeys,
             metrics: document.metrics,
             log: document.log,
             mail: document.mail.fetch()?,
@@ -160,6 +167,7 @@ impl Config {
             api_keys: ApiKeys::default(),
             limits: Limits::default(),
             network: Network::default(),
+            passkeys: Passkeys::default(),
             metrics: Metrics::default(),
             log: Log::default(),
             mail: Mail::default(),
@@ -180,6 +188,7 @@ impl Config {
         self.api_keys.check()?;
         self.limits.check()?;
         self.network.check(self.environment, &self.public_url)?;
+        self.passkeys.check(&self.public_url)?;
         self.metrics.check()?;
         self.log.check(self.environment)?;
         self.mail

@@ -32,6 +32,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
         JS,
         include_bytes!("../../static/api-key-new.js"),
     ),
+    ("passkey.js", JS, include_bytes!("../../static/passkey.js")),
     ("app.css", CSS, include_bytes!("../../static/app.css")),
     ("mark.svg", SVG, include_bytes!("../../static/mark.svg")),
 ];

@@ -18,6 +18,7 @@ mod log_injection;
 mod openapi;
 mod page_frame;
 mod panics;
+mod passkeys;
 mod refresh_token_forgery;
 mod reuse_storm;
 mod revocation_list;

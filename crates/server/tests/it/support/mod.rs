@@ -2,6 +2,7 @@
 
 mod answer;
 mod at_once;
+pub(crate) mod authenticator;
 mod browser;
 mod database;
 mod eventually;

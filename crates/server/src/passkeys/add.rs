@@ -1,0 +1,135 @@
+//! `/passkeys/add`: one more passkey for a signed-in person, who proved it within five minutes by the strongest way
+//! the account has, or by mail after a recovery.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tm_auth_core::{Refusal, label, recovery};
+use tm_auth_proto::ErrorCode;
+use tm_auth_store::passkey::AddedBy;
+use webauthn_rs::prelude::PasskeyRegistration;
+
+use super::answer::{Answer, Attestation};
+use super::ceremony::{self, Kind};
+use super::client_data::{self, Ran};
+use super::{MOST_PASSKEYS, default_name, registration};
+use crate::App;
+use crate::browser::Browser;
+use crate::error::ApiError;
+use crate::json::{Json as Body, LargeJson};
+use crate::notices::{self, Notice};
+use crate::{random, request::Context};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    /// How its owner will call it; empty: by the browser it is made in.
+    #[serde(default)]
+    name: String,
+}
+
+/// What waits for the proof.
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    registration: PasskeyRegistration,
+    name: String,
+}
+
+/// Asks for a new passkey.
+pub(crate) async fn options(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    browser: Browser,
+    Body(request): Body<Request>,
+) -> Result<(HeaderMap, Json<Value>), ApiError> {
+    browser.require_csrf_header(&headers)?;
+    let rp = app.passkeys()?;
+    ground(&app, &context, &browser).await?;
+    let name = match request.name.trim() {
+        "" => default_name(&headers),
+        name => label::parse_field("name", name)?,
+    };
+    let uid = browser.account.uid;
+    let there = app.database(app.store.passkeys_of(uid)).await?;
+    let user = app.database(app.store.passkey_user(uid, random::bytes())).await?;
+    let user = user.ok_or_else(|| ApiError::new(ErrorCode::MissingSession))?;
+    let called = browser
+        .account
+        .email
+        .clone()
+        .or_else(|| user.display_name.clone())
+        .unwrap_or_else(|| uid.to_string());
+    let exclude = there.into_iter().map(|passkey| passkey.credential_id).collect();
+    let (options, challenge, state) = registration::options(rp, &user, &called, exclude)?;
+    let waiting = Waiting {
+        registration: state,
+        name,
+    };
+    let cookie = ceremony::begin(
+        &app,
+        &context,
+        &headers,
+        Kind::Add,
+        Some(uid),
+        &challenge,
+        &waiting,
+    )
+    .await?;
+    Ok((cookie, Json(options)))
+}
+
+/// Adds it.
+pub(crate) async fn finish(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    browser: Browser,
+    LargeJson(answer): LargeJson<Answer<Attestation>>,
+) -> Result<StatusCode, ApiError> {
+    browser.require_csrf_header(&headers)?;
+    let rp = app.passkeys()?;
+    app.limits.may_finish_passkey(&context)?;
+    let challenge = client_data::read(&answer.response.client_data.0, Ran::Create, &rp.origin)?;
+    let (begun_by, waiting): (_, Waiting) =
+        ceremony::take(&app, &context, &headers, Kind::Add, &challenge).await?;
+    let account = &browser.account;
+    // Who it is for says the session, then and now; the body names nobody.
+    if begun_by != Some(account.uid) {
+        return Err(super::begun_by_another());
+    }
+    let by = ground(&app, &context, &browser).await?;
+    let passkey = registration::verify(rp, &answer, &waiting.registration, waiting.name, context.now)?;
+    let name = passkey.name.clone();
+    let origin = context.origin(account.uid);
+    let added = app
+        .store
+        .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &origin);
+    let recovered = app.database(added).await??;
+    notices::tell(&app, &context, account, Notice::PasskeyAdded { name }).await;
+    if recovered {
+        notices::tell(&app, &context, account, Notice::RecoveryCompleted).await;
+    }
+    Ok(StatusCode::CREATED)
+}
+
+/// On which ground the person may add one.
+async fn ground(app: &App, context: &Context, browser: &Browser) -> Result<AddedBy, ApiError> {
+    let (proof, uid) = (&browser.session.proof, browser.account.uid);
+    if !proof.is_fresh(context.now) {
+        return Err(ApiError::new(ErrorCode::ReauthRequired));
+    }
+    if proof.method.is_strongest() || !app.database(app.store.has_passkey(uid)).await? {
+        return Ok(AddedBy::Proof);
+    }
+    let recovery = app.database(app.store.recovery(uid)).await?;
+    if recovery::may_add_passkey(proof, recovery.as_ref(), context.now) {
+        Ok(AddedBy::Recovery)
+    } else {
+        Err(Refusal::ProofTooWeak.into())
+    }
+}

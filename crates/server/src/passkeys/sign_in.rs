@@ -1,0 +1,115 @@
+//! `/passkeys/sign-in` and `/passkeys/step-up`: proving who one is.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::HeaderMap;
+use serde::Serialize;
+use serde_json::Value;
+use tm_auth_core::person::AuthMethod;
+use tm_auth_store::passkey::Passkey;
+
+use super::answer::{Answer, Assertion};
+use super::assertion::{self, Proved};
+use super::ceremony::{self, Kind};
+use crate::App;
+use crate::browser::Browser;
+use crate::error::ApiError;
+use crate::json::LargeJson;
+use crate::notices::{self, Notice};
+use crate::request::Context;
+use crate::{random, sign_in};
+
+/// What the page tells the person after the proof.
+#[derive(Serialize)]
+pub(crate) struct SignedIn {
+    /// A recovery was under way, and is no longer.
+    recovery_cancelled: bool,
+    /// The passkey's counter did not grow: there may be a copy of it.
+    passkey_suspect: bool,
+}
+
+/// Asks for any passkey: whose account it is turns out when it answers.
+pub(crate) async fn options(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+) -> Result<(HeaderMap, Json<Value>), ApiError> {
+    ask(&app, &context, &headers, None).await
+}
+
+/// Signs in.
+pub(crate) async fn finish(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    LargeJson(answer): LargeJson<Answer<Assertion>>,
+) -> Result<(HeaderMap, Json<SignedIn>), ApiError> {
+    let proved = assertion::prove(&app, &context, &headers, &answer, None).await?;
+    signed_in(&app, &context, &headers, proved).await
+}
+
+/// Asks a signed-in person for a passkey of the account.
+pub(crate) async fn step_up_options(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    browser: Browser,
+) -> Result<(HeaderMap, Json<Value>), ApiError> {
+    browser.require_csrf_header(&headers)?;
+    ask(&app, &context, &headers, Some(&browser)).await
+}
+
+/// Proves a signed-in person anew: a fresh session in place of the old one.
+pub(crate) async fn step_up(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    browser: Browser,
+    LargeJson(answer): LargeJson<Answer<Assertion>>,
+) -> Result<(HeaderMap, Json<SignedIn>), ApiError> {
+    browser.require_csrf_header(&headers)?;
+    let known = Some(browser.account.uid);
+    let proved = assertion::prove(&app, &context, &headers, &answer, known).await?;
+    signed_in(&app, &context, &headers, proved).await
+}
+
+async fn ask(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    browser: Option<&Browser>,
+) -> Result<(HeaderMap, Json<Value>), ApiError> {
+    let rp = app.passkeys()?;
+    let uid = browser.map(|browser| browser.account.uid);
+    let (kind, allowed) = match uid {
+        None => (Kind::SignIn, Vec::<Passkey>::new()),
+        Some(uid) => (Kind::StepUp, app.database(app.store.passkeys_of(uid)).await?),
+    };
+    let challenge: [u8; 32] = random::bytes();
+    let ids: Vec<_> = allowed.iter().map(|passkey| &passkey.credential_id).collect();
+    let cookie = ceremony::begin(app, context, headers, kind, uid, &challenge, &ids).await?;
+    let options = assertion::options(rp, &super::text(&challenge), &allowed);
+    Ok((cookie, Json(options)))
+}
+
+async fn signed_in(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    proved: Proved,
+) -> Result<(HeaderMap, Json<SignedIn>), ApiError> {
+    let Proved { account, used } = proved;
+    let cookie = sign_in::browser(app, context, headers, &account, AuthMethod::Passkey).await?;
+    if used.recovery_cancelled {
+        notices::tell(app, context, &account, Notice::RecoveryCancelled).await;
+    }
+    Ok((
+        cookie,
+        Json(SignedIn {
+            recovery_cancelled: used.recovery_cancelled,
+            passkey_suspect: used.suspect,
+        }),
+    ))
+}

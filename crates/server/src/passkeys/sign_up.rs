@@ -1,0 +1,105 @@
+//! `/passkeys/sign-up`: an account that begins with a passkey.
+//!
+//! The person gives a name, for the passkey's place in lists; whoever types none is called by the day. There is no
+//! account before the proof: until then everything is in the ceremony.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tm_auth_core::label;
+use tm_auth_core::person::AuthMethod;
+use tm_auth_proto::{AccountId, OrganizationId};
+use tm_auth_store::NewAccount;
+use tm_auth_store::passkey::PasskeyUser;
+use uuid::Builder;
+use webauthn_rs::prelude::PasskeyRegistration;
+
+use super::answer::{Answer, Attestation};
+use super::ceremony::{self, Kind};
+use super::client_data::{self, Ran};
+use super::{default_name, registration};
+use crate::App;
+use crate::error::ApiError;
+use crate::json::{Json as Body, LargeJson};
+use crate::request::Context;
+use crate::{random, sign_in};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    display_name: String,
+}
+
+/// What waits for the proof.
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    registration: PasskeyRegistration,
+    handle: String,
+    display_name: String,
+}
+
+/// Asks for a new passkey.
+pub(crate) async fn options(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Body(request): Body<Request>,
+) -> Result<(HeaderMap, Json<Value>), ApiError> {
+    let rp = app.passkeys()?;
+    let display_name = label::parse_field("display_name", &request.display_name)?;
+    let user = PasskeyUser {
+        handle: random::bytes(),
+        display_name: Some(display_name.clone()),
+    };
+    let (options, challenge, state) = registration::options(rp, &user, &display_name, Vec::new())?;
+    let waiting = Waiting {
+        registration: state,
+        handle: super::text(&user.handle),
+        display_name,
+    };
+    let cookie = ceremony::begin(&app, &context, &headers, Kind::SignUp, None, &challenge, &waiting).await?;
+    Ok((cookie, Json(options)))
+}
+
+/// Makes the account with its passkey, and signs in.
+pub(crate) async fn finish(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    LargeJson(answer): LargeJson<Answer<Attestation>>,
+) -> Result<(StatusCode, HeaderMap), ApiError> {
+    let rp = app.passkeys()?;
+    app.limits.may_finish_passkey(&context)?;
+    let challenge = client_data::read(&answer.response.client_data.0, Ran::Create, &rp.origin)?;
+    let (_, waiting): (_, Waiting) =
+        ceremony::take(&app, &context, &headers, Kind::SignUp, &challenge).await?;
+    let name = default_name(&headers);
+    let passkey = registration::verify(rp, &answer, &waiting.registration, name, context.now)?;
+    let handle = URL_SAFE_NO_PAD
+        .decode(&waiting.handle)
+        .map_err(ApiError::internal)?;
+    let user = PasskeyUser {
+        handle: handle
+            .try_into()
+            .map_err(|_| ApiError::internal("a handle of another length"))?,
+        display_name: Some(waiting.display_name),
+    };
+    let new = NewAccount {
+        uid: AccountId(Builder::from_random_bytes(random::bytes()).into_uuid()),
+        organization_id: OrganizationId(Builder::from_random_bytes(random::bytes()).into_uuid()),
+        email: None,
+        created_at: context.now,
+    };
+    let origin = context.origin(new.uid);
+    app.limits.charge_passkey_sign_up(&context)?;
+    let made = app.store.sign_up_with_passkey(new, user, passkey, &origin);
+    let account = app.database(made).await??;
+    let cookie = sign_in::browser(&app, &context, &headers, &account, AuthMethod::Passkey).await?;
+    Ok((StatusCode::CREATED, cookie))
+}

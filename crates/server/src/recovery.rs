@@ -1,0 +1,72 @@
+//! `/recovery/start` and `/recovery/cancel`: the forms of the security page by which somebody who lost the passkey gets a new one. The rules are in
+//! [`tm_auth_core::recovery`]; a passkey sign-in cancels in [`crate::passkeys::sign_in`].
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::post;
+use tm_auth_core::recovery::{self, Recovery};
+use tm_auth_proto::ErrorCode;
+
+use crate::App;
+use crate::error::ApiError;
+use crate::notices::{self, Notice};
+use crate::pages::form::{Nothing, Posted};
+use crate::request::Context;
+
+/// Forms of our pages come here.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/recovery/start", post(start))
+        .route("/recovery/cancel", post(cancel))
+}
+
+/// Where the forms are.
+const PAGE: &str = "/security";
+
+/// Starts one, and announces it.
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Posted { browser, .. }: Posted<Nothing>,
+) -> Result<Redirect, ApiError> {
+    if !recovery::may_start(&browser.session.proof, context.now) {
+        return Err(ApiError::with_message(
+            ErrorCode::ReauthRequired,
+            "sign in by e-mail first: the recovery is announced to the same address".to_owned(),
+        ));
+    }
+    let uid = browser.account.uid;
+    let new = Recovery::start(uid, context.now);
+    let origin = context.origin(uid);
+    let started = app.store.start_recovery(new, &origin);
+    let (recovery, is_new) = app.database(started).await??;
+    if is_new {
+        let ready_at = recovery.ready_at;
+        notices::tell(
+            &app,
+            &context,
+            &browser.account,
+            Notice::RecoveryStarted { ready_at },
+        )
+        .await;
+    }
+    Ok(Redirect::to(PAGE))
+}
+
+/// Cancels it. Whoever is signed in may: it takes nothing from anybody.
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Posted { browser, .. }: Posted<Nothing>,
+) -> Result<Redirect, ApiError> {
+    let uid = browser.account.uid;
+    let origin = context.origin(uid);
+    let cancelled = app.store.cancel_recovery(uid, &origin);
+    if app.database(cancelled).await? {
+        notices::tell(&app, &context, &browser.account, Notice::RecoveryCancelled).await;
+    }
+    Ok(Redirect::to(PAGE))
+}

@@ -1,0 +1,128 @@
+//! `/passkeys/…`: an authenticator in software against the running service.
+
+mod add;
+mod assertion;
+mod client_data;
+mod malformed;
+mod manage;
+mod recovery;
+mod registration;
+mod sign_in;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tm_auth_core::Account;
+use tm_auth_core::person::AuthMethod;
+use tm_auth_proto::{AccountId, OrganizationId};
+use tm_auth_server::random;
+use tm_auth_store::passkey::Passkey;
+use tm_auth_store::{NewAccount, Origin};
+use uuid::Builder;
+
+use crate::support::authenticator::Authenticator;
+use crate::support::{Answer, TestServer, Visitor};
+
+/// Which of the two ways of making a passkey, and which of the two of using one.
+const SIGN_UP: &str = "/passkeys/sign-up";
+const ADD: &str = "/passkeys/add";
+const SIGN_IN: &str = "/passkeys/sign-in";
+const STEP_UP: &str = "/passkeys/step-up";
+
+impl Visitor<'_> {
+    /// Begins a ceremony: its options.
+    async fn begin(&mut self, path: &str) -> Value {
+        let answer = self.try_begin(path).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+
+    async fn try_begin(&mut self, path: &str) -> Answer {
+        let body = match path {
+            SIGN_UP => Some(json!({ "display_name": "Ada" })),
+            ADD => Some(json!({ "name": "key ring" })),
+            _ => None,
+        };
+        self.call(Method::POST, &format!("{path}/options"), body.as_ref())
+            .await
+    }
+
+    /// Brings an answer.
+    async fn bring(&mut self, path: &str, answer: &Value) -> Answer {
+        self.call(Method::POST, path, Some(answer)).await
+    }
+
+    /// Makes a passkey.
+    async fn create(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
+        let options = self.begin(path).await;
+        let answer = with.create(&options, origin).answer();
+        self.bring(path, &answer).await
+    }
+
+    /// Uses one.
+    async fn prove(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
+        let options = self.begin(path).await;
+        let answer = with.get(&options, origin).answer(with);
+        self.bring(path, &answer).await
+    }
+}
+
+impl TestServer {
+    /// An account that began with this authenticator, and the browser in which it did.
+    async fn signed_up(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
+        let mut visitor = self.visitor();
+        let answer = visitor.create(SIGN_UP, with, &self.origin).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        (self.account_of(&visitor).await, visitor)
+    }
+
+    /// Whose session a browser has.
+    async fn account_of(&self, visitor: &Visitor<'_>) -> Account {
+        let sid = visitor.sid().expect("signed in");
+        let (session, account) = self.store.person_session(sid).await.unwrap().unwrap();
+        assert_eq!(session.ended, None);
+        account
+    }
+
+    /// An account with an address and this authenticator, and a browser signed in with it.
+    async fn with_address(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
+        let uid = AccountId(Builder::from_random_bytes(random::bytes()).into_uuid());
+        let new = NewAccount {
+            uid,
+            organization_id: OrganizationId(Builder::from_random_bytes(random::bytes()).into_uuid()),
+            email: Some(format!("{uid}@example.com")),
+            created_at: self.now(),
+        };
+        let made = self
+            .store
+            .create_account(new, &Origin::operator(self.now()))
+            .await;
+        let account = made.unwrap().unwrap();
+        let mut visitor = self.signed_in(&account, AuthMethod::EmailCode).await;
+        let answer = visitor.create(ADD, with, &self.origin).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let answer = visitor.prove(STEP_UP, with, &self.origin).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        (account, visitor)
+    }
+
+    async fn passkey(&self, of: &Authenticator) -> Option<Passkey> {
+        let found = self.store.passkey(of.credential_id.clone()).await.unwrap();
+        found.map(|(passkey, _)| passkey)
+    }
+
+    /// The subjects of the mails to an account, oldest first.
+    fn mails_to(&self, account: &Account) -> Vec<String> {
+        let mails = self.app.mailbox().unwrap();
+        let its = mails
+            .iter()
+            .filter(|mail| Some(&mail.to) == account.email.as_ref());
+        let mut subjects: Vec<String> = its.map(|mail| mail.subject.clone()).collect();
+        subjects.reverse();
+        subjects
+    }
+
+    async fn noted(&self, account: &Account, action: &str) -> usize {
+        let trail = self.store.audit_trail(Some(account.uid), 1000).await.unwrap();
+        trail.iter().filter(|entry| entry.action == action).count()
+    }
+}
