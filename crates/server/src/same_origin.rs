@@ -4,7 +4,7 @@
 //!
 //! 1. Reading is left alone, and so is what carries no cookie of ours to the API: programs send neither header.
 //! 2. Where a cookie comes along, and on every page, one of the two must say that the request is ours, and none
-//!    that it is not. An `Origin` of `null` is not ours.
+//!    that it is not. An `Origin` of `null` is not ours, unless the browser says so itself in `Sec-Fetch-Site`.
 //! 3. What another site posts by design ([`EXEMPT`]) is bound in another way.
 
 use http::header::ORIGIN;
@@ -32,7 +32,12 @@ pub(crate) fn check(app: &App, method: &Method, path: &str, headers: &HeaderMap)
     }
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let site = text("sec-fetch-site").map(|site| site == "same-origin");
-    let origin = text(ORIGIN.as_str()).map(|origin| origin == app.config.public_url.origin());
+    let origin = match text(ORIGIN.as_str()) {
+        // Fetch section 3.2, "append a request Origin header": what a form of ours sends under `no-referrer`.
+        // And what other sites' sandboxes send: so it is no word for the request, only none against it.
+        Some("null") if site == Some(true) => None,
+        origin => origin.map(|origin| origin == app.config.public_url.origin()),
+    };
     match (site, origin) {
         (Some(false), _) | (_, Some(false)) | (None, None) => Err(ApiError::new(ErrorCode::CrossSiteRequest)),
         _ => Ok(()),

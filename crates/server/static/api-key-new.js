@@ -136,7 +136,7 @@ function handOver(keyId, fingerprint, url, signer) {
     download.removeAttribute("href");
     removeEventListener("beforeunload", stay);
     byId("made").hidden = true;
-    byId("first-token").textContent = `tm-auth token --key-file ${download.download}`;
+    byId("first-token").textContent = `tm-auth token --base-url ${location.origin} --key-file ${download.download}`;
     byId("to-key").href = `/api-keys/${keyId}`;
     byId("active").hidden = false;
     byId("active").focus();

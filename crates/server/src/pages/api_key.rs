@@ -84,7 +84,7 @@ pub(crate) async fn details(
     let refusals = app.database(app.store.refusals_of(uid)).await?;
     let trail = app.database(app.store.audit_trail(Some(uid), TRAIL)).await?;
     let events = trail.iter().filter(|entry| entry.key_id == Some(key_id));
-    let mut frame = frame(&app, &browser, &key.label).script("copy.js");
+    let mut frame = frame(&app, &browser, &key.label).wide().script("copy.js");
     if let Some(text) = done.ok().and_then(|Query(done)| words_of(&done.done)) {
         frame = frame.notice(Tone::Done, text);
     }

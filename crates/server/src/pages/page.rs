@@ -146,6 +146,12 @@ impl Frame {
         self
     }
 
+    /// As wide as it may be, which a page is unless it says otherwise.
+    pub(crate) fn wide(mut self) -> Self {
+        self.width = "";
+        self
+    }
+
     /// For text and forms.
     pub(crate) fn middle(mut self) -> Self {
         self.width = "middle";

@@ -107,7 +107,11 @@ impl TestServer {
                 session.clone(),
                 "127.0.0.1/32".to_owned(),
                 None,
-                &Origin::operator(now),
+                &Origin {
+                    actor: account.uid.to_string(),
+                    ip: Some(session.address),
+                    ..Origin::operator(now)
+                },
             )
             .await
             .unwrap();
@@ -159,16 +163,17 @@ impl TestBrowser {
 
     /// Submits exactly these fields from a page of `origin`.
     pub(crate) async fn post_from(&self, path: &str, fields: &[(&str, &str)], origin: &str) -> Shown {
-        let ours = if origin == self.origin {
-            "same-origin"
+        // Under our `Referrer-Policy: no-referrer` a form's `Origin` is `null`, wherever it goes.
+        let (origin, site) = if origin == self.origin {
+            ("null", "same-origin")
         } else {
-            "cross-site"
+            (origin, "cross-site")
         };
         let request = self
             .request(Method::POST, path)
             .header("accept", "text/html,application/xhtml+xml")
             .header("origin", origin)
-            .header("sec-fetch-site", ours)
+            .header("sec-fetch-site", site)
             .header("content-type", "application/x-www-form-urlencoded");
         Shown::of(request.body(encode(fields)).send().await.unwrap()).await
     }
