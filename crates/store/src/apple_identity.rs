@@ -66,7 +66,8 @@ pub struct AppleWithdrawal {
 pub trait AppleIdentities: Send + Sync {
     /// The account of this identity; made now, with the identity, where nobody has it. `new.email` is not looked at:
     /// what Apple says is where notices go and opens nothing, and if an account proved that address here, nothing is
-    /// made. Of two sign-ins at once with a new identity one makes the account and the other finds it. An identity
+    /// made. Codes and links that anybody asked for in the name of the address before are dead with the account's
+    /// making. Of two sign-ins at once with a new identity one makes the account and the other finds it. An identity
     /// that was withdrawn counts again: whoever comes with it has just consented.
     async fn account_by_apple(
         &self,

@@ -8,11 +8,13 @@ use tm_auth_proto::{AccountId, SessionId};
 
 use super::given::{account, at, audited, fresh_uuid, new_account, origin};
 use super::person_sessions::opened;
+use super::sign_in_codes::{ADA, asked, attempt, consume};
 use crate::{AppleIdentity, AppleSignIn, AppleSubject, Store};
 
 super::table!("apple_identities":
     g23_an_account_is_made_once_and_found_by_its_subject,
     g23_an_address_selects_no_account,
+    g25_who_asked_for_a_code_before_has_nothing_of_the_account,
     two_sign_ins_at_once_make_one_account,
     an_account_links_one_identity_and_an_identity_one_account,
     g20_the_last_way_in_is_not_unlinked,
@@ -114,6 +116,22 @@ async fn g23_an_address_selects_no_account(store: &Arc<dyn Store>) {
     // What Apple says of an address proves it to nobody: it stays free for its owner.
     made(store, subject("s2", Some("bob@example.com"))).await;
     with_address(store, "bob@example.com").await;
+}
+
+async fn g25_who_asked_for_a_code_before_has_nothing_of_the_account(store: &Arc<dyn Store>) {
+    asked(store, 0).await;
+    let account = made(store, subject("s1", Some(ADA))).await;
+    let refused = consume(store, attempt("12345678", "owner", 1)).await;
+    assert_eq!(
+        refused.map(|_| ()),
+        Err(Refusal::InvalidCode),
+        "dead with the account's making"
+    );
+    assert_eq!(store.accounts().await.unwrap(), [account]);
+    // One asked for later is the owner's affair: it makes no other way into this account.
+    asked(store, 100).await;
+    sign_in(store, subject("s1", Some(ADA)), 101).await;
+    assert!(consume(store, attempt("12345678", "owner", 102)).await.is_ok());
 }
 
 async fn two_sign_ins_at_once_make_one_account(store: &Arc<dyn Store>) {

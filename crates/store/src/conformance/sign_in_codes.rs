@@ -40,7 +40,7 @@ fn email(text: &str) -> EmailAddress {
     EmailAddress::parse(text).expect("an address")
 }
 
-const ADA: &str = "ada@example.com";
+pub(super) const ADA: &str = "ada@example.com";
 const RIGHT: u128 = 12_345_678;
 const RIGHT_LONG: u128 = 1_234_567_890_123_456;
 
@@ -70,14 +70,14 @@ async fn ask(store: &Arc<dyn Store>, new: NewCode) -> Option<Length> {
 }
 
 /// Asks from the network `owner`.
-async fn asked(store: &Arc<dyn Store>, seconds: i64) -> FlowId {
+pub(super) async fn asked(store: &Arc<dyn Store>, seconds: i64) -> FlowId {
     let new = new_code(ADA, "owner", None, seconds);
     let flow_id = new.flow_id;
     assert_eq!(ask(store, new).await, Some(Length::Short));
     flow_id
 }
 
-fn attempt(typed: &str, network: &str, seconds: i64) -> CodeAttempt {
+pub(super) fn attempt(typed: &str, network: &str, seconds: i64) -> CodeAttempt {
     CodeAttempt {
         of: CodeOf::Address(email(ADA)),
         purpose: Purpose::SignIn,
@@ -87,7 +87,7 @@ fn attempt(typed: &str, network: &str, seconds: i64) -> CodeAttempt {
     }
 }
 
-async fn consume(store: &Arc<dyn Store>, attempt: CodeAttempt) -> Result<ProvedEmail, Refusal> {
+pub(super) async fn consume(store: &Arc<dyn Store>, attempt: CodeAttempt) -> Result<ProvedEmail, Refusal> {
     let seconds = attempt.now.duration_since(at(0)).as_secs();
     store
         .consume_code(attempt, &origin(seconds))

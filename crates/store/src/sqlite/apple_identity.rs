@@ -101,6 +101,10 @@ fn sign_in(
     tx.prepare_cached("UPDATE accounts SET contact_email = ?2, display_name = ?3 WHERE uid = ?1")?
         .execute(params![uid.blob(), subject.email, display_name])?;
     insert(tx, uid, subject, origin)?;
+    if let Some(email) = &subject.email {
+        tx.prepare_cached("UPDATE sign_in_codes SET used_at = ?2 WHERE email = ?1 AND used_at IS NULL")?
+            .execute(params![email, ms(origin.at)])?;
+    }
     let made = account::get(tx, uid)?
         .ok_or_else(|| super::row::damaged("an account vanished within its transaction"))?;
     Ok(AppleSignIn::Made(made))
