@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::{RotationKind, Swept};
@@ -66,4 +66,24 @@ pub(crate) fn swept(swept: Swept) {
 
 pub(crate) fn background_failure(task: &'static str) {
     counter!("tm_auth_background_failures_total", "task" => task).increment(1);
+}
+
+pub(crate) fn mail_queued() {
+    counter!("tm_auth_mail_queued_total").increment(1);
+}
+
+pub(crate) fn mail_sent() {
+    counter!("tm_auth_mail_sent_total").increment(1);
+}
+
+pub(crate) fn mail_attempt_failed(reason: &'static str) {
+    counter!("tm_auth_mail_failed_attempts_total", "reason" => reason).increment(1);
+}
+
+pub(crate) fn mail_dropped(reason: &'static str, mails: u64) {
+    counter!("tm_auth_mail_dropped_total", "reason" => reason).increment(mails);
+}
+
+pub(crate) fn mail_held(mails: usize) {
+    gauge!("tm_auth_mail_queue_length").set(u32::try_from(mails).unwrap_or(u32::MAX));
 }

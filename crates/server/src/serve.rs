@@ -10,6 +10,7 @@ use tm_auth_proto::ErrorCode;
 
 use crate::App;
 use crate::listener::{Listeners, Malformed, Settings, tls};
+use crate::mail::Workers;
 use crate::{background, metrics, random, router};
 
 /// Why the service does not start.
@@ -21,6 +22,9 @@ pub enum ServeError {
     /// A certificate.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
+    /// TLS to the mail server.
+    #[error("cannot set up TLS to the mail server: {0}")]
+    Mail(#[from] lettre::transport::smtp::Error),
 }
 
 /// A service whose sockets are open but not served yet.
@@ -28,6 +32,7 @@ pub struct Bound {
     app: Arc<App>,
     listeners: Listeners,
     metrics: Option<(tokio::net::TcpListener, PrometheusHandle)>,
+    mail: Option<Workers>,
 }
 
 /// Opens the sockets.
@@ -44,10 +49,12 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
         }
         None => None,
     };
+    let mail = app.mail.start(&app.config)?;
     Ok(Bound {
         app,
         listeners,
         metrics,
+        mail,
     })
 }
 
@@ -68,6 +75,9 @@ impl Bound {
             .serve(router::router(Arc::clone(&self.app)), stop)
             .await;
         drop(tasks);
+        if let Some(mail) = self.mail {
+            mail.stop().await;
+        }
         if let Err(error) = self.app.usage.flush(&self.app).await {
             tracing::warn!(%error, "the last uses of keys were not written");
         }

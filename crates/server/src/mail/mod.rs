@@ -8,8 +8,13 @@
 //! The queue is memory: a crash loses what waits, and whoever waits for a code asks again.
 
 mod address;
+mod byte_wise;
 mod mailbox;
+mod message;
+mod queue;
+mod smtp;
 pub(crate) mod templates;
+mod worker;
 
 use std::sync::Arc;
 
@@ -21,6 +26,9 @@ use crate::config::{Config, Delivery};
 use crate::error::ApiError;
 pub use mailbox::Delivered;
 use mailbox::Mailbox;
+use message::Message;
+use queue::Queue;
+pub(crate) use worker::Delivery as Workers;
 
 /// One mail to one person. `Debug` shows neither the address nor what it says.
 #[derive(Clone)]
@@ -53,15 +61,34 @@ pub(crate) struct MailQueue {
 enum Way {
     Nowhere,
     Mailbox(Mailbox),
+    Smtp {
+        queue: Arc<Queue>,
+        from: lettre::message::Mailbox,
+        host: String,
+    },
 }
 
 impl MailQueue {
     pub(crate) fn new(config: &Config, clock: Arc<dyn Clock>) -> Self {
         let way = match config.delivery() {
-            Delivery::Nowhere | Delivery::Smtp(_) => Way::Nowhere,
+            Delivery::Nowhere => Way::Nowhere,
             Delivery::Mailbox => Way::Mailbox(Mailbox::default()),
+            Delivery::Smtp(smtp) => Way::Smtp {
+                queue: Arc::default(),
+                from: smtp.from.clone(),
+                host: config.public_url.host().to_owned(),
+            },
         };
         Self { clock, way }
+    }
+
+    /// Starts the workers, where there is a mail server. The error: its TLS cannot be set up.
+    pub(crate) fn start(&self, config: &Config) -> Result<Option<Workers>, lettre::transport::smtp::Error> {
+        let (Way::Smtp { queue, host, .. }, Delivery::Smtp(smtp)) = (&self.way, config.delivery()) else {
+            return Ok(None);
+        };
+        let server = smtp::Server::new(smtp, host)?;
+        Ok(Some(Workers::start(smtp, server, queue, &self.clock)))
     }
 
     /// Whether mail can be sent at all. Where it cannot, nothing that needs it is offered.
@@ -71,12 +98,16 @@ impl MailQueue {
 
     /// Whether there is room for what can wait. The rest of it is kept for what somebody is waiting for.
     pub(crate) fn has_room(&self) -> bool {
-        self.is_available()
+        match &self.way {
+            Way::Nowhere => false,
+            Way::Mailbox(_) => true,
+            Way::Smtp { queue, .. } => queue.held() < queue::CAPACITY / 2,
+        }
     }
 
     /// Takes a mail. 400: the address is none that mail can be sent to; 503: too much waits already.
     pub(crate) fn send(&self, mail: Mail) -> Result<(), ApiError> {
-        address::check(&mail.to).map_err(|problem| ApiError::invalid("email", problem))?;
+        let to = address::check(&mail.to).map_err(|problem| ApiError::invalid("email", problem))?;
         if mail.subject.contains(char::is_control) {
             return Err(ApiError::internal("a mail's subject with a control character"));
         }
@@ -89,6 +120,16 @@ impl MailQueue {
                 mailbox.put(mail, self.clock.now());
                 Ok(())
             }
+            Way::Smtp { queue, from, host } => {
+                let message = Message::new(mail, to, from, host, self.clock.now());
+                let message = message.map_err(ApiError::internal)?;
+                if queue.put(message).is_err() {
+                    crate::metrics::mail_dropped("full", 1);
+                    return Err(ApiError::unavailable("the mail queue is full"));
+                }
+                crate::metrics::mail_queued();
+                Ok(())
+            }
         }
     }
 
@@ -96,7 +137,10 @@ impl MailQueue {
     pub(crate) fn mailbox(&self) -> Option<Vec<Arc<Delivered>>> {
         match &self.way {
             Way::Mailbox(mailbox) => Some(mailbox.newest_first()),
-            Way::Nowhere => None,
+            Way::Nowhere | Way::Smtp { .. } => None,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

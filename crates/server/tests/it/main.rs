@@ -15,6 +15,7 @@ mod jwks;
 mod key_forms;
 mod log_canary;
 mod log_injection;
+mod mail;
 mod openapi;
 mod page_frame;
 mod panics;

@@ -2,6 +2,7 @@
 
 mod apple;
 mod loading;
+mod mail;
 mod secrets;
 mod values;
 

@@ -9,6 +9,7 @@ mod eventually;
 pub(crate) mod jwt;
 mod key;
 mod server_time;
+pub(crate) mod smtp_server;
 mod switched_store;
 mod visitor;
 

@@ -1,0 +1,54 @@
+//! A mail as it goes over the wire: made once, the same for every attempt, so that a server which took it
+//! twice can tell by its id.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use lettre::Address;
+use lettre::address::Envelope;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+
+use super::Mail;
+use crate::random;
+
+#[derive(Clone)]
+pub(super) struct Message {
+    pub(super) envelope: Envelope,
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) expires_at: Timestamp,
+    /// Attempts that failed.
+    pub(super) failures: u32,
+}
+
+impl Message {
+    /// `host` is ours, for the id.
+    pub(super) fn new(
+        mail: Mail,
+        to: Address,
+        from: &Mailbox,
+        host: &str,
+        now: Timestamp,
+    ) -> Result<Self, lettre::error::Error> {
+        let id = uuid::Builder::from_random_bytes(random::bytes()).into_uuid();
+        let mut message = lettre::Message::builder()
+            .from(from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(mail.subject)
+            .date(UNIX_EPOCH + Duration::from_secs(now.as_second().max(0).unsigned_abs()))
+            .message_id(Some(format!("<{id}@{host}>")))
+            .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))?;
+        // RFC 3834 section 5: so that no vacation notice comes back.
+        message.headers_mut().insert_raw(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        ));
+        Ok(Self {
+            envelope: message.envelope().clone(),
+            bytes: message.formatted().into(),
+            expires_at: mail.expires_at,
+            failures: 0,
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! Mail: its delivery, what it says, and whom it tells what.
+
+mod delivery;
+mod hosts;
+mod notices;
+mod reminders;
+
+use std::sync::Arc;
+
+use tm_auth_core::Account;
+use tm_auth_proto::{AccountId, OrganizationId};
+use tm_auth_server::mail::Delivered;
+use tm_auth_server::random;
+use tm_auth_store::{NewAccount, Origin};
+
+use crate::support::TestServer;
+
+/// An account that proved this address.
+async fn account(server: &TestServer, email: &str) -> Account {
+    let new = NewAccount {
+        uid: AccountId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),
+        organization_id: OrganizationId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),
+        email: Some(email.to_owned()),
+        created_at: server.now(),
+    };
+    let origin = Origin::operator(server.now());
+    server.store.create_account(new, &origin).await.unwrap().unwrap()
+}
+
+/// What went to this address, newest first.
+fn mails_to(server: &TestServer, address: &str) -> Vec<Arc<Delivered>> {
+    let mut mails = server.app.mailbox().unwrap();
+    mails.retain(|mail| mail.to == address);
+    mails
+}

@@ -1,0 +1,112 @@
+//! Owners hear of every change of what can act for them.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{account, mails_to};
+use crate::support::{TestKey, TestServer};
+
+const OWNER: &str = "owner@example.com";
+
+#[tokio::test]
+async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
+    let server = TestServer::start().await;
+    let owner = account(&server, OWNER).await;
+    let key = TestKey::unregistered(&owner);
+    let mut body = key.registration(server.issuer(), server.now());
+    body["label"] = json!("<b>grid & bot</b>");
+    let answer = server.manage(&owner, Method::POST, "/api-keys", Some(body)).await;
+    let path = format!("/api-keys/{}", answer.body["key_id"].as_str().unwrap());
+    let made = mails_to(&server, OWNER);
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].subject, "An API key was created (True Markets UAT)");
+    let text = &made[0].text;
+    for part in [
+        "\u{201c}<b>grid & bot</b>\u{201d} was created",
+        "When: 15 January 2027, 08:00 UTC",
+        "From: this machine",
+        &format!("{}/api-keys", server.origin),
+        "If that was not you",
+    ] {
+        assert!(text.contains(part), "{part} is missing in:\n{text}");
+    }
+    let html = &made[0].html;
+    assert!(
+        html.contains("&#60;b&#62;grid &#38; bot&#60;/b&#62;") && !html.contains("<b>"),
+        "{html}"
+    );
+    // Whom it is about stands nowhere in it.
+    assert!(!text.contains(OWNER) && !html.contains(OWNER) && !text.contains(&owner.uid.to_string()));
+
+    let change = json!({ "label": "slow bot" });
+    server.manage(&owner, Method::PATCH, &path, Some(change)).await;
+    assert_eq!(
+        mails_to(&server, OWNER)[0].subject,
+        "An API key was changed (True Markets UAT)"
+    );
+    server.manage(&owner, Method::DELETE, &path, None).await;
+    let mails = mails_to(&server, OWNER);
+    assert_eq!(mails[0].subject, "An API key was revoked (True Markets UAT)");
+    assert!(
+        mails[0].text.contains("\u{201c}slow bot\u{201d}"),
+        "{}",
+        mails[0].text
+    );
+    assert_eq!(mails.len(), 3);
+
+    // What changed nothing is told to nobody: refusals, and a second revocation.
+    server.advance(1);
+    server.manage(&owner, Method::DELETE, &path, None).await;
+    server
+        .manage(&owner, Method::PATCH, &path, Some(json!({ "label": "x" })))
+        .await
+        .assert_error(409, "key_not_live");
+    let stranger = account(&server, "stranger@example.com").await;
+    server
+        .manage(&stranger, Method::DELETE, &path, None)
+        .await
+        .assert_error(404, "key_not_found");
+    assert_eq!(server.app.mailbox().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn c10_an_owner_without_a_proved_address_is_told_at_the_contact_address() {
+    let server = TestServer::start().await;
+    let owner = server.account().await;
+    server.key_of(&owner).await;
+    assert!(server.app.mailbox().unwrap().is_empty());
+    let contact = Some("relay@example.com".to_owned());
+    server.store.set_contact_email(owner.uid, contact).await.unwrap();
+    server.key_of(&owner).await;
+    assert_eq!(mails_to(&server, "relay@example.com").len(), 1);
+}
+
+#[tokio::test]
+async fn e02_the_owner_is_told_once_of_a_reused_refresh_token() {
+    let server = TestServer::start().await;
+    let key = server.key_of(&account(&server, OWNER).await).await;
+    let stolen = server.mint(&key).await.refresh_token;
+    let mut newest = stolen.clone();
+    for _ in 0..2 {
+        server.advance(60);
+        newest = server.refresh(&newest).await.refresh_token();
+    }
+    server.advance(91);
+    let before = server.app.mailbox().unwrap().len();
+    for token in [&stolen, &stolen, &newest] {
+        server.refresh(token).await.assert_error(401, "refresh_reused");
+    }
+    let mails = server.app.mailbox().unwrap();
+    assert_eq!(mails.len(), before + 1);
+    assert_eq!(
+        (mails[0].to.as_str(), mails[0].subject.as_str()),
+        (OWNER, "A session was ended (True Markets UAT)")
+    );
+    assert!(
+        mails[0].text.contains("as happens when somebody copied it"),
+        "{}",
+        mails[0].text
+    );
+    // No token is in it.
+    assert!(!mails[0].text.contains(&stolen) && !mails[0].html.contains(&newest));
+}
