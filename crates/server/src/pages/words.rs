@@ -138,6 +138,8 @@ pub(crate) fn action(action: &str) -> String {
         "email_changed" => "Changed the e-mail address",
         "apple_linked" => "Linked Sign in with Apple",
         "apple_unlinked" => "Unlinked Sign in with Apple",
+        "apple_mail_disabled" => "Apple stopped passing mail on to the hidden address",
+        "apple_mail_enabled" => "Apple passes mail on to the hidden address again",
         "recovery_started" => "Started a recovery",
         "recovery_cancelled" => "Cancelled the recovery",
         "recovery_completed" => "The recovery was completed",
