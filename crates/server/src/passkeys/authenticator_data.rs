@@ -76,3 +76,54 @@ fn credential(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let is_in_bounds = (1..=MOST_ID_BYTES).contains(&id.len());
     is_in_bounds.then_some((id, cbor::skip(key)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FOR_RP: [u8; 32] = [7; 32];
+
+    fn data(flags: u8, rest: &[u8]) -> Vec<u8> {
+        [&FOR_RP[..], &[flags, 0, 0, 1, 2], rest].concat()
+    }
+
+    #[test]
+    fn g07_g08_what_the_flags_say_is_read_as_it_is() {
+        let always = USER_PRESENT | USER_VERIFIED;
+        for (flags, backup_eligible, backed_up) in [
+            (always, false, false),
+            (always | BACKUP_ELIGIBLE, true, false),
+            (always | BACKUP_ELIGIBLE | BACKED_UP, true, true),
+        ] {
+            let bytes = data(flags, &[]);
+            let read = AuthenticatorData::read(&bytes, &FOR_RP).unwrap();
+            assert_eq!(
+                (read.backup_eligible, read.backed_up),
+                (backup_eligible, backed_up)
+            );
+            assert_eq!((read.counter, read.credential_id), (0x0102, None));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn g18_no_bytes_are_read_over_their_end(
+            flags: u8,
+            rest in proptest::collection::vec(any::<u8>(), 0..200),
+            cut in 0..240_usize,
+        ) {
+            let mut bytes = data(flags, &rest);
+            bytes.truncate(cut);
+            // Whatever comes of it: it comes back.
+            if let Ok(read) = AuthenticatorData::read(&bytes, &FOR_RP)
+                && let Some(id) = read.credential_id
+            {
+                prop_assert!((1..=MOST_ID_BYTES).contains(&id.len()));
+            }
+            let _ = cbor::attestation_object(&bytes);
+            let _ = cbor::skip(&rest);
+        }
+    }
+}
