@@ -40,6 +40,7 @@ mod same_origin;
 pub mod serve;
 pub mod service_keys;
 mod sign_in;
+mod sign_in_code;
 mod usage;
 
 pub use app::App;

@@ -25,6 +25,8 @@ pub(crate) struct Limits {
     passkey_begun: RateLimiter<NetworkPrefix>,
     passkey_failed: RateLimiter<NetworkPrefix>,
     passkey_sign_up: RateLimiter<NetworkPrefix>,
+    code_request: RateLimiter<NetworkPrefix>,
+    wrong_code: RateLimiter<NetworkPrefix>,
 }
 
 impl Limits {
@@ -37,6 +39,17 @@ impl Limits {
             passkey_begun: RateLimiter::new(Rate::per_minute(120), CAPACITY),
             passkey_failed: RateLimiter::new(Rate::new(30, Duration::from_mins(5)), CAPACITY),
             passkey_sign_up: RateLimiter::new(Rate::new(20, Duration::from_hours(1)), CAPACITY),
+            code_request: RateLimiter::new(
+                Rate::new(limits.codes_per_address_per_hour, Duration::from_hours(1)),
+                CAPACITY,
+            ),
+            wrong_code: RateLimiter::new(
+                Rate::new(
+                    limits.wrong_codes_per_address_per_5_minutes,
+                    Duration::from_mins(5),
+                ),
+                CAPACITY,
+            ),
         }
     }
 
@@ -106,6 +119,24 @@ impl Limits {
         self.passkey_sign_up
             .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
             .map_err(refuse)
+    }
+
+    /// Whether a mail may go out at the wish of this network, to whatever address. Only a yes costs something.
+    pub(crate) fn may_mail_code(&self, context: &Context) -> bool {
+        let network = NetworkPrefix::of(context.address);
+        self.code_request.charge_or_refuse(network, context.now).is_ok()
+    }
+
+    /// Whether this network may try codes.
+    pub(crate) fn may_try_code(&self, context: &Context) -> Result<(), ApiError> {
+        let network = NetworkPrefix::of(context.address);
+        self.wrong_code.peek(&network, context.now).map_err(refuse)
+    }
+
+    /// The code was wrong.
+    pub(crate) fn charge_wrong_code(&self, context: &Context) {
+        self.wrong_code
+            .charge(NetworkPrefix::of(context.address), context.now);
     }
 }
 

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::api::{api_keys, health, jwks, mint, own_key, refresh, revocations, sessions};
+use crate::api::{api_keys, email, health, jwks, mint, own_key, refresh, revocations, sessions};
 use crate::apple;
 use crate::openapi;
 use crate::pages;
@@ -34,6 +34,9 @@ pub(crate) fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(refresh::refresh))
         .routes(routes!(refresh::revoke))
         .routes(routes!(own_key::own_key))
+        // for people at a command line
+        .routes(routes!(email::ask))
+        .routes(routes!(email::verify))
         // for the owners of keys
         .routes(routes!(api_keys::list, api_keys::register))
         .routes(routes!(api_keys::get, api_keys::update, api_keys::revoke))

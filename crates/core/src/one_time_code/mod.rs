@@ -76,6 +76,11 @@ impl OneTimeCode {
         }
     }
 
+    /// Its digits, for the mail.
+    pub fn digits(&self) -> &str {
+        &self.0
+    }
+
     /// For people: `1234-5678`.
     pub fn grouped(&self) -> String {
         let groups: Vec<&str> = (0..self.0.len())

@@ -1,6 +1,7 @@
 //! The endpoints, one file per noun.
 
 pub(crate) mod api_keys;
+pub(crate) mod email;
 pub(crate) mod failures;
 pub(crate) mod health;
 pub(crate) mod jwks;

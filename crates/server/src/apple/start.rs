@@ -20,7 +20,7 @@ use crate::browser::{self, Browser};
 use crate::cookie::{self, Name, SameSite};
 use crate::error::ApiError;
 use crate::pages::form::{Form, Nothing, Posted};
-use crate::pages::next;
+use crate::pages::next::Next;
 use crate::random;
 use crate::request::Context;
 
@@ -42,7 +42,7 @@ pub(crate) async fn start(
 ) -> Result<Response, ApiError> {
     let session = browser::session(&app, &context, &headers).await?;
     let purpose = Purpose {
-        next: next::path(&form.next).to_owned(),
+        next: Next::parse(&form.next).to_string(),
         link: false,
         session: session.map(|(session, _)| (session.uid, session.sid)),
     };

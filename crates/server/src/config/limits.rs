@@ -18,6 +18,10 @@ pub struct Limits {
     pub proven_per_key_per_minute: u32,
     /// Refreshes per minute of one session.
     pub refresh_per_session_per_minute: u32,
+    /// Wishes for a mailed code per hour of one network.
+    pub codes_per_address_per_hour: u32,
+    /// Wrong codes per five minutes of one network, over all e-mail addresses.
+    pub wrong_codes_per_address_per_5_minutes: u32,
     /// The largest request body, bytes.
     pub body_bytes: usize,
     /// The largest request line with its headers, bytes.
@@ -60,6 +64,8 @@ impl Default for Limits {
             unproven_per_address_per_minute: 300,
             proven_per_key_per_minute: 60,
             refresh_per_session_per_minute: 60,
+            codes_per_address_per_hour: 20,
+            wrong_codes_per_address_per_5_minutes: 30,
             body_bytes: 16 * 1024,
             header_bytes: 16 * 1024,
             max_connections: 10_000,
@@ -99,6 +105,18 @@ impl Limits {
         within(
             "limits.refresh_per_session_per_minute",
             self.refresh_per_session_per_minute,
+            1,
+            60_000,
+        )?;
+        within(
+            "limits.codes_per_address_per_hour",
+            self.codes_per_address_per_hour,
+            1,
+            60_000,
+        )?;
+        within(
+            "limits.wrong_codes_per_address_per_5_minutes",
+            self.wrong_codes_per_address_per_5_minutes,
             1,
             60_000,
         )?;

@@ -13,6 +13,7 @@ pub(crate) mod headers;
 pub(crate) mod next;
 pub(crate) mod page;
 pub(crate) mod problem;
+pub(crate) mod sign_in;
 pub(crate) mod static_files;
 pub(crate) mod words;
 
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
             get(api_key::confirm_revocation).post(api_key::revoke),
         )
         .route("/activity", get(activity::activity))
+        .merge(sign_in::routes())
 }
 
 /// Who is not signed in is led on to the sign-in from there.

@@ -1,46 +1,98 @@
-//! Where a browser goes after a sign-in: back to the page that asked for it, and never to another site.
+//! Where a sign-in leads to: to a page of ours from a list, whatever was asked for.
+//!
+//! `next` comes with links and forms, so anybody can write it. It is never judged by what is wrong with it, but
+//! by what it is: one of these paths, or a page of a key, exactly. A query is left out; everything else leads
+//! home.
 
-/// Where it goes if it came from nowhere.
+use tm_auth_proto::KeyId;
+
 const HOME: &str = "/api-keys";
-/// Longer than any of our paths with its query.
-const LONGEST: usize = 512;
+const PAGES: [&str; 5] = ["/api-keys", "/api-keys/new", "/security", "/activity", "/mailbox"];
 
-/// A path of ours out of what a form or a query says; the first page for anything else.
-///
-/// A second slash or a backslash would begin another host, and browsers drop tabs and line ends out of a URL before
-/// they read it.
-pub(crate) fn path(asked: &str) -> &str {
-    let is_ours = asked.starts_with('/')
-        && !asked[1..].starts_with(['/', '\\'])
-        && asked.len() <= LONGEST
-        && asked.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_ours { asked } else { HOME }
+/// A path of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Next(String);
+
+impl Next {
+    pub(crate) fn parse(wanted: &str) -> Self {
+        let path = wanted.split_once('?').map_or(wanted, |(path, _)| path);
+        // Written anew, so that nothing of what was asked for is taken over.
+        let page = PAGES.iter().find(|page| **page == path).map(ToString::to_string);
+        Self(page.or_else(|| key_page(path)).unwrap_or_else(|| HOME.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `/api-keys/{key_id}`, and what is asked about that key.
+fn key_page(path: &str) -> Option<String> {
+    let rest = path.strip_prefix("/api-keys/")?;
+    let (id, page) = rest.split_once('/').unwrap_or((rest, ""));
+    let key_id: KeyId = id.parse().ok()?;
+    let page = ["", "edit", "revoke"].into_iter().find(|known| *known == page)?;
+    let slash = if page.is_empty() { "" } else { "/" };
+    Some(format!("/api-keys/{key_id}{slash}{page}"))
+}
+
+impl std::fmt::Display for Next {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::path;
+    use super::*;
 
     #[test]
-    fn g26_h10_only_a_path_of_ours_is_gone_back_to() {
-        for ours in ["/", "/api-keys", "/api-keys/new?a=b", "/security#apple"] {
-            assert_eq!(path(ours), ours);
+    fn f14_g26_a_sign_in_leads_to_a_page_of_ours_and_nowhere_else() {
+        for page in PAGES {
+            assert_eq!(Next::parse(page).as_str(), page);
         }
-        for other in [
+        let key = "/api-keys/b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e";
+        for page in [key.to_owned(), format!("{key}/edit"), format!("{key}/revoke")] {
+            assert_eq!(Next::parse(&page).as_str(), page);
+        }
+        assert_eq!(Next::parse("/security?next=//evil.example").as_str(), "/security");
+        for elsewhere in [
             "",
-            "api-keys",
-            "//evil.test",
-            "/\\evil.test",
-            "\\\\evil.test",
-            "https://evil.test/",
+            "/",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "https:evil.example",
+            "https://evil.example",
+            "//evil.example/api-keys",
             "javascript:alert(1)",
-            "/\t/evil.test",
-            "/\n/evil.test",
-            "/ü",
-            "/a b",
+            "data:text/html,x",
+            "/%0d%0aSet-Cookie:sid=x",
+            "/security\r\nLocation: https://evil.example",
+            "/security\n",
+            "/\t/evil.example",
+            "\t/security",
+            " /security",
+            "/@evil.example",
+            "@evil.example",
+            "/security@evil.example",
+            "/security#x",
+            "/security#?x",
+            "//evil.example/?/security",
+            "/api-keys/b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e/delete",
+            "/api-keys/b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e/edit/",
+            "/security/",
+            "/Security",
+            "/api-keys/../sign-out",
+            "/api-keys/new/..",
+            "/api-keys//evil.example",
+            "/api-keys/b1f0c2d4",
+            "/sign-out",
+            "security",
+            "\u{ff0f}security",
         ] {
-            assert_eq!(path(other), "/api-keys", "{other:?}");
+            assert_eq!(Next::parse(elsewhere).as_str(), HOME, "{elsewhere:?}");
         }
-        assert_eq!(path(&format!("/{}", "a".repeat(512))), "/api-keys");
     }
 }

@@ -34,6 +34,11 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ),
     ("passkey.js", JS, include_bytes!("../../static/passkey.js")),
     ("app.css", CSS, include_bytes!("../../static/app.css")),
+    (
+        "sign-in-link.js",
+        JS,
+        include_bytes!("../../static/sign-in-link.js"),
+    ),
     ("mark.svg", SVG, include_bytes!("../../static/mark.svg")),
 ];
 

@@ -65,5 +65,5 @@ async fn every_operation_is_routed() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 18);
+    assert_eq!(operations, 20);
 }

@@ -9,8 +9,9 @@ use tm_auth_core::secret::SecretHash;
 use tm_auth_core::{Account, EmailAddress, Refusal};
 
 use super::given::{RETENTION, account, at, audited, fresh_uuid, new_account, origin};
+use crate::identity::RESTING;
 use crate::sign_in_code::{CodeAttempt, CodeFlow, CodeOf, NewCode, NewLink, ProvedEmail};
-use crate::{AuditEntry, Store};
+use crate::{AuditEntry, EmailChange, Store};
 
 super::table!("sign_in_codes":
     f02_f06_a_code_works_once_and_for_ten_minutes,
@@ -27,6 +28,7 @@ super::table!("sign_in_codes":
     f18_a_flooded_address_gets_mail_for_known_networks_only,
     f19_a_code_that_was_not_mailed_was_never_asked_for,
     f01_g25_asking_makes_no_account_and_proving_makes_one,
+    f22_a_released_address_rests_and_is_a_new_account_afterwards,
     c10_a_disabled_account_does_not_sign_in,
     the_right_code_takes_its_own_count_back,
     j18_what_is_over_is_swept,
@@ -525,6 +527,37 @@ async fn f01_g25_asking_makes_no_account_and_proving_makes_one(store: &Arc<dyn S
         actions,
         ["code_refused", "code_sent", "code_sent", "account_created"]
     );
+}
+
+async fn f22_a_released_address_rests_and_is_a_new_account_afterwards(store: &Arc<dyn Store>) {
+    let old = sign_in(store, ADA, "owner", 0).await.expect("an account");
+    let purpose = Purpose::SetEmail(old.uid);
+    let new = NewCode {
+        purpose,
+        ..new_code("ada@example.org", "owner", Some(link(1)), 60)
+    };
+    assert!(ask(store, new).await.is_some());
+    let attempt = CodeAttempt {
+        purpose,
+        ..in_browser(1, "12345678", 60)
+    };
+    let proved = consume(store, attempt).await.expect("the right code");
+    let changed = store.set_email(proved, &origin(60)).await;
+    let expected = EmailChange::Changed(Some(ADA.to_owned()));
+    assert_eq!(changed.expect("the database answers"), expected);
+    let rests = 60 + RESTING.as_secs();
+    for seconds in [120, rests - 1] {
+        let refused = sign_in(store, ADA, "owner", seconds).await;
+        assert_eq!(refused, Err(Refusal::AddressResting));
+    }
+    let new = sign_in(store, ADA, "owner", rests + 60)
+        .await
+        .expect("an account");
+    assert_ne!(new.uid, old.uid);
+    let old_again = sign_in(store, "ada@example.org", "owner", rests + 60)
+        .await
+        .expect("an account");
+    assert_eq!(old_again.uid, old.uid);
 }
 
 async fn c10_a_disabled_account_does_not_sign_in(store: &Arc<dyn Store>) {

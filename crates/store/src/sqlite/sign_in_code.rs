@@ -11,7 +11,7 @@ use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::row::{Id, bytes, damaged, id, ms, parse, time};
-use super::{SqliteStore, account, audit};
+use super::{SqliteStore, account, audit, identity};
 use crate::sign_in_code::{CodeAttempt, CodeFlow, CodeOf, NewCode, ProvedEmail, SignInCodes};
 use crate::{NewAccount, Origin, Result};
 
@@ -332,6 +332,7 @@ fn account_of(
     if resting(tx, email, new.created_at)?.is_some() {
         return Ok(Err(Refusal::AddressResting));
     }
+    identity::wake(tx, email)?;
     let new = NewAccount {
         email: Some(email.to_owned()),
         ..new.clone()

@@ -193,7 +193,7 @@ impl TestBrowser {
 }
 
 /// `application/x-www-form-urlencoded`.
-fn encode(fields: &[(&str, &str)]) -> String {
+pub(super) fn encode(fields: &[(&str, &str)]) -> String {
     let escape = |text: &str| -> String {
         text.bytes()
             .map(|byte| match byte {

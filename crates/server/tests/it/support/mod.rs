@@ -8,6 +8,7 @@ mod database;
 mod eventually;
 pub(crate) mod jwt;
 mod key;
+mod mailbox;
 mod server_time;
 pub(crate) mod smtp_server;
 mod switched_store;

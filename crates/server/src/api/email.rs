@@ -1,0 +1,58 @@
+//! `POST /email/otc` and `POST /email/otc/verify`: a program's sign-in by a mailed code.
+//!
+//! 1. Somebody asks for a code. Whatever the address, the answer is the same.
+//! 2. The code comes back with its address; an address that was unknown becomes an account.
+//! 3. The tokens are for the platform; with `"audience": "auth"` they manage the account's keys and do nothing
+//!    else.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::HeaderMap;
+use tm_auth_core::EmailAddress;
+use tm_auth_core::one_time_code::Purpose;
+use tm_auth_core::person::{AuthMethod, SessionKind};
+use tm_auth_proto::{EmailCodeAnswer, EmailCodeRequest, EmailCodeVerification, TokenAudience, TokenResponse};
+use tm_auth_store::sign_in_code::CodeOf;
+
+use super::failures::{Authenticated, WithBody};
+use crate::App;
+use crate::error::ApiError;
+use crate::json::Json;
+use crate::request::Context;
+use crate::{sign_in, sign_in_code};
+
+/// Mail a one-time code. Asking again leaves an outstanding code valid.
+#[utoipa::path(post, path = "/email/otc", tag = "E-mail Authentication", operation_id = "requestEmailCode",
+    request_body = EmailCodeRequest, responses((status = 200, body = EmailCodeAnswer), WithBody))]
+pub(crate) async fn ask(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Json(request): Json<EmailCodeRequest>,
+) -> Result<axum::Json<EmailCodeAnswer>, ApiError> {
+    let email = EmailAddress::parse(&request.email)?;
+    sign_in_code::mail(&app, &context, &headers, email, Purpose::SignIn, None).await?;
+    Ok(axum::Json(EmailCodeAnswer {}))
+}
+
+/// Exchange a mailed code for tokens. An unknown address becomes an account: sign-up and sign-in are one.
+#[utoipa::path(post, path = "/email/otc/verify", tag = "E-mail Authentication", operation_id = "verifyEmailCode",
+    request_body = EmailCodeVerification,
+    responses((status = 200, body = TokenResponse), (status = 409, body = tm_auth_proto::ErrorBody, description = "The address rests."), WithBody, Authenticated))]
+pub(crate) async fn verify(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Json(request): Json<EmailCodeVerification>,
+) -> Result<axum::Json<TokenResponse>, ApiError> {
+    let of = CodeOf::Address(EmailAddress::parse(&request.email)?);
+    let proved = sign_in_code::by_code(&app, &context, of, Purpose::SignIn, &request.code).await?;
+    let account = sign_in_code::account(&app, &context, proved).await?;
+    let kind = match request.audience {
+        None => SessionKind::Native,
+        Some(TokenAudience::Auth) => SessionKind::Management,
+    };
+    let tokens = sign_in::native(&app, &context, &headers, &account, AuthMethod::EmailCode, kind);
+    tokens.await.map(axum::Json)
+}

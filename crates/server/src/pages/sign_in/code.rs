@@ -1,0 +1,97 @@
+//! `/sign-in/code`: the code is typed into the browser that asked for it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use tm_auth_core::one_time_code::Purpose;
+use tm_auth_core::person::AuthMethod;
+use tm_auth_proto::ErrorCode;
+
+use super::{Flow, complete, flow};
+use crate::App;
+use crate::error::ApiError;
+use crate::pages::form::Form;
+use crate::pages::next::Next;
+use crate::pages::page::{Frame, Page};
+use crate::request::Context;
+use crate::sign_in_code;
+
+#[derive(Deserialize)]
+pub(crate) struct Fields {
+    #[serde(default)]
+    code: String,
+    /// The address that the page showed. It selects nothing.
+    #[serde(default)]
+    email: String,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in_code.html")]
+struct Code {
+    frame: Frame,
+    next: Next,
+    /// Where the mail went, as far as one did.
+    email: Option<String>,
+    error: Option<&'static str>,
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let Some(flow) = Flow::read(&app, &headers) else {
+        return Ok(Redirect::to("/sign-in").into_response());
+    };
+    page(&app, &context, flow, None).await
+}
+
+pub(crate) async fn submit(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Response, ApiError> {
+    let flow = Flow::read(&app, &headers).ok_or_else(flow::missing)?;
+    let stored = flow.stored(&app, &context).await?;
+    if let Some(stored) = stored
+        && !fields.email.is_empty()
+        && fields.email != stored.email.as_str()
+    {
+        // A page that was left open while the browser began anew with another address.
+        return Err(ApiError::invalid(
+            "email",
+            "this page belongs to another sign-in; begin again",
+        ));
+    }
+    match sign_in_code::by_code(&app, &context, flow.codes(), Purpose::SignIn, &fields.code).await {
+        Ok(proved) => complete(&app, &context, &headers, &flow, proved, AuthMethod::EmailCode).await,
+        Err(error) if error.code == ErrorCode::InvalidCode => {
+            let error =
+                "This code is wrong, used or too old. Look at the newest mail, or ask for another code.";
+            let page = page(&app, &context, flow, Some(error)).await?;
+            Ok((StatusCode::BAD_REQUEST, page).into_response())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn page(
+    app: &App,
+    context: &Context,
+    flow: Flow,
+    error: Option<&'static str>,
+) -> Result<Response, ApiError> {
+    let stored = flow.stored(app, context).await?;
+    let template = Code {
+        frame: Frame::new(app, "Enter the code").narrow(),
+        next: flow.next,
+        email: stored.map(|stored| stored.email.into()),
+        error,
+    };
+    Ok(Page(template).into_response())
+}

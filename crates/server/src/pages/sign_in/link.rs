@@ -1,0 +1,67 @@
+//! `/sign-in/link`: where the mail's link leads. Its fragment has token and code, which no server sees until the
+//! page's script puts the token into the form and somebody presses the button.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use serde::Deserialize;
+use tm_auth_core::Refusal;
+use tm_auth_core::one_time_code::{FlowSecret, Purpose};
+use tm_auth_core::person::AuthMethod;
+
+use super::{Flow, complete, flow};
+use crate::App;
+use crate::error::ApiError;
+use crate::pages::form::Form;
+use crate::pages::page::{Frame, Page};
+use crate::request::Context;
+use crate::sign_in_code;
+
+#[derive(Deserialize)]
+pub(crate) struct Fields {
+    #[serde(default)]
+    token: String,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in_link.html")]
+struct Link {
+    frame: Frame,
+    /// Whom the button signs in; `None`: not in this browser.
+    email: Option<String>,
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let stored = match Flow::read(&app, &headers) {
+        Some(flow) => flow.stored(&app, &context).await?,
+        None => None,
+    };
+    let email = stored
+        .filter(|stored| stored.purpose == Purpose::SignIn)
+        .map(|stored| String::from(stored.email));
+    let title = if email.is_some() { "Sign in" } else { "Your code" };
+    let template = Link {
+        frame: Frame::new(&app, title).narrow().script("sign-in-link.js"),
+        email,
+    };
+    Ok(Page(template).into_response())
+}
+
+pub(crate) async fn submit(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Response, ApiError> {
+    let flow = Flow::read(&app, &headers).ok_or_else(flow::missing)?;
+    let token = FlowSecret::decode(&fields.token).ok_or(Refusal::InvalidCode)?;
+    let proved = sign_in_code::by_link(&app, &context, &token, &flow.secret, Purpose::SignIn).await?;
+    complete(&app, &context, &headers, &flow, proved, AuthMethod::MagicLink).await
+}

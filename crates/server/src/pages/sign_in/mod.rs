@@ -1,0 +1,52 @@
+//! Signing in by mail, in a browser.
+//!
+//! 1. [`address`]: somebody gives an address; the browser gets a cookie, and the mail a code and a link.
+//! 2. [`code`]: the code is typed into the same browser. The address is the one that the cookie's row has.
+//! 3. [`link`]: or the link is opened there and a button pressed. Opening alone does nothing: mail is opened by
+//!    machines. Another browser, which has not the cookie, only shows the code.
+//! 4. Either opens a session, and leads to the page that was wanted.
+
+mod address;
+mod code;
+mod flow;
+mod link;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+use tm_auth_core::person::AuthMethod;
+use tm_auth_store::sign_in_code::ProvedEmail;
+
+use crate::App;
+use crate::cookie::{self, Name};
+use crate::error::ApiError;
+use crate::request::Context;
+use crate::{sign_in, sign_in_code};
+
+pub(crate) use flow::Flow;
+
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/sign-in", get(address::show).post(address::submit))
+        .route("/sign-in/code", get(code::show).post(code::submit))
+        .route("/sign-in/link", get(link::show).post(link::submit))
+}
+
+/// Signs the owner of a proved address in and leads them on. The flow is done: its cookie goes.
+async fn complete(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    flow: &Flow,
+    proved: ProvedEmail,
+    method: AuthMethod,
+) -> Result<Response, ApiError> {
+    let account = sign_in_code::account(app, context, proved).await?;
+    let mut cookies = sign_in::browser(app, context, headers, &account, method).await?;
+    cookies.append(SET_COOKIE, cookie::clear(app, Name::Flow));
+    Ok((cookies, Redirect::to(flow.next.as_str())).into_response())
+}

@@ -1,0 +1,76 @@
+//! How much mail a victim gets.
+
+use super::{ADA, ask_from, verify_from};
+use crate::support::TestServer;
+
+const HOME: &str = "127.0.1.1";
+const THIEF: &str = "127.0.2.1";
+
+#[tokio::test]
+async fn f18_a_hundred_requests_are_a_handful_of_mails_and_the_answer_never_changes() {
+    let server = TestServer::start_with(|config| {
+        config.limits.codes_per_address_per_hour = 60_000;
+    })
+    .await;
+    let mut answers = Vec::new();
+    for _ in 0..100 {
+        answers.push(ask_from(&server, THIEF, ADA).await.comparable());
+        server.advance(30);
+    }
+    assert_eq!(answers[0].0, 200);
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    // Fifty minutes: one a minute, five an hour.
+    assert_eq!(server.inbox(ADA).len(), 5);
+    for _ in 0..20 {
+        server.advance(3_600);
+        ask_from(&server, THIEF, ADA).await;
+    }
+    assert_eq!(server.inbox(ADA).len(), 10, "in a day");
+}
+
+#[tokio::test]
+async fn f18_beyond_thirty_a_day_only_networks_of_the_account_get_mail() {
+    let server = TestServer::start().await;
+    ask_from(&server, HOME, ADA).await;
+    assert_eq!(
+        verify_from(&server, HOME, ADA, &server.code_mail(ADA).code)
+            .await
+            .status,
+        200
+    );
+    for number in 1..=60 {
+        server.advance(60);
+        let thief = format!("127.0.2.{number}");
+        assert_eq!(ask_from(&server, &thief, ADA).await.status, 200);
+    }
+    assert_eq!(server.inbox(ADA).len(), 30);
+    ask_from(&server, HOME, ADA).await;
+    assert_eq!(server.inbox(ADA).len(), 31);
+    assert_eq!(
+        verify_from(&server, HOME, ADA, &server.code_mail(ADA).code)
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn f18_one_network_has_twenty_mails_an_hour_for_all_addresses_together() {
+    let server = TestServer::start().await;
+    let mut answers = Vec::new();
+    for number in 0..30 {
+        let address = format!("user{number}@example.com");
+        answers.push(ask_from(&server, THIEF, &address).await.comparable());
+    }
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.0 == 200 && *answer == answers[0])
+    );
+    assert_eq!(server.app.mailbox().unwrap().len(), 20);
+    ask_from(&server, HOME, ADA).await;
+    assert_eq!(server.inbox(ADA).len(), 1);
+    server.advance(180);
+    ask_from(&server, THIEF, "late@example.com").await;
+    assert_eq!(server.inbox("late@example.com").len(), 1);
+}

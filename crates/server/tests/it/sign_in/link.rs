@@ -1,0 +1,118 @@
+//! `/sign-in/link`: opening a link does nothing; pressing the button in the browser that asked does.
+
+use super::{ADA, asked, is_signed_in};
+use crate::support::{Answer, TestServer, Visitor, rows};
+
+async fn head(visitor: &mut Visitor<'_>, path: &str) -> Answer {
+    let request = visitor.request(reqwest::Method::HEAD, path);
+    visitor.send(request).await
+}
+
+#[tokio::test]
+async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
+    let server = TestServer::start().await;
+    let mut browser = asked(&server, ADA).await;
+    let mail = server.code_mail(ADA);
+    let token = mail.token.unwrap();
+    // The token is in the fragment, which is sent to nobody, and so is the code.
+    let link = mail
+        .mail
+        .text
+        .split_whitespace()
+        .find(|word| word.contains("#token="))
+        .unwrap()
+        .to_owned();
+    let (path, _) = link
+        .strip_prefix(&server.origin)
+        .unwrap()
+        .split_once('#')
+        .unwrap();
+    assert_eq!(path, "/sign-in/link");
+    // Scanners, with and without the cookie; even ones that put the token where no page of ours does.
+    let mut scanner = server.visitor();
+    for _ in 0..3 {
+        for path in ["/sign-in/link".to_owned(), format!("/sign-in/link?token={token}")] {
+            for visitor in [&mut scanner, &mut browser] {
+                let shown = visitor.get(&path).await;
+                assert_eq!(shown.status, 200);
+                shown.assert_hides(&token);
+                assert_eq!(shown.header("referrer-policy"), "no-referrer");
+                assert_eq!(shown.header("cache-control"), "no-store");
+                assert_eq!(head(visitor, &path).await.status, 200);
+            }
+        }
+    }
+    assert!(rows(&server, "SELECT 1 FROM sign_in_codes WHERE used_at IS NOT NULL").is_empty());
+    // One that runs scripts and presses buttons has no cookie.
+    let pressed = scanner.submit("/sign-in/link", &[("token", &token)]).await;
+    assert_eq!(pressed.status, 400);
+    assert!(server.store.accounts().await.unwrap().is_empty());
+
+    browser
+        .get("/sign-in/link")
+        .await
+        .assert_shows(&format!("Sign in as {ADA}?"));
+    assert_eq!(
+        browser
+            .submit("/sign-in/link", &[("token", &token)])
+            .await
+            .location(),
+        "/security"
+    );
+    assert!(is_signed_in(&mut browser).await);
+    // Once, the code beside it included.
+    let again = browser.submit("/sign-in/link", &[("token", &token)]).await;
+    assert_eq!(again.status, 400, "its flow is done");
+    assert!(rows(&server, "SELECT 1 FROM sign_in_codes WHERE used_at IS NULL").is_empty());
+}
+
+#[tokio::test]
+async fn f12_another_browser_shows_the_code_and_signs_nobody_in() {
+    let server = TestServer::start().await;
+    let mut browser = asked(&server, ADA).await;
+    let mail = server.code_mail(ADA);
+    let token = mail.token.unwrap();
+    let mut telephone = server.visitor();
+    let shown = telephone.get("/sign-in/link").await;
+    // No form that could sign in, and nothing about whose link it is; the code is the script's to show.
+    shown
+        .assert_hides("name=\"token\"")
+        .assert_hides(ADA)
+        .assert_shows("id=\"code\"")
+        .assert_shows("sign-in-link.js");
+    // With a sign-in of its own under way it is still another browser.
+    let mut attacker = asked(&server, "eve@example.com").await;
+    for visitor in [&mut telephone, &mut attacker] {
+        let pressed = visitor.submit("/sign-in/link", &[("token", &token)]).await;
+        assert!([400, 401].contains(&pressed.status), "{pressed:?}");
+        assert!(!is_signed_in(visitor).await);
+    }
+    let code = mail.code;
+    assert_eq!(
+        browser
+            .submit("/sign-in/code", &[("code", &code)])
+            .await
+            .location(),
+        "/security"
+    );
+    let accounts = server.store.accounts().await.unwrap();
+    assert_eq!(accounts.len(), 1);
+}
+
+#[tokio::test]
+async fn f06_f11_a_link_is_over_after_ten_minutes_and_rubbish_is_no_token() {
+    let server = TestServer::start().await;
+    let mut browser = asked(&server, ADA).await;
+    let token = server.code_mail(ADA).token.unwrap();
+    for rubbish in ["", "x", &token[1..], &"A".repeat(43)] {
+        let pressed = browser.submit("/sign-in/link", &[("token", rubbish)]).await;
+        assert_eq!(pressed.status, 401, "{rubbish}");
+    }
+    server.advance(600);
+    assert_eq!(
+        browser.submit("/sign-in/link", &[("token", &token)]).await.status,
+        401
+    );
+    browser.get("/sign-in/link").await.assert_hides(ADA);
+    assert!(!is_signed_in(&mut browser).await);
+}
