@@ -11,15 +11,17 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use tm_auth_core::one_time_code::Purpose;
 use tm_auth_core::{EmailAddress, Refusal};
+use tm_auth_proto::ErrorCode;
 
 use super::Flow;
 use crate::App;
+use crate::browser::Browser;
 use crate::error::ApiError;
 use crate::pages::form::Form;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page};
 use crate::request::Context;
-use crate::{browser, sign_in_code};
+use crate::sign_in_code;
 
 #[derive(Deserialize)]
 pub(crate) struct Wanted {
@@ -42,38 +44,53 @@ struct Address {
     next: Next,
     email: String,
     error: Option<String>,
-    /// Who is signed in already confirms that it is them.
-    again: bool,
+    /// The token of the session, where who is signed in already confirms that it is them.
+    again: Option<String>,
     mail: bool,
     apple: bool,
+    passkeys: bool,
 }
 
 impl Address {
     fn new(app: &App, next: Next) -> Self {
+        let (frame, passkeys) = (Frame::new(app, "Sign in").narrow(), app.passkeys().is_ok());
         Self {
-            frame: Frame::new(app, "Sign in").narrow(),
+            frame: if passkeys {
+                frame.script("passkey.js")
+            } else {
+                frame
+            },
+            passkeys,
             next,
             email: String::new(),
             error: None,
-            again: false,
+            again: None,
             mail: app.mail.is_available(),
             apple: app.apple.is_some(),
         }
+    }
+
+    /// For who is signed in already. With a passkey the account's own are asked for, and no other account's.
+    async fn confirm(&mut self, app: &App, browser: Browser) -> Result<(), ApiError> {
+        "Confirm that it is you".clone_into(&mut self.frame.title);
+        self.passkeys &= app.database(app.store.has_passkey(browser.account.uid)).await?;
+        self.again = Some(browser.csrf);
+        self.email = browser.account.email.unwrap_or_default();
+        Ok(())
     }
 }
 
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
-    context: Context,
-    headers: HeaderMap,
+    signed_in: Result<Browser, ApiError>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let next = Next::parse(wanted.as_ref().map_or("", |Query(wanted)| &wanted.next));
     let mut page = Address::new(&app, next);
-    if let Some((_, account)) = browser::session(&app, &context, &headers).await? {
-        "Confirm that it is you".clone_into(&mut page.frame.title);
-        page.again = true;
-        page.email = account.email.unwrap_or_default();
+    match signed_in {
+        Ok(browser) => page.confirm(&app, browser).await?,
+        Err(error) if error.code == ErrorCode::MissingSession => {}
+        Err(error) => return Err(error),
     }
     Ok(Page(page).into_response())
 }

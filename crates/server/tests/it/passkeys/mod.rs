@@ -5,6 +5,7 @@ mod assertion;
 mod client_data;
 mod malformed;
 mod manage;
+mod pages;
 mod recovery;
 mod registration;
 mod sign_in;
