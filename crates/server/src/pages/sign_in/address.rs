@@ -75,6 +75,8 @@ impl Address {
         "Confirm that it is you".clone_into(&mut self.frame.title);
         self.passkeys &= app.database(app.store.has_passkey(browser.account.uid)).await?;
         self.again = Some(browser.csrf);
+        // A mail to another address would sign in to another account.
+        self.mail &= browser.account.email.is_some();
         self.email = browser.account.email.unwrap_or_default();
         Ok(())
     }
