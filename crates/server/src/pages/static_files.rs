@@ -72,3 +72,48 @@ pub(crate) async fn serve(Path((version, name)): Path<(String, String)>) -> Resu
     ];
     Ok((headers, *content).into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h11_no_script_keeps_anything_or_makes_code_or_markup_of_text() {
+        let scripts: Vec<_> = FILES.iter().filter(|(_, kind, _)| *kind == JS).collect();
+        assert!(!scripts.is_empty());
+        for (name, _, content) in scripts {
+            let script = std::str::from_utf8(content).unwrap();
+            for forbidden in [
+                "localStorage",
+                "sessionStorage",
+                "indexedDB",
+                "document.cookie",
+                "caches.",
+                "serviceWorker",
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "Function(",
+                "postMessage",
+                "http://",
+                "https://",
+            ] {
+                assert!(!script.contains(forbidden), "{name}: {forbidden}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_modules_imports_are_served_beside_it() {
+        for (name, kind, content) in FILES {
+            let script = std::str::from_utf8(content).unwrap_or_default();
+            for import in script.split(" from \"").skip(1).filter(|_| *kind == JS) {
+                let file = import.split('"').next().unwrap_or_default();
+                let file = file.strip_prefix("./").expect("a neighbour");
+                assert!(FILES.iter().any(|(known, ..)| *known == file), "{name}: {file}");
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What every page has, whatever it says: headers, errors for people, files that never change.
 
-use super::support::TestServer;
+use super::support::{Switch, TestServer};
 
 /// The matrix' numbers, as a browser gets them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -10,7 +10,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 async fn h05_h06_h08_h10_every_page_is_locked_down_and_kept_nowhere_errors_included() {
     let server = TestServer::start().await;
     let browser = server.browser(&server.account().await).await;
-    for (path, status) in [("/nowhere", 404), ("/api-keys/nowhere", 404)] {
+    for (path, status) in [
+        ("/api-keys", 200),
+        ("/api-keys/new", 200),
+        ("/activity", 200),
+        ("/nowhere", 404),
+        ("/api-keys/nowhere", 404),
+        ("/api-keys/new/proof", 405),
+    ] {
         let page = browser.get(path).await;
         assert_eq!(page.status, status, "{path}");
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
@@ -75,4 +82,62 @@ async fn h08_static_files_are_named_by_their_content_and_kept_for_ever() {
     // Another version's address never gives this version's content.
     let version = path.split('/').nth(2).unwrap();
     assert_eq!(server.page(&path.replace(version, "0")).await.status, 404);
+}
+
+#[tokio::test]
+async fn h06_h08_a_failure_of_ours_is_a_page_as_well_and_says_nothing_of_its_cause() {
+    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let browser = server.browser(&server.account().await).await;
+    store.set(Switch::Down);
+    let page = browser.get("/api-keys").await;
+    assert_eq!(page.status, 503);
+    assert_eq!(page.header("content-security-policy"), POLICY);
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert_eq!(page.header("retry-after"), "1");
+    page.assert_shows("That is our fault")
+        .assert_shows(page.header("x-request-id"))
+        .assert_hides("switch");
+    store.set(Switch::Up);
+    assert_eq!(browser.get("/api-keys").await.status, 200);
+}
+
+#[tokio::test]
+async fn h03_a_form_is_ours_by_the_browsers_word_alone() {
+    let server = TestServer::start().await;
+    let browser = server.browser(&server.account().await).await;
+    let ours = server.origin.as_str();
+    for (origin, site, status) in [
+        // What Chromium and Firefox send under our referrer policy, and what they would send without it.
+        (Some("null"), Some("same-origin"), 303),
+        (Some(ours), Some("same-origin"), 303),
+        (None, Some("same-origin"), 303),
+        // A browser without Fetch Metadata.
+        (Some(ours), None, 303),
+        (Some("null"), None, 403),
+        (None, None, 403),
+        (Some("null"), Some("cross-site"), 403),
+        (Some("null"), Some("same-site"), 403),
+        (Some("null"), Some("none"), 403),
+        (Some(ours), Some("cross-site"), 403),
+        (Some("https://evil.example"), Some("same-origin"), 403),
+        (Some("https://evil.example"), None, 403),
+    ] {
+        let key = server.key_of(&browser.account).await;
+        let url = format!("{ours}/api-keys/{}/disable", key.id());
+        let mut request = server
+            .http
+            .post(url)
+            .header("cookie", &browser.cookie)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("csrf={}", browser.csrf));
+        for (name, value) in [("origin", origin), ("sec-fetch-site", site)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let answer = request.send().await.unwrap().status();
+        assert_eq!(answer, status, "{origin:?} {site:?}");
+        let disabled = server.store.api_key(key.id()).await.unwrap().unwrap().disabled_at;
+        assert_eq!(disabled.is_some(), status == 303);
+    }
 }
