@@ -1,5 +1,6 @@
 //! Signing up and in through the real provider, and what an account is found by.
 
+use serde_json::json;
 use tm_auth_core::person::AuthMethod;
 use tm_auth_store::Origin;
 
@@ -163,6 +164,58 @@ async fn g23_an_address_in_a_token_opens_nobodys_account() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn g25_who_asked_for_a_code_in_anothers_name_has_nothing_of_the_account() {
+    let apple = Forged::start().await;
+    let server = &apple.server;
+    let address = "ada@example.com";
+    let asked = server.post("/email/otc", &json!({ "email": address })).await;
+    assert_eq!(asked.status, 200, "{asked:?}");
+    assert!(
+        server.store.accounts().await.unwrap().is_empty(),
+        "nothing is proved yet"
+    );
+    let code = mailed_code(server, address);
+
+    let mut visitor = server.visitor();
+    let departure = leave(&mut visitor).await;
+    apple.gives(&Forged::signed(&apple.claims(departure.get("nonce"))));
+    let answer = come_back(&mut visitor, &[("code", "c"), ("state", departure.get("state"))]).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    let account = signed_in(server, &visitor).await.unwrap();
+
+    // Not even the mailed code, wherever it came from, is worth anything now.
+    for code in ["00000000", &code] {
+        let tried = server
+            .post("/email/otc/verify", &json!({ "email": address, "code": code }))
+            .await;
+        tried.assert_error(401, "invalid_code");
+    }
+    assert_eq!(
+        server.store.accounts().await.unwrap(),
+        std::slice::from_ref(&account)
+    );
+    let ways = server.store.ways_in(account.uid).await.unwrap();
+    assert_eq!((ways.passkeys, ways.email, ways.apple), (0, None, 1));
+    let sessions = server.store.person_sessions_of(account.uid).await.unwrap();
+    let sids: Vec<_> = sessions.iter().map(|session| session.sid).collect();
+    assert_eq!(sids, [visitor.sid().unwrap()]);
+}
+
+/// The code in the newest mail to this address, as it is written there: `1234-5678`.
+fn mailed_code(server: &TestServer, address: &str) -> String {
+    let mails = server.app.mailbox().unwrap();
+    let mail = mails.iter().find(|mail| mail.to == address).unwrap();
+    let is_code = |word: &&str| {
+        let digits = word
+            .split('-')
+            .all(|part| part.len() == 4 && part.bytes().all(|b| b.is_ascii_digit()));
+        digits && word.len() == 9
+    };
+    let code = mail.text.split_whitespace().find(is_code);
+    code.unwrap_or_else(|| panic!("{}", mail.text)).to_owned()
 }
 
 #[tokio::test]
