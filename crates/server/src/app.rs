@@ -20,6 +20,7 @@ use crate::key_ring::KeyRing;
 use crate::limits::Limits;
 use crate::mail::{Delivered, MailQueue};
 use crate::passkeys::RelyingParty;
+use crate::reached_limits::ReachedLimits;
 use crate::refusals::Refusals;
 use crate::revocations::RevocationFeed;
 use crate::service_keys::{ServiceKeyError, ServiceKeys};
@@ -40,6 +41,7 @@ pub struct App {
     pub(crate) limits: Limits,
     pub(crate) usage: Usage,
     pub(crate) refusals: Refusals,
+    pub(crate) reached_limits: ReachedLimits,
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationFeed,
     pub(crate) mail: MailQueue,
@@ -86,6 +88,7 @@ impl App {
             limits: Limits::new(&config.limits),
             usage: Usage::default(),
             refusals: Refusals::default(),
+            reached_limits: ReachedLimits::default(),
             readiness: Readiness::default(),
             revocations: RevocationFeed::default(),
             apple: config

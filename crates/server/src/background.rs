@@ -79,6 +79,9 @@ async fn flush_usage(app: Arc<App>) {
         if let Err(error) = app.refusals.flush(&app).await {
             failed("refusals", &error);
         }
+        if let Err(error) = app.reached_limits.flush(&app, Some(app.now())).await {
+            failed("reached_limits", &error);
+        }
     }
 }
 

@@ -29,6 +29,7 @@ mod pages;
 mod passkeys;
 pub mod random;
 pub mod rate_limit;
+mod reached_limits;
 mod recovery;
 mod refusals;
 mod reminders;

@@ -90,6 +90,9 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let error = response.extensions().get::<ApiError>().cloned();
     let code = error.as_ref().map(|error| error.code);
     let cause = error.as_ref().and_then(|error| error.cause.clone());
+    if code == Some(ErrorCode::RateLimited) {
+        app.reached_limits.note(&context, &route);
+    }
     let response = finish(&app, response, error, reader.as_ref(), &context);
     let elapsed = started.elapsed();
     crate::metrics::request(&method, &route, response.status(), code, elapsed);

@@ -20,7 +20,7 @@ use crate::router::BASE_PATH;
 pub(crate) const EXEMPT: [&str; 2] = ["/apple/callback", "/apple/notifications"];
 
 pub(crate) fn check(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || EXEMPT.contains(&path) {
+    if method.is_safe() || EXEMPT.contains(&path) {
         return Ok(());
     }
     let is_api = path == BASE_PATH

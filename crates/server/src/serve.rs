@@ -84,6 +84,9 @@ impl Bound {
         if let Err(error) = self.app.refusals.flush(&self.app).await {
             tracing::warn!(%error, "the last refusals of keys were not written");
         }
+        if let Err(error) = self.app.reached_limits.flush(&self.app, None).await {
+            tracing::warn!(%error, "the last limits that were reached were not written");
+        }
     }
 }
 

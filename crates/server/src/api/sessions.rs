@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, State};
 use http::request::Parts;
+use tm_auth_core::Account;
 use tm_auth_core::person::PersonSession;
 use tm_auth_proto::session::{Session as View, SessionList, SessionsEnded};
 use tm_auth_proto::{ErrorCode, SessionId};
@@ -15,6 +16,7 @@ use super::failures::{AnyRequest, Managed};
 use crate::App;
 use crate::bearer::Management;
 use crate::error::ApiError;
+use crate::notices::{self, Notice};
 use crate::request::Context;
 
 /// The sessions in which the account's owner is signed in, newest first.
@@ -25,7 +27,7 @@ pub(crate) async fn list(
     context: Context,
     management: Management,
 ) -> Result<axum::Json<SessionList>, ApiError> {
-    let sessions = live(&app, &context, &management).await?;
+    let sessions = live(&app, &context, &management.account).await?;
     let sessions = sessions
         .iter()
         .map(|session| view(session, management.sid))
@@ -75,7 +77,7 @@ pub(crate) async fn end_others(
 pub(crate) async fn end_all_but(
     app: &App,
     context: &Context,
-    account: &tm_auth_core::Account,
+    account: &Account,
     keep: Option<SessionId>,
 ) -> Result<u64, ApiError> {
     let origin = context.origin(account.uid);
@@ -84,6 +86,7 @@ pub(crate) async fn end_all_but(
         .await?;
     if ended > 0 {
         app.database(app.reload_revocations()).await?;
+        notices::tell(app, context, account, Notice::SignedOutEverywhere).await;
     }
     Ok(ended)
 }
@@ -92,9 +95,8 @@ pub(crate) async fn end_all_but(
 pub(crate) async fn live(
     app: &App,
     context: &Context,
-    management: &Management,
+    account: &Account,
 ) -> Result<Vec<PersonSession>, ApiError> {
-    let account = &management.account;
     let mut sessions = app.database(app.store.person_sessions_of(account.uid)).await?;
     sessions.retain(|session| session.permit(account, context.now).is_ok());
     Ok(sessions)

@@ -13,7 +13,9 @@ pub(crate) mod headers;
 pub(crate) mod next;
 pub(crate) mod page;
 pub(crate) mod problem;
+pub(crate) mod security;
 pub(crate) mod sign_in;
+pub(crate) mod sign_out;
 pub(crate) mod static_files;
 pub(crate) mod words;
 
@@ -29,6 +31,8 @@ use crate::App;
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(home))
+        .merge(security::routes())
+        .route("/sign-out", post(sign_out::sign_out))
         .route("/static/{version}/{name}", get(static_files::serve))
         .route("/api-keys", get(api_keys::list))
         .route("/api-keys/new", get(api_key_new::new).post(api_key_new::paste))

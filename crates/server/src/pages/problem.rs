@@ -19,6 +19,8 @@ use crate::error::ApiError;
 pub(crate) struct Reader {
     /// Where to come back to after a sign-in.
     back: Option<String>,
+    /// The page whose form it was, where it was one.
+    page: &'static str,
 }
 
 impl Reader {
@@ -36,13 +38,24 @@ impl Reader {
         let back = || uri.path_and_query().map(ToString::to_string);
         (is_page && takes_html).then(|| Self {
             back: if *method == Method::GET { back() } else { None },
+            page: page_of(path),
         })
     }
 
     /// The way to the sign-in and back.
     fn sign_in(&self) -> String {
-        let back = self.back.as_deref().unwrap_or("/api-keys");
+        let back = self.back.as_deref().unwrap_or(self.page);
         format!("/sign-in?next={}", super::query_value(back))
+    }
+}
+
+/// Where the form is that posts to this path.
+fn page_of(path: &str) -> &'static str {
+    let of_security = ["/security/", "/passkeys/", "/recovery/", "/apple/"];
+    if of_security.iter().any(|prefix| path.starts_with(prefix)) {
+        "/security"
+    } else {
+        "/api-keys"
     }
 }
 

@@ -7,13 +7,14 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rusqlite::types::Value;
 use serde_json::json;
+use tm_auth_core::person::SessionKind;
 use tm_auth_core::signing::{KeyEncryptionKey, MacKey, Purpose};
 use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
 use tm_auth_server::App;
 use tm_auth_server::config::Kek;
 use tm_auth_server::service_keys::ServiceKeys;
 
-use crate::support::{TestServer, every_value, jwt};
+use crate::support::{TestServer, every_value, jwt, rows};
 
 /// A service that has seen some use, and every secret that it handed out.
 async fn used() -> (TestServer, Vec<String>) {
@@ -28,7 +29,8 @@ async fn used() -> (TestServer, Vec<String>) {
     let other = server.mint(&server.key().await).await;
     let revoke = json!({ "refresh_token": other.refresh_token });
     assert_eq!(server.post("/token/revoke", &revoke).await.status, 200);
-    let secrets = vec![
+    let mut secrets = used_by_a_person(&server).await;
+    secrets.extend([
         first.access_token,
         first.refresh_token,
         second.access_token(),
@@ -36,8 +38,33 @@ async fn used() -> (TestServer, Vec<String>) {
         other.access_token,
         other.refresh_token,
         server.management_token(&key.account).await,
-    ];
+    ]);
     (server, secrets)
+}
+
+const ADA: &str = "ada@example.com";
+
+/// Somebody signs in by mail, in a browser and in a program, and is about to do both again: cookies, refresh
+/// tokens, and a code and a link that still work.
+async fn used_by_a_person(server: &TestServer) -> Vec<String> {
+    let mut browser = server.visitor();
+    browser.submit("/sign-in", &[("email", ADA)]).await;
+    let mail = server.code_mail(ADA);
+    let mut secrets = vec![mail.code.replace('-', ""), mail.token.unwrap()];
+    browser.submit("/sign-in/code", &[("code", &mail.code)]).await;
+    let account = server.store.account_by_email(ADA).await.unwrap().unwrap();
+    let (_, program) = server.signed_in_program(&account, SessionKind::Native).await;
+    let refreshed = server.refresh(&program).await;
+    secrets.extend([program, refreshed.refresh_token(), refreshed.access_token()]);
+    server.advance(61);
+    browser.submit("/sign-in", &[("email", ADA)]).await;
+    let mail = server.code_mail(ADA);
+    secrets.extend([mail.code.replace('-', ""), mail.token.unwrap()]);
+    secrets.push(browser.csrf());
+    for cookie in browser.cookies.values() {
+        secrets.push(cookie.split('.').next().unwrap().to_owned());
+    }
+    secrets
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -98,6 +125,7 @@ async fn e13_no_stored_value_opens_anything() {
                     .assert_error(401, "invalid_token");
             }
         }
+        present_to_pages(&server, text).await;
         let mint = json!({ "key_id": text, "timestamp": server.now().as_second(), "signature": text });
         let answer = server.post("/api-key/token", &mint).await;
         assert!([400, 401].contains(&answer.status), "{answer:?}");
@@ -105,12 +133,69 @@ async fn e13_no_stored_value_opens_anything() {
     println!("{} forms of stored values opened nothing", presented.len());
 }
 
+/// As a cookie, as the link of a mail, and as the cookie of the browser that asked for it.
+async fn present_to_pages(server: &TestServer, text: &str) {
+    let is_cookie = |byte: u8| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte);
+    if !text.bytes().all(is_cookie) {
+        return;
+    }
+    let mut thief = server.visitor();
+    thief.cookies.insert("sid".to_owned(), text.to_owned());
+    let request = thief.request(reqwest::Method::GET, "/v1/auth/sessions");
+    thief.send(request).await.assert_error(401, "missing_session");
+    let mut thief = server.visitor();
+    let flow = format!("{text}.{}", URL_SAFE_NO_PAD.encode("/security"));
+    thief.cookies.insert("flow".to_owned(), flow);
+    let answer = thief.submit("/sign-in/link", &[("token", text)]).await;
+    assert!([400, 401].contains(&answer.status), "{answer:?}");
+    assert!(!thief.cookies.contains_key("sid"));
+}
+
+#[tokio::test]
+async fn e13_a_mailed_code_cannot_be_tried_on_the_stolen_rows() {
+    use aws_lc_rs::digest::{SHA256, digest};
+    use aws_lc_rs::hmac;
+    let (server, secrets) = used().await;
+    let live = rows(
+        &server,
+        "SELECT flow_id, code_mac FROM sign_in_codes WHERE used_at IS NULL",
+    );
+    let [Value::Blob(flow_id), Value::Blob(stored)] = &live[0][..] else {
+        panic!("{live:?}")
+    };
+    // The thief guesses right, and wants to know it: with a plain hash a hundred million guesses are a second's work.
+    let code = secrets
+        .iter()
+        .rfind(|secret| secret.len() == 8 && secret.bytes().all(|byte| byte.is_ascii_digit()))
+        .unwrap();
+    let texts = [
+        code.as_bytes().to_vec(),
+        [flow_id, code.as_bytes()].concat(),
+        [code.as_bytes(), flow_id].concat(),
+    ];
+    let keys = every_value(&server).into_iter().filter_map(|value| match value {
+        Value::Text(text) => Some(text.into_bytes()),
+        Value::Blob(bytes) => Some(bytes),
+        _ => None,
+    });
+    let keys: BTreeSet<Vec<u8>> = keys.collect();
+    for text in &texts {
+        assert_ne!(digest(&SHA256, text).as_ref(), stored);
+        for key in &keys {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+            assert_ne!(hmac::sign(&key, text).as_ref(), stored);
+        }
+    }
+    assert!(keys.len() > 50 && stored.len() == 32);
+}
+
 #[tokio::test]
 async fn e13_no_refresh_token_can_be_built_from_stored_values() {
     let (server, secrets) = used().await;
     // The thief knows the form of a token, and even its claims but for the secret.
-    let mut claims = jwt::payload(&secrets[3]);
-    let kid = jwt::header(&secrets[3])["kid"].as_str().unwrap().to_owned();
+    let refresh_token = secrets[secrets.len() - 4].clone();
+    let mut claims = jwt::payload(&refresh_token);
+    let kid = jwt::header(&refresh_token)["kid"].as_str().unwrap().to_owned();
     let blobs: BTreeSet<Vec<u8>> = every_value(&server)
         .into_iter()
         .filter_map(|value| match value {
@@ -143,7 +228,7 @@ async fn e13_no_refresh_token_can_be_built_from_stored_values() {
             .await
             .assert_error(401, "invalid_refresh_token");
     }
-    server.refresh(&secrets[3]).await.refresh_token();
+    server.refresh(&refresh_token).await.refresh_token();
 }
 
 #[tokio::test]
@@ -151,8 +236,16 @@ async fn e13_b05_the_files_hold_no_secret_in_the_clear() {
     let (server, secrets) = used().await;
     let mut needles: Vec<(String, Vec<u8>)> = Vec::new();
     for token in &secrets {
-        needles.push(("a token".to_owned(), token.clone().into_bytes()));
-        let (_, signature) = token.rsplit_once('.').unwrap();
+        needles.push(("a secret".to_owned(), token.clone().into_bytes()));
+        let Some((_, signature)) = token.rsplit_once('.') else {
+            // A cookie or the token of a link. Of a cookie the first half is the session's id.
+            if let Ok(bytes) = URL_SAFE_NO_PAD.decode(token)
+                && bytes.len() == 32
+            {
+                needles.push(("its bytes".to_owned(), bytes[16..].to_vec()));
+            }
+            continue;
+        };
         needles.push(("a signature".to_owned(), signature.into()));
         if let Some(secret) = jwt::payload(token)["sec"].as_str() {
             needles.push(("a secret's text".to_owned(), secret.into()));

@@ -95,4 +95,23 @@ impl Answer {
         }
         (self.status, headers, body)
     }
+
+    /// Where it leads, of a redirect.
+    #[track_caller]
+    pub(crate) fn location(&self) -> &str {
+        assert_eq!(self.status, 303, "{self:?}");
+        self.header("location")
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_shows(&self, text: &str) -> &Self {
+        assert!(self.text.contains(text), "{text:?} is not in {self:?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_hides(&self, text: &str) -> &Self {
+        assert!(!self.text.contains(text), "{text:?} is in {self:?}");
+        self
+    }
 }

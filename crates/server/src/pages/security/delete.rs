@@ -1,0 +1,97 @@
+//! Deleting the account: what that does is said, the name is typed, the strongest proof is asked for.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use serde::Deserialize;
+use tm_auth_core::Account;
+
+use super::overview::{Missing, missing};
+use super::require_strong;
+use crate::App;
+use crate::browser::Browser;
+use crate::error::ApiError;
+use crate::notices::{self, Notice};
+use crate::pages::form::Posted;
+use crate::pages::page::{Frame, Page, Section, account_name};
+use crate::pages::sign_out::signed_out;
+use crate::request::Context;
+
+#[derive(Deserialize)]
+pub(crate) struct Confirmation {
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Template)]
+#[template(path = "security_delete.html")]
+struct Delete {
+    frame: Frame,
+    /// What must be typed.
+    name: String,
+    missing: Option<Missing>,
+    live_keys: usize,
+    error: Option<&'static str>,
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    context: Context,
+    browser: Browser,
+) -> Result<Response, ApiError> {
+    Ok(Page(page(&app, &context, &browser, None).await?).into_response())
+}
+
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Posted { browser, form }: Posted<Confirmation>,
+) -> Result<Response, ApiError> {
+    require_strong(&app, &context, &browser).await?;
+    let name = account_name(&browser.account);
+    if form.name.trim() != name {
+        let page = page(
+            &app,
+            &context,
+            &browser,
+            Some("This is not the name above. Nothing was deleted."),
+        );
+        return Ok((StatusCode::BAD_REQUEST, Page(page.await?)).into_response());
+    }
+    let uid = browser.account.uid;
+    // Read before it is gone: the last mail goes there.
+    let contact = app.database(app.store.contact_email(uid)).await?;
+    let told = Account {
+        email: browser.account.email.clone().or(contact),
+        ..browser.account
+    };
+    let origin = context.origin(uid);
+    if app.database(app.store.delete_account(uid, &origin)).await? {
+        app.forget(&tm_auth_store::Change::Account(uid));
+        app.database(app.reload_revocations()).await?;
+        notices::tell(&app, &context, &told, Notice::AccountDeleted).await;
+    }
+    Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
+}
+
+async fn page(
+    app: &App,
+    context: &Context,
+    browser: &Browser,
+    error: Option<&'static str>,
+) -> Result<Delete, ApiError> {
+    let keys = app.database(app.store.api_keys_of(browser.account.uid)).await?;
+    Ok(Delete {
+        frame: Frame::new(app, "Delete your account")
+            .section(Section::Security)
+            .signed_in(&browser.account, &browser.csrf)
+            .middle(),
+        name: account_name(&browser.account),
+        missing: missing(app, context, browser).await?,
+        live_keys: keys.iter().filter(|(key, _)| key.revoked_at.is_none()).count(),
+        error,
+    })
+}

@@ -1,0 +1,223 @@
+//! Changing the e-mail address.
+//!
+//! 1. The owner, proved by the strongest way, names the new address; a code and a link go there and nowhere
+//!    else. The answer is the same whether the address is free or not.
+//! 2. The code is typed, or the link's button pressed, in the same browser and session: then the address is
+//!    proved. Only now it is told if another account has it.
+//! 3. The store changes it; codes that are out for the old one are dead. The old address is written to.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use tm_auth_core::one_time_code::{FlowSecret, Purpose};
+use tm_auth_core::{EmailAddress, Refusal};
+use tm_auth_proto::ErrorCode;
+use tm_auth_store::EmailChange;
+use tm_auth_store::sign_in_code::ProvedEmail;
+
+use super::{Done, done, require_strong};
+use crate::App;
+use crate::api::sessions::end_all_but;
+use crate::browser::Browser;
+use crate::cookie::{self, Name};
+use crate::error::ApiError;
+use crate::notices::{self, Notice};
+use crate::pages::form::Posted;
+use crate::pages::next::Next;
+use crate::pages::page::{Frame, Page, Section};
+use crate::pages::sign_in::Flow;
+use crate::request::Context;
+use crate::sign_in_code;
+
+#[derive(Deserialize)]
+pub(crate) struct NewAddress {
+    #[serde(default)]
+    email: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ByCode {
+    #[serde(default)]
+    code: String,
+    /// A checkbox.
+    end_sessions: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ByLink {
+    #[serde(default)]
+    token: String,
+    /// A checkbox.
+    end_sessions: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "security_email_code.html")]
+struct CodePage {
+    frame: Frame,
+    email: Option<String>,
+    error: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "security_email_link.html")]
+struct LinkPage {
+    frame: Frame,
+    /// The new address; `None`: this is not the browser that asked.
+    email: Option<String>,
+}
+
+pub(crate) async fn ask(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Posted { browser, form }: Posted<NewAddress>,
+) -> Result<Response, ApiError> {
+    require_strong(&app, &context, &browser).await?;
+    let email = EmailAddress::parse(&form.email)?;
+    let flow = Flow::begin(&app, &context, &headers, &email, Next::parse("/security")).await?;
+    let purpose = Purpose::SetEmail(browser.account.uid);
+    sign_in_code::mail(&app, &context, &headers, email, purpose, Some(&flow.secret)).await?;
+    let cookie = [(SET_COOKIE, flow.cookie(&app))];
+    Ok((cookie, Redirect::to("/security/email/code")).into_response())
+}
+
+pub(crate) async fn code(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    browser: Browser,
+) -> Result<Response, ApiError> {
+    code_page(&app, &context, &headers, &browser, None).await
+}
+
+pub(crate) async fn by_code(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Posted { browser, form }: Posted<ByCode>,
+) -> Result<Response, ApiError> {
+    require_strong(&app, &context, &browser).await?;
+    let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
+    let purpose = Purpose::SetEmail(browser.account.uid);
+    match sign_in_code::by_code(&app, &context, flow.codes(), purpose, &form.code).await {
+        Ok(proved) => set(&app, &context, &browser, proved, form.end_sessions.is_some()).await,
+        Err(error) if error.code == ErrorCode::InvalidCode => {
+            let error =
+                "This code is wrong, used or too old. Look at the newest mail, or ask for another one.";
+            let page = code_page(&app, &context, &headers, &browser, Some(error)).await?;
+            Ok((StatusCode::BAD_REQUEST, page).into_response())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Looked at by anybody who opens the mail, so nobody must be signed in to see the code.
+pub(crate) async fn link(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    browser: Result<Browser, ApiError>,
+) -> Result<Response, ApiError> {
+    let browser = match browser {
+        Ok(browser) => Some(browser),
+        Err(error) if error.code == ErrorCode::MissingSession => None,
+        Err(error) => return Err(error),
+    };
+    let email = match &browser {
+        Some(browser) => asked_for(&app, &context, &headers, browser).await?,
+        None => None,
+    };
+    let title = if email.is_some() {
+        "Change your e-mail address"
+    } else {
+        "Your code"
+    };
+    let mut frame = Frame::new(&app, title).narrow().script("sign-in-link.js");
+    if let Some(browser) = &browser {
+        frame = frame.signed_in(&browser.account, &browser.csrf);
+    }
+    Ok(Page(LinkPage { frame, email }).into_response())
+}
+
+pub(crate) async fn by_link(
+    State(app): State<Arc<App>>,
+    context: Context,
+    headers: HeaderMap,
+    Posted { browser, form }: Posted<ByLink>,
+) -> Result<Response, ApiError> {
+    require_strong(&app, &context, &browser).await?;
+    let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
+    let token = FlowSecret::decode(&form.token).ok_or(Refusal::InvalidCode)?;
+    let purpose = Purpose::SetEmail(browser.account.uid);
+    let proved = sign_in_code::by_link(&app, &context, &token, &flow.secret, purpose).await?;
+    set(&app, &context, &browser, proved, form.end_sessions.is_some()).await
+}
+
+async fn set(
+    app: &App,
+    context: &Context,
+    browser: &Browser,
+    proved: ProvedEmail,
+    end_others: bool,
+) -> Result<Response, ApiError> {
+    let account = &browser.account;
+    let new = proved.email().to_string();
+    let origin = context.origin(account.uid);
+    match app.database(app.store.set_email(proved, &origin)).await? {
+        EmailChange::Changed(old) => {
+            app.forget(&tm_auth_store::Change::Account(account.uid));
+            if end_others {
+                end_all_but(app, context, account, Some(browser.session.sid)).await?;
+            }
+            if let Some(old) = old {
+                notices::tell(app, context, account, Notice::EmailChanged { old, new }).await;
+            }
+        }
+        EmailChange::Unchanged => {}
+        EmailChange::Taken => return Err(Refusal::AddressResting.into()),
+        EmailChange::NoAccount => return Err(Refusal::AccountDisabled.into()),
+    }
+    let cookie = [(SET_COOKIE, cookie::clear(app, Name::Flow))];
+    Ok((cookie, done(Done::Email)).into_response())
+}
+
+async fn code_page(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    browser: &Browser,
+    error: Option<&'static str>,
+) -> Result<Response, ApiError> {
+    let page = CodePage {
+        frame: Frame::new(app, "Prove the new address")
+            .section(Section::Security)
+            .signed_in(&browser.account, &browser.csrf)
+            .narrow(),
+        email: asked_for(app, context, headers, browser).await?,
+        error,
+    };
+    Ok(Page(page).into_response())
+}
+
+/// The address that this browser and account asked to have, while its code lives.
+async fn asked_for(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    browser: &Browser,
+) -> Result<Option<String>, ApiError> {
+    let Some(flow) = Flow::read(app, headers) else {
+        return Ok(None);
+    };
+    let purpose = Purpose::SetEmail(browser.account.uid);
+    let stored = flow.stored(app, context).await?;
+    Ok(stored
+        .filter(|stored| stored.purpose == purpose)
+        .map(|stored| stored.email.into()))
+}

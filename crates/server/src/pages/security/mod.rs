@@ -1,0 +1,48 @@
+//! `/security`: the ways into an account and where its owner is signed in, to be looked at and changed.
+//!
+//! 1. [`overview`] shows them. Where a change would take a newer or stronger proof than the session has, it
+//!    says so and leads to the sign-in and back, instead of offering what would be refused.
+//! 2. Each change is a form: [`email`], [`sessions`], [`delete`]; passkeys, recovery and Apple have routes of
+//!    their own. Each asks for the proof again, is in the audit trail, and is mailed to the owner.
+//! 3. It leads back here, with one sentence about what was done.
+
+mod delete;
+mod email;
+mod overview;
+mod sessions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+
+use crate::App;
+use crate::bearer::Management;
+use crate::browser::Browser;
+use crate::error::ApiError;
+use crate::request::Context;
+
+pub(crate) use overview::Done;
+
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/security", get(overview::show))
+        .route("/security/email", post(email::ask))
+        .route("/security/email/code", get(email::code).post(email::by_code))
+        .route("/security/email/link", get(email::link).post(email::by_link))
+        .route("/security/sessions/end", post(sessions::end))
+        .route("/security/sessions/end-others", post(sessions::end_others))
+        .route("/security/sessions/end-all", post(sessions::end_all))
+        .route("/security/delete", get(delete::show).post(delete::delete))
+}
+
+/// Back to the page, with a word about what was done.
+fn done(what: Done) -> Redirect {
+    Redirect::to(&format!("/security?done={}", what.as_str()))
+}
+
+/// Demands the proof that changes of credentials take.
+async fn require_strong(app: &App, context: &Context, browser: &Browser) -> Result<(), ApiError> {
+    Management::of(browser).require_strong(app, context.now).await
+}

@@ -1,0 +1,253 @@
+//! The page itself.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::Deserialize;
+use tm_auth_core::person::{AuthMethod, PersonSession, SessionKind};
+use tm_auth_core::recovery::{Recovery, Stage, may_add_passkey, may_start};
+use tm_auth_proto::ErrorCode;
+use tm_auth_store::WaysIn;
+use tm_auth_store::apple_identity::AppleIdentity;
+use tm_auth_store::passkey::Passkey;
+
+use super::require_strong;
+use crate::App;
+use crate::api::sessions::live;
+use crate::browser::Browser;
+use crate::error::ApiError;
+use crate::pages::page::{Frame, Page, Section, Tone};
+use crate::pages::words::Instant;
+use crate::request::Context;
+
+/// What was just done: a closed list, since anybody can write a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Done {
+    Email,
+    Session,
+    Sessions,
+}
+
+impl Done {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Session => "session",
+            Self::Sessions => "sessions",
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Email => {
+                "Your e-mail address is changed. We wrote to the old one. Is somebody else signed in? Look at the sessions below."
+            }
+            Self::Session => "That session is over.",
+            Self::Sessions => "You are signed out everywhere else.",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    done: Option<Done>,
+}
+
+/// What changes take that this session does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// A proof of the last five minutes.
+    Fresh,
+    /// One by a passkey.
+    Passkey,
+}
+
+impl Missing {
+    pub(super) fn is_passkey(self) -> bool {
+        self == Self::Passkey
+    }
+}
+
+#[derive(Template)]
+#[template(path = "security.html")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "a page is made of facts that have nothing to do with each other"
+)]
+struct Overview {
+    frame: Frame,
+    missing: Option<Missing>,
+    /// Whether sessions may be ended.
+    fresh: bool,
+    mail: bool,
+    email: Option<String>,
+    contact: Option<String>,
+    passkeys: Vec<PasskeyRow>,
+    makes_passkeys: bool,
+    apple: Option<AppleRow>,
+    offers_apple: bool,
+    /// Whether only one way in is left.
+    last: bool,
+    recovery: Option<RecoveryRow>,
+    /// Whether this sign-in may add a passkey because of it.
+    may_add: bool,
+    may_recover: bool,
+    sessions: Vec<SessionRow>,
+}
+
+struct PasskeyRow {
+    id: String,
+    name: String,
+    kind: &'static str,
+    created: Instant,
+    last_used: Option<Instant>,
+    suspect: bool,
+}
+
+struct AppleRow {
+    email: Option<String>,
+    since: Instant,
+    withdrawn: bool,
+}
+
+struct RecoveryRow {
+    ready_at: Instant,
+    ready: bool,
+}
+
+struct SessionRow {
+    sid: String,
+    device: String,
+    kind: &'static str,
+    method: &'static str,
+    address: String,
+    opened: Instant,
+    last_used: Instant,
+    current: bool,
+}
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    context: Context,
+    browser: Browser,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Page<impl Template>, ApiError> {
+    let (uid, proof) = (browser.account.uid, browser.session.proof);
+    let passkeys = app.database(app.store.passkeys_of(uid)).await?;
+    let apple = app.database(app.store.apple_identity_of(uid)).await?;
+    let recovery = app.database(app.store.recovery(uid)).await?;
+    let recovery = recovery.filter(|recovery| recovery.stage(context.now) != Stage::Lapsed);
+    let sessions = live(&app, &context, &browser.account).await?;
+    let contact = app.database(app.store.contact_email(uid)).await?;
+    let ways: WaysIn = app.database(app.store.ways_in(uid)).await?;
+
+    let mut frame = Frame::new(&app, "Security")
+        .section(Section::Security)
+        .script("passkey.js")
+        .signed_in(&browser.account, &browser.csrf);
+    if let Some(done) = wanted.ok().and_then(|Query(wanted)| wanted.done) {
+        frame = frame.notice(Tone::Done, done.sentence());
+    }
+    Ok(Page(Overview {
+        missing: missing(&app, &context, &browser).await?,
+        fresh: proof.is_fresh(context.now),
+        mail: app.mail.is_available(),
+        email: browser.account.email.clone(),
+        contact: contact.filter(|contact| Some(contact) != browser.account.email.as_ref()),
+        makes_passkeys: app.passkeys().is_ok(),
+        offers_apple: app.config.apple.is_some(),
+        last: ways.count() <= 1,
+        may_add: may_add_passkey(&proof, recovery.as_ref(), context.now),
+        may_recover: recovery.is_none() && !passkeys.is_empty() && may_start(&proof, context.now),
+        recovery: recovery.map(|recovery| recovery_row(&recovery, context.now)),
+        passkeys: passkeys
+            .into_iter()
+            .map(|passkey| passkey_row(passkey, context.now))
+            .collect(),
+        apple: apple.map(|identity| apple_row(identity, context.now)),
+        sessions: sessions
+            .into_iter()
+            .map(|session| session_row(session, &browser, context.now))
+            .collect(),
+        frame,
+    }))
+}
+
+/// What a change would be refused for just now.
+pub(super) async fn missing(
+    app: &App,
+    context: &Context,
+    browser: &Browser,
+) -> Result<Option<Missing>, ApiError> {
+    match require_strong(app, context, browser).await {
+        Ok(()) => Ok(None),
+        Err(error) if error.code == ErrorCode::ReauthRequired => {
+            let by_passkey = app.database(app.store.has_passkey(browser.account.uid)).await?;
+            Ok(Some(if by_passkey {
+                Missing::Passkey
+            } else {
+                Missing::Fresh
+            }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn passkey_row(passkey: Passkey, now: Timestamp) -> PasskeyRow {
+    PasskeyRow {
+        id: URL_SAFE_NO_PAD.encode(&passkey.credential_id),
+        name: passkey.name,
+        kind: match (passkey.backup_eligible, passkey.backed_up) {
+            (_, true) => "synced between your devices",
+            (true, false) => "on one device, may be synced",
+            (false, false) => "bound to one device",
+        },
+        created: Instant::new(passkey.created_at, now),
+        last_used: passkey.last_used_at.map(|at| Instant::new(at, now)),
+        suspect: passkey.suspect_at.is_some(),
+    }
+}
+
+fn apple_row(identity: AppleIdentity, now: Timestamp) -> AppleRow {
+    AppleRow {
+        email: identity.email,
+        since: Instant::new(identity.created_at, now),
+        withdrawn: identity.withdrawn_at.is_some(),
+    }
+}
+
+fn recovery_row(recovery: &Recovery, now: Timestamp) -> RecoveryRow {
+    RecoveryRow {
+        ready_at: Instant::new(recovery.ready_at, now),
+        ready: recovery.stage(now) == Stage::Ready,
+    }
+}
+
+fn session_row(session: PersonSession, browser: &Browser, now: Timestamp) -> SessionRow {
+    SessionRow {
+        sid: session.sid.to_string(),
+        kind: match session.kind {
+            SessionKind::Browser => "",
+            SessionKind::Native => "command line",
+            SessionKind::Management => "command line, manages credentials",
+        },
+        method: match session.proof.method {
+            AuthMethod::Passkey => "passkey",
+            AuthMethod::EmailCode => "e-mail code",
+            AuthMethod::MagicLink => "e-mail link",
+            AuthMethod::Apple => "Apple",
+            AuthMethod::Operator => "operator",
+        },
+        address: session.address.to_string(),
+        opened: Instant::new(session.opened_at, now),
+        last_used: Instant::new(session.last_used_at, now),
+        current: session.sid == browser.session.sid,
+        device: session.device,
+    }
+}

@@ -1,0 +1,67 @@
+//! Signing out elsewhere: one session, all others, or all. Any fresh sign-in may.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use tm_auth_proto::ErrorCode;
+
+use super::{Done, done};
+use crate::App;
+use crate::api::sessions::end_all_but;
+use crate::bearer::Management;
+use crate::browser::Browser;
+use crate::error::ApiError;
+use crate::pages::form::{Nothing, Posted};
+use crate::pages::sign_out::signed_out;
+use crate::request::Context;
+
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    sid: String,
+}
+
+pub(crate) async fn end(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Posted { browser, form }: Posted<Which>,
+) -> Result<Redirect, ApiError> {
+    require_fresh(&context, &browser)?;
+    let not_found = || ApiError::new(ErrorCode::SessionNotFound);
+    let sid = form.sid.parse().map_err(|_| not_found())?;
+    let uid = browser.account.uid;
+    let origin = context.origin(uid);
+    if !app
+        .database(app.store.end_person_session(uid, sid, &origin))
+        .await?
+    {
+        return Err(not_found());
+    }
+    app.database(app.reload_revocations()).await?;
+    Ok(done(Done::Session))
+}
+
+pub(crate) async fn end_others(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Posted { browser, form: _ }: Posted<Nothing>,
+) -> Result<Redirect, ApiError> {
+    require_fresh(&context, &browser)?;
+    end_all_but(&app, &context, &browser.account, Some(browser.session.sid)).await?;
+    Ok(done(Done::Sessions))
+}
+
+pub(crate) async fn end_all(
+    State(app): State<Arc<App>>,
+    context: Context,
+    Posted { browser, form: _ }: Posted<Nothing>,
+) -> Result<Response, ApiError> {
+    require_fresh(&context, &browser)?;
+    end_all_but(&app, &context, &browser.account, None).await?;
+    Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
+}
+
+fn require_fresh(context: &Context, browser: &Browser) -> Result<(), ApiError> {
+    Management::of(browser).require_fresh(context.now)
+}

@@ -1,0 +1,89 @@
+//! That limits were reached, for the audit trail: gathered in memory and written once a minute for each network
+//! and route, with a count, or whoever sends too much would fill the trail as well.
+//!
+//! What gathers is bounded; beyond that only the metrics know.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_store::{AuditEntry, Origin, Result};
+
+use crate::App;
+use crate::client_address::NetworkPrefix;
+use crate::request::Context;
+
+/// Networks and routes at a time.
+const CAPACITY: usize = 1024;
+
+/// How long is counted before it is written.
+const GATHER: SignedDuration = SignedDuration::from_mins(1);
+
+/// Who reached what: a network and a route.
+type Kind = (NetworkPrefix, String);
+
+struct Reached {
+    /// The first one's.
+    origin: Origin,
+    count: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct ReachedLimits(Mutex<HashMap<Kind, Reached>>);
+
+impl ReachedLimits {
+    /// A request was answered 429.
+    pub(crate) fn note(&self, context: &Context, route: &str) {
+        let mut gathered = self.0.lock().expect("nothing panics while holding it");
+        let has_room = gathered.len() < CAPACITY;
+        let kind = (NetworkPrefix::of(context.address), route.to_owned());
+        match gathered.get_mut(&kind) {
+            Some(reached) => reached.count += 1,
+            None if has_room => {
+                let origin = context.origin("visitor");
+                gathered.insert(kind, Reached { origin, count: 1 });
+            }
+            None => {}
+        }
+    }
+
+    /// Writes what has gathered for long enough by `now`; with `None` all of it. What cannot be written is kept.
+    pub(crate) async fn flush(&self, app: &App, now: Option<Timestamp>) -> Result<()> {
+        let due: HashMap<Kind, Reached> = {
+            let mut gathered = self.0.lock().expect("nothing panics while holding it");
+            let is_due = |_: &Kind, reached: &mut Reached| {
+                now.is_none_or(|now| now.duration_since(reached.origin.at) >= GATHER)
+            };
+            gathered.extract_if(is_due).collect()
+        };
+        if due.is_empty() {
+            return Ok(());
+        }
+        let entries = due
+            .iter()
+            .map(|((_, route), reached)| entry(route, reached))
+            .collect();
+        let outcome = app.in_time(app.store.audit(entries)).await;
+        if outcome.is_err() {
+            let mut gathered = self.0.lock().expect("nothing panics while holding it");
+            for (kind, reached) in due {
+                gathered
+                    .entry(kind)
+                    .and_modify(|newer| newer.count += reached.count)
+                    .or_insert(reached);
+            }
+        }
+        outcome
+    }
+}
+
+fn entry(route: &str, reached: &Reached) -> AuditEntry {
+    AuditEntry {
+        origin: reached.origin.clone(),
+        action: "limit_reached".into(),
+        uid: None,
+        key_id: None,
+        sid: None,
+        detail: Some(format!("code=rate_limited route={route} count={}", reached.count)),
+    }
+}

@@ -1,0 +1,133 @@
+//! The audit trail: what is in it, and that it is only ever added to.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use tm_auth_core::person::AuthMethod;
+use tm_auth_store::AuditEntry;
+
+use crate::support::{Answer, TestServer, eventually};
+
+const ADA: &str = "ada@example.com";
+
+/// The newest entry of this action, which must say who, when, from where, and in which request.
+async fn entry(server: &TestServer, action: &str, answer: &Answer) -> AuditEntry {
+    let trail = server.store.audit_trail(None, 1000).await.unwrap();
+    let actions: BTreeSet<&str> = trail.iter().map(|entry| entry.action.as_ref()).collect();
+    let entry = trail
+        .iter()
+        .find(|entry| entry.action == action)
+        .unwrap_or_else(|| panic!("{action} is not among {actions:?}"));
+    assert_eq!(entry.origin.at, server.now(), "{entry:?}");
+    assert_eq!(entry.origin.ip, Some([127, 0, 0, 1].into()), "{entry:?}");
+    assert!(!entry.origin.actor.is_empty(), "{entry:?}");
+    let request_id = entry.origin.request_id.as_deref();
+    assert_eq!(request_id, Some(answer.header("x-request-id")), "{entry:?}");
+    entry.clone()
+}
+
+#[tokio::test]
+async fn i12_each_sign_in_failure_and_change_has_a_row_with_who_when_whence_and_which_request() {
+    let server = TestServer::start().await;
+    let mut browser = server.visitor();
+    let asked = browser.submit("/sign-in", &[("email", ADA)]).await;
+    entry(&server, "code_sent", &asked).await;
+    let wrong = browser.submit("/sign-in/code", &[("code", "00000000-")]).await;
+    assert_eq!(wrong.status, 400);
+    entry(&server, "code_refused", &wrong).await;
+    let code = server.code_mail(ADA).code;
+    let right = browser.submit("/sign-in/code", &[("code", &code)]).await;
+    let sign_in = entry(&server, "sign_in", &right).await;
+    let account = server.store.account_by_email(ADA).await.unwrap().unwrap();
+    assert_eq!(sign_in.uid, Some(account.uid));
+    assert_eq!(sign_in.origin.actor, account.uid.to_string());
+    assert_eq!(sign_in.sid, browser.sid());
+    let detail = sign_in.detail.unwrap();
+    assert!(detail.contains("method=email_code"), "{detail}");
+
+    server.advance(1);
+    let key = server.key_of(&account).await;
+    let trail = server.store.audit_trail(Some(account.uid), 1).await.unwrap();
+    assert_eq!(
+        (trail[0].action.as_ref(), trail[0].key_id),
+        ("key_registered", Some(key.id()))
+    );
+    let path = format!("/v1/auth/api-keys/{}", key.id());
+    let revoked = browser.call(Method::DELETE, &path, None).await;
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    assert_eq!(
+        entry(&server, "key_revoked", &revoked).await.key_id,
+        Some(key.id())
+    );
+
+    let asked = browser
+        .submit("/security/email", &[("email", "ada@new.example")])
+        .await;
+    assert_eq!(asked.status, 303);
+    let code = server.code_mail("ada@new.example").code;
+    let changed = browser.submit("/security/email/code", &[("code", &code)]).await;
+    entry(&server, "email_changed", &changed).await;
+
+    server.advance(1);
+    let out = browser.submit("/sign-out", &[]).await;
+    let ended = entry(&server, "session_ended", &out).await;
+    assert_eq!(ended.uid, Some(account.uid));
+}
+
+#[tokio::test]
+async fn i12_a_reused_refresh_token_has_a_row() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let first = server.mint(&key).await;
+    let second = server.refresh(&first.refresh_token).await.refresh_token();
+    server.refresh(&second).await.refresh_token();
+    server.advance(91);
+    let reused = server.refresh(&first.refresh_token).await;
+    reused.assert_error(401, "refresh_reused");
+    let row = entry(&server, "refresh_reused", &reused).await;
+    assert_eq!((row.uid, row.key_id), (Some(key.account.uid), Some(key.id())));
+}
+
+#[tokio::test]
+async fn i12_a_limit_that_is_reached_has_one_row_a_minute_however_often() {
+    let server = TestServer::start_with(|config| config.limits.proven_per_key_per_minute = 1).await;
+    let key = server.key().await;
+    server.mint(&key).await;
+    server.advance(1);
+    let mut first = None;
+    for _ in 0..5 {
+        let limited = server.post("/api-key/token", &key.challenge(server.now())).await;
+        limited.assert_error(429, "rate_limited");
+        first.get_or_insert(limited.header("x-request-id").to_owned());
+    }
+    let at = server.now();
+    server.advance(60);
+    let row = eventually(async || {
+        let trail = server.store.audit_trail(None, 100).await.unwrap();
+        trail.into_iter().find(|entry| entry.action == "limit_reached")
+    })
+    .await;
+    assert_eq!((row.origin.at, row.origin.request_id), (at, first));
+    assert_eq!(row.origin.ip, Some([127, 0, 0, 1].into()));
+    assert_eq!(
+        row.detail.as_deref(),
+        Some("code=rate_limited route=/v1/auth/api-key/token count=5")
+    );
+}
+
+#[tokio::test]
+async fn i12_what_is_written_is_never_changed() {
+    let server = TestServer::start().await;
+    server
+        .signed_in(&server.account().await, AuthMethod::Passkey)
+        .await;
+    let database = rusqlite::Connection::open(&server.config.database.path).unwrap();
+    for change in [
+        "UPDATE audit SET actor = 'nobody'",
+        "UPDATE audit SET detail = NULL WHERE id = 1",
+        "UPDATE OR IGNORE audit SET at = 0",
+    ] {
+        let refused = database.execute(change, []);
+        assert!(refused.is_err(), "{change}: {refused:?}");
+    }
+}

@@ -1,0 +1,236 @@
+//! The cookie of a signed-in browser: its attributes, its life, and that nobody carries one into a sign-in.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Method;
+use tm_auth_core::person::AuthMethod;
+
+use crate::support::{Answer, TestServer, Visitor};
+
+const ADA: &str = "ada@example.com";
+const MALLORY: &str = "mallory@example.com";
+
+/// Signs in by mail; the answer that set the cookie.
+async fn sign_in(server: &TestServer, browser: &mut Visitor<'_>, email: &str) -> Answer {
+    let asked = browser.submit("/sign-in", &[("email", email)]).await;
+    assert_eq!(asked.status, 303, "{asked:?}");
+    let code = server.code_mail(email).code;
+    let answer = browser.submit("/sign-in/code", &[("code", &code)]).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    answer
+}
+
+/// The `Set-Cookie` of this name.
+fn cookie(answer: &Answer, name: &str) -> String {
+    let cookies = answer.headers.get_all("set-cookie").iter();
+    let mut ours = cookies
+        .map(|cookie| cookie.to_str().unwrap().to_owned())
+        .filter(|cookie| cookie.starts_with(&format!("{name}=")));
+    ours.next().unwrap_or_else(|| panic!("no {name}: {answer:?}"))
+}
+
+#[tokio::test]
+async fn h01_the_cookie_is_for_this_host_alone_and_for_no_script() {
+    for (public_url, name, secure) in [
+        (Some("https://auth.example.com/v1/auth"), "__Host-sid", true),
+        (None, "sid", false),
+    ] {
+        let server = TestServer::start_with(|config| {
+            if let Some(url) = public_url {
+                config.public_url = url.parse().unwrap();
+            }
+        })
+        .await;
+        let mut browser = server.visitor();
+        if secure {
+            // No mail is offered there: the cookie comes from a step-up of a browser that has one.
+            browser = server
+                .signed_in(&server.account().await, AuthMethod::Passkey)
+                .await;
+            let out = browser.submit("/sign-out", &[]).await;
+            let cookie = cookie(&out, name);
+            assert_eq!(
+                cookie,
+                "__Host-sid=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
+            );
+            continue;
+        }
+        let cookie = cookie(&sign_in(&server, &mut browser, ADA).await, name);
+        let (value, attributes) = cookie.split_once("; ").unwrap();
+        let attributes: BTreeSet<&str> = attributes.split("; ").collect();
+        // No `Domain`: for this host alone. No `Max-Age`: it ends with the browser.
+        assert_eq!(attributes, BTreeSet::from(["HttpOnly", "Path=/", "SameSite=Lax"]));
+        let value = value.strip_prefix("sid=").unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(value).unwrap();
+        assert_eq!(bytes.len(), 32, "an id, and a secret of 128 bits");
+    }
+}
+
+#[tokio::test]
+async fn h01_a_cookie_of_the_other_form_of_name_is_none() {
+    let server = TestServer::start_with(|config| {
+        config.public_url = "https://auth.example.com/v1/auth".parse().unwrap();
+    })
+    .await;
+    let account = server.account().await;
+    let signed_in = server.signed_in(&account, AuthMethod::Passkey).await;
+    let value = signed_in.cookies["__Host-sid"].clone();
+    // Without its prefix another host of the domain may have set it.
+    for (name, status) in [
+        ("__Host-sid", 200),
+        ("sid", 401),
+        ("__host-sid", 401),
+        ("__Secure-sid", 401),
+    ] {
+        let mut browser = server.visitor();
+        browser.cookies.insert(name.to_owned(), value.clone());
+        let request = browser.request(Method::GET, "/v1/auth/sessions");
+        assert_eq!(browser.send(request).await.status, status, "{name}");
+    }
+    // Twice: one of them is not ours.
+    let twice = server
+        .http
+        .get(format!("{}/v1/auth/sessions", server.origin))
+        .header("cookie", format!("__Host-sid={value}; __Host-sid={value}"));
+    assert_eq!(twice.send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn h01_the_cookie_is_no_bearer_token_and_no_token_a_cookie() {
+    let server = TestServer::start().await;
+    let account = server.account().await;
+    let browser = server.signed_in(&account, AuthMethod::Passkey).await;
+    let cookie = &browser.cookies["sid"];
+    for path in ["/sessions", "/api-keys", "/api-key"] {
+        server
+            .get_with(path, cookie)
+            .await
+            .assert_error(401, "invalid_token");
+    }
+    server
+        .refresh(cookie)
+        .await
+        .assert_error(401, "invalid_refresh_token");
+    let management = server.management_token(&account).await;
+    for token in [management.as_str(), "", "A", &"A".repeat(43), &"A".repeat(5000)] {
+        let mut thief = server.visitor();
+        thief.cookies.insert("sid".to_owned(), token.to_owned());
+        let answer = thief.get("/v1/auth/sessions").await;
+        answer.assert_error(401, "missing_session");
+    }
+    // The id with another secret, and the secret with another id.
+    let bytes = URL_SAFE_NO_PAD.decode(cookie).unwrap();
+    for flipped in 0..32 {
+        let mut forged = bytes.clone();
+        forged[flipped] ^= 1;
+        let mut thief = server.visitor();
+        thief
+            .cookies
+            .insert("sid".to_owned(), URL_SAFE_NO_PAD.encode(forged));
+        let answer = thief.get("/v1/auth/sessions").await;
+        answer.assert_error(401, "missing_session");
+    }
+}
+
+#[tokio::test]
+async fn h02_a_cookie_from_before_the_sign_in_is_not_the_one_after_it() {
+    let server = TestServer::start().await;
+    // The attacker signs in and plants that cookie in the victim's browser.
+    let mut attacker = server.visitor();
+    sign_in(&server, &mut attacker, MALLORY).await;
+    let planted = attacker.cookies["sid"].clone();
+    let mut victim = server.visitor();
+    victim.cookies.insert("sid".to_owned(), planted.clone());
+    sign_in(&server, &mut victim, ADA).await;
+    assert_ne!(victim.cookies["sid"], planted);
+    assert_ne!(victim.sid(), attacker.sid());
+    // What was planted opens nothing any more, for neither of them.
+    attacker
+        .get("/v1/auth/sessions")
+        .await
+        .assert_error(401, "missing_session");
+    victim.get("/security").await.assert_shows(ADA);
+
+    // Made up, it is not taken over either.
+    let made_up = URL_SAFE_NO_PAD.encode([7; 32]);
+    let mut victim = server.visitor();
+    victim.cookies.insert("sid".to_owned(), made_up.clone());
+    server.advance(61);
+    sign_in(&server, &mut victim, ADA).await;
+    assert_ne!(victim.cookies["sid"], made_up);
+    let mut attacker = server.visitor();
+    attacker.cookies.insert("sid".to_owned(), made_up);
+    attacker
+        .get("/v1/auth/sessions")
+        .await
+        .assert_error(401, "missing_session");
+}
+
+#[tokio::test]
+async fn h02_a_step_up_gives_a_new_cookie_and_ends_the_old_one() {
+    let server = TestServer::start().await;
+    let mut browser = server.visitor();
+    sign_in(&server, &mut browser, ADA).await;
+    let mut before = browser.clone();
+    server.advance(301);
+    sign_in(&server, &mut browser, ADA).await;
+    assert_ne!(browser.sid(), before.sid());
+    assert_ne!(browser.cookies["sid"], before.cookies["sid"]);
+    assert_ne!(
+        browser.csrf(),
+        before.csrf(),
+        "pages of before change nothing any more"
+    );
+    before
+        .get("/v1/auth/sessions")
+        .await
+        .assert_error(401, "missing_session");
+    let sessions = browser.get("/v1/auth/sessions").await;
+    assert_eq!(sessions.body["sessions"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn h10_signing_out_leaves_nothing_behind() {
+    let server = TestServer::start().await;
+    let mut browser = server.visitor();
+    sign_in(&server, &mut browser, ADA).await;
+    let page = browser.get("/security").await;
+    assert_eq!((page.status, page.header("cache-control")), (200, "no-store"));
+    let mut thief = browser.clone();
+    let out = browser.submit("/sign-out", &[]).await;
+    assert_eq!((out.status, out.header("location")), (303, "/sign-in"));
+    assert_eq!(
+        cookie(&out, "sid"),
+        "sid=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+    );
+    assert_eq!(out.header("clear-site-data"), "\"cache\", \"storage\"");
+    assert!(!browser.cookies.contains_key("sid"));
+    // The row is over, whoever kept the cookie.
+    thief
+        .get("/v1/auth/sessions")
+        .await
+        .assert_error(401, "missing_session");
+    let back = thief.get("/security").await;
+    assert_eq!(
+        (back.status, back.header("location")),
+        (303, "/sign-in?next=/security")
+    );
+}
+
+#[tokio::test]
+async fn h10_a_link_signs_nobody_out() {
+    let server = TestServer::start().await;
+    let mut browser = server
+        .signed_in(&server.account().await, AuthMethod::Passkey)
+        .await;
+    assert_eq!(browser.get("/sign-out").await.status, 405);
+    let request = browser
+        .request(Method::POST, "/sign-out")
+        .header("origin", &server.origin)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body("csrf=");
+    assert_eq!(browser.send(request).await.status, 403);
+    assert_eq!(browser.get("/v1/auth/sessions").await.status, 200);
+}

@@ -1,0 +1,47 @@
+//! `/security`: the ways into an account and where its owner is signed in.
+
+mod delete;
+mod email;
+mod overview;
+mod sessions;
+
+use tm_auth_core::Account;
+
+use crate::support::{TestServer, Visitor};
+
+const ADA: &str = "ada@example.com";
+
+/// Signs in by mail, at sign-up and at a step-up.
+async fn sign_in(server: &TestServer, browser: &mut Visitor<'_>, email: &str) {
+    let fields = [("email", email), ("next", "/security")];
+    let asked = browser.submit("/sign-in", &fields).await;
+    assert_eq!(asked.location(), "/sign-in/code");
+    let code = server.code_mail(email).code;
+    let done = browser.submit("/sign-in/code", &[("code", &code)]).await;
+    assert_eq!(done.location(), "/security");
+}
+
+/// A browser in which the owner of this address signed in just now.
+async fn ada<'a>(server: &'a TestServer, email: &str) -> (Visitor<'a>, Account) {
+    let mut browser = server.visitor();
+    sign_in(server, &mut browser, email).await;
+    let account = server.store.account_by_email(email).await.unwrap().unwrap();
+    (browser, account)
+}
+
+/// The subjects of what was mailed there, oldest first, without codes.
+fn told(server: &TestServer, address: &str) -> Vec<String> {
+    let mut subjects: Vec<String> = server
+        .inbox(address)
+        .iter()
+        .filter(|mail| !mail.text.contains("#token="))
+        .map(|mail| mail.subject.clone())
+        .collect();
+    subjects.reverse();
+    subjects
+}
+
+async fn audited(server: &TestServer, account: &Account, action: &str) -> usize {
+    let trail = server.store.audit_trail(Some(account.uid), 1000).await.unwrap();
+    trail.iter().filter(|entry| entry.action == action).count()
+}

@@ -1,0 +1,99 @@
+//! The page.
+
+use tm_auth_core::person::AuthMethod;
+use tm_auth_store::passkey::{AddedBy, NewPasskey};
+
+use super::{ADA, ada};
+use crate::support::TestServer;
+
+/// A passkey as the store keeps it: the pages show it, its ceremony is tested elsewhere.
+async fn passkey(server: &TestServer, uid: tm_auth_proto::AccountId, id: u8, name: &str) {
+    let new = NewPasskey {
+        credential_id: vec![id; 16],
+        name: name.to_owned(),
+        credential: "{}".to_owned(),
+        counter: 0,
+        backup_eligible: id == 1,
+        backed_up: id == 1,
+        created_at: server.now(),
+    };
+    let origin = tm_auth_store::Origin::service(server.now());
+    let added = server.store.add_passkey(uid, new, AddedBy::Proof, 20, &origin);
+    added.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn g20_the_last_way_in_is_not_offered_for_removal() {
+    let server = TestServer::start().await;
+    let account = server.account().await;
+    passkey(&server, account.uid, 1, "Phone").await;
+    let mut browser = server.signed_in(&account, AuthMethod::Passkey).await;
+    browser
+        .get("/security")
+        .await
+        .assert_shows("Phone")
+        .assert_shows("the only way into your account")
+        .assert_hides("/passkeys/remove");
+    passkey(&server, account.uid, 2, "Key on a chain").await;
+    browser
+        .get("/security")
+        .await
+        .assert_shows("synced between your devices")
+        .assert_shows("bound to one device")
+        .assert_hides("the only way into your account")
+        .assert_shows("/passkeys/remove");
+}
+
+#[tokio::test]
+async fn g21_c12_with_a_passkey_nothing_weaker_is_offered_a_change() {
+    let server = TestServer::start().await;
+    let (mut browser, account) = ada(&server, ADA).await;
+    passkey(&server, account.uid, 1, "Phone").await;
+    passkey(&server, account.uid, 2, "Laptop").await;
+    let page = browser.get("/security").await;
+    page.assert_shows("confirm with your passkey")
+        .assert_shows("/recovery/start");
+    for change in [
+        "/passkeys/remove",
+        "action=\"/security/email\"",
+        "data-passkey=\"add\"",
+    ] {
+        page.assert_hides(change);
+    }
+    // Ending sessions takes no more than a fresh sign-in.
+    page.assert_shows("/security/sessions/end-all");
+    let refused = browser
+        .submit("/security/email", &[("email", "new@example.com")])
+        .await;
+    assert_eq!(refused.status, 403);
+    let mut by_passkey = server.signed_in(&account, AuthMethod::Passkey).await;
+    let page = by_passkey.get("/security").await;
+    for change in [
+        "/passkeys/remove",
+        "name=\"end_sessions\"",
+        "action=\"/security/email\"",
+        "data-passkey=\"add\"",
+    ] {
+        page.assert_shows(change);
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_signed_in_is_led_to_the_sign_in_and_back() {
+    let server = TestServer::start().await;
+    for path in ["/security", "/security/delete"] {
+        let page = server.visitor().get(path).await;
+        assert_eq!(page.location(), format!("/sign-in?next={path}"));
+    }
+}
+
+#[tokio::test]
+async fn h06_what_others_wrote_is_text() {
+    let server = TestServer::start().await;
+    let account = server.account().await;
+    passkey(&server, account.uid, 1, "<img src=x onerror=alert(1)>").await;
+    let mut browser = server.signed_in(&account, AuthMethod::Passkey).await;
+    let page = browser.get("/security?done=%3Cscript%3E").await;
+    assert_eq!(page.status, 200);
+    page.assert_hides("<img src=x").assert_hides("<script>");
+}
