@@ -10,6 +10,7 @@ pub(crate) mod api_keys;
 pub(crate) mod event;
 pub(crate) mod form;
 pub(crate) mod headers;
+pub(crate) mod mailbox;
 pub(crate) mod next;
 pub(crate) mod page;
 pub(crate) mod problem;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         )
         .route("/activity", get(activity::activity))
         .merge(sign_in::routes())
+        .route("/mailbox", get(mailbox::mailbox))
 }
 
 /// Who is not signed in is led on to the sign-in from there.

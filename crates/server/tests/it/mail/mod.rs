@@ -2,6 +2,7 @@
 
 mod delivery;
 mod hosts;
+mod mailbox;
 mod notices;
 mod reminders;
 
