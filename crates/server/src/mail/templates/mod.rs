@@ -19,7 +19,7 @@ use crate::App;
 
 pub(crate) use key_reminder::key_reminder;
 pub(crate) use notice::notice;
-pub(crate) use sign_in_code::{CodeFor, SignInCode, grouped, sign_in_code};
+pub(crate) use sign_in_code::{CodeFor, SignInCode, sign_in_code};
 
 /// A mail's parts, in the order in which they are read.
 struct Letter {

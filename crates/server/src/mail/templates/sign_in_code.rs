@@ -69,7 +69,7 @@ pub(crate) fn sign_in_code(app: &App, context: &Context, it: &SignInCode<'_>) ->
 }
 
 /// A code as it is shown and read out: `1234-5678`.
-pub(crate) fn grouped(code: &str) -> String {
+fn grouped(code: &str) -> String {
     let digits: Vec<char> = code.chars().collect();
     let groups: Vec<String> = digits.chunks(4).map(|group| group.iter().collect()).collect();
     groups.join("-")

@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{account, mails_to};
+use super::account;
 use crate::support::TestServer;
 
 const OWNER: &str = "owner@example.com";
@@ -61,9 +61,9 @@ async fn f13_links_in_mails_are_the_configured_origin() {
         (&absolute, right.clone()),
         (&absolute, "host: evil.example\r\n".to_owned()),
     ] {
-        let before = mails_to(&server, OWNER).len();
+        let before = server.inbox(OWNER).len();
         let status = status(&server, &request(target, &headers)).await;
-        let mails = mails_to(&server, OWNER);
+        let mails = server.inbox(OWNER);
         // Refusing is fine too; what must not be is a mail that leads elsewhere.
         assert_eq!(
             mails.len() - before,
@@ -80,9 +80,9 @@ async fn f13_links_in_mails_are_the_configured_origin() {
             );
         }
     }
-    assert!(mails_to(&server, OWNER).len() > 5, "most were taken");
+    assert!(server.inbox(OWNER).len() > 5, "most were taken");
 
-    let before = mails_to(&server, OWNER).len();
+    let before = server.inbox(OWNER).len();
     for twice in [
         format!("{right}host: evil.example\r\n"),
         format!("host: evil.example\r\n{right}"),
@@ -91,7 +91,7 @@ async fn f13_links_in_mails_are_the_configured_origin() {
         assert_eq!(status(&server, &request(&path, &twice)).await, 400, "{twice}");
     }
     assert_eq!(status(&server, &request(&path, "")).await, 400);
-    assert_eq!(mails_to(&server, OWNER).len(), before);
+    assert_eq!(server.inbox(OWNER).len(), before);
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn f13_where_the_service_is_reached_by_https_so_is_every_link() {
     .await;
     let owner = account(&server, OWNER).await;
     server.key_of(&owner).await;
-    let mails = mails_to(&server, OWNER);
+    let mails = server.inbox(OWNER);
     let text = &mails[0].text;
     assert!(
         text.contains("https://localhost/api-keys") && !text.contains("http://"),

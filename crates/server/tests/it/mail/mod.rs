@@ -1,16 +1,14 @@
 //! Mail: its delivery, what it says, and whom it tells what.
 
+mod codes;
 mod delivery;
 mod hosts;
 mod mailbox;
 mod notices;
 mod reminders;
 
-use std::sync::Arc;
-
 use tm_auth_core::Account;
 use tm_auth_proto::{AccountId, OrganizationId};
-use tm_auth_server::mail::Delivered;
 use tm_auth_server::random;
 use tm_auth_store::{NewAccount, Origin};
 
@@ -26,11 +24,4 @@ async fn account(server: &TestServer, email: &str) -> Account {
     };
     let origin = Origin::operator(server.now());
     server.store.create_account(new, &origin).await.unwrap().unwrap()
-}
-
-/// What went to this address, newest first.
-fn mails_to(server: &TestServer, address: &str) -> Vec<Arc<Delivered>> {
-    let mut mails = server.app.mailbox().unwrap();
-    mails.retain(|mail| mail.to == address);
-    mails
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{account, mails_to};
+use super::account;
 use crate::support::{TestKey, TestServer};
 
 const OWNER: &str = "owner@example.com";
@@ -17,7 +17,7 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
     body["label"] = json!("<b>grid & bot</b>");
     let answer = server.manage(&owner, Method::POST, "/api-keys", Some(body)).await;
     let path = format!("/api-keys/{}", answer.body["key_id"].as_str().unwrap());
-    let made = mails_to(&server, OWNER);
+    let made = server.inbox(OWNER);
     assert_eq!(made.len(), 1);
     assert_eq!(made[0].subject, "An API key was created (True Markets UAT)");
     let text = &made[0].text;
@@ -41,11 +41,11 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
     let change = json!({ "label": "slow bot" });
     server.manage(&owner, Method::PATCH, &path, Some(change)).await;
     assert_eq!(
-        mails_to(&server, OWNER)[0].subject,
+        server.inbox(OWNER)[0].subject,
         "An API key was changed (True Markets UAT)"
     );
     server.manage(&owner, Method::DELETE, &path, None).await;
-    let mails = mails_to(&server, OWNER);
+    let mails = server.inbox(OWNER);
     assert_eq!(mails[0].subject, "An API key was revoked (True Markets UAT)");
     assert!(
         mails[0].text.contains("\u{201c}slow bot\u{201d}"),
@@ -78,7 +78,7 @@ async fn c10_an_owner_without_a_proved_address_is_told_at_the_contact_address() 
     let contact = Some("relay@example.com".to_owned());
     server.store.set_contact_email(owner.uid, contact).await.unwrap();
     server.key_of(&owner).await;
-    assert_eq!(mails_to(&server, "relay@example.com").len(), 1);
+    assert_eq!(server.inbox("relay@example.com").len(), 1);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::json;
 use tm_auth_core::Account;
 use tm_auth_server::mail::Delivered;
 
-use super::{account, mails_to};
+use super::account;
 use crate::support::{TestKey, TestServer, eventually};
 
 const OWNER: &str = "owner@example.com";
@@ -23,7 +23,7 @@ async fn key(server: &TestServer, owner: &Account, hours: i64, less: i64) {
 }
 
 fn reminders(server: &TestServer, address: &str) -> Vec<Arc<Delivered>> {
-    let mut mails = mails_to(server, address);
+    let mut mails = server.inbox(address);
     mails.retain(|mail| mail.subject.starts_with("An API key ends"));
     mails
 }

@@ -1,0 +1,145 @@
+//! The mail with code and link: what it says, where it leads, and what becomes of it where no mail leaves.
+
+use serde_json::json;
+
+use crate::captured_log::CapturedLog;
+use crate::support::smtp_server::{Behaviour, SmtpServer};
+use crate::support::{TestServer, at_once, eventually};
+
+const ADA: &str = "ada@example.com";
+
+#[tokio::test]
+async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
+    let server = TestServer::start().await;
+    server.visitor().submit("/sign-in", &[("email", ADA)]).await;
+    let found = server.code_mail(ADA);
+    let (mail, code, token) = (&found.mail, &found.code, found.token.as_ref().unwrap());
+    assert_eq!(mail.subject, "Sign in to True Markets UAT");
+    let (four, rest) = code.split_once('-').unwrap();
+    assert!(
+        [four, rest]
+            .iter()
+            .all(|part| part.len() == 4 && part.bytes().all(|b| b.is_ascii_digit()))
+    );
+    let digits = code.replace('-', "");
+    for part in [
+        format!("    {code}\n"),
+        format!("\n{}/sign-in/link#token={token}&code={digits}\n", server.origin),
+        "It works once, until 15 January 2027, 08:10 UTC.".to_owned(),
+        "Do not share the code or the link".to_owned(),
+        "Asked for: 15 January 2027, 08:00 UTC".to_owned(),
+        "By: Firefox on Linux".to_owned(),
+        "From: this machine".to_owned(),
+        format!("\nTrue Markets UAT\n{}", server.origin),
+    ] {
+        assert!(
+            mail.text.contains(&part),
+            "{part:?} is missing in:\n{}",
+            mail.text
+        );
+    }
+    // The same in HTML, where the link is escaped as an attribute is.
+    for part in [
+        code.clone(),
+        format!("#token={token}&#38;code={digits}"),
+        "Do not share".to_owned(),
+    ] {
+        assert!(
+            mail.html.contains(&part),
+            "{part:?} is missing in:\n{}",
+            mail.html
+        );
+    }
+    for text in [&mail.text, &mail.html] {
+        assert!(
+            !text.contains(ADA) && !text.contains("127.0.0.1") && !text.contains("Mozilla"),
+            "{text}"
+        );
+        // Link and code are read by no server on the way: what a browser sends ends before the fragment.
+        assert_eq!(
+            text.matches(token.as_str()).count(),
+            text.matches("#token=").count()
+        );
+        for remote in ["src=", "url(", "<img", "<link", "<script"] {
+            assert!(!text.contains(remote), "{remote}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn f20_what_a_browser_calls_itself_is_never_repeated() {
+    let server = TestServer::start().await;
+    let request = server
+        .http
+        .post(server.url("/email/otc"))
+        .header(
+            "user-agent",
+            "<script>alert(1)</script> visit http://evil.example/",
+        )
+        .json(&json!({ "email": ADA }));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let mail = server.code_mail(ADA).mail;
+    for text in [&mail.text, &mail.html] {
+        assert!(!text.contains("script") && !text.contains("evil"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn f19_a_code_is_tried_until_it_runs_out_and_never_after() {
+    let mut smtp = SmtpServer::start(Behaviour {
+        crashes: true,
+        ..Behaviour::default()
+    })
+    .await;
+    let settings = smtp.settings();
+    let log = CapturedLog::start();
+    let server = TestServer::start_with(|config| config.mail = settings).await;
+    let ask = async |email: &str| server.post("/email/otc", &json!({ "email": email })).await.status;
+    assert_eq!(ask("late@example.com").await, 200);
+    eventually(async || (smtp.connections() >= 2).then_some(())).await;
+    server.advance(600);
+    eventually(async || log.text().contains(r#""reason":"expired""#).then_some(())).await;
+    assert_eq!(ask("soon@example.com").await, 200);
+    server.advance(599);
+    smtp.behave(Behaviour::default());
+    let mail = smtp.mail().await;
+    assert!(mail.to[0].contains("soon@"), "{mail:?}");
+    server.stop().await;
+    assert!(!smtp.has_mail());
+    let log = log.text();
+    assert!(!log.contains("late@") && !log.contains("soon@"));
+}
+
+#[tokio::test]
+async fn f19_a_full_queue_is_a_503_that_costs_no_wish() {
+    let mut smtp = SmtpServer::start(Behaviour {
+        silent_at: Some("EHLO"),
+        ..Behaviour::default()
+    })
+    .await;
+    let settings = smtp.settings();
+    let server = TestServer::start_with(|config| {
+        config.mail = settings;
+        config.limits.codes_per_address_per_hour = 60_000;
+    })
+    .await;
+    let ask = async |number: usize| {
+        let body = json!({ "email": format!("user{number}@example.com") });
+        server.post("/email/otc", &body).await
+    };
+    for begin in (0..1000).step_by(50) {
+        for answer in at_once((begin..begin + 50).map(ask)).await {
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    }
+    let answer = ask(1000).await;
+    answer.assert_error(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
+    // Once there is room, the same person need not wait a minute for another try.
+    smtp.behave(Behaviour::default());
+    smtp.down().await;
+    smtp.up().await;
+    smtp.mail().await;
+    eventually(async || (ask(1000).await.status == 200).then_some(())).await;
+    eventually(async || smtp.mail().await.to[0].contains("user1000@").then_some(())).await;
+}
