@@ -10,8 +10,8 @@ use reqwest::{Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tm_auth_proto::{
-    ApiKey, ApiKeyList, ApiKeyTokenRequest, Health, JwkSet, KeyId, OwnApiKey, RefreshTokenRequest,
-    RegisterApiKey, TokenResponse, UpdateApiKey,
+    ApiKey, ApiKeyList, ApiKeyTokenRequest, EmailCodeRequest, EmailCodeVerification, Health, JwkSet, KeyId,
+    OwnApiKey, RefreshTokenRequest, RegisterApiKey, TokenAudience, TokenResponse, UpdateApiKey,
 };
 
 use crate::error::{ApiError, Refusal, date};
@@ -92,6 +92,33 @@ impl AuthApi {
         ))
         .await
         .map(drop)
+    }
+
+    /// `POST /email/otc`: has a code mailed. Succeeds whether a mail goes out or not.
+    pub async fn request_email_code(&self, email: &str) -> Result<(), ApiError> {
+        let email = email.to_owned();
+        self.send(Call::post("/email/otc", &EmailCodeRequest { email }))
+            .await
+            .map(drop)
+    }
+
+    /// `POST /email/otc/verify`: tokens for a mailed code; for managing keys with [`TokenAudience::Auth`], else
+    /// for the platform.
+    pub async fn verify_email_code(
+        &self,
+        email: &str,
+        code: &str,
+        audience: Option<TokenAudience>,
+    ) -> Result<TokenResponse, ApiError> {
+        let verification = EmailCodeVerification {
+            email: email.to_owned(),
+            code: code.to_owned(),
+            audience,
+        };
+        Ok(self
+            .json(Call::post("/email/otc/verify", &verification))
+            .await?
+            .body)
     }
 
     /// `GET /.well-known/jwks.json`: the keys that verify access tokens.

@@ -9,6 +9,8 @@ use super::Failure;
 
 /// Nothing that is read here is longer: tokens and answers are a few kilobytes.
 const MAX_INPUT: u64 = 64 * 1024;
+/// An address or a code is shorter.
+const MAX_LINE: usize = 1024;
 
 /// Standard input, output and error, and the clock.
 pub(crate) struct Console<'a> {
@@ -42,6 +44,27 @@ impl Console<'_> {
     pub(super) fn note(&mut self, line: &str) {
         // Without a standard error there is nobody to tell.
         writeln!(self.notes, "{line}").ok();
+    }
+
+    /// One line of standard input, without the white space around it. A terminal is asked for it.
+    pub(super) fn line(&mut self, question: &str) -> Result<String, Failure> {
+        if self.input_is_terminal {
+            write!(self.notes, "{question}: ").ok();
+            self.notes.flush().ok();
+        }
+        let failed = |error| Failure::usage(format!("cannot read standard input: {error}"));
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        // Byte by byte, so that the next line stays for the next question.
+        while line.len() < MAX_LINE && self.input.read(&mut byte).map_err(failed)? == 1 && byte != *b"\n" {
+            line.extend(byte);
+        }
+        let line = String::from_utf8_lossy(&line).trim().to_owned();
+        if line.is_empty() {
+            return Err(Failure::usage(format!(
+                "{question}: a line was expected on standard input"
+            )));
+        }
+        Ok(line)
     }
 
     /// All of standard input, without the white space around it.

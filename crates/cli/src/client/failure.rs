@@ -128,8 +128,9 @@ fn way_out(code: ErrorCode, refusal: &Refusal, now: Timestamp) -> Option<String>
         | ErrorCode::InvalidToken
         | ErrorCode::ManagementTokenRequired
         | ErrorCode::ReauthRequired => {
-            "managing keys takes a management token not older than five minutes, in TM_MANAGEMENT_TOKEN"
+            "managing keys takes a sign-in of the last five minutes: `tm-auth login`, or a token in TM_MANAGEMENT_TOKEN"
         }
+        ErrorCode::InvalidCode => "the newest mail has the code that works; for another one: `tm-auth login`",
         ErrorCode::KeyAlreadyRegistered | ErrorCode::KnownPrivateKey => "make a new pair: `tm-auth key new`",
         ErrorCode::KeyLimitReached => "revoke one that is not used: `tm-auth key list`, `tm-auth key revoke`",
         ErrorCode::Replayed => "run it again: every run signs anew",

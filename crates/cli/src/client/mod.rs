@@ -12,8 +12,10 @@ mod console;
 mod failure;
 mod key;
 mod key_file;
+mod login;
 mod refresh;
 mod service;
+mod session_file;
 mod sign;
 mod token;
 mod verify;
@@ -35,6 +37,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused by the service, or a che
 /// One of the commands of a client's machine; flatten it into the binary's own.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
+    Login(login::LoginArgs),
     #[command(subcommand)]
     Key(key::KeyCommand),
     Sign(sign::SignArgs),
@@ -64,6 +67,7 @@ impl ClientCommand {
 
     async fn run_on(self, console: &mut Console<'_>) -> Result<(), Failure> {
         match self {
+            Self::Login(args) => login::run(&args, console).await,
             Self::Key(command) => command.run(console).await,
             Self::Sign(args) => sign::run(&args, console),
             Self::Token(args) => token::run(&args, console).await,

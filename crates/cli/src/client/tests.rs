@@ -1,5 +1,7 @@
 //! The commands against the stand-in of the client crate, with a console in memory.
 
+mod login;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ pub(crate) struct ListArgs {
 
 pub(super) async fn run(args: &ListArgs, console: &mut Console<'_>) -> Result<(), Failure> {
     let api = args.management.service.api()?;
-    let token = args.management.token(console)?;
+    let token = args.management.token(&api, console).await?;
     let listed = api.api_keys(&token).await;
     let list = listed.map_err(|error| Failure::of_service(&error, console.now))?;
     if args.json {

@@ -9,13 +9,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use tm_auth_client::proto::{AccessClaims, CompactJws, KeyFile, RegisterApiKey, Scope};
-use tm_auth_client::{KeyFileError, key_file};
+use tm_auth_client::proto::{AccessClaims, CompactJws, ErrorCode, KeyFile, RegisterApiKey, Scope};
+use tm_auth_client::{AuthApi, KeyFileError, key_file};
 
 use super::lifetime::Lifetime;
 use super::management::ManagementArgs;
 use crate::client::key_file::KeyFileArgs;
 use crate::client::{Console, Failure};
+
+/// How old a sign-in may be that makes keys; a little less than the service allows, for clocks.
+const FRESH_SECONDS: i64 = 290;
 
 /// Register the public half of a key made by `key new`
 ///
@@ -62,7 +65,7 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
         )));
     }
     let api = args.management.service.api()?;
-    let token = args.management.token(console)?;
+    let token = args.management.token(&api, console).await?;
     let claims = claims(&token)?;
     let label = args.label.clone().unwrap_or_else(|| file.label.clone());
     let request = RegisterApiKey {
@@ -79,7 +82,19 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
         pending: false,
     };
     let registered = api.register_api_key(&token, &request).await;
-    let key = registered.map_err(|error| Failure::of_service(&error, console.now))?;
+    let key = registered.map_err(|error| {
+        let failure = Failure::of_service(&error, console.now);
+        let fresh = console.now.as_second() - claims.auth_time < FRESH_SECONDS;
+        if args.management.is_signed_in() && fresh && error.code() == Some(ErrorCode::ReauthRequired) {
+            // By mail one is not proved strongly enough where there is something stronger.
+            failure.hint(format!(
+                "this account has a passkey, and makes its keys at {}",
+                page(&api)
+            ))
+        } else {
+            failure
+        }
+    })?;
 
     file.key_id = Some(key.key_id);
     file.label.clone_from(&key.label);
@@ -98,6 +113,12 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
         .expires_at
         .map_or_else(|| "never".to_owned(), |end| end.to_string());
     console.print(&format!("expires: {end}"))
+}
+
+/// The page of API keys, which stands at the root of the service's host.
+fn page(api: &AuthApi) -> String {
+    let base = api.base_url();
+    format!("{}/api-keys", base.strip_suffix("/v1/auth").unwrap_or(base))
 }
 
 /// `iss` and `uid`, which the proof is bound to. The token is the caller's own; the service verifies it.

@@ -21,7 +21,7 @@ pub(crate) struct RevokeArgs {
 
 pub(super) async fn run(args: &RevokeArgs, console: &mut Console<'_>) -> Result<(), Failure> {
     let api = args.management.service.api()?;
-    let token = args.management.token(console)?;
+    let token = args.management.token(&api, console).await?;
     let revoked = api.revoke_api_key(&token, args.key_id).await;
     revoked.map_err(|error| Failure::of_service(&error, console.now))?;
     console.print(&format!("revoked: {}", args.key_id))

@@ -1,0 +1,100 @@
+//! What a sign-in leaves on this machine: tokens that manage the account's keys, in a file for its owner only.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tm_auth_client::AuthApi;
+use tm_auth_client::proto::TokenResponse;
+
+use super::Failure;
+
+/// Names the file.
+#[derive(Args, Clone, Debug)]
+pub(super) struct SessionFileArgs {
+    /// Where the sign-in of `tm-auth login` is kept; ~/.config/tm-auth/session.json where it is left out
+    #[arg(long, env = "TM_SESSION_FILE", value_name = "FILE")]
+    session_file: Option<PathBuf>,
+}
+
+impl SessionFileArgs {
+    pub(super) fn path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.session_file {
+            return Ok(path.clone());
+        }
+        let from = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        from("XDG_CONFIG_HOME")
+            .or_else(|| from("HOME").map(|home| home.join(".config")))
+            .map(|config| config.join("tm-auth/session.json"))
+            .ok_or_else(|| Failure::usage("there is no home directory: name a file with --session-file"))
+    }
+}
+
+/// A sign-in at one service.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Session {
+    pub(super) base_url: String,
+    pub(super) email: String,
+    pub(super) access_token: String,
+    pub(super) refresh_token: String,
+    pub(super) expires_at: Timestamp,
+}
+
+impl Session {
+    pub(super) fn new(api: &AuthApi, email: &str, tokens: &TokenResponse) -> Self {
+        Self {
+            base_url: api.base_url().to_owned(),
+            email: email.to_owned(),
+            access_token: tokens.access_token.clone(),
+            refresh_token: tokens.refresh_token.clone(),
+            expires_at: tokens.expires_in,
+        }
+    }
+
+    pub(super) fn load(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read(path).map_err(|error| {
+            let shown = path.display();
+            Failure::usage(format!("there is no sign-in in {shown}: {error}"))
+                .hint("sign in: `tm-auth login`; or give a management token in TM_MANAGEMENT_TOKEN")
+        })?;
+        // serde's message could quote a token.
+        serde_json::from_slice(&text).map_err(|_| {
+            Failure::usage(format!("{} is no sign-in of this program", path.display()))
+                .hint("sign in again: `tm-auth login`")
+        })
+    }
+
+    /// Written beside it and moved into its place, so that it is whole or not there, with mode 0600 from its
+    /// first byte.
+    pub(super) fn save(&self, path: &Path) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::usage(format!("cannot keep the sign-in in {}: {error}", path.display()))
+        };
+        let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{}", std::process::id()));
+        let temporary = PathBuf::from(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options
+            .open(&temporary)
+            .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&temporary, path));
+        written.map_err(|error| {
+            fs::remove_file(&temporary).ok();
+            failed(error)
+        })
+    }
+}
