@@ -88,8 +88,17 @@ pub(crate) async fn details(
     if let Some(text) = done.ok().and_then(|Query(done)| words_of(&done.done)) {
         frame = frame.notice(Tone::Done, text);
     }
+    let view = KeyView::of(&key, used, &refusals, context.now);
+    if view.status.pending {
+        let text = format!(
+            "Its file was not confirmed as saved, so it mints nothing. It is deleted {}, and its public key may be \
+             registered again then.",
+            view.pending_until.relative()
+        );
+        frame = frame.notice(Tone::Warning, text);
+    }
     Ok(Page(Details {
-        key: KeyView::of(&key, used, &refusals, context.now),
+        key: view,
         first_token: (used.is_none() && key.status(context.now) == ApiKeyStatus::Active)
             .then(|| FirstToken::of(&app, key_id)),
         refusals: refusals
@@ -164,9 +173,8 @@ pub(crate) async fn save(
         };
         key_management::update(&app, &context, &management, key_id, &change).await
     };
-    let error = match saved.await {
-        Ok(_) => return Ok(back(key_id, "changed").into_response()),
-        Err(error) => error,
+    let Err(error) = saved.await else {
+        return Ok(back(key_id, "changed").into_response());
     };
     let status = error.status();
     let errors = Errors::of(error)?;

@@ -178,6 +178,7 @@ impl Frame {
         [Section::ApiKeys, Section::Security, Section::Activity]
     }
 
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as templates call it")]
     pub(crate) fn is_in(&self, section: &Section) -> bool {
         self.section == Some(*section)
     }

@@ -10,6 +10,7 @@ use http::header::ACCEPT;
 use http::{HeaderMap, Method, Uri};
 use tm_auth_proto::ErrorCode;
 
+use super::next::Next;
 use super::page::{Frame, Page};
 use crate::App;
 use crate::error::ApiError;
@@ -17,10 +18,10 @@ use crate::error::ApiError;
 /// What tells, before the request is handled, whether its error will be read by a person.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader {
-    /// Where to come back to after a sign-in.
-    back: Option<String>,
-    /// The page whose form it was, where it was one.
-    page: &'static str,
+    /// Whether the page may simply be asked for again.
+    asked: bool,
+    /// Where to come back to after a sign-in: what was asked for, or the page that a form stood on.
+    back: String,
 }
 
 impl Reader {
@@ -35,35 +36,43 @@ impl Reader {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .any(|value| value.contains("text/html"));
-        let back = || uri.path_and_query().map(ToString::to_string);
-        (is_page && takes_html).then(|| Self {
-            back: if *method == Method::GET { back() } else { None },
-            page: page_of(path),
-        })
+        if !is_page || !takes_html {
+            return None;
+        }
+        let asked = *method == Method::GET;
+        let back = match uri.path_and_query() {
+            Some(page) if asked => page.to_string(),
+            _ => form_page(path),
+        };
+        Some(Self { asked, back })
     }
 
     /// The way to the sign-in and back.
     fn sign_in(&self) -> String {
-        let back = self.back.as_deref().unwrap_or(self.page);
-        format!("/sign-in?next={}", super::query_value(back))
+        format!("/sign-in?next={}", super::query_value(&self.back))
     }
 }
 
-/// Where the form is that posts to this path.
-fn page_of(path: &str) -> &'static str {
+/// Where the form stood that was posted to `path`: at the same address, at the one above it, or on the page of
+/// all ways in.
+fn form_page(path: &str) -> String {
     let of_security = ["/security/", "/passkeys/", "/recovery/", "/apple/"];
     if of_security.iter().any(|prefix| path.starts_with(prefix)) {
-        "/security"
-    } else {
-        "/api-keys"
+        return "/security".to_owned();
     }
+    let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+    let page = [path, above]
+        .into_iter()
+        .map(Next::parse)
+        .find(|page| *page != Next::parse(""));
+    page.unwrap_or_else(|| Next::parse("")).to_string()
 }
 
 /// The page of an error. Its status stays, but for a redirect to the sign-in.
 pub(crate) fn page(app: &App, reader: &Reader, error: &ApiError, request_id: &str) -> Response {
     let status = error.status();
     let (title, text, way_out) = match error.code {
-        ErrorCode::MissingSession | ErrorCode::ReauthRequired if reader.back.is_some() => {
+        ErrorCode::MissingSession | ErrorCode::ReauthRequired if reader.asked => {
             return Redirect::to(&reader.sign_in()).into_response();
         }
         ErrorCode::MissingSession => (
@@ -152,4 +161,25 @@ struct Problem<'a> {
     status: u16,
     code: &'static str,
     request_id: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_sign_in_a_person_is_back_at_the_form() {
+        let key = "/api-keys/b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e";
+        for (posted, page) in [
+            (format!("{key}/edit"), format!("{key}/edit")),
+            (format!("{key}/enable"), key.to_owned()),
+            ("/api-keys/new/proof".to_owned(), "/api-keys/new".to_owned()),
+            ("/security/email".to_owned(), "/security".to_owned()),
+            ("/passkeys/remove".to_owned(), "/security".to_owned()),
+            ("/".to_owned(), "/api-keys".to_owned()),
+            ("//evil.example/x".to_owned(), "/api-keys".to_owned()),
+        ] {
+            assert_eq!(form_page(&posted), page);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 use tm_auth_core::person::AuthMethod;
 use tm_auth_proto::challenge;
+use tm_auth_store::Origin;
 
 use crate::support::{Shown, TestBrowser, TestKey, TestServer, eventually};
 
@@ -51,10 +52,10 @@ async fn register(browser: &TestBrowser, server: &TestServer, key: &TestKey) -> 
     let text = challenge::registration(
         server.issuer(),
         key.account.uid,
-        &key.signer.fingerprint(),
+        key.signer.fingerprint(),
         timestamp.parse().unwrap(),
     );
-    proof.assert_shows(&text).assert_shows(&key.signer.fingerprint());
+    proof.assert_shows(&text).assert_shows(key.signer.fingerprint());
     let signature = key.sign(&text);
     let fields = [
         ("public_key", public.as_str()),
@@ -88,7 +89,7 @@ async fn a_public_key_made_elsewhere_is_registered_by_its_signature_and_mints() 
     let page = browser.get(&place).await;
     page.assert_shows("The key is registered and active.")
         .assert_shows("grid bot")
-        .assert_shows(&key.signer.fingerprint())
+        .assert_shows(key.signer.fingerprint())
         .assert_shows("2027-06-01 12:30:00 UTC")
         .assert_shows("read and trade");
     let key_id = place["/api-keys/".len()..]
@@ -379,6 +380,36 @@ async fn c11_another_accounts_key_is_not_there() {
         let answer = stranger.post(&format!("{path}/{action}"), &with(&[])).await;
         assert_eq!(answer.status, 404, "{action}");
     }
+    server.mint(&key).await;
+}
+
+#[tokio::test]
+async fn h10_a_session_that_ended_shows_and_changes_nothing_more() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    let browser = server.browser(&key.account).await;
+    let path = format!("/api-keys/{}", key.id());
+    assert_eq!(browser.get(&path).await.status, 200);
+    let ended = server
+        .store
+        .end_person_session(
+            key.account.uid,
+            browser.session.sid,
+            &Origin::operator(server.now()),
+        )
+        .await;
+    assert!(ended.unwrap());
+    // The old cookie leads to the sign-in, wherever Back leads to: no page was kept.
+    for place in ["/api-keys", "/api-keys/new", "/activity", &path] {
+        let page = browser.get(place).await;
+        assert_eq!(page.location(), format!("/sign-in?next={place}"));
+        assert_eq!(page.header("cache-control"), "no-store");
+    }
+    let answer = browser.post(&format!("{path}/revoke"), &[]).await;
+    assert_eq!(answer.status, 401, "{answer:?}");
+    answer
+        .assert_shows("You are signed out")
+        .assert_shows(&format!("/sign-in?next={path}"));
     server.mint(&key).await;
 }
 

@@ -63,7 +63,7 @@ async fn a_key_is_activated_by_its_own_fresh_signature_alone() {
     let registration = challenge::registration(
         server.issuer(),
         key.account.uid,
-        &key.signer.fingerprint(),
+        key.signer.fingerprint(),
         timestamp,
     );
     let mint = challenge::mint(&key.id().to_string(), timestamp);
