@@ -13,6 +13,7 @@ use tm_auth_core::rotation::Line;
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::token::{access, refresh};
 use tm_auth_proto::{ErrorCode, TokenResponse};
+use tm_auth_store::AuditEntry;
 
 use crate::App;
 use crate::client_address::NetworkPrefix;
@@ -137,4 +138,23 @@ async fn open(
     } else {
         Err(ApiError::new(ErrorCode::AccountDisabled))
     }
+}
+
+/// Writes into the trail that somebody was not signed in. How often an address may try is limited, and so is
+/// what it can write.
+pub(crate) async fn note_refusal(
+    app: &App,
+    context: &Context,
+    method: AuthMethod,
+    error: &ApiError,
+) -> Result<(), ApiError> {
+    let entry = AuditEntry {
+        origin: context.origin("visitor"),
+        action: "sign_in_refused".into(),
+        uid: None,
+        key_id: None,
+        sid: None,
+        detail: Some(format!("method={} code={}", method.as_str(), error.code.as_str())),
+    };
+    app.database(app.store.audit(vec![entry])).await
 }

@@ -9,6 +9,7 @@ use http::header::USER_AGENT;
 use tm_auth_core::one_time_code::{
     CodePepper, FlowId, FlowSecret, LIFE, Length, OneTimeCode, Purpose, TypedCode,
 };
+use tm_auth_core::person::AuthMethod;
 use tm_auth_core::{Account, EmailAddress};
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_store::sign_in_code::{CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
@@ -19,7 +20,7 @@ use crate::client_address::NetworkPrefix;
 use crate::error::ApiError;
 use crate::mail::templates::{self, CodeFor, SignInCode};
 use crate::request::Context;
-use crate::{device, random};
+use crate::{device, random, sign_in};
 
 /// Mails a code, and to a browser a link beside it, where the limits allow. `browser` is what the asking
 /// browser's cookie carries: only there will code and link work.
@@ -145,7 +146,14 @@ pub(crate) async fn account(app: &App, context: &Context, proved: ProvedEmail) -
         ..context.origin("")
     };
     let found = app.store.account_by_proved_email(proved, new, &origin);
-    Ok(app.database(found).await??)
+    match app.database(found).await? {
+        Ok(account) => Ok(account),
+        Err(refusal) => {
+            let error = ApiError::from(refusal);
+            sign_in::note_refusal(app, context, AuthMethod::EmailCode, &error).await?;
+            Err(error)
+        }
+    }
 }
 
 /// The one in use, which the key-encryption key gives.

@@ -59,9 +59,6 @@ pub trait Identities: Send + Sync {
     /// The ways into an account. None for one that does not exist.
     async fn ways_in(&self, uid: AccountId) -> Result<WaysIn>;
 
-    /// Where its owner gets mail: the address proved here, else the one that was only told.
-    async fn contact(&self, uid: AccountId) -> Result<Option<String>>;
-
     /// Deletes an account for ever: its keys are revoked, its sessions ended, its ways in gone, its address
     /// rests, and its tokens are on the revocation list. What stays is its id, which is never used again, its
     /// keys' public halves and its trail. `false`: there was no such account, or it was deleted already.

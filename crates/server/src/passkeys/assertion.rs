@@ -13,6 +13,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use serde_json::{Value, json};
+use tm_auth_core::person::AuthMethod;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::{AccountId, ErrorCode};
 use tm_auth_store::passkey::{CredentialId, Passkey, PasskeyUse, PasskeyUsed};
@@ -28,6 +29,7 @@ use super::{RelyingParty, transports_of};
 use crate::App;
 use crate::error::ApiError;
 use crate::request::Context;
+use crate::sign_in;
 
 /// A person proved by a passkey.
 pub(super) struct Proved {
@@ -68,11 +70,11 @@ pub(super) async fn prove(
 ) -> Result<Proved, ApiError> {
     app.limits.may_finish_passkey(context)?;
     let judged = judge(app, context, headers, answer, known).await;
-    if judged
-        .as_ref()
-        .is_err_and(|error| error.status().is_client_error())
+    if let Err(error) = &judged
+        && error.status().is_client_error()
     {
         app.limits.charge_passkey_failure(context);
+        sign_in::note_refusal(app, context, AuthMethod::Passkey, error).await?;
     }
     judged
 }

@@ -131,3 +131,29 @@ async fn i12_what_is_written_is_never_changed() {
         assert!(refused.is_err(), "{change}: {refused:?}");
     }
 }
+
+#[tokio::test]
+async fn i12_who_is_not_signed_in_after_all_has_a_row() {
+    let server = TestServer::start().await;
+    let mut browser = server.visitor();
+    browser.submit("/sign-in", &[("email", ADA)]).await;
+    let code = server.code_mail(ADA).code;
+    browser.submit("/sign-in/code", &[("code", &code)]).await;
+    let account = server.store.account_by_email(ADA).await.unwrap().unwrap();
+    let origin = tm_auth_store::Origin::operator(server.now());
+    let disabled = server
+        .store
+        .set_account_disabled(account.uid, Some(server.now()), &origin);
+    assert!(disabled.await.unwrap());
+    server.advance(61);
+    let mut browser = server.visitor();
+    browser.submit("/sign-in", &[("email", ADA)]).await;
+    let code = server.code_mail(ADA).code;
+    let refused = browser.submit("/sign-in/code", &[("code", &code)]).await;
+    assert_eq!(refused.status, 401, "{refused:?}");
+    let row = entry(&server, "sign_in_refused", &refused).await;
+    assert_eq!(
+        row.detail.as_deref(),
+        Some("method=email_code code=account_disabled")
+    );
+}

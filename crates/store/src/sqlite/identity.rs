@@ -30,10 +30,6 @@ impl Identities for SqliteStore {
         self.readers.read(move |db| ways_in(db, uid)).await
     }
 
-    async fn contact(&self, uid: AccountId) -> Result<Option<String>> {
-        self.readers.read(move |db| contact(db, uid)).await
-    }
-
     async fn delete_account(&self, uid: AccountId, origin: &Origin) -> Result<bool> {
         let origin = origin.clone();
         self.writer.submit(move |tx| delete(tx, uid, &origin)).await
@@ -108,15 +104,6 @@ pub(super) fn ways_in(db: &Connection, uid: AccountId) -> Result<WaysIn> {
         })
     });
     Ok(ways.optional()?.unwrap_or_default())
-}
-
-pub(super) fn contact(db: &Connection, uid: AccountId) -> Result<Option<String>> {
-    let sql = "SELECT coalesce(email, contact_email) FROM accounts WHERE uid = ?1";
-    let found = db
-        .prepare_cached(sql)?
-        .query_row([uid.blob()], |row| row.get(0))
-        .optional()?;
-    Ok(found.flatten())
 }
 
 fn delete(tx: &Connection, uid: AccountId, origin: &Origin) -> Result<bool> {

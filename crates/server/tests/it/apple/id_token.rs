@@ -254,7 +254,7 @@ async fn g24_verified_is_true_or_the_word_true() {
         let answer = come_back(&mut visitor, &[("code", "c"), ("state", departure.get("state"))]).await;
         assert_eq!(answer.status, 303, "{verified}: {answer:?}");
         let account = signed_in(&apple.server, &visitor).await.unwrap();
-        let contact = apple.server.store.contact(account.uid).await.unwrap();
+        let contact = apple.server.store.contact_email(account.uid).await.unwrap();
         assert_eq!(contact.is_some(), counts, "{verified}");
         assert_eq!(account.email, None);
     }

@@ -45,7 +45,7 @@ async fn g22_g24_one_signs_up_with_apple_and_in_again() {
     // What Apple vouches for is where mail goes; it is proved to nobody here.
     assert_eq!(account.email, None);
     assert_eq!(
-        server.store.contact(account.uid).await.unwrap().as_deref(),
+        server.store.contact_email(account.uid).await.unwrap().as_deref(),
         Some("ada@example.com")
     );
     assert_eq!(display_name(server), "Ada Lovelace");
@@ -103,7 +103,13 @@ async fn g24_a_hidden_address_is_kept_as_the_relay_has_it() {
     assert!(identity.private_relay);
     assert_eq!(identity.iss, apple.issuer);
     assert_eq!(
-        apple.server.store.contact(account.uid).await.unwrap().as_deref(),
+        apple
+            .server
+            .store
+            .contact_email(account.uid)
+            .await
+            .unwrap()
+            .as_deref(),
         Some("dpdcnf87nu@privaterelay.appleid.com")
     );
 }
@@ -152,7 +158,7 @@ async fn g23_an_address_in_a_token_opens_nobodys_account() {
             assert_eq!(answer.status, 303, "{answer:?}");
             let own = signed_in(server, &thief).await.unwrap();
             assert_ne!(own.uid, victim.uid);
-            assert_eq!(server.store.contact(own.uid).await.unwrap(), None);
+            assert_eq!(server.store.contact_email(own.uid).await.unwrap(), None);
         }
     }
     assert_eq!(server.store.apple_identity_of(victim.uid).await.unwrap(), None);

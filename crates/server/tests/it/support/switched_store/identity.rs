@@ -25,11 +25,6 @@ impl Identities for SwitchedStore {
         self.inner.ways_in(uid).await
     }
 
-    async fn contact(&self, uid: AccountId) -> Result<Option<String>> {
-        self.gate("contact").await?;
-        self.inner.contact(uid).await
-    }
-
     async fn delete_account(&self, uid: AccountId, origin: &Origin) -> Result<bool> {
         self.gate("delete_account").await?;
         self.inner.delete_account(uid, origin).await
