@@ -1,5 +1,6 @@
 //! The mail with code and link: what it says, where it leads, and what becomes of it where no mail leaves.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::captured_log::CapturedLog;
@@ -81,6 +82,42 @@ async fn f20_what_a_browser_calls_itself_is_never_repeated() {
     let mail = server.code_mail(ADA).mail;
     for text in [&mail.text, &mail.html] {
         assert!(!text.contains("script") && !text.contains("evil"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn f13_a_sign_in_link_leads_to_the_configured_origin() {
+    let server = TestServer::start_with(|config| config.limits.codes_per_address_per_hour = 60_000).await;
+    let lies = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("forwarded", "host=evil.example;proto=http"),
+        ("x-original-url", "http://evil.example/"),
+    ];
+    for (number, (name, value)) in lies.into_iter().enumerate() {
+        let address = format!("user{number}@example.com");
+        let form = server.visitor().request(Method::POST, "/sign-in");
+        let form = form
+            .header("origin", &server.origin)
+            .header("sec-fetch-site", "same-origin")
+            .header(name, value)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("email={}", address.replace('@', "%40")));
+        assert_eq!(form.send().await.unwrap().status(), 303, "{name}");
+        let mail = server.code_mail(&address).mail;
+        for text in [&mail.text, &mail.html] {
+            assert!(
+                text.contains(&format!("{}/sign-in/link#", server.origin)),
+                "{name}: {text}"
+            );
+            assert_eq!(
+                text.matches("http").count(),
+                text.matches(&server.origin).count(),
+                "{name}: {text}"
+            );
+            assert!(!text.contains("evil"), "{name}: {text}");
+        }
     }
 }
 
