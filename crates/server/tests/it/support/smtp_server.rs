@@ -275,7 +275,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
             match verb.as_str() {
                 "EHLO" => self.hello().await?,
                 "STARTTLS" if self.behaviour().starttls == StartTls::Refused => {
-                    self.say("454 TLS not available").await?
+                    self.say("454 TLS not available").await?;
                 }
                 "STARTTLS" => {
                     let injected = self.behaviour().injects;
