@@ -207,7 +207,7 @@ async fn h03_a_page_of_ours_needs_the_sessions_token_besides() {
     for path in ours {
         for method in [Method::POST, Method::PATCH, Method::DELETE] {
             for (token, body) in [("", FORM), ("", JSON), (&*wrong, FORM), (&*wrong, JSON)] {
-                let request = from_our_page(&browser, &server, &method, path, token, body);
+                let request = request_of_our_page(&browser, &server, &method, path, token, body);
                 let answer = browser.send(request).await;
                 assert!(
                     [400, 403, 404, 405, 415].contains(&answer.status),
@@ -229,7 +229,7 @@ const FORM: Fields = (
 );
 const JSON: Fields = ("application/json", r#"{"label":"x"}"#);
 
-fn from_our_page(
+fn request_of_our_page(
     browser: &Visitor<'_>,
     server: &TestServer,
     method: &Method,

@@ -153,7 +153,7 @@ impl Visitor<'_> {
     }
 
     /// A request that a page of ours makes.
-    fn from_our_page(&self, method: Method, path: &str) -> RequestBuilder {
+    fn request_of_our_page(&self, method: Method, path: &str) -> RequestBuilder {
         self.request(method, path)
             .header("origin", self.server.config.public_url.origin())
             .header("sec-fetch-site", "same-origin")
@@ -194,7 +194,7 @@ impl Visitor<'_> {
             .collect::<Vec<_>>()
             .join("&");
         let request = self
-            .from_our_page(Method::POST, path)
+            .request_of_our_page(Method::POST, path)
             .header("accept", HTML)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body);
@@ -204,7 +204,7 @@ impl Visitor<'_> {
     /// What a script of one of our pages asks.
     pub(crate) async fn call(&mut self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let mut request = self
-            .from_our_page(method, path)
+            .request_of_our_page(method, path)
             .header("x-csrf-token", self.csrf());
         if let Some(body) = body {
             request = request.json(body);
