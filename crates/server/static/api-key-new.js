@@ -162,7 +162,11 @@ function stop() {
   byId("private-key-stopped").hidden = !found;
   return found;
 }
-field.addEventListener("input", stop);
+field.addEventListener("input", (event) => {
+  // Half-typed, a public key can look like a private one. What is typed is looked at when it is whole.
+  if (event.inputType !== "insertText" && event.inputType !== "insertLineBreak") stop();
+});
+field.addEventListener("change", stop);
 form.addEventListener("submit", (event) => {
   if (stop()) event.preventDefault();
 });

@@ -6,6 +6,8 @@ export function isPrivateKey(text) {
   if (/PRIVATE\s+KEY/i.test(text)) return true;
   // A JWK, or a key file of ours. Looked at as text as well, since a half-pasted one does not parse.
   if (/"(d|private_key)"\s*:/.test(text)) return true;
+  // Any other PEM: its dashes are letters of base64url too.
+  if (text.includes("-----")) return false;
   const bytes = binary(text.replace(/\s+/g, ""));
   return bytes !== null && (isPrivateDer(bytes) || bytes.length === 32);
 }
