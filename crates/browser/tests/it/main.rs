@@ -1,0 +1,9 @@
+//! What people see and do, in Debian's Chromium.
+
+mod framing;
+mod harness;
+mod no_leak;
+mod pages;
+mod sign_up;
+mod story;
+mod support;

@@ -1,0 +1,140 @@
+//! Every page in every state: what must hold there is in `support/inspection.rs`.
+
+use jiff::SignedDuration;
+
+use crate::support::sdk::openssl;
+use crate::support::{AppleProvider, Browser, Service};
+
+const ADDRESS: &str = "ada@example.com";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h11_the_pages_before_the_sign_in() {
+    let mut provider = None;
+    let service = Service::start_with(|config| provider = AppleProvider::start(config)).await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    browser.open("/sign-in").await;
+    browser.inspect("sign-in").await;
+    browser.open("/mailbox").await;
+    browser.inspect("mailbox-empty").await;
+
+    browser.ask_for_mail(ADDRESS).await;
+    browser.inspect("sign-in-code").await;
+    let letter = service.next_mail(ADDRESS, 0).await;
+    browser.fill("Code", "1111-1111").await;
+    browser.press("Sign in").await;
+    browser.find("//*[@id='code-error']").await;
+    browser.complaints().await;
+    browser.inspect("sign-in-code-wrong").await;
+    browser.visit(&letter.link()).await;
+    browser.see("Sign in as").await;
+    browser.inspect("sign-in-link").await;
+    browser.open("/mailbox").await;
+    browser.inspect("mailbox").await;
+
+    browser.open("/nowhere").await;
+    browser.see("There is nothing here").await;
+    browser.expect_status(404).await;
+    browser.inspect("nothing-here").await;
+
+    let elsewhere = Browser::start(&service.origin).await.expect("it was installed");
+    elsewhere.visit(&letter.link()).await;
+    elsewhere.see(&letter.code()).await;
+    elsewhere.inspect("sign-in-link-elsewhere").await;
+    elsewhere.close().await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h11_the_pages_of_keys() {
+    let service = Service::start().await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    browser.sign_in_by_code(&service, ADDRESS).await;
+    browser.inspect("api-keys-empty").await;
+    browser.open("/api-keys/new").await;
+    browser.inspect("api-key-new").await;
+    browser.fill("Name", "Market maker, Frankfurt").await;
+    browser.press("Create the key here").await;
+    browser.see("Save the key file now").await;
+    browser.inspect("api-key-made").await;
+    browser.press("Download the key file").await;
+    browser.downloaded().await;
+    browser.choose("I have saved the file").await;
+    browser.press("Activate the key").await;
+    browser.see("The key is active").await;
+    browser.inspect("api-key-active").await;
+    browser.press("To the key").await;
+    browser.see("Fingerprint").await;
+    browser.inspect("api-key").await;
+    let key = browser.path().await;
+    for (path, name) in [("edit", "api-key-edit"), ("revoke", "api-key-revoke")] {
+        browser.open(&format!("{key}/{path}")).await;
+        browser.inspect(name).await;
+    }
+
+    let folder = tempfile::tempdir().expect("a folder for a key");
+    let curve = [
+        "genpkey",
+        "-algorithm",
+        "EC",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+    ];
+    let private = openssl(folder.path(), &[&curve[..], &["-out", "key.pem"]].concat());
+    assert_eq!(private, "");
+    let public = openssl(folder.path(), &["pkey", "-in", "key.pem", "-pubout"]);
+    browser.open("/api-keys/new").await;
+    browser.fill("Name", "Backtest").await;
+    browser.fill("Public key", &public).await;
+    browser.press("Continue to the proof").await;
+    browser.see("Show that you hold it").await;
+    browser.inspect("api-key-proof").await;
+    browser.fill("Signature", "AAAA").await;
+    browser.press("Register the key").await;
+    browser.find("//*[@id='signature-error']").await;
+    browser.complaints().await;
+    browser.inspect("api-key-proof-wrong").await;
+    browser.open("/api-keys").await;
+    browser.inspect("api-keys").await;
+    browser.open("/activity").await;
+    browser.inspect("activity").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h11_the_pages_of_the_ways_in() {
+    let mut provider = None;
+    let service = Service::start_with(|config| provider = AppleProvider::start(config)).await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    browser.sign_in_by_code(&service, ADDRESS).await;
+    browser.open("/security").await;
+    browser.inspect("security-new").await;
+    browser.fill("New address", "ada@example.org").await;
+    browser.press("Change the address").await;
+    browser.see("Prove the new address").await;
+    browser.inspect("security-email-code").await;
+    let device = browser.plug_in().await;
+    browser.add_passkey("Telephone").await;
+    browser.inspect("security-one-passkey").await;
+    browser.confirm_by_passkey().await;
+    browser.inspect("security").await;
+    browser.open("/security/delete").await;
+    browser.inspect("security-delete").await;
+    browser.sign_out_with(&device).await;
+
+    service.advance(SignedDuration::from_secs(61));
+    browser.sign_in_by_code(&service, ADDRESS).await;
+    browser.start_recovery().await;
+    browser.inspect("security-recovery").await;
+    service.advance(SignedDuration::from_mins(6));
+    browser.open("/security/delete").await;
+    browser.inspect("security-delete-stale").await;
+    browser.open("/sign-in?next=/security").await;
+    browser.inspect("sign-in-again").await;
+    browser.close().await;
+}

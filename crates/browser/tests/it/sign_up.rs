@@ -1,0 +1,175 @@
+//! The four ways in, each by itself.
+
+use thirtyfour::Key;
+
+use crate::support::{AppleProvider, Browser, Service};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g01_a_passkey_makes_an_account_and_finds_it_again() {
+    let service = Service::start().await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    let device = browser.plug_in().await;
+    browser.sign_up_by_passkey("Ada").await;
+    browser.see("No key yet").await;
+    assert_eq!(browser.passkeys_on(&device).await.len(), 1);
+    browser.open("/security").await;
+    browser.see("Passkeys").await;
+    let name = browser.signed_in_as().await;
+    // Held back until it is asked for, or the sign-in page would use it by itself.
+    browser.touch_by_itself(&device, false).await;
+    browser.sign_out().await;
+
+    browser.press("Sign in with a passkey").await;
+    browser.touch_by_itself(&device, true).await;
+    browser.arrive("/api-keys").await;
+    assert_eq!(browser.signed_in_as().await, name);
+
+    // Offered in the field, and taken there.
+    browser.sign_out().await;
+    browser.arrive("/api-keys").await;
+    assert_eq!(browser.signed_in_as().await, name);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailed_code_makes_an_account_and_finds_it_again() {
+    let service = Service::start().await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    browser.sign_in_by_code(&service, "ada@example.com").await;
+    assert_eq!(browser.signed_in_as().await, "ada@example.com");
+    browser.see("No key yet").await;
+    browser.sign_out().await;
+
+    // A wrong code says so and leaves the right one good.
+    service.advance(jiff::SignedDuration::from_secs(61));
+    let before = service.mails("ada@example.com").len();
+    browser.ask_for_mail("ada@example.com").await;
+    let code = service.next_mail("ada@example.com", before).await.code();
+    let wrong: String = code
+        .chars()
+        .map(|digit| if digit == '1' { '2' } else { '1' })
+        .collect();
+    browser.fill("Code", &wrong).await;
+    browser.press("Sign in").await;
+    browser.see("code is wrong").await;
+    browser.complaints().await;
+    browser.fill("Code", &code.replace('-', "")).await;
+    browser.press("Sign in").await;
+    browser.arrive("/api-keys").await;
+    assert_eq!(browser.signed_in_as().await, "ada@example.com");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailed_link_makes_an_account() {
+    let service = Service::start().await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    browser.sign_in_by_link(&service, "ada@example.com").await;
+    browser.see("No key yet").await;
+    assert_eq!(browser.signed_in_as().await, "ada@example.com");
+    browser.close().await;
+}
+
+/// From the top of the page to the account without a mouse.
+#[tokio::test(flavor = "multi_thread")]
+async fn h11_the_keyboard_is_enough() {
+    let service = Service::start().await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    let focus = "document.activeElement.id || document.activeElement.textContent.trim()";
+    let outlined = "getComputedStyle(document.activeElement).outlineStyle !== 'none'";
+    browser.open("/sign-in").await;
+    let mut way = Vec::new();
+    while way.last().is_none_or(|last| last != "email") {
+        browser.keys(Key::Tab).await;
+        assert_eq!(browser.evaluate(outlined).await, true, "{way:?}");
+        way.push(
+            browser
+                .evaluate(focus)
+                .await
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        );
+        assert!(way.len() < 8, "{way:?}");
+    }
+    assert_eq!(way[0], "Skip to the content");
+    browser.keys("ada@example.com" + Key::Enter).await;
+    browser.see("Enter the code").await;
+    assert_eq!(browser.evaluate(focus).await, "code");
+    let code = service.next_mail("ada@example.com", 0).await.code();
+    browser.keys(code + Key::Enter).await;
+    browser.arrive("/api-keys").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f11_a_scanner_with_javascript_uses_no_link_up() {
+    let service = Service::start().await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    let Some(scanner) = Browser::start(&service.origin).await else {
+        return;
+    };
+    let address = "ada@example.com";
+    browser.ask_for_mail(address).await;
+    let letter = service.next_mail(address, 0).await;
+
+    // It opens what it finds in the mail, runs the scripts, and presses everything there is.
+    scanner.visit(&letter.link()).await;
+    scanner.see("Type this code where you asked for it").await;
+    scanner.see(&letter.code()).await;
+    let press = "document.querySelectorAll('main button').forEach(button => button.click())";
+    scanner.evaluate(press).await;
+    scanner.visit(&letter.link()).await;
+    assert!(!scanner.text().await.contains("Sign out"));
+    scanner.close().await;
+
+    // The person whom the mail is for goes on as if nothing had been.
+    browser.visit(&letter.link()).await;
+    browser.see(&format!("Sign in as {address}?")).await;
+    assert!(
+        !browser.path().await.contains("token"),
+        "{}",
+        browser.path().await
+    );
+    browser.press("Sign in").await;
+    browser.arrive("/api-keys").await;
+    assert_eq!(browser.signed_in_as().await, address);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apple_account_makes_an_account_and_finds_it_again() {
+    let mut provider = None;
+    let service = Service::start_with(|config| provider = AppleProvider::start(config)).await;
+    let (Some(_provider), Some(browser)) = (provider, Browser::start(&service.origin).await) else {
+        return;
+    };
+    browser.sign_in_by_apple("eve").await;
+    browser.see("No key yet").await;
+    let name = browser.signed_in_as().await;
+    browser.sign_out().await;
+    browser.open("/sign-in").await;
+    browser.press("Continue with Apple").await;
+    // The provider knows its person by a cookie and asks no more.
+    browser
+        .until("the account again", async || {
+            let path = browser.path().await;
+            if path.contains("/interaction/") {
+                browser.press("eve").await;
+            }
+            path.starts_with("/api-keys")
+        })
+        .await;
+    assert_eq!(browser.signed_in_as().await, name);
+    browser.close().await;
+}

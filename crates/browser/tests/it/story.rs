@@ -1,0 +1,155 @@
+//! A person, from the first passkey to the last day of the account.
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::support::sdk::{Sdk, openssl, tm_auth};
+use crate::support::{Browser, Service};
+
+const HOME: &str = "ada@example.com";
+
+/// A key made here, one made by OpenSSL, one made by `tm-auth`: each mints, is seen to be used, is revoked, and mints
+/// no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_from_three_places_mint_until_they_are_revoked() {
+    let service = Service::start().await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    browser.sign_in_by_code(&service, HOME).await;
+
+    let file = browser.create_key("made here").await;
+    browser.press("To the key").await;
+    browser.see("Last used").await;
+    let Some(sdk) = Sdk::new(&service.origin, &file) else {
+        return;
+    };
+    let tokens = sdk.mint();
+    assert!(tokens["access_token"].is_string(), "{tokens}");
+    browser
+        .until("its use", async || {
+            browser.reload().await;
+            browser.text().await.contains("127.0.0.1")
+        })
+        .await;
+    browser.revoke_key().await;
+    browser.see("revoked").await;
+    assert_eq!(sdk.mint()["status"], 401);
+    assert_eq!(
+        sdk.refresh(tokens["refresh_token"].as_str().expect("a token"))["status"],
+        401
+    );
+
+    let folder = tempfile::tempdir().expect("a folder for keys");
+    openssl(
+        folder.path(),
+        &[
+            "ecparam",
+            "-name",
+            "prime256v1",
+            "-genkey",
+            "-noout",
+            "-out",
+            "truemarkets-key.pem",
+        ],
+    );
+    let public = openssl(folder.path(), &["pkey", "-in", "truemarkets-key.pem", "-pubout"]);
+    browser
+        .register_key("by openssl", &public, "OpenSSL", folder.path())
+        .await;
+    browser.see("by openssl").await;
+
+    let Some(printed) = tm_auth(
+        folder.path(),
+        &["key", "new", "--out", "truemarkets-api-key.json"],
+    ) else {
+        return;
+    };
+    let (public, fingerprint) = printed.split_once("fingerprint: ").expect("a fingerprint");
+    browser
+        .register_key("by tm-auth", public.trim(), "tm-auth", folder.path())
+        .await;
+    browser.see(fingerprint.trim()).await;
+    let key_id = browser
+        .path()
+        .await
+        .rsplit('/')
+        .next()
+        .expect("a path")
+        .split('?')
+        .next()
+        .map(str::to_owned);
+    let file = folder.path().join("truemarkets-api-key.json");
+    let mut key: Value = serde_json::from_slice(&std::fs::read(&file).expect("the file")).expect("JSON");
+    key["key_id"] = key_id.into();
+    std::fs::write(&file, key.to_string()).expect("the file is written");
+    let tokens = Sdk::new(&service.origin, &file).expect("it was there").mint();
+    assert!(tokens["access_token"].is_string(), "{tokens}");
+    browser.close().await;
+}
+
+/// The passkey is lost: what e-mail alone may do, how long it takes, and who is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_passkey_is_replaced_after_a_day_unless_its_owner_objects() {
+    let service = Service::start().await;
+    let Some(browser) = Browser::start(&service.origin).await else {
+        return;
+    };
+    browser.sign_in_by_code(&service, HOME).await;
+    let telephone = browser.plug_in().await;
+    browser.add_passkey("Telephone").await;
+    service.mail(HOME, "Telephone").await;
+    // From here on nothing weaker changes the ways in.
+    browser.confirm_by_passkey().await;
+    // Nobody touches it while the second one is made.
+    browser.touch_by_itself(&telephone, false).await;
+    let key_ring = browser.plug_in_by("usb").await;
+    browser.add_passkey("Key ring").await;
+    service.mail(HOME, "Key ring").await;
+    browser.touch_by_itself(&key_ring, false).await;
+    browser.sign_out().await;
+
+    // The telephone is lost, the key ring at home. E-mail signs in, but changes nothing about the ways in.
+    browser.lose(telephone).await;
+    service.advance(SignedDuration::from_secs(61));
+    browser.sign_in_by_code(&service, HOME).await;
+    let before = service.mails(HOME).len();
+    browser.start_recovery().await;
+    let letter = service.next_mail(HOME, before).await;
+    assert!(letter.subject.to_lowercase().contains("recovery"), "{letter:?}");
+    assert!(!browser.text().await.contains("Name of the new passkey"));
+    browser.sign_out().await;
+
+    // At home again: the key ring signs in, and the recovery is over.
+    let before = service.mails(HOME).len();
+    browser.touch_by_itself(&key_ring, true).await;
+    browser.open("/sign-in").await;
+    browser.press("Sign in with a passkey").await;
+    browser.see("A recovery of this account was under way").await;
+    let letter = service.next_mail(HOME, before).await;
+    assert!(letter.subject.to_lowercase().contains("cancelled"), "{letter:?}");
+    browser.press("Go on").await;
+    browser.arrive("/api-keys").await;
+    browser.sign_out_with(&key_ring).await;
+
+    // That is lost as well. This time nobody objects.
+    browser.lose(key_ring).await;
+    service.advance(SignedDuration::from_secs(61));
+    browser.sign_in_by_code(&service, HOME).await;
+    browser.start_recovery().await;
+    service.advance(SignedDuration::from_hours(24) + SignedDuration::from_secs(1));
+    browser.sign_in_by_code(&service, HOME).await;
+    browser.plug_in().await;
+    let before = service.mails(HOME).len();
+    browser.add_passkey("New telephone").await;
+    service.next_mail(HOME, before).await;
+    browser.confirm_by_passkey().await;
+    browser.delete_account(HOME).await;
+    service.mail(HOME, "deleted").await;
+
+    // Nothing opens it again.
+    browser.press("Sign in with a passkey").await;
+    browser.see("passkey").await;
+    browser.complaints().await;
+    browser.close().await;
+}

@@ -1,0 +1,45 @@
+//! axe-core on the page that the browser shows.
+
+use serde_json::{Value, json};
+
+use super::{Browser, installed};
+
+const AXE: &str = "crates/browser/tests/axe/node_modules/axe-core/axe.min.js";
+
+/// WCAG 2.2, A and AA, and what axe-core's authors advise besides.
+const RUN: &str = "axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    resultTypes: ['violations'],
+}).then(result => result.violations.flatMap(violation => violation.nodes.map(node =>
+    `${violation.id}: ${node.html} (${node.any.concat(node.all, node.none).map(check => check.message).join('; ')})`)))";
+
+/// axe-core, loaded beside one page.
+pub(crate) struct Axe {
+    world: Value,
+}
+
+impl Browser {
+    /// Loads it in a world of its own beside the page's scripts, which the page's Content-Security-Policy is not
+    /// asked about. `None`: not installed here.
+    pub(crate) async fn axe(&self) -> Option<Axe> {
+        let source = std::fs::read_to_string(installed::file(AXE)?).expect("axe-core is text");
+        let frame = self.cdp("Page.getFrameTree", json!({})).await["frameTree"]["frame"]["id"].clone();
+        let world = json!({ "frameId": frame, "worldName": "axe" });
+        let world = self.cdp("Page.createIsolatedWorld", world).await["executionContextId"].clone();
+        let load = json!({ "expression": format!("{source};0"), "contextId": world });
+        self.runtime_evaluate(load).await;
+        Some(Axe { world })
+    }
+}
+
+impl Axe {
+    /// What it finds on the page as it is now, one line each.
+    pub(crate) async fn run(&self, browser: &Browser) -> Vec<String> {
+        let run = json!({ "expression": RUN, "contextId": self.world });
+        let found = browser.runtime_evaluate(run).await;
+        let lines = found.as_array().expect("a list").iter();
+        lines
+            .map(|line| line.as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+}

@@ -1,0 +1,343 @@
+//! One Chromium and the hands and eyes on it.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thirtyfour::{
+    By, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, TypingData, WebDriver,
+    WebElement,
+};
+
+use super::chromedriver::Chromedriver;
+use super::recorder::Recorder;
+
+/// Far longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the person set the system to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Theme {
+    Light,
+    Dark,
+}
+
+/// A Chromium, ended with the value.
+pub(crate) struct Browser {
+    driver: Option<WebDriver>,
+    origin: String,
+    pub(crate) recorder: Recorder,
+    folder: TempDir,
+    /// Dropped last but the profile: it ends the browser.
+    _chromedriver: Chromedriver,
+}
+
+impl Browser {
+    /// Starts one that paths are opened of at `origin`. `None`: not installed here.
+    pub(crate) async fn start(origin: &str) -> Option<Self> {
+        let mut chromedriver = Chromedriver::start()?;
+        let recorder = Recorder::start().await;
+        let folder = TempDir::new().expect("a folder for profile and downloads");
+        let mut capabilities = DesiredCapabilities::chrome();
+        let profile = folder.path().join("profile");
+        let arguments = [
+            "--headless=new".to_owned(),
+            // Chromium's sandbox does not run as root.
+            "--no-sandbox".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            "--window-size=1440,900".to_owned(),
+            "--lang=en-US".to_owned(),
+            format!("--user-data-dir={}", profile.display()),
+            format!("--proxy-server=http://{}", recorder.address),
+            "--proxy-bypass-list=<-loopback>".to_owned(),
+        ];
+        for argument in &arguments {
+            capabilities.add_arg(argument).expect("an argument");
+        }
+        capabilities
+            .set_browser_log_level(LoggingPrefsLogLevel::All)
+            .expect("a level");
+        let driver = WebDriver::new(chromedriver.url(), capabilities)
+            .await
+            .expect("Chromium starts");
+        chromedriver.owns(&driver.session_id().to_string());
+        let browser = Self {
+            driver: Some(driver),
+            origin: origin.to_owned(),
+            recorder,
+            folder,
+            _chromedriver: chromedriver,
+        };
+        let downloads = json!({ "behavior": "allow", "downloadPath": browser.downloads() });
+        browser.cdp("Browser.setDownloadBehavior", downloads).await;
+        Some(browser)
+    }
+
+    /// Ends it. What it complained of and the test did not expect fails here.
+    pub(crate) async fn close(self) {
+        let complaints = self.complaints().await;
+        assert!(complaints.is_empty(), "the console says: {complaints:#?}");
+    }
+
+    /// Warnings and errors of the console since the last call, refusals by the Content-Security-Policy included.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let entries = self.driver().browser_log().await.expect("the browser's log");
+        let serious = entries
+            .into_iter()
+            .filter(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()));
+        // Another site's missing icon is none of ours.
+        let elsewhere =
+            |message: &str| message.contains("/favicon.ico - ") && !message.starts_with(&self.origin);
+        serious
+            .map(|entry| entry.message)
+            .filter(|message| !elsewhere(message))
+            .collect()
+    }
+
+    /// Takes note of an answer with this status, which the console complains of although the test wants it.
+    pub(crate) async fn expect_status(&self, status: u16) {
+        let said = format!("the server responded with a status of {status}");
+        let complaints = self.complaints().await;
+        let expected = !complaints.is_empty() && complaints.iter().all(|complaint| complaint.contains(&said));
+        assert!(expected, "instead of {status}: {complaints:#?}");
+    }
+
+    // --- pages ---
+
+    /// Opens a path of the service.
+    pub(crate) async fn open(&self, path: &str) {
+        self.visit(&format!("{}{path}", self.origin)).await;
+    }
+
+    /// Opens any address.
+    pub(crate) async fn visit(&self, url: &str) {
+        self.driver()
+            .goto(url)
+            .await
+            .unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.driver().refresh().await.expect("the page loads again");
+    }
+
+    /// Path, query and fragment of the page.
+    pub(crate) async fn path(&self) -> String {
+        let url = self.driver().current_url().await.expect("an address").to_string();
+        url.strip_prefix(&self.origin).unwrap_or(&url).to_owned()
+    }
+
+    /// Waits until the page is this one.
+    pub(crate) async fn arrive(&self, path: &str) {
+        self.until(&format!("the page {path}"), async || {
+            let now = self.path().await;
+            now.split(['?', '#']).next() == Some(path)
+        })
+        .await;
+    }
+
+    /// The text that is to be seen.
+    pub(crate) async fn text(&self) -> String {
+        let text = self
+            .evaluate("document.body ? document.body.innerText : ''")
+            .await;
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until this text is to be seen.
+    pub(crate) async fn see(&self, text: &str) {
+        self.until(text, async || self.text().await.contains(text)).await;
+    }
+
+    /// Waits until this text is gone.
+    pub(crate) async fn see_no_more(&self, text: &str) {
+        self.until(&format!("no more {text}"), async || {
+            !self.text().await.contains(text)
+        })
+        .await;
+    }
+
+    /// Asks again and again, and gives up after far longer than it may take.
+    pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let begun = Instant::now();
+        while !holds().await {
+            if begun.elapsed() > PATIENCE {
+                let (path, text, complaints) =
+                    (self.path().await, self.text().await, self.complaints().await);
+                panic!(
+                    "waited in vain for {what:?} at {path}; console: {complaints:#?}; the page says:\n{text}"
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    // --- hands ---
+
+    /// Presses the button or follows the link of this name.
+    pub(crate) async fn press(&self, name: &str) {
+        let name = quoted(name);
+        let path = format!(
+            "(//button|//a|//summary|//*[@role='button'])[normalize-space(.)={name} or @aria-label={name}]
+             | //input[@type='submit' and @value={name}]"
+        );
+        self.find(&path)
+            .await
+            .click()
+            .await
+            .unwrap_or_else(|error| panic!("press {name}: {error}"));
+    }
+
+    /// Writes into the field of this label, in place of what was there.
+    pub(crate) async fn fill(&self, label: &str, text: &str) {
+        let field = self.field(label).await;
+        field.clear().await.expect("a field that can be emptied");
+        field.send_keys(text).await.expect("a field that takes text");
+    }
+
+    /// Ticks the box, chooses the button, or follows whatever else a label stands for.
+    pub(crate) async fn choose(&self, label: &str) {
+        self.field(label)
+            .await
+            .click()
+            .await
+            .unwrap_or_else(|error| panic!("choose {label}: {error}"));
+    }
+
+    /// The field of this label.
+    pub(crate) async fn field(&self, label: &str) -> WebElement {
+        let label = quoted(label);
+        let starts = format!("label[starts-with(normalize-space(.), {label})]");
+        let path = format!(
+            "//*[@id=//{starts}/@for] | //{starts}//input | //{starts}//textarea | //{starts}//select
+             | //*[(self::input or self::textarea or self::select) and @aria-label={label}]"
+        );
+        self.find(&path).await
+    }
+
+    /// The first element that is to be seen, once there is one.
+    pub(crate) async fn find(&self, xpath: &str) -> WebElement {
+        let mut found = None;
+        self.until(xpath, async || {
+            for element in self.driver().find_all(By::XPath(xpath)).await.unwrap_or_default() {
+                if element.is_displayed().await.unwrap_or(false) {
+                    found = Some(element);
+                    return true;
+                }
+            }
+            false
+        })
+        .await;
+        found.expect("it was found")
+    }
+
+    /// Types where the focus is.
+    pub(crate) async fn keys(&self, keys: impl Into<TypingData>) {
+        let actions = self.driver().action_chain().send_keys(keys);
+        actions.perform().await.expect("a key");
+    }
+
+    // --- eyes ---
+
+    /// How wide and how high the page is, and in which colours.
+    pub(crate) async fn look(&self, width: u32, height: u32, theme: Theme) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.cdp("Emulation.setDeviceMetricsOverride", metrics).await;
+        let value = if theme == Theme::Dark { "dark" } else { "light" };
+        let media = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": value },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
+        self.cdp("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// The whole page as a PNG.
+    pub(crate) async fn picture(&self) -> Vec<u8> {
+        use base64::Engine;
+        let how = json!({ "format": "png", "captureBeyondViewport": true });
+        let answer = self.cdp("Page.captureScreenshot", how).await;
+        let text = answer["data"].as_str().expect("base64");
+        base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .expect("base64")
+    }
+
+    // --- inside ---
+
+    /// What a script gives; a promise is waited for.
+    pub(crate) async fn evaluate(&self, script: &str) -> Value {
+        self.runtime_evaluate(json!({ "expression": script })).await
+    }
+
+    pub(super) async fn runtime_evaluate(&self, mut what: Value) -> Value {
+        what["awaitPromise"] = true.into();
+        what["returnByValue"] = true.into();
+        let answer = self.cdp("Runtime.evaluate", &what).await;
+        let thrown = &answer["exceptionDetails"];
+        assert!(
+            thrown.is_null(),
+            "{}: {thrown}",
+            what["expression"].as_str().unwrap_or_default()
+        );
+        answer["result"]["value"].clone()
+    }
+
+    /// A command of the Chrome DevTools Protocol.
+    pub(crate) async fn cdp(&self, method: &str, parameters: impl serde::Serialize) -> Value {
+        let answer = self.driver().cdp().send_raw(method, parameters).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    // --- files ---
+
+    fn downloads(&self) -> PathBuf {
+        self.folder.path().join("downloads")
+    }
+
+    /// The file whose download was begun, once it is whole: moved from where the next one will come.
+    pub(crate) async fn downloaded(&self) -> PathBuf {
+        let mut found = None;
+        self.until("a download", async || {
+            let entries = std::fs::read_dir(self.downloads())
+                .into_iter()
+                .flatten()
+                .flatten();
+            // Its name is taken before its content is there.
+            let whole = |path: &PathBuf| {
+                let content = std::fs::read(path).unwrap_or_default();
+                path.extension().is_some_and(|end| end == "json")
+                    && serde_json::from_slice::<Value>(&content).is_ok()
+            };
+            found = entries.map(|entry| entry.path()).find(whole);
+            found.is_some()
+        })
+        .await;
+        let file = found.expect("it was found");
+        let kept = self.folder.path().join(file.file_name().expect("a name"));
+        std::fs::rename(&file, &kept).expect("it can be moved");
+        kept
+    }
+
+    pub(crate) fn driver(&self) -> &WebDriver {
+        self.driver.as_ref().expect("the browser runs")
+    }
+}
+
+impl Drop for Browser {
+    /// Chromedriver ends the session; the library's own way would block the runtime that carries its requests.
+    fn drop(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.leak().ok();
+        }
+    }
+}
+
+/// A string of XPath, which knows no escapes.
+fn quoted(text: &str) -> String {
+    if text.contains('\'') {
+        format!("\"{text}\"")
+    } else {
+        format!("'{text}'")
+    }
+}

@@ -1,0 +1,77 @@
+//! The process between the test and its browser.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::installed;
+
+/// A chromedriver on a port of its own, ended with the value: the browser first, or it would live on.
+pub(crate) struct Chromedriver {
+    process: Child,
+    port: u16,
+    session: Option<String>,
+}
+
+impl Chromedriver {
+    /// Starts one and waits for its port. `None`: not installed here.
+    pub(crate) fn start() -> Option<Self> {
+        installed::program("chromium")?;
+        let process = Command::new(installed::program("chromedriver")?)
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts");
+        let mut chromedriver = Self {
+            process,
+            port: 0,
+            session: None,
+        };
+        let stdout = chromedriver.process.stdout.take().expect("stdout is piped");
+        let mut told = String::new();
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let port = line.strip_prefix("ChromeDriver was started successfully on port ");
+            if let Some(port) = port.and_then(|rest| rest.trim_end_matches('.').parse().ok()) {
+                chromedriver.port = port;
+                return Some(chromedriver);
+            }
+            told.push_str(&line);
+        }
+        panic!("chromedriver did not start: {told}");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Names the browser that is to end with it.
+    pub(crate) fn owns(&mut self, session: &str) {
+        self.session = Some(session.to_owned());
+    }
+
+    /// Ends the browser. Blocking, so that it can be done while a panic unwinds.
+    fn end_session(&self, session: &str) -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        write!(
+            stream,
+            "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n",
+            self.port
+        )?;
+        stream.read_to_end(&mut Vec::new())?;
+        Ok(())
+    }
+}
+
+impl Drop for Chromedriver {
+    fn drop(&mut self) {
+        if let Some(session) = &self.session {
+            self.end_session(session).ok();
+        }
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}

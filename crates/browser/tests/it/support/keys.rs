@@ -1,0 +1,46 @@
+//! A person and the API Keys page.
+
+use std::path::{Path, PathBuf};
+
+use super::Browser;
+use super::sdk::shell;
+
+impl Browser {
+    /// Makes a key in the browser, downloads its file and activates it.
+    pub(crate) async fn create_key(&self, name: &str) -> PathBuf {
+        self.open("/api-keys/new").await;
+        self.fill("Name", name).await;
+        self.press("Create the key here").await;
+        self.see("Save the key file now").await;
+        self.press("Download the key file").await;
+        let file = self.downloaded().await;
+        self.choose("I have saved the file").await;
+        self.press("Activate the key").await;
+        self.see("The key is active").await;
+        file
+    }
+
+    /// Registers a key that was made elsewhere: signs with the command that the page shows, after `tool` in the
+    /// order they are in, run in `folder`.
+    pub(crate) async fn register_key(&self, name: &str, public_key: &str, tool: &str, folder: &Path) {
+        self.open("/api-keys/new").await;
+        self.fill("Name", name).await;
+        self.fill("Public key", public_key).await;
+        self.press("Continue to the proof").await;
+        self.see("Show that you hold it").await;
+        let command = format!("//p[contains(., '{tool}')]/following-sibling::*[1][self::div]//code");
+        let command = self.find(&command).await.text().await.expect("a command");
+        let signature = shell(folder, &command);
+        self.fill("Signature", signature.trim()).await;
+        self.press("Register the key").await;
+        self.see_no_more("Show that you hold it").await;
+    }
+
+    /// Revokes the key whose page is open.
+    pub(crate) async fn revoke_key(&self) {
+        self.press("Revoke…").await;
+        self.see("Every program with this key stops").await;
+        self.press("Revoke this key").await;
+        self.see_no_more("Every program with this key stops").await;
+    }
+}

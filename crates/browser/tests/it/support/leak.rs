@@ -1,0 +1,80 @@
+//! Looks for a secret in what a browser sent.
+
+use base64::Engine;
+use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+
+/// In which forms `secret` is in `sent`: `raw`, `hex`, `base64`, `base64url`, and `percent` where one of these
+/// shows only after percent-decoding.
+pub(crate) fn forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
+    let mut found = plain_forms_found(secret, sent);
+    let decoded = plain_forms_found(secret, &percent_decoded(sent));
+    if decoded.iter().any(|form| !found.contains(form)) {
+        found.push("percent");
+    }
+    found
+}
+
+fn plain_forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    // A string of JavaScript with one character per byte is sent like this.
+    let latin1: String = secret.iter().copied().map(char::from).collect();
+    let lower = sent.to_ascii_lowercase();
+    let mut found = Vec::new();
+    if contains(sent, secret) || contains(sent, latin1.as_bytes()) {
+        found.push("raw");
+    }
+    if contains(&lower, hex.as_bytes()) {
+        found.push("hex");
+    }
+    for (name, alphabet) in [("base64", &STANDARD), ("base64url", &URL_SAFE)] {
+        if base64_windows(secret, alphabet)
+            .iter()
+            .any(|text| contains(sent, text.as_bytes()))
+        {
+            found.push(name);
+        }
+    }
+    found
+}
+
+/// What is seen of the secret in the base64 of a longer text, at each of the three places it can begin.
+fn base64_windows(secret: &[u8], alphabet: &Alphabet) -> [String; 3] {
+    let engine = GeneralPurpose::new(alphabet, NO_PAD);
+    [0, 1, 2].map(|before| {
+        let mut text = vec![0; before];
+        text.extend_from_slice(secret);
+        let encoded = engine.encode(&text);
+        // Characters that also hold bits of what is before or behind.
+        let first = before * 8;
+        let last = text.len() * 8;
+        encoded[first.div_ceil(6)..last / 6].to_owned()
+    })
+}
+
+fn percent_decoded(sent: &[u8]) -> Vec<u8> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let mut decoded = Vec::with_capacity(sent.len());
+    let mut rest = sent;
+    while let [first, behind @ ..] = rest {
+        let escaped = match behind {
+            [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)),
+            _ => None,
+        };
+        match escaped {
+            Some((high, low)) => {
+                decoded.push(u8::try_from(high * 16 + low).expect("two hex digits"));
+                rest = &behind[2..];
+            }
+            None => {
+                decoded.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    decoded
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

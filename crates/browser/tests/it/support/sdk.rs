@@ -1,0 +1,95 @@
+//! Programs that a person runs beside the browser: the platform's SDK, `openssl`, `tm-auth`.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::installed;
+
+/// The platform's Python SDK with one key file.
+pub(crate) struct Sdk {
+    python: PathBuf,
+    origin: String,
+    key_file: PathBuf,
+}
+
+impl Sdk {
+    /// `None`: not installed here.
+    pub(crate) fn new(origin: &str, key_file: &Path) -> Option<Self> {
+        let python = installed::file("target/venv/bin/python")?;
+        Some(Self {
+            python,
+            origin: origin.to_owned(),
+            key_file: key_file.to_owned(),
+        })
+    }
+
+    /// Signs and mints: the tokens, or `status` and `message` of the refusal.
+    pub(crate) fn mint(&self) -> Value {
+        self.step(&["mint"])
+    }
+
+    /// Exchanges a refresh token.
+    pub(crate) fn refresh(&self, refresh_token: &str) -> Value {
+        self.step(&["refresh", refresh_token])
+    }
+
+    fn step(&self, arguments: &[&str]) -> Value {
+        let mut command = Command::new(&self.python);
+        command
+            .arg(installed::workspace().join("crates/browser/tests/it/python/sdk.py"))
+            .args(arguments);
+        command
+            .env("TM_BASE_URL", &self.origin)
+            .env("TM_KEY_FILE", &self.key_file)
+            .env("TM_TELEMETRY", "0");
+        serde_json::from_str(&output(command)).expect("one JSON object")
+    }
+}
+
+/// What `openssl` writes to its standard output.
+pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> String {
+    run(Path::new("openssl"), folder, arguments)
+}
+
+/// What `tm-auth` writes there. `None`: it was not built.
+pub(crate) fn tm_auth(folder: &Path, arguments: &[&str]) -> Option<String> {
+    let program = cargo_folder().join("tm-auth");
+    if !program.exists() {
+        return installed::missing("tm-auth, which `cargo build --release` builds,");
+    }
+    Some(run(&program, folder, arguments))
+}
+
+/// What a shell writes there that finds `tm-auth`: for commands as the page gives them.
+pub(crate) fn shell(folder: &Path, script: &str) -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("sh");
+    command.current_dir(folder).args(["-euc", script]);
+    command.env("PATH", format!("{}:{path}", cargo_folder().display()));
+    output(command)
+}
+
+/// Where cargo puts programs: beside the folder of this one.
+fn cargo_folder() -> PathBuf {
+    let ours = std::env::current_exe().expect("a path");
+    let folder = ours.parent().and_then(Path::parent);
+    folder.expect("cargo's folder").to_owned()
+}
+
+fn run(program: &Path, folder: &Path, arguments: &[impl AsRef<OsStr>]) -> String {
+    let mut command = Command::new(program);
+    command.current_dir(folder).args(arguments);
+    output(command)
+}
+
+fn output(mut command: Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {told}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}

@@ -1,0 +1,38 @@
+//! A person and the page about the ways in.
+
+use super::Browser;
+
+impl Browser {
+    /// Adds a passkey on whatever authenticator is plugged in.
+    pub(crate) async fn add_passkey(&self, name: &str) {
+        self.open("/security").await;
+        self.fill("Name of the new passkey", name).await;
+        self.press("Add a passkey").await;
+        self.see(name).await;
+    }
+
+    /// Proves anew, by a passkey, who is signed in.
+    pub(crate) async fn confirm_by_passkey(&self) {
+        self.open("/security").await;
+        self.press("Confirm").await;
+        self.press("Sign in with a passkey").await;
+        self.arrive("/security").await;
+        self.see_no_more("confirm with your passkey").await;
+    }
+
+    /// Starts a recovery, as one does who signed in by e-mail.
+    pub(crate) async fn start_recovery(&self) {
+        self.open("/security").await;
+        self.press("Lost your passkey?").await;
+        self.press("Start a recovery").await;
+        self.see("Cancel the recovery").await;
+    }
+
+    /// Deletes the account whose name this is.
+    pub(crate) async fn delete_account(&self, name: &str) {
+        self.open("/security/delete").await;
+        self.fill("Type", name).await;
+        self.press("Delete the account for ever").await;
+        self.arrive("/sign-in").await;
+    }
+}

@@ -1,0 +1,92 @@
+//! The service, in this process, on a real database and a loopback port of its own.
+
+use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+
+use jiff::SignedDuration;
+use tempfile::TempDir;
+use tm_auth_proto::Environment;
+use tm_auth_server::config::{Kek, SigningAlgorithm};
+use tm_auth_server::{App, Config, serve};
+use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tokio::sync::oneshot;
+
+use super::clock::ShiftedClock;
+
+/// Stopped when dropped.
+pub(crate) struct Service {
+    /// `http://localhost:PORT`, which a browser takes for a secure context.
+    pub(crate) origin: String,
+    pub(crate) clock: Arc<ShiftedClock>,
+    pub(crate) app: Arc<App>,
+    _folder: TempDir,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let port = port();
+        let origin = format!("http://localhost:{port}");
+        let folder = TempDir::new().expect("a folder for the database");
+        let path = folder.path().join("tm-auth.db");
+        let kek = Kek::new(std::array::from_fn(|index| {
+            u8::try_from(index * 5 % 251).unwrap() ^ 0x3c
+        }))
+        .unwrap();
+        let public_url = format!("{origin}/v1/auth").parse().unwrap();
+        let mut config = Config::new(Environment::Uat, public_url, path.clone(), kek);
+        config.network.listen = vec![([127, 0, 0, 1], port).into()];
+        // Making RSA keys takes its time.
+        config.tokens.algorithm = SigningAlgorithm::ES256;
+        change(&mut config);
+        let config = config.check().unwrap();
+
+        let options = SqliteOptions {
+            path,
+            role: Role::Server,
+            synchronous: Synchronous::Full,
+        };
+        let store = Arc::new(SqliteStore::open(&options).unwrap());
+        let clock = Arc::new(ShiftedClock::default());
+        let app = App::start(config, store, Arc::clone(&clock) as _).await.unwrap();
+        let bound = serve::bind(Arc::clone(&app)).await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(bound.serve(async {
+            stopped.await.ok();
+        }));
+        Self {
+            origin,
+            clock,
+            app,
+            _folder: folder,
+            _stop: stop,
+        }
+    }
+
+    pub(crate) fn advance(&self, by: SignedDuration) {
+        self.clock.advance(by);
+    }
+}
+
+/// A port of its own, known before it is bound since the issuer names it. Not one of those that the system
+/// gives to outgoing connections: another test could be given it before the service binds it.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    /// The UDP port of the same number is held as the sign that a process has taken this one.
+    static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    let take = |port: u16| {
+        let sign = UdpSocket::bind(("127.0.0.1", port)).ok()?;
+        TcpListener::bind(("127.0.0.1", port)).ok()?;
+        TAKEN.lock().unwrap().push(sign);
+        Some(port)
+    };
+    let begin = u16::try_from(std::process::id() % 24 * 500).unwrap();
+    std::iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000)
+        .find_map(take)
+        .unwrap()
+}

@@ -1,0 +1,69 @@
+//! A person at the sign-in.
+
+use super::{Authenticator, Browser, Service};
+
+impl Browser {
+    /// Makes an account with a passkey on the authenticator that is plugged in.
+    pub(crate) async fn sign_up_by_passkey(&self, name: &str) {
+        self.open("/sign-in").await;
+        self.fill("Your name", name).await;
+        self.press("Create an account with a passkey").await;
+        self.arrive("/api-keys").await;
+    }
+
+    /// Asks for a mail.
+    pub(crate) async fn ask_for_mail(&self, address: &str) {
+        self.open("/sign-in").await;
+        self.fill("E-mail address", address).await;
+        self.press("Mail me a code").await;
+        self.see("Enter the code").await;
+    }
+
+    /// Signs in, or up, by the code of a mail.
+    pub(crate) async fn sign_in_by_code(&self, service: &Service, address: &str) {
+        let before = service.mails(address).len();
+        self.ask_for_mail(address).await;
+        let code = service.next_mail(address, before).await.code();
+        self.fill("Code", &code).await;
+        self.press("Sign in").await;
+        self.arrive("/api-keys").await;
+    }
+
+    /// Signs in, or up, by the link of a mail.
+    pub(crate) async fn sign_in_by_link(&self, service: &Service, address: &str) {
+        let before = service.mails(address).len();
+        self.ask_for_mail(address).await;
+        let link = service.next_mail(address, before).await.link();
+        self.visit(&link).await;
+        self.see(&format!("Sign in as {address}?")).await;
+        self.press("Sign in").await;
+        self.arrive("/api-keys").await;
+    }
+
+    /// Signs in, or up, as one of the provider's people.
+    pub(crate) async fn sign_in_by_apple(&self, who: &str) {
+        self.open("/sign-in").await;
+        self.press("Continue with Apple").await;
+        self.press(who).await;
+        self.arrive("/api-keys").await;
+    }
+
+    pub(crate) async fn sign_out(&self) {
+        let menu = self.find("//details[contains(@class, 'account')]/summary").await;
+        menu.click().await.expect("a menu");
+        self.press("Sign out").await;
+        self.arrive("/sign-in").await;
+    }
+
+    /// With a passkey at hand, which the sign-in page would use by itself.
+    pub(crate) async fn sign_out_with(&self, authenticator: &Authenticator) {
+        self.touch_by_itself(authenticator, false).await;
+        self.sign_out().await;
+    }
+
+    /// Whom the page says to be signed in.
+    pub(crate) async fn signed_in_as(&self) -> String {
+        let menu = self.find("//details[contains(@class, 'account')]/summary").await;
+        menu.text().await.expect("a name")
+    }
+}
