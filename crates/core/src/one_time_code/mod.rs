@@ -81,15 +81,6 @@ impl OneTimeCode {
         &self.0
     }
 
-    /// For people: `1234-5678`.
-    pub fn grouped(&self) -> String {
-        let groups: Vec<&str> = (0..self.0.len())
-            .step_by(4)
-            .map(|at| &self.0[at..at + 4])
-            .collect();
-        groups.join("-")
-    }
-
     /// What is stored of it.
     pub fn mac(&self, flow_id: FlowId, pepper: &CodePepper) -> CodeMac {
         pepper.mac(flow_id, &self.0)
