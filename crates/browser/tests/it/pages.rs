@@ -1,6 +1,10 @@
 //! Every page in every state: what must hold there is in `support/inspection.rs`.
 
+use std::path::Path;
+
 use jiff::SignedDuration;
+use tm_auth_client::{AuthApi, Signer, key_file};
+use tm_auth_server::clock::Clock as _;
 
 use crate::support::sdk::openssl;
 use crate::support::{AppleProvider, Browser, Service};
@@ -61,13 +65,21 @@ async fn h11_the_pages_of_keys() {
     browser.see("Save the key file now").await;
     browser.inspect("api-key-made").await;
     browser.press("Download the key file").await;
-    browser.downloaded().await;
+    let file = browser.downloaded().await;
     browser.choose("I have saved the file").await;
     browser.press("Activate the key").await;
     browser.see("The key is active").await;
     browser.inspect("api-key-active").await;
     browser.press("To the key").await;
     browser.see("Fingerprint").await;
+    browser.inspect("api-key-unused").await;
+    use_key(&service, &file).await;
+    browser
+        .until("use and refusal", async || {
+            browser.reload().await;
+            browser.text().await.contains("timestamp_out_of_range")
+        })
+        .await;
     browser.inspect("api-key").await;
     let key = browser.path().await;
     for (path, name) in [("edit", "api-key-edit"), ("revoke", "api-key-revoke")] {
@@ -83,9 +95,12 @@ async fn h11_the_pages_of_keys() {
         "-pkeyopt",
         "ec_paramgen_curve:P-256",
     ];
-    let private = openssl(folder.path(), &[&curve[..], &["-out", "key.pem"]].concat());
+    let private = openssl(
+        folder.path(),
+        &[&curve[..], &["-out", "truemarkets-key.pem"]].concat(),
+    );
     assert_eq!(private, "");
-    let public = openssl(folder.path(), &["pkey", "-in", "key.pem", "-pubout"]);
+    let public = openssl(folder.path(), &["pkey", "-in", "truemarkets-key.pem", "-pubout"]);
     browser.open("/api-keys/new").await;
     browser.fill("Name", "Backtest").await;
     browser.fill("Public key", &public).await;
@@ -97,11 +112,28 @@ async fn h11_the_pages_of_keys() {
     browser.find("//*[@id='signature-error']").await;
     browser.complaints().await;
     browser.inspect("api-key-proof-wrong").await;
+    browser
+        .register_key("Backtest", &public, "OpenSSL", folder.path())
+        .await;
     browser.open("/api-keys").await;
     browser.inspect("api-keys").await;
     browser.open("/activity").await;
     browser.inspect("activity").await;
     browser.close().await;
+}
+
+/// One token, and one request that is refused since its time is long over.
+async fn use_key(service: &Service, file: &Path) {
+    let file = key_file::load(file).expect("a key file");
+    let signer = Signer::from_key_file(&file).expect("a P-256 key");
+    let key_id = file.key_id.expect("a registered key");
+    let api = AuthApi::new(&format!("{}/v1/auth", service.origin)).expect("a base URL");
+    let now = service.clock.now();
+    let request = signer.mint_request(key_id, now).expect("a signature");
+    api.mint(&request).await.expect("a token");
+    let late = now - SignedDuration::from_mins(10);
+    let request = signer.mint_request(key_id, late).expect("a signature");
+    api.mint(&request).await.expect_err("it is too late");
 }
 
 #[tokio::test(flavor = "multi_thread")]
