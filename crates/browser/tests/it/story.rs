@@ -32,6 +32,8 @@ async fn keys_from_three_places_mint_until_they_are_revoked() {
             browser.text().await.contains("127.0.0.1")
         })
         .await;
+    let access = tokens["access_token"].as_str().expect("a token");
+    assert_eq!(status_with(&service, access).await, 200);
     browser.revoke_key().await;
     browser.see("revoked").await;
     assert_eq!(sdk.mint()["status"], 401);
@@ -39,6 +41,8 @@ async fn keys_from_three_places_mint_until_they_are_revoked() {
         sdk.refresh(tokens["refresh_token"].as_str().expect("a token"))["status"],
         401
     );
+
+    assert_eq!(status_with(&service, access).await, 401);
 
     let folder = tempfile::tempdir().expect("a folder for keys");
     openssl(
@@ -86,6 +90,14 @@ async fn keys_from_three_places_mint_until_they_are_revoked() {
     let tokens = Sdk::new(&service.origin, &file).expect("it was there").mint();
     assert!(tokens["access_token"].is_string(), "{tokens}");
     browser.close().await;
+}
+
+/// How the service answers the bearer of an access token.
+async fn status_with(service: &Service, access_token: &str) -> u16 {
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let request = http.get(format!("{}/v1/auth/api-key", service.origin));
+    let answer = request.bearer_auth(access_token).send().await;
+    answer.expect("an answer").status().as_u16()
 }
 
 /// The passkey is lost: what e-mail alone may do, how long it takes, and who is told.
