@@ -22,7 +22,7 @@ use crate::App;
 use crate::client_address::client_address;
 use crate::error::ApiError;
 use crate::listener::PeerAddress;
-use crate::pages::problem;
+use crate::pages::{canonical, problem};
 use crate::random;
 use crate::request_deadline;
 use crate::same_origin;
@@ -75,10 +75,14 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let reader = problem::Reader::of(&method, request.uri(), request.headers());
 
     let ours = same_origin::check(&app, &method, request.uri().path(), request.headers());
+    let elsewhere = reader
+        .as_ref()
+        .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
     let answer = AssertUnwindSafe(async {
-        match ours {
-            Ok(()) => next.run(request).await,
-            Err(error) => error.into_response(),
+        match (ours, elsewhere) {
+            (Ok(()), None) => next.run(request).await,
+            (Ok(()), Some(redirect)) => redirect,
+            (Err(error), _) => error.into_response(),
         }
     });
     let response = match request_deadline::within(app.config.limits.request, catch_panic(answer)).await {

@@ -7,6 +7,7 @@ pub(crate) mod api_key_new;
 pub(crate) mod api_key_settings;
 pub(crate) mod api_key_view;
 pub(crate) mod api_keys;
+pub(crate) mod canonical;
 pub(crate) mod event;
 pub(crate) mod form;
 pub(crate) mod headers;

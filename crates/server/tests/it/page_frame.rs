@@ -141,3 +141,35 @@ async fn h03_a_form_is_ours_by_the_browsers_word_alone() {
         assert_eq!(disabled.is_some(), status == 303);
     }
 }
+
+/// A form at another origin than the configured one is refused, and no passkey is made for an IP address.
+#[tokio::test]
+async fn a_page_that_is_asked_for_by_the_machines_number_leads_to_its_name() {
+    let server = TestServer::start().await;
+    let number = server.origin.replace("localhost", "127.0.0.1");
+    let ask = async |url: String, accept: &str| {
+        let request = server.http.get(url).header("accept", accept);
+        let answer = request.send().await.unwrap();
+        let location = answer.headers().get("location");
+        (
+            answer.status().as_u16(),
+            location.map(|to| to.to_str().unwrap().to_owned()),
+        )
+    };
+    let path = "/sign-in?next=/security";
+    let led = ask(format!("{number}{path}"), "text/html").await;
+    assert_eq!(led, (307, Some(format!("{}{path}", server.origin))));
+    assert_eq!(
+        ask(format!("{}{path}", server.origin), "text/html").await,
+        (200, None)
+    );
+    // Programs reach the API by whatever name, and a name that is not ours is led nowhere.
+    let health = format!("{number}/v1/auth/health");
+    assert_eq!(ask(health, "text/html").await, (200, None));
+    let foreign = server
+        .http
+        .get(format!("{number}{path}"))
+        .header("host", "evil.example");
+    let answer = foreign.header("accept", "text/html").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+}
