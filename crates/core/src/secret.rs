@@ -9,18 +9,23 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::ZeroizeOnDrop;
 
-/// The 128 random bits that every refresh token of a session carries. `Debug` shows nothing.
+/// `N` random bytes that only their holder has. `Debug` shows nothing.
 #[derive(Clone, ZeroizeOnDrop)]
-pub struct SessionSecret([u8; 16]);
+pub struct Secret<const N: usize>([u8; N]);
 
-/// SHA-256 of a [`SessionSecret`]: enough to recognise it, useless to present. 128 random bits need no
-/// slow hash.
+/// The 128 random bits that every refresh token of a session carries, and the cookie of a browser's.
+pub type SessionSecret = Secret<16>;
+
+/// 256 random bits: the token of a link, or what the cookie of the browser carries that asked for it.
+pub type FlowSecret = Secret<32>;
+
+/// SHA-256 of a [`Secret`]: enough to recognise it, useless to present. So many random bits need no slow hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecretHash(pub [u8; 32]);
 
-impl SessionSecret {
-    /// Takes 16 random bytes.
-    pub fn new(random: [u8; 16]) -> Self {
+impl<const N: usize> Secret<N> {
+    /// Takes random bytes.
+    pub fn new(random: [u8; N]) -> Self {
         Self(random)
     }
 
@@ -34,26 +39,26 @@ impl SessionSecret {
         )
     }
 
-    /// As the refresh token carries it.
+    /// As tokens, links and cookies carry it.
     pub fn encode(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// Back from [`SessionSecret::encode`].
+    /// Back from [`Secret::encode`].
     pub fn decode(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
 }
 
-impl fmt::Debug for SessionSecret {
+impl<const N: usize> fmt::Debug for Secret<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionSecret { .. }")
+        f.write_str("Secret { .. }")
     }
 }
 
 impl SecretHash {
     /// Whether `secret` is the one, compared in constant time.
-    pub fn matches(&self, secret: &SessionSecret) -> bool {
+    pub fn matches<const N: usize>(&self, secret: &Secret<N>) -> bool {
         verify_slices_are_equal(&self.0, &secret.hash().0).is_ok()
     }
 }
@@ -67,7 +72,7 @@ mod tests {
         let secret = SessionSecret::new([7; 16]);
         assert!(secret.hash().matches(&secret));
         assert!(!secret.hash().matches(&SessionSecret::new([8; 16])));
-        assert_eq!(format!("{secret:?}"), "SessionSecret { .. }");
+        assert_eq!(format!("{secret:?}"), "Secret { .. }");
         assert!(
             secret
                 .hash()
@@ -75,5 +80,8 @@ mod tests {
         );
         assert!(SessionSecret::decode("AA").is_none() && SessionSecret::decode("~").is_none());
         assert_ne!(secret.hash().0[..16], secret.0);
+        let link = FlowSecret::new([7; 32]);
+        assert!(link.hash().matches(&FlowSecret::decode(&link.encode()).unwrap()));
+        assert!(!link.hash().matches(&secret) && FlowSecret::decode(&secret.encode()).is_none());
     }
 }

@@ -6,10 +6,9 @@
 //! 3. [`account`] gives the account of that address; a new one where it had none.
 
 use http::header::USER_AGENT;
-use tm_auth_core::one_time_code::{
-    CodePepper, FlowId, FlowSecret, LIFE, Length, OneTimeCode, Purpose, TypedCode,
-};
+use tm_auth_core::one_time_code::{CodePepper, FlowId, LIFE, Length, OneTimeCode, Purpose, TypedCode};
 use tm_auth_core::person::AuthMethod;
+use tm_auth_core::secret::FlowSecret;
 use tm_auth_core::{Account, EmailAddress};
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_store::sign_in_code::{CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};

@@ -13,15 +13,10 @@ pub mod rules;
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use tm_auth_proto::AccountId;
 use zeroize::{Zeroize, ZeroizeOnDrop};
-
-use crate::secret::SecretHash;
 
 /// How long a code and its link live.
 pub const LIFE: SignedDuration = SignedDuration::from_mins(10);
@@ -156,44 +151,6 @@ impl TypedCode {
 impl fmt::Debug for TypedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TypedCode { .. }")
-    }
-}
-
-/// 256 random bits: the token of a link, or what the cookie of the asking browser carries. `Debug` shows
-/// nothing.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct FlowSecret([u8; 32]);
-
-impl FlowSecret {
-    /// Takes 32 random bytes.
-    pub fn new(random: [u8; 32]) -> Self {
-        Self(random)
-    }
-
-    /// The form in which it is stored.
-    pub fn hash(&self) -> SecretHash {
-        SecretHash(
-            digest(&SHA256, &self.0)
-                .as_ref()
-                .try_into()
-                .expect("SHA-256 has 32 bytes"),
-        )
-    }
-
-    /// As link and cookie carry it.
-    pub fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
-    }
-
-    /// Back from [`FlowSecret::encode`].
-    pub fn decode(text: &str) -> Option<Self> {
-        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
-    }
-}
-
-impl fmt::Debug for FlowSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FlowSecret { .. }")
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use tm_auth_core::one_time_code::{CodePepper, FlowId, FlowSecret, Length, OneTimeCode, Purpose, TypedCode};
+use tm_auth_core::one_time_code::{CodePepper, FlowId, Length, OneTimeCode, Purpose, TypedCode};
 use tm_auth_core::person::SessionKind;
+use tm_auth_core::secret::FlowSecret;
 use tm_auth_core::secret::SecretHash;
 use tm_auth_core::{Account, EmailAddress, Refusal};
 

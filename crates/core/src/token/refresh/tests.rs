@@ -306,7 +306,7 @@ fn e13_what_a_database_holds_makes_no_token() {
     let row = format!("{session:?}");
     assert!(!row.contains(&secret().encode()) && !row.contains("17, 17, 17, 17"));
     let seen = format!("{:?}", presented(&issued(&session)).unwrap());
-    assert!(seen.contains("SessionSecret { .. }") && !seen.contains("17, 17, 17, 17"));
+    assert!(seen.contains("Secret { .. }") && !seen.contains("17, 17, 17, 17"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::HeaderValue;
 use tm_auth_core::EmailAddress;
-use tm_auth_core::one_time_code::FlowSecret;
+use tm_auth_core::secret::FlowSecret;
 use tm_auth_store::sign_in_code::{CodeFlow, CodeOf};
 
 use crate::App;

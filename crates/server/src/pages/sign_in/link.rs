@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde::Deserialize;
 use tm_auth_core::Refusal;
-use tm_auth_core::one_time_code::{FlowSecret, Purpose};
+use tm_auth_core::one_time_code::Purpose;
 use tm_auth_core::person::AuthMethod;
+use tm_auth_core::secret::FlowSecret;
 
 use super::{Flow, complete, flow};
 use crate::App;
