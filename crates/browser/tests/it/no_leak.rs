@@ -32,7 +32,7 @@ async fn the_private_half_is_in_no_request() {
     let sent = browser.recorder.requests().concat();
     assert_eq!(leak::forms_found(&private, &sent), Vec::<&str>::new());
     // The record is whole: the public half is in it, as the page sends it.
-    assert_eq!(leak::forms_found(&public, &sent), ["base64url"]);
+    assert!(leak::forms_found(&public, &sent).contains(&"base64url"));
 
     // A leak that this very page could have: its policy lets scripts talk to their own service.
     let bytes = private.iter().map(u8::to_string).collect::<Vec<_>>().join(",");

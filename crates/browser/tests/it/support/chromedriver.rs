@@ -61,8 +61,8 @@ impl Chromedriver {
             "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n",
             self.port
         )?;
-        stream.read_to_end(&mut Vec::new())?;
-        Ok(())
+        // Answered when it is done; the connection stays open after that.
+        stream.read(&mut [0; 1024]).map(|_| ())
     }
 }
 
