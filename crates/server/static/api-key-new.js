@@ -15,7 +15,7 @@ const SIGNATURE = { name: "ECDSA", hash: "SHA-256" };
 
 const byId = (id) => document.getElementById(id);
 const form = byId("new-key");
-const { issuer, uid, csrf } = form.dataset;
+const { issuer, uid, csrf, command } = form.dataset;
 
 /** The service's time in seconds: the clock of this machine may be far off. */
 const now = () => Number(form.dataset.now) + Math.floor(performance.now() / 1000);
@@ -136,7 +136,7 @@ function handOver(keyId, fingerprint, url, signer) {
     download.removeAttribute("href");
     removeEventListener("beforeunload", stay);
     byId("made").hidden = true;
-    byId("first-token").textContent = `tm-auth token --base-url ${location.origin} --key-file ${download.download}`;
+    byId("first-token").textContent = `${command} token --base-url ${location.origin} --key-file ${download.download}`;
     byId("to-key").href = `/api-keys/${keyId}`;
     byId("active").hidden = false;
     byId("active").focus();

@@ -43,6 +43,7 @@ pub(super) async fn run(args: DevArgs) -> Outcome {
     let data = prepare(&args.data, listen.port())?;
     let mut config = Config::load(Some(&data.join(CONFIG)), environment(&data, listen.port()))?;
     config.network.listen = addresses(listen);
+    config.pages.command = quick_start::program()?;
     let config = config.check()?;
     logging::init(&config.log);
 

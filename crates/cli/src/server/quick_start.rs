@@ -5,8 +5,13 @@ use std::path::Path;
 
 use super::Outcome;
 
+/// The running program, as one word of a shell.
+pub(super) fn program() -> std::io::Result<String> {
+    Ok(quoted(&std::env::current_exe()?))
+}
+
 pub(super) fn print(origin: &str, key_file: &Path, data: &Path) -> Outcome {
-    let binary = quoted(&std::env::current_exe()?);
+    let binary = program()?;
     let key = quoted(key_file);
     println!(
         "\

@@ -18,6 +18,7 @@ mod log;
 mod mail;
 mod metrics;
 mod network;
+mod pages;
 mod passkeys;
 mod public_url;
 mod retention;
@@ -34,6 +35,7 @@ pub use log::{Log, LogFormat, LogLevel};
 pub use mail::{Delivery, Mail, Smtp, SmtpTls};
 pub use metrics::Metrics;
 pub use network::{Forwarded, Network, TlsFiles};
+pub use pages::Pages;
 pub use passkeys::Passkeys;
 pub use public_url::PublicUrl;
 pub use retention::Retention;
@@ -70,6 +72,8 @@ pub struct Config {
     pub limits: Limits,
     /// Listening addresses, proxies, TLS.
     pub network: Network,
+    /// What the pages say.
+    pub pages: Pages,
     /// The name that passkeys belong to.
     pub passkeys: Passkeys,
     /// The metrics page.
@@ -107,6 +111,8 @@ struct Document {
     #[serde(default)]
     network: Network,
     #[serde(default)]
+    pages: Pages,
+    #[serde(default)]
     passkeys: Passkeys,
     #[serde(default)]
     metrics: Metrics,
@@ -140,6 +146,7 @@ impl Config {
             api_keys: document.api_keys,
             limits: document.limits,
             network: document.network,
+            pages: document.pages,
             passkeys: document.passkeys,
             metrics: document.metrics,
             log: document.log,
@@ -167,6 +174,7 @@ impl Config {
             api_keys: ApiKeys::default(),
             limits: Limits::default(),
             network: Network::default(),
+            pages: Pages::default(),
             passkeys: Passkeys::default(),
             metrics: Metrics::default(),
             log: Log::default(),

@@ -49,10 +49,11 @@ impl FirstToken {
     fn of(app: &App, key_id: KeyId) -> Self {
         let (origin, issuer) = (app.config.public_url.origin(), &app.issuer.url);
         let file = KeyFile::name(key_id);
-        let mint = format!("tm-auth token --base-url {origin} --key-file {file}");
+        let tm_auth = &app.config.pages.command;
+        let mint = format!("{tm_auth} token --base-url {origin} --key-file {file}");
         Self {
             adopted: format!(
-                "tm-auth key adopt --key-file truemarkets-api-key.json --key-id {key_id}\n{mint}"
+                "{tm_auth} key adopt --key-file truemarkets-api-key.json --key-id {key_id}\n{mint}"
             ),
             downloaded: mint,
             openssl: format!(

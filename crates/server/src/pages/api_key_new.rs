@@ -37,6 +37,8 @@ pub(crate) struct New {
     public_key_error: Option<String>,
     issuer: String,
     uid: String,
+    /// How commands call this program.
+    tm_auth: String,
     /// The service's clock, which the browser's may be far from.
     now: i64,
 }
@@ -80,6 +82,7 @@ fn form(
         settings: settings.shown(errors, context.address),
         issuer: app.issuer.url.clone(),
         uid: browser.account.uid.to_string(),
+        tm_auth: app.config.pages.command.clone(),
         now: context.now.as_second(),
     }
 }
@@ -184,7 +187,8 @@ fn proof_page(
         carried,
         label: pasted.settings.label.clone(),
         with_tm_auth: format!(
-            "tm-auth key prove --key-file truemarkets-api-key.json --issuer {issuer} --account {uid} --timestamp {timestamp}"
+            "{} key prove --key-file truemarkets-api-key.json --issuer {issuer} --account {uid} --timestamp {timestamp}",
+            app.config.pages.command
         ),
         with_openssl: format!(
             "printf '{}' |\n  openssl dgst -sha256 -sign truemarkets-key.pem | openssl base64 -A",
