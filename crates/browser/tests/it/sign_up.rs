@@ -17,17 +17,17 @@ async fn g01_a_passkey_makes_an_account_and_finds_it_again() {
     browser.open("/security").await;
     browser.see("Passkeys").await;
     let name = browser.signed_in_as().await;
-    // Held back until it is asked for, or the sign-in page would use it by itself.
-    browser.touch_by_itself(&device, false).await;
-    browser.sign_out().await;
-
-    browser.press("Sign in with a passkey").await;
+    browser.sign_out_with(&device).await;
+    // Away from the page that asks for it by itself.
+    browser.open("/mailbox").await;
     browser.touch_by_itself(&device, true).await;
+    browser.sign_in_by_button().await;
     browser.arrive("/api-keys").await;
     assert_eq!(browser.signed_in_as().await, name);
 
     // Offered in the field, and taken there.
-    browser.sign_out().await;
+    browser.open("/security").await;
+    browser.press_sign_out().await;
     browser.arrive("/api-keys").await;
     assert_eq!(browser.signed_in_as().await, name);
     browser.close().await;

@@ -47,6 +47,17 @@ impl Browser {
         answer["credentials"].as_array().cloned().unwrap_or_default()
     }
 
+    /// Presses the sign-in page's button. The page offers passkeys in its field as well, where one that needs no touch
+    /// would be taken by itself, before the button or instead of it: so nothing is offered this once.
+    pub(crate) async fn sign_in_by_button(&self) {
+        let nothing = "PublicKeyCredential.isConditionalMediationAvailable = async () => false;";
+        let script = json!({ "source": nothing });
+        let added = self.cdp("Page.addScriptToEvaluateOnNewDocument", script).await;
+        self.open("/sign-in").await;
+        self.cdp("Page.removeScriptToEvaluateOnNewDocument", added).await;
+        self.press("Sign in with a passkey").await;
+    }
+
     /// Whether its owner is there: where not, ceremonies wait.
     pub(crate) async fn touch_by_itself(&self, authenticator: &Authenticator, enabled: bool) {
         let set = json!({ "authenticatorId": authenticator.0, "enabled": enabled });

@@ -49,10 +49,15 @@ impl Browser {
     }
 
     pub(crate) async fn sign_out(&self) {
+        self.press_sign_out().await;
+        self.arrive("/sign-in").await;
+    }
+
+    /// With a passkey at hand that needs no touch, which the sign-in page uses at once.
+    pub(crate) async fn press_sign_out(&self) {
         let menu = self.find("//details[contains(@class, 'account')]/summary").await;
         menu.click().await.expect("a menu");
         self.press("Sign out").await;
-        self.arrive("/sign-in").await;
     }
 
     /// With a passkey at hand, which the sign-in page would use by itself.

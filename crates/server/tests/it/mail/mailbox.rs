@@ -37,12 +37,12 @@ async fn f13_a_page_elsewhere_that_was_made_to_lead_here_sees_no_mailbox() {
     let server = TestServer::start().await;
     let port = server.config.network.listen[0].port();
     server.key_of(&account(&server, "owner@example.com").await).await;
-    for host in [
-        format!("localhost:{port}"),
-        format!("127.0.0.1:{port}"),
-        format!("[::1]:{port}"),
-    ] {
-        asked_as(&server, &host).await.assert_shows("owner@example.com");
+    let shown = asked_as(&server, &format!("localhost:{port}")).await;
+    shown.assert_shows("owner@example.com");
+    for number in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+        let led = asked_as(&server, &number).await;
+        let home = format!("{}/mailbox", server.origin);
+        assert_eq!((led.status, led.header("location")), (307, home.as_str()));
     }
     for host in [
         format!("evil.example:{port}"),
