@@ -31,12 +31,16 @@ impl Reader {
         let is_page = !["/v1/", "/.well-known/", "/static/"]
             .iter()
             .any(|programs| path.starts_with(programs));
+        // Before any header is looked at: mints and refreshes pass here too.
+        if !is_page {
+            return None;
+        }
         let takes_html = headers
             .get_all(ACCEPT)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .any(|value| value.contains("text/html"));
-        if !is_page || !takes_html {
+        if !takes_html {
             return None;
         }
         let asked = *method == Method::GET;
