@@ -1,0 +1,7 @@
+//! What the tests need beside the service itself.
+//!
+//! - [`postgres`]: a PostgreSQL server of one's own, from the installed package.
+//! - [`history`]: what was asked and answered, and whether one register could have answered so.
+
+pub mod history;
+pub mod postgres;
