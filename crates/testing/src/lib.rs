@@ -5,3 +5,7 @@
 
 pub mod history;
 pub mod postgres;
+
+mod poll;
+mod ports;
+mod processes;

@@ -1,0 +1,116 @@
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Durability, Postgres};
+use crate::poll;
+
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn each_database_is_empty_and_apart() {
+    let postgres = Postgres::shared();
+    let (one, other) = (postgres.database(), postgres.database());
+    postgres.psql(&one, "CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)");
+    assert_eq!(
+        postgres.psql(&one, "SELECT n, n + 1 FROM t ORDER BY n"),
+        "1|2\n2|3"
+    );
+    assert_eq!(postgres.psql(&other, "SELECT to_regclass('t') IS NULL"), "t");
+}
+
+#[test]
+fn text_is_sorted_as_people_do() {
+    let postgres = Postgres::shared();
+    let database = postgres.database();
+    let sorted = "SELECT string_agg(w, '' ORDER BY w), string_agg(w, '' ORDER BY w COLLATE \"C\")
+                  FROM (VALUES ('a'), ('B'), ('c')) AS words (w)";
+    assert_eq!(postgres.psql(&database, sorted), "aBc|Bac");
+}
+
+#[test]
+fn what_was_committed_outlives_a_crash() {
+    let postgres = Postgres::start(Durability::On);
+    let database = postgres.database();
+    postgres.psql(&database, "CREATE TABLE t (n int)");
+    postgres.psql(&database, "INSERT INTO t VALUES (7)");
+    postgres.kill();
+    assert!(TcpStream::connect(("127.0.0.1", postgres.port())).is_err());
+    postgres.restart();
+    assert_eq!(postgres.psql(&database, "SELECT n FROM t"), "7");
+    assert!(
+        postgres.log().contains("not properly shut down"),
+        "it was no crash"
+    );
+    // In order, the other way to end.
+    postgres.restart();
+    assert_eq!(postgres.psql(&database, "SELECT n FROM t"), "7");
+}
+
+#[test]
+fn a_frozen_server_answers_only_after_the_thaw() {
+    let postgres = Postgres::start(Durability::Off);
+    let database = postgres.database();
+    postgres.freeze();
+    let mut asking = postgres
+        .psql_command(&database, "SELECT 'late'")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("psql starts");
+    // The system accepts the connection in the server's place; then nothing comes.
+    let mut connection = TcpStream::connect(("127.0.0.1", postgres.port())).expect("a connection");
+    let patience = Some(Duration::from_millis(200));
+    connection.set_read_timeout(patience).expect("a deadline");
+    assert!(connection.read(&mut [0]).is_err());
+    assert!(asking.try_wait().expect("our child").is_none());
+    postgres.thaw();
+    assert!(asking.wait().expect("our child").success());
+}
+
+#[test]
+fn nothing_is_left_after_the_owner() {
+    let postgres = Postgres::start(Durability::Off);
+    let folder = postgres.folder().to_owned();
+    postgres.freeze();
+    let port = postgres.port();
+    drop(postgres);
+    assert!(!folder.exists());
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+#[test]
+fn nothing_is_left_after_the_process_was_killed() {
+    let mut process = Command::new(std::env::current_exe().expect("this program"))
+        .args([
+            "--ignored",
+            "--exact",
+            "--nocapture",
+            "postgres::tests::holds_a_server",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
+    let folder = stdout
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| line.split_once("holds ").map(|(_, folder)| folder.to_owned()))
+        .expect("it says what it holds");
+    let folder = Path::new(&folder);
+    assert!(folder.join("data/postmaster.pid").exists());
+    process.kill().expect("it is ours");
+    process.wait().expect("it ends");
+    poll::until("the folder is gone", SOON, || (!folder.exists()).then_some(()));
+    assert!(super::Processes::of(folder).alive().is_empty());
+}
+
+/// What [`nothing_is_left_after_the_process_was_killed`] runs and kills.
+#[test]
+#[ignore = "waits to be killed"]
+fn holds_a_server() {
+    println!("holds {}", Postgres::shared().folder().display());
+    std::io::stdin().read_to_end(&mut Vec::new()).ok();
+}
