@@ -1,8 +1,10 @@
 //! What the tests need beside the service itself.
 //!
 //! - [`postgres`]: a PostgreSQL server of one's own, from the installed package.
+//! - [`fault_proxy`]: a network path to it that is cut, held, slowed, or loses an answer.
 //! - [`history`]: what was asked and answered, and whether one register could have answered so.
 
+pub mod fault_proxy;
 pub mod history;
 pub mod postgres;
 
