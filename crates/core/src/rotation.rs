@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 const MAX_REISSUES: i64 = 3;
 
 /// Where a session's line of tokens stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Line {
     /// The newest token's counter.
     pub current: i64,

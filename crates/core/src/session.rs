@@ -69,7 +69,7 @@ pub struct Session {
 }
 
 /// Why a session was ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndReason {
     /// An old refresh token came back.
     Reused,

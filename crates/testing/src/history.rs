@@ -1,1 +1,0 @@
-//! Recorded histories of rotations, and their judge.

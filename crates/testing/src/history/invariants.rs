@@ -1,0 +1,155 @@
+//! What holds of every history and needs no search, so that it is checked over all sessions at once and its
+//! violations are the easiest to read.
+//!
+//! 1. A refresh gives tokens of the session whose token was presented.
+//! 2. One token per counter of a session, byte for byte.
+//! 3. While no call came later than the window after another, nothing can be re-issued: one successor per
+//!    presented token.
+//! 4. Nothing is issued to a call that began after a revocation was known: it was acknowledged, or somebody was
+//!    refused because of it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_proto::{ErrorCode, KeyId, SessionId};
+
+use super::{Answer, Call, Operation, Violation};
+
+/// See the module. `operations` in the order in which they began.
+pub fn check(operations: &[Operation], window: SignedDuration) -> Result<(), Violation> {
+    tokens_of_the_same_session(operations)?;
+    one_token_per_counter(operations)?;
+    one_successor_within(window, operations)?;
+    nothing_after_a_revocation(operations)
+}
+
+fn tokens_of_the_same_session(operations: &[Operation]) -> Result<(), Violation> {
+    for operation in operations {
+        if let (Call::Refresh { session: asked, .. }, Answer::Issued { session, .. }) =
+            (operation.call, &operation.answer)
+            && asked != *session
+        {
+            return Err(Violation::OtherSession(Box::new(operation.clone())));
+        }
+    }
+    Ok(())
+}
+
+fn one_token_per_counter(operations: &[Operation]) -> Result<(), Violation> {
+    let mut issued: BTreeMap<(SessionId, i64), &Operation> = BTreeMap::new();
+    for operation in operations {
+        let Answer::Issued { session, counter, .. } = operation.answer else {
+            continue;
+        };
+        let first = *issued.entry((session, counter)).or_insert(operation);
+        if first.answer != operation.answer {
+            return Err(Violation::TwoTokens(Box::new([first.clone(), operation.clone()])));
+        }
+    }
+    Ok(())
+}
+
+fn one_successor_within(window: SignedDuration, operations: &[Operation]) -> Result<(), Violation> {
+    let mut spans: BTreeMap<SessionId, (Timestamp, Timestamp)> = BTreeMap::new();
+    for operation in operations {
+        let Some(session) = session_of(operation) else {
+            continue;
+        };
+        let span = spans.entry(session).or_insert((operation.now, operation.now));
+        *span = (span.0.min(operation.now), span.1.max(operation.now));
+    }
+    let mut issued: BTreeMap<(SessionId, i64), &Operation> = BTreeMap::new();
+    for operation in operations {
+        let (Call::Refresh { session, counter }, Answer::Issued { .. }) = (operation.call, &operation.answer)
+        else {
+            continue;
+        };
+        let (earliest, latest) = spans[&session];
+        let first = *issued.entry((session, counter)).or_insert(operation);
+        if latest.duration_since(earliest) <= window && first.answer != operation.answer {
+            return Err(Violation::TwoSuccessors(Box::new([
+                first.clone(),
+                operation.clone(),
+            ])));
+        }
+    }
+    Ok(())
+}
+
+fn nothing_after_a_revocation(operations: &[Operation]) -> Result<(), Violation> {
+    let keys = keys(operations);
+    // The earliest answer that told of it.
+    let mut known: BTreeMap<Subject, &Operation> = BTreeMap::new();
+    for operation in operations {
+        let subject = match (operation.call, &operation.answer) {
+            (Call::RevokeKey { key }, Answer::Done) => Some(Subject::Key(key)),
+            (_, Answer::Refused(ErrorCode::KeyRevoked)) => key_of(operation, &keys).map(Subject::Key),
+            (Call::EndSession { session }, Answer::Done)
+            | (
+                Call::Refresh { session, .. },
+                Answer::Refused(ErrorCode::SessionEnded | ErrorCode::RefreshReused),
+            ) => Some(Subject::Session(session)),
+            _ => None,
+        };
+        if let Some(subject) = subject {
+            let first = known.entry(subject).or_insert(operation);
+            if operation.ended < first.ended {
+                *first = operation;
+            }
+        }
+    }
+    for operation in operations {
+        if !matches!(operation.answer, Answer::Issued { .. }) {
+            continue;
+        }
+        let subjects = [
+            session_of(operation).map(Subject::Session),
+            key_of(operation, &keys).map(Subject::Key),
+        ];
+        for told in subjects
+            .into_iter()
+            .flatten()
+            .filter_map(|subject| known.get(&subject))
+        {
+            if told.ended.is_some_and(|told| told < operation.began) {
+                return Err(Violation::AfterRevocation(Box::new([
+                    (*told).clone(),
+                    operation.clone(),
+                ])));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Session(SessionId),
+    Key(KeyId),
+}
+
+/// The key of each session.
+pub(super) fn keys(operations: &[Operation]) -> BTreeMap<SessionId, KeyId> {
+    operations
+        .iter()
+        .filter_map(|operation| match (operation.call, &operation.answer) {
+            (Call::Mint { key }, Answer::Issued { session, .. }) => Some((*session, key)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn session_of(operation: &Operation) -> Option<SessionId> {
+    match (operation.call, &operation.answer) {
+        (Call::Refresh { session, .. } | Call::EndSession { session }, _) => Some(session),
+        (_, Answer::Issued { session, .. }) => Some(*session),
+        _ => None,
+    }
+}
+
+fn key_of(operation: &Operation, keys: &BTreeMap<SessionId, KeyId>) -> Option<KeyId> {
+    match operation.call {
+        Call::Mint { key } | Call::RevokeKey { key } => Some(key),
+        Call::Refresh { session, .. } | Call::EndSession { session } => keys.get(&session).copied(),
+    }
+}

@@ -1,0 +1,129 @@
+//! The judge, judged: histories that must fail, histories that must pass, and random ones.
+
+mod fail;
+mod pass;
+mod random;
+mod recorder;
+
+use std::ops::Range;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::model::Model;
+use super::search::{Found, search};
+use super::*;
+
+const KEY: KeyId = KeyId(Uuid::from_u128(0x6b));
+const SESSION: SessionId = SessionId(Uuid::from_u128(0x5e));
+const OTHER: SessionId = SessionId(Uuid::from_u128(0x07e));
+
+/// A history by hand. Its sessions were opened at events 0 and 1, at second 0.
+#[derive(Clone)]
+struct Script {
+    operations: Vec<Operation>,
+    session: SessionId,
+    seconds: i64,
+}
+
+impl Script {
+    fn new() -> Self {
+        let script = Self {
+            operations: Vec::new(),
+            session: SESSION,
+            seconds: 0,
+        };
+        script.call(0..1, Call::Mint { key: KEY }, issued(0))
+    }
+
+    /// What follows is of another session of the same key, which is opened here.
+    fn other(mut self, events: Range<u64>) -> Self {
+        self.session = OTHER;
+        self.call(events, Call::Mint { key: KEY }, issued(0))
+    }
+
+    /// What follows happens at this second.
+    fn at(mut self, seconds: i64) -> Self {
+        self.seconds = seconds;
+        self
+    }
+
+    fn call(mut self, events: Range<u64>, call: Call, mut answer: Answer) -> Self {
+        if let Answer::Issued { session, .. } = &mut answer {
+            *session = self.session;
+        }
+        self.operations.push(Operation {
+            began: events.start,
+            ended: (answer != Answer::Unknown).then_some(events.end),
+            now: at(self.seconds),
+            call,
+            answer,
+        });
+        self
+    }
+
+    fn refresh(self, events: Range<u64>, counter: i64, answer: Answer) -> Self {
+        let session = self.session;
+        self.call(events, Call::Refresh { session, counter }, answer)
+    }
+
+    /// A refresh without an answer.
+    fn lost(self, began: u64, counter: i64) -> Self {
+        self.refresh(began..began, counter, Answer::Unknown)
+    }
+
+    fn end(self, events: Range<u64>, answer: Answer) -> Self {
+        let session = self.session;
+        self.call(events, Call::EndSession { session }, answer)
+    }
+
+    fn revoke(self, events: Range<u64>, answer: Answer) -> Self {
+        self.call(events, Call::RevokeKey { key: KEY }, answer)
+    }
+
+    fn passes(&self) -> Summary {
+        Judge::default()
+            .check(&self.operations)
+            .unwrap_or_else(|violation| panic!("{violation}"))
+    }
+
+    fn fails(&self) -> Violation {
+        let verdict = Judge::default().check(&self.operations);
+        verdict.expect_err("no correct service answers like this")
+    }
+
+    /// Fails in the search, not only by an invariant.
+    fn has_no_order(&self) -> String {
+        let Found::NoOrder(stuck) = found(&self.operations) else {
+            panic!("no correct service answers like this");
+        };
+        stuck.to_string()
+    }
+}
+
+/// What the search alone says of a session that was opened at second 0.
+fn found(operations: &[Operation]) -> Found {
+    let calls: Vec<Operation> = operations
+        .iter()
+        .filter(|operation| !matches!(operation.call, Call::Mint { .. }))
+        .cloned()
+        .collect();
+    let judge = Judge::default();
+    search(&Model::new(at(0), judge.lives), &calls, judge.budget)
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_800_000_000 + seconds)
+}
+
+fn issued(counter: i64) -> Answer {
+    Answer::Issued {
+        session: SESSION,
+        counter,
+        token: format!("token {counter}"),
+    }
+}
+
+fn refused(code: ErrorCode) -> Answer {
+    Answer::Refused(code)
+}

@@ -1,0 +1,123 @@
+//! Histories that a correct service may well have.
+
+use super::*;
+use crate::history::ErrorCode::{KeyRevoked, RefreshReused, RefreshSuperseded, SessionEnded, SessionExpired};
+
+/// Clients at once, and rounds, of the largest race in the tests.
+const AT_ONCE: u64 = 50;
+const ROUNDS: u64 = 200;
+
+#[test]
+fn j08_concurrent_repeats_pass() {
+    // The one that rotated need not be the one that was answered first.
+    let script = Script::new()
+        .refresh(2..9, 0, issued(1))
+        .refresh(3..8, 0, issued(1))
+        .refresh(4..7, 0, issued(1))
+        .refresh(5..6, 0, issued(1));
+    let summary = script.passes();
+    assert_eq!((summary.sessions, summary.operations), (1, 5));
+}
+
+#[test]
+fn j08_a_lost_call_may_take_effect_late_or_never() {
+    let never = Script::new().lost(2, 0).end(3..4, Answer::Done);
+    assert_eq!(never.passes().unknown, 1);
+    // Asked again, it is the same successor, whether the lost call had moved the row or not.
+    let again = Script::new()
+        .lost(2, 0)
+        .refresh(3..4, 0, issued(1))
+        .refresh(5..6, 1, issued(2));
+    again.passes();
+    // Long after two others that began and ended later.
+    let late = Script::new()
+        .end(2..2, Answer::Unknown)
+        .refresh(3..4, 0, issued(1))
+        .refresh(5..6, 1, issued(2))
+        .refresh(7..8, 2, refused(SessionEnded));
+    late.passes();
+    let revoked = Script::new()
+        .revoke(2..2, Answer::Unknown)
+        .refresh(3..4, 0, issued(1))
+        .refresh(5..6, 1, refused(KeyRevoked));
+    revoked.passes();
+}
+
+#[test]
+fn j08_a_refresh_beside_a_revocation_may_go_either_way() {
+    for answer in [issued(1), refused(SessionEnded)] {
+        let script = Script::new()
+            .end(2..5, Answer::Done)
+            .refresh(3..4, 0, answer.clone());
+        script.passes();
+    }
+    // A revoked key's session is ended as well: from then on it is called that.
+    let script = Script::new()
+        .revoke(2..3, Answer::Done)
+        .refresh(4..5, 0, refused(KeyRevoked))
+        .end(6..7, Answer::Done)
+        .refresh(8..9, 0, refused(SessionEnded));
+    script.passes();
+}
+
+#[test]
+fn j08_reissues_reuse_and_idleness_pass_when_their_time_has_come() {
+    let reissued = Script::new()
+        .refresh(2..3, 0, issued(1))
+        .at(91)
+        .refresh(4..5, 0, issued(2))
+        .at(182)
+        .refresh(6..7, 0, issued(3))
+        .refresh(8..9, 0, issued(3));
+    // The second one was voided by the third.
+    reissued
+        .clone()
+        .refresh(10..11, 2, refused(RefreshSuperseded))
+        .passes();
+    reissued
+        .clone()
+        .at(300)
+        .refresh(10..11, 2, refused(RefreshReused))
+        .passes();
+    reissued.refresh(10..11, 3, issued(4)).passes();
+    let days = 86_400;
+    let idle = Script::new()
+        .at(30 * days)
+        .refresh(2..3, 0, refused(SessionExpired));
+    idle.passes();
+}
+
+#[test]
+fn j08_each_session_is_judged_by_itself() {
+    let script = Script::new()
+        .refresh(2..3, 0, issued(1))
+        .other(4..5)
+        .refresh(6..7, 0, issued(1))
+        .end(8..9, Answer::Done);
+    let mut script = script.refresh(10..11, 0, refused(SessionEnded));
+    script.session = SESSION;
+    assert_eq!(script.refresh(12..13, 1, issued(2)).passes().sessions, 2);
+}
+
+/// The size of the real races, with lost answers, so that the budget is known to be enough for them: also for
+/// the verdict that the last answer is impossible.
+#[test]
+fn j08_a_large_race_is_decided_within_the_budget() {
+    let mut script = Script::new();
+    let mut event = 2;
+    for round in 0..ROUNDS {
+        let counter = i64::try_from(round).unwrap();
+        for client in 0..AT_ONCE {
+            let events = event + client..event + AT_ONCE + (client * 7) % AT_ONCE;
+            script = match client % 10 {
+                3 => script.lost(events.start, counter),
+                _ => script.refresh(events, counter, issued(counter + 1)),
+            };
+        }
+        event += 2 * AT_ONCE;
+    }
+    let summary = script.passes();
+    assert!(summary.configurations < 1000, "{summary:?}");
+    let script = script.refresh(event..event + 1, 0, issued(1));
+    script.has_no_order();
+}
