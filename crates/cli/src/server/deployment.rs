@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tm_auth_server::Config;
 use tm_auth_server::clock::{Clock, SystemClock};
+use tm_auth_server::config::Database;
 use tm_auth_server::service_keys::ServiceKeys;
 use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
 use tm_auth_store::{Origin, Store};
@@ -26,10 +27,10 @@ impl ConfigArgs {
     /// that was mistyped must not make an empty one.
     pub(super) async fn open(&self) -> Result<Deployment, Failure> {
         let config = self.load()?;
-        if !config.database.path.exists() {
+        if config.database.file().is_some_and(|file| !file.exists()) {
             return Err(Failure(format!(
                 "there is no database at {}: start the service, or run `tm-auth migrate`",
-                config.database.path.display()
+                config.database
             )));
         }
         let store = open(&config, Role::Command)?;
@@ -53,10 +54,27 @@ impl Deployment {
 }
 
 pub(super) fn open(config: &Config, role: Role) -> Result<Arc<dyn Store>, Failure> {
-    let options = SqliteOptions {
-        path: config.database.path.clone(),
-        role,
-        synchronous: Synchronous::Full,
-    };
-    Ok(Arc::new(SqliteStore::open(&options)?))
+    match &config.database {
+        Database::Sqlite { path } => {
+            let options = SqliteOptions {
+                path: path.clone(),
+                role,
+                synchronous: Synchronous::Full,
+            };
+            Ok(Arc::new(SqliteStore::open(&options)?))
+        }
+        Database::Postgres { .. } => Err(no_postgres()),
+    }
+}
+
+/// The names of the migrations that the database still needs.
+pub(super) fn pending_migrations(config: &Config) -> Result<Vec<&'static str>, Failure> {
+    match &config.database {
+        Database::Sqlite { path } => Ok(SqliteStore::pending_migrations(path)?),
+        Database::Postgres { .. } => Err(no_postgres()),
+    }
+}
+
+fn no_postgres() -> Failure {
+    Failure("this version opens SQLite files only: write `database.path`".to_owned())
 }

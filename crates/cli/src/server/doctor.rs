@@ -1,9 +1,8 @@
 //! `tm-auth doctor`: what an operator would check by hand, in the order in which things depend on each other.
 
 use tm_auth_server::clock::Clock;
-use tm_auth_store::sqlite::SqliteStore;
 
-use super::{ConfigArgs, Failure, Outcome};
+use super::{ConfigArgs, Failure, Outcome, deployment};
 
 pub(super) async fn run(args: &ConfigArgs) -> Outcome {
     let config = args.load()?;
@@ -11,7 +10,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
         "configuration",
         &format!("{}, {}", config.environment, config.public_url.as_str()),
     );
-    let pending = SqliteStore::pending_migrations(&config.database.path)?;
+    let pending = deployment::pending_migrations(&config)?;
     if !pending.is_empty() {
         return Err(Failure(format!(
             "schema: {} pending, run `tm-auth migrate`",
@@ -19,7 +18,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
         )));
     }
     let deployment = args.open().await?;
-    good("database", &config.database.path.display().to_string());
+    good("database", &config.database.to_string());
     deployment
         .store
         .ping()

@@ -1,7 +1,7 @@
 //! `tm-auth migrate`.
 
 use clap::Args;
-use tm_auth_store::sqlite::{Role, SqliteStore};
+use tm_auth_store::sqlite::Role;
 
 use super::{ConfigArgs, Outcome, deployment};
 
@@ -17,7 +17,7 @@ pub(crate) struct MigrateArgs {
 
 pub(super) fn run(args: &MigrateArgs) -> Outcome {
     let config = args.config.load()?;
-    let pending = SqliteStore::pending_migrations(&config.database.path)?;
+    let pending = deployment::pending_migrations(&config)?;
     for name in &pending {
         println!("{} {name}", if args.plan { "pending" } else { "running" });
     }

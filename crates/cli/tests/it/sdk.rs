@@ -50,7 +50,7 @@ async fn the_sdk_refreshes_an_expired_token_by_itself() {
     let clock = Arc::new(ManualClock::new(now()));
     let mut config = Config::load(Some(&dev.config_file()), []).expect("the configuration of `dev`");
     let store = SqliteStore::open(&SqliteOptions {
-        path: config.database.path.clone(),
+        path: config.database.file().expect("`dev` uses SQLite").to_owned(),
         role: Role::Server,
         synchronous: Synchronous::Full,
     })

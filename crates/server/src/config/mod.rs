@@ -20,6 +20,7 @@ mod metrics;
 mod network;
 mod pages;
 mod passkeys;
+mod postgres_url;
 mod public_url;
 mod retention;
 mod secret;
@@ -37,6 +38,7 @@ pub use metrics::Metrics;
 pub use network::{Forwarded, Network, TlsFiles};
 pub use pages::Pages;
 pub use passkeys::Passkeys;
+pub use postgres_url::PostgresUrl;
 pub use public_url::PublicUrl;
 pub use retention::Retention;
 pub use secret::Kek;
@@ -94,7 +96,7 @@ pub struct Config {
 struct Document {
     environment: Environment,
     public_url: PublicUrl,
-    database: Database,
+    database: database::DatabaseSource,
     keys: keys::KeySources,
     #[serde(default)]
     tokens: Tokens,
@@ -137,7 +139,7 @@ impl Config {
         let config = Self {
             environment: document.environment,
             public_url: document.public_url,
-            database: document.database,
+            database: document.database.fetch()?,
             keys: document.keys.fetch(inline_secret)?,
             tokens: document.tokens,
             sessions: document.sessions,
@@ -157,12 +159,12 @@ impl Config {
         config.check()
     }
 
-    /// The configuration in which only these four were decided; change what else matters, then [`check`](Self::check).
+    /// The configuration on a SQLite file in which only these four were decided; change what else matters, then [`check`](Self::check).
     pub fn new(environment: Environment, public_url: PublicUrl, database: PathBuf, kek: Kek) -> Self {
         Self {
             environment,
             public_url,
-            database: Database { path: database },
+            database: Database::Sqlite { path: database },
             keys: Keys {
                 kek,
                 previous_kek: None,

@@ -12,7 +12,12 @@ use super::error::ConfigError;
 const PREFIX: &str = "TM_AUTH__";
 
 /// Keys whose value must never be repeated in a message or lie in a file that others can read.
-const SECRET_KEYS: [&str; 3] = ["keys.kek", "keys.previous_kek", "apple.private_key"];
+const SECRET_KEYS: [&str; 4] = [
+    "keys.kek",
+    "keys.previous_kek",
+    "apple.private_key",
+    "database.url",
+];
 
 /// The merged settings and where they came from.
 pub(super) struct Source {

@@ -121,7 +121,7 @@ async fn i12_what_is_written_is_never_changed() {
     server
         .signed_in(&server.account().await, AuthMethod::Passkey)
         .await;
-    let database = rusqlite::Connection::open(&server.config.database.path).unwrap();
+    let database = rusqlite::Connection::open(server.config.database.file().unwrap()).unwrap();
     for change in [
         "UPDATE audit SET actor = 'nobody'",
         "UPDATE audit SET detail = NULL WHERE id = 1",

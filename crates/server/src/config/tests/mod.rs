@@ -1,6 +1,7 @@
 //! The configuration as an operator meets it: files and variables in, one line out.
 
 mod apple;
+mod database;
 mod loading;
 mod mail;
 mod secrets;

@@ -207,10 +207,3 @@ fn i17_debug_logging_is_refused_in_production() {
         with(&[("LOG__LEVEL", level), ("LOG__FORMAT", "text")]).unwrap();
     }
 }
-
-#[test]
-fn i17_the_database_is_a_file() {
-    for path in ["/", "..", ":memory:", "file:a.db?mode=memory"] {
-        refused("database.path", &[("DATABASE__PATH", path)]);
-    }
-}

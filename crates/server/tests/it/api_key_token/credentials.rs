@@ -174,7 +174,7 @@ async fn d06_a_deleted_account_answers_as_unknown_even_to_its_holder() {
     let server = TestServer::start().await;
     let (cached, fresh) = (server.key().await, server.key().await);
     server.mint(&cached).await;
-    let database = rusqlite::Connection::open(&server.config.database.path).unwrap();
+    let database = rusqlite::Connection::open(server.config.database.file().unwrap()).unwrap();
     database
         .execute_batch(
             "PRAGMA foreign_keys = OFF; DELETE FROM sessions; DELETE FROM api_keys; DELETE FROM accounts;",

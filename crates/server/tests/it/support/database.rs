@@ -25,7 +25,7 @@ pub(crate) fn every_value(server: &TestServer) -> Vec<Value> {
 }
 
 fn connect(server: &TestServer) -> Connection {
-    let path = &server.config.database.path;
+    let path = server.config.database.file().unwrap();
     Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
 }
 
