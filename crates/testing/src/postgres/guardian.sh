@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Ends the PostgreSQL server in the folder $1 and removes the folder, once nobody holds the other end of its input.
 folder=$1
 trap '' HUP INT QUIT TERM
