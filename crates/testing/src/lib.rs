@@ -2,11 +2,13 @@
 //!
 //! - [`postgres`]: a PostgreSQL server of one's own, from the installed package.
 //! - [`fault_proxy`]: a network path to it that is cut, held, slowed, or loses an answer.
+//! - [`three_nodes`]: three nodes behind HAProxy on one PostgreSQL.
 //! - [`history`]: what was asked and answered, and whether one register could have answered so.
 
 pub mod fault_proxy;
 pub mod history;
 pub mod postgres;
+pub mod three_nodes;
 
 mod poll;
 mod ports;
