@@ -1,8 +1,9 @@
 //! Storage, spoken in intentions.
 //!
 //! [`Store`] has one method for each thing the service means to do; each is one transaction, and its comment
-//! is its guarantee. [`sqlite::SqliteStore`] is the embedded default. The [`conformance`] suite (feature of
-//! that name) is the definition of the trait: an implementation is whatever passes it.
+//! is its guarantee. [`SqlStore`] keeps them in [`sqlite`], the embedded default, or in [`postgres`], for several
+//! nodes. The [`conformance`] suite (feature of that name) is the definition of the trait: an implementation is
+//! whatever passes it.
 
 pub mod account;
 pub mod api_key;
@@ -18,11 +19,13 @@ pub mod identity;
 pub mod key_refusal;
 pub mod passkey;
 pub mod person_session;
+pub mod postgres;
 pub mod recovery;
 pub mod reminder;
 pub mod revocation;
 pub mod session;
 pub mod sign_in_code;
+mod sql;
 pub mod sqlite;
 
 use std::path::Path;
@@ -52,6 +55,7 @@ pub use reminder::{DueReminder, Reminders};
 pub use revocation::{Revocation, Revoked};
 pub use session::{OpenOutcome, Rotated, RotatedPerson, Rotation, RotationKind};
 pub use sign_in_code::SignInCodes;
+pub use sql::SqlStore;
 
 /// The database, as the service uses it.
 ///

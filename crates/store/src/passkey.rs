@@ -131,6 +131,9 @@ pub trait Passkeys: Send + Sync {
     /// The passkeys of an account, oldest first.
     async fn passkeys_of(&self, uid: AccountId) -> Result<Vec<Passkey>>;
 
+    /// Whether the account has a passkey: then nothing weaker changes its credentials.
+    async fn has_passkey(&self, uid: AccountId) -> Result<bool>;
+
     /// Judges the counter by [`tm_auth_core::passkey::judge_counter`] on the row as it is and moves the row
     /// along, in one step: of two assertions at once neither sets the counter back. A refused one is noted
     /// too. An accepted one cancels a recovery of the account.

@@ -36,9 +36,6 @@ pub trait PersonSessions: Send + Sync {
     /// Judges a presented refresh token like [`crate::Store::rotate_session`], for a person's session.
     async fn rotate_person_session(&self, rotation: Rotation) -> Result<Result<RotatedPerson, Refusal>>;
 
-    /// Whether the account has a passkey: then nothing weaker changes its credentials.
-    async fn has_passkey(&self, uid: AccountId) -> Result<bool>;
-
     /// Ends a session of this account; its access tokens are on the revocation list. `false`: there was no
     /// such session, or it was ended already.
     async fn end_person_session(&self, uid: AccountId, sid: SessionId, origin: &Origin) -> Result<bool>;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tm_auth_server::Config;
 use tm_auth_server::clock::{Clock, SystemClock};
-use tm_auth_server::config::Database;
+use tm_auth_server::config::{Database, PostgresUrl};
 use tm_auth_server::service_keys::ServiceKeys;
-use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tm_auth_store::postgres::{self, PostgresOptions};
+use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tm_auth_store::{Origin, Store};
 
 use super::{ConfigArgs, Failure};
@@ -23,17 +24,17 @@ impl ConfigArgs {
         Ok(Config::load(self.config.as_deref(), std::env::vars())?)
     }
 
-    /// Opens the database beside the server. The database must exist: an administrative command on a path
-    /// that was mistyped must not make an empty one.
+    /// Opens the database beside the server. It must exist: an administrative command on an address that was
+    /// mistyped must not make an empty one.
     pub(super) async fn open(&self) -> Result<Deployment, Failure> {
         let config = self.load()?;
-        if config.database.file().is_some_and(|file| !file.exists()) {
+        if is_empty(&config).await? {
             return Err(Failure(format!(
                 "there is no database at {}: start the service, or run `tm-auth migrate`",
                 config.database
             )));
         }
-        let store = open(&config, Role::Command)?;
+        let store = open(&config, Role::Command).await?;
         store.bind_environment(config.environment).await?;
         Ok(Deployment {
             config,
@@ -53,28 +54,42 @@ impl Deployment {
     }
 }
 
-pub(super) fn open(config: &Config, role: Role) -> Result<Arc<dyn Store>, Failure> {
-    match &config.database {
-        Database::Sqlite { path } => {
-            let options = SqliteOptions {
-                path: path.clone(),
-                role,
-                synchronous: Synchronous::Full,
-            };
-            Ok(Arc::new(SqliteStore::open(&options)?))
+/// Opens the database and brings its schema up to date.
+pub(super) async fn open(config: &Config, role: Role) -> Result<Arc<dyn Store>, Failure> {
+    Ok(match &config.database {
+        Database::Sqlite { path } => Arc::new(sqlite::open(&SqliteOptions {
+            path: path.clone(),
+            role,
+            synchronous: Synchronous::Full,
+        })?),
+        Database::Postgres { url, max_connections } => {
+            Arc::new(postgres::open(&postgres_options(url, *max_connections)).await?)
         }
-        Database::Postgres { .. } => Err(no_postgres()),
-    }
+    })
 }
 
 /// The names of the migrations that the database still needs.
-pub(super) fn pending_migrations(config: &Config) -> Result<Vec<&'static str>, Failure> {
-    match &config.database {
-        Database::Sqlite { path } => Ok(SqliteStore::pending_migrations(path)?),
-        Database::Postgres { .. } => Err(no_postgres()),
-    }
+pub(super) async fn pending_migrations(config: &Config) -> Result<Vec<&'static str>, Failure> {
+    Ok(match &config.database {
+        Database::Sqlite { path } => sqlite::pending_migrations(path)?,
+        Database::Postgres { url, max_connections } => {
+            postgres::pending_migrations(&postgres_options(url, *max_connections)).await?
+        }
+    })
 }
 
-fn no_postgres() -> Failure {
-    Failure("this version opens SQLite files only: write `database.path`".to_owned())
+async fn is_empty(config: &Config) -> Result<bool, Failure> {
+    Ok(match &config.database {
+        Database::Sqlite { path } => !path.exists(),
+        Database::Postgres { url, max_connections } => {
+            postgres::is_empty(&postgres_options(url, *max_connections)).await?
+        }
+    })
+}
+
+fn postgres_options(url: &PostgresUrl, max_connections: u32) -> PostgresOptions {
+    PostgresOptions {
+        url: url.expose().to_owned(),
+        max_connections,
+    }
 }

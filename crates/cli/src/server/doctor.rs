@@ -10,7 +10,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
         "configuration",
         &format!("{}, {}", config.environment, config.public_url.as_str()),
     );
-    let pending = deployment::pending_migrations(&config)?;
+    let pending = deployment::pending_migrations(&config).await?;
     if !pending.is_empty() {
         return Err(Failure(format!(
             "schema: {} pending, run `tm-auth migrate`",

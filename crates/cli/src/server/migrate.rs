@@ -15,9 +15,9 @@ pub(crate) struct MigrateArgs {
     plan: bool,
 }
 
-pub(super) fn run(args: &MigrateArgs) -> Outcome {
+pub(super) async fn run(args: &MigrateArgs) -> Outcome {
     let config = args.config.load()?;
-    let pending = deployment::pending_migrations(&config)?;
+    let pending = deployment::pending_migrations(&config).await?;
     for name in &pending {
         println!("{} {name}", if args.plan { "pending" } else { "running" });
     }
@@ -25,7 +25,7 @@ pub(super) fn run(args: &MigrateArgs) -> Outcome {
         println!("the schema is up to date");
     }
     if !args.plan {
-        deployment::open(&config, Role::Command)?;
+        deployment::open(&config, Role::Command).await?;
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ impl ServerCommand {
         let outcome = match self {
             Self::Dev(args) => dev::run(args).await,
             Self::Serve(args) => serve::run(&args).await,
-            Self::Migrate(args) => migrate::run(&args),
+            Self::Migrate(args) => migrate::run(&args).await,
             Self::Doctor(args) => doctor::run(&args).await,
             Self::Backup(args) => backup::run(&args).await,
             Self::Recovered(args) => backup::recovered(&args).await,

@@ -24,7 +24,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
 
 /// Opens the database as its one server and binds the sockets.
 pub(super) async fn start(config: Config) -> Result<Bound, super::Failure> {
-    let store = deployment::open(&config, Role::Server)?;
+    let store = deployment::open(&config, Role::Server).await?;
     let app = App::start(config, store, Arc::new(SystemClock)).await?;
     Ok(bind(app).await?)
 }

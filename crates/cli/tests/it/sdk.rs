@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_server::clock::{Clock as _, ManualClock};
 use tm_auth_server::{App, Config, serve};
-use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tm_auth_verifier::{Clock, SystemClock, Verifier};
 
 use crate::foreign::{Program, workspace};
@@ -49,7 +49,7 @@ async fn the_sdk_refreshes_an_expired_token_by_itself() {
     dev.stop();
     let clock = Arc::new(ManualClock::new(now()));
     let mut config = Config::load(Some(&dev.config_file()), []).expect("the configuration of `dev`");
-    let store = SqliteStore::open(&SqliteOptions {
+    let store = sqlite::open(&SqliteOptions {
         path: config.database.file().expect("`dev` uses SQLite").to_owned(),
         role: Role::Server,
         synchronous: Synchronous::Full,

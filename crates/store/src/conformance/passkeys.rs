@@ -158,9 +158,11 @@ async fn passkeys_are_kept_as_they_were_made_and_counted(store: &Arc<dyn Store>)
         backup_eligible: false,
         ..new(2, 5)
     };
+    assert!(!store.has_passkey(uid).await.unwrap());
     for passkey in [&late, &early] {
         assert_eq!(add(store, uid, passkey.clone()).await, Ok(false));
     }
+    assert!(store.has_passkey(uid).await.unwrap());
     let expected = [kept(early, uid), kept(late, uid)];
     assert_eq!(store.passkeys_of(uid).await.unwrap(), expected, "oldest first");
     let full = store

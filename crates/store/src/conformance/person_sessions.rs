@@ -265,7 +265,6 @@ async fn use_is_noted_forwards_only(store: &Arc<dyn Store>) {
     }
     let (row, _) = store.person_session(session.sid).await.unwrap().unwrap();
     assert_eq!((row.last_used_at, row.address), (at(100), there));
-    assert!(!store.has_passkey(account.uid).await.unwrap());
 }
 
 async fn what_is_over_is_swept(store: &Arc<dyn Store>) {

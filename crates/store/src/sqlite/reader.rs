@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::at_once;
+use crate::sql::Tx;
 use crate::{Result, StoreError};
 
 /// Connections kept open; more are opened and dropped again under load.
@@ -32,12 +34,12 @@ impl Readers {
 
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         let outcome = tokio::task::spawn_blocking(move || {
-            let connection = shared.take()?;
-            let outcome = work(&connection);
+            let mut connection = shared.take()?;
+            let outcome = at_once(work(&mut Tx::Sqlite(&mut connection)));
             // One that failed may be stale, for example after the file was replaced: it is not kept.
             if outcome.is_ok() {
                 shared.give_back(connection);

@@ -1,7 +1,6 @@
-//! Migrations, and to which environment a database belongs.
+//! Migrations.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use tm_auth_proto::Environment;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::{Result, StoreError};
 
@@ -64,25 +63,4 @@ pub(super) fn migrate_to(connection: &mut Connection, newest: usize) -> Result<(
         tx.commit()?;
     }
     Ok(())
-}
-
-pub(super) fn setting(db: &Connection, name: &str) -> Result<Option<String>> {
-    let mut statement = db.prepare_cached("SELECT value FROM settings WHERE name = ?1")?;
-    Ok(statement.query_row([name], |row| row.get(0)).optional()?)
-}
-
-pub(super) fn set_setting(tx: &Connection, name: &str, value: &str) -> Result<()> {
-    let sql = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    tx.prepare_cached(sql)?.execute([name, value])?;
-    Ok(())
-}
-
-pub(super) fn bind_environment(tx: &Connection, environment: Environment) -> Result<()> {
-    match setting(tx, "environment")? {
-        None => set_setting(tx, "environment", environment.as_str()),
-        Some(bound) if bound == environment.as_str() => Ok(()),
-        Some(bound) => Err(StoreError::Unusable(format!(
-            "the database belongs to the {bound} environment, the configuration says {environment}"
-        ))),
-    }
 }

@@ -10,12 +10,13 @@
 //! When SQLite rolls the whole transaction back by itself (disk full, I/O error) every caller of the batch
 //! hears that the database is unavailable.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::{at_once, run};
+use crate::sql::Tx;
 use crate::{Result, StoreError};
 
 /// Pieces of work per transaction.
@@ -25,8 +26,6 @@ const MAX_QUEUE: usize = 4096;
 
 pub(super) struct Writer {
     queue: SyncSender<Box<dyn Job>>,
-    /// Where the walk of the sweeper over the sessions stands.
-    sweep_position: Mutex<Option<Vec<u8>>>,
 }
 
 impl Writer {
@@ -34,18 +33,15 @@ impl Writer {
         let (queue, jobs) = sync_channel(MAX_QUEUE);
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || run(&connection, &jobs))
+            .spawn(move || serve(connection, &jobs))
             .expect("the system can start a thread");
-        Self {
-            queue,
-            sweep_position: Mutex::new(None),
-        }
+        Self { queue }
     }
 
     /// Runs `work` in a transaction and returns once it is durable.
     pub(super) async fn submit<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, outcome) = oneshot::channel();
         let job = Box::new(Task {
@@ -59,20 +55,6 @@ impl Writer {
         })?;
         outcome.await.map_err(|_| gone())?
     }
-
-    pub(super) fn sweep_position(&self) -> Option<Vec<u8>> {
-        self.sweep_position
-            .lock()
-            .expect("no code panics while holding it")
-            .clone()
-    }
-
-    pub(super) fn set_sweep_position(&self, position: Option<Vec<u8>>) {
-        *self
-            .sweep_position
-            .lock()
-            .expect("no code panics while holding it") = position;
-    }
 }
 
 fn gone() -> StoreError {
@@ -81,7 +63,7 @@ fn gone() -> StoreError {
 
 /// A piece of work, its type of outcome forgotten.
 trait Job: Send {
-    fn run(&mut self, connection: &Connection);
+    fn run(&mut self, connection: &mut Connection);
     fn deliver(self: Box<Self>, committed: &Result<()>);
 }
 
@@ -91,8 +73,8 @@ struct Task<T, F> {
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Task<T, F> {
-    fn run(&mut self, connection: &Connection) {
+impl<T: Send, F: AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send> Job for Task<T, F> {
+    fn run(&mut self, connection: &mut Connection) {
         if let Some(work) = self.work.take() {
             self.outcome = Some(in_savepoint(connection, work));
         }
@@ -111,32 +93,30 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Task<T, F> {
     }
 }
 
-fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    let run = |sql: &str| {
-        connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute([]))
-    };
-    run("SAVEPOINT piece")?;
-    match work(connection) {
-        Ok(value) => run("RELEASE piece").map(|_| value).map_err(StoreError::from),
+fn in_savepoint<T>(
+    connection: &mut Connection,
+    work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T>,
+) -> Result<T> {
+    run(connection, "SAVEPOINT piece")?;
+    match at_once(work(&mut Tx::Sqlite(connection))) {
+        Ok(value) => run(connection, "RELEASE piece").map(|()| value),
         Err(error) => {
             // After an I/O error SQLite has rolled back everything and there is no savepoint left.
             if !connection.is_autocommit() {
-                run("ROLLBACK TO piece")?;
-                run("RELEASE piece")?;
+                run(connection, "ROLLBACK TO piece")?;
+                run(connection, "RELEASE piece")?;
             }
             Err(error)
         }
     }
 }
 
-fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>) {
+fn serve(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>) {
     while let Ok(first) = jobs.recv() {
         let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(MAX_BATCH);
         batch.push(first);
         batch.extend(jobs.try_iter().take(MAX_BATCH - 1));
-        let committed = transaction(connection, &mut batch);
+        let committed = transaction(&mut connection, &mut batch);
         if let Err(error) = &committed {
             tracing::error!(%error, pieces = batch.len(), "a transaction failed");
         }
@@ -146,13 +126,8 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>) {
     }
 }
 
-fn transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<()> {
-    let run = |sql: &str| {
-        connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute([]))
-    };
-    run("BEGIN IMMEDIATE")?;
+fn transaction(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<()> {
+    run(connection, "BEGIN IMMEDIATE")?;
     for job in batch.iter_mut() {
         job.run(connection);
         if connection.is_autocommit() {
@@ -161,10 +136,9 @@ fn transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<()
             ));
         }
     }
-    run("COMMIT").map(|_| ()).map_err(|error| {
+    run(connection, "COMMIT").inspect_err(|_| {
         if !connection.is_autocommit() {
-            let _ = run("ROLLBACK");
+            let _ = run(connection, "ROLLBACK");
         }
-        error.into()
     })
 }

@@ -6,13 +6,15 @@
 mod power_cut;
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tm_auth_store::Store;
-use tm_auth_store::conformance;
-use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tm_auth_store::postgres::{self, PostgresOptions};
+use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
+use tm_auth_store::{SqlStore, conformance};
+use tm_auth_testing::postgres::Postgres;
 
 /// A name and what to do.
 type Test = (String, Box<dyn FnOnce()>);
@@ -61,29 +63,46 @@ fn filter(arguments: &[String]) -> Option<&String> {
 }
 
 fn all() -> Vec<Test> {
-    let mut tests = on_database("sqlite", || {
-        let folder = TempDir::new().expect("a folder for the test");
-        let options = SqliteOptions {
-            path: folder.path().join("tm-auth.db"),
-            role: Role::Server,
-            // What is tested here is the meaning; what the disk keeps is `power_cut`'s.
-            synchronous: Synchronous::Off,
-        };
-        let store = SqliteStore::open(&options).expect("an empty database");
-        (Arc::new(store) as Arc<dyn Store>, folder)
-    });
+    let mut tests = on_database("sqlite", || Box::pin(std::future::ready(empty_sqlite())));
+    tests.extend(on_database("postgres", || Box::pin(empty_postgres())));
     tests.extend(power_cut::tests());
     tests
 }
 
-/// The suite on one kind of database. `empty` makes a new one, and what keeps it in being.
-fn on_database<Kept: 'static>(database: &str, empty: fn() -> (Arc<dyn Store>, Kept)) -> Vec<Test> {
+/// A database that nothing else uses, and what keeps it in being.
+type Empty = (SqlStore, Option<TempDir>);
+
+fn empty_sqlite() -> Empty {
+    let folder = TempDir::new().expect("a folder for the test");
+    let options = SqliteOptions {
+        path: folder.path().join("tm-auth.db"),
+        role: Role::Server,
+        // What is tested here is the meaning; what the disk keeps is `power_cut`'s.
+        synchronous: Synchronous::Off,
+    };
+    let store = sqlite::open(&options).expect("an empty database");
+    (store, Some(folder))
+}
+
+async fn empty_postgres() -> Empty {
+    let options = PostgresOptions {
+        url: Postgres::shared().database(),
+        max_connections: 8,
+    };
+    let store = postgres::open(&options).await.expect("an empty database");
+    (store, None)
+}
+
+/// The suite on one kind of database; each case on an empty one.
+fn on_database(database: &str, empty: fn() -> Pin<Box<dyn Future<Output = Empty>>>) -> Vec<Test> {
     conformance::cases()
         .map(|case| {
             let test = move || {
                 let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
-                let (store, _kept) = empty();
-                runtime.block_on((case.run)(store));
+                runtime.block_on(async {
+                    let (store, _kept) = empty().await;
+                    (case.run)(Arc::new(store)).await;
+                });
             };
             (
                 format!("{database}::{}", case.name),

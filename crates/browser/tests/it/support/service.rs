@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tm_auth_proto::Environment;
 use tm_auth_server::config::{Kek, SigningAlgorithm};
 use tm_auth_server::{App, Config, serve};
-use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tokio::sync::oneshot;
 
 use super::clock::ShiftedClock;
@@ -51,7 +51,7 @@ impl Service {
             role: Role::Server,
             synchronous: Synchronous::Full,
         };
-        let store = Arc::new(SqliteStore::open(&options).unwrap());
+        let store = Arc::new(sqlite::open(&options).unwrap());
         let clock = Arc::new(ShiftedClock::default());
         let app = App::start(config, store, Arc::clone(&clock) as _).await.unwrap();
         let bound = serve::bind(Arc::clone(&app)).await.unwrap();

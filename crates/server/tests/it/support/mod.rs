@@ -30,8 +30,8 @@ use tm_auth_server::clock::{Clock, ManualClock};
 use tm_auth_server::config::{Kek, SigningAlgorithm};
 use tm_auth_server::service_keys::ServiceKeys;
 use tm_auth_server::{App, Config, random, serve};
-use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
-use tm_auth_store::{NewAccount, Origin, Store};
+use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
+use tm_auth_store::{NewAccount, Origin, SqlStore, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -89,13 +89,13 @@ fn database(folder: &TempDir) -> PathBuf {
     folder.path().join("tm-auth.db")
 }
 
-pub(crate) fn open(folder: &TempDir, role: Role) -> SqliteStore {
+pub(crate) fn open(folder: &TempDir, role: Role) -> SqlStore {
     let options = SqliteOptions {
         path: database(folder),
         role,
         synchronous: Synchronous::Full,
     };
-    SqliteStore::open(&options).unwrap()
+    sqlite::open(&options).unwrap()
 }
 
 impl TestServer {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::{SqliteStore, as_store, database, integrity, open};
+use super::{as_store, database, engine, integrity, open};
 use crate::conformance::given;
+use crate::sql::{SqlStore, Tx, args};
 use crate::sqlite::Role;
 use crate::{AuditEntry, Origin, Result, Store, StoreError};
 
@@ -25,7 +26,7 @@ fn large() -> AuditEntry {
 }
 
 /// Opens sessions until there is no room, by `fill` after each. Returns those that were acknowledged.
-async fn write_until_full(store: &Arc<SqliteStore>) -> Vec<tm_auth_core::session::NewSession> {
+async fn write_until_full(store: &Arc<SqlStore>) -> Vec<tm_auth_core::session::NewSession> {
     let key = given::key(&as_store(store)).await;
     let mut acknowledged = Vec::new();
     for _ in 0..10_000 {
@@ -43,7 +44,7 @@ async fn write_until_full(store: &Arc<SqliteStore>) -> Vec<tm_auth_core::session
     panic!("the disk is never full");
 }
 
-async fn everybody_hears_that_it_is_full(store: &Arc<SqliteStore>) {
+async fn everybody_hears_that_it_is_full(store: &Arc<SqlStore>) {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let store = Arc::clone(store);
@@ -55,30 +56,30 @@ async fn everybody_hears_that_it_is_full(store: &Arc<SqliteStore>) {
 }
 
 /// Acknowledged sessions are there, one by one, and their keys can be read.
-async fn nothing_is_lost(store: &Arc<SqliteStore>, acknowledged: &[tm_auth_core::session::NewSession]) {
+async fn nothing_is_lost(store: &Arc<SqlStore>, acknowledged: &[tm_auth_core::session::NewSession]) {
     for new in acknowledged {
         let sid = new.sid;
-        let found = store
-            .readers
-            .read(move |db| {
-                let sql = "SELECT count(*) FROM sessions WHERE sid = ?1";
-                Ok(db.query_row(sql, [sid.0.as_bytes()], |row| row.get::<_, i64>(0))?)
+        let found = engine(store)
+            .read(async move |tx| {
+                tx.exists("SELECT 1 FROM sessions WHERE sid = ?1", args![sid])
+                    .await
             })
             .await;
-        assert_eq!(found.unwrap(), 1);
+        assert!(found.unwrap());
     }
     assert!(!acknowledged.is_empty());
     assert!(store.api_key(acknowledged[0].key_id).await.unwrap().is_some());
 }
 
-async fn limit_pages(store: &Arc<SqliteStore>, more: i64) -> Result<()> {
-    let limit = move |tx: &rusqlite::Connection| {
+async fn limit_pages(store: &Arc<SqlStore>, more: i64) -> Result<()> {
+    let limit = async move |tx: &mut Tx<'_>| {
+        let Tx::Sqlite(tx) = tx else { unreachable!() };
         let pages: i64 = tx.pragma_query_value(None, "page_count", |row| row.get(0))?;
         let set: i64 = tx.pragma_update_and_check(None, "max_page_count", pages + more, |row| row.get(0))?;
         assert_eq!(set, pages + more);
         Ok(())
     };
-    store.writer.submit(limit).await
+    engine(store).write(limit).await
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use rusqlite::Connection;
 use tokio::task::JoinHandle;
 
-use super::{SqliteStore, database};
-use crate::sqlite::schema::{set_setting, setting};
+use super::{database, engine};
+use crate::sql::setting::{get, set};
+use crate::sql::{SqlStore, Tx, args};
 use crate::{Result, Store, StoreError};
 
 /// Holds the writer, so that what is submitted meanwhile gathers into one batch. Gone: it goes on.
@@ -16,17 +17,17 @@ struct Held {
     piece: JoinHandle<Result<()>>,
 }
 
-async fn hold(store: &Arc<SqliteStore>) -> Held {
+async fn hold(store: &Arc<SqlStore>) -> Held {
     let (release, released): (_, Receiver<()>) = channel();
     let (begun_sender, begun) = tokio::sync::oneshot::channel();
     let store = Arc::clone(store);
     let piece = tokio::spawn(async move {
-        let piece = move |_: &Connection| {
+        let piece = async move |_: &mut Tx<'_>| {
             begun_sender.send(()).unwrap();
             assert!(released.recv().is_err(), "released by the end of its sender");
             Ok(())
         };
-        store.writer.submit(piece).await
+        engine(&store).write(piece).await
     });
     begun.await.unwrap();
     Held { release, piece }
@@ -41,41 +42,49 @@ impl Held {
 
 /// Queues a piece; it is in the queue when this returns, since nothing else runs on this thread meanwhile.
 async fn queue<T: Send + 'static>(
-    store: &Arc<SqliteStore>,
-    work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    store: &Arc<SqlStore>,
+    work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
 ) -> JoinHandle<Result<T>> {
     let store = Arc::clone(store);
-    let waiter = tokio::spawn(async move { store.writer.submit(work).await });
+    let waiter = tokio::spawn(async move { engine(&store).write(work).await });
     tokio::task::yield_now().await;
     waiter
 }
 
-async fn read(store: &Arc<SqliteStore>, name: &'static str) -> Option<String> {
-    store.readers.read(move |db| setting(db, name)).await.unwrap()
+async fn read(store: &Arc<SqlStore>, name: &'static str) -> Option<String> {
+    engine(store)
+        .read(async move |tx| get(tx, name).await)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_piece_that_fails_takes_nothing_with_it() {
     let (store, folder) = database();
     let held = hold(&store).await;
-    let first = queue(&store, |tx| set_setting(tx, "first", "1")).await;
-    let failing = queue(&store, |tx| -> Result<()> {
-        set_setting(tx, "failing", "1")?;
+    let first = queue(&store, async |tx| set(tx, "first", "1").await).await;
+    let failing = queue(&store, async |tx| -> Result<()> {
+        set(tx, "failing", "1").await?;
         Err(StoreError::Damaged("on purpose".to_owned()))
     })
     .await;
-    let broken = queue(&store, |tx| {
-        set_setting(tx, "broken", "1")?;
-        Ok(tx.execute("INSERT INTO settings VALUES ('broken', '2')", [])?)
+    let broken = queue(&store, async |tx| {
+        set(tx, "broken", "1").await?;
+        tx.execute("INSERT INTO settings VALUES ('broken', '2')", args![])
+            .await
     })
     .await;
     let path = folder.path().join("tm-auth.db");
-    let last = queue(&store, move |tx| {
+    let last = queue(&store, async move |tx| {
         // The others of the batch are visible here and not yet elsewhere: it is one transaction.
-        assert_eq!(setting(tx, "first")?.as_deref(), Some("1"));
-        assert_eq!(setting(&Connection::open(path)?, "first")?, None);
-        assert_eq!((setting(tx, "failing")?, setting(tx, "broken")?), (None, None));
-        set_setting(tx, "last", "1")
+        assert_eq!(get(tx, "first").await?.as_deref(), Some("1"));
+        let mut elsewhere = Connection::open(path)?;
+        assert_eq!(get(&mut Tx::Sqlite(&mut elsewhere), "first").await?, None);
+        assert_eq!(
+            (get(tx, "failing").await?, get(tx, "broken").await?),
+            (None, None)
+        );
+        set(tx, "last", "1").await
     })
     .await;
     held.release().await;
@@ -104,7 +113,7 @@ async fn beyond_the_queue_callers_hear_at_once_and_the_others_are_served() {
     let held = hold(&store).await;
     let mut waiting = Vec::new();
     for number in 0..4096 {
-        waiting.push(queue(&store, move |_| Ok(number)).await);
+        waiting.push(queue(&store, async move |_| Ok(number)).await);
     }
     let refused = store.ping().await.unwrap_err();
     assert!(
@@ -122,8 +131,8 @@ async fn beyond_the_queue_callers_hear_at_once_and_the_others_are_served() {
 async fn a_caller_that_gives_up_stops_nobody() {
     let (store, _folder) = database();
     let held = hold(&store).await;
-    let gone = queue(&store, |tx| set_setting(tx, "gone", "1")).await;
-    let stays = queue(&store, |tx| set_setting(tx, "stays", "1")).await;
+    let gone = queue(&store, async |tx| set(tx, "gone", "1").await).await;
+    let stays = queue(&store, async |tx| set(tx, "stays", "1").await).await;
     gone.abort();
     assert!(gone.await.unwrap_err().is_cancelled());
     held.release().await;

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{Role, SqliteOptions, SqliteStore, Synchronous};
+use super::{Role, Sqlite, SqliteOptions, Synchronous};
+use crate::sql::{Engine, SqlStore};
 use crate::{Result, Store};
 
-fn open(path: &Path, role: Role) -> Result<SqliteStore> {
-    SqliteStore::open(&SqliteOptions {
+fn open(path: &Path, role: Role) -> Result<SqlStore> {
+    super::open(&SqliteOptions {
         path: path.to_owned(),
         role,
         synchronous: Synchronous::Full,
@@ -25,14 +26,21 @@ fn open(path: &Path, role: Role) -> Result<SqliteStore> {
 }
 
 /// A database of the test's own.
-fn database() -> (Arc<SqliteStore>, TempDir) {
+fn database() -> (Arc<SqlStore>, TempDir) {
     let folder = TempDir::new().unwrap();
     let store = open(&folder.path().join("tm-auth.db"), Role::Server).unwrap();
     (Arc::new(store), folder)
 }
 
-fn as_store(store: &Arc<SqliteStore>) -> Arc<dyn Store> {
-    Arc::<SqliteStore>::clone(store)
+fn as_store(store: &Arc<SqlStore>) -> Arc<dyn Store> {
+    Arc::<SqlStore>::clone(store)
+}
+
+fn engine(store: &SqlStore) -> &Sqlite {
+    match &store.engine {
+        Engine::Sqlite(sqlite) => sqlite,
+        Engine::Postgres(_) => unreachable!("it was opened here"),
+    }
 }
 
 fn integrity(path: &Path) -> String {

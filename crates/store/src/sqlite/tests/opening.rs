@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{as_store, database, open};
 use crate::conformance::given;
-use crate::sqlite::{Role, SqliteStore, schema};
+use crate::sqlite::{Role, pending_migrations, schema};
 use crate::{Change, Store, StoreError};
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn j21_what_opens_the_file_again_leaves_the_servers_locks() {
     let (server, folder) = database();
     let path = folder.path().join("tm-auth.db");
     assert!(locked(&path));
-    SqliteStore::pending_migrations(&path).unwrap();
+    pending_migrations(&path).unwrap();
     server.backup(&folder.path().join("copy.db")).await.unwrap();
     let command = open(&path, Role::Command).unwrap();
     drop(command);
@@ -168,13 +168,10 @@ fn j14_a_migration_killed_at_any_statement_is_resumed_to_the_same_schema() {
             kills += 1;
             let after_kill = killed_in_migration(version, &begun);
             let path = after_kill.path().join("tm-auth.db");
-            assert_eq!(
-                SqliteStore::pending_migrations(&path).unwrap(),
-                schema::pending(version)
-            );
+            assert_eq!(pending_migrations(&path).unwrap(), schema::pending(version));
             open(&path, Role::Server).unwrap();
             assert_eq!(schema_of(&path), expected);
-            assert_eq!(SqliteStore::pending_migrations(&path).unwrap(), [""; 0]);
+            assert_eq!(pending_migrations(&path).unwrap(), [""; 0]);
         }
     }
     assert!(kills > 10, "{kills}");
@@ -185,10 +182,7 @@ fn j14_processes_that_start_at_once_migrate_once() {
     let (_store, fresh) = database();
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("tm-auth.db");
-    assert_eq!(
-        SqliteStore::pending_migrations(&path).unwrap(),
-        schema::pending(0)
-    );
+    assert_eq!(pending_migrations(&path).unwrap(), schema::pending(0));
     assert!(!path.exists(), "asking makes nothing");
     std::thread::scope(|scope| {
         let opening: Vec<_> = (0..8)

@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 use rusqlite::{Connection, OptionalExtension};
 use tempfile::TempDir;
 use tm_auth_proto::SessionId;
-use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 
 use disk::Loss;
 pub(crate) use writer::{is_writer, write};
@@ -164,7 +164,7 @@ fn missing(database: &Path, acknowledged: &[String]) -> usize {
         role: Role::Server,
         synchronous: Synchronous::Full,
     };
-    let _store = SqliteStore::open(&options).expect("it starts without repair");
+    let _store = sqlite::open(&options).expect("it starts without repair");
     let db = Connection::open(database).expect("it opens");
     let sound: String = db
         .pragma_query_value(None, "integrity_check", |row| row.get(0))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tm_auth_core::ApiKey;
 use tm_auth_store::conformance::given;
-use tm_auth_store::sqlite::{Role, SqliteOptions, SqliteStore, Synchronous};
+use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tm_auth_store::{OpenOutcome, Store, StoreError};
 
 /// What this process does if it is the writer: `prepare`, `full`, `off` or `faults`.
@@ -36,7 +36,7 @@ pub(crate) fn write() {
             Synchronous::Full
         },
     };
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&options).expect("the database opens"));
+    let store: Arc<dyn Store> = Arc::new(sqlite::open(&options).expect("the database opens"));
     let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
     runtime.block_on(async {
         if role == "prepare" {

@@ -57,6 +57,11 @@ impl Passkeys for SwitchedStore {
         self.inner.passkeys_of(uid).await
     }
 
+    async fn has_passkey(&self, uid: AccountId) -> Result<bool> {
+        self.gate("has_passkey").await?;
+        self.inner.has_passkey(uid).await
+    }
+
     async fn use_passkey(
         &self,
         credential_id: CredentialId,

@@ -46,11 +46,6 @@ impl PersonSessions for SwitchedStore {
         self.inner.rotate_person_session(rotation).await
     }
 
-    async fn has_passkey(&self, uid: AccountId) -> Result<bool> {
-        self.gate("has_passkey").await?;
-        self.inner.has_passkey(uid).await
-    }
-
     async fn end_person_session(&self, uid: AccountId, sid: SessionId, origin: &Origin) -> Result<bool> {
         self.gate("end_person_session").await?;
         self.inner.end_person_session(uid, sid, origin).await

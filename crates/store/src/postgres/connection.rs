@@ -1,0 +1,82 @@
+//! A connection on loan, and a transaction on it.
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres};
+
+use super::is_conflict;
+use crate::sql::Tx;
+use crate::{Result, StoreError};
+
+/// A connection of the pool. Dropped before [`Lent::give_back`] it is closed: the work on it was cut short, and
+/// nobody knows what the server will still answer.
+pub(super) struct Lent(Option<PoolConnection<Postgres>>);
+
+impl From<PoolConnection<Postgres>> for Lent {
+    fn from(connection: PoolConnection<Postgres>) -> Self {
+        Self(Some(connection))
+    }
+}
+
+impl Lent {
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        self.0.as_mut().expect("it is there until it is given back")
+    }
+
+    pub(super) fn give_back(mut self) {
+        self.0.take();
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+/// Why a transaction did not commit.
+pub(super) struct Failed {
+    pub(super) error: StoreError,
+    /// It was rolled back, the connection is as before, and another try may succeed.
+    pub(super) conflict: bool,
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self {
+            conflict: is_conflict(&error),
+            error: error.into(),
+        }
+    }
+}
+
+pub(super) async fn transaction<T>(
+    connection: &mut PgConnection,
+    begin: &'static str,
+    work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>,
+) -> Result<T, Failed> {
+    run(connection, begin).await?;
+    let mut tx = Tx::Postgres {
+        connection,
+        conflict: false,
+    };
+    let outcome = work(&mut tx).await;
+    let Tx::Postgres { connection, conflict } = tx else {
+        unreachable!("it was made so")
+    };
+    match outcome {
+        Ok(outcome) => {
+            run(connection, "COMMIT").await?;
+            Ok(outcome)
+        }
+        Err(error) => {
+            run(connection, "ROLLBACK").await?;
+            Err(Failed { error, conflict })
+        }
+    }
+}
+
+async fn run(connection: &mut PgConnection, sql: &'static str) -> sqlx::Result<()> {
+    sqlx::raw_sql(sql).execute(connection).await.map(drop)
+}

@@ -1,0 +1,204 @@
+//! PostgreSQL: for more than one node.
+//!
+//! Plain SQL, and nothing that only one server could know: no LISTEN/NOTIFY, no advisory locks, no sequence where
+//! requests wait for it. Nodes meet in rows alone.
+//!
+//! A connection is given back only by work that ended well ([`connection`]); whatever a deadline cut short takes its
+//! connection along, so that no late answer is ever read as another's.
+
+mod connection;
+mod lane;
+mod open_session;
+mod rotate_session;
+mod schema;
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tm_auth_core::Refusal;
+use tm_auth_core::session::NewSession;
+use tokio::sync::Semaphore;
+
+use crate::sql::{Engine, SqlStore, Tx};
+use crate::{OpenOutcome, Result, Rotated, Rotation, StoreError};
+use connection::Lent;
+use lane::Lane;
+
+/// How a PostgreSQL database is reached.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/name?sslmode=verify-full&sslrootcert=/path`. Holds a secret.
+    pub url: String,
+    /// Connections that this process keeps at most.
+    pub max_connections: u32,
+}
+
+/// Waiting for a connection, and for the server's answer to a statement. Below the deadline of a request.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Callers that may wait for a connection. Beyond it they hear at once that the database is overloaded.
+const MAX_WAITING: usize = 1024;
+/// Connections of the lanes.
+const LANES: u32 = 2;
+/// Transactions that other ones were in the way of are begun anew this often.
+const MAX_ATTEMPTS: u32 = 40;
+
+/// An opened database.
+pub(crate) struct Postgres {
+    pool: PgPool,
+    /// With a connection each that nothing else may take.
+    openings: Lane<NewSession>,
+    rotations: Lane<Rotation>,
+    waiting: Semaphore,
+    /// Fewer than there are connections: reads (caches, changes) always find one, however many write.
+    writers: Semaphore,
+}
+
+/// Connects and brings the schema up to date.
+pub async fn open(options: &PostgresOptions) -> Result<SqlStore> {
+    let postgres = connect(options)?;
+    schema::migrate(&postgres.pool).await?;
+    Ok(SqlStore::new(Engine::Postgres(postgres)))
+}
+
+/// The migrations that [`open`] would run, by name. Writes nothing.
+pub async fn pending_migrations(options: &PostgresOptions) -> Result<Vec<&'static str>> {
+    let postgres = connect(options)?;
+    Ok(schema::pending(schema::version(&postgres.pool).await?))
+}
+
+/// Whether there is no schema yet.
+pub async fn is_empty(options: &PostgresOptions) -> Result<bool> {
+    let postgres = connect(options)?;
+    Ok(schema::version(&postgres.pool).await? == 0)
+}
+
+fn connect(options: &PostgresOptions) -> Result<Postgres> {
+    // The URL holds the password: no part of it may reach a message.
+    let unreadable = |_| StoreError::Unusable("the PostgreSQL URL cannot be read".to_owned());
+    let patience = PATIENCE.as_millis().to_string();
+    let connect = options
+        .url
+        .parse::<PgConnectOptions>()
+        .map_err(unreadable)?
+        .application_name("tm-auth")
+        // What a node left behind half done must not hold its locks for longer than a request may wait.
+        .options([
+            ("statement_timeout", &patience),
+            ("lock_timeout", &patience),
+            ("idle_in_transaction_session_timeout", &patience),
+        ]);
+    let pool = |connections: u32| {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(connect.clone())
+    };
+    let shared = options.max_connections.saturating_sub(LANES).max(2);
+    Ok(Postgres {
+        pool: pool(shared),
+        openings: Lane::start(pool(1)),
+        rotations: Lane::start(pool(1)),
+        waiting: Semaphore::new(MAX_WAITING),
+        writers: Semaphore::new(shared.div_ceil(2) as usize),
+    })
+}
+
+impl Postgres {
+    /// Runs `work` in a SERIALIZABLE transaction; again where another one was in the way.
+    pub(crate) async fn write<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.transaction("BEGIN ISOLATION LEVEL SERIALIZABLE", work).await
+    }
+
+    /// Runs `work` in a READ COMMITTED transaction; again after a deadlock.
+    pub(crate) async fn write_loosely<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.transaction("BEGIN ISOLATION LEVEL READ COMMITTED", work)
+            .await
+    }
+
+    /// Runs `work` without a transaction around it.
+    pub(crate) async fn read<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let _place = self.waiting.try_acquire().map_err(|_| overloaded())?;
+        let mut lent = Lent::from(self.pool.acquire().await?);
+        let outcome = work(&mut Tx::Postgres {
+            connection: lent.connection(),
+            conflict: false,
+        })
+        .await?;
+        lent.give_back();
+        Ok(outcome)
+    }
+
+    /// Opens a session with whatever others gather; `None`: it takes [`Postgres::write`].
+    pub(crate) async fn open_session(&self, new: NewSession) -> Result<Option<OpenOutcome>> {
+        self.openings.submit(new).await
+    }
+
+    /// Rotates a session with whatever others gather; `None`: it takes [`Postgres::write`].
+    pub(crate) async fn rotate_session(
+        &self,
+        rotation: Rotation,
+    ) -> Result<Option<Result<Rotated, Refusal>>> {
+        self.rotations.submit(rotation).await
+    }
+
+    async fn transaction<T>(
+        &self,
+        begin: &'static str,
+        work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let _place = self.waiting.try_acquire().map_err(|_| overloaded())?;
+        let _turn = self.writers.acquire().await.map_err(|_| overloaded())?;
+        for attempt in 1.. {
+            let mut lent = Lent::from(self.pool.acquire().await?);
+            match connection::transaction(lent.connection(), begin, work).await {
+                Ok(outcome) => {
+                    lent.give_back();
+                    return Ok(outcome);
+                }
+                Err(failed) if failed.conflict && attempt < MAX_ATTEMPTS => {
+                    lent.give_back();
+                    tokio::time::sleep(pause(attempt)).await;
+                }
+                Err(failed) => return Err(failed.error),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+}
+
+/// Longer with each attempt, and by chance, so that those that met do not meet again.
+fn pause(attempt: u32) -> Duration {
+    Duration::from_micros(rand::random_range(500..=2_000 * u64::from(attempt.min(20))))
+}
+
+fn overloaded() -> StoreError {
+    StoreError::Unavailable("too many callers wait for the database".to_owned())
+}
+
+/// Whether another transaction was in the way, so that the same work may succeed when it is begun anew.
+pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(
+        code.as_deref(),
+        Some(
+            "40001"   // serialization_failure
+            | "40P01" // deadlock_detected
+            | "23505" // unique_violation: what the work looked for first was inserted since
+        )
+    )
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Damaged(error.to_string()),
+            sqlx::Error::Database(error) => match error.code().as_deref() {
+                // Wrong password, no such user, no such database: trying again will not help.
+                Some("28P01" | "28000" | "3D000" | "42501") => Self::Unusable(error.to_string()),
+                _ => Self::Unavailable(error.to_string()),
+            },
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}

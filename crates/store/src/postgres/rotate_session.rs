@@ -1,0 +1,202 @@
+//! Rotating sessions, many in two statements.
+//!
+//! 1. One SELECT reads the sessions of the batch with their keys and accounts.
+//! 2. Each presented token is judged on its row by [`decide`], the rule that both databases share. Of one session
+//!    only one token moves the row in a batch; those judged after it see the moved row.
+//! 3. One UPDATE moves all rows, each only if session, key and account are still what was judged. It begins after
+//!    every revocation that was acknowledged before this request, so none of those is overlooked.
+//! 4. What was judged on a row that did not move after all, and what takes more than moving a row (a reuse ends the
+//!    session, a fast-forward is audited), goes the way that settles every case.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::{AssertSqlSafe, PgConnection};
+use tm_auth_core::rotation::{Decision, Line, decide};
+use tm_auth_core::session::Session;
+use tm_auth_core::{ApiKey, Refusal};
+use tm_auth_proto::{KeyId, SessionId};
+
+use super::lane::{Batched, column};
+use crate::sql::{Row, api_key, session};
+use crate::{Rotated, Rotation, RotationKind};
+
+/// How many columns of the session come before those of its key.
+const SESSION_COLUMNS: usize = 12;
+
+const ADVANCE: &str = "UPDATE sessions s
+    SET current = n.current, parent = n.parent, rotated_at = n.rotated_at, reissues = n.reissues, mac_kid = n.mac_kid
+    FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $9::text[], $10::bigint[], $11::bigint[])
+        AS n (sid, was_current, was_parent, was_rotated_at, current, parent, rotated_at, reissues, mac_kid, key_version, account_version),
+        api_keys k, accounts a
+    WHERE s.sid = n.sid AND s.current = n.was_current AND s.parent IS NOT DISTINCT FROM n.was_parent
+      AND s.rotated_at = n.was_rotated_at AND s.ended_at IS NULL
+      AND k.key_id = s.key_id AND k.version = n.key_version AND k.revoked_at IS NULL AND k.disabled_at IS NULL
+      AND a.uid = k.uid AND a.version = n.account_version AND a.disabled_at IS NULL
+    RETURNING s.sid";
+
+impl Batched for Rotation {
+    type Outcome = Result<Rotated, Refusal>;
+
+    async fn run(
+        connection: &mut PgConnection,
+        batch: &[Self],
+    ) -> Result<Vec<Option<Self::Outcome>>, sqlx::Error> {
+        let mut found = read(connection, batch).await?;
+        let mut outcomes: Vec<_> = batch
+            .iter()
+            .map(|rotation| match found.get_mut(&rotation.presented.sid) {
+                Some(Some(found)) => found.judge(rotation),
+                Some(None) => None,
+                None => Some(Err(Refusal::SessionExpired)),
+            })
+            .collect();
+        let mut moved: Vec<Moved<'_>> = found.values().flatten().filter_map(Found::moved).collect();
+        // One order for all nodes, so that they wait for each other instead of in a circle.
+        moved.sort_by_key(|moved| moved.session.sid);
+        let advanced = advance(connection, &moved).await?;
+        let lost: HashSet<SessionId> = moved
+            .iter()
+            .map(|moved| moved.session.sid)
+            .filter(|sid| !advanced.contains(sid))
+            .collect();
+        for (outcome, rotation) in outcomes.iter_mut().zip(batch) {
+            if lost.contains(&rotation.presented.sid) {
+                *outcome = None;
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+/// A session of the batch, as it was read or as it will be once it has moved.
+struct Found {
+    session: Session,
+    key: Option<ApiKey>,
+    /// What it was, if one of the batch's tokens moves it.
+    was: Option<Line>,
+}
+
+/// A session to be moved, judged with this key.
+struct Moved<'f> {
+    session: &'f Session,
+    key: &'f ApiKey,
+    was: Line,
+}
+
+impl Found {
+    fn moved(&self) -> Option<Moved<'_>> {
+        Some(Moved {
+            session: &self.session,
+            key: self.key.as_ref()?,
+            was: self.was?,
+        })
+    }
+
+    /// `None`: not to be settled here.
+    fn judge(&mut self, rotation: &Rotation) -> Option<Result<Rotated, Refusal>> {
+        let presented = &rotation.presented;
+        if !self.session.secret_hash.matches(&presented.secret) {
+            return Some(Err(Refusal::InvalidRefreshToken));
+        }
+        let Some(key) = &self.key else {
+            return Some(Err(Refusal::SessionExpired));
+        };
+        if let Err(refusal) = self
+            .session
+            .permit(key, rotation.address, &rotation.lives, rotation.now)
+        {
+            return Some(Err(refusal));
+        }
+        let line = self.session.line;
+        let same_successor = rotation.lives.same_successor;
+        let (kind, next) = match decide(&line, presented.counter, rotation.now, same_successor) {
+            Decision::Repeat => (RotationKind::Repeated, None),
+            Decision::Rotate {
+                next,
+                fast_forward: false,
+            } => (RotationKind::Rotated, Some(next)),
+            Decision::Reissue { next } => (RotationKind::Reissued, Some(next)),
+            Decision::Superseded => return Some(Err(Refusal::RefreshSuperseded)),
+            Decision::Rotate {
+                fast_forward: true, ..
+            }
+            | Decision::Reuse => return None,
+        };
+        if let Some(next) = next {
+            if self.was.is_some() {
+                return None;
+            }
+            self.was = Some(line);
+            self.session.line = next;
+            rotation.mac_kid.clone_into(&mut self.session.mac_kid);
+        }
+        Some(Ok(Rotated {
+            session: self.session.clone(),
+            key: key.clone(),
+            kind,
+        }))
+    }
+}
+
+/// The sessions that there are; `None`: a row that cannot be read.
+async fn read(
+    connection: &mut PgConnection,
+    batch: &[Rotation],
+) -> Result<HashMap<SessionId, Option<Found>>, sqlx::Error> {
+    let sql = format!(
+        "SELECT {}, {} FROM sessions s LEFT JOIN api_keys k ON k.key_id = s.key_id LEFT JOIN accounts a ON a.uid = k.uid
+         WHERE s.sid = ANY($1)",
+        session::COLUMNS,
+        api_key::COLUMNS,
+    );
+    let sids = column(batch, |rotation| rotation.presented.sid.0.as_bytes().as_slice());
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(sids)
+        .fetch_all(connection)
+        .await?;
+    let read = |row| {
+        let row = Row::Postgres(row);
+        Some((row.get(0).ok()?, found(&row).ok()))
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+fn found(row: &Row) -> crate::Result<Found> {
+    let key: Option<KeyId> = row.get(SESSION_COLUMNS + 6)?;
+    Ok(Found {
+        session: session::read(row, 0)?,
+        key: key.map(|_| api_key::read(row, SESSION_COLUMNS)).transpose()?,
+        was: None,
+    })
+}
+
+/// Moves the rows. Returns those that were still what was judged.
+async fn advance(
+    connection: &mut PgConnection,
+    moved: &[Moved<'_>],
+) -> Result<HashSet<SessionId>, sqlx::Error> {
+    if moved.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = sqlx::query(ADVANCE)
+        .bind(column(moved, |row| row.session.sid.0.as_bytes().as_slice()))
+        .bind(column(moved, |row| row.was.current))
+        .bind(column(moved, |row| row.was.parent))
+        .bind(column(moved, |row| row.was.rotated_at.as_millisecond()))
+        .bind(column(moved, |row| row.session.line.current))
+        .bind(column(moved, |row| row.session.line.parent))
+        .bind(column(moved, |row| row.session.line.rotated_at.as_millisecond()))
+        .bind(column(moved, |row| row.session.line.reissues))
+        .bind(column(moved, |row| row.session.mac_kid.as_str()))
+        .bind(column(moved, |row| row.key.version))
+        .bind(column(moved, |row| row.key.account.version))
+        .fetch_all(connection)
+        .await?;
+    let sid = |row| {
+        Row::Postgres(row)
+            .get(0)
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    };
+    rows.into_iter().map(sid).collect()
+}

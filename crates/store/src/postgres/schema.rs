@@ -1,0 +1,95 @@
+//! Migrations.
+//!
+//! 1. The table `schema_migrations` is made where there is none. Its row 0 is the lock.
+//! 2. Each pending migration is one transaction that locks row 0, looks again which one is next, runs it and notes
+//!    it. A node that starts at the same time waits for the lock and then finds it done; one that dies leaves
+//!    nothing behind, since PostgreSQL takes back DDL like anything else.
+//!
+//! A newer schema is fine for an older binary: migrations only ever add within one step of versions.
+
+use sqlx::{PgConnection, PgPool};
+
+use super::is_conflict;
+use crate::{Result, StoreError};
+
+/// All migrations in order, numbered from 1.
+pub(super) const MIGRATIONS: &[(&str, &str)] = &[("0001_initial", include_str!("0001_initial.sql"))];
+
+/// Two nodes that make the table at once collide in the catalogue, `IF NOT EXISTS` or not.
+const MAX_ATTEMPTS: u32 = 10;
+
+pub(super) fn pending(version: usize) -> Vec<&'static str> {
+    MIGRATIONS.iter().skip(version).map(|(name, _)| *name).collect()
+}
+
+/// How many migrations were run. Refuses a database that holds another program's tables.
+pub(super) async fn version(pool: &PgPool) -> Result<usize> {
+    let mut connection = pool.acquire().await?;
+    let (ours, others): (bool, bool) = sqlx::query_as(
+        "SELECT to_regclass('schema_migrations') IS NOT NULL, EXISTS (
+             SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename <> 'schema_migrations')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    match (ours, others) {
+        (true, _) => newest(&mut connection).await,
+        (false, false) => Ok(0),
+        (false, true) => Err(StoreError::Unusable(
+            "the PostgreSQL database holds another program's tables; give tm-auth one of its own".to_owned(),
+        )),
+    }
+}
+
+async fn newest(connection: &mut PgConnection) -> Result<usize> {
+    let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM schema_migrations")
+        .fetch_one(connection)
+        .await?;
+    usize::try_from(newest).map_err(|_| StoreError::Unusable("the schema has a negative version".to_owned()))
+}
+
+pub(super) async fn migrate(pool: &PgPool) -> Result<()> {
+    if version(pool).await? >= MIGRATIONS.len() {
+        return Ok(());
+    }
+    let mut attempts = 1;
+    while let Err(error) = make_table(pool).await {
+        if !is_conflict(&error) || attempts == MAX_ATTEMPTS {
+            return Err(error.into());
+        }
+        attempts += 1;
+    }
+    while step(pool, MIGRATIONS).await? {}
+    Ok(())
+}
+
+async fn make_table(pool: &PgPool) -> sqlx::Result<()> {
+    let sql = "CREATE TABLE IF NOT EXISTS schema_migrations (
+            version BIGINT PRIMARY KEY,
+            name    TEXT NOT NULL,
+            run_at  TIMESTAMPTZ NOT NULL DEFAULT now()
+        );
+        INSERT INTO schema_migrations (version, name) VALUES (0, 'lock') ON CONFLICT (version) DO NOTHING;";
+    sqlx::raw_sql(sql).execute(pool).await.map(drop)
+}
+
+/// Runs the next one. `false`: there was none.
+async fn step(pool: &PgPool, migrations: &'static [(&str, &'static str)]) -> Result<bool> {
+    let mut tx = pool.begin().await?;
+    // Another node may be at it, and a migration may take longer than a request may.
+    sqlx::raw_sql("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SELECT 1 FROM schema_migrations WHERE version = 0 FOR UPDATE")
+        .execute(&mut *tx)
+        .await?;
+    let at = newest(&mut tx).await?;
+    let Some((name, sql)) = migrations.get(at) else {
+        return Ok(false);
+    };
+    sqlx::raw_sql(*sql).execute(&mut *tx).await?;
+    sqlx::query("INSERT INTO schema_migrations (version, name) VALUES ($1, $2)")
+        .bind(i64::try_from(at + 1).expect("a handful of migrations"))
+        .bind(*name)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    tracing::info!(migration = name, "schema migrated");
+    Ok(true)
+}

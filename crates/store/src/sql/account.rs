@@ -1,0 +1,98 @@
+//! Accounts.
+
+use jiff::Timestamp;
+use tm_auth_core::Account;
+use tm_auth_proto::AccountId;
+
+use super::row::Row;
+use super::{Tx, args, audit, housekeeping, identity, revocation};
+use crate::{Change, NewAccount, Origin, Result, Revocation, Revoked};
+
+pub(super) const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
+
+pub(super) async fn create(tx: &mut Tx<'_>, new: &NewAccount, origin: &Origin) -> Result<Option<Account>> {
+    if let Some(email) = &new.email {
+        if identity::rests(tx, email, new.uid, origin).await? {
+            return Ok(None);
+        }
+        identity::wake(tx, email).await?;
+    }
+    let inserted = tx
+        .execute(
+            "INSERT INTO accounts (uid, organization_id, email, created_at, version) VALUES (?1, ?2, ?3, ?4, 1)
+             ON CONFLICT (email) DO NOTHING",
+            args![new.uid, new.organization_id, new.email, new.created_at],
+        )
+        .await?;
+    if inserted == 0 {
+        return Ok(None);
+    }
+    audit::note(tx, origin, "account_created", Some(new.uid), None, None, None).await?;
+    get(tx, new.uid).await
+}
+
+pub(super) async fn get(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<Account>> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE uid = ?1");
+    let row = tx.row(&sql, args![uid]).await?;
+    row.map(|row| read(&row, 0)).transpose()
+}
+
+/// The account that proved this address here, whatever its state.
+pub(super) async fn by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<Account>> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE email = ?1");
+    let row = tx.row(&sql, args![email]).await?;
+    row.map(|row| read(&row, 0)).transpose()
+}
+
+pub(super) async fn all(tx: &mut Tx<'_>) -> Result<Vec<Account>> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts ORDER BY created_at, uid");
+    let rows = tx.rows(&sql, args![]).await?;
+    rows.iter().map(|row| read(row, 0)).collect()
+}
+
+pub(super) async fn set_disabled(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    disabled_at: Option<Timestamp>,
+    origin: &Origin,
+) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE accounts SET disabled_at = ?2, version = version + 1 WHERE uid = ?1 AND deleted_at IS NULL",
+            args![uid, disabled_at],
+        )
+        .await?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    if let Some(at) = disabled_at {
+        revocation::add(
+            tx,
+            Revocation {
+                revoked: Revoked::Account(uid),
+                at,
+            },
+        )
+        .await?;
+    }
+    let action = if disabled_at.is_some() {
+        "account_disabled"
+    } else {
+        "account_enabled"
+    };
+    audit::note(tx, origin, action, Some(uid), None, None, None).await?;
+    housekeeping::announce(tx, origin.at, Change::Account(uid)).await?;
+    Ok(true)
+}
+
+/// Reads an account whose columns begin at `from`.
+pub(super) fn read(row: &Row, from: usize) -> Result<Account> {
+    Ok(Account {
+        uid: row.get(from)?,
+        organization_id: row.get(from + 1)?,
+        email: row.get(from + 2)?,
+        created_at: row.get(from + 3)?,
+        disabled_at: row.get(from + 4)?,
+        version: row.get(from + 5)?,
+    })
+}

@@ -1,0 +1,290 @@
+//! API keys.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tm_auth_core::api_key::reminder;
+use tm_auth_core::registration::PENDING_LIFE;
+use tm_auth_core::{ApiKey, PublicKey, Refusal};
+use tm_auth_proto::api_key::ApiKeyStatus;
+use tm_auth_proto::{AccountId, KeyId, Scopes};
+
+use super::row::{Row, damaged, parse};
+use super::{Tx, account, args, audit, housekeeping, revocation};
+use crate::{Change, KeyChange, KeyUse, NewApiKey, Origin, Result, Revocation, Revoked};
+
+/// The account's six columns come first, then the key's.
+pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
+    k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.activated_at, k.expires_at, k.revoked_at,
+    k.version, k.last_used_at, k.last_used_ip, k.disabled_at";
+pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
+
+pub(super) async fn get(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Option<ApiKey>> {
+    let sql = format!("SELECT {COLUMNS} {FROM} WHERE k.key_id = ?1");
+    let row = tx.row(&sql, args![key_id]).await?;
+    row.map(|row| read(&row, 0)).transpose()
+}
+
+pub(super) async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
+    let sql = format!("SELECT {COLUMNS} {FROM} WHERE k.uid = ?1 ORDER BY k.created_at DESC, k.key_id");
+    let rows = tx.rows(&sql, args![uid]).await?;
+    let read = |row| {
+        let key = read(row, 0)?;
+        let usage = read_use(row, key.key_id)?;
+        Ok((key, usage))
+    };
+    rows.iter().map(read).collect()
+}
+
+pub(super) async fn register(
+    tx: &mut Tx<'_>,
+    new: &NewApiKey,
+    max_live: u32,
+    origin: &Origin,
+) -> Result<Result<ApiKey, Refusal>> {
+    let point = new.public_key.key().as_sec1().as_slice();
+    let known = tx
+        .exists("SELECT 1 FROM api_keys WHERE public_key = ?1", args![point])
+        .await?;
+    if known {
+        return Ok(Err(Refusal::KeyAlreadyRegistered));
+    }
+    if count(tx, new.uid, new.active, new.created_at).await? >= max_live {
+        return Ok(Err(Refusal::KeyLimitReached { limit: max_live }));
+    }
+    tx.execute(
+        "INSERT INTO api_keys (key_id, uid, label, public_key, scopes, allowed_ips, created_at, activated_at, expires_at, reminded_days, version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1)",
+        args![
+            new.key_id,
+            new.uid,
+            new.label,
+            point,
+            new.scopes.to_string(),
+            join(&new.allowed_ips),
+            new.created_at,
+            new.active.then_some(new.created_at),
+            new.expires_at,
+            reminder::passed(new.expires_at, new.created_at),
+        ],
+    )
+    .await?;
+    audit::note(
+        tx,
+        origin,
+        "key_registered",
+        Some(new.uid),
+        Some(new.key_id),
+        None,
+        None,
+    )
+    .await?;
+    reread(tx, new.key_id).await
+}
+
+pub(super) async fn activate(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    key_id: KeyId,
+    max_live: u32,
+    origin: &Origin,
+) -> Result<Result<ApiKey, Refusal>> {
+    let key = match owned(tx, uid, key_id).await? {
+        Ok(key) => key,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    match key.status(origin.at) {
+        ApiKeyStatus::Revoked | ApiKeyStatus::Expired => return Ok(Err(Refusal::KeyNotLive)),
+        ApiKeyStatus::Active | ApiKeyStatus::Disabled => return Ok(Ok(key)),
+        // The sweep is about to take it.
+        ApiKeyStatus::Pending if key.created_at + PENDING_LIFE <= origin.at => {
+            return Ok(Err(Refusal::KeyNotFound));
+        }
+        ApiKeyStatus::Pending => {}
+    }
+    if count(tx, uid, true, origin.at).await? >= max_live {
+        return Ok(Err(Refusal::KeyLimitReached { limit: max_live }));
+    }
+    tx.execute(
+        "UPDATE api_keys SET activated_at = ?2, version = version + 1 WHERE key_id = ?1",
+        args![key_id, origin.at],
+    )
+    .await?;
+    audit::note(tx, origin, "key_activated", Some(uid), Some(key_id), None, None).await?;
+    housekeeping::announce(tx, origin.at, Change::Key(key_id)).await?;
+    reread(tx, key_id).await
+}
+
+pub(super) async fn update(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    key_id: KeyId,
+    change: &KeyChange,
+    origin: &Origin,
+) -> Result<Result<ApiKey, Refusal>> {
+    let key = match owned(tx, uid, key_id).await? {
+        Ok(key) => key,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if matches!(
+        key.status(origin.at),
+        ApiKeyStatus::Revoked | ApiKeyStatus::Expired
+    ) {
+        return Ok(Err(Refusal::KeyNotLive));
+    }
+    let end = change.expires_at.unwrap_or(key.expires_at);
+    let disabled_at = match change.disabled {
+        None => key.disabled_at,
+        Some(true) => key.disabled_at.or(Some(origin.at)),
+        Some(false) => None,
+    };
+    tx.execute(
+        "UPDATE api_keys SET label = ?2, scopes = ?3, allowed_ips = ?4, expires_at = ?5, version = version + 1,
+            reminded_days = CASE WHEN ?6 = 1 THEN ?7 ELSE reminded_days END, disabled_at = ?8
+         WHERE key_id = ?1",
+        args![
+            key_id,
+            change.label.as_ref().unwrap_or(&key.label),
+            change.scopes.unwrap_or(key.scopes).to_string(),
+            join(change.allowed_ips.as_ref().unwrap_or(&key.allowed_ips)),
+            end,
+            end != key.expires_at,
+            reminder::passed(end, origin.at),
+            disabled_at,
+        ],
+    )
+    .await?;
+    let action = match (key.disabled_at, disabled_at) {
+        (None, Some(_)) => {
+            let revoked = Revoked::Key(key_id);
+            revocation::add(
+                tx,
+                Revocation {
+                    revoked,
+                    at: origin.at,
+                },
+            )
+            .await?;
+            "key_disabled"
+        }
+        (Some(_), None) => {
+            revocation::remove(tx, Revoked::Key(key_id)).await?;
+            "key_enabled"
+        }
+        _ => "key_changed",
+    };
+    audit::note(tx, origin, action, Some(uid), Some(key_id), None, None).await?;
+    housekeeping::announce(tx, origin.at, Change::Key(key_id)).await?;
+    reread(tx, key_id).await
+}
+
+pub(super) async fn revoke(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    key_id: KeyId,
+    origin: &Origin,
+) -> Result<Result<ApiKey, Refusal>> {
+    match owned(tx, uid, key_id).await? {
+        Err(refusal) => return Ok(Err(refusal)),
+        Ok(key) if key.revoked_at.is_some() => return Ok(Ok(key)),
+        Ok(_) => {}
+    }
+    tx.execute(
+        "UPDATE api_keys SET revoked_at = ?2, version = version + 1 WHERE key_id = ?1",
+        args![key_id, origin.at],
+    )
+    .await?;
+    revocation::add(
+        tx,
+        Revocation {
+            revoked: Revoked::Key(key_id),
+            at: origin.at,
+        },
+    )
+    .await?;
+    audit::note(tx, origin, "key_revoked", Some(uid), Some(key_id), None, None).await?;
+    housekeeping::announce(tx, origin.at, Change::Key(key_id)).await?;
+    reread(tx, key_id).await
+}
+
+pub(super) async fn record_use(tx: &mut Tx<'_>, uses: &[KeyUse]) -> Result<()> {
+    for usage in uses {
+        tx.execute(
+            "UPDATE api_keys SET last_used_at = ?2, last_used_ip = ?3
+             WHERE key_id = ?1 AND (last_used_at IS NULL OR last_used_at <= ?2)",
+            args![usage.key_id, usage.at, usage.ip.to_string()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// The account's keys that are live at `now`, or pending.
+async fn count(tx: &mut Tx<'_>, uid: AccountId, active: bool, now: Timestamp) -> Result<u32> {
+    let sql = "SELECT count(*) FROM api_keys
+         WHERE uid = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
+           AND CASE WHEN activated_at IS NULL THEN 0 ELSE 1 END = ?3";
+    tx.one(sql, args![uid, now, active]).await?.get(0)
+}
+
+/// The key, if it belongs to the account. Another account's key is not found, like one that does not exist.
+async fn owned(tx: &mut Tx<'_>, uid: AccountId, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
+    Ok(get(tx, key_id)
+        .await?
+        .filter(|key| key.account.uid == uid)
+        .ok_or(Refusal::KeyNotFound))
+}
+
+async fn reread(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
+    get(tx, key_id)
+        .await?
+        .map(Ok)
+        .ok_or_else(|| damaged("a key vanished within its transaction"))
+}
+
+/// Reads a key whose columns begin at `from`.
+pub(crate) fn read(row: &Row, from: usize) -> Result<ApiKey> {
+    Ok(ApiKey {
+        account: account::read(row, from)?,
+        key_id: row.get(from + 6)?,
+        label: row.get(from + 7)?,
+        public_key: PublicKey::from_sec1(row.get(from + 8)?)
+            .ok_or_else(|| damaged("a public key is off the curve"))?,
+        scopes: Scopes::from_claim(row.get(from + 9)?),
+        allowed_ips: split(row.get(from + 10)?)?,
+        created_at: row.get(from + 11)?,
+        activated_at: row.get(from + 12)?,
+        expires_at: row.get(from + 13)?,
+        disabled_at: row.get(from + 18)?,
+        revoked_at: row.get(from + 14)?,
+        version: row.get(from + 15)?,
+    })
+}
+
+fn read_use(row: &Row, key_id: KeyId) -> Result<Option<KeyUse>> {
+    let (at, ip): (Option<Timestamp>, Option<&str>) = (row.get(16)?, row.get(17)?);
+    match (at, ip) {
+        (Some(at), Some(ip)) => Ok(Some(KeyUse {
+            key_id,
+            at,
+            ip: parse::<IpAddr>(ip)?,
+        })),
+        _ => Ok(None),
+    }
+}
+
+fn join(networks: &[IpNet]) -> String {
+    networks
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn split(text: &str) -> Result<Vec<IpNet>> {
+    text.split(',')
+        .filter(|part| !part.is_empty())
+        .map(parse)
+        .collect()
+}

@@ -1,0 +1,288 @@
+//! Apple's identities.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tm_auth_core::{Account, Refusal};
+use tm_auth_proto::AccountId;
+
+use super::row::{Row, damaged};
+use super::{SqlStore, Tx, account, args, audit, identity, person_session};
+use crate::{
+    AppleIdentities, AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, NewAccount, Origin, Result,
+};
+
+#[async_trait]
+impl AppleIdentities for SqlStore {
+    async fn account_by_apple(
+        &self,
+        subject: AppleSubject,
+        new: NewAccount,
+        display_name: Option<String>,
+        origin: &Origin,
+    ) -> Result<AppleSignIn> {
+        let origin = origin.clone();
+        self.write(async move |tx| sign_in(tx, &subject, &new, display_name.as_deref(), &origin).await)
+            .await
+    }
+
+    async fn link_apple(
+        &self,
+        uid: AccountId,
+        subject: AppleSubject,
+        origin: &Origin,
+    ) -> Result<Result<(), Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| link(tx, uid, &subject, &origin).await)
+            .await
+    }
+
+    async fn unlink_apple(&self, uid: AccountId, origin: &Origin) -> Result<Result<bool, Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| unlink(tx, uid, &origin).await).await
+    }
+
+    async fn apple_identity_of(&self, uid: AccountId) -> Result<Option<AppleIdentity>> {
+        self.read(async move |tx| of_account(tx, uid).await).await
+    }
+
+    async fn account_of_apple(&self, iss: String, sub: String) -> Result<Option<Account>> {
+        self.read(async move |tx| match get(tx, &iss, &sub).await? {
+            Some((uid, _)) => account::get(tx, uid).await,
+            None => Ok(None),
+        })
+        .await
+    }
+
+    async fn withdraw_apple(
+        &self,
+        iss: String,
+        sub: String,
+        told_at: Timestamp,
+        origin: &Origin,
+    ) -> Result<Option<AppleWithdrawal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| withdraw(tx, &iss, &sub, told_at, &origin).await)
+            .await
+    }
+}
+
+async fn sign_in(
+    tx: &mut Tx<'_>,
+    subject: &AppleSubject,
+    new: &NewAccount,
+    display_name: Option<&str>,
+    origin: &Origin,
+) -> Result<AppleSignIn> {
+    if let Some((uid, known)) = get(tx, &subject.iss, &subject.sub).await? {
+        // A disabled account is given as it is, and not a word of it changes.
+        let account = account::get(tx, uid)
+            .await?
+            .ok_or_else(|| damaged("an identity without account"))?;
+        if account.disabled_at.is_none() {
+            renew(tx, uid, &known, subject, origin).await?;
+        }
+        return Ok(AppleSignIn::Known(account));
+    }
+    if let Some(email) = &subject.email
+        && account::by_email(tx, email).await?.is_some()
+    {
+        return Ok(AppleSignIn::AddressHasAccount);
+    }
+    let uid = new.uid;
+    // What Apple says proves no address here.
+    let new = NewAccount {
+        email: None,
+        ..new.clone()
+    };
+    if account::create(tx, &new, origin).await?.is_none() {
+        return Err(damaged("an account without address collides"));
+    }
+    tx.execute(
+        "UPDATE accounts SET contact_email = ?2, display_name = ?3 WHERE uid = ?1",
+        args![uid, subject.email, display_name],
+    )
+    .await?;
+    insert(tx, uid, subject, origin).await?;
+    if let Some(email) = &subject.email {
+        tx.execute(
+            "UPDATE sign_in_codes SET used_at = ?2 WHERE email = ?1 AND used_at IS NULL",
+            args![email, origin.at],
+        )
+        .await?;
+    }
+    let made = account::get(tx, uid)
+        .await?
+        .ok_or_else(|| damaged("an account vanished within its transaction"))?;
+    Ok(AppleSignIn::Made(made))
+}
+
+/// Takes over what Apple says now; a withdrawn identity counts again.
+async fn renew(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    known: &AppleIdentity,
+    subject: &AppleSubject,
+    origin: &Origin,
+) -> Result<()> {
+    if known.withdrawn_at.is_some() {
+        tx.execute(
+            "UPDATE apple_identities SET withdrawn_at = NULL, created_at = ?3 WHERE iss = ?1 AND sub = ?2",
+            args![known.iss, known.sub, origin.at],
+        )
+        .await?;
+        note(tx, origin, "apple_linked", uid, Some("consent given again")).await?;
+    }
+    // A token without an address says nothing about it.
+    if subject.email.is_some()
+        && (&subject.email, subject.private_relay) != (&known.email, known.private_relay)
+    {
+        tx.execute(
+            "UPDATE apple_identities SET email = ?3, private_relay = ?4 WHERE iss = ?1 AND sub = ?2",
+            args![known.iss, known.sub, subject.email, subject.private_relay],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn link(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    subject: &AppleSubject,
+    origin: &Origin,
+) -> Result<Result<(), Refusal>> {
+    let live = account::get(tx, uid)
+        .await?
+        .is_some_and(|account| account.disabled_at.is_none());
+    if !live {
+        return Ok(Err(Refusal::AccountDisabled));
+    }
+    if let Some((owner, known)) = get(tx, &subject.iss, &subject.sub).await? {
+        if owner != uid {
+            return Ok(Err(Refusal::AppleLinkedElsewhere));
+        }
+        renew(tx, uid, &known, subject, origin).await?;
+        return Ok(Ok(()));
+    }
+    match of_account(tx, uid).await? {
+        Some(other) if other.withdrawn_at.is_none() => return Ok(Err(Refusal::AppleAlreadyLinked)),
+        Some(_) => remove(tx, uid).await?,
+        None => {}
+    }
+    insert(tx, uid, subject, origin).await?;
+    Ok(Ok(()))
+}
+
+async fn unlink(tx: &mut Tx<'_>, uid: AccountId, origin: &Origin) -> Result<Result<bool, Refusal>> {
+    if of_account(tx, uid).await?.is_none() {
+        return Ok(Ok(false));
+    }
+    if !has_another_way_in(tx, uid).await? {
+        return Ok(Err(Refusal::LastWayIn));
+    }
+    remove(tx, uid).await?;
+    note(tx, origin, "apple_unlinked", uid, None).await?;
+    Ok(Ok(true))
+}
+
+async fn withdraw(
+    tx: &mut Tx<'_>,
+    iss: &str,
+    sub: &str,
+    told_at: Timestamp,
+    origin: &Origin,
+) -> Result<Option<AppleWithdrawal>> {
+    let Some((uid, identity)) = get(tx, iss, sub).await? else {
+        return Ok(None);
+    };
+    if identity.created_at > told_at || identity.withdrawn_at.is_some() {
+        return Ok(None);
+    }
+    let Some(account) = account::get(tx, uid).await? else {
+        return Ok(None);
+    };
+    let kept = !has_another_way_in(tx, uid).await?;
+    if kept {
+        tx.execute(
+            "UPDATE apple_identities SET withdrawn_at = ?3 WHERE iss = ?1 AND sub = ?2",
+            args![iss, sub, origin.at],
+        )
+        .await?;
+    } else {
+        remove(tx, uid).await?;
+    }
+    person_session::end_all_but(tx, uid, None, origin).await?;
+    let detail = if kept {
+        "told by Apple; the one way in, so kept"
+    } else {
+        "told by Apple"
+    };
+    note(tx, origin, "apple_unlinked", uid, Some(detail)).await?;
+    Ok(Some(AppleWithdrawal { account, kept }))
+}
+
+/// Whether somebody can get into the account without Apple.
+async fn has_another_way_in(tx: &mut Tx<'_>, uid: AccountId) -> Result<bool> {
+    let ways = identity::ways_in(tx, uid).await?;
+    Ok(ways.count() > ways.apple)
+}
+
+async fn insert(tx: &mut Tx<'_>, uid: AccountId, subject: &AppleSubject, origin: &Origin) -> Result<()> {
+    tx.execute(
+        "INSERT INTO apple_identities (iss, sub, uid, email, private_relay, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        args![
+            subject.iss,
+            subject.sub,
+            uid,
+            subject.email,
+            subject.private_relay,
+            origin.at
+        ],
+    )
+    .await?;
+    note(tx, origin, "apple_linked", uid, None).await
+}
+
+async fn remove(tx: &mut Tx<'_>, uid: AccountId) -> Result<()> {
+    tx.execute("DELETE FROM apple_identities WHERE uid = ?1", args![uid])
+        .await?;
+    Ok(())
+}
+
+async fn note(
+    tx: &mut Tx<'_>,
+    origin: &Origin,
+    action: &'static str,
+    uid: AccountId,
+    detail: Option<&str>,
+) -> Result<()> {
+    audit::note(tx, origin, action, Some(uid), None, None, detail).await
+}
+
+const COLUMNS: &str = "uid, iss, sub, email, private_relay, created_at, withdrawn_at";
+
+async fn get(tx: &mut Tx<'_>, iss: &str, sub: &str) -> Result<Option<(AccountId, AppleIdentity)>> {
+    let sql = format!("SELECT {COLUMNS} FROM apple_identities WHERE iss = ?1 AND sub = ?2");
+    let row = tx.row(&sql, args![iss, sub]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<AppleIdentity>> {
+    let sql = format!("SELECT {COLUMNS} FROM apple_identities WHERE uid = ?1");
+    let row = tx.row(&sql, args![uid]).await?;
+    let found = row.map(|row| read(&row)).transpose()?;
+    Ok(found.map(|(_, identity)| identity))
+}
+
+fn read(row: &Row) -> Result<(AccountId, AppleIdentity)> {
+    let uid = row.get(0)?;
+    let identity = AppleIdentity {
+        iss: row.get(1)?,
+        sub: row.get(2)?,
+        email: row.get(3)?,
+        private_relay: row.get(4)?,
+        created_at: row.get(5)?,
+        withdrawn_at: row.get(6)?,
+    };
+    Ok((uid, identity))
+}

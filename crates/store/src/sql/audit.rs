@@ -1,0 +1,76 @@
+//! The audit trail.
+
+use tm_auth_proto::{AccountId, KeyId, SessionId};
+
+use super::row::{Row, parse};
+use super::{Tx, args};
+use crate::{AuditEntry, Origin, Result};
+
+/// Adds an entry within the transaction of what it is about.
+pub(super) async fn note(
+    tx: &mut Tx<'_>,
+    origin: &Origin,
+    action: &'static str,
+    uid: Option<AccountId>,
+    key_id: Option<KeyId>,
+    sid: Option<SessionId>,
+    detail: Option<&str>,
+) -> Result<()> {
+    let detail = detail.map(ToOwned::to_owned);
+    add(
+        tx,
+        &AuditEntry {
+            origin: origin.clone(),
+            action: action.into(),
+            uid,
+            key_id,
+            sid,
+            detail,
+        },
+    )
+    .await
+}
+
+pub(super) async fn add(tx: &mut Tx<'_>, entry: &AuditEntry) -> Result<()> {
+    let origin = &entry.origin;
+    tx.execute(
+        "INSERT INTO audit (at, action, actor, uid, key_id, sid, ip, request_id, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        args![
+            origin.at,
+            *entry.action,
+            origin.actor,
+            entry.uid,
+            entry.key_id,
+            entry.sid,
+            origin.ip.map(|ip| ip.to_string()),
+            origin.request_id,
+            entry.detail,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
+    let sql = "SELECT at, action, actor, uid, key_id, sid, ip, request_id, detail FROM audit
+         WHERE ?1 IS NULL OR uid = ?1 ORDER BY id DESC LIMIT ?2";
+    let rows = tx.rows(sql, args![uid, limit]).await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<AuditEntry> {
+    Ok(AuditEntry {
+        origin: Origin {
+            at: row.get(0)?,
+            actor: row.get(2)?,
+            ip: row.get::<Option<&str>>(6)?.map(parse).transpose()?,
+            request_id: row.get(7)?,
+        },
+        action: row.get::<String>(1)?.into(),
+        uid: row.get(3)?,
+        key_id: row.get(4)?,
+        sid: row.get(5)?,
+        detail: row.get(8)?,
+    })
+}

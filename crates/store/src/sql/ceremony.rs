@@ -1,0 +1,52 @@
+//! Ceremonies under way.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{SqlStore, Tx, args};
+use crate::{Ceremonies, Ceremony, Result};
+
+#[async_trait]
+impl Ceremonies for SqlStore {
+    async fn begin_ceremony(&self, new: Ceremony) -> Result<()> {
+        self.write(async move |tx| begin(tx, &new).await).await
+    }
+
+    async fn take_ceremony(
+        &self,
+        id_hash: [u8; 32],
+        kind: &'static str,
+        now: Timestamp,
+    ) -> Result<Option<Ceremony>> {
+        let taken = self.write(async move |tx| take(tx, id_hash).await).await?;
+        Ok(taken.filter(|ceremony| ceremony.kind == kind && now < ceremony.expires_at))
+    }
+}
+
+async fn begin(tx: &mut Tx<'_>, new: &Ceremony) -> Result<()> {
+    tx.execute(
+        "INSERT INTO ceremonies (id_hash, kind, uid, state, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        args![new.id_hash, &*new.kind, new.uid, new.state, new.expires_at],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn take(tx: &mut Tx<'_>, id_hash: [u8; 32]) -> Result<Option<Ceremony>> {
+    let row = tx
+        .row(
+            "DELETE FROM ceremonies WHERE id_hash = ?1 RETURNING kind, uid, state, expires_at",
+            args![id_hash],
+        )
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    Ok(Some(Ceremony {
+        id_hash,
+        kind: row.get::<String>(0)?.into(),
+        uid: row.get(1)?,
+        state: row.get(2)?,
+        expires_at: row.get(3)?,
+    }))
+}

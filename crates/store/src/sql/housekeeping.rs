@@ -1,0 +1,176 @@
+//! Changes, retention and recovery.
+
+use jiff::Timestamp;
+use tm_auth_core::one_time_code::rules;
+
+use super::row::damaged;
+use super::{Tx, args, audit, person_session, session, setting};
+use crate::{Change, Changes, Origin, Result, Retention, Swept};
+
+/// A write: an answer proves that the disk takes them, not only that rows are cached. It counts, since SQLite
+/// leaves a page alone that a write would not change.
+pub(super) async fn ping(tx: &mut Tx<'_>) -> Result<()> {
+    let sql = "INSERT INTO settings (name, value) VALUES ('ping', '1')
+        ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(settings.value AS BIGINT) + 1 AS TEXT)";
+    tx.execute(sql, args![]).await?;
+    Ok(())
+}
+
+/// Tells the other nodes. The number follows the newest: two that take the same one at once collide, and the
+/// second begins anew, so that numbers are committed in their order and none is ever missing.
+pub(super) async fn announce(tx: &mut Tx<'_>, at: Timestamp, change: Change) -> Result<()> {
+    let (kind, subject): (&str, &[u8]) = match &change {
+        Change::Key(key_id) => ("key", key_id.0.as_bytes()),
+        Change::Account(uid) => ("account", uid.0.as_bytes()),
+        Change::ServiceKeys => ("service_keys", &[]),
+        Change::Revocations => ("revocations", &[]),
+    };
+    tx.execute(
+        "INSERT INTO changes (seq, at, kind, subject) SELECT coalesce(max(seq), 0) + 1, ?1, ?2, ?3 FROM changes",
+        args![at, kind, subject],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn changes(tx: &mut Tx<'_>, after: i64) -> Result<Changes> {
+    let sql = "SELECT seq, kind, subject FROM changes WHERE seq > ?1 ORDER BY seq LIMIT 10000";
+    let (mut latest, mut found, mut gap) = (after, Vec::new(), false);
+    for row in &tx.rows(sql, args![after]).await? {
+        let seq: i64 = row.get(0)?;
+        gap |= seq != latest + 1;
+        latest = seq;
+        found.push(match row.get(1)? {
+            "key" => Change::Key(row.get(2)?),
+            "account" => Change::Account(row.get(2)?),
+            "service_keys" => Change::ServiceKeys,
+            "revocations" => Change::Revocations,
+            other => return Err(damaged(format!("a change of {other}"))),
+        });
+    }
+    Ok(Changes {
+        latest,
+        changes: (!gap).then_some(found),
+    })
+}
+
+pub(super) async fn sweep(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    keep: &Retention,
+    after: Option<&[u8]>,
+) -> Result<(Swept, Option<Vec<u8>>)> {
+    let mut deleted = 0;
+    let mut more = false;
+    for (before, sql) in [
+        // Numbers of changes only grow and none is skipped, so what is left behind the newest is enough to see a gap.
+        (
+            now - keep.change,
+            "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < ?1 AND seq < (SELECT max(seq) FROM changes) ORDER BY seq LIMIT ?2)",
+        ),
+        (
+            now - keep.revocation,
+            "DELETE FROM revocations WHERE (kind, subject) IN (SELECT kind, subject FROM revocations WHERE at < ?1 LIMIT ?2)",
+        ),
+        (
+            now - keep.audit,
+            "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 ORDER BY id LIMIT ?2)",
+        ),
+        (
+            now - keep.pending_key,
+            "DELETE FROM api_keys WHERE key_id IN (SELECT key_id FROM api_keys WHERE activated_at IS NULL AND revoked_at IS NULL AND created_at < ?1 LIMIT ?2)",
+        ),
+        (
+            now - keep.session,
+            "DELETE FROM key_refusals WHERE (key_id, code, ip) IN (SELECT key_id, code, ip FROM key_refusals WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)",
+        ),
+        (
+            now - keep.session,
+            "DELETE FROM person_sessions WHERE sid IN (SELECT sid FROM person_sessions WHERE ended_at < ?1 OR expires_at < ?1 LIMIT ?2)",
+        ),
+        (
+            now,
+            "DELETE FROM ceremonies WHERE id_hash IN (SELECT id_hash FROM ceremonies WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+        ),
+        (
+            now - keep.code,
+            "DELETE FROM sign_in_codes WHERE flow_id IN (SELECT flow_id FROM sign_in_codes WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+        ),
+        (
+            now - rules::DAY,
+            "DELETE FROM code_events WHERE id IN (SELECT id FROM code_events WHERE at < ?1 ORDER BY id LIMIT ?2)",
+        ),
+        (
+            now - keep.network,
+            "DELETE FROM sign_in_networks WHERE (uid, network) IN (SELECT uid, network FROM sign_in_networks WHERE last_at < ?1 LIMIT ?2)",
+        ),
+        (
+            now,
+            "DELETE FROM released_addresses WHERE email IN (SELECT email FROM released_addresses WHERE until < ?1 LIMIT ?2)",
+        ),
+    ] {
+        let count = tx.execute(sql, args![before, keep.batch]).await?;
+        deleted += count;
+        more |= count == u64::from(keep.batch);
+    }
+    let (sessions, position) = sweep_sessions(tx, now, keep, after).await?;
+    let swept = Swept {
+        deleted: deleted + sessions,
+        more: more || position.is_some(),
+    };
+    Ok((swept, position))
+}
+
+/// Walks the sessions in the order of their ids, a batch per sweep: no index on the hot path pays for this.
+/// Returns where the next sweep goes on, `None` at the end of the table.
+async fn sweep_sessions(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    keep: &Retention,
+    after: Option<&[u8]>,
+) -> Result<(u64, Option<Vec<u8>>)> {
+    let after = after.unwrap_or_default();
+    // Neither database need know a greatest of bytes: the last of the batch is the first from its end.
+    let row = tx
+        .row(
+            "SELECT sid FROM (SELECT sid FROM sessions WHERE sid > ?1 ORDER BY sid LIMIT ?2) batch
+             ORDER BY sid DESC LIMIT 1",
+            args![after, keep.batch],
+        )
+        .await?;
+    let Some(row) = row else { return Ok((0, None)) };
+    let last: Vec<u8> = row.get(0)?;
+    let deleted = tx
+        .execute(
+            "DELETE FROM sessions WHERE sid > ?1 AND sid <= ?2 AND challenge_at < ?3
+             AND (ended_at < ?4 OR expires_at < ?4 OR rotated_at < ?5)",
+            args![
+                after,
+                last,
+                now - keep.challenge,
+                now - keep.session,
+                now - keep.session - keep.session_idle,
+            ],
+        )
+        .await?;
+    Ok((deleted, Some(last)))
+}
+
+pub(super) async fn mark_recovered(
+    tx: &mut Tx<'_>,
+    at: Timestamp,
+    end_sessions: bool,
+    origin: &Origin,
+) -> Result<u64> {
+    setting::set(tx, "recovered_at", &at.as_millisecond().to_string()).await?;
+    let ended = if end_sessions {
+        session::end_all(tx, origin).await? + person_session::end_everybodys(tx, origin).await?
+    } else {
+        0
+    };
+    let detail = format!("{ended} sessions ended");
+    audit::note(tx, origin, "database_recovered", None, None, None, Some(&detail)).await?;
+    announce(tx, origin.at, Change::Revocations).await?;
+    announce(tx, origin.at, Change::ServiceKeys).await?;
+    Ok(ended)
+}

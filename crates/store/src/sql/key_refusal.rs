@@ -1,0 +1,62 @@
+//! Why keys were refused.
+
+use async_trait::async_trait;
+use tm_auth_proto::AccountId;
+
+use super::row::{Row, damaged, parse};
+use super::{SqlStore, Tx, args};
+use crate::key_refusal::ADDRESSES;
+use crate::{KeyRefusal, KeyRefusals, Result};
+
+#[async_trait]
+impl KeyRefusals for SqlStore {
+    async fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Result<()> {
+        // Whoever writes the same rows at this moment takes them in the same order.
+        refusals.sort_by(|a, b| (a.key_id.0, &a.code, a.ip).cmp(&(b.key_id.0, &b.code, b.ip)));
+        self.write_loosely(async move |tx| record(tx, &refusals).await)
+            .await
+    }
+
+    async fn refusals_of(&self, uid: AccountId) -> Result<Vec<KeyRefusal>> {
+        self.read(async move |tx| of_account(tx, uid).await).await
+    }
+}
+
+async fn record(tx: &mut Tx<'_>, refusals: &[KeyRefusal]) -> Result<()> {
+    let add = "INSERT INTO key_refusals (key_id, code, ip, count, last_at)
+         SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM api_keys WHERE key_id = ?1)
+         ON CONFLICT (key_id, code, ip) DO UPDATE SET
+            count = key_refusals.count + excluded.count,
+            last_at = CASE WHEN key_refusals.last_at > excluded.last_at THEN key_refusals.last_at ELSE excluded.last_at END";
+    let drop_oldest = "DELETE FROM key_refusals WHERE key_id = ?1 AND code = ?2 AND ip NOT IN (
+            SELECT ip FROM key_refusals WHERE key_id = ?1 AND code = ?2 ORDER BY last_at DESC, ip LIMIT ?3)";
+    for refusal in refusals {
+        let (key_id, ip) = (refusal.key_id, refusal.ip.to_string());
+        let count = i64::try_from(refusal.count).map_err(damaged)?;
+        let added = tx
+            .execute(add, args![key_id, refusal.code, ip, count, refusal.last_at])
+            .await?;
+        if added > 0 {
+            tx.execute(drop_oldest, args![key_id, refusal.code, ADDRESSES])
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<KeyRefusal>> {
+    let sql = "SELECT r.key_id, r.code, r.ip, r.count, r.last_at FROM key_refusals r JOIN api_keys k ON k.key_id = r.key_id
+         WHERE k.uid = ?1 ORDER BY r.last_at DESC, r.code, r.ip";
+    let rows = tx.rows(sql, args![uid]).await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<KeyRefusal> {
+    Ok(KeyRefusal {
+        key_id: row.get(0)?,
+        code: row.get(1)?,
+        ip: parse(row.get(2)?)?,
+        count: row.get(3)?,
+        last_at: row.get(4)?,
+    })
+}

@@ -1,0 +1,75 @@
+//! Reminders that keys end.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tm_auth_core::api_key::reminder::{DAYS, due, span};
+
+use super::row::damaged;
+use super::{SqlStore, Tx, api_key, args};
+use crate::{DueReminder, Reminders, Result};
+
+#[async_trait]
+impl Reminders for SqlStore {
+    async fn due_reminders(&self, now: Timestamp, limit: u32) -> Result<Vec<DueReminder>> {
+        self.read(async move |tx| find(tx, now, limit).await).await
+    }
+
+    async fn claim_reminder(&self, reminder: &DueReminder) -> Result<bool> {
+        let (key_id, end, days) = (reminder.key.key_id, reminder.key.expires_at, reminder.days);
+        self.write_loosely(async move |tx| {
+            let claimed = tx
+                .execute(
+                    "UPDATE api_keys SET reminded_days = ?2
+                     WHERE key_id = ?1 AND expires_at = ?3 AND revoked_at IS NULL
+                       AND (reminded_days IS NULL OR reminded_days > ?2)",
+                    args![key_id, days, end],
+                )
+                .await?;
+            Ok(claimed == 1)
+        })
+        .await
+    }
+}
+
+async fn find(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result<Vec<DueReminder>> {
+    // Reads no key whose reminder was sent: those of the next 30 days would be read every minute otherwise.
+    let sql = format!(
+        "SELECT {}, k.reminded_days, coalesce(a.email, a.contact_email) {}
+         WHERE k.revoked_at IS NULL AND k.activated_at IS NOT NULL AND a.disabled_at IS NULL
+           AND coalesce(a.email, a.contact_email) IS NOT NULL
+           AND k.expires_at > ?1 AND k.expires_at <= ?2
+           AND (k.reminded_days IS NULL OR (k.reminded_days > ?3 AND k.expires_at <= ?4)
+                OR (k.reminded_days > ?5 AND k.expires_at <= ?6))
+         ORDER BY k.expires_at, k.key_id LIMIT ?7",
+        api_key::COLUMNS,
+        api_key::FROM,
+    );
+    let [first, second, third] = DAYS;
+    let until = |days| now + span(days);
+    let rows = tx
+        .rows(
+            &sql,
+            args![
+                now,
+                until(first),
+                second,
+                until(second),
+                third,
+                until(third),
+                limit
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let key = api_key::read(row, 0)?;
+            let days = due(key.expires_at, row.get(19)?, now)
+                .ok_or_else(|| damaged("a reminder that is not due"))?;
+            Ok(DueReminder {
+                key,
+                address: row.get(20)?,
+                days,
+            })
+        })
+        .collect()
+}

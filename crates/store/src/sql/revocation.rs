@@ -1,0 +1,67 @@
+//! The revocation list's entries.
+
+use jiff::Timestamp;
+
+use super::row::{Row, damaged};
+use super::{Tx, args, audit, housekeeping};
+use crate::{Change, Origin, Result, Revocation, Revoked};
+
+/// Adds an entry. Whoever calls this announces the change.
+pub(super) async fn add(tx: &mut Tx<'_>, revocation: Revocation) -> Result<()> {
+    let (kind, subject) = columns(&revocation.revoked);
+    tx.execute(
+        "INSERT INTO revocations (kind, subject, at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (kind, subject) DO UPDATE
+         SET at = CASE WHEN excluded.at > revocations.at THEN excluded.at ELSE revocations.at END",
+        args![kind, subject, revocation.at],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes an entry back. Whoever calls this announces the change.
+pub(super) async fn remove(tx: &mut Tx<'_>, revoked: Revoked) -> Result<()> {
+    let (kind, subject) = columns(&revoked);
+    tx.execute(
+        "DELETE FROM revocations WHERE kind = ?1 AND subject = ?2",
+        args![kind, subject],
+    )
+    .await?;
+    Ok(())
+}
+
+fn columns(revoked: &Revoked) -> (&'static str, &[u8]) {
+    match revoked {
+        Revoked::Session(sid) => ("session", sid.0.as_bytes()),
+        Revoked::Key(key_id) => ("key", key_id.0.as_bytes()),
+        Revoked::Account(uid) => ("account", uid.0.as_bytes()),
+        Revoked::Everything => ("everything", &[]),
+    }
+}
+
+pub(super) async fn add_audited(tx: &mut Tx<'_>, revocation: Revocation, origin: &Origin) -> Result<()> {
+    add(tx, revocation).await?;
+    let detail = format!("{:?}", revocation.revoked);
+    audit::note(tx, origin, "tokens_revoked", None, None, None, Some(&detail)).await?;
+    housekeeping::announce(tx, origin.at, Change::Revocations).await
+}
+
+pub(super) async fn since(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Revocation>> {
+    let sql = "SELECT kind, subject, at FROM revocations WHERE at >= ?1 ORDER BY at, kind, subject";
+    let rows = tx.rows(sql, args![since]).await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Revocation> {
+    let revoked = match row.get(0)? {
+        "session" => Revoked::Session(row.get(1)?),
+        "key" => Revoked::Key(row.get(1)?),
+        "account" => Revoked::Account(row.get(1)?),
+        "everything" => Revoked::Everything,
+        other => return Err(damaged(format!("a revocation of a {other}"))),
+    };
+    Ok(Revocation {
+        revoked,
+        at: row.get(2)?,
+    })
+}

@@ -1,0 +1,133 @@
+//! What statements give back, read into the types of the rules.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use tm_auth_core::secret::SecretHash;
+use tm_auth_proto::{AccountId, KeyId, OrganizationId, SessionId};
+use uuid::Uuid;
+
+use crate::{Result, StoreError};
+
+/// One row of either database, its columns found by their place in the statement.
+pub(crate) enum Row {
+    Sqlite(Vec<rusqlite::types::Value>),
+    Postgres(PgRow),
+}
+
+/// A column as it lies in the row.
+enum Column<'r> {
+    Null,
+    Integer(i64),
+    Text(&'r str),
+    Blob(&'r [u8]),
+}
+
+impl Row {
+    /// The column at this place. What no version of this program writes is [`StoreError::Damaged`].
+    pub(crate) fn get<'r, T: FromColumn<'r>>(&'r self, index: usize) -> Result<T> {
+        T::from_column(self.column(index)?)
+    }
+
+    fn column(&self, index: usize) -> Result<Column<'_>> {
+        match self {
+            Self::Sqlite(values) => match values.get(index) {
+                Some(rusqlite::types::Value::Null) => Ok(Column::Null),
+                Some(rusqlite::types::Value::Integer(number)) => Ok(Column::Integer(*number)),
+                Some(rusqlite::types::Value::Text(text)) => Ok(Column::Text(text)),
+                Some(rusqlite::types::Value::Blob(bytes)) => Ok(Column::Blob(bytes)),
+                Some(rusqlite::types::Value::Real(_)) => Err(damaged("a fraction where none belongs")),
+                None => Err(damaged(format!("no column {index}"))),
+            },
+            Self::Postgres(row) => postgres_column(row, index).map_err(damaged),
+        }
+    }
+}
+
+fn postgres_column(row: &PgRow, index: usize) -> sqlx::Result<Column<'_>> {
+    use sqlx::{Column as _, TypeInfo};
+    let column = match row.try_column(index)?.type_info().name() {
+        "TEXT" | "VARCHAR" => row.try_get::<Option<&str>, _>(index)?.map(Column::Text),
+        "BYTEA" => row.try_get::<Option<&[u8]>, _>(index)?.map(Column::Blob),
+        "INT4" => row
+            .try_get::<Option<i32>, _>(index)?
+            .map(|number| Column::Integer(number.into())),
+        // Anything else is refused here.
+        _ => row.try_get::<Option<i64>, _>(index)?.map(Column::Integer),
+    };
+    Ok(column.unwrap_or(Column::Null))
+}
+
+/// What a column can be read as.
+pub(crate) trait FromColumn<'r>: Sized {
+    #[expect(private_interfaces, reason = "a column leaves this module as a value only")]
+    fn from_column(column: Column<'r>) -> Result<Self>;
+}
+
+macro_rules! from_column {
+    ($($type:ty: $kind:ident($value:ident) => $read:expr),+ $(,)?) => {
+        $(impl<'r> FromColumn<'r> for $type {
+            #[expect(private_interfaces, reason = "a column leaves this module as a value only")]
+            fn from_column(column: Column<'r>) -> Result<Self> {
+                match column {
+                    Column::$kind($value) => $read,
+                    _ => Err(damaged(concat!("a value that is no ", stringify!($type)))),
+                }
+            }
+        })+
+    };
+}
+
+from_column! {
+    i64: Integer(number) => Ok(number),
+    u8: Integer(number) => number.try_into().map_err(damaged),
+    u32: Integer(number) => number.try_into().map_err(damaged),
+    u64: Integer(number) => number.try_into().map_err(damaged),
+    bool: Integer(number) => Ok(number != 0),
+    Timestamp: Integer(number) => Timestamp::from_millisecond(number).map_err(damaged),
+    String: Text(text) => Ok(text.to_owned()),
+    &'r str: Text(text) => Ok(text),
+    Vec<u8>: Blob(bytes) => Ok(bytes.to_owned()),
+    &'r [u8]: Blob(bytes) => Ok(bytes),
+    AccountId: Blob(bytes) => uuid(bytes).map(Self),
+    KeyId: Blob(bytes) => uuid(bytes).map(Self),
+    OrganizationId: Blob(bytes) => uuid(bytes).map(Self),
+    SessionId: Blob(bytes) => uuid(bytes).map(Self),
+    SecretHash: Blob(bytes) => bytes.try_into().map(Self).map_err(damaged),
+}
+
+impl<'r, const N: usize> FromColumn<'r> for [u8; N] {
+    #[expect(private_interfaces, reason = "a column leaves this module as a value only")]
+    fn from_column(column: Column<'r>) -> Result<Self> {
+        let bytes = <&[u8]>::from_column(column)?;
+        bytes
+            .try_into()
+            .map_err(|_| damaged(format!("{} bytes where {N} belong", bytes.len())))
+    }
+}
+
+impl<'r, T: FromColumn<'r>> FromColumn<'r> for Option<T> {
+    #[expect(private_interfaces, reason = "a column leaves this module as a value only")]
+    fn from_column(column: Column<'r>) -> Result<Self> {
+        match column {
+            Column::Null => Ok(None),
+            column => T::from_column(column).map(Some),
+        }
+    }
+}
+
+fn uuid(bytes: &[u8]) -> Result<Uuid> {
+    Uuid::from_slice(bytes).map_err(damaged)
+}
+
+/// A text of the rules: an address, a network.
+pub(super) fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T> {
+    text.parse().map_err(damaged)
+}
+
+pub(crate) fn damaged(error: impl Display) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}

@@ -1,0 +1,92 @@
+//! The service's signing and MAC keys.
+
+use tm_auth_core::signing::{Algorithm, Purpose, Sealed, StoredKey};
+
+use super::row::{Row, damaged};
+use super::{Tx, args, audit, housekeeping, setting};
+use crate::{Change, Origin, Result};
+
+const VERSION: &str = "service_keys_version";
+
+pub(super) async fn all(tx: &mut Tx<'_>) -> Result<(i64, Vec<StoredKey>)> {
+    // One statement, so that version and rows belong together. Without a key there is one row that is all NULL.
+    let rows = tx
+        .rows(
+            "SELECT k.kid, k.purpose, k.algorithm, k.sealed, k.published_at, k.signing_since, k.retired_at,
+                (SELECT value FROM settings WHERE name = ?1)
+             FROM (SELECT 1 AS one) always LEFT JOIN service_keys k ON always.one = 1
+             ORDER BY k.published_at, k.kid",
+            args![VERSION],
+        )
+        .await?;
+    let version = match rows.first() {
+        Some(row) => parse_version(row.get(7)?)?,
+        None => 0,
+    };
+    let keys = rows.iter().filter_map(|row| read(row).transpose());
+    Ok((version, keys.collect::<Result<_>>()?))
+}
+
+pub(super) async fn update(
+    tx: &mut Tx<'_>,
+    expected: i64,
+    put: &[StoredKey],
+    remove: &[String],
+    origin: &Origin,
+) -> Result<bool> {
+    if parse_version(setting::get(tx, VERSION).await?)? != expected {
+        return Ok(false);
+    }
+    for kid in remove {
+        tx.execute("DELETE FROM service_keys WHERE kid = ?1", args![kid])
+            .await?;
+        audit::note(tx, origin, "service_key_removed", None, None, None, Some(kid)).await?;
+    }
+    // Retiring ones first: at no moment may two keys of a purpose sign.
+    let (retired, others): (Vec<_>, Vec<_>) = put.iter().partition(|key| key.retired_at.is_some());
+    for key in retired.into_iter().chain(others) {
+        tx.execute(
+            "INSERT INTO service_keys (kid, purpose, algorithm, sealed, published_at, signing_since, retired_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (kid) DO UPDATE
+             SET sealed = excluded.sealed, signing_since = excluded.signing_since, retired_at = excluded.retired_at",
+            args![
+                key.kid,
+                key.purpose.as_str(),
+                key.algorithm.map(Algorithm::as_str),
+                key.sealed.0,
+                key.published_at,
+                key.signing_since,
+                key.retired_at,
+            ],
+        )
+        .await?;
+        let detail = format!("{} {:?}", key.kid, key.state());
+        audit::note(tx, origin, "service_key_changed", None, None, None, Some(&detail)).await?;
+    }
+    setting::set(tx, VERSION, &(expected + 1).to_string()).await?;
+    housekeeping::announce(tx, origin.at, Change::ServiceKeys).await?;
+    Ok(true)
+}
+
+fn parse_version(text: Option<String>) -> Result<i64> {
+    text.map_or(Ok(0), |text| text.parse().map_err(damaged))
+}
+
+/// `None`: the row that stands for no key.
+fn read(row: &Row) -> Result<Option<StoredKey>> {
+    let Some(kid) = row.get(0)? else { return Ok(None) };
+    let purpose: &str = row.get(1)?;
+    let algorithm: Option<&str> = row.get(2)?;
+    Ok(Some(StoredKey {
+        kid,
+        purpose: Purpose::parse(purpose).ok_or_else(|| damaged(format!("a key for {purpose}")))?,
+        algorithm: algorithm
+            .map(|text| Algorithm::parse(text).ok_or_else(|| damaged(format!("a key of {text}"))))
+            .transpose()?,
+        sealed: Sealed(row.get(3)?),
+        published_at: row.get(4)?,
+        signing_since: row.get(5)?,
+        retired_at: row.get(6)?,
+    }))
+}

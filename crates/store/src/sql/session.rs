@@ -1,0 +1,240 @@
+//! Sessions: the hot path. One insert per mint, one update per refresh.
+
+use jiff::Timestamp;
+use tm_auth_core::Refusal;
+use tm_auth_core::rotation::{Decision, Line, decide};
+use tm_auth_core::session::{EndReason, NewSession, Session};
+use tm_auth_core::token::refresh::Presented;
+use tm_auth_proto::SessionId;
+
+use super::row::{Row, damaged};
+use super::{Tx, api_key, args, audit, housekeeping, revocation, setting};
+use crate::{OpenOutcome, Origin, Result, Revocation, Revoked, Rotated, Rotation, RotationKind};
+
+/// Inserts unless key or account are not as they were at the decision. No mint that begins after a
+/// revocation was acknowledged gets past this, whatever a cache said.
+const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissues,
+        challenge_at, opened_at, expires_at)
+    SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7, ?6, ?8
+    WHERE EXISTS (
+        SELECT 1 FROM api_keys k JOIN accounts a ON a.uid = k.uid
+        WHERE k.key_id = ?2 AND k.version = ?9 AND a.version = ?10 AND k.revoked_at IS NULL AND k.disabled_at IS NULL
+          AND a.disabled_at IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM settings WHERE name = 'recovered_at' AND CAST(value AS BIGINT) > ?7)
+    ON CONFLICT (sid) DO NOTHING";
+
+pub(super) async fn open(tx: &mut Tx<'_>, new: &NewSession) -> Result<OpenOutcome> {
+    let inserted = tx
+        .execute(
+            OPEN,
+            args![
+                new.sid,
+                new.key_id,
+                new.secret_hash,
+                new.open_nonce,
+                new.mac_kid,
+                new.opened_at,
+                new.challenge_at,
+                new.expires_at,
+                new.key_version,
+                new.account_version,
+            ],
+        )
+        .await?;
+    if inserted == 1 {
+        return Ok(OpenOutcome::Opened);
+    }
+    let row = tx
+        .row("SELECT open_nonce FROM sessions WHERE sid = ?1", args![new.sid])
+        .await?;
+    let nonce: Option<[u8; 16]> = row.map(|row| row.get(0)).transpose()?;
+    Ok(match nonce {
+        Some(nonce) if nonce == new.open_nonce => OpenOutcome::Opened,
+        Some(_) => OpenOutcome::Replayed,
+        None if recovered_after(tx, new.challenge_at).await? => OpenOutcome::BeforeRecovery,
+        None => OpenOutcome::Changed,
+    })
+}
+
+async fn recovered_after(tx: &mut Tx<'_>, challenge_at: Timestamp) -> Result<bool> {
+    let recovered_at = setting::get(tx, "recovered_at")
+        .await?
+        .map(|text| text.parse::<i64>().map_err(damaged))
+        .transpose()?;
+    Ok(recovered_at.is_some_and(|at| at > challenge_at.as_millisecond()))
+}
+
+pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<Rotated, Refusal>> {
+    let presented = &rotation.presented;
+    let Some(mut session) = get(tx, presented.sid).await? else {
+        return Ok(Err(Refusal::SessionExpired));
+    };
+    if !session.secret_hash.matches(&presented.secret) {
+        return Ok(Err(Refusal::InvalidRefreshToken));
+    }
+    let Some(key) = api_key::get(tx, session.key_id).await? else {
+        return Ok(Err(Refusal::SessionExpired));
+    };
+    if let Err(refusal) = session.permit(&key, rotation.address, &rotation.lives, rotation.now) {
+        return Ok(Err(refusal));
+    }
+    let kind = match decide(
+        &session.line,
+        presented.counter,
+        rotation.now,
+        rotation.lives.same_successor,
+    ) {
+        Decision::Rotate { next, fast_forward } => {
+            advance(tx, &mut session, next, &rotation.mac_kid).await?;
+            if fast_forward {
+                note(
+                    tx,
+                    &session,
+                    &key.account.uid,
+                    &rotation.origin,
+                    "session_fast_forwarded",
+                )
+                .await?;
+                RotationKind::FastForwarded
+            } else {
+                RotationKind::Rotated
+            }
+        }
+        Decision::Repeat => RotationKind::Repeated,
+        Decision::Reissue { next } => {
+            advance(tx, &mut session, next, &rotation.mac_kid).await?;
+            RotationKind::Reissued
+        }
+        Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded)),
+        Decision::Reuse => {
+            finish(tx, &session, EndReason::Reused, &rotation.origin).await?;
+            note(tx, &session, &key.account.uid, &rotation.origin, "refresh_reused").await?;
+            return Ok(Err(Refusal::RefreshReused));
+        }
+    };
+    Ok(Ok(Rotated { session, key, kind }))
+}
+
+pub(super) async fn end(tx: &mut Tx<'_>, presented: &Presented, origin: &Origin) -> Result<bool> {
+    let live = get(tx, presented.sid)
+        .await?
+        .filter(|session| session.ended.is_none() && session.secret_hash.matches(&presented.secret));
+    let Some(session) = live else { return Ok(false) };
+    finish(tx, &session, EndReason::Revoked, origin).await?;
+    let key = api_key::get(tx, session.key_id).await?;
+    let uid = key.map(|key| key.account.uid);
+    audit::note(
+        tx,
+        origin,
+        "session_revoked",
+        uid,
+        Some(session.key_id),
+        Some(session.sid),
+        None,
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Ends every session that is not over. Returns how many.
+pub(super) async fn end_all(tx: &mut Tx<'_>, origin: &Origin) -> Result<u64> {
+    let ended = tx
+        .execute(
+            "UPDATE sessions SET ended_at = ?1, end_reason = ?2 WHERE ended_at IS NULL AND expires_at > ?1",
+            args![origin.at, EndReason::Operator.as_str()],
+        )
+        .await?;
+    revocation::add(
+        tx,
+        Revocation {
+            revoked: Revoked::Everything,
+            at: origin.at,
+        },
+    )
+    .await?;
+    Ok(ended)
+}
+
+async fn advance(tx: &mut Tx<'_>, session: &mut Session, next: Line, mac_kid: &str) -> Result<()> {
+    let updated = tx
+        .execute(
+            "UPDATE sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissues = ?5, mac_kid = ?6 WHERE sid = ?1",
+            args![session.sid, next.current, next.parent, next.rotated_at, next.reissues, mac_kid],
+        )
+        .await?;
+    if updated != 1 {
+        return Err(damaged("a session vanished within its transaction"));
+    }
+    session.line = next;
+    mac_kid.clone_into(&mut session.mac_kid);
+    Ok(())
+}
+
+async fn finish(tx: &mut Tx<'_>, session: &Session, reason: EndReason, origin: &Origin) -> Result<()> {
+    tx.execute(
+        "UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE sid = ?1",
+        args![session.sid, origin.at, reason.as_str()],
+    )
+    .await?;
+    revocation::add(
+        tx,
+        Revocation {
+            revoked: Revoked::Session(session.sid),
+            at: origin.at,
+        },
+    )
+    .await?;
+    housekeeping::announce(tx, origin.at, crate::Change::Revocations).await
+}
+
+async fn note(
+    tx: &mut Tx<'_>,
+    session: &Session,
+    uid: &tm_auth_proto::AccountId,
+    origin: &Origin,
+    action: &'static str,
+) -> Result<()> {
+    audit::note(
+        tx,
+        origin,
+        action,
+        Some(*uid),
+        Some(session.key_id),
+        Some(session.sid),
+        None,
+    )
+    .await
+}
+
+/// What [`read`] reads.
+pub(crate) const COLUMNS: &str =
+    "s.sid, s.key_id, s.secret_hash, s.current, s.parent, s.rotated_at, s.reissues, s.mac_kid,
+    s.opened_at, s.expires_at, s.ended_at, s.end_reason";
+
+async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<Session>> {
+    let sql = format!("SELECT {COLUMNS} FROM sessions s WHERE s.sid = ?1");
+    let row = tx.row(&sql, args![sid]).await?;
+    row.map(|row| read(&row, 0)).transpose()
+}
+
+/// Reads a session whose columns begin at `from`.
+pub(crate) fn read(row: &Row, from: usize) -> Result<Session> {
+    let ended_at: Option<Timestamp> = row.get(from + 10)?;
+    let reason = row.get::<Option<&str>>(from + 11)?.and_then(EndReason::parse);
+    Ok(Session {
+        sid: row.get(from)?,
+        key_id: row.get(from + 1)?,
+        secret_hash: row.get(from + 2)?,
+        line: Line {
+            current: row.get(from + 3)?,
+            parent: row.get(from + 4)?,
+            rotated_at: row.get(from + 5)?,
+            reissues: row.get(from + 6)?,
+        },
+        mac_kid: row.get(from + 7)?,
+        opened_at: row.get(from + 8)?,
+        expires_at: row.get(from + 9)?,
+        // A session with an end but without a known reason stays ended: the safe side.
+        ended: ended_at.map(|at| (at, reason.unwrap_or(EndReason::Operator))),
+    })
+}

@@ -1,0 +1,29 @@
+//! Single values, and to which environment a database belongs.
+
+use tm_auth_proto::Environment;
+
+use super::{Tx, args};
+use crate::{Result, StoreError};
+
+pub(crate) async fn get(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
+    let row = tx
+        .row("SELECT value FROM settings WHERE name = ?1", args![name])
+        .await?;
+    row.map(|row| row.get(0)).transpose()
+}
+
+pub(crate) async fn set(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<()> {
+    let sql = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    tx.execute(sql, args![name, value]).await?;
+    Ok(())
+}
+
+pub(super) async fn bind_environment(tx: &mut Tx<'_>, environment: Environment) -> Result<()> {
+    match get(tx, "environment").await? {
+        None => set(tx, "environment", environment.as_str()).await,
+        Some(bound) if bound == environment.as_str() => Ok(()),
+        Some(bound) => Err(StoreError::Unusable(format!(
+            "the database belongs to the {bound} environment, the configuration says {environment}"
+        ))),
+    }
+}

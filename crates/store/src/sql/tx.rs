@@ -1,0 +1,120 @@
+//! A transaction of either database, as the nouns see it.
+
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments, AssertSqlSafe, PgConnection};
+
+use super::row::Row;
+use super::value::{Kind, Value};
+use crate::{Result, StoreError};
+
+/// Where statements go. On SQLite each is done when it returns, so that a piece of work never waits on the writer's
+/// thread; on PostgreSQL it is a round trip.
+pub(crate) enum Tx<'c> {
+    Sqlite(&'c mut rusqlite::Connection),
+    Postgres {
+        connection: &'c mut PgConnection,
+        /// Another transaction was in the way: this one can be tried again from its beginning.
+        conflict: bool,
+    },
+}
+
+impl Tx<'_> {
+    /// Runs a statement. Returns how many rows it changed.
+    pub(crate) async fn execute(&mut self, sql: &str, args: &[Value<'_>]) -> Result<u64> {
+        match self {
+            Self::Sqlite(connection) => {
+                let changed = connection
+                    .prepare_cached(sql)?
+                    .execute(rusqlite::params_from_iter(args))?;
+                Ok(changed as u64)
+            }
+            Self::Postgres { connection, conflict } => {
+                let done = sqlx::query_with(numbered(sql), bind(args)?)
+                    .execute(&mut **connection)
+                    .await;
+                done.map(|done| done.rows_affected())
+                    .map_err(|error| failed(error, conflict))
+            }
+        }
+    }
+
+    /// Runs a statement. Returns its rows.
+    pub(crate) async fn rows(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                let columns = statement.column_count();
+                let mut rows = statement.query(rusqlite::params_from_iter(args))?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let values = (0..columns)
+                        .map(|index| row.get(index))
+                        .collect::<Result<_, _>>()?;
+                    found.push(Row::Sqlite(values));
+                }
+                Ok(found)
+            }
+            Self::Postgres { connection, conflict } => {
+                let rows = sqlx::query_with(numbered(sql), bind(args)?)
+                    .fetch_all(&mut **connection)
+                    .await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+                    .map_err(|error| failed(error, conflict))
+            }
+        }
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn row(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Option<Row>> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+
+    /// The row of a statement that always has one: a count, a maximum.
+    pub(crate) async fn one(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Row> {
+        let row = self.row(sql, args).await?;
+        row.ok_or_else(|| StoreError::Damaged("a statement without its row".to_owned()))
+    }
+
+    /// Whether there is a row.
+    pub(crate) async fn exists(&mut self, sql: &str, args: &[Value<'_>]) -> Result<bool> {
+        Ok(!self.rows(sql, args).await?.is_empty())
+    }
+}
+
+/// The statements are written with SQLite's `?1`; PostgreSQL says `$1`. No statement holds a question mark otherwise.
+fn numbered(sql: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(sql.replace('?', "$"))
+}
+
+fn bind(args: &[Value<'_>]) -> Result<PgArguments> {
+    let mut bound = PgArguments::default();
+    for value in args {
+        let added = match *value {
+            Value::Integer(number) => bound.add(number),
+            Value::Text(text) => bound.add(text),
+            Value::Blob(bytes) => bound.add(bytes),
+            Value::Null(Kind::Integer) => bound.add(None::<i64>),
+            Value::Null(Kind::Text) => bound.add(None::<&str>),
+            Value::Null(Kind::Blob) => bound.add(None::<&[u8]>),
+        };
+        added.map_err(|error| StoreError::Damaged(error.to_string()))?;
+    }
+    Ok(bound)
+}
+
+fn failed(error: sqlx::Error, conflict: &mut bool) -> StoreError {
+    *conflict |= crate::postgres::is_conflict(&error);
+    error.into()
+}
+
+impl rusqlite::ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        use rusqlite::types::{ToSqlOutput, ValueRef};
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Value::Null(_) => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Integer(number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}

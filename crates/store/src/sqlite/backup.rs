@@ -1,0 +1,30 @@
+//! A copy beside the running service.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::{Result, StoreError};
+
+/// Copies page by page with SQLite's online backup, so the service goes on. The copy is checked.
+pub(super) fn copy(source: &Path, target: &Path) -> Result<()> {
+    if target.exists() {
+        return Err(StoreError::Unusable(format!(
+            "{} exists already",
+            target.display()
+        )));
+    }
+    super::lock::create_private(target)?;
+    let source = Connection::open_with_flags(source, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    source.busy_timeout(Duration::from_secs(5))?;
+    let mut copy = Connection::open(target)?;
+    // All pages in one step: under WAL this reads one snapshot and never starts over.
+    rusqlite::backup::Backup::new(&source, &mut copy)?.step(-1)?;
+    let check: String = copy.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
+    if check == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Damaged(format!("the copy fails its check: {check}")))
+    }
+}
