@@ -12,12 +12,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
-use tm_auth_client::{ApiError, AuthApi, Signer};
-use tm_auth_proto::{
-    AccessClaims, AccountId, ApiKeyTokenRequest, CompactJws, ErrorCode, KeyId, RegisterApiKey, TokenResponse,
-};
+use tm_auth_client::{ApiError, AuthApi};
+use tm_auth_proto::{AccountId, ErrorCode};
+pub(crate) use tm_auth_testing::bot::{Bot, Owner, claims, generation};
 
-use crate::harness::{now, tm_auth};
+use crate::harness::tm_auth;
 
 /// Generous: the machine may be busy.
 const START: Duration = Duration::from_mins(1);
@@ -194,27 +193,17 @@ impl Service {
 
     /// Registers a new key over HTTP.
     pub(crate) async fn bot(&self, uid: AccountId, management_token: &str) -> Bot {
-        let signer = Signer::generate().expect("the library works");
-        let proof = signer
-            .registration_proof(&self.issuer(), uid, now())
-            .expect("the library works");
-        let request = RegisterApiKey {
-            label: "bot".to_owned(),
-            public_key: signer.public_jwk(),
-            proof,
-            scopes: None,
-            expires_at: None,
-            allowed_ips: Vec::new(),
-            pending: false,
-        };
-        let key = self
-            .api()
-            .register_api_key(management_token, &request)
-            .await
-            .expect("it may be registered");
-        Bot {
-            key_id: key.key_id,
-            signer,
+        let owner = self.owner(uid, management_token);
+        owner.register(&self.api()).await.expect("it may be registered")
+    }
+
+    /// The owner of an account's keys.
+    pub(crate) fn owner(&self, uid: AccountId, management_token: &str) -> Owner {
+        let management_token = management_token.to_owned();
+        Owner {
+            uid,
+            issuer: self.issuer(),
+            management_token: Box::new(move || management_token.clone()),
         }
     }
 
@@ -255,36 +244,6 @@ impl Drop for Running {
         self.child.kill().ok();
         self.child.wait().ok();
     }
-}
-
-/// A program with a key.
-pub(crate) struct Bot {
-    pub(crate) key_id: KeyId,
-    signer: Signer,
-}
-
-impl Bot {
-    /// A challenge, signed now. No two are the same.
-    pub(crate) fn challenge(&self) -> ApiKeyTokenRequest {
-        self.signer.mint_request(self.key_id, now()).expect("a signature")
-    }
-
-    pub(crate) async fn mint(&self, api: &AuthApi) -> Result<TokenResponse, ApiError> {
-        api.mint(&self.challenge()).await
-    }
-}
-
-/// What an access token says.
-pub(crate) fn claims(tokens: &TokenResponse) -> AccessClaims {
-    let payload = CompactJws::parse(&tokens.access_token).expect("a JWS").payload;
-    serde_json::from_slice(&payload).expect("claims")
-}
-
-/// Which of its session's refresh tokens this is.
-pub(crate) fn generation(tokens: &TokenResponse) -> i64 {
-    let payload = CompactJws::parse(&tokens.refresh_token).expect("a JWS").payload;
-    let claims: serde_json::Value = serde_json::from_slice(&payload).expect("claims");
-    claims["n"].as_i64().expect("a counter")
 }
 
 /// The word with which a request was refused.
