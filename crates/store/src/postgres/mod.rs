@@ -178,7 +178,9 @@ fn overloaded() -> StoreError {
 
 /// Whether another transaction was in the way, so that the same work may succeed when it is begun anew.
 pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     matches!(
         code.as_deref(),
         Some(
