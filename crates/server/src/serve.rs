@@ -64,15 +64,21 @@ impl Bound {
         self.listeners.addresses()
     }
 
-    /// Serves until `stop`, then lets what is in flight finish and writes what gathered in memory.
+    /// Serves until `stop`, and on while a load balancer learns of it; then lets what is in flight finish and writes
+    /// what gathered in memory.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let mut tasks = background::start(&self.app);
         if let Some((listener, handle)) = self.metrics {
             tasks.spawn(metrics::upkeep(handle.clone()));
             tasks.spawn(serve_metrics(listener, handle));
         }
+        let drained = async {
+            stop.await;
+            self.app.readiness.end();
+            tokio::time::sleep(self.app.config.limits.drain).await;
+        };
         self.listeners
-            .serve(router::router(Arc::clone(&self.app)), stop)
+            .serve(router::router(Arc::clone(&self.app)), drained)
             .await;
         drop(tasks);
         if let Some(mail) = self.mail {

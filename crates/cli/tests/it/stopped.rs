@@ -162,3 +162,22 @@ async fn j15_sigterm_under_load_leaves_no_write_unanswered_and_tears_no_answer()
     // Each answer's session is there, and each session's answer was heard: no request in flight failed.
     assert_eq!(stored(&service), answered);
 }
+
+#[tokio::test]
+async fn j15_a_node_that_is_to_stop_says_so_before_it_does() {
+    let mut service = Service::new();
+    // Longer than this takes: the process is killed at the end.
+    service.set("LIMITS__DRAIN_SECONDS", "300");
+    let running = service.start();
+    let bot = service.new_bot().await;
+    let api = service.api();
+    api.health().await.expect("it is ready");
+    running.terminate();
+    let told = Instant::now();
+    while api.health().await.is_ok() {
+        assert!(told.elapsed() < Duration::from_secs(30), "it stays ready");
+    }
+    // Who has not heard of it yet is served.
+    bot.mint(&api).await.expect("it still mints");
+    api.jwks().await.expect("it still serves");
+}

@@ -1,7 +1,7 @@
 //! `GET /health`, `/health/live`, `/health/ready`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::Json;
 use axum::extract::State;
@@ -23,11 +23,20 @@ pub(crate) struct Readiness {
     begun: AtomicU64,
     /// The number of the last question that was answered, and the answer.
     last: Mutex<(u64, bool)>,
+    is_ending: AtomicBool,
 }
 
 impl Readiness {
+    /// The service is about to stop: from now on it is not ready, whatever the database says.
+    pub(crate) fn end(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
+    }
+
     /// The outcome of a `ping` that began after this call did.
     async fn check(&self, ping: impl Future<Output = Result<(), ApiError>>) -> bool {
+        if self.is_ending.load(Ordering::SeqCst) {
+            return false;
+        }
         let begun_before = self.begun.load(Ordering::SeqCst);
         let mut last = self.last.lock().await;
         if last.0 > begun_before {

@@ -52,7 +52,11 @@ pub struct Limits {
     /// How long a client may take nothing of an answer.
     #[serde(rename = "write_stall_seconds", deserialize_with = "seconds")]
     pub write_stall: Duration,
-    /// How long requests in flight may go on after the signal to stop.
+    /// From the signal to stop until nothing more is accepted. Meanwhile everything is served, but readiness says no,
+    /// so that a load balancer sends what is new elsewhere.
+    #[serde(rename = "drain_seconds", deserialize_with = "seconds")]
+    pub drain: Duration,
+    /// How long requests in flight may go on after that.
     #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
     pub shutdown: Duration,
 }
@@ -77,6 +81,7 @@ impl Default for Limits {
             database: Duration::from_secs(5),
             keep_alive: Duration::from_mins(1),
             write_stall: Duration::from_secs(30),
+            drain: Duration::ZERO,
             shutdown: Duration::from_secs(10),
         }
     }
@@ -141,6 +146,7 @@ impl Limits {
                 ));
             }
         }
+        within("limits.drain_seconds", self.drain.as_secs(), 0, 300)?;
         // The inner deadline has to come first, or the outer one hides what was slow.
         if self.database >= self.request {
             return Err(ConfigError::at(

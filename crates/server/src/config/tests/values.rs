@@ -94,6 +94,7 @@ fn i17_numbers_have_bounds() {
         ("limits", "database_seconds", 1, 29),
         ("limits", "keep_alive_seconds", 1, 3600),
         ("limits", "write_stall_seconds", 1, 300),
+        ("limits", "drain_seconds", 0, 300),
         ("limits", "shutdown_seconds", 1, 300),
         ("retention", "ended_sessions_days", 1, 3650),
         ("retention", "audit_days", 1, 3650),
