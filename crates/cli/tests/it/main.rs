@@ -12,3 +12,4 @@ mod schemathesis;
 mod sdk;
 mod served;
 mod stopped;
+mod three_nodes;
