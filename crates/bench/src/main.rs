@@ -1,4 +1,5 @@
-//! Measures mints and refreshes beside what the machine allows. Run it with `scripts/bench`.
+//! Measures mints and refreshes beside what the machine allows. Run it with `scripts/bench`; `scripts/bench postgres`
+//! measures what they cost a PostgreSQL server instead ([`database`]).
 //!
 //! 1. The limit: CPU time of the signatures that a mint or a refresh cannot do without, in this process.
 //! 2. The service: a server process of its own on loopback, driven by a bounded number of requests. What
@@ -7,12 +8,13 @@
 //! 3. Both in turn, several times over, so that a machine whose speed drifts does so for both. Quoted are
 //!    the median, the smallest and the largest, and the ratio of the medians.
 
+mod database;
 mod limits;
 mod load;
 mod server;
 mod statistics;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use statistics::Figure;
 
@@ -28,11 +30,9 @@ async fn main() {
         .install_default()
         .expect("nothing installed a provider before");
     let mut arguments = std::env::args().skip(1);
-    let binary = PathBuf::from(
-        arguments
-            .next()
-            .expect("usage: tm-auth-bench PATH_OF_TM_AUTH [RUNS]"),
-    );
+    let what = arguments
+        .next()
+        .expect("usage: tm-auth-bench PATH_OF_TM_AUTH|postgres [RUNS]");
     let runs = arguments
         .next()
         .map_or(RUNS, |runs| runs.parse().expect("RUNS is a number"));
@@ -41,6 +41,14 @@ async fn main() {
         server::machine(),
         std::thread::available_parallelism().map_or(0, usize::from)
     );
+    if what == "postgres" {
+        database::compare(runs).await;
+    } else {
+        compare(&PathBuf::from(what), runs).await;
+    }
+}
+
+async fn compare(binary: &Path, runs: usize) {
     println!("n = {runs} runs of {REQUESTS} requests; CPU µs of the server per request; median (min–max)\n");
     println!(
         "{:<10} {:<6} {:>24} {:>24} {:>7}",
@@ -49,7 +57,7 @@ async fn main() {
     for algorithm in ALGORITHMS {
         let (mut mint, mut refresh) = (Figure::default(), Figure::default());
         let (mut mint_limit, mut refresh_limit) = (Figure::default(), Figure::default());
-        let service = server::Server::start(&binary, algorithm);
+        let service = server::Server::start(binary, algorithm);
         for _ in 0..runs {
             let limit = limits::measure(algorithm);
             mint_limit.add(limit.mint);

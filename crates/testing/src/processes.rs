@@ -56,6 +56,15 @@ impl Processes {
         }
     }
 
+    /// CPU time of those that there are, from the first field of schedstat (nanoseconds on the processor).
+    pub(crate) fn cpu(&self) -> Duration {
+        let of_one = |pid: Pid| {
+            let text = fs::read_to_string(format!("/proc/{}/schedstat", pid.as_raw_nonzero())).ok()?;
+            text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+        };
+        self.alive().into_iter().filter_map(of_one).sum()
+    }
+
     /// Waits until none is left.
     pub(crate) fn wait_until_gone(&self) {
         poll::until("the processes are gone", DEADLINE, || {

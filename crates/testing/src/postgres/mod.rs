@@ -162,6 +162,11 @@ impl Postgres {
         self.processes().thaw();
     }
 
+    /// CPU time that its present processes have used.
+    pub fn cpu(&self) -> Duration {
+        self.processes().cpu()
+    }
+
     /// What the server logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()

@@ -1,0 +1,137 @@
+//! What a row costs PostgreSQL: CPU time of the database server per mint and per refresh, alone and when others come
+//! along.
+//!
+//! 1. A server of its own with everything durable, and one node's store on it.
+//! 2. So many callers at once, each with its next row as soon as it hears of the last one: batches gather by
+//!    themselves, as they do under load.
+//! 3. The limit beside it: rows of the same shape by bare multi-row inserts that ask for no key and no account.
+
+use std::sync::Arc;
+
+use sqlx::{Connection, PgConnection};
+use tm_auth_core::ApiKey;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::session::NewSession;
+use tm_auth_store::conformance::given;
+use tm_auth_store::postgres::{self, PostgresOptions};
+use tm_auth_store::{OpenOutcome, Store};
+use tm_auth_testing::postgres::{Durability, Postgres};
+use tokio::task::JoinSet;
+
+use crate::statistics::Figure;
+
+/// Callers at once, and how many rows they write in a run.
+const LOADS: [(usize, usize); 3] = [(1, 1_000), (32, 8_000), (256, 16_000)];
+
+type Opened = (NewSession, SessionSecret);
+
+pub(crate) async fn compare(runs: usize) {
+    let server = Postgres::start(Durability::On);
+    let options = PostgresOptions {
+        url: server.database(),
+        max_connections: 8,
+    };
+    let store: Arc<dyn Store> = Arc::new(postgres::open(&options).await.expect("the server is there"));
+    let key = given::key(&store).await;
+    let mut bare = PgConnection::connect(&options.url)
+        .await
+        .expect("the server is there");
+    run(&mut bare, "CREATE TABLE bare (LIKE sessions INCLUDING ALL)").await;
+    println!("n = {runs} runs; CPU µs of the database server per row; median (min–max)\n");
+    println!(
+        "{:<10} {:>24} {:>24} {:>24}",
+        "callers", "mint", "refresh", "bare insert of so many"
+    );
+    for (callers, rows) in LOADS {
+        let (mut mint, mut refresh, mut limit) = (Figure::default(), Figure::default(), Figure::default());
+        for _ in 0..runs {
+            run(&mut bare, "TRUNCATE bare").await;
+            let before = server.cpu();
+            insert(&mut bare, callers, rows).await;
+            limit.add(per_row(&server, before, rows));
+
+            let sessions = sessions(&key, rows);
+            let before = server.cpu();
+            open(&store, &sessions, callers).await;
+            mint.add(per_row(&server, before, rows));
+
+            let before = server.cpu();
+            rotate(&store, sessions, callers).await;
+            refresh.add(per_row(&server, before, rows));
+        }
+        println!("{callers:<10} {mint:>24} {refresh:>24} {limit:>24}");
+    }
+}
+
+fn sessions(key: &ApiKey, rows: usize) -> Vec<Opened> {
+    (0..rows).map(|_| given::new_session(key, 0)).collect()
+}
+
+async fn open(store: &Arc<dyn Store>, sessions: &[Opened], callers: usize) {
+    let mut tasks = JoinSet::new();
+    for caller in 0..callers {
+        let store = Arc::clone(store);
+        let own: Vec<NewSession> = sessions
+            .iter()
+            .skip(caller)
+            .step_by(callers)
+            .map(|(new, _)| new.clone())
+            .collect();
+        tasks.spawn(async move {
+            for new in own {
+                let opened = store.open_session(new).await.expect("the database answers");
+                assert_eq!(opened, OpenOutcome::Opened);
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+async fn rotate(store: &Arc<dyn Store>, sessions: Vec<Opened>, callers: usize) {
+    let mut parts: Vec<Vec<Opened>> = (0..callers).map(|_| Vec::new()).collect();
+    for (number, session) in sessions.into_iter().enumerate() {
+        parts[number % callers].push(session);
+    }
+    let mut tasks = JoinSet::new();
+    for own in parts {
+        let store = Arc::clone(store);
+        tasks.spawn(async move {
+            for (new, secret) in own {
+                let rotation = given::rotation(new.sid, &secret, 0, 10);
+                let rotated = store
+                    .rotate_session(rotation)
+                    .await
+                    .expect("the database answers");
+                assert!(rotated.is_ok());
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+/// Rows like those of a mint, `batch` of them in each statement.
+async fn insert(connection: &mut PgConnection, batch: usize, rows: usize) {
+    let sql = "INSERT INTO bare
+        SELECT int8send(n) || int8send(n), '\\x00112233445566778899aabbccddeeff',
+            '\\x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff', '\\x00112233445566778899aabbccddeeff',
+            'mac-1', 0, NULL, 0, 0, 0, 0, 0, NULL, NULL
+        FROM unnest($1::bigint[]) AS given (n)";
+    let numbers: Vec<i64> = (0..i64::try_from(rows).expect("thousands")).collect();
+    for chunk in numbers.chunks(batch) {
+        sqlx::query(sql)
+            .bind(chunk)
+            .execute(&mut *connection)
+            .await
+            .expect("the database answers");
+    }
+}
+
+async fn run(connection: &mut PgConnection, sql: &'static str) {
+    let done = sqlx::raw_sql(sql).execute(connection).await;
+    done.expect("the database answers");
+}
+
+#[allow(clippy::cast_precision_loss, reason = "thousands")]
+fn per_row(server: &Postgres, before: std::time::Duration, rows: usize) -> f64 {
+    (server.cpu() - before).as_secs_f64() * 1e6 / rows as f64
+}
