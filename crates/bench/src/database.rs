@@ -133,5 +133,5 @@ async fn run(connection: &mut PgConnection, sql: &'static str) {
 
 #[allow(clippy::cast_precision_loss, reason = "thousands")]
 fn per_row(server: &Postgres, before: std::time::Duration, rows: usize) -> f64 {
-    (server.cpu() - before).as_secs_f64() * 1e6 / rows as f64
+    server.cpu().saturating_sub(before).as_secs_f64() * 1e6 / rows as f64
 }
