@@ -14,8 +14,8 @@ mod schema;
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
 use tm_auth_core::Refusal;
 use tm_auth_core::session::NewSession;
 use tokio::sync::Semaphore;
@@ -34,8 +34,12 @@ pub struct PostgresOptions {
     pub max_connections: u32,
 }
 
-/// Waiting for a connection, and for the server's answer to a statement. Below the deadline of a request.
+/// Waiting for the server's answer to a statement. Below the deadline of a request.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// Waiting for a connection: a server that is down keeps nobody for long.
+const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(2);
+/// A connection that lay still for longer is asked whether it lives before it is used.
+const STILL: Duration = Duration::from_secs(1);
 /// Callers that may wait for a connection. Beyond it they hear at once that the database is overloaded.
 const MAX_WAITING: usize = 1024;
 /// Connections of the lanes.
@@ -82,6 +86,7 @@ fn connect(options: &PostgresOptions) -> Result<Postgres> {
         .parse::<PgConnectOptions>()
         .map_err(unreadable)?
         .application_name("tm-auth")
+        .disable_statement_logging()
         // What a node left behind half done must not hold its locks for longer than a request may wait.
         .options([
             ("statement_timeout", &patience),
@@ -91,7 +96,16 @@ fn connect(options: &PostgresOptions) -> Result<Postgres> {
     let pool = |connections: u32| {
         PgPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(PATIENCE)
+            .acquire_timeout(PATIENCE_TO_CONNECT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, kept| {
+                Box::pin(async move {
+                    if kept.idle_for > STILL {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(connect.clone())
     };
     let shared = options.max_connections.saturating_sub(LANES).max(2);
