@@ -14,7 +14,7 @@ use tm_auth_verifier::Policy;
 use crate::api::health::Readiness;
 use crate::apple::Apple;
 use crate::clock::Clock;
-use crate::config::{Config, MAX_ACCESS_TTL_SECONDS};
+use crate::config::{Config, Database, MAX_ACCESS_TTL_SECONDS};
 use crate::error::ApiError;
 use crate::key_ring::KeyRing;
 use crate::limits::Limits;
@@ -161,8 +161,17 @@ impl App {
     async fn read_revocations(&self) -> Result<(), StoreError> {
         let since = self.clock.now() - Self::revocation_retention();
         let entries = self.in_time(self.store.revocations(since)).await?;
-        self.revocations.replace(entries, &self.issuer);
+        self.revocations.replace(entries, self);
         Ok(())
+    }
+
+    /// How far the clocks of two nodes may be apart: on SQLite there is one.
+    pub(crate) fn clocks_apart(&self) -> SignedDuration {
+        match self.config.database {
+            Database::Sqlite { .. } => SignedDuration::ZERO,
+            // Each within the bound of the database's: one ahead, one behind.
+            Database::Postgres { .. } => tm_auth_store::postgres::MAX_APART * 2,
+        }
     }
 
     /// How long an entry stays on the list: the longest life that an access token may have been given, by

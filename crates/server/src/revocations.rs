@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tm_auth_core::token::access::Issuer;
 use tm_auth_proto::claims::REVOCATIONS_TYP;
 use tm_auth_proto::{AccessClaims, RevocationList, SessionId};
 use tm_auth_store::{Revocation, Revoked};
@@ -48,7 +47,7 @@ pub(crate) struct Document {
 
 impl RevocationFeed {
     /// Takes the entries as the database has them. One caller at a time; see [`App::reload_revocations`].
-    pub(crate) fn replace(&self, entries: Vec<Revocation>, issuer: &Issuer) {
+    pub(crate) fn replace(&self, entries: Vec<Revocation>, app: &App) {
         let held = self.held();
         if held.entries == entries {
             return;
@@ -56,7 +55,7 @@ impl RevocationFeed {
         // Outside the lock that each token takes. Entries that grew too old for the document stay in the
         // index until the next change: every token that they are about has ended.
         let new = Held {
-            index: list(&entries, issuer, 0).into(),
+            index: list(&entries, app, 0).into(),
             generation: held.generation + 1,
             entries,
         };
@@ -86,8 +85,7 @@ impl RevocationFeed {
         }
         let since = now - App::revocation_memory();
         let entries = held.entries.iter().filter(|entry| entry.at >= since);
-        let payload =
-            serde_json::to_vec(&list(entries, &app.issuer, slot * SLOT)).expect("a list is plain JSON");
+        let payload = serde_json::to_vec(&list(entries, app, slot * SLOT)).expect("a list is plain JSON");
         let document = Document {
             etag: etag(&payload),
             jws: Bytes::from(signing.sign_jws(REVOCATIONS_TYP, &payload)),
@@ -102,7 +100,8 @@ impl RevocationFeed {
     }
 }
 
-fn list<'a>(entries: impl IntoIterator<Item = &'a Revocation>, issuer: &Issuer, iat: i64) -> RevocationList {
+fn list<'a>(entries: impl IntoIterator<Item = &'a Revocation>, app: &App, iat: i64) -> RevocationList {
+    let issuer = &app.issuer;
     let mut list = RevocationList {
         iss: issuer.url.clone(),
         env: issuer.environment,
@@ -114,8 +113,9 @@ fn list<'a>(entries: impl IntoIterator<Item = &'a Revocation>, issuer: &Issuer, 
         issued_before: None,
     };
     for entry in entries {
-        // "Before" compares whole seconds: rounding up covers a token of the same second.
-        let before = entry.at.as_second() + 1;
+        // "Before" compares whole seconds: rounding up covers a token of the same second. A token that another
+        // node issued earlier may bear a later time than this.
+        let before = entry.at.as_second() + 1 + app.clocks_apart().as_secs();
         match entry.revoked {
             Revoked::Session(sid) => list.sids.push(sid),
             Revoked::Key(key_id) => list.keys.push(key_id),

@@ -80,7 +80,7 @@ pub trait Store:
     /// Binds an empty database to an environment; refuses one that belongs to the other.
     async fn bind_environment(&self, environment: Environment) -> Result<()>;
 
-    /// Whether the database answers and takes writes.
+    /// Whether the database answers and takes writes, and its clock agrees with this machine's where it has one.
     async fn ping(&self) -> Result<()>;
 
     // --- accounts ---

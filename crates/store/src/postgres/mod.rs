@@ -6,6 +6,7 @@
 //! A connection is given back only by work that ended well ([`connection`]); whatever a deadline cut short takes its
 //! connection along, so that no late answer is ever read as another's.
 
+mod clock;
 mod connection;
 mod lane;
 mod open_session;
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 
 use crate::sql::{Engine, SqlStore, Tx};
 use crate::{OpenOutcome, Result, Rotated, Rotation, StoreError};
+pub use clock::MAX_APART;
 use connection::Lent;
 use lane::Lane;
 
@@ -54,6 +56,8 @@ pub(crate) struct Postgres {
     openings: Lane<NewSession>,
     rotations: Lane<Rotation>,
     waiting: Semaphore,
+    /// This machine's, to be compared with the server's.
+    clock: clock::Clock,
     /// Fewer than there are connections: reads (caches, changes) always find one, however many write.
     writers: Semaphore,
 }
@@ -114,6 +118,7 @@ fn connect(options: &PostgresOptions) -> Result<Postgres> {
         openings: Lane::start(pool(1)),
         rotations: Lane::start(pool(1)),
         waiting: Semaphore::new(MAX_WAITING),
+        clock: clock::system,
         writers: Semaphore::new(shared.div_ceil(2) as usize),
     })
 }

@@ -29,7 +29,12 @@ impl Store for SqlStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.write_loosely(async |tx| housekeeping::ping(tx).await).await
+        self.write_loosely(async |tx| housekeeping::ping(tx).await)
+            .await?;
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(postgres) => postgres.compare_clocks().await,
+        }
     }
 
     async fn create_account(&self, new: NewAccount, origin: &Origin) -> Result<Option<Account>> {

@@ -1,0 +1,94 @@
+//! Whether this machine's clock agrees with the database server's.
+//!
+//! Nodes put times into rows that other nodes compare with their own: when a session was rotated, when an account was
+//! disabled. All of them are held to one clock, the server's, within [`MAX_APART`].
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Postgres;
+use crate::sql::{Tx, args};
+use crate::{Result, StoreError};
+
+/// A node that is further off says that it is not ready. Time synchronisation keeps machines within milliseconds.
+pub const MAX_APART: SignedDuration = SignedDuration::from_secs(5);
+
+/// The clock that is compared.
+pub(super) type Clock = fn() -> Timestamp;
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "what is judged is this machine's clock itself"
+)]
+pub(super) fn system() -> Timestamp {
+    Timestamp::now()
+}
+
+impl Postgres {
+    /// Fails where the two are further apart than [`MAX_APART`], the time of the question not counted.
+    pub(crate) async fn compare_clocks(&self) -> Result<()> {
+        let asked = (self.clock)();
+        let server = self.read(&async |tx: &mut Tx<'_>| server_time(tx).await).await?;
+        let answered = (self.clock)();
+        let ahead = asked.duration_since(server);
+        let behind = server.duration_since(answered);
+        if ahead > MAX_APART || behind > MAX_APART {
+            return Err(StoreError::Unavailable(format!(
+                "this machine's clock is {} s {} the database server's",
+                ahead.as_secs().abs().max(behind.as_secs().abs()),
+                if ahead > MAX_APART { "ahead of" } else { "behind" },
+            )));
+        }
+        Ok(())
+    }
+}
+
+async fn server_time(tx: &mut Tx<'_>) -> Result<Timestamp> {
+    let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
+    tx.one(sql, args![]).await?.get(0)
+}
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests {
+    use tm_auth_testing::postgres::Postgres as Server;
+
+    use super::*;
+    use crate::postgres::{PostgresOptions, open};
+    use crate::sql::Engine;
+    use crate::{SqlStore, Store};
+
+    async fn store(clock: Clock) -> SqlStore {
+        let options = PostgresOptions {
+            url: Server::shared().database(),
+            max_connections: 4,
+        };
+        let mut store = open(&options).await.unwrap();
+        let Engine::Postgres(postgres) = &mut store.engine else {
+            unreachable!("it was opened here")
+        };
+        postgres.clock = clock;
+        store
+    }
+
+    #[tokio::test]
+    async fn j10_a_clock_too_far_from_the_databases_is_not_ready() {
+        let near: [Clock; 3] = [
+            system,
+            || system() - SignedDuration::from_secs(4),
+            || system() + SignedDuration::from_secs(4),
+        ];
+        for clock in near {
+            store(clock).await.ping().await.unwrap();
+        }
+        let far: [(Clock, &str); 2] = [
+            (|| system() + SignedDuration::from_secs(20), "ahead of"),
+            (|| system() - SignedDuration::from_secs(20), "behind"),
+        ];
+        for (clock, side) in far {
+            let error = store(clock).await.ping().await.unwrap_err();
+            assert!(
+                matches!(&error, StoreError::Unavailable(text) if text.contains(side)),
+                "{error}"
+            );
+        }
+    }
+}
