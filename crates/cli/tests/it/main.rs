@@ -1,6 +1,7 @@
 //! The tests of the binary from outside: the real program, real ports, foreign clients.
 
 mod administration;
+mod cluster;
 mod foreign;
 mod foreign_verifiers;
 mod full_disk;

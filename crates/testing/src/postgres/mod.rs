@@ -41,6 +41,28 @@ pub enum Durability {
     On,
 }
 
+/// The rows of one statement: a line each, columns separated by `|`. Panics with what the server says when it fails.
+/// Several statements are one transaction.
+pub fn psql(url: &str, sql: &str) -> String {
+    rows_of(psql_command(&Programs::find(), url, sql), sql)
+}
+
+fn psql_command(programs: &Programs, url: &str, sql: &str) -> Command {
+    let mut command = programs.client("psql");
+    command
+        .args(["-X", "-qAt", "-w", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
+        .stdin(Stdio::null());
+    command
+}
+
+fn rows_of(mut psql: Command, sql: &str) -> String {
+    let output = psql.output().expect("psql starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{sql}: {told}");
+    let rows = String::from_utf8(output.stdout).expect("UTF-8");
+    rows.trim_end_matches('\n').to_owned()
+}
+
 /// A server. It ends when this is dropped.
 pub struct Postgres {
     programs: Programs,
@@ -109,23 +131,14 @@ impl Postgres {
         self.port
     }
 
-    /// The rows of one statement: a line each, columns separated by `|`. Panics with what the server says when it
-    /// fails. Several statements are one transaction.
+    /// See [`psql`].
     pub fn psql(&self, url: &str, sql: &str) -> String {
-        let output = self.psql_command(url, sql).output().expect("psql starts");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{sql}: {told}");
-        let rows = String::from_utf8(output.stdout).expect("UTF-8");
-        rows.trim_end_matches('\n').to_owned()
+        rows_of(self.psql_command(url, sql), sql)
     }
 
     /// What [`psql`](Self::psql) runs, for a test that expects it to fail or to wait.
     pub fn psql_command(&self, url: &str, sql: &str) -> Command {
-        let mut command = self.programs.client("psql");
-        command
-            .args(["-X", "-qAt", "-w", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
-            .stdin(Stdio::null());
-        command
+        psql_command(&self.programs, url, sql)
     }
 
     /// Ends all its processes at once: a crash. [`restart`](Self::restart) brings it back.

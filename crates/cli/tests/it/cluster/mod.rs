@@ -1,0 +1,71 @@
+//! Three real nodes held to what one would do: races between them, revocations that each must obey, and their
+//! database or one of them taken away under load.
+
+mod outages;
+mod races;
+mod revoked;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tm_auth_client::AuthApi;
+use tm_auth_proto::AccountId;
+use tm_auth_testing::bot::{Bot, Owner};
+use tm_auth_testing::three_nodes::{NODES, ThreeNodes};
+
+/// Limits that no test comes near.
+const SETTINGS: [(&str, &str); 6] = [
+    ("TOKENS__ALGORITHM", "ES256"),
+    ("API_KEYS__MAX_PER_ACCOUNT", "100"),
+    ("LIMITS__PROVEN_PER_KEY_PER_MINUTE", "60000"),
+    ("LIMITS__REFRESH_PER_SESSION_PER_MINUTE", "60000"),
+    ("LIMITS__UNPROVEN_PER_ADDRESS_PER_MINUTE", "600000"),
+    ("LIMITS__UNPROVEN_PER_KEY_PER_MINUTE", "600000"),
+];
+
+fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_tm-auth"))
+}
+
+/// The API of each node, past the proxy before them.
+fn apis(nodes: &ThreeNodes) -> Vec<AuthApi> {
+    node_urls(nodes)
+        .iter()
+        .map(|url| AuthApi::new(url).expect("a base URL"))
+        .collect()
+}
+
+fn node_urls(nodes: &ThreeNodes) -> Vec<String> {
+    NODES.map(|node| nodes.node_url(node).to_owned()).to_vec()
+}
+
+/// What an operator's command prints.
+fn operator(nodes: &ThreeNodes, arguments: &[&str]) -> String {
+    let output = nodes.command(arguments).output().expect("the binary starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    printed.trim_end().to_owned()
+}
+
+/// A new account, managed with one token that outlives the test.
+fn owner(nodes: &ThreeNodes) -> Owner {
+    let uid: AccountId = operator(nodes, &["accounts", "create"])
+        .parse()
+        .expect("it prints the uid");
+    let token = operator(nodes, &["accounts", "session", &uid.to_string()]);
+    Owner {
+        uid,
+        issuer: format!("{}/v1/auth", nodes.url()),
+        management_token: Box::new(move || token.clone()),
+    }
+}
+
+async fn bots(nodes: &ThreeNodes, owner: &Owner, count: usize) -> Vec<Arc<Bot>> {
+    let apis = apis(nodes);
+    let mut bots = Vec::new();
+    for api in apis.iter().cycle().take(count) {
+        bots.push(Arc::new(owner.register(api).await.expect("it may be registered")));
+    }
+    bots
+}
