@@ -6,7 +6,7 @@ use reqwest::Method;
 use tm_auth_core::person::AuthMethod;
 use tm_auth_store::AuditEntry;
 
-use crate::support::{Answer, TestServer, eventually};
+use crate::support::{Answer, Database, TestServer, eventually, execute};
 
 const ADA: &str = "ada@example.com";
 
@@ -121,13 +121,16 @@ async fn i12_what_is_written_is_never_changed() {
     server
         .signed_in(&server.account().await, AuthMethod::Passkey)
         .await;
-    let database = rusqlite::Connection::open(server.config.database.file().unwrap()).unwrap();
+    let stubborn = match crate::DATABASE {
+        Database::Sqlite => "UPDATE OR IGNORE audit SET at = 0",
+        Database::Postgres => "INSERT INTO audit SELECT * FROM audit ON CONFLICT (id) DO UPDATE SET at = 0",
+    };
     for change in [
         "UPDATE audit SET actor = 'nobody'",
         "UPDATE audit SET detail = NULL WHERE id = 1",
-        "UPDATE OR IGNORE audit SET at = 0",
+        stubborn,
     ] {
-        let refused = database.execute(change, []);
+        let refused = execute(&server, change);
         assert!(refused.is_err(), "{change}: {refused:?}");
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use reqwest::{Method, RequestBuilder};
 use tm_auth_core::person::AuthMethod;
 
-use crate::support::{TestServer, Visitor, rows};
+use crate::support::{Stored, TestServer, Visitor, rows};
 
 /// Posted by another site by design; what binds them is tested with Apple's flow (G26, G27).
 const BY_DESIGN: [&str; 2] = ["/apple/callback", "/apple/notifications"];
@@ -252,7 +252,7 @@ fn request_of_our_page(
 }
 
 /// What a change would show in.
-fn state(server: &TestServer) -> Vec<Vec<rusqlite::types::Value>> {
+fn state(server: &TestServer) -> Vec<Vec<Stored>> {
     let tables = [
         "accounts",
         "api_keys",

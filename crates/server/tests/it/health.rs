@@ -14,7 +14,7 @@ use crate::support::{START, Switch, SwitchedStore, TestServer, open};
 async fn j07_health_tells_the_database_from_the_process() {
     let folder = Arc::new(TempDir::new().unwrap());
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-    let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server)));
+    let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server).await));
     let server = TestServer::start_on(store.clone(), folder, clock, |_| {}).await;
     let body = |status: &str| json!({ "status": status, "environment": "uat", "server_time": "2027-01-15T08:00:00Z", "version": "0.1.0" });
     for (switch, ready) in [(Switch::Up, true), (Switch::Down, false), (Switch::Up, true)] {
@@ -38,7 +38,7 @@ async fn j07_health_tells_the_database_from_the_process() {
 async fn j07_many_who_ask_at_once_share_one_write() {
     let folder = Arc::new(TempDir::new().unwrap());
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-    let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server)));
+    let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server).await));
     let server = Arc::new(TestServer::start_on(store.clone(), folder, clock, |_| {}).await);
     let before = store.calls("ping");
     let mut asking = tokio::task::JoinSet::new();

@@ -196,12 +196,13 @@ async fn b04_two_nodes_that_start_at_once_on_an_empty_database_agree_on_its_keys
     for algorithm in [SigningAlgorithm::RS256, SigningAlgorithm::ES256] {
         let folder = Arc::new(TempDir::new().unwrap());
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-        let start = |role| {
-            let store = Arc::new(open(&folder, role));
+        let start = async |role| {
+            let store = Arc::new(open(&folder, role).await);
             TestServer::start_on(store, folder.clone(), clock.clone(), |config| {
                 config.tokens.algorithm = algorithm;
                 config.public_url = "http://localhost:1/v1/auth".parse().unwrap();
             })
+            .await
         };
         let (one, other) = tokio::join!(start(Role::Server), start(Role::Command));
         let (ours, theirs) = (one.get(JWKS).await, other.get(JWKS).await);

@@ -21,7 +21,7 @@ fn the_file_is_what_the_code_says() {
     assert!(
         file == document,
         "openapi/auth-v1.yaml is not what the code says, from line {} on. Look at the change, then write it with \
-         UPDATE_OPENAPI=1 cargo test --release -p tm-auth-server --test it openapi",
+         UPDATE_OPENAPI=1 cargo test --release -p tm-auth-server --test sqlite openapi",
         differs.unwrap_or_else(|| file.lines().count().min(document.lines().count())) + 1,
     );
 }

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rusqlite::types::Value;
 use serde_json::json;
 use tm_auth_core::person::SessionKind;
 use tm_auth_core::signing::{KeyEncryptionKey, MacKey, Purpose};
@@ -14,7 +13,7 @@ use tm_auth_server::App;
 use tm_auth_server::config::Kek;
 use tm_auth_server::service_keys::ServiceKeys;
 
-use crate::support::{TestServer, every_value, jwt, rows};
+use crate::support::{Database, Stored, TestServer, every_value, jwt, rows};
 
 /// A service that has seen some use, and every secret that it handed out.
 async fn used() -> (TestServer, Vec<String>) {
@@ -75,15 +74,37 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Everything in the folder, the write-ahead log included.
-fn files(server: &TestServer) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+/// All that a thief finds: of SQLite the files, the write-ahead log included; of PostgreSQL what a dump holds.
+fn loot(server: &TestServer) -> Vec<Vec<u8>> {
+    match crate::DATABASE {
+        Database::Sqlite => files(server),
+        Database::Postgres => every_value(server)
+            .into_iter()
+            .filter_map(|value| match value {
+                Stored::Text(text) => Some(text.into_bytes()),
+                Stored::Blob(bytes) => Some(bytes),
+                _ => None,
+            })
+            .collect(),
+    }
+}
+
+fn files(server: &TestServer) -> Vec<Vec<u8>> {
     let entries = std::fs::read_dir(server.folder().path()).unwrap();
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let path = entry.unwrap().path();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} is open to others", path.display());
         let bytes = std::fs::read(&path).unwrap();
         (path, bytes)
     };
-    entries.map(read).collect()
+    let files: Vec<_> = entries.map(read).collect();
+    assert!(
+        files
+            .iter()
+            .any(|(path, bytes)| path.ends_with("tm-auth.db-wal") && !bytes.is_empty())
+    );
+    files.into_iter().map(|(_, bytes)| bytes).collect()
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -96,8 +117,8 @@ async fn e13_no_stored_value_opens_anything() {
     let mut presented = BTreeSet::new();
     for value in every_value(&server) {
         let bytes = match value {
-            Value::Text(text) => text.into_bytes(),
-            Value::Blob(bytes) => bytes,
+            Stored::Text(text) => text.into_bytes(),
+            Stored::Blob(bytes) => bytes,
             _ => continue,
         };
         if let Ok(text) = String::from_utf8(bytes.clone()) {
@@ -160,7 +181,7 @@ async fn e13_a_mailed_code_cannot_be_tried_on_the_stolen_rows() {
         &server,
         "SELECT flow_id, code_mac FROM sign_in_codes WHERE used_at IS NULL",
     );
-    let [Value::Blob(flow_id), Value::Blob(stored)] = &live[0][..] else {
+    let [Stored::Blob(flow_id), Stored::Blob(stored)] = &live[0][..] else {
         panic!("{live:?}")
     };
     // The thief guesses right, and wants to know it: with a plain hash a hundred million guesses are a second's work.
@@ -174,8 +195,8 @@ async fn e13_a_mailed_code_cannot_be_tried_on_the_stolen_rows() {
         [code.as_bytes(), flow_id].concat(),
     ];
     let keys = every_value(&server).into_iter().filter_map(|value| match value {
-        Value::Text(text) => Some(text.into_bytes()),
-        Value::Blob(bytes) => Some(bytes),
+        Stored::Text(text) => Some(text.into_bytes()),
+        Stored::Blob(bytes) => Some(bytes),
         _ => None,
     });
     let keys: BTreeSet<Vec<u8>> = keys.collect();
@@ -199,7 +220,7 @@ async fn e13_no_refresh_token_can_be_built_from_stored_values() {
     let blobs: BTreeSet<Vec<u8>> = every_value(&server)
         .into_iter()
         .filter_map(|value| match value {
-            Value::Blob(bytes) if bytes.len() >= 16 => Some(bytes),
+            Stored::Blob(bytes) if bytes.len() >= 16 => Some(bytes),
             _ => None,
         })
         .collect();
@@ -232,7 +253,7 @@ async fn e13_no_refresh_token_can_be_built_from_stored_values() {
 }
 
 #[tokio::test]
-async fn e13_b05_the_files_hold_no_secret_in_the_clear() {
+async fn e13_b05_what_is_stored_holds_no_secret_in_the_clear() {
     let (server, secrets) = used().await;
     let mut needles: Vec<(String, Vec<u8>)> = Vec::new();
     for token in &secrets {
@@ -265,17 +286,9 @@ async fn e13_b05_the_files_hold_no_secret_in_the_clear() {
         let parts = secret.windows(32).map(|part| (key.kid.clone(), part.to_vec()));
         needles.extend(parts);
     }
-    let files = files(&server);
-    assert!(
-        files
-            .iter()
-            .any(|(path, bytes)| path.ends_with("tm-auth.db-wal") && !bytes.is_empty())
-    );
-    for (path, bytes) in files {
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "{} is open to others", path.display());
+    for bytes in loot(&server) {
         for (what, needle) in &needles {
-            assert!(!contains(&bytes, needle), "{what} in {}", path.display());
+            assert!(!contains(&bytes, needle), "{what}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `POST /token/refresh`: every branch of the rotation, told by answers and by the row.
 
-use rusqlite::types::Value::{Integer, Null};
 use serde_json::json;
 
+use crate::support::Stored::{Integer, Null};
 use crate::support::{Answer, TestKey, TestServer, at_once, jwt, rows};
 
 /// Beyond the time in which the parent gets the same successor.

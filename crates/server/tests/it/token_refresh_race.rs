@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::{TestServer, at_once, jwt, rows};
+use crate::support::{Stored, TestServer, at_once, jwt, rows};
 
 const ROUNDS: i64 = 200;
 const AT_ONCE: i64 = 50;
@@ -29,7 +29,7 @@ async fn e06_a_generation_has_exactly_one_successor_however_many_ask_at_once() {
     assert!(issued.keys().copied().eq(1..=ROUNDS), "{:?}", issued.keys());
     assert!(issued.values().all(|values| values.len() == 1));
     let row = rows(&server, "SELECT current, ended_at FROM sessions");
-    assert_eq!(row, [[ROUNDS.into(), rusqlite::types::Value::Null]]);
+    assert_eq!(row, [[ROUNDS.into(), Stored::Null]]);
 }
 
 #[tokio::test]

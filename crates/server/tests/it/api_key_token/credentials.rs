@@ -8,7 +8,7 @@ use tm_auth_server::random;
 use tm_auth_store::{NewApiKey, Origin};
 
 use super::PATH;
-use crate::support::{START, TestKey, TestServer};
+use crate::support::{START, TestKey, TestServer, execute};
 
 /// A key of a state, and the word that its holder is told.
 async fn keys_in_every_state(server: &TestServer) -> Vec<(TestKey, Option<&'static str>)> {
@@ -168,18 +168,15 @@ async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
     answer.assert_error(401, "key_revoked");
 }
 
-/// Nothing deletes an account yet but an operator with SQLite in hand; the row counts, not the copy of it.
+/// Nothing deletes an account yet but an operator with SQL in hand; the row counts, not the copy of it.
 #[tokio::test]
 async fn d06_a_deleted_account_answers_as_unknown_even_to_its_holder() {
     let server = TestServer::start().await;
     let (cached, fresh) = (server.key().await, server.key().await);
     server.mint(&cached).await;
-    let database = rusqlite::Connection::open(server.config.database.file().unwrap()).unwrap();
-    database
-        .execute_batch(
-            "PRAGMA foreign_keys = OFF; DELETE FROM sessions; DELETE FROM api_keys; DELETE FROM accounts;",
-        )
-        .unwrap();
+    for table in ["sessions", "api_keys", "accounts"] {
+        execute(&server, &format!("DELETE FROM {table}")).unwrap();
+    }
     let nobody = KeyId::generate(Environment::Uat, random::bytes());
     let signature = cached.sign(&format!("{nobody}.{START}"));
     let unknown = json!({ "key_id": nobody, "timestamp": START, "signature": signature });

@@ -83,7 +83,7 @@ async fn d09_of_many_at_once_one_is_accepted() {
 async fn d09_our_own_retry_after_an_unknown_commit_succeeds() {
     let folder = Arc::new(TempDir::new().unwrap());
     let clock = Arc::new(ManualClock::new(jiff::Timestamp::from_second(START).unwrap()));
-    let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server)));
+    let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server).await));
     let server = TestServer::start_on(store.clone(), folder, clock, |_| {}).await;
     let key = server.key().await;
     let challenge = key.challenge(server.now());

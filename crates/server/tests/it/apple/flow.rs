@@ -4,7 +4,7 @@ use reqwest::Method;
 
 use super::forger::Forged;
 use super::{assert_page, come_back, configure, leave, signed_in, team_key};
-use crate::support::TestServer;
+use crate::support::{Stored, TestServer, every_value};
 
 /// An answer that would sign in, for this flow.
 fn ready(apple: &Forged, nonce: &str) {
@@ -192,10 +192,10 @@ async fn i12_a_copy_of_the_database_finishes_no_flow() {
         departure.get("nonce").to_owned(),
         departure.get("code_challenge").to_owned(),
     ];
-    for value in crate::support::every_value(&apple.server) {
+    for value in every_value(&apple.server) {
         let text = match &value {
-            rusqlite::types::Value::Text(text) => text.clone().into_bytes(),
-            rusqlite::types::Value::Blob(bytes) => bytes.clone(),
+            Stored::Text(text) => text.clone().into_bytes(),
+            Stored::Blob(bytes) => bytes.clone(),
             _ => continue,
         };
         for secret in &secrets {

@@ -7,7 +7,7 @@ use tm_auth_store::Origin;
 use super::forger::Forged;
 use super::provider::{AtApple, fields};
 use super::{account_with, assert_page, come_back, leave, signed_in, trail};
-use crate::support::{TestServer, rows};
+use crate::support::{Stored, TestServer, rows};
 
 #[tokio::test]
 async fn g22_g24_one_signs_up_with_apple_and_in_again() {
@@ -72,7 +72,7 @@ async fn g22_g24_one_signs_up_with_apple_and_in_again() {
 fn display_name(server: &TestServer) -> String {
     match &rows(server, "SELECT display_name FROM accounts")[..] {
         [row] => match &row[0] {
-            rusqlite::types::Value::Text(name) => name.clone(),
+            Stored::Text(name) => name.clone(),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),

@@ -15,7 +15,6 @@ mod switched_store;
 mod visitor;
 
 use std::net::{TcpListener, UdpSocket};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -30,15 +29,15 @@ use tm_auth_server::clock::{Clock, ManualClock};
 use tm_auth_server::config::{Kek, SigningAlgorithm};
 use tm_auth_server::service_keys::ServiceKeys;
 use tm_auth_server::{App, Config, random, serve};
-use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
-use tm_auth_store::{NewAccount, Origin, SqlStore, Store};
+use tm_auth_store::sqlite::Role;
+use tm_auth_store::{NewAccount, Origin, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use answer::Answer;
 pub(crate) use at_once::at_once;
 pub(crate) use browser::{Shown, TestBrowser};
-pub(crate) use database::{every_value, rows};
+pub(crate) use database::{Database, Value as Stored, every_value, execute, open, rows};
 pub(crate) use eventually::eventually;
 pub(crate) use key::TestKey;
 pub(crate) use server_time::ServerTime;
@@ -85,19 +84,6 @@ pub(crate) fn port() -> u16 {
         .unwrap()
 }
 
-fn database(folder: &TempDir) -> PathBuf {
-    folder.path().join("tm-auth.db")
-}
-
-pub(crate) fn open(folder: &TempDir, role: Role) -> SqlStore {
-    let options = SqliteOptions {
-        path: database(folder),
-        role,
-        synchronous: Synchronous::Full,
-    };
-    sqlite::open(&options).unwrap()
-}
-
 impl TestServer {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
@@ -114,14 +100,14 @@ impl TestServer {
         clock: Arc<ManualClock>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let store = Arc::new(open(&folder, Role::Server));
+        let store = Arc::new(open(&folder, Role::Server).await);
         Self::start_on(store, folder, clock, change).await
     }
 
     /// One more node of the same service: the same database, issuer and clock, a port of its own.
     pub(crate) async fn another_node(&self) -> Self {
         let config = self.config.clone();
-        let store = Arc::new(open(&self.folder, Role::Command));
+        let store = Arc::new(open(&self.folder, Role::Command).await);
         Self::start_on(store, Arc::clone(&self.folder), Arc::clone(&self.clock), |new| {
             let listen = std::mem::take(&mut new.network.listen);
             *new = config;
@@ -133,7 +119,7 @@ impl TestServer {
     /// On a database that counts its calls and can be broken.
     pub(crate) async fn start_switched(change: impl FnOnce(&mut Config)) -> (Self, Arc<SwitchedStore>) {
         let folder = Arc::new(TempDir::new().unwrap());
-        let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server)));
+        let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server).await));
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
         let server = Self::start_on(store.clone(), folder, clock, change).await;
         (server, store)
@@ -153,7 +139,8 @@ impl TestServer {
             u8::try_from(index * 7 % 251).unwrap() ^ 0x5a
         }))
         .unwrap();
-        let mut config = Config::new(Environment::Uat, public_url, database(&folder), kek);
+        let mut config = Config::new(Environment::Uat, public_url, database::file(&folder), kek);
+        config.database = database::of(&folder);
         config.network.listen = vec![([127, 0, 0, 1], port).into()];
         fast(&mut config);
         change(&mut config);
@@ -199,6 +186,16 @@ impl TestServer {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The second before which the revocation list says of an account that is over now that its tokens are. On
+    /// PostgreSQL another node's clock may be ahead by as much as the service allows.
+    pub(crate) fn revoked_before(&self) -> i64 {
+        let ahead = match crate::DATABASE {
+            Database::Sqlite => 0,
+            Database::Postgres => 10,
+        };
+        self.now().as_second() + 1 + ahead
     }
 
     pub(crate) fn advance(&self, seconds: i64) {

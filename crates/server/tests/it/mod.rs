@@ -1,4 +1,6 @@
 //! The service over real sockets, with a clock that stands until it is moved. Files mirror the URLs.
+//!
+//! Each test runs on each database: `tests/sqlite.rs` and `tests/postgres.rs` are these modules under that name.
 
 mod api_key_token;
 mod api_keys;
@@ -7,7 +9,7 @@ mod apple;
 mod audit_trail;
 mod bearer;
 mod browser_session;
-mod captured_log;
+pub(super) mod captured_log;
 mod cross_origin;
 mod cross_site;
 mod database_outage;
@@ -16,7 +18,7 @@ mod environments;
 mod health;
 mod issued_tokens;
 mod jwks;
-mod key_forms;
+pub(super) mod key_forms;
 mod log_canary;
 mod log_injection;
 mod mail;
@@ -30,11 +32,11 @@ mod revocation_list;
 mod security;
 mod sessions;
 mod sign_in;
-mod signature_forms;
+pub(super) mod signature_forms;
 mod signing_key_rotation;
 mod smoke;
 mod stolen_database;
-mod support;
+pub(super) mod support;
 mod token_refresh;
 mod token_refresh_race;
 mod token_revoke;
