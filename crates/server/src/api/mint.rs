@@ -164,12 +164,16 @@ async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option
     Ok(Some(answer(access_token, refresh_token, proven.key().expires_at)))
 }
 
-/// Inserts, and once more where it is unknown whether that worked: the nonce tells our own row from a replay.
+/// Inserts, and once more where it is unknown whether that worked: the nonce tells our own row from a replay. Both
+/// within one deadline, so that a database that hangs keeps nobody twice as long.
 async fn insert(app: &App, new: &session::NewSession) -> Result<OpenOutcome, ApiError> {
-    match app.database(app.store.open_session(new.clone())).await {
-        Ok(outcome) => Ok(outcome),
-        Err(_) => app.database(app.store.open_session(new.clone())).await,
-    }
+    let both = async {
+        match app.store.open_session(new.clone()).await {
+            Ok(outcome) => Ok(outcome),
+            Err(_) => app.store.open_session(new.clone()).await,
+        }
+    };
+    app.database(both).await
 }
 
 pub(crate) fn answer(
