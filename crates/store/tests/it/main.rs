@@ -4,6 +4,7 @@
 //! part of a name as its argument.
 
 mod power_cut;
+mod single_use;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -66,6 +67,7 @@ fn all() -> Vec<Test> {
     let mut tests = on_database("sqlite", || Box::pin(std::future::ready(empty_sqlite())));
     tests.extend(on_database("postgres", || Box::pin(empty_postgres())));
     tests.extend(power_cut::tests());
+    tests.extend(single_use::tests());
     tests
 }
 
