@@ -144,6 +144,23 @@ impl ThreeNodes {
         )
     }
 
+    /// A node comes to the database through a proxy of its own from now on; back when it is ready again.
+    pub fn divert_node(&self, node: usize) -> FaultProxy {
+        let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], self.postgres_port)));
+        let (common, own) = (
+            self.folder.join("postgres-url"),
+            self.folder.join(format!("postgres-url-{node}")),
+        );
+        // A secret, so for its owner's eyes, as the first is.
+        fs::copy(&common, &own).expect("it was made");
+        fs::write(&own, proxy.url(&self.postgres_url())).expect("the folder is ours");
+        let config = fs::read_to_string(self.config_file(node)).expect("it was made");
+        let config = config.replace(&common.display().to_string(), &own.display().to_string());
+        fs::write(self.config_file(node), config).expect("it is ours");
+        self.restart_node(node);
+        proxy
+    }
+
     /// What stands between the nodes and PostgreSQL. Panics where they were started without.
     pub fn fault_proxy(&self) -> &FaultProxy {
         self.fault_proxy.as_ref().expect("started with a fault proxy")

@@ -1,12 +1,17 @@
 //! Three real nodes held to what one would do: races between them, revocations that each must obey, and their
 //! database or one of them taken away under load.
 
+mod away;
+mod limits;
+mod one_time_codes;
 mod outages;
 mod races;
 mod revoked;
+mod witness;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tm_auth_client::AuthApi;
 use tm_auth_proto::AccountId;
@@ -68,4 +73,16 @@ async fn bots(nodes: &ThreeNodes, owner: &Owner, count: usize) -> Vec<Arc<Bot>> 
         bots.push(Arc::new(owner.register(api).await.expect("it may be registered")));
     }
     bots
+}
+
+/// Asks until there is an answer, and tells how long that took; panics with `what` when there is none in time.
+async fn until<T>(what: &str, deadline: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> (T, Duration) {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return (answer, began.elapsed());
+        }
+        assert!(began.elapsed() < deadline, "{what}: not within {deadline:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

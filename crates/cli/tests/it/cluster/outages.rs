@@ -65,7 +65,7 @@ async fn e08_j03_j06_j08_nothing_acknowledged_is_lost_whatever_is_taken_away() {
             let started = mended.elapsed();
             let acknowledged = load.ledger().counts().acknowledged();
             load.ledger().acknowledged(acknowledged + 1).await;
-            let served = mended.elapsed() - started;
+            let served = mended.elapsed().saturating_sub(started);
             all_ready(&nodes).await;
             println!("round {round}: {name}: back after {started:.1?}, and served again {served:.2?} later");
         }
@@ -173,7 +173,7 @@ async fn all_ready(nodes: &ThreeNodes) {
 }
 
 /// Every session's newest counter, and whether it is live.
-fn rows(nodes: &ThreeNodes) -> BTreeMap<SessionId, (i64, bool)> {
+pub(super) fn rows(nodes: &ThreeNodes) -> BTreeMap<SessionId, (i64, bool)> {
     let sql = "SELECT encode(sid, 'hex'), current, ended_at IS NULL FROM sessions";
     let rows = tm_auth_testing::postgres::psql(&nodes.postgres_url(), sql);
     rows.lines()
