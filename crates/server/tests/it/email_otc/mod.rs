@@ -1,6 +1,7 @@
 //! `POST /email/otc` and `POST /email/otc/verify`.
 
 mod ask;
+mod flood;
 mod guess;
 mod send;
 mod verify;
