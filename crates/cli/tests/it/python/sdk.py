@@ -1,6 +1,6 @@
 """Drives the platform's own SDK, `truemarkets`, against the origin in TM_BASE_URL.
 
-Run by sdk.rs with the name of one of the functions below. An assertion that fails ends it with status 1.
+Run by sdk/mod.rs with the name of one of the functions below. An assertion that fails ends it with status 1.
 """
 
 import sys

@@ -1,16 +1,14 @@
-//! The platform's own Python SDK, unchanged, through one origin like the platform's.
-//!
-//! What the SDK does is in `python/sdk.py`; here are the servers it talks to.
+//! `tm-auth dev`, which is on SQLite.
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-use tm_auth_server::clock::{Clock as _, ManualClock};
+use jiff::SignedDuration;
+use tm_auth_server::clock::ManualClock;
 use tm_auth_server::{App, Config, serve};
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
-use tm_auth_verifier::{Clock, SystemClock, Verifier};
+use tm_auth_verifier::SystemClock;
 
-use crate::foreign::{Program, workspace};
+use super::{TestClock, run, verifier};
 use crate::harness::{Dev, now};
 use crate::platform;
 
@@ -35,7 +33,7 @@ async fn the_sdk_is_refused_everywhere_with_a_revoked_key() {
     let uid = dev.demo_account().await;
     let token = dev.management_token(&uid);
     run(
-        &dev,
+        &dev.key_file(),
         &origin_of(&dev).await,
         &["a_revoked_key_is_dead_everywhere", &token],
     );
@@ -62,52 +60,18 @@ async fn the_sdk_refreshes_an_expired_token_by_itself() {
     let bound = serve::bind(app).await.expect("the port of `dev` is free again");
     tokio::spawn(bound.serve(std::future::pending()));
 
-    let verifier = verifier(&dev, TestClock(Arc::clone(&clock))).await;
+    let verifier = verifier(dev.origin(), TestClock(Arc::clone(&clock))).await;
     let hour = Arc::new(move || clock.advance(SignedDuration::from_secs(3600 + 60)));
     let origin = platform::start(dev.origin(), verifier, hour).await;
-    run(&dev, &origin, &["an_expired_token_is_refreshed"]);
+    run(&dev.key_file(), &origin, &["an_expired_token_is_refreshed"]);
 }
 
 async fn against_dev(what: &str) {
     let dev = Dev::start(&[]);
-    run(&dev, &origin_of(&dev).await, &[what]);
+    run(&dev.key_file(), &origin_of(&dev).await, &[what]);
 }
 
 async fn origin_of(dev: &Dev) -> String {
-    let verifier = verifier(dev, SystemClock).await;
+    let verifier = verifier(dev.origin(), SystemClock).await;
     platform::start(dev.origin(), verifier, Arc::new(|| {})).await
-}
-
-async fn verifier(dev: &Dev, clock: impl Clock) -> Verifier {
-    let verifier = Verifier::builder(dev.issuer(), dev.origin())
-        .environment(tm_auth_proto::Environment::Uat)
-        .clock(clock)
-        .build()
-        .expect("a verifier");
-    verifier.refresh().await.expect("the issuer answers");
-    verifier
-}
-
-fn run(dev: &Dev, origin: &str, arguments: &[&str]) {
-    let script = workspace().join("crates/cli/tests/it/python/sdk.py");
-    let Some(sdk) = Program::python("the SDK", &[script.to_str().expect("UTF-8")]) else {
-        return;
-    };
-    let key_file = dev.key_file();
-    let settings = [
-        ("TM_BASE_URL", origin),
-        ("TM_KEY_FILE", key_file.to_str().expect("UTF-8")),
-        ("TM_TELEMETRY", "0"),
-    ];
-    let output = sdk.run(&settings, arguments, "");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {told}", arguments[0]);
-}
-
-struct TestClock(Arc<ManualClock>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
 }

@@ -1,0 +1,48 @@
+//! The platform's own Python SDK, unchanged, through one origin like the platform's.
+//!
+//! What the SDK does is in `python/sdk.py`; here are the servers it talks to, one for each database.
+
+mod postgres;
+mod sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tm_auth_server::clock::{Clock as _, ManualClock};
+use tm_auth_verifier::{Clock, Verifier};
+
+use crate::foreign::{Program, workspace};
+
+async fn verifier(auth_origin: &str, clock: impl Clock) -> Verifier {
+    let verifier = Verifier::builder(format!("{auth_origin}/v1/auth"), auth_origin)
+        .environment(tm_auth_proto::Environment::Uat)
+        .clock(clock)
+        .build()
+        .expect("a verifier");
+    verifier.refresh().await.expect("the issuer answers");
+    verifier
+}
+
+fn run(key_file: &Path, origin: &str, arguments: &[&str]) {
+    let script = workspace().join("crates/cli/tests/it/python/sdk.py");
+    let Some(sdk) = Program::python("the SDK", &[script.to_str().expect("UTF-8")]) else {
+        return;
+    };
+    let settings = [
+        ("TM_BASE_URL", origin),
+        ("TM_KEY_FILE", key_file.to_str().expect("UTF-8")),
+        ("TM_TELEMETRY", "0"),
+    ];
+    let output = sdk.run(&settings, arguments, "");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {told}", arguments[0]);
+}
+
+struct TestClock(Arc<ManualClock>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
