@@ -6,7 +6,7 @@
 //! 3. `POST /test/learn` makes the guard read keys and revocation list now instead of at its next poll.
 //! 4. `POST /test/hour` turns the clock of everybody, where the test gave one to turn.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -25,15 +25,38 @@ const MAX_BODY: usize = 64 * 1024;
 /// What an hour passing does.
 pub(crate) type Hour = Arc<dyn Fn() + Send + Sync>;
 
+/// Which node served each call to the auth service, where a load balancer says so.
+pub(crate) type Served = Arc<Mutex<Vec<String>>>;
+
+#[derive(Clone)]
+struct Auth {
+    origin: Arc<str>,
+    served: Served,
+}
+
 /// Starts it and gives its origin. It ends with the test's runtime.
 pub(crate) async fn start(auth_origin: &str, verifier: Verifier, hour: Hour) -> String {
+    start_and_note(auth_origin, verifier, hour, Served::default()).await
+}
+
+/// As [`start`], noting who served.
+pub(crate) async fn start_and_note(
+    auth_origin: &str,
+    verifier: Verifier,
+    hour: Hour,
+    served: Served,
+) -> String {
+    let auth = Auth {
+        origin: Arc::from(auth_origin),
+        served,
+    };
     let guarded = Router::new()
         .route("/v1/conductor/balances", get(balances))
         .route("/v1/defi/core/profile/me", get(profile))
         .layer(BearerLayer::new(verifier.clone()));
     let router = Router::new()
         .route("/v1/auth/{*path}", any(forward))
-        .with_state(Arc::from(auth_origin))
+        .with_state(auth)
         .merge(guarded)
         .route(
             "/test/learn",
@@ -64,7 +87,7 @@ async fn profile(Extension(claims): Extension<AccessClaims>) -> Response {
     Json(json!({ "id": claims.uid, "email": claims.sub, "wallets": [] })).into_response()
 }
 
-async fn forward(State(auth): State<Arc<str>>, request: Request) -> Result<Response, StatusCode> {
+async fn forward(State(auth): State<Auth>, request: Request) -> Result<Response, StatusCode> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let body = to_bytes(body, MAX_BODY)
@@ -82,12 +105,19 @@ async fn forward(State(auth): State<Arc<str>>, request: Request) -> Result<Respo
         }
     }
     let answer = reqwest::Client::new()
-        .request(parts.method, format!("{auth}{path}"))
+        .request(parts.method, format!("{}{path}", auth.origin))
         .headers(headers)
         .body(body)
         .send()
         .await
         .map_err(|_| StatusCode::BAD_GATEWAY)?;
+    if let Some(node) = answer.headers().get("x-served-by") {
+        let node = String::from_utf8_lossy(node.as_bytes()).into_owned();
+        auth.served
+            .lock()
+            .expect("nothing panics while holding it")
+            .push(node);
+    }
     let mut response = Response::builder().status(answer.status());
     if let Some(headers) = response.headers_mut() {
         headers.extend(answer.headers().clone());

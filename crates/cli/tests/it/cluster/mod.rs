@@ -7,6 +7,7 @@ mod one_time_codes;
 mod outages;
 mod races;
 mod revoked;
+mod sdk;
 mod witness;
 
 use std::path::Path;

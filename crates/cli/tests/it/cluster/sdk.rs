@@ -1,0 +1,96 @@
+//! The platform's own Python SDK, unchanged, against three nodes: each of its calls lands on another one.
+//!
+//! What resource servers fetch, they fetch past the proxy here, so that its turns are the SDK's alone.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tm_auth_testing::three_nodes::ThreeNodes;
+use tm_auth_verifier::Verifier;
+
+use super::{SETTINGS, binary, operator};
+use crate::foreign::{Program, workspace};
+use crate::harness::tm_auth;
+use crate::platform::{self, Served};
+
+const STORIES: [&str; 4] = [
+    "mints_and_refreshes",
+    "calls_the_platform",
+    "an_ended_session_is_told_and_a_new_mint_goes_on",
+    "a_revoked_key_is_dead_everywhere",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sdk_notices_nothing_of_three_nodes() {
+    let script = workspace().join("crates/cli/tests/it/python/sdk.py");
+    let Some(sdk) = Program::python("the SDK", &[script.to_str().expect("UTF-8")]) else {
+        return;
+    };
+    let nodes = ThreeNodes::start(binary(), &SETTINGS);
+    let issuer = format!("{}/v1/auth", nodes.url());
+    let past_the_proxy = format!("{}/v1/auth", nodes.node_url(3));
+    let verifier = Verifier::builder(&issuer, nodes.url())
+        .environment(tm_auth_proto::Environment::Uat)
+        .jwks_url(format!("{past_the_proxy}/.well-known/jwks.json"))
+        .revocations_url(format!("{past_the_proxy}/revocations"))
+        .build()
+        .expect("a verifier");
+    verifier.refresh().await.expect("the node answers");
+    let uid = operator(&nodes, &["accounts", "create", "--email", "bot@example.com"]);
+    let token = operator(&nodes, &["accounts", "session", &uid]);
+    let folder = TempDir::new().expect("a folder for the key");
+    let key_file = folder.path().join("key.json");
+    register(&nodes, &key_file, &token);
+
+    let served = Served::default();
+    let hour: platform::Hour = Arc::new(|| {});
+    let origin = platform::start_and_note(nodes.url(), verifier, hour, Arc::clone(&served)).await;
+    let settings = [
+        ("TM_BASE_URL", origin.as_str()),
+        ("TM_KEY_FILE", key_file.to_str().expect("UTF-8")),
+        ("TM_TELEMETRY", "0"),
+    ];
+    for story in STORIES {
+        let arguments = match story {
+            "a_revoked_key_is_dead_everywhere" => vec![story, &token],
+            _ => vec![story],
+        };
+        let output = tokio::task::block_in_place(|| sdk.run(&settings, &arguments, ""));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{story}: {told}");
+        let served = std::mem::take(&mut *served.lock().expect("nothing panics while holding it"));
+        assert!(
+            served.windows(2).all(|pair| pair[0] != pair[1]),
+            "{story}: {served:?}"
+        );
+        if served.len() >= 3 {
+            assert_eq!(
+                served.iter().collect::<BTreeSet<_>>().len(),
+                3,
+                "{story}: {served:?}"
+            );
+        }
+    }
+}
+
+/// Makes a key and registers it through the proxy, as a person does.
+fn register(nodes: &ThreeNodes, key_file: &Path, token: &str) {
+    let made = tm_auth().args(["key", "new", "--out"]).arg(key_file).output();
+    assert!(made.expect("the binary starts").status.success());
+    let mut register = tm_auth()
+        .args(["key", "register", "--label", "bot", "--token", "-", "--key-file"])
+        .arg(key_file)
+        .env("TM_BASE_URL", nodes.url())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut stdin = register.stdin.take().expect("it is piped");
+    stdin.write_all(token.as_bytes()).expect("it reads its token");
+    drop(stdin);
+    assert!(register.wait().expect("it ends").success());
+}
