@@ -6,6 +6,7 @@
 //! 3. `POST /test/learn` makes the guard read keys and revocation list now instead of at its next poll.
 //! 4. `POST /test/hour` turns the clock of everybody, where the test gave one to turn.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
@@ -28,6 +29,17 @@ pub(crate) type Hour = Arc<dyn Fn() + Send + Sync>;
 /// Which node served each call to the auth service, where a load balancer says so.
 pub(crate) type Served = Arc<Mutex<Vec<String>>>;
 
+/// Waits until every node says the same.
+pub(crate) type Agree = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// Where the auth service is several nodes.
+#[derive(Clone)]
+pub(crate) struct Nodes {
+    pub(crate) served: Served,
+    /// Before the guard learns.
+    pub(crate) agree: Agree,
+}
+
 #[derive(Clone)]
 struct Auth {
     origin: Arc<str>,
@@ -36,19 +48,18 @@ struct Auth {
 
 /// Starts it and gives its origin. It ends with the test's runtime.
 pub(crate) async fn start(auth_origin: &str, verifier: Verifier, hour: Hour) -> String {
-    start_and_note(auth_origin, verifier, hour, Served::default()).await
+    let one = Nodes {
+        served: Served::default(),
+        agree: Arc::new(|| Box::pin(async {})),
+    };
+    start_before(auth_origin, one, verifier, hour).await
 }
 
-/// As [`start`], noting who served.
-pub(crate) async fn start_and_note(
-    auth_origin: &str,
-    verifier: Verifier,
-    hour: Hour,
-    served: Served,
-) -> String {
+/// As [`start`], before several nodes.
+pub(crate) async fn start_before(auth_origin: &str, nodes: Nodes, verifier: Verifier, hour: Hour) -> String {
     let auth = Auth {
         origin: Arc::from(auth_origin),
-        served,
+        served: nodes.served,
     };
     let guarded = Router::new()
         .route("/v1/conductor/balances", get(balances))
@@ -60,9 +71,12 @@ pub(crate) async fn start_and_note(
         .merge(guarded)
         .route(
             "/test/learn",
-            post(async move || match verifier.refresh().await {
-                Ok(()) => StatusCode::NO_CONTENT,
-                Err(_) => StatusCode::BAD_GATEWAY,
+            post(async move || {
+                (nodes.agree)().await;
+                match verifier.refresh().await {
+                    Ok(()) => StatusCode::NO_CONTENT,
+                    Err(_) => StatusCode::BAD_GATEWAY,
+                }
             }),
         )
         .route(

@@ -35,7 +35,7 @@ async fn work(caller: Arc<Caller>, bot: Arc<Bot>, busy: Arc<AtomicBool>) -> Opti
     }
 }
 
-async fn list(api: &AuthApi) -> RevocationList {
+pub(super) async fn list(api: &AuthApi) -> RevocationList {
     let jws = api.revocations(1 << 20).await.expect("an answer");
     let payload = CompactJws::parse(&jws).expect("a JWS").payload;
     serde_json::from_slice(&payload).expect("a list")

@@ -6,16 +6,18 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
+use tm_auth_client::AuthApi;
 use tm_auth_testing::three_nodes::ThreeNodes;
 use tm_auth_verifier::Verifier;
 
-use super::{SETTINGS, binary, operator};
+use super::revoked::list;
+use super::{SETTINGS, apis, binary, operator};
 use crate::foreign::{Program, workspace};
 use crate::harness::tm_auth;
-use crate::platform::{self, Served};
+use crate::platform::{self, Agree, Served};
 
 const STORIES: [&str; 4] = [
     "mints_and_refreshes",
@@ -48,7 +50,11 @@ async fn the_sdk_notices_nothing_of_three_nodes() {
 
     let served = Served::default();
     let hour: platform::Hour = Arc::new(|| {});
-    let origin = platform::start_and_note(nodes.url(), verifier, hour, Arc::clone(&served)).await;
+    let before = platform::Nodes {
+        served: Arc::clone(&served),
+        agree: agree(&nodes),
+    };
+    let origin = platform::start_before(nodes.url(), before, verifier, hour).await;
     let settings = [
         ("TM_BASE_URL", origin.as_str()),
         ("TM_KEY_FILE", key_file.to_str().expect("UTF-8")),
@@ -77,12 +83,35 @@ async fn the_sdk_notices_nothing_of_three_nodes() {
     }
 }
 
+/// What one node was told, the others list a moment later: waits until all three list one thing more than last time.
+fn agree(nodes: &ThreeNodes) -> Agree {
+    let (apis, last) = (apis(nodes), Arc::new(Mutex::new(0)));
+    Arc::new(move || {
+        let (apis, last) = (apis.clone(), Arc::clone(&last));
+        Box::pin(async move {
+            let known = *last.lock().expect("nothing panics while holding it");
+            for api in &apis {
+                while listed(api).await == known {}
+            }
+            *last.lock().expect("nothing panics while holding it") = known + 1;
+        })
+    })
+}
+
+async fn listed(api: &AuthApi) -> usize {
+    let list = list(api).await;
+    list.sids.len() + list.keys.len()
+}
+
 /// Makes a key and registers it through the proxy, as a person does.
 fn register(nodes: &ThreeNodes, key_file: &Path, token: &str) {
-    let made = tm_auth().args(["key", "new", "--out"]).arg(key_file).output();
+    let new = key_file.with_extension("new");
+    let made = tm_auth().args(["key", "new", "--out"]).arg(&new).output();
     assert!(made.expect("the binary starts").status.success());
     let mut register = tm_auth()
         .args(["key", "register", "--label", "bot", "--token", "-", "--key-file"])
+        .arg(&new)
+        .arg("--out")
         .arg(key_file)
         .env("TM_BASE_URL", nodes.url())
         .stdin(Stdio::piped())
