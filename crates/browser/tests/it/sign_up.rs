@@ -4,9 +4,7 @@ use thirtyfour::Key;
 
 use crate::support::{AppleProvider, Browser, Service};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn g01_a_passkey_makes_an_account_and_finds_it_again() {
-    let service = Service::start().await;
+pub(crate) async fn a_passkey_makes_an_account(service: Service) {
     let Some(browser) = Browser::start(&service.origin).await else {
         return;
     };

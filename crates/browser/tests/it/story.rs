@@ -10,9 +10,7 @@ const HOME: &str = "ada@example.com";
 
 /// A key made here, one made by OpenSSL, one made by `tm-auth`: each mints, is seen to be used, is revoked, and mints
 /// no more.
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_from_three_places_mint_until_they_are_revoked() {
-    let service = Service::start().await;
+pub(crate) async fn keys_from_three_places(service: Service) {
     let Some(browser) = Browser::start(&service.origin).await else {
         return;
     };
@@ -101,9 +99,7 @@ async fn status_with(service: &Service, access_token: &str) -> u16 {
 }
 
 /// The passkey is lost: what e-mail alone may do, how long it takes, and who is told.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_passkey_is_replaced_after_a_day_unless_its_owner_objects() {
-    let service = Service::start().await;
+pub(crate) async fn a_lost_passkey(service: Service) {
     let Some(browser) = Browser::start(&service.origin).await else {
         return;
     };

@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 use tm_auth_proto::Environment;
-use tm_auth_server::config::{Kek, SigningAlgorithm};
+use tm_auth_server::config::{Database, Kek, SigningAlgorithm};
 use tm_auth_server::{App, Config, serve};
+use tm_auth_store::Store;
+use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
+use tm_auth_testing::postgres::Postgres;
 use tokio::sync::oneshot;
 
 use super::clock::ShiftedClock;
@@ -29,6 +32,16 @@ impl Service {
         Self::start_with(|_| {}).await
     }
 
+    pub(crate) async fn start_on_postgres() -> Self {
+        Self::start_with(|config| {
+            config.database = Database::Postgres {
+                url: Postgres::shared().database().parse().unwrap(),
+                max_connections: 8,
+            };
+        })
+        .await
+    }
+
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let port = port();
         let origin = format!("http://localhost:{port}");
@@ -39,19 +52,14 @@ impl Service {
         }))
         .unwrap();
         let public_url = format!("{origin}/v1/auth").parse().unwrap();
-        let mut config = Config::new(Environment::Uat, public_url, path.clone(), kek);
+        let mut config = Config::new(Environment::Uat, public_url, path, kek);
         config.network.listen = vec![([127, 0, 0, 1], port).into()];
         // Making RSA keys takes its time.
         config.tokens.algorithm = SigningAlgorithm::ES256;
         change(&mut config);
         let config = config.check().unwrap();
 
-        let options = SqliteOptions {
-            path,
-            role: Role::Server,
-            synchronous: Synchronous::Full,
-        };
-        let store = Arc::new(sqlite::open(&options).unwrap());
+        let store = open(&config.database).await;
         let clock = Arc::new(ShiftedClock::default());
         let app = App::start(config, store, Arc::clone(&clock) as _).await.unwrap();
         let bound = serve::bind(Arc::clone(&app)).await.unwrap();
@@ -70,6 +78,26 @@ impl Service {
 
     pub(crate) fn advance(&self, by: SignedDuration) {
         self.clock.advance(by);
+    }
+}
+
+async fn open(database: &Database) -> Arc<dyn Store> {
+    match database {
+        Database::Sqlite { path } => {
+            let options = SqliteOptions {
+                path: path.clone(),
+                role: Role::Server,
+                synchronous: Synchronous::Full,
+            };
+            Arc::new(sqlite::open(&options).unwrap())
+        }
+        Database::Postgres { url, max_connections } => {
+            let options = PostgresOptions {
+                url: url.expose().to_owned(),
+                max_connections: *max_connections,
+            };
+            Arc::new(postgres::open(&options).await.unwrap())
+        }
     }
 }
 
