@@ -7,6 +7,7 @@
 //!
 //! A newer schema is fine for an older binary: migrations only ever add within one step of versions.
 
+use sqlx::error::DatabaseError;
 use sqlx::{PgConnection, PgPool};
 
 use super::is_conflict;
@@ -53,13 +54,26 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<()> {
     }
     let mut attempts = 1;
     while let Err(error) = make_table(pool).await {
-        if !is_conflict(&error) || attempts == MAX_ATTEMPTS {
+        if !is_collision(&error) || attempts == MAX_ATTEMPTS {
             return Err(error.into());
         }
         attempts += 1;
     }
     while step(pool, MIGRATIONS).await? {}
     Ok(())
+}
+
+/// Whether another node made the table meanwhile.
+fn is_collision(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    is_conflict(error)
+        || matches!(
+            code.as_deref(),
+            Some(
+                "42P07"   // duplicate_table
+                | "42710" // duplicate_object: the table's row type
+            )
+        )
 }
 
 async fn make_table(pool: &PgPool) -> sqlx::Result<()> {
