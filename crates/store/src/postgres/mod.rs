@@ -8,10 +8,13 @@
 
 mod clock;
 mod connection;
+mod durability;
 mod lane;
 mod open_session;
 mod rotate_session;
 mod schema;
+#[cfg(all(test, feature = "conformance"))]
+mod tests;
 
 use std::time::Duration;
 
@@ -62,10 +65,11 @@ pub(crate) struct Postgres {
     writers: Semaphore,
 }
 
-/// Connects and brings the schema up to date.
+/// Connects and brings the schema up to date. Warns where the server may forget what it acknowledged.
 pub async fn open(options: &PostgresOptions) -> Result<SqlStore> {
     let postgres = connect(options)?;
     schema::migrate(&postgres.pool).await?;
+    durability::warn(&postgres.pool).await?;
     Ok(SqlStore::new(Engine::Postgres(postgres)))
 }
 

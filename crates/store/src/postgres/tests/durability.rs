@@ -1,0 +1,17 @@
+//! What is said of a server that may forget.
+
+use super::super::durability::forgetful;
+use super::{Server, engine, open, psql};
+
+#[tokio::test]
+async fn a_server_that_may_forget_what_it_acknowledged_is_named() {
+    let url = Server::shared().database();
+    let named = async || forgetful(&engine(&open(&url).await.unwrap()).pool).await.unwrap();
+    assert_eq!(named().await, ["fsync", "full_page_writes", "synchronous_commit"]);
+
+    psql(
+        &url,
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$",
+    );
+    assert_eq!(named().await, ["fsync", "full_page_writes"]);
+}

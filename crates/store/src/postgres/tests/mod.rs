@@ -1,0 +1,50 @@
+//! What is PostgreSQL's own: migrations, retries, and a server that fails. What every implementation must do is in
+//! [`crate::conformance`].
+
+mod durability;
+mod failing;
+mod migrating;
+mod retrying;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tm_auth_testing::postgres::{Postgres as Server, psql};
+
+use super::{Postgres, PostgresOptions};
+use crate::Result;
+use crate::sql::{Engine, SqlStore};
+
+/// Connections of each store.
+const CONNECTIONS: u32 = 6;
+
+/// For what happens by itself, on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+
+async fn open(url: &str) -> Result<Arc<SqlStore>> {
+    let options = PostgresOptions {
+        url: url.to_owned(),
+        max_connections: CONNECTIONS,
+    };
+    super::open(&options).await.map(Arc::new)
+}
+
+fn engine(store: &SqlStore) -> &Postgres {
+    match &store.engine {
+        Engine::Postgres(postgres) => postgres,
+        Engine::Sqlite(_) => unreachable!("it was opened here"),
+    }
+}
+
+/// Asks the server until it says so; panics with what it says when it does not in time.
+async fn until(url: &str, sql: &str, expected: &str) {
+    let asked_first = Instant::now();
+    loop {
+        let told = psql(url, sql);
+        if told == expected {
+            return;
+        }
+        assert!(asked_first.elapsed() < SOON, "{sql}: {told}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
