@@ -27,6 +27,7 @@ pub mod session;
 pub mod sign_in_code;
 mod sql;
 pub mod sqlite;
+pub mod transfer;
 
 use std::path::Path;
 

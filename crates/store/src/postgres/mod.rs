@@ -139,6 +139,12 @@ impl Postgres {
             .await
     }
 
+    /// Runs `work` in a transaction that only reads, all of it as of its beginning.
+    pub(crate) async fn snapshot<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work)
+            .await
+    }
+
     /// Runs `work` without a transaction around it.
     pub(crate) async fn read<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let _place = self.waiting.try_acquire().map_err(|_| overloaded())?;

@@ -7,7 +7,7 @@ use super::{Tx, args};
 use crate::{AuditEntry, Origin, Result};
 
 /// Adds an entry within the transaction of what it is about.
-pub(super) async fn note(
+pub(crate) async fn note(
     tx: &mut Tx<'_>,
     origin: &Origin,
     action: &'static str,

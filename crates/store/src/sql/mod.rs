@@ -11,7 +11,7 @@
 mod account;
 pub(crate) mod api_key;
 mod apple_identity;
-mod audit;
+pub(crate) mod audit;
 mod ceremony;
 mod contact;
 mod housekeeping;
@@ -62,7 +62,7 @@ impl SqlStore {
     }
 
     /// Runs `work` in one transaction, as if it were alone, and returns once it is durable. May run it several times.
-    async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
@@ -86,13 +86,32 @@ impl SqlStore {
     }
 
     /// Runs `work`, which only reads. Each statement sees what was committed when it began.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(work).await,
             Engine::Postgres(postgres) => postgres.read(&work).await,
+        }
+    }
+
+    /// Runs `work`, which only reads, on one snapshot.
+    pub(crate) async fn snapshot<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => {
+                let work = async move |tx: &mut Tx<'_>| {
+                    tx.execute("BEGIN", args![]).await?;
+                    let outcome = work(tx).await;
+                    tx.execute("COMMIT", args![]).await?;
+                    outcome
+                };
+                sqlite.read(work).await
+            }
+            Engine::Postgres(postgres) => postgres.snapshot(&work).await,
         }
     }
 

@@ -1,0 +1,216 @@
+//! The file: lines of JSON.
+//!
+//! ```text
+//! {"tm_auth_export":1,"environment":"uat","at":"2026-11-24T12:00:00Z"}
+//! {"table":"settings"}
+//! ["environment","uat"]
+//! {"end":"settings","rows":1,"sha256":"…"}
+//! …
+//! {"end":"export"}
+//! ```
+//!
+//! A row is an array of its columns: numbers, texts, bytes as base64url. The last line tells that nothing is missing.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Lines, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tm_auth_proto::Environment;
+
+use super::TableContents;
+use super::cell::Cell;
+use super::tables::Table;
+use crate::{Result, StoreError};
+
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    tm_auth_export: u32,
+    environment: Environment,
+    at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Begin {
+    table: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct End {
+    end: String,
+    rows: u64,
+    sha256: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Finish {
+    end: String,
+}
+
+const WHOLE: &str = "export";
+
+/// Makes the file. One that exists is left alone.
+pub(super) fn create(path: &Path) -> Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    file.map_err(|error| StoreError::Unusable(format!("cannot write {}: {error}", path.display())))
+}
+
+pub(super) struct Writer<'f> {
+    out: BufWriter<&'f File>,
+}
+
+impl<'f> Writer<'f> {
+    /// Begins anew, whatever an earlier try wrote.
+    pub(super) fn new(file: &'f File) -> Result<Self> {
+        file.set_len(0).map_err(unwritable)?;
+        Ok(Self {
+            out: BufWriter::new(file),
+        })
+    }
+
+    pub(super) fn header(&mut self, environment: Environment, at: Timestamp) -> Result<()> {
+        self.json(&Header {
+            tm_auth_export: FORMAT,
+            environment,
+            at,
+        })
+    }
+
+    pub(super) fn begin(&mut self, table: &str) -> Result<()> {
+        let table = table.to_owned();
+        self.json(&Begin { table })
+    }
+
+    pub(super) fn row(&mut self, line: &str) -> Result<()> {
+        writeln!(self.out, "{line}").map_err(unwritable)
+    }
+
+    pub(super) fn end(&mut self, contents: &TableContents) -> Result<()> {
+        self.json(&End {
+            end: contents.name.clone(),
+            rows: contents.rows,
+            sha256: contents.sha256.clone(),
+        })
+    }
+
+    pub(super) fn finish(mut self) -> Result<()> {
+        let end = WHOLE.to_owned();
+        self.json(&Finish { end })?;
+        self.out.flush().map_err(unwritable)?;
+        self.out.get_ref().sync_all().map_err(unwritable)
+    }
+
+    fn json(&mut self, line: &impl Serialize) -> Result<()> {
+        let line = serde_json::to_string(line).expect("plain data");
+        self.row(&line)
+    }
+}
+
+pub(super) struct Reader {
+    lines: Lines<BufReader<File>>,
+    number: u64,
+}
+
+/// What comes next in a table.
+pub(super) enum Line {
+    Row(Vec<Cell>),
+    End(TableContents),
+}
+
+impl Reader {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path)
+            .map_err(|error| StoreError::Unusable(format!("cannot read {}: {error}", path.display())))?;
+        Ok(Self {
+            lines: BufReader::new(file).lines(),
+            number: 0,
+        })
+    }
+
+    pub(super) fn header(&mut self) -> Result<(Environment, Timestamp)> {
+        let line = self.line()?;
+        let header: Header = self.parse(&line, "is not the beginning of an export")?;
+        if header.tm_auth_export != FORMAT {
+            return Err(self.wrong(&format!(
+                "has format {}, and this version reads {FORMAT}",
+                header.tm_auth_export
+            )));
+        }
+        Ok((header.environment, header.at))
+    }
+
+    pub(super) fn begin(&mut self, table: &str) -> Result<()> {
+        let line = self.line()?;
+        let begin: Begin = self.parse(&line, "does not begin a table")?;
+        if begin.table == table {
+            Ok(())
+        } else {
+            Err(self.wrong(&format!("begins {}, where {table} belongs", begin.table)))
+        }
+    }
+
+    pub(super) fn next(&mut self, table: &Table) -> Result<Line> {
+        let line = self.line()?;
+        if line.starts_with('{') {
+            let End { end, rows, sha256 } = self.parse(&line, "does not end a table")?;
+            if end != table.name {
+                return Err(self.wrong(&format!("ends {end} within {}", table.name)));
+            }
+            return Ok(Line::End(TableContents {
+                name: end,
+                rows,
+                sha256,
+            }));
+        }
+        let row: Vec<serde_json::Value> = self.parse(&line, "is no row")?;
+        if row.len() != table.columns.len() {
+            return Err(self.wrong(&format!("has another number of columns than {}", table.name)));
+        }
+        let cells = row
+            .into_iter()
+            .zip(table.columns)
+            .map(|(json, (_, kind))| Cell::from_json(json, *kind));
+        cells.collect::<Result<_>>().map(Line::Row)
+    }
+
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let line = self.line()?;
+        let finish: Finish = self.parse(&line, "is not the end of the export")?;
+        if finish.end != WHOLE || self.lines.next().is_some() {
+            return Err(self.wrong("should be the end"));
+        }
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<String> {
+        self.number += 1;
+        match self.lines.next() {
+            Some(Ok(line)) => Ok(line),
+            Some(Err(error)) => Err(self.wrong(&format!("cannot be read: {error}"))),
+            None => Err(StoreError::Unusable(format!(
+                "the file ends after line {}: it is not complete",
+                self.number - 1
+            ))),
+        }
+    }
+
+    fn parse<T: for<'d> Deserialize<'d>>(&self, line: &str, what: &str) -> Result<T> {
+        serde_json::from_str(line).map_err(|_| self.wrong(what))
+    }
+
+    fn wrong(&self, what: &str) -> StoreError {
+        StoreError::Unusable(format!("line {} of the file {what}", self.number))
+    }
+}
+
+fn unwritable(error: std::io::Error) -> StoreError {
+    StoreError::Unusable(format!("the file cannot be written: {error}"))
+}

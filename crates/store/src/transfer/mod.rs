@@ -1,0 +1,172 @@
+//! Moving a deployment from one database to another: `tm-auth export` and `tm-auth import`.
+//!
+//! 1. [`SqlStore::export`] reads every table in one snapshot and writes a file: a header, then for each table its rows
+//!    in the order of their keys and a line with their number and their SHA-256.
+//! 2. [`SqlStore::import`] takes an empty database only. In one transaction it inserts the rows, reads them back as
+//!    an export would, and commits only if number and checksum of every table are those of the file.
+//!
+//! The file holds what the database holds: no secret that is usable without the key-encryption key.
+
+mod cell;
+mod file;
+mod rows;
+mod tables;
+#[cfg(all(test, feature = "conformance"))]
+mod tests;
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use tm_auth_proto::Environment;
+
+use crate::sql::{Engine, SqlStore, Tx, args, audit, setting};
+use crate::{Origin, Result, StoreError};
+use rows::Checked;
+use tables::{TABLES, Table};
+
+/// What was moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// To which environment the deployment belongs.
+    pub environment: Environment,
+    /// When the file was written.
+    pub at: Timestamp,
+    /// Each table, in the order of the file.
+    pub tables: Vec<TableContents>,
+}
+
+/// One table's rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableContents {
+    /// The table.
+    pub name: String,
+    /// How many rows.
+    pub rows: u64,
+    /// SHA-256 over the rows as the file has them, hexadecimal.
+    pub sha256: String,
+}
+
+impl SqlStore {
+    /// Writes everything into a new file with mode 0600. Consistent, also beside a running service; what that writes
+    /// later is not in it.
+    pub async fn export(&self, target: &Path, at: Timestamp) -> Result<Contents> {
+        let file = file::create(target)?;
+        let written = self
+            .snapshot(async move |tx| export(tx, file::Writer::new(&file)?, at).await)
+            .await;
+        if written.is_err() {
+            // Half a file helps nobody. That it cannot be removed either is not what went wrong first.
+            let _ = std::fs::remove_file(target);
+        }
+        written
+    }
+
+    /// Fills an empty database from a file. Nothing is changed unless all of it is there and as it was.
+    pub async fn import(&self, source: &Path, environment: Environment, origin: &Origin) -> Result<Contents> {
+        let (source, origin) = (source.to_owned(), origin.clone());
+        let restarts_numbers = matches!(self.engine, Engine::Postgres(_));
+        self.write(async move |tx| {
+            let contents = import(tx, file::Reader::open(&source)?, environment).await?;
+            let detail = format!("written at {}", contents.at);
+            if restarts_numbers {
+                restart_numbers(tx).await?;
+            }
+            audit::note(tx, &origin, "database_imported", None, None, None, Some(&detail)).await?;
+            Ok(contents)
+        })
+        .await
+    }
+}
+
+async fn export(tx: &mut Tx<'_>, mut file: file::Writer<'_>, at: Timestamp) -> Result<Contents> {
+    let environment = environment(tx).await?;
+    file.header(environment, at)?;
+    let mut tables = Vec::new();
+    for table in TABLES {
+        file.begin(table.name)?;
+        let mut checked = Checked::default();
+        rows::read(tx, table, |line| {
+            checked.add(line);
+            file.row(line)
+        })
+        .await?;
+        let contents = checked.of(table);
+        file.end(&contents)?;
+        tables.push(contents);
+    }
+    file.finish()?;
+    Ok(Contents {
+        environment,
+        at,
+        tables,
+    })
+}
+
+async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) -> Result<Contents> {
+    refuse_filled(tx).await?;
+    let (environment, at) = file.header()?;
+    if environment != expected {
+        return Err(StoreError::Unusable(format!(
+            "the file is of the {environment} environment, the configuration says {expected}"
+        )));
+    }
+    let mut tables = Vec::new();
+    for table in TABLES {
+        file.begin(table.name)?;
+        let promised = rows::write(tx, table, &mut file).await?;
+        // What counts is what the database now holds.
+        let mut checked = Checked::default();
+        rows::read(tx, table, |line| {
+            checked.add(line);
+            Ok(())
+        })
+        .await?;
+        let found = checked.of(table);
+        if found != promised {
+            return Err(StoreError::Unusable(format!(
+                "{}: the file promises {} rows with checksum {}, and {} with {} arrived",
+                table.name, promised.rows, promised.sha256, found.rows, found.sha256
+            )));
+        }
+        tables.push(found);
+    }
+    file.finish()?;
+    Ok(Contents {
+        environment,
+        at,
+        tables,
+    })
+}
+
+async fn environment(tx: &mut Tx<'_>) -> Result<Environment> {
+    let nothing =
+        || StoreError::Unusable("the database belongs to no environment yet: it is empty".to_owned());
+    let bound = setting::get(tx, "environment").await?.ok_or_else(nothing)?;
+    bound
+        .parse()
+        .map_err(|_| StoreError::Damaged(format!("an environment called {bound}")))
+}
+
+async fn refuse_filled(tx: &mut Tx<'_>) -> Result<()> {
+    for table in TABLES {
+        let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
+        if tx.exists(&sql, args![]).await? {
+            return Err(StoreError::Unusable(format!(
+                "the database is not empty: {} has rows; make an empty one and run `tm-auth migrate` on it",
+                table.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// PostgreSQL gives out the numbers of new rows itself, and does not look at those that are there.
+async fn restart_numbers(tx: &mut Tx<'_>) -> Result<()> {
+    for Table { name, .. } in TABLES.iter().filter(|table| table.is_numbered) {
+        let sql = format!("SELECT coalesce(max(id), 0) + 1 FROM {name}");
+        let next: i64 = tx.one(&sql, args![]).await?.get(0)?;
+        let sql = format!("ALTER TABLE {name} ALTER COLUMN id RESTART WITH {next}");
+        tx.execute(&sql, args![]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! The rows of one table, out of a database and into one, a batch at a time.
+
+use std::fmt::Write;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::TableContents;
+use super::cell::Cell;
+use super::file::{Line, Reader};
+use super::tables::Table;
+use crate::Result;
+use crate::sql::Tx;
+use crate::sql::value::Value;
+
+/// Rows that are read with one statement.
+const READ: i64 = 1_000;
+/// Rows that are written with one; its values stay below what either database takes.
+const WRITE: usize = 200;
+
+/// Counts rows and sums them up.
+pub(super) struct Checked {
+    rows: u64,
+    sum: Context,
+}
+
+impl Default for Checked {
+    fn default() -> Self {
+        Self {
+            rows: 0,
+            sum: Context::new(&SHA256),
+        }
+    }
+}
+
+impl Checked {
+    pub(super) fn add(&mut self, line: &str) {
+        self.rows += 1;
+        self.sum.update(line.as_bytes());
+        self.sum.update(b"\n");
+    }
+
+    pub(super) fn of(self, table: &Table) -> TableContents {
+        let mut sha256 = String::with_capacity(64);
+        for byte in self.sum.finish().as_ref() {
+            write!(sha256, "{byte:02x}").expect("a string takes what is written");
+        }
+        TableContents {
+            name: table.name.to_owned(),
+            rows: self.rows,
+            sha256,
+        }
+    }
+}
+
+/// Reads all rows in the order of their keys, each as a line of the file.
+pub(super) async fn read(
+    tx: &mut Tx<'_>,
+    table: &Table,
+    mut each: impl FnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let columns = names(table.columns.len(), table);
+    let key = names(table.key, table);
+    let first = format!("SELECT {columns} FROM {} ORDER BY {key} LIMIT ?1", table.name);
+    let after = placeholders(1, table.key);
+    let next = format!(
+        "SELECT {columns} FROM {} WHERE ({key}) > ({after}) ORDER BY {key} LIMIT ?{}",
+        table.name,
+        table.key + 1
+    );
+    let mut last: Vec<Cell> = Vec::new();
+    loop {
+        let mut args: Vec<Value<'_>> = last.iter().map(Cell::value).collect();
+        args.push(Value::Integer(READ));
+        let sql = if last.is_empty() { &first } else { &next };
+        let rows = tx.rows(sql, &args).await?;
+        let Some(newest) = rows.last() else { return Ok(()) };
+        let cell = |row, index: usize| Cell::read(row, index, table.columns[index].1);
+        for row in &rows {
+            let cells = (0..table.columns.len()).map(|index| cell(row, index).map(|cell| cell.to_json()));
+            let line = serde_json::Value::Array(cells.collect::<Result<_>>()?);
+            each(&line.to_string())?;
+        }
+        last = (0..table.key)
+            .map(|index| cell(newest, index))
+            .collect::<Result<_>>()?;
+    }
+}
+
+/// Inserts the rows that the file has for this table. Returns what the file says that they are.
+pub(super) async fn write(tx: &mut Tx<'_>, table: &Table, file: &mut Reader) -> Result<TableContents> {
+    let mut batch: Vec<Cell> = Vec::new();
+    loop {
+        match file.next(table)? {
+            Line::Row(cells) => {
+                batch.extend(cells);
+                if batch.len() == WRITE * table.columns.len() {
+                    insert(tx, table, &batch).await?;
+                    batch.clear();
+                }
+            }
+            Line::End(contents) => {
+                insert(tx, table, &batch).await?;
+                return Ok(contents);
+            }
+        }
+    }
+}
+
+async fn insert(tx: &mut Tx<'_>, table: &Table, batch: &[Cell]) -> Result<()> {
+    let width = table.columns.len();
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<String> = (0..batch.len() / width)
+        .map(|row| format!("({})", placeholders(1 + row * width, width)))
+        .collect();
+    let sql = format!(
+        "INSERT INTO {} ({}) VALUES {}",
+        table.name,
+        names(width, table),
+        rows.join(", ")
+    );
+    let args: Vec<Value<'_>> = batch.iter().map(Cell::value).collect();
+    tx.execute(&sql, &args).await?;
+    Ok(())
+}
+
+fn names(count: usize, table: &Table) -> String {
+    let names: Vec<&str> = table.columns[..count].iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+fn placeholders(first: usize, count: usize) -> String {
+    let numbers: Vec<String> = (first..first + count)
+        .map(|number| format!("?{number}"))
+        .collect();
+    numbers.join(", ")
+}

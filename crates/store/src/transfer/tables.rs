@@ -1,0 +1,256 @@
+//! What there is to move: every table with its columns, the primary key first, in an order in which each row comes
+//! after those that it refers to.
+
+use crate::sql::value::Kind;
+use Kind::{Blob, Integer, Text};
+
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// How many of the columns are the primary key.
+    pub(super) key: usize,
+    pub(super) columns: &'static [(&'static str, Kind)],
+    /// PostgreSQL numbers new rows itself.
+    pub(super) is_numbered: bool,
+}
+
+const fn table(name: &'static str, key: usize, columns: &'static [(&'static str, Kind)]) -> Table {
+    Table {
+        name,
+        key,
+        columns,
+        is_numbered: false,
+    }
+}
+
+const fn numbered(name: &'static str, columns: &'static [(&'static str, Kind)]) -> Table {
+    Table {
+        name,
+        key: 1,
+        columns,
+        is_numbered: true,
+    }
+}
+
+/// A test holds this against what the migrations make.
+pub(super) const TABLES: &[Table] = &[
+    table("settings", 1, &[("name", Text), ("value", Text)]),
+    table(
+        "accounts",
+        1,
+        &[
+            ("uid", Blob),
+            ("organization_id", Blob),
+            ("email", Text),
+            ("created_at", Integer),
+            ("disabled_at", Integer),
+            ("version", Integer),
+            ("user_handle", Blob),
+            ("display_name", Text),
+            ("contact_email", Text),
+            ("deleted_at", Integer),
+        ],
+    ),
+    table(
+        "api_keys",
+        1,
+        &[
+            ("key_id", Blob),
+            ("uid", Blob),
+            ("label", Text),
+            ("public_key", Blob),
+            ("scopes", Text),
+            ("allowed_ips", Text),
+            ("created_at", Integer),
+            ("activated_at", Integer),
+            ("expires_at", Integer),
+            ("revoked_at", Integer),
+            ("version", Integer),
+            ("last_used_at", Integer),
+            ("last_used_ip", Text),
+            ("reminded_days", Integer),
+            ("disabled_at", Integer),
+        ],
+    ),
+    table(
+        "sessions",
+        1,
+        &[
+            ("sid", Blob),
+            ("key_id", Blob),
+            ("secret_hash", Blob),
+            ("open_nonce", Blob),
+            ("mac_kid", Text),
+            ("current", Integer),
+            ("parent", Integer),
+            ("rotated_at", Integer),
+            ("reissues", Integer),
+            ("challenge_at", Integer),
+            ("opened_at", Integer),
+            ("expires_at", Integer),
+            ("ended_at", Integer),
+            ("end_reason", Text),
+        ],
+    ),
+    table(
+        "service_keys",
+        1,
+        &[
+            ("kid", Text),
+            ("purpose", Text),
+            ("algorithm", Text),
+            ("sealed", Blob),
+            ("published_at", Integer),
+            ("signing_since", Integer),
+            ("retired_at", Integer),
+        ],
+    ),
+    table(
+        "revocations",
+        2,
+        &[("kind", Text), ("subject", Blob), ("at", Integer)],
+    ),
+    table(
+        "changes",
+        1,
+        &[
+            ("seq", Integer),
+            ("at", Integer),
+            ("kind", Text),
+            ("subject", Blob),
+        ],
+    ),
+    numbered(
+        "audit",
+        &[
+            ("id", Integer),
+            ("at", Integer),
+            ("action", Text),
+            ("actor", Text),
+            ("uid", Blob),
+            ("key_id", Blob),
+            ("sid", Blob),
+            ("ip", Text),
+            ("request_id", Text),
+            ("detail", Text),
+        ],
+    ),
+    table(
+        "key_refusals",
+        3,
+        &[
+            ("key_id", Blob),
+            ("code", Text),
+            ("ip", Text),
+            ("count", Integer),
+            ("last_at", Integer),
+        ],
+    ),
+    table(
+        "released_addresses",
+        1,
+        &[("email", Text), ("uid", Blob), ("until", Integer)],
+    ),
+    table(
+        "passkeys",
+        1,
+        &[
+            ("credential_id", Blob),
+            ("uid", Blob),
+            ("name", Text),
+            ("credential", Text),
+            ("counter", Integer),
+            ("backup_eligible", Integer),
+            ("backed_up", Integer),
+            ("created_at", Integer),
+            ("last_used_at", Integer),
+            ("suspect_at", Integer),
+        ],
+    ),
+    table(
+        "apple_identities",
+        2,
+        &[
+            ("iss", Text),
+            ("sub", Text),
+            ("uid", Blob),
+            ("email", Text),
+            ("private_relay", Integer),
+            ("created_at", Integer),
+            ("withdrawn_at", Integer),
+        ],
+    ),
+    table(
+        "person_sessions",
+        1,
+        &[
+            ("sid", Blob),
+            ("uid", Blob),
+            ("kind", Text),
+            ("secret_hash", Blob),
+            ("method", Text),
+            ("proved_at", Integer),
+            ("mac_kid", Text),
+            ("current", Integer),
+            ("parent", Integer),
+            ("rotated_at", Integer),
+            ("reissues", Integer),
+            ("opened_at", Integer),
+            ("last_used_at", Integer),
+            ("expires_at", Integer),
+            ("ip", Text),
+            ("device", Text),
+            ("ended_at", Integer),
+            ("end_reason", Text),
+        ],
+    ),
+    table(
+        "sign_in_networks",
+        2,
+        &[("uid", Blob), ("network", Text), ("last_at", Integer)],
+    ),
+    table(
+        "sign_in_codes",
+        1,
+        &[
+            ("flow_id", Blob),
+            ("email", Text),
+            ("network", Text),
+            ("purpose", Text),
+            ("uid", Blob),
+            ("is_long", Integer),
+            ("code_mac", Blob),
+            ("link_hash", Blob),
+            ("browser_hash", Blob),
+            ("asked_at", Integer),
+            ("expires_at", Integer),
+            ("used_at", Integer),
+        ],
+    ),
+    numbered(
+        "code_events",
+        &[
+            ("id", Integer),
+            ("kind", Text),
+            ("email", Text),
+            ("network", Text),
+            ("at", Integer),
+            ("short_codes", Integer),
+        ],
+    ),
+    table(
+        "ceremonies",
+        1,
+        &[
+            ("id_hash", Blob),
+            ("kind", Text),
+            ("uid", Blob),
+            ("state", Text),
+            ("expires_at", Integer),
+        ],
+    ),
+    table(
+        "recoveries",
+        1,
+        &[("uid", Blob), ("started_at", Integer), ("ready_at", Integer)],
+    ),
+];

@@ -1,0 +1,299 @@
+//! There and back between the databases, and everything that an import must refuse.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::session::NewSession;
+use tm_auth_core::{ApiKey, Refusal};
+use tm_auth_testing::postgres::Postgres;
+
+use super::*;
+use crate::conformance::given;
+use crate::postgres::PostgresOptions;
+use crate::sql::value::{Kind, Value};
+use crate::sqlite::{Role, SqliteOptions, Synchronous};
+use crate::{OpenOutcome, Store};
+
+fn sqlite(folder: &TempDir, name: &str) -> Arc<SqlStore> {
+    let options = SqliteOptions {
+        path: folder.path().join(name),
+        role: Role::Server,
+        synchronous: Synchronous::Off,
+    };
+    Arc::new(crate::sqlite::open(&options).unwrap())
+}
+
+async fn postgres() -> Arc<SqlStore> {
+    let options = PostgresOptions {
+        url: Postgres::shared().database(),
+        max_connections: 4,
+    };
+    Arc::new(crate::postgres::open(&options).await.unwrap())
+}
+
+/// A deployment with something in every table.
+struct Deployment {
+    store: Arc<SqlStore>,
+    key: ApiKey,
+    session: (NewSession, SessionSecret),
+    revoked: ApiKey,
+}
+
+impl Deployment {
+    async fn new(store: Arc<SqlStore>) -> Self {
+        store.bind_environment(Environment::Uat).await.unwrap();
+        let shared: Arc<dyn Store> = store.clone();
+        let key = given::key(&shared).await;
+        let session = given::session(&shared, &key).await;
+        let revoked = given::key(&shared).await;
+        let uid = revoked.account.uid;
+        store
+            .revoke_key(uid, revoked.key_id, &given::origin(1))
+            .await
+            .unwrap()
+            .unwrap();
+        let (of, key_id) = (key.account.uid, key.key_id);
+        store
+            .write(async move |tx| {
+                for table in TABLES {
+                    fill(tx, table, of.0.as_bytes(), key_id.0.as_bytes()).await?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        Self {
+            store,
+            key,
+            session,
+            revoked,
+        }
+    }
+}
+
+/// Rows where there are none: more than one batch of them in one table, so that no batch's end is overlooked.
+async fn fill(tx: &mut Tx<'_>, table: &Table, uid: &[u8], key_id: &[u8]) -> Result<()> {
+    let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
+    if tx.exists(&sql, args![]).await? {
+        return Ok(());
+    }
+    let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+    let places: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
+    let sql = format!(
+        "INSERT INTO {} ({}) VALUES ({})",
+        table.name,
+        columns.join(", "),
+        places.join(", ")
+    );
+    let rows: i64 = match table.name {
+        "sign_in_codes" => 2_345,
+        "released_addresses" => 200,
+        // One of an account.
+        "apple_identities" | "recoveries" => 1,
+        _ => 3,
+    };
+    for row in 0..rows {
+        let text = format!("ü\n\"{row}\u{2028}");
+        let bytes = row.to_be_bytes();
+        let value = |(name, kind): &(&str, Kind)| match (*name, *kind) {
+            ("uid", _) => Value::Blob(uid),
+            ("key_id", _) => Value::Blob(key_id),
+            (_, Kind::Integer) => Value::Integer(row),
+            (_, Kind::Text) => Value::Text(&text),
+            (_, Kind::Blob) => Value::Blob(&bytes),
+        };
+        let args: Vec<Value<'_>> = table.columns.iter().map(value).collect();
+        tx.execute(&sql, &args).await?;
+    }
+    Ok(())
+}
+
+async fn exported(store: &SqlStore, folder: &TempDir, name: &str) -> (PathBuf, Contents) {
+    let file = folder.path().join(name);
+    let contents = store.export(&file, given::at(2)).await.unwrap();
+    (file, contents)
+}
+
+async fn imported(store: &SqlStore, file: &Path) -> Result<Contents> {
+    store.import(file, Environment::Uat, &given::origin(3)).await
+}
+
+/// Every table but the trail, which notes the import.
+fn sums(contents: &Contents) -> BTreeMap<&str, (u64, &str)> {
+    let others = contents.tables.iter().filter(|table| table.name != "audit");
+    others
+        .map(|table| (table.name.as_str(), (table.rows, table.sha256.as_str())))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_is_exported_arrives_in_either_database_row_by_row() {
+    let folder = TempDir::new().unwrap();
+    let first = Deployment::new(sqlite(&folder, "first.db")).await;
+    let (file, contents) = exported(&first.store, &folder, "1").await;
+    assert!(contents.tables.iter().all(|table| table.rows > 0), "{contents:?}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let second = postgres().await;
+    assert_eq!(imported(&second, &file).await.unwrap(), contents);
+    let (file, again) = exported(&second, &folder, "2").await;
+    assert_eq!(sums(&again), sums(&contents));
+
+    let third = sqlite(&folder, "third.db");
+    imported(&third, &file).await.unwrap();
+    let (_, again) = exported(&third, &folder, "3").await;
+    assert_eq!(sums(&again), sums(&contents));
+    for store in [&second, &third] {
+        goes_on(store, &first).await;
+    }
+}
+
+/// Sessions go on, replays are known, what was revoked stays so, and new rows find their numbers.
+async fn goes_on(store: &Arc<SqlStore>, from: &Deployment) {
+    let shared: Arc<dyn Store> = store.clone();
+    let (new, secret) = &from.session;
+    let replay = NewSession {
+        open_nonce: [0xaa; 16],
+        ..new.clone()
+    };
+    assert_eq!(store.open_session(replay).await.unwrap(), OpenOutcome::Replayed);
+    let rotated = store
+        .rotate_session(given::rotation(new.sid, secret, 0, 10))
+        .await;
+    assert_eq!(rotated.unwrap().unwrap().key, from.key);
+    let (decided, _) = given::new_session(&from.revoked, 20);
+    assert_eq!(store.open_session(decided).await.unwrap(), OpenOutcome::Changed);
+    let trail = store.audit_trail(None, 1).await.unwrap();
+    assert_eq!(trail[0].action, "database_imported");
+    given::key(&shared).await;
+    let before = store.changes(0).await.unwrap().latest;
+    let (uid, key_id) = (from.key.account.uid, from.key.key_id);
+    let revoked = store.revoke_key(uid, key_id, &given::origin(30)).await.unwrap();
+    revoked.unwrap();
+    assert_eq!(store.changes(0).await.unwrap().latest, before + 1);
+    let refused = store
+        .rotate_session(given::rotation(new.sid, secret, 1, 40))
+        .await;
+    assert_eq!(refused.unwrap(), Err(Refusal::KeyRevoked));
+}
+
+#[tokio::test]
+async fn an_import_that_is_not_whole_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let first = Deployment::new(sqlite(&folder, "first.db")).await;
+    let (file, _) = exported(&first.store, &folder, "whole").await;
+    let whole = fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let row = lines.iter().position(|line| line.contains("\"bot\"")).unwrap();
+    let without = |left_out: usize| {
+        let kept = lines.iter().enumerate().filter(|(index, _)| *index != left_out);
+        kept.map(|(_, line)| format!("{line}\n")).collect::<String>()
+    };
+    let cases = [
+        (
+            "the last line is missing",
+            without(lines.len() - 1),
+            "not complete",
+        ),
+        ("a row is missing", without(row), "api_keys: the file promises"),
+        (
+            "a row is altered",
+            whole.replacen("\"bot\"", "\"bat\"", 1),
+            "api_keys: the file promises",
+        ),
+        (
+            "a column is missing",
+            whole.replacen("\"bot\",", "", 1),
+            "another number of columns",
+        ),
+        (
+            "a value is of another kind",
+            whole.replacen("\"bot\"", "7", 1),
+            "no Text",
+        ),
+        ("a table is missing", without(1), "does not begin a table"),
+        ("something follows", format!("{whole}{{}}\n"), "should be the end"),
+        (
+            "another format",
+            whole.replacen("export\":1", "export\":2", 1),
+            "format 2",
+        ),
+        ("no export", "{}\n".to_owned(), "not the beginning"),
+        ("nothing", String::new(), "not complete"),
+    ];
+    for target in [sqlite(&folder, "second.db"), postgres().await] {
+        for (case, text, told) in &cases {
+            let broken = folder.path().join("broken");
+            fs::write(&broken, text).unwrap();
+            let error = imported(&target, &broken).await.unwrap_err();
+            assert!(matches!(error, StoreError::Unusable(_)), "{case}: {error:?}");
+            assert!(error.to_string().contains(told), "{case}: {error}");
+        }
+        let other = target
+            .import(&file, Environment::Production, &given::origin(3))
+            .await;
+        assert!(other.unwrap_err().to_string().contains("of the uat environment"));
+        // It is as empty as before.
+        imported(&target, &file).await.unwrap();
+        let twice = imported(&target, &file).await.unwrap_err();
+        assert!(twice.to_string().contains("not empty"), "{twice}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_overwrites_nothing_and_an_empty_database_has_none() {
+    let folder = TempDir::new().unwrap();
+    let target = folder.path().join("export");
+    let empty = sqlite(&folder, "empty.db");
+    let error = empty.export(&target, given::at(0)).await.unwrap_err();
+    assert!(error.to_string().contains("it is empty"), "{error}");
+    assert!(!target.exists(), "half a file helps nobody");
+
+    fs::write(&target, "mine").unwrap();
+    empty.bind_environment(Environment::Uat).await.unwrap();
+    empty.export(&target, given::at(0)).await.unwrap_err();
+    assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
+}
+
+/// A column that a migration adds and nobody adds here would be left behind.
+#[tokio::test]
+async fn the_list_of_tables_is_what_the_migrations_make() {
+    let folder = TempDir::new().unwrap();
+    let expected: BTreeMap<String, Vec<String>> = TABLES
+        .iter()
+        .map(|table| {
+            let mut columns: Vec<String> = table.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+            columns.sort();
+            (table.name.to_owned(), columns)
+        })
+        .collect();
+    let queries = [
+        (
+            sqlite(&folder, "schema.db"),
+            "SELECT t.name, c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY 1, 2",
+        ),
+        (
+            postgres().await,
+            "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) FROM information_schema.columns
+             WHERE table_schema = 'public' AND table_name <> 'schema_migrations'",
+        ),
+    ];
+    for (store, sql) in queries {
+        let found = store.read(async move |tx| {
+            let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for row in tx.rows(sql, args![]).await? {
+                found.entry(row.get(0)?).or_default().push(row.get(1)?);
+            }
+            Ok(found)
+        });
+        let mut found = found.await.unwrap();
+        found.values_mut().for_each(|columns| columns.sort());
+        assert_eq!(found, expected);
+    }
+}
