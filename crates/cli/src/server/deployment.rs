@@ -8,7 +8,7 @@ use tm_auth_server::config::{Database, PostgresUrl};
 use tm_auth_server::service_keys::ServiceKeys;
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
-use tm_auth_store::{Origin, Store};
+use tm_auth_store::{Origin, SqlStore, Store};
 
 use super::{ConfigArgs, Failure};
 
@@ -28,12 +28,7 @@ impl ConfigArgs {
     /// mistyped must not make an empty one.
     pub(super) async fn open(&self) -> Result<Deployment, Failure> {
         let config = self.load()?;
-        if is_empty(&config).await? {
-            return Err(Failure(format!(
-                "there is no database at {}: start the service, or run `tm-auth migrate`",
-                config.database
-            )));
-        }
+        refuse_missing(&config).await?;
         let store = open(&config, Role::Command).await?;
         store.bind_environment(config.environment).await?;
         Ok(Deployment {
@@ -55,17 +50,28 @@ impl Deployment {
 }
 
 /// Opens the database and brings its schema up to date.
-pub(super) async fn open(config: &Config, role: Role) -> Result<Arc<dyn Store>, Failure> {
-    Ok(match &config.database {
-        Database::Sqlite { path } => Arc::new(sqlite::open(&SqliteOptions {
+pub(super) async fn open(config: &Config, role: Role) -> Result<Arc<SqlStore>, Failure> {
+    Ok(Arc::new(match &config.database {
+        Database::Sqlite { path } => sqlite::open(&SqliteOptions {
             path: path.clone(),
             role,
             synchronous: Synchronous::Full,
-        })?),
+        })?,
         Database::Postgres { url, max_connections } => {
-            Arc::new(postgres::open(&postgres_options(url, *max_connections)).await?)
+            postgres::open(&postgres_options(url, *max_connections)).await?
         }
-    })
+    }))
+}
+
+/// Where there is no database, a command must not make one.
+pub(super) async fn refuse_missing(config: &Config) -> Result<(), Failure> {
+    if is_empty(config).await? {
+        return Err(Failure(format!(
+            "there is no database at {}: start the service, or run `tm-auth migrate`",
+            config.database
+        )));
+    }
+    Ok(())
 }
 
 /// The names of the migrations that the database still needs.

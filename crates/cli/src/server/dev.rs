@@ -47,7 +47,7 @@ pub(super) async fn run(args: DevArgs) -> Outcome {
     let config = config.check()?;
     logging::init(&config.log);
 
-    let store = deployment::open(&config, Role::Server).await?;
+    let store: Arc<dyn Store> = deployment::open(&config, Role::Server).await?;
     let clock = SystemClock;
     let issuer = config.issuer().to_owned();
     let origin = config.public_url.origin().to_owned();

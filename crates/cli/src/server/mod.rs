@@ -11,6 +11,7 @@ mod migrate;
 mod quick_start;
 mod serve;
 mod signing_keys;
+mod transfer;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -31,6 +32,10 @@ pub(crate) enum ServerCommand {
     Doctor(ConfigArgs),
     /// Copy the database beside the running service
     Backup(backup::BackupArgs),
+    /// Write everything into a file, to move to another database
+    Export(transfer::ExportArgs),
+    /// Fill an empty database from such a file
+    Import(transfer::ImportArgs),
     /// Mark a restored database, so that signatures made before the restore are refused
     Recovered(backup::RecoveredArgs),
     /// Create, list, disable and enable accounts; issue management tokens
@@ -70,6 +75,8 @@ impl ServerCommand {
             Self::Migrate(args) => migrate::run(&args).await,
             Self::Doctor(args) => doctor::run(&args).await,
             Self::Backup(args) => backup::run(&args).await,
+            Self::Export(args) => transfer::export(&args).await,
+            Self::Import(args) => transfer::import(&args).await,
             Self::Recovered(args) => backup::recovered(&args).await,
             Self::Accounts(command) => command.run().await,
             Self::SigningKeys(command) => command.run().await,

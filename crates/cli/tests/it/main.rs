@@ -14,3 +14,4 @@ mod sdk;
 mod served;
 mod stopped;
 mod three_nodes;
+mod transferred;

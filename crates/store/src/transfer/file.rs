@@ -41,14 +41,16 @@ struct Begin {
 
 #[derive(Serialize, Deserialize)]
 struct End {
-    end: String,
+    #[serde(rename = "end")]
+    table: String,
     rows: u64,
     sha256: String,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Finish {
-    end: String,
+    #[serde(rename = "end")]
+    what: String,
 }
 
 const WHOLE: &str = "export";
@@ -95,15 +97,15 @@ impl<'f> Writer<'f> {
 
     pub(super) fn end(&mut self, contents: &TableContents) -> Result<()> {
         self.json(&End {
-            end: contents.name.clone(),
+            table: contents.name.clone(),
             rows: contents.rows,
             sha256: contents.sha256.clone(),
         })
     }
 
     pub(super) fn finish(mut self) -> Result<()> {
-        let end = WHOLE.to_owned();
-        self.json(&Finish { end })?;
+        let what = WHOLE.to_owned();
+        self.json(&Finish { what })?;
         self.out.flush().map_err(unwritable)?;
         self.out.get_ref().sync_all().map_err(unwritable)
     }
@@ -160,14 +162,14 @@ impl Reader {
     pub(super) fn next(&mut self, table: &Table) -> Result<Line> {
         let line = self.line()?;
         if line.starts_with('{') {
-            let End { end, rows, sha256 } = self.parse(&line, "does not end a table")?;
-            if end != table.name {
-                return Err(self.wrong(&format!("ends {end} within {}", table.name)));
+            let end: End = self.parse(&line, "does not end a table")?;
+            if end.table != table.name {
+                return Err(self.wrong(&format!("ends {} within {}", end.table, table.name)));
             }
             return Ok(Line::End(TableContents {
-                name: end,
-                rows,
-                sha256,
+                name: end.table,
+                rows: end.rows,
+                sha256: end.sha256,
             }));
         }
         let row: Vec<serde_json::Value> = self.parse(&line, "is no row")?;
@@ -184,7 +186,7 @@ impl Reader {
     pub(super) fn finish(&mut self) -> Result<()> {
         let line = self.line()?;
         let finish: Finish = self.parse(&line, "is not the end of the export")?;
-        if finish.end != WHOLE || self.lines.next().is_some() {
+        if finish.what != WHOLE || self.lines.next().is_some() {
             return Err(self.wrong("should be the end"));
         }
         Ok(())

@@ -293,7 +293,9 @@ async fn the_list_of_tables_is_what_the_migrations_make() {
             Ok(found)
         });
         let mut found = found.await.unwrap();
-        found.values_mut().for_each(|columns| columns.sort());
+        for columns in found.values_mut() {
+            columns.sort();
+        }
         assert_eq!(found, expected);
     }
 }
