@@ -3,6 +3,7 @@
 
 mod durability;
 mod failing;
+mod lanes;
 mod migrating;
 mod retrying;
 
