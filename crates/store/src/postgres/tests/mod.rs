@@ -6,6 +6,7 @@ mod failing;
 mod lanes;
 mod migrating;
 mod retrying;
+mod several_stores;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

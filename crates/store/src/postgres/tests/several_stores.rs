@@ -1,0 +1,141 @@
+//! Several nodes, here several stores, on one database.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tm_auth_core::session::NewSession;
+use tm_auth_core::{ApiKey, Refusal};
+use tm_auth_testing::fault_proxy::FaultProxy;
+use tokio::task::JoinSet;
+
+use super::{Server, open, psql};
+use crate::OpenOutcome::{Changed, Opened, Replayed};
+use crate::conformance::given::{account, key, new_key, new_session, origin, register, rotation};
+use crate::sql::SqlStore;
+use crate::{Change, Store, StoreError};
+
+/// Changes at once through each store.
+const AT_ONCE: usize = 50;
+
+#[tokio::test]
+async fn c10_what_one_store_revokes_every_store_knows_and_all_are_told_in_one_order() {
+    let url = Server::shared().database();
+    let stores = [open(&url).await.unwrap(), open(&url).await.unwrap()];
+    let follower = open(&url).await.unwrap();
+    let first: Arc<dyn Store> = stores[0].clone();
+    let account = account(&first).await;
+    let mut keys = Vec::new();
+    for _ in 0..2 * AT_ONCE {
+        keys.push(register(&first, new_key(&account)).await);
+    }
+    let before = follower.changes(0).await.unwrap().latest;
+
+    let done = Arc::new(AtomicBool::new(false));
+    let told = tokio::spawn(follow(follower, before, Arc::clone(&done)));
+    let mut revoking = JoinSet::new();
+    for (number, key) in keys.iter().cloned().enumerate() {
+        let [one, other] = stores.clone();
+        let (here, there) = if number % 2 == 0 {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        revoking.spawn(async move { revoke(&here, &there, key).await });
+    }
+    revoking.join_all().await;
+    done.store(true, Ordering::SeqCst);
+
+    let told = told.await.unwrap();
+    let mut of_keys: Vec<_> = told
+        .iter()
+        .filter_map(|change| match change {
+            Change::Key(key_id) => Some(*key_id),
+            _ => None,
+        })
+        .collect();
+    of_keys.sort_unstable();
+    let mut expected: Vec<_> = keys.iter().map(|key| key.key_id).collect();
+    expected.sort_unstable();
+    assert_eq!(of_keys, expected, "each once");
+    let newest = psql(&url, "SELECT max(seq) FROM changes");
+    assert_eq!((i64::try_from(told.len()).unwrap() + before).to_string(), newest);
+}
+
+/// Revokes here; as soon as that is acknowledged, neither a mint nor a refresh gets past it there.
+async fn revoke(here: &SqlStore, there: &SqlStore, key: ApiKey) {
+    let (session, secret) = new_session(&key, 0);
+    assert_eq!(there.open_session(session.clone()).await.unwrap(), Opened);
+    let revoked = here.revoke_key(key.account.uid, key.key_id, &origin(1)).await;
+    revoked.unwrap().unwrap();
+    // A mint that was decided on what a cache still said.
+    assert_eq!(there.open_session(new_session(&key, 2).0).await.unwrap(), Changed);
+    let refreshed = there.rotate_session(rotation(session.sid, &secret, 0, 2)).await;
+    assert_eq!(refreshed.unwrap(), Err(Refusal::KeyRevoked));
+}
+
+/// Asks again and again what is new until there is nothing more to come. All that was new, in order.
+async fn follow(store: Arc<SqlStore>, from: i64, done: Arc<AtomicBool>) -> Vec<Change> {
+    let (mut latest, mut told) = (from, Vec::new());
+    loop {
+        let over = done.load(Ordering::SeqCst);
+        let found = store.changes(latest).await.unwrap();
+        let new = found.changes.expect("no number is missing");
+        // Each number after the one before: as many changes as numbers.
+        assert_eq!(found.latest, latest + i64::try_from(new.len()).unwrap());
+        latest = found.latest;
+        if over && new.is_empty() {
+            return told;
+        }
+        told.extend(new);
+    }
+}
+
+#[tokio::test]
+async fn d09_a_hundred_replays_through_two_stores_open_one_session() {
+    let url = Server::shared().database();
+    let stores = [open(&url).await.unwrap(), open(&url).await.unwrap()];
+    let first: Arc<dyn Store> = stores[0].clone();
+    let (new, _) = new_session(&key(&first).await, 0);
+    let mut opening = JoinSet::new();
+    for (store, number) in stores.iter().cycle().zip(0..2 * AT_ONCE) {
+        let replay = NewSession {
+            open_nonce: [u8::try_from(number).unwrap(); 16],
+            ..new.clone()
+        };
+        let store = Arc::clone(store);
+        opening.spawn(async move { store.open_session(replay).await.unwrap() });
+    }
+    let outcomes = opening.join_all().await;
+    let opened = outcomes.iter().filter(|outcome| **outcome == Opened);
+    assert_eq!(opened.count(), 1);
+    let replayed = outcomes.iter().filter(|outcome| **outcome == Replayed);
+    assert_eq!(replayed.count(), 2 * AT_ONCE - 1);
+}
+
+#[tokio::test]
+async fn d09_our_own_retry_after_a_lost_answer_is_opened_and_a_replay_is_not() {
+    let server = Server::shared();
+    let url = server.database();
+    let path = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], server.port())));
+    let store = open(&path.url(&url)).await.unwrap();
+    let sound = open(&url).await.unwrap();
+    let shared: Arc<dyn Store> = store.clone();
+    let (new, _) = new_session(&key(&shared).await, 0);
+
+    path.cut_before_next_answer();
+    let unknown = store.open_session(new.clone()).await;
+    assert!(matches!(unknown, Err(StoreError::Unavailable(_))), "{unknown:?}");
+    assert_eq!(path.answers_lost(), 1);
+    assert_eq!(psql(&url, "SELECT count(*) FROM sessions"), "1");
+
+    let replay = NewSession {
+        open_nonce: [7; 16],
+        ..new.clone()
+    };
+    for store in [&store, &sound] {
+        assert_eq!(store.open_session(new.clone()).await.unwrap(), Opened);
+        assert_eq!(store.open_session(replay.clone()).await.unwrap(), Replayed);
+    }
+    assert_eq!(psql(&url, "SELECT count(*) FROM sessions"), "1");
+}
