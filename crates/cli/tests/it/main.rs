@@ -13,5 +13,4 @@ mod schemathesis;
 mod sdk;
 mod served;
 mod stopped;
-mod three_nodes;
 mod transferred;

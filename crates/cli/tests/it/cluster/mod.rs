@@ -8,6 +8,7 @@ mod outages;
 mod races;
 mod revoked;
 mod sdk;
+mod together;
 mod witness;
 
 use std::path::Path;
