@@ -12,6 +12,8 @@ use crate::App;
 
 /// What another node or a command changed is in force here after at most this long.
 const POLL: Duration = Duration::from_millis(250);
+/// A number that no change has: who asks with it is told to drop all copies.
+const EVERYTHING: i64 = i64::MAX;
 const FLUSH: Duration = Duration::from_secs(2);
 const MAINTAIN: Duration = Duration::from_mins(1);
 /// Between two batches of a sweep, so that requests get their turn.
@@ -36,13 +38,12 @@ async fn follow_changes(app: Arc<App>) {
         ticks.tick().await;
         match app.in_time(app.store.changes(latest)).await {
             Ok(found) => {
-                if found.latest == latest {
+                if found.changes.as_ref().is_some_and(Vec::is_empty) {
                     continue;
                 }
-                // Moved on only once all of it is in force.
-                if take_over(&app, found.changes).await.is_ok() {
-                    latest = found.latest;
-                }
+                // Moved on only once all of it is in force; else all of it is due next time, whatever it was.
+                let taken = take_over(&app, found.changes).await;
+                latest = taken.map_or(EVERYTHING, |()| found.latest);
             }
             Err(error) => failed("changes", &error),
         }

@@ -19,9 +19,10 @@ pub enum Change {
 /// An answer to "what changed since?".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// The number of the newest change: ask with it next time.
+    /// The number of the newest change: ask with it next time. Lower than that of the question where the database
+    /// lost what it had committed last.
     pub latest: i64,
-    /// The changes, or `None` where some were deleted already: drop all copies.
+    /// The changes, or `None` where some were deleted already, or lost: drop all copies.
     pub changes: Option<Vec<Change>>,
 }
 

@@ -194,7 +194,7 @@ pub trait Store:
 
     // --- housekeeping ---
 
-    /// What changed after the change with this number.
+    /// What changed after the change with this number. A number that there is not says that changes were missed.
     async fn changes(&self, after: i64) -> Result<Changes>;
 
     /// Adds entries to the audit trail.

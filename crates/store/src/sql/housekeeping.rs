@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tm_auth_core::one_time_code::rules;
 
-use super::row::damaged;
+use super::row::{Row, damaged};
 use super::{Tx, args, audit, person_session, session, setting};
 use crate::{Change, Changes, Origin, Result, Retention, Swept};
 
@@ -33,25 +33,69 @@ pub(super) async fn announce(tx: &mut Tx<'_>, at: Timestamp, change: Change) -> 
     Ok(())
 }
 
-pub(super) async fn changes(tx: &mut Tx<'_>, after: i64) -> Result<Changes> {
-    let sql = "SELECT seq, kind, subject FROM changes WHERE seq > ?1 ORDER BY seq LIMIT 10000";
-    let (mut latest, mut found, mut gap) = (after, Vec::new(), false);
-    for row in &tx.rows(sql, args![after]).await? {
-        let seq: i64 = row.get(0)?;
-        gap |= seq != latest + 1;
-        latest = seq;
-        found.push(match row.get(1)? {
+/// A change as it was told, to be known again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    seq: i64,
+    at: Timestamp,
+    kind: String,
+    subject: Vec<u8>,
+}
+
+impl Told {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            kind: row.get(1)?,
+            subject: row.get(2)?,
+            at: row.get(3)?,
+        })
+    }
+}
+
+/// What came after this number, and the newest of it. `told` is the newest that was told before: where the change with its
+/// number is missing or is another one, retention took it, or the database lost what it had committed last.
+pub(super) async fn changes(
+    tx: &mut Tx<'_>,
+    after: i64,
+    told: Option<&Told>,
+) -> Result<(Changes, Option<Told>)> {
+    let sql = "SELECT seq, kind, subject, at FROM changes WHERE seq >= ?1 ORDER BY seq LIMIT 10000";
+    let rows = tx.rows(sql, args![after]).await?;
+    let (mut latest, mut found, mut gap, mut newest) = (after, Vec::new(), false, None);
+    let mut new = rows.as_slice();
+    if after > 0 {
+        match rows.split_first() {
+            Some((first, behind)) if first.get::<i64>(0)? == after => {
+                let first = Told::read(first)?;
+                gap = told.is_some_and(|told| told.seq == after && *told != first);
+                (new, newest) = (behind, Some(first));
+            }
+            _ => gap = true,
+        }
+    }
+    for row in new {
+        let told = Told::read(row)?;
+        gap |= told.seq != latest + 1;
+        latest = told.seq;
+        found.push(match told.kind.as_str() {
             "key" => Change::Key(row.get(2)?),
             "account" => Change::Account(row.get(2)?),
             "service_keys" => Change::ServiceKeys,
             "revocations" => Change::Revocations,
             other => return Err(damaged(format!("a change of {other}"))),
         });
+        newest = Some(told);
     }
-    Ok(Changes {
+    if rows.is_empty() {
+        let sql = "SELECT coalesce(max(seq), 0) FROM changes";
+        latest = tx.one(sql, args![]).await?.get(0)?;
+    }
+    let changes = Changes {
         latest,
         changes: (!gap).then_some(found),
-    })
+    };
+    Ok((changes, newest))
 }
 
 pub(super) async fn sweep(

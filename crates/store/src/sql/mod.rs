@@ -46,6 +46,8 @@ pub struct SqlStore {
     pub(crate) engine: Engine,
     /// Where the walk of the sweeper over the sessions stands.
     sweep_position: Mutex<Option<Vec<u8>>>,
+    /// The newest change that was told.
+    told: Mutex<Option<housekeeping::Told>>,
 }
 
 pub(crate) enum Engine {
@@ -58,6 +60,7 @@ impl SqlStore {
         Self {
             engine,
             sweep_position: Mutex::new(None),
+            told: Mutex::new(None),
         }
     }
 
@@ -127,5 +130,13 @@ impl SqlStore {
             .sweep_position
             .lock()
             .expect("no code panics while holding it") = position;
+    }
+
+    fn told(&self) -> Option<housekeeping::Told> {
+        self.told.lock().expect("no code panics while holding it").clone()
+    }
+
+    fn set_told(&self, told: Option<housekeeping::Told>) {
+        *self.told.lock().expect("no code panics while holding it") = told;
     }
 }

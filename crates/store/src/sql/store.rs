@@ -181,8 +181,12 @@ impl Store for SqlStore {
     }
 
     async fn changes(&self, after: i64) -> Result<Changes> {
-        self.read(async move |tx| housekeeping::changes(tx, after).await)
-            .await
+        let told = self.told();
+        let (changes, told) = self
+            .read(async move |tx| housekeeping::changes(tx, after, told.as_ref()).await)
+            .await?;
+        self.set_told(told);
+        Ok(changes)
     }
 
     async fn audit(&self, entries: Vec<AuditEntry>) -> Result<()> {

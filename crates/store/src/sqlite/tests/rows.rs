@@ -5,7 +5,7 @@ use tm_auth_core::Refusal;
 
 use super::{as_store, database};
 use crate::conformance::given;
-use crate::{Store, StoreError};
+use crate::{Change, Revocation, Revoked, Store, StoreError};
 
 #[tokio::test]
 async fn the_audit_trail_is_append_only() {
@@ -69,4 +69,48 @@ async fn a_damaged_row_is_called_that_and_stops_nobody_else() {
             .unwrap();
     }
     assert!(store.api_key(damaged.key_id).await.is_ok());
+}
+
+/// What a fail-over to a standby that lagged behind does, or a file that was put back under a running server.
+#[tokio::test]
+async fn j05_changes_that_were_lost_are_a_gap_even_where_others_took_their_numbers() {
+    let (store, folder) = database();
+    let shared = as_store(&store);
+    let revoke = async |seconds| {
+        let entry = Revocation {
+            revoked: Revoked::Account(given::account(&shared).await.uid),
+            at: given::at(seconds),
+        };
+        store.revoke(entry, &given::origin(seconds)).await.unwrap();
+    };
+    for seconds in 1..=3 {
+        revoke(seconds).await;
+    }
+    let newest = store.changes(0).await.unwrap().latest;
+    assert_eq!(store.changes(newest).await.unwrap().changes, Some(vec![]));
+    let lose = || {
+        let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
+        db.execute(
+            "DELETE FROM changes WHERE seq = (SELECT max(seq) FROM changes)",
+            [],
+        )
+        .unwrap();
+    };
+    lose();
+    let told = store.changes(newest).await.unwrap();
+    assert_eq!((told.latest, told.changes), (newest - 1, None));
+    assert_eq!(store.changes(newest - 1).await.unwrap().changes, Some(vec![]));
+    // The next one takes the number again.
+    revoke(4).await;
+    let told = store.changes(newest - 1).await.unwrap();
+    assert_eq!(
+        (told.latest, told.changes),
+        (newest, Some(vec![Change::Revocations]))
+    );
+    lose();
+    revoke(5).await;
+    let told = store.changes(newest).await.unwrap();
+    assert_eq!((told.latest, told.changes), (newest, None));
+    assert_eq!(store.changes(newest).await.unwrap().changes, Some(vec![]));
+    assert_eq!(store.changes(i64::MAX).await.unwrap().changes, None);
 }
