@@ -26,6 +26,8 @@ pub enum Database {
     },
 }
 
+/// Two are the lanes' of mints and refreshes; one writes and one reads beside them.
+const MIN_CONNECTIONS: u32 = 4;
 const DEFAULT_MAX_CONNECTIONS: u32 = 10;
 
 impl Database {
@@ -41,7 +43,7 @@ impl Database {
         match self {
             Self::Sqlite { path } => check_path(path),
             Self::Postgres { max_connections, .. } => {
-                within("database.max_connections", *max_connections, 2, 200)
+                within("database.max_connections", *max_connections, MIN_CONNECTIONS, 200)
             }
         }
     }

@@ -39,7 +39,6 @@ pub use network::{Forwarded, Network, TlsFiles};
 pub use pages::Pages;
 pub use passkeys::Passkeys;
 pub use postgres_url::PostgresUrl;
-
 pub use public_url::PublicUrl;
 pub use retention::Retention;
 pub use secret::Kek;

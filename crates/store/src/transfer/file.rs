@@ -12,7 +12,7 @@
 //! A row is an array of its columns: numbers, texts, bytes as base64url. The last line tells that nothing is missing.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Lines, Write};
+use std::io::{BufRead, BufReader, BufWriter, Lines, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -73,6 +73,8 @@ impl<'f> Writer<'f> {
     /// Begins anew, whatever an earlier try wrote.
     pub(super) fn new(file: &'f File) -> Result<Self> {
         file.set_len(0).map_err(unwritable)?;
+        let mut start = file;
+        start.rewind().map_err(unwritable)?;
         Ok(Self {
             out: BufWriter::new(file),
         })
