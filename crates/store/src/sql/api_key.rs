@@ -1,6 +1,7 @@
 //! API keys.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -21,8 +22,8 @@ pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_a
 pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
 
 pub(super) async fn get(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Option<ApiKey>> {
-    let sql = format!("SELECT {COLUMNS} {FROM} WHERE k.key_id = ?1");
-    let row = tx.row(&sql, args![key_id]).await?;
+    static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} {FROM} WHERE k.key_id = ?1"));
+    let row = tx.row(&SQL, args![key_id]).await?;
     row.map(|row| read(&row, 0)).transpose()
 }
 

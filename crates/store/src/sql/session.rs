@@ -1,5 +1,7 @@
 //! Sessions: the hot path. One insert per mint, one update per refresh.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
 use tm_auth_core::rotation::{Decision, Line, decide};
@@ -212,8 +214,9 @@ pub(crate) const COLUMNS: &str =
     s.opened_at, s.expires_at, s.ended_at, s.end_reason";
 
 async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<Session>> {
-    let sql = format!("SELECT {COLUMNS} FROM sessions s WHERE s.sid = ?1");
-    let row = tx.row(&sql, args![sid]).await?;
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("SELECT {COLUMNS} FROM sessions s WHERE s.sid = ?1"));
+    let row = tx.row(&SQL, args![sid]).await?;
     row.map(|row| read(&row, 0)).transpose()
 }
 
