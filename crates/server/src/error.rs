@@ -10,7 +10,7 @@ use tm_auth_proto::error::Recover;
 use tm_auth_proto::{ErrorBody, ErrorCode, FieldViolation};
 use tm_auth_store::StoreError;
 
-/// An answer that is not a success, complete but for the request id, which [`crate::request`] adds.
+/// An answer that is not a success, complete but for the request id, which [`crate::middleware`] adds.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) code: ErrorCode,
@@ -192,7 +192,7 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// Carries the error to [`crate::request`], which writes the body.
+/// Carries the error to [`crate::middleware`], which writes the body.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();

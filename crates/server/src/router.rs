@@ -14,8 +14,7 @@ use crate::apple;
 use crate::openapi;
 use crate::pages;
 use crate::passkeys;
-use crate::recovery;
-use crate::request;
+use crate::middleware;
 
 /// The base path of everything but the second place of the JWKS.
 pub const BASE_PATH: &str = "/v1/auth";
@@ -61,10 +60,9 @@ pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
         .merge(pages::routes())
         .merge(apple::routes())
         .merge(passkeys::routes())
-        .merge(recovery::routes())
         .merge(more)
-        .method_not_allowed_fallback(request::method_not_allowed)
-        .fallback(request::not_found)
-        .layer(from_fn_with_state(Arc::clone(&app), request::handle))
+        .method_not_allowed_fallback(middleware::method_not_allowed)
+        .fallback(middleware::not_found)
+        .layer(from_fn_with_state(Arc::clone(&app), middleware::handle))
         .with_state(app)
 }

@@ -11,7 +11,8 @@ use tm_auth_proto::ErrorCode;
 use crate::App;
 use crate::listener::{Listeners, Malformed, Settings, tls};
 use crate::mail::Workers;
-use crate::{background, metrics, random, router};
+use crate::app::background;
+use crate::{metrics, random, router};
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tm_auth_server::Config;
 use tm_auth_server::clock::{Clock, SystemClock};
 use tm_auth_server::config::{Database, PostgresUrl};
-use tm_auth_server::service_keys::ServiceKeys;
+use tm_auth_server::signing_keys::rotation::ServiceKeys;
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tm_auth_store::{Origin, SqlStore, Store};

@@ -16,11 +16,11 @@ use tm_auth_proto::{ApiKey as View, ApiKeyList, KeyId, RegisterApiKey, UpdateApi
 use super::failures::{AnyRequest, Managed, WithBody};
 use super::view::view;
 use crate::App;
-use crate::bearer::Management;
+use crate::auth::bearer::Management;
 use crate::error::ApiError;
-use crate::json::Json;
-use crate::key_management;
-use crate::request::Context;
+use crate::http::json::Json;
+use crate::app::api_keys;
+use crate::middleware::Context;
 
 /// The account's keys, newest first.
 #[utoipa::path(get, path = "/api-keys", tag = "API Keys", operation_id = "listApiKeys", security(("bearerAuth" = [])),
@@ -51,7 +51,7 @@ pub(crate) async fn register(
     management: Management,
     Json(request): Json<RegisterApiKey>,
 ) -> Result<(StatusCode, axum::Json<View>), ApiError> {
-    let key = key_management::register(&app, &context, &management, &request).await?;
+    let key = api_keys::register(&app, &context, &management, &request).await?;
     Ok((StatusCode::CREATED, axum::Json(view(&key, None, context.now))))
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn get(
     management: Management,
     Named(key_id): Named,
 ) -> Result<axum::Json<View>, ApiError> {
-    let (key, last_use) = key_management::find(&app, &management, key_id).await?;
+    let (key, last_use) = api_keys::find(&app, &management, key_id).await?;
     Ok(axum::Json(view(&key, last_use, context.now)))
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn activate(
     Named(key_id): Named,
     Json(proof): Json<RegistrationProof>,
 ) -> Result<axum::Json<View>, ApiError> {
-    let key = key_management::activate(&app, &context, &management, key_id, &proof).await?;
+    let key = api_keys::activate(&app, &context, &management, key_id, &proof).await?;
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn update(
     Named(key_id): Named,
     Json(request): Json<UpdateApiKey>,
 ) -> Result<axum::Json<View>, ApiError> {
-    let key = key_management::update(&app, &context, &management, key_id, &request).await?;
+    let key = api_keys::update(&app, &context, &management, key_id, &request).await?;
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
@@ -112,7 +112,7 @@ pub(crate) async fn revoke(
     management: Management,
     Named(key_id): Named,
 ) -> Result<axum::Json<View>, ApiError> {
-    let key = key_management::revoke(&app, &context, &management, key_id).await?;
+    let key = api_keys::revoke(&app, &context, &management, key_id).await?;
     Ok(axum::Json(view(&key, None, context.now)))
 }
 

@@ -18,9 +18,9 @@ use tm_auth_store::sign_in_code::CodeOf;
 use super::failures::{Authenticated, WithBody};
 use crate::App;
 use crate::error::ApiError;
-use crate::json::Json;
-use crate::request::Context;
-use crate::{sign_in, sign_in_code};
+use crate::http::json::Json;
+use crate::middleware::Context;
+use crate::app::{email_code, sign_in};
 
 /// Mail a one-time code. Asking again leaves an outstanding code valid.
 #[utoipa::path(post, path = "/email/otc", tag = "E-mail Authentication", operation_id = "requestEmailCode",
@@ -32,7 +32,7 @@ pub(crate) async fn ask(
     Json(request): Json<EmailCodeRequest>,
 ) -> Result<axum::Json<EmailCodeAnswer>, ApiError> {
     let email = EmailAddress::parse(&request.email)?;
-    sign_in_code::mail(&app, &context, &headers, email, Purpose::SignIn, None).await?;
+    email_code::mail(&app, &context, &headers, email, Purpose::SignIn, None).await?;
     Ok(axum::Json(EmailCodeAnswer {}))
 }
 
@@ -47,8 +47,8 @@ pub(crate) async fn verify(
     Json(request): Json<EmailCodeVerification>,
 ) -> Result<axum::Json<TokenResponse>, ApiError> {
     let of = CodeOf::Address(EmailAddress::parse(&request.email)?);
-    let proved = sign_in_code::by_code(&app, &context, of, Purpose::SignIn, &request.code).await?;
-    let account = sign_in_code::account(&app, &context, proved).await?;
+    let proved = email_code::by_code(&app, &context, of, Purpose::SignIn, &request.code).await?;
+    let account = email_code::account(&app, &context, proved).await?;
     let kind = match request.audience {
         None => SessionKind::Native,
         Some(TokenAudience::Auth) => SessionKind::Management,

@@ -21,9 +21,9 @@ use tm_auth_store::{KeyUse, OpenOutcome};
 use super::failures::{Authenticated, WithBody};
 use crate::App;
 use crate::error::ApiError;
-use crate::json::Json;
+use crate::http::json::Json;
 use crate::random;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// How often a mint decides anew because key or account changed under it.
 const TRIES: u32 = 3;

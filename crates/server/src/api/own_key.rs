@@ -10,9 +10,9 @@ use tm_auth_proto::{ErrorCode, OwnApiKey};
 use super::failures::{AnyRequest, Authenticated};
 use super::view::view;
 use crate::App;
-use crate::bearer::Platform;
+use crate::auth::bearer::Platform;
 use crate::error::ApiError;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// What the key behind the token may do, until when, and the address that the service sees.
 #[utoipa::path(get, path = "/api-key", tag = "API Keys", operation_id = "getOwnApiKey", security(("bearerAuth" = [])),

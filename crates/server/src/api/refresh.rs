@@ -23,11 +23,11 @@ use super::failures::{Authenticated, WithBody};
 use super::mint::answer;
 use crate::App;
 use crate::error::ApiError;
-use crate::json::Json;
-use crate::notices::{self, Notice};
+use crate::http::json::Json;
+use crate::app::notices::{self, Notice};
 use crate::random;
-use crate::request::Context;
-use crate::sign_in;
+use crate::middleware::Context;
+use crate::app::sign_in;
 
 /// Exchange a valid refresh token for a new access/refresh token pair.
 #[utoipa::path(post, path = "/token/refresh", tag = "Token", operation_id = "refreshToken",

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use super::cacheable;
 use super::failures::AnyRequest;
 use crate::App;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// What was revoked within the longest life of an access token, as a JWS with `typ: revocations+jwt` and the
 /// claims of `RevocationList`. Poll it with `If-None-Match`.

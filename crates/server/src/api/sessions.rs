@@ -14,10 +14,10 @@ use tm_auth_proto::{ErrorCode, SessionId};
 
 use super::failures::{AnyRequest, Managed};
 use crate::App;
-use crate::bearer::Management;
+use crate::auth::bearer::Management;
 use crate::error::ApiError;
-use crate::notices::{self, Notice};
-use crate::request::Context;
+use crate::app::notices::{self, Notice};
+use crate::middleware::Context;
 
 /// The sessions in which the account's owner is signed in, newest first.
 #[utoipa::path(get, path = "/sessions", tag = "Sessions", operation_id = "listSessions", security(("bearerAuth" = [])),

@@ -24,9 +24,9 @@ use super::id_token::{LEEWAY, addressed_to, number, text};
 use super::{Apple, Failure, offered};
 use crate::App;
 use crate::error::ApiError;
-use crate::json::Json;
-use crate::notices::{self, Notice};
-use crate::request::Context;
+use crate::http::json::Json;
+use crate::app::notices::{self, Notice};
+use crate::middleware::Context;
 
 #[derive(Deserialize)]
 pub(crate) struct Notification {

@@ -1,6 +1,6 @@
 //! `POST /apple/start` and `POST /apple/link`: a browser leaves for Apple, to sign in or to link.
 //!
-//! That the form is ours was looked at by [`crate::same_origin`]. Linking changes who can get in, so it also takes
+//! That the form is ours was looked at by [`crate::http::same_origin`]. Linking changes who can get in, so it also takes
 //! the session's token and a fresh proof, the strongest that the account has.
 
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use tm_auth_store::Ceremony;
 use super::flow::{Flow, KIND, LIFE, Purpose};
 use super::{Apple, offered};
 use crate::App;
-use crate::bearer::Management;
-use crate::browser::{self, Browser};
-use crate::cookie::{self, Name, SameSite};
+use crate::auth::bearer::Management;
+use crate::auth::browser::{self, Browser};
+use crate::http::cookie::{self, Name, SameSite};
 use crate::error::ApiError;
-use crate::pages::form::{Form, Nothing, Posted};
+use crate::http::form::{Form, Nothing, Posted};
 use crate::pages::next::Next;
 use crate::random;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// The page that shows what is linked.
 pub(super) const SECURITY: &str = "/security";

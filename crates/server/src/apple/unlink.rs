@@ -7,12 +7,12 @@ use axum::response::Redirect;
 
 use super::start::SECURITY;
 use crate::App;
-use crate::bearer::Management;
-use crate::browser::Browser;
+use crate::auth::bearer::Management;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::notices::{self, Notice};
-use crate::pages::form::{Nothing, Posted};
-use crate::request::Context;
+use crate::app::notices::{self, Notice};
+use crate::http::form::{Nothing, Posted};
+use crate::middleware::Context;
 
 /// Works also where the way is no longer offered: what is linked can be taken away.
 pub(crate) async fn unlink(

@@ -12,9 +12,9 @@ use tm_auth_proto::KeyId;
 use super::event::Event;
 use super::page::{Frame, Page, Section};
 use crate::App;
-use crate::browser::Browser;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::request::Context;
+use crate::middleware::Context;
 
 const PER_PAGE: u32 = 50;
 /// Nobody leafs further than this by hand.

@@ -13,15 +13,15 @@ use tm_auth_proto::{KeyFile, KeyId, UpdateApiKey};
 use super::api_key_settings::{Errors, Settings, Shown};
 use super::api_key_view::{KeyView, RefusalView};
 use super::event::Event;
-use super::form::{Nothing, Posted};
+use crate::http::form::{Nothing, Posted};
 use super::page::{Frame, Page, Section, Tone};
 use crate::App;
 use crate::api::api_keys::Named;
-use crate::bearer::Management;
-use crate::browser::Browser;
+use crate::auth::bearer::Management;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::key_management;
-use crate::request::Context;
+use crate::app::api_keys;
+use crate::middleware::Context;
 
 /// Entries of the account's trail in which those of a key are looked for.
 const TRAIL: u32 = 1000;
@@ -81,7 +81,7 @@ pub(crate) async fn details(
     done: Result<Query<Done>, QueryRejection>,
 ) -> Result<Page<Details>, ApiError> {
     let uid = browser.account.uid;
-    let (key, used) = key_management::find(&app, &Management::of(&browser), key_id).await?;
+    let (key, used) = api_keys::find(&app, &Management::of(&browser), key_id).await?;
     let refusals = app.database(app.store.refusals_of(uid)).await?;
     let trail = app.database(app.store.audit_trail(Some(uid), TRAIL)).await?;
     let events = trail.iter().filter(|entry| entry.key_id == Some(key_id));
@@ -144,7 +144,7 @@ pub(crate) async fn edit(
     let management = Management::of(&browser);
     // Before anything is typed, not after.
     management.require_strong(&app, context.now).await?;
-    let (key, _) = key_management::find(&app, &management, key_id).await?;
+    let (key, _) = api_keys::find(&app, &management, key_id).await?;
     let settings = Settings::of(&key).shown(Errors::default(), context.address);
     Ok(Page(Edit {
         frame: frame(&app, &browser, &key.label),
@@ -161,7 +161,7 @@ pub(crate) async fn save(
     Posted { browser, form }: Posted<Settings>,
 ) -> Result<Response, ApiError> {
     let management = Management::of(&browser);
-    let (key, _) = key_management::find(&app, &management, key_id).await?;
+    let (key, _) = api_keys::find(&app, &management, key_id).await?;
     // An end that was not touched stays what it is to the millisecond.
     let untouched = form.expires_at == Settings::of(&key).expires_at;
     let saved = async {
@@ -172,7 +172,7 @@ pub(crate) async fn save(
             allowed_ips: Some(form.networks()),
             disabled: None,
         };
-        key_management::update(&app, &context, &management, key_id, &change).await
+        api_keys::update(&app, &context, &management, key_id, &change).await
     };
     let Err(error) = saved.await else {
         return Ok(back(key_id, "changed").into_response());
@@ -223,7 +223,7 @@ async fn set_disabled(
         disabled: Some(disabled),
         ..UpdateApiKey::default()
     };
-    key_management::update(app, context, &Management::of(browser), key_id, &change).await?;
+    api_keys::update(app, context, &Management::of(browser), key_id, &change).await?;
     Ok(())
 }
 
@@ -241,7 +241,7 @@ pub(crate) async fn confirm_revocation(
     browser: Browser,
     Named(key_id): Named,
 ) -> Result<Page<Revoke>, ApiError> {
-    let (key, used) = key_management::find(&app, &Management::of(&browser), key_id).await?;
+    let (key, used) = api_keys::find(&app, &Management::of(&browser), key_id).await?;
     Ok(Page(Revoke {
         frame: frame(&app, &browser, &format!("Revoke {}", key.label)),
         key: KeyView::of(&key, used, &[], context.now),
@@ -254,7 +254,7 @@ pub(crate) async fn revoke(
     Named(key_id): Named,
     Posted { browser, .. }: Posted<Nothing>,
 ) -> Result<Redirect, ApiError> {
-    key_management::revoke(&app, &context, &Management::of(&browser), key_id).await?;
+    api_keys::revoke(&app, &context, &Management::of(&browser), key_id).await?;
     Ok(back(key_id, "revoked"))
 }
 

@@ -19,14 +19,14 @@ use tm_auth_proto::api_key::RegistrationProof;
 use tm_auth_proto::{ErrorCode, PublicKeyInput, RegisterApiKey, challenge};
 
 use super::api_key_settings::{Errors, Settings, Shown};
-use super::form::Posted;
+use crate::http::form::Posted;
 use super::page::{Frame, Page, Section, Tone};
 use crate::App;
-use crate::bearer::Management;
-use crate::browser::Browser;
+use crate::auth::bearer::Management;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::key_management::{self, default_end, future, some_scope};
-use crate::request::Context;
+use crate::app::api_keys::{self, default_end, future, some_scope};
+use crate::middleware::Context;
 
 #[derive(Template)]
 #[template(path = "api_key_new.html")]
@@ -240,7 +240,7 @@ pub(crate) async fn prove(
             allowed_ips: pasted.settings.networks(),
             pending: false,
         };
-        key_management::register(&app, &context, &Management::of(&browser), &request).await
+        api_keys::register(&app, &context, &Management::of(&browser), &request).await
     };
     let error = match registered.await {
         Ok(key) => {

@@ -8,9 +8,9 @@ use axum::extract::State;
 use super::api_key_view::KeyView;
 use super::page::{Frame, Page, Section};
 use crate::App;
-use crate::browser::Browser;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::request::Context;
+use crate::middleware::Context;
 
 #[derive(Template)]
 #[template(path = "api_keys.html")]

@@ -19,7 +19,7 @@ use super::words::Instant;
 use crate::App;
 use crate::error::ApiError;
 use crate::mail::Delivered;
-use crate::request::Context;
+use crate::middleware::Context;
 
 #[derive(Template)]
 #[template(path = "mailbox.html")]

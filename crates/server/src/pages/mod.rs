@@ -9,7 +9,6 @@ pub(crate) mod api_key_view;
 pub(crate) mod api_keys;
 pub(crate) mod canonical;
 pub(crate) mod event;
-pub(crate) mod form;
 pub(crate) mod headers;
 pub(crate) mod mailbox;
 pub(crate) mod next;

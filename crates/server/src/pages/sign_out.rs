@@ -8,10 +8,10 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 
 use crate::App;
-use crate::cookie::{self, Name};
+use crate::http::cookie::{self, Name};
 use crate::error::ApiError;
-use crate::pages::form::{Nothing, Posted};
-use crate::request::Context;
+use crate::http::form::{Nothing, Posted};
+use crate::middleware::Context;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 

@@ -18,11 +18,12 @@ use super::ceremony::{self, Kind};
 use super::client_data::{self, Ran};
 use super::{MOST_PASSKEYS, default_name, registration};
 use crate::App;
-use crate::browser::Browser;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::json::{Json as Body, LargeJson};
-use crate::notices::{self, Notice};
-use crate::{random, request::Context};
+use crate::http::json::{Json as Body, LargeJson};
+use crate::app::notices::{self, Notice};
+use crate::middleware::Context;
+use crate::random;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -28,8 +28,8 @@ use super::registration::Record;
 use super::{RelyingParty, transports_of};
 use crate::App;
 use crate::error::ApiError;
-use crate::request::Context;
-use crate::sign_in;
+use crate::middleware::Context;
+use crate::app::sign_in;
 
 /// A person proved by a passkey.
 pub(super) struct Proved {

@@ -19,10 +19,10 @@ use tm_auth_proto::AccountId;
 use tm_auth_store::Ceremony;
 
 use crate::App;
-use crate::cookie::{self, Name, SameSite};
+use crate::http::cookie::{self, Name, SameSite};
 use crate::error::ApiError;
 use crate::random;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// How long a person may take. Authenticators are told the same.
 pub(super) const LIFE: SignedDuration = SignedDuration::from_mins(5);

@@ -11,11 +11,11 @@ use tm_auth_core::{Refusal, label};
 use tm_auth_store::passkey::CredentialId;
 
 use crate::App;
-use crate::bearer::Management;
+use crate::auth::bearer::Management;
 use crate::error::ApiError;
-use crate::notices::{self, Notice};
-use crate::pages::form::Posted;
-use crate::request::Context;
+use crate::app::notices::{self, Notice};
+use crate::http::form::Posted;
+use crate::middleware::Context;
 
 /// Where the forms are.
 const PAGE: &str = "/security";

@@ -43,7 +43,7 @@ use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use crate::App;
 use crate::config::Config;
-use crate::device;
+use crate::app::device;
 use crate::error::ApiError;
 
 /// Scripts and forms of our pages come here.

@@ -14,12 +14,13 @@ use super::answer::{Answer, Assertion};
 use super::assertion::{self, Proved};
 use super::ceremony::{self, Kind};
 use crate::App;
-use crate::browser::Browser;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::json::LargeJson;
-use crate::notices::{self, Notice};
-use crate::request::Context;
-use crate::{random, sign_in};
+use crate::http::json::LargeJson;
+use crate::app::notices::{self, Notice};
+use crate::middleware::Context;
+use crate::app::sign_in;
+use crate::random;
 
 /// What the page tells the person after the proof.
 #[derive(Serialize)]

@@ -26,9 +26,10 @@ use super::client_data::{self, Ran};
 use super::{default_name, registration};
 use crate::App;
 use crate::error::ApiError;
-use crate::json::{Json as Body, LargeJson};
-use crate::request::Context;
-use crate::{random, sign_in};
+use crate::http::json::{Json as Body, LargeJson};
+use crate::middleware::Context;
+use crate::app::sign_in;
+use crate::random;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

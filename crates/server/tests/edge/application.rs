@@ -14,7 +14,7 @@ use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 use rustls::ServerConfig;
 use tm_auth_server::listener::{Listeners, Malformed, PeerAddress, Settings};
-use tm_auth_server::request_deadline::{read_body, within};
+use tm_auth_server::http::deadline::{read_body, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};

@@ -2,7 +2,7 @@
 //! `GET /api-keys` for a management token.
 
 use serde_json::{Value, json};
-use tm_auth_server::key_ring::KeyRing;
+use tm_auth_server::signing_keys::key_ring::KeyRing;
 
 use crate::support::{Answer, TestKey, TestServer, jwt};
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tm_auth_proto::ErrorCode;
 use tm_auth_server::config::Kek;
-use tm_auth_server::service_keys::ServiceKeys;
+use tm_auth_server::signing_keys::rotation::ServiceKeys;
 use tm_auth_store::Origin;
 use tm_auth_verifier::{Refusal, Revoked, Verifier, VerifyError};
 

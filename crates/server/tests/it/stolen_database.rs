@@ -11,7 +11,7 @@ use tm_auth_core::signing::{KeyEncryptionKey, MacKey, Purpose};
 use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
 use tm_auth_server::App;
 use tm_auth_server::config::Kek;
-use tm_auth_server::service_keys::ServiceKeys;
+use tm_auth_server::signing_keys::rotation::ServiceKeys;
 
 use crate::support::{Database, Stored, TestServer, every_value, jwt, rows};
 

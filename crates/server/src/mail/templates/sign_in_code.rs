@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Fact, Letter, Link, coarse_network, product, time, url};
 use crate::App;
 use crate::mail::Mail;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// What the code is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) struct SignInCode<'a> {
     pub(crate) code: &'a str,
     /// Path and fragment, such as `/sign-in/link#…`.
     pub(crate) link: Option<&'a str>,
-    /// From [`crate::device::coarse`].
+    /// From [`crate::app::device::coarse`].
     pub(crate) device: &'a str,
     pub(crate) expires_at: Timestamp,
 }

@@ -24,16 +24,16 @@ use tm_auth_store::sign_in_code::ProvedEmail;
 use super::{Done, done, require_strong};
 use crate::App;
 use crate::api::sessions::end_all_but;
-use crate::browser::Browser;
-use crate::cookie::{self, Name};
+use crate::auth::browser::Browser;
+use crate::http::cookie::{self, Name};
 use crate::error::ApiError;
-use crate::notices::{self, Notice};
-use crate::pages::form::Posted;
+use crate::app::notices::{self, Notice};
+use crate::http::form::Posted;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page, Section};
 use crate::pages::sign_in::Flow;
-use crate::request::Context;
-use crate::sign_in_code;
+use crate::middleware::Context;
+use crate::app::email_code;
 
 #[derive(Deserialize)]
 pub(crate) struct NewAddress {
@@ -83,7 +83,7 @@ pub(crate) async fn ask(
     let email = EmailAddress::parse(&form.email)?;
     let flow = Flow::begin(&app, &context, &headers, &email, Next::parse("/security")).await?;
     let purpose = Purpose::SetEmail(browser.account.uid);
-    sign_in_code::mail(&app, &context, &headers, email, purpose, Some(&flow.secret)).await?;
+    email_code::mail(&app, &context, &headers, email, purpose, Some(&flow.secret)).await?;
     let cookie = [(SET_COOKIE, flow.cookie(&app))];
     Ok((cookie, Redirect::to("/security/email/code")).into_response())
 }
@@ -106,7 +106,7 @@ pub(crate) async fn by_code(
     require_strong(&app, &context, &browser).await?;
     let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
     let purpose = Purpose::SetEmail(browser.account.uid);
-    match sign_in_code::by_code(&app, &context, flow.codes(), purpose, &form.code).await {
+    match email_code::by_code(&app, &context, flow.codes(), purpose, &form.code).await {
         Ok(proved) => set(&app, &context, &browser, proved, form.end_sessions.is_some()).await,
         Err(error) if error.code == ErrorCode::InvalidCode => {
             let error =
@@ -156,7 +156,7 @@ pub(crate) async fn by_link(
     let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
     let token = FlowSecret::decode(&form.token).ok_or(Refusal::InvalidCode)?;
     let purpose = Purpose::SetEmail(browser.account.uid);
-    let proved = sign_in_code::by_link(&app, &context, &token, &flow.secret, purpose).await?;
+    let proved = email_code::by_link(&app, &context, &token, &flow.secret, purpose).await?;
     set(&app, &context, &browser, proved, form.end_sessions.is_some()).await
 }
 

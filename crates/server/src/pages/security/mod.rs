@@ -9,6 +9,7 @@
 mod delete;
 mod email;
 mod overview;
+pub(crate) mod recovery;
 mod sessions;
 
 use std::sync::Arc;
@@ -18,10 +19,10 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use crate::App;
-use crate::bearer::Management;
-use crate::browser::Browser;
+use crate::auth::bearer::Management;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::request::Context;
+use crate::middleware::Context;
 
 pub(crate) use overview::Done;
 
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/security/sessions/end-others", post(sessions::end_others))
         .route("/security/sessions/end-all", post(sessions::end_all))
         .route("/security/delete", get(delete::show).post(delete::delete))
+        .merge(recovery::routes())
 }
 
 /// Back to the page, with a word about what was done.

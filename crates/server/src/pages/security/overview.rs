@@ -19,11 +19,11 @@ use tm_auth_store::passkey::Passkey;
 use super::require_strong;
 use crate::App;
 use crate::api::sessions::live;
-use crate::browser::Browser;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::pages::page::{Frame, Page, Section, Tone};
 use crate::pages::words::Instant;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// What was just done: a closed list, since anybody can write a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -10,12 +10,12 @@ use tm_auth_proto::ErrorCode;
 use super::{Done, done};
 use crate::App;
 use crate::api::sessions::end_all_but;
-use crate::bearer::Management;
-use crate::browser::Browser;
+use crate::auth::bearer::Management;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::pages::form::{Nothing, Posted};
+use crate::http::form::{Nothing, Posted};
 use crate::pages::sign_out::signed_out;
-use crate::request::Context;
+use crate::middleware::Context;
 
 #[derive(Deserialize)]
 pub(crate) struct Which {

@@ -15,13 +15,13 @@ use tm_auth_proto::ErrorCode;
 
 use super::Flow;
 use crate::App;
-use crate::browser::Browser;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::pages::form::Form;
+use crate::http::form::Form;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page};
-use crate::request::Context;
-use crate::sign_in_code;
+use crate::middleware::Context;
+use crate::app::email_code;
 
 #[derive(Deserialize)]
 pub(crate) struct Wanted {
@@ -117,7 +117,7 @@ pub(crate) async fn submit(
         Err(refusal) => return Err(refusal.into()),
     };
     let flow = Flow::begin(&app, &context, &headers, &email, next).await?;
-    sign_in_code::mail(
+    email_code::mail(
         &app,
         &context,
         &headers,

@@ -14,11 +14,11 @@ use tm_auth_proto::ErrorCode;
 use super::{Flow, complete, flow};
 use crate::App;
 use crate::error::ApiError;
-use crate::pages::form::Form;
+use crate::http::form::Form;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page};
-use crate::request::Context;
-use crate::sign_in_code;
+use crate::middleware::Context;
+use crate::app::email_code;
 
 #[derive(Deserialize)]
 pub(crate) struct Fields {
@@ -68,7 +68,7 @@ pub(crate) async fn submit(
             "this page belongs to another sign-in; begin again",
         ));
     }
-    match sign_in_code::by_code(&app, &context, flow.codes(), Purpose::SignIn, &fields.code).await {
+    match email_code::by_code(&app, &context, flow.codes(), Purpose::SignIn, &fields.code).await {
         Ok(proved) => complete(&app, &context, &headers, &flow, proved, AuthMethod::EmailCode).await,
         Err(error) if error.code == ErrorCode::InvalidCode => {
             let error =

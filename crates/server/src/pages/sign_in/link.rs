@@ -16,10 +16,10 @@ use tm_auth_core::secret::FlowSecret;
 use super::{Flow, complete, flow};
 use crate::App;
 use crate::error::ApiError;
-use crate::pages::form::Form;
+use crate::http::form::Form;
 use crate::pages::page::{Frame, Page};
-use crate::request::Context;
-use crate::sign_in_code;
+use crate::middleware::Context;
+use crate::app::email_code;
 
 #[derive(Deserialize)]
 pub(crate) struct Fields {
@@ -63,6 +63,6 @@ pub(crate) async fn submit(
 ) -> Result<Response, ApiError> {
     let flow = Flow::read(&app, &headers).ok_or_else(flow::missing)?;
     let token = FlowSecret::decode(&fields.token).ok_or(Refusal::InvalidCode)?;
-    let proved = sign_in_code::by_link(&app, &context, &token, &flow.secret, Purpose::SignIn).await?;
+    let proved = email_code::by_link(&app, &context, &token, &flow.secret, Purpose::SignIn).await?;
     complete(&app, &context, &headers, &flow, proved, AuthMethod::MagicLink).await
 }

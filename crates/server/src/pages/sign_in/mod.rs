@@ -22,10 +22,10 @@ use tm_auth_core::person::AuthMethod;
 use tm_auth_store::sign_in_code::ProvedEmail;
 
 use crate::App;
-use crate::cookie::{self, Name};
+use crate::http::cookie::{self, Name};
 use crate::error::ApiError;
-use crate::request::Context;
-use crate::{sign_in, sign_in_code};
+use crate::middleware::Context;
+use crate::app::{email_code, sign_in};
 
 pub(crate) use flow::Flow;
 
@@ -45,7 +45,7 @@ async fn complete(
     proved: ProvedEmail,
     method: AuthMethod,
 ) -> Result<Response, ApiError> {
-    let account = sign_in_code::account(app, context, proved).await?;
+    let account = email_code::account(app, context, proved).await?;
     let mut cookies = sign_in::browser(app, context, headers, &account, method).await?;
     cookies.append(SET_COOKIE, cookie::clear(app, Name::Flow));
     Ok((cookies, Redirect::to(flow.next.as_str())).into_response())

@@ -27,7 +27,7 @@ use tm_auth_core::token::access::{self, Issuer};
 use tm_auth_proto::{AccountId, Environment, OrganizationId, SessionId, TokenResponse};
 use tm_auth_server::clock::{Clock, ManualClock};
 use tm_auth_server::config::{Kek, SigningAlgorithm};
-use tm_auth_server::service_keys::ServiceKeys;
+use tm_auth_server::signing_keys::rotation::ServiceKeys;
 use tm_auth_server::{App, Config, random, serve};
 use tm_auth_store::sqlite::Role;
 use tm_auth_store::{NewAccount, Origin, Store};

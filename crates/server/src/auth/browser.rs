@@ -3,7 +3,7 @@
 //! 1. The cookie carries the session's id and its 128-bit secret; the row holds the secret's hash. It is no
 //!    bearer token, and no bearer token is a cookie.
 //! 2. The session must be live and its account allowed to act.
-//! 3. What changes something must come from a page of ours: [`crate::same_origin`] looked at where the request
+//! 3. What changes something must come from a page of ours: [`crate::http::same_origin`] looked at where the request
 //!    comes from, and here it must bring the session's token as well, which only our pages know.
 
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use tm_auth_core::secret::SessionSecret;
 use tm_auth_proto::{ErrorCode, SessionId};
 
 use crate::App;
-use crate::cookie::{self, Name};
+use crate::http::cookie::{self, Name};
 use crate::error::ApiError;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// Where a page's script puts the token of its session.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";

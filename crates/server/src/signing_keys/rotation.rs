@@ -10,7 +10,7 @@ use tm_auth_proto::Environment;
 use tm_auth_store::{AuditEntry, Origin, Store, StoreError};
 
 use crate::config::{Config, MAX_ACCESS_TTL_SECONDS, SigningAlgorithm};
-use crate::key_ring::{KeyRing, KeyRingError};
+use crate::signing_keys::key_ring::{KeyRing, KeyRingError};
 use crate::random;
 
 /// Verifiers cache the set this long (`Cache-Control` and their own), and clocks differ.

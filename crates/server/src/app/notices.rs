@@ -8,7 +8,7 @@ use tm_auth_core::Account;
 
 use crate::App;
 use crate::mail::templates;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// What happened.
 pub(crate) enum Notice {

@@ -1,5 +1,16 @@
 //! What the handlers share, and the few steps that more than one of them takes.
 
+pub(crate) mod api_key_refusals;
+pub(crate) mod api_key_reminders;
+pub(crate) mod api_key_usage;
+pub(crate) mod api_keys;
+pub(crate) mod background;
+pub(crate) mod device;
+pub(crate) mod email_code;
+pub(crate) mod notices;
+pub(crate) mod revocation_list;
+pub(crate) mod sign_in;
+
 use std::sync::{Arc, Mutex, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,15 +27,15 @@ use crate::apple::Apple;
 use crate::clock::Clock;
 use crate::config::{Config, Database, MAX_ACCESS_TTL_SECONDS};
 use crate::error::ApiError;
-use crate::key_ring::KeyRing;
-use crate::limits::Limits;
+use crate::signing_keys::key_ring::KeyRing;
+use crate::rate_limits::Limits;
 use crate::mail::{Delivered, MailQueue};
 use crate::passkeys::RelyingParty;
-use crate::reached_limits::ReachedLimits;
-use crate::refusals::Refusals;
-use crate::revocations::RevocationFeed;
-use crate::service_keys::{ServiceKeyError, ServiceKeys};
-use crate::usage::Usage;
+use crate::rate_limits::audit::ReachedLimits;
+use crate::app::api_key_refusals::Refusals;
+use crate::app::revocation_list::RevocationFeed;
+use crate::signing_keys::rotation::{ServiceKeyError, ServiceKeys};
+use crate::app::api_key_usage::Usage;
 
 /// Keys held in memory. A copy decides nothing by itself: the insert checks the row it was made from.
 const CACHED_KEYS: u64 = 100_000;

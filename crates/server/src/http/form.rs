@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use tm_auth_proto::ErrorCode;
 
 use crate::App;
-use crate::browser::Browser;
+use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::request_deadline::read_body;
+use crate::http::deadline::read_body;
 
 /// The fields of a form that anybody may post.
 pub(crate) struct Form<T>(pub(crate) T);

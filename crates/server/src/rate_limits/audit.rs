@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_store::{AuditEntry, Origin, Result};
 
 use crate::App;
-use crate::client_address::NetworkPrefix;
-use crate::request::Context;
+use crate::http::client_address::NetworkPrefix;
+use crate::middleware::Context;
 
 /// Networks and routes at a time.
 const CAPACITY: usize = 1024;

@@ -11,7 +11,7 @@ use tm_auth_store::{KeyRefusal, Result};
 
 use crate::App;
 use crate::error::ApiError;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// Most that gathers between two writes. What comes beyond it is not told.
 const CAPACITY: usize = 4096;

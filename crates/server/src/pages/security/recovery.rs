@@ -12,9 +12,9 @@ use tm_auth_proto::ErrorCode;
 
 use crate::App;
 use crate::error::ApiError;
-use crate::notices::{self, Notice};
-use crate::pages::form::{Nothing, Posted};
-use crate::request::Context;
+use crate::app::notices::{self, Notice};
+use crate::http::form::{Nothing, Posted};
+use crate::middleware::Context;
 
 /// Forms of our pages come here.
 pub(crate) fn routes() -> Router<Arc<App>> {

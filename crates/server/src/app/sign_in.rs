@@ -16,11 +16,13 @@ use tm_auth_proto::{ErrorCode, TokenResponse};
 use tm_auth_store::AuditEntry;
 
 use crate::App;
-use crate::client_address::NetworkPrefix;
-use crate::cookie::{self, Name, SameSite};
+use crate::http::client_address::NetworkPrefix;
+use crate::http::cookie::{self, Name, SameSite};
 use crate::error::ApiError;
-use crate::request::Context;
-use crate::{browser, device, random};
+use crate::middleware::Context;
+use crate::app::device;
+use crate::auth::browser;
+use crate::random;
 
 /// Opens a browser's session: at sign-in, and anew at a step-up. Returns the `Set-Cookie` for the answer.
 pub(crate) async fn browser(

@@ -125,7 +125,7 @@ async fn remind(app: Arc<App>) {
     let mut ticks = tokio::time::interval(MAINTAIN);
     loop {
         ticks.tick().await;
-        if let Err(error) = crate::reminders::send_due(&app).await {
+        if let Err(error) = crate::app::api_key_reminders::send_due(&app).await {
             failed("reminders", &error);
         }
     }

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 use tm_auth_proto::ErrorCode;
 
 use crate::App;
-use crate::cookie;
+use crate::http::cookie;
 use crate::error::ApiError;
 use crate::router::BASE_PATH;
 

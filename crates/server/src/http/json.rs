@@ -10,7 +10,7 @@ use tm_auth_proto::ErrorCode;
 
 use crate::App;
 use crate::error::ApiError;
-use crate::request_deadline::read_body;
+use crate::http::deadline::read_body;
 
 /// A request body, parsed.
 pub(crate) struct Json<T>(pub(crate) T);

@@ -4,15 +4,18 @@
 //! whoever saw a key id could lock its owner out otherwise. Proven ones are charged to the key or session.
 //! The limits are per node: n nodes admit n times as much.
 
+pub(crate) mod audit;
+pub mod limiter;
+
 use std::time::Duration;
 
 use tm_auth_proto::{KeyId, SessionId};
 
-use crate::client_address::NetworkPrefix;
+use crate::http::client_address::NetworkPrefix;
 use crate::config;
 use crate::error::ApiError;
-use crate::rate_limit::{Rate, RateLimiter, RetryAfter};
-use crate::request::Context;
+use crate::rate_limits::limiter::{Rate, RateLimiter, RetryAfter};
+use crate::middleware::Context;
 
 /// Entries per limiter; a few bytes each.
 const CAPACITY: usize = 100_000;

@@ -14,10 +14,10 @@ use tm_auth_proto::{AccessClaims, ErrorCode, SessionId};
 use tm_auth_verifier::{Policy, check};
 
 use crate::App;
-use crate::browser::Browser;
-use crate::cookie::{self, Name};
+use crate::auth::browser::Browser;
+use crate::http::cookie::{self, Name};
 use crate::error::ApiError;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// The holder of a platform token.
 pub(crate) struct Platform(pub(crate) AccessClaims);

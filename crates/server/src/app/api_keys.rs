@@ -14,11 +14,11 @@ use tm_auth_proto::{KeyId, RegisterApiKey, Scopes, UpdateApiKey};
 use tm_auth_store::{Change, KeyChange, KeyUse, NewApiKey};
 
 use crate::App;
-use crate::bearer::Management;
+use crate::auth::bearer::Management;
 use crate::error::ApiError;
-use crate::notices::{self, Notice};
+use crate::app::notices::{self, Notice};
 use crate::random;
-use crate::request::Context;
+use crate::middleware::Context;
 
 /// One key of the account.
 pub(crate) async fn find(
