@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
 use tm_auth_core::refusal::TimestampHint;
+use tm_auth_listener::{BodyError, Overdue};
 use tm_auth_proto::error::Recover;
 use tm_auth_proto::{ErrorBody, ErrorCode, FieldViolation};
 use tm_auth_store::StoreError;
@@ -180,6 +181,24 @@ fn violation(refusal: &Refusal) -> Option<(&'static str, String)> {
             ..
         } => Some(("timestamp", "send whole Unix seconds".to_owned())),
         _ => None,
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let code = match error {
+            BodyError::TooLarge => ErrorCode::BodyTooLarge,
+            BodyError::TooSlow => ErrorCode::RequestTimeout,
+            BodyError::Broken => ErrorCode::InvalidRequest,
+        };
+        Self::with_message(code, error.to_string())
+    }
+}
+
+/// Nothing is known of what the request was about to do: 503, and never a refusal.
+impl From<Overdue> for ApiError {
+    fn from(_: Overdue) -> Self {
+        Self::new(ErrorCode::Unavailable)
     }
 }
 

@@ -12,7 +12,6 @@ pub mod clock;
 pub mod config;
 mod error;
 pub mod http;
-pub mod listener;
 pub mod mail;
 pub mod metrics;
 mod middleware;

@@ -15,17 +15,16 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
 use jiff::Timestamp;
+use tm_auth_listener::{PeerAddress, within};
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::Origin;
 
 use crate::App;
-use crate::http::client_address::client_address;
 use crate::error::ApiError;
-use crate::listener::PeerAddress;
+use crate::http::client_address::client_address;
+use crate::http::same_origin;
 use crate::pages::{canonical, problem};
 use crate::random;
-use crate::http::deadline;
-use crate::http::same_origin;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -85,10 +84,10 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
             (Err(error), _) => error.into_response(),
         }
     });
-    let response = match deadline::within(app.config.limits.request, catch_panic(answer)).await {
+    let response = match within(app.config.limits.request, catch_panic(answer)).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => ApiError::internal(panic).into_response(),
-        Err(overdue) => ApiError::new(overdue.code()).into_response(),
+        Err(overdue) => ApiError::from(overdue).into_response(),
     };
 
     let error = response.extensions().get::<ApiError>().cloned();

@@ -11,10 +11,10 @@ use utoipa_axum::routes;
 use crate::App;
 use crate::api::{api_keys, email, health, jwks, mint, own_key, refresh, revocations, sessions};
 use crate::apple;
+use crate::middleware;
 use crate::openapi;
 use crate::pages;
 use crate::passkeys;
-use crate::middleware;
 
 /// The base path of everything but the second place of the JWKS.
 pub const BASE_PATH: &str = "/v1/auth";

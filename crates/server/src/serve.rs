@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tm_auth_proto::ErrorBody;
-use tm_auth_proto::ErrorCode;
+use tm_auth_listener::{Answers, Listeners, Malformed, Settings, tls};
+use tm_auth_proto::{ErrorBody, ErrorCode};
 
 use crate::App;
-use crate::listener::{Listeners, Malformed, Settings, tls};
-use crate::mail::Workers;
 use crate::app::background;
+use crate::config::Limits;
+use crate::mail::Workers;
 use crate::{metrics, random, router};
 
 /// Why the service does not start.
@@ -39,9 +39,11 @@ pub struct Bound {
 /// Opens the sockets.
 pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
     let (network, limits) = (&app.config.network, &app.config.limits);
-    let tls = network.tls.as_ref().map(tls::load).transpose()?;
-    let listeners =
-        Listeners::bind(&network.listen, tls, Settings::from(limits), Arc::new(malformed)).await?;
+    let tls = network.tls.as_ref();
+    let tls = tls
+        .map(|files| tls::load(&files.cert_file, &files.key_file))
+        .transpose()?;
+    let listeners = Listeners::bind(&network.listen, tls, listener_settings(limits), answers()).await?;
     // A recorder that nobody reads would only gather.
     let metrics = match app.config.metrics.listen {
         Some(address) => {
@@ -107,26 +109,87 @@ async fn serve_metrics(listener: tokio::net::TcpListener, handle: PrometheusHand
     }
 }
 
+/// The listener's part of the limits.
+pub fn listener_settings(limits: &Limits) -> Settings {
+    Settings {
+        max_connections: limits.max_connections,
+        header_bytes: limits.header_bytes,
+        first_byte: limits.first_byte,
+        tls_handshake: limits.tls_handshake,
+        header_read: limits.header_read,
+        keep_alive: limits.keep_alive,
+        write_stall: limits.write_stall,
+        shutdown: limits.shutdown,
+    }
+}
+
+/// What the listener answers without asking the router.
+pub fn answers() -> Answers {
+    Answers {
+        malformed: Arc::new(malformed),
+        overload: overload(),
+    }
+}
+
 /// The answer to a request that never became one.
 fn malformed(problem: Malformed) -> Response {
     let request_id = uuid::Builder::from_random_bytes(random::bytes())
         .into_uuid()
         .to_string();
-    let body = ErrorBody {
-        type_: ErrorCode::InvalidRequest.type_(),
-        code: ErrorCode::InvalidRequest,
-        message: problem.to_string(),
-        field_violations: Vec::new(),
-        request_id: request_id.clone(),
-        retryable: false,
-        recover: None,
-        server_time: None,
-        skew_ms: None,
-    };
+    let body = error_body(ErrorCode::InvalidRequest, problem.to_string(), request_id.clone());
     (
         http::StatusCode::BAD_REQUEST,
         [("x-request-id", request_id)],
         axum::Json(body),
     )
         .into_response()
+}
+
+/// The answer to a connection beyond the limit, written before any request is read.
+fn overload() -> Vec<u8> {
+    let request_id = "overload";
+    let message = "The service has as many connections as it can hold. Try again in a moment.";
+    let body = error_body(ErrorCode::Unavailable, message.to_owned(), request_id.to_owned());
+    let body = serde_json::to_string(&body).expect("an error body is plain JSON");
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
+         retry-after: 1\r\nx-request-id: {request_id}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn error_body(code: ErrorCode, message: String, request_id: String) -> ErrorBody {
+    ErrorBody {
+        type_: code.type_(),
+        code,
+        message,
+        field_violations: Vec::new(),
+        request_id,
+        retryable: code.retryable(),
+        recover: None,
+        server_time: None,
+        skew_ms: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn j12_a_connection_beyond_the_limit_reads_a_whole_503() {
+        let answer = String::from_utf8(overload()).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 1"),
+            "{head}"
+        );
+        assert!(
+            head.ends_with(&format!("content-length: {}", body.len())),
+            "{head}"
+        );
+        let body: ErrorBody = serde_json::from_str(body).unwrap();
+        assert_eq!(body.code, ErrorCode::Unavailable);
+    }
 }

@@ -16,10 +16,10 @@ use tm_auth_proto::{ApiKey as View, ApiKeyList, KeyId, RegisterApiKey, UpdateApi
 use super::failures::{AnyRequest, Managed, WithBody};
 use super::view::view;
 use crate::App;
+use crate::app::api_keys;
 use crate::auth::bearer::Management;
 use crate::error::ApiError;
 use crate::http::json::Json;
-use crate::app::api_keys;
 use crate::middleware::Context;
 
 /// The account's keys, newest first.

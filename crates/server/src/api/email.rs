@@ -17,10 +17,10 @@ use tm_auth_store::sign_in_code::CodeOf;
 
 use super::failures::{Authenticated, WithBody};
 use crate::App;
+use crate::app::{email_code, sign_in};
 use crate::error::ApiError;
 use crate::http::json::Json;
 use crate::middleware::Context;
-use crate::app::{email_code, sign_in};
 
 /// Mail a one-time code. Asking again leaves an outstanding code valid.
 #[utoipa::path(post, path = "/email/otc", tag = "E-mail Authentication", operation_id = "requestEmailCode",

@@ -22,8 +22,8 @@ use super::failures::{Authenticated, WithBody};
 use crate::App;
 use crate::error::ApiError;
 use crate::http::json::Json;
-use crate::random;
 use crate::middleware::Context;
+use crate::random;
 
 /// How often a mint decides anew because key or account changed under it.
 const TRIES: u32 = 3;

@@ -22,12 +22,12 @@ use tm_auth_store::{KeyUse, Rotation};
 use super::failures::{Authenticated, WithBody};
 use super::mint::answer;
 use crate::App;
+use crate::app::notices::{self, Notice};
+use crate::app::sign_in;
 use crate::error::ApiError;
 use crate::http::json::Json;
-use crate::app::notices::{self, Notice};
-use crate::random;
 use crate::middleware::Context;
-use crate::app::sign_in;
+use crate::random;
 
 /// Exchange a valid refresh token for a new access/refresh token pair.
 #[utoipa::path(post, path = "/token/refresh", tag = "Token", operation_id = "refreshToken",

@@ -14,9 +14,9 @@ use tm_auth_proto::{ErrorCode, SessionId};
 
 use super::failures::{AnyRequest, Managed};
 use crate::App;
+use crate::app::notices::{self, Notice};
 use crate::auth::bearer::Management;
 use crate::error::ApiError;
-use crate::app::notices::{self, Notice};
 use crate::middleware::Context;
 
 /// The sessions in which the account's owner is signed in, newest first.

@@ -14,11 +14,11 @@ use tm_auth_proto::{KeyId, RegisterApiKey, Scopes, UpdateApiKey};
 use tm_auth_store::{Change, KeyChange, KeyUse, NewApiKey};
 
 use crate::App;
+use crate::app::notices::{self, Notice};
 use crate::auth::bearer::Management;
 use crate::error::ApiError;
-use crate::app::notices::{self, Notice};
-use crate::random;
 use crate::middleware::Context;
+use crate::random;
 
 /// One key of the account.
 pub(crate) async fn find(

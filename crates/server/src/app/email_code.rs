@@ -15,11 +15,11 @@ use tm_auth_store::sign_in_code::{CodeAttempt, CodeOf, NewCode, NewLink, ProvedE
 use tm_auth_store::{NewAccount, Origin};
 
 use crate::App;
-use crate::http::client_address::NetworkPrefix;
+use crate::app::{device, sign_in};
 use crate::error::ApiError;
+use crate::http::client_address::NetworkPrefix;
 use crate::mail::templates::{self, CodeFor, SignInCode};
 use crate::middleware::Context;
-use crate::app::{device, sign_in};
 use crate::random;
 
 /// Mails a code, and to a browser a link beside it, where the limits allow. `browser` is what the asking

@@ -23,19 +23,19 @@ use tm_auth_store::{Change, Store, StoreError};
 use tm_auth_verifier::Policy;
 
 use crate::api::health::Readiness;
+use crate::app::api_key_refusals::Refusals;
+use crate::app::api_key_usage::Usage;
+use crate::app::revocation_list::RevocationFeed;
 use crate::apple::Apple;
 use crate::clock::Clock;
 use crate::config::{Config, Database, MAX_ACCESS_TTL_SECONDS};
 use crate::error::ApiError;
-use crate::signing_keys::key_ring::KeyRing;
-use crate::rate_limits::Limits;
 use crate::mail::{Delivered, MailQueue};
 use crate::passkeys::RelyingParty;
+use crate::rate_limits::Limits;
 use crate::rate_limits::audit::ReachedLimits;
-use crate::app::api_key_refusals::Refusals;
-use crate::app::revocation_list::RevocationFeed;
+use crate::signing_keys::key_ring::KeyRing;
 use crate::signing_keys::rotation::{ServiceKeyError, ServiceKeys};
-use crate::app::api_key_usage::Usage;
 
 /// Keys held in memory. A copy decides nothing by itself: the insert checks the row it was made from.
 const CACHED_KEYS: u64 = 100_000;

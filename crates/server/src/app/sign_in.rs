@@ -16,12 +16,12 @@ use tm_auth_proto::{ErrorCode, TokenResponse};
 use tm_auth_store::AuditEntry;
 
 use crate::App;
-use crate::http::client_address::NetworkPrefix;
-use crate::http::cookie::{self, Name, SameSite};
-use crate::error::ApiError;
-use crate::middleware::Context;
 use crate::app::device;
 use crate::auth::browser;
+use crate::error::ApiError;
+use crate::http::client_address::NetworkPrefix;
+use crate::http::cookie::{self, Name, SameSite};
+use crate::middleware::Context;
 use crate::random;
 
 /// Opens a browser's session: at sign-in, and anew at a step-up. Returns the `Set-Cookie` for the answer.

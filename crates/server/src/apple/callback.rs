@@ -24,12 +24,12 @@ use super::flow::{Flow, KIND, Purpose};
 use super::id_token::{self, Expected};
 use super::{Apple, Failure, offered};
 use crate::App;
-use crate::http::cookie::{self, Name};
-use crate::error::ApiError;
 use crate::app::notices::{self, Notice};
+use crate::app::sign_in;
+use crate::error::ApiError;
+use crate::http::cookie::{self, Name};
 use crate::http::form::Form;
 use crate::middleware::Context;
-use crate::app::sign_in;
 use crate::random;
 
 /// Longest name that is kept, in characters.

@@ -23,9 +23,9 @@ use tm_auth_store::{AppleWithdrawal, AuditEntry};
 use super::id_token::{LEEWAY, addressed_to, number, text};
 use super::{Apple, Failure, offered};
 use crate::App;
+use crate::app::notices::{self, Notice};
 use crate::error::ApiError;
 use crate::http::json::Json;
-use crate::app::notices::{self, Notice};
 use crate::middleware::Context;
 
 #[derive(Deserialize)]

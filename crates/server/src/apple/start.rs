@@ -17,12 +17,12 @@ use super::{Apple, offered};
 use crate::App;
 use crate::auth::bearer::Management;
 use crate::auth::browser::{self, Browser};
-use crate::http::cookie::{self, Name, SameSite};
 use crate::error::ApiError;
+use crate::http::cookie::{self, Name, SameSite};
 use crate::http::form::{Form, Nothing, Posted};
+use crate::middleware::Context;
 use crate::pages::next::Next;
 use crate::random;
-use crate::middleware::Context;
 
 /// The page that shows what is linked.
 pub(super) const SECURITY: &str = "/security";

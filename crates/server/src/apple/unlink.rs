@@ -7,10 +7,10 @@ use axum::response::Redirect;
 
 use super::start::SECURITY;
 use crate::App;
+use crate::app::notices::{self, Notice};
 use crate::auth::bearer::Management;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::app::notices::{self, Notice};
 use crate::http::form::{Nothing, Posted};
 use crate::middleware::Context;
 

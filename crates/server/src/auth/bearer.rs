@@ -15,8 +15,8 @@ use tm_auth_verifier::{Policy, check};
 
 use crate::App;
 use crate::auth::browser::Browser;
-use crate::http::cookie::{self, Name};
 use crate::error::ApiError;
+use crate::http::cookie::{self, Name};
 use crate::middleware::Context;
 
 /// The holder of a platform token.

@@ -22,8 +22,8 @@ use tm_auth_core::secret::SessionSecret;
 use tm_auth_proto::{ErrorCode, SessionId};
 
 use crate::App;
-use crate::http::cookie::{self, Name};
 use crate::error::ApiError;
+use crate::http::cookie::{self, Name};
 use crate::middleware::Context;
 
 /// Where a page's script puts the token of its session.

@@ -7,12 +7,12 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tm_auth_listener::read_body;
 use tm_auth_proto::ErrorCode;
 
 use crate::App;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::http::deadline::read_body;
 
 /// The fields of a form that anybody may post.
 pub(crate) struct Form<T>(pub(crate) T);
@@ -23,9 +23,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Form<T> {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let limits = &app.config.limits;
         let (parts, body) = request.into_parts();
-        let body = read_body(body, limits.body_bytes, limits.body_read)
-            .await
-            .map_err(|error| ApiError::with_message(error.code(), error.to_string()))?;
+        let body = read_body(body, limits.body_bytes, limits.body_read).await?;
         let request = Request::from_parts(parts, Body::from(body));
         match axum::Form::from_request(request, &()).await {
             Ok(axum::Form(form)) => Ok(Self(form)),

@@ -6,11 +6,11 @@ use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::de::DeserializeOwned;
+use tm_auth_listener::read_body;
 use tm_auth_proto::ErrorCode;
 
 use crate::App;
 use crate::error::ApiError;
-use crate::http::deadline::read_body;
 
 /// A request body, parsed.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -41,9 +41,7 @@ async fn read<T: DeserializeOwned>(request: Request, app: &App, most_bytes: usiz
     if !is_plain_json(request.headers()) {
         return Err(ApiError::new(ErrorCode::UnsupportedMediaType));
     }
-    let body = read_body(request.into_body(), most_bytes, app.config.limits.body_read)
-        .await
-        .map_err(|error| ApiError::with_message(error.code(), error.to_string()))?;
+    let body = read_body(request.into_body(), most_bytes, app.config.limits.body_read).await?;
     parse(&body)
 }
 

@@ -2,7 +2,6 @@
 
 pub mod client_address;
 pub(crate) mod cookie;
-pub mod deadline;
 pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod same_origin;

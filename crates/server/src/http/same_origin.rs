@@ -12,8 +12,8 @@ use http::{HeaderMap, Method};
 use tm_auth_proto::ErrorCode;
 
 use crate::App;
-use crate::http::cookie;
 use crate::error::ApiError;
+use crate::http::cookie;
 use crate::router::BASE_PATH;
 
 /// Apple posts its answer (bound by `state` and the flow's cookie) and its notifications (signed).

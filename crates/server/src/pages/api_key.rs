@@ -13,14 +13,14 @@ use tm_auth_proto::{KeyFile, KeyId, UpdateApiKey};
 use super::api_key_settings::{Errors, Settings, Shown};
 use super::api_key_view::{KeyView, RefusalView};
 use super::event::Event;
-use crate::http::form::{Nothing, Posted};
 use super::page::{Frame, Page, Section, Tone};
 use crate::App;
 use crate::api::api_keys::Named;
+use crate::app::api_keys;
 use crate::auth::bearer::Management;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::app::api_keys;
+use crate::http::form::{Nothing, Posted};
 use crate::middleware::Context;
 
 /// Entries of the account's trail in which those of a key are looked for.

@@ -19,13 +19,13 @@ use tm_auth_proto::api_key::RegistrationProof;
 use tm_auth_proto::{ErrorCode, PublicKeyInput, RegisterApiKey, challenge};
 
 use super::api_key_settings::{Errors, Settings, Shown};
-use crate::http::form::Posted;
 use super::page::{Frame, Page, Section, Tone};
 use crate::App;
+use crate::app::api_keys::{self, default_end, future, some_scope};
 use crate::auth::bearer::Management;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::app::api_keys::{self, default_end, future, some_scope};
+use crate::http::form::Posted;
 use crate::middleware::Context;
 
 #[derive(Template)]

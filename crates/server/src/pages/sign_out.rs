@@ -8,8 +8,8 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 
 use crate::App;
-use crate::http::cookie::{self, Name};
 use crate::error::ApiError;
+use crate::http::cookie::{self, Name};
 use crate::http::form::{Nothing, Posted};
 use crate::middleware::Context;
 

@@ -18,10 +18,10 @@ use super::ceremony::{self, Kind};
 use super::client_data::{self, Ran};
 use super::{MOST_PASSKEYS, default_name, registration};
 use crate::App;
+use crate::app::notices::{self, Notice};
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::json::{Json as Body, LargeJson};
-use crate::app::notices::{self, Notice};
 use crate::middleware::Context;
 use crate::random;
 

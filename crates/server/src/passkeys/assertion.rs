@@ -27,9 +27,9 @@ use super::refused::{Refused, because};
 use super::registration::Record;
 use super::{RelyingParty, transports_of};
 use crate::App;
+use crate::app::sign_in;
 use crate::error::ApiError;
 use crate::middleware::Context;
-use crate::app::sign_in;
 
 /// A person proved by a passkey.
 pub(super) struct Proved {

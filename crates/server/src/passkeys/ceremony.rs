@@ -19,10 +19,10 @@ use tm_auth_proto::AccountId;
 use tm_auth_store::Ceremony;
 
 use crate::App;
-use crate::http::cookie::{self, Name, SameSite};
 use crate::error::ApiError;
-use crate::random;
+use crate::http::cookie::{self, Name, SameSite};
 use crate::middleware::Context;
+use crate::random;
 
 /// How long a person may take. Authenticators are told the same.
 pub(super) const LIFE: SignedDuration = SignedDuration::from_mins(5);

@@ -11,9 +11,9 @@ use tm_auth_core::{Refusal, label};
 use tm_auth_store::passkey::CredentialId;
 
 use crate::App;
+use crate::app::notices::{self, Notice};
 use crate::auth::bearer::Management;
 use crate::error::ApiError;
-use crate::app::notices::{self, Notice};
 use crate::http::form::Posted;
 use crate::middleware::Context;
 

@@ -42,8 +42,8 @@ use webauthn_rs::prelude::Url;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use crate::App;
-use crate::config::Config;
 use crate::app::device;
+use crate::config::Config;
 use crate::error::ApiError;
 
 /// Scripts and forms of our pages come here.

@@ -14,12 +14,12 @@ use super::answer::{Answer, Assertion};
 use super::assertion::{self, Proved};
 use super::ceremony::{self, Kind};
 use crate::App;
+use crate::app::notices::{self, Notice};
+use crate::app::sign_in;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::json::LargeJson;
-use crate::app::notices::{self, Notice};
 use crate::middleware::Context;
-use crate::app::sign_in;
 use crate::random;
 
 /// What the page tells the person after the proof.

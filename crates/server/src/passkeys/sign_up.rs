@@ -25,10 +25,10 @@ use super::ceremony::{self, Kind};
 use super::client_data::{self, Ran};
 use super::{default_name, registration};
 use crate::App;
+use crate::app::sign_in;
 use crate::error::ApiError;
 use crate::http::json::{Json as Body, LargeJson};
 use crate::middleware::Context;
-use crate::app::sign_in;
 use crate::random;
 
 #[derive(Deserialize)]

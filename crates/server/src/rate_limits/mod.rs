@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tm_auth_proto::{KeyId, SessionId};
 
-use crate::http::client_address::NetworkPrefix;
 use crate::config;
 use crate::error::ApiError;
-use crate::rate_limits::limiter::{Rate, RateLimiter, RetryAfter};
+use crate::http::client_address::NetworkPrefix;
 use crate::middleware::Context;
+use crate::rate_limits::limiter::{Rate, RateLimiter, RetryAfter};
 
 /// Entries per limiter; a few bytes each.
 const CAPACITY: usize = 100_000;

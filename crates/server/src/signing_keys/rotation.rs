@@ -10,8 +10,8 @@ use tm_auth_proto::Environment;
 use tm_auth_store::{AuditEntry, Origin, Store, StoreError};
 
 use crate::config::{Config, MAX_ACCESS_TTL_SECONDS, SigningAlgorithm};
-use crate::signing_keys::key_ring::{KeyRing, KeyRingError};
 use crate::random;
+use crate::signing_keys::key_ring::{KeyRing, KeyRingError};
 
 /// Verifiers cache the set this long (`Cache-Control` and their own), and clocks differ.
 const LEEWAY: SignedDuration = SignedDuration::from_mins(10);

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use tm_auth_listener::Listeners;
 use tm_auth_server::clock::Clock;
-use tm_auth_server::listener::{Listeners, Settings};
-use tm_auth_server::{App, router};
+use tm_auth_server::{App, router, serve};
 use tokio::sync::oneshot;
 
 use crate::captured_log::CapturedLog;
@@ -40,10 +39,11 @@ async fn defective(server: &TestServer) -> (String, oneshot::Sender<()>) {
         .route("/at-once", get(panics_at_once))
         .route("/later", get(panics_later))
         .route("/overflow", post(overflows));
-    let refuse = Arc::new(|_| http::StatusCode::BAD_REQUEST.into_response());
     let address = ["127.0.0.1:0".parse().unwrap()];
-    let settings = Settings::from(&server.config.limits);
-    let listeners = Listeners::bind(&address, None, settings, refuse).await.unwrap();
+    let settings = serve::listener_settings(&server.config.limits);
+    let listeners = Listeners::bind(&address, None, settings, serve::answers())
+        .await
+        .unwrap();
     let origin = format!("http://{}", listeners.addresses().unwrap()[0]);
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(listeners.serve(router::with_routes(app, defects), async {

@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 
 use super::{Fact, Letter, Link, coarse_network, masked, product, quoted, time, url};
 use crate::App;
-use crate::mail::Mail;
 use crate::app::notices::Notice;
+use crate::mail::Mail;
 use crate::middleware::Context;
 
 /// Old news is of no use.

@@ -12,13 +12,13 @@ use tm_auth_core::Account;
 use super::overview::{Missing, missing};
 use super::require_strong;
 use crate::App;
+use crate::app::notices::{self, Notice};
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::app::notices::{self, Notice};
 use crate::http::form::Posted;
+use crate::middleware::Context;
 use crate::pages::page::{Frame, Page, Section, account_name};
 use crate::pages::sign_out::signed_out;
-use crate::middleware::Context;
 
 #[derive(Deserialize)]
 pub(crate) struct Confirmation {

@@ -24,16 +24,16 @@ use tm_auth_store::sign_in_code::ProvedEmail;
 use super::{Done, done, require_strong};
 use crate::App;
 use crate::api::sessions::end_all_but;
-use crate::auth::browser::Browser;
-use crate::http::cookie::{self, Name};
-use crate::error::ApiError;
+use crate::app::email_code;
 use crate::app::notices::{self, Notice};
+use crate::auth::browser::Browser;
+use crate::error::ApiError;
+use crate::http::cookie::{self, Name};
 use crate::http::form::Posted;
+use crate::middleware::Context;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page, Section};
 use crate::pages::sign_in::Flow;
-use crate::middleware::Context;
-use crate::app::email_code;
 
 #[derive(Deserialize)]
 pub(crate) struct NewAddress {

@@ -21,9 +21,9 @@ use crate::App;
 use crate::api::sessions::live;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
+use crate::middleware::Context;
 use crate::pages::page::{Frame, Page, Section, Tone};
 use crate::pages::words::Instant;
-use crate::middleware::Context;
 
 /// What was just done: a closed list, since anybody can write a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

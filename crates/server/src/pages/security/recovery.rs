@@ -11,8 +11,8 @@ use tm_auth_core::recovery::{self, Recovery};
 use tm_auth_proto::ErrorCode;
 
 use crate::App;
-use crate::error::ApiError;
 use crate::app::notices::{self, Notice};
+use crate::error::ApiError;
 use crate::http::form::{Nothing, Posted};
 use crate::middleware::Context;
 

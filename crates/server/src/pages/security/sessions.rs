@@ -14,8 +14,8 @@ use crate::auth::bearer::Management;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::form::{Nothing, Posted};
-use crate::pages::sign_out::signed_out;
 use crate::middleware::Context;
+use crate::pages::sign_out::signed_out;
 
 #[derive(Deserialize)]
 pub(crate) struct Which {

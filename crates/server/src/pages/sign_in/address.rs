@@ -15,13 +15,13 @@ use tm_auth_proto::ErrorCode;
 
 use super::Flow;
 use crate::App;
+use crate::app::email_code;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::form::Form;
+use crate::middleware::Context;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page};
-use crate::middleware::Context;
-use crate::app::email_code;
 
 #[derive(Deserialize)]
 pub(crate) struct Wanted {

@@ -9,11 +9,11 @@ use tm_auth_core::secret::FlowSecret;
 use tm_auth_store::sign_in_code::{CodeFlow, CodeOf};
 
 use crate::App;
-use crate::http::cookie::{self, Name, SameSite};
 use crate::error::ApiError;
+use crate::http::cookie::{self, Name, SameSite};
+use crate::middleware::Context;
 use crate::pages::next::Next;
 use crate::random;
-use crate::middleware::Context;
 
 /// A sign-in under way in this browser.
 pub(crate) struct Flow {

@@ -15,11 +15,11 @@ use tm_auth_core::secret::FlowSecret;
 
 use super::{Flow, complete, flow};
 use crate::App;
+use crate::app::email_code;
 use crate::error::ApiError;
 use crate::http::form::Form;
-use crate::pages::page::{Frame, Page};
 use crate::middleware::Context;
-use crate::app::email_code;
+use crate::pages::page::{Frame, Page};
 
 #[derive(Deserialize)]
 pub(crate) struct Fields {

@@ -22,10 +22,10 @@ use tm_auth_core::person::AuthMethod;
 use tm_auth_store::sign_in_code::ProvedEmail;
 
 use crate::App;
-use crate::http::cookie::{self, Name};
-use crate::error::ApiError;
-use crate::middleware::Context;
 use crate::app::{email_code, sign_in};
+use crate::error::ApiError;
+use crate::http::cookie::{self, Name};
+use crate::middleware::Context;
 
 pub(crate) use flow::Flow;
 

@@ -13,8 +13,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 use rustls::ServerConfig;
-use tm_auth_server::listener::{Listeners, Malformed, PeerAddress, Settings};
-use tm_auth_server::http::deadline::{read_body, within};
+use tm_auth_listener::{
+    Answers, BodyError, Listeners, Malformed, Overdue, PeerAddress, Settings, read_body, within,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
@@ -24,6 +25,8 @@ use tokio::time::timeout;
 /// No wait of a test is longer.
 pub const CEILING: Duration = Duration::from_secs(20);
 pub const BODY_BYTES: usize = 16 * 1024;
+pub const OVERLOAD: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 4\r\n\r\nfull";
 pub const HELLO: &[u8] = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Deadlines that no test reaches unless it shortens one.
@@ -87,9 +90,13 @@ impl Application {
             .route("/overdue", get(overdue))
             .route("/large", get(large))
             .with_state(shared.clone());
-        let refuse =
-            Arc::new(|malformed: Malformed| (StatusCode::BAD_REQUEST, malformed.to_string()).into_response());
-        let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], tls, settings, refuse)
+        let answers = Answers {
+            malformed: Arc::new(|malformed: Malformed| {
+                (StatusCode::BAD_REQUEST, malformed.to_string()).into_response()
+            }),
+            overload: OVERLOAD.to_vec(),
+        };
+        let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], tls, settings, answers)
             .await
             .unwrap();
         let address = listeners.addresses().unwrap()[0];
@@ -139,11 +146,14 @@ impl Application {
 async fn echo(State(shared): State<Shared>, request: Request) -> Response {
     match read_body(request.into_body(), BODY_BYTES, shared.body_read).await {
         Ok(body) => body.into_response(),
-        Err(e) => (
-            StatusCode::from_u16(e.code().status()).unwrap(),
-            e.code().as_str(),
-        )
-            .into_response(),
+        Err(error) => {
+            let answer = match error {
+                BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+                BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+                BodyError::Broken => (StatusCode::BAD_REQUEST, "invalid_request"),
+            };
+            answer.into_response()
+        }
     }
 }
 
@@ -156,11 +166,7 @@ async fn gated(State(shared): State<Shared>) -> &'static str {
 async fn overdue() -> Response {
     match within(Duration::from_millis(50), std::future::pending::<Response>()).await {
         Ok(response) => response,
-        Err(e) => (
-            StatusCode::from_u16(e.code().status()).unwrap(),
-            e.code().as_str(),
-        )
-            .into_response(),
+        Err(Overdue) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable").into_response(),
     }
 }
 

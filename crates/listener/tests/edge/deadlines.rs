@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tm_auth_server::listener::Settings;
+use tm_auth_listener::Settings;
 
 use super::application::{Application, CEILING, HELLO, SHORT, patient, seen};
 

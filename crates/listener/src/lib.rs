@@ -17,13 +17,15 @@
 
 mod accept;
 mod connection;
+mod deadline;
 mod phase;
 mod request_head;
 mod service;
 mod stream;
 pub mod tls;
 
-pub use accept::Listeners;
+pub use accept::{Answers, Listeners};
+pub use deadline::{BodyError, Overdue, read_body, within};
 pub use request_head::Malformed;
 pub use service::PeerAddress;
 
@@ -31,8 +33,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
-
-use crate::config::Limits;
 
 /// Answers a request that is not passed on to the application.
 pub type RefuseMalformed = Arc<dyn Fn(Malformed) -> Response + Send + Sync>;
@@ -56,19 +56,4 @@ pub struct Settings {
     pub write_stall: Duration,
     /// How long requests in flight may go on after the signal to stop.
     pub shutdown: Duration,
-}
-
-impl From<&Limits> for Settings {
-    fn from(limits: &Limits) -> Self {
-        Self {
-            max_connections: limits.max_connections,
-            header_bytes: limits.header_bytes,
-            first_byte: limits.first_byte,
-            tls_handshake: limits.tls_handshake,
-            header_read: limits.header_read,
-            keep_alive: limits.keep_alive,
-            write_stall: limits.write_stall,
-            shutdown: limits.shutdown,
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tm_auth_server::listener::Settings;
+use tm_auth_listener::Settings;
 use tokio::net::TcpStream;
 
 use super::application::{Application, HELLO, SHORT, patient, seen};

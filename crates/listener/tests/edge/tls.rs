@@ -7,8 +7,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
 use tempfile::TempDir;
-use tm_auth_server::config::TlsFiles;
-use tm_auth_server::listener::{Settings, tls};
+use tm_auth_listener::{Settings, tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -17,7 +16,8 @@ use super::application::{Application, CEILING, SHORT, patient};
 
 struct Pair {
     folder: TempDir,
-    files: TlsFiles,
+    cert_file: PathBuf,
+    key_file: PathBuf,
     certificate: rcgen::CertifiedKey<rcgen::KeyPair>,
 }
 
@@ -29,13 +29,10 @@ fn pair() -> Pair {
         std::fs::write(&path, text).unwrap();
         path
     };
-    let files = TlsFiles {
+    Pair {
         cert_file: write("cert.pem", certificate.cert.pem()),
         key_file: write("key.pem", certificate.signing_key.serialize_pem()),
-    };
-    Pair {
         folder,
-        files,
         certificate,
     }
 }
@@ -71,7 +68,12 @@ async fn get(
 #[tokio::test]
 async fn i19_tls_1_2_and_1_3_are_spoken_and_nothing_older() {
     let pair = pair();
-    let server = Application::start_with(patient(), Some(tls::load(&pair.files).unwrap()), SHORT).await;
+    let server = Application::start_with(
+        patient(),
+        Some(tls::load(&pair.cert_file, &pair.key_file).unwrap()),
+        SHORT,
+    )
+    .await;
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         for alpn in [&[][..], &["http/1.1"], &["h2", "http/1.1"]] {
             // `read_to_string` fails unless the server closes with close_notify.
@@ -107,7 +109,7 @@ async fn i19_tls_1_2_and_1_3_are_spoken_and_nothing_older() {
 #[tokio::test]
 async fn i02_i19_a_handshake_that_does_not_come_is_not_waited_for() {
     let pair = pair();
-    let tls = tls::load(&pair.files).unwrap();
+    let tls = tls::load(&pair.cert_file, &pair.key_file).unwrap();
     let server = Application::start_with(
         Settings {
             tls_handshake: SHORT,
@@ -134,12 +136,7 @@ async fn i17_files_that_are_no_certificate_are_named() {
         ("cert.pem", "empty.pem", "empty.pem"),
         ("cert.pem", "other.pem", "other.pem"),
     ] {
-        let line = tls::load(&TlsFiles {
-            cert_file: path(certificate),
-            key_file: path(key),
-        })
-        .unwrap_err()
-        .to_string();
+        let line = tls::load(&path(certificate), &path(key)).unwrap_err().to_string();
         assert!(line.contains(named) && line.lines().count() == 1, "{line}");
     }
 }

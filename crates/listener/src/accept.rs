@@ -14,7 +14,6 @@ use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
 use rustls::ServerConfig;
-use tm_auth_proto::{ErrorBody, ErrorCode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -30,21 +29,29 @@ use super::{RefuseMalformed, Settings, connection};
 /// connections that end give some back.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
+/// What the listener answers by itself.
+pub struct Answers {
+    /// To a request that it does not pass on to the application.
+    pub malformed: RefuseMalformed,
+    /// To a connection for which there is no place: a whole HTTP/1.1 message, status line to body.
+    pub overload: Vec<u8>,
+}
+
 /// Sockets that are bound and listen.
 pub struct Listeners {
     sockets: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
     settings: Settings,
-    refuse: RefuseMalformed,
+    answers: Answers,
 }
 
 impl Listeners {
-    /// Binds every address; an error names the one that could not be had. `refuse` answers malformed requests.
+    /// Binds every address; an error names the one that could not be had.
     pub async fn bind(
         addresses: &[SocketAddr],
         tls: Option<Arc<ServerConfig>>,
         settings: Settings,
-        refuse: RefuseMalformed,
+        answers: Answers,
     ) -> io::Result<Self> {
         let mut sockets = Vec::with_capacity(addresses.len());
         for address in addresses {
@@ -57,7 +64,7 @@ impl Listeners {
             sockets,
             tls: tls.map(TlsAcceptor::from),
             settings,
-            refuse,
+            answers,
         })
     }
 
@@ -82,10 +89,10 @@ impl Listeners {
         let shared = Arc::new(Shared {
             application,
             places: Arc::new(Semaphore::new(self.settings.max_connections)),
-            overload: overload_answer(),
+            overload: self.answers.overload,
             tls: self.tls,
             settings: self.settings,
-            refuse: self.refuse,
+            refuse: self.answers.malformed,
             stopped,
         });
         let mut accepting = JoinSet::new();
@@ -207,26 +214,4 @@ impl<S> Shared<S> {
             let _ = stream.try_write(&self.overload);
         }
     }
-}
-
-fn overload_answer() -> Vec<u8> {
-    let request_id = "overload";
-    let body = ErrorBody {
-        type_: ErrorCode::Unavailable.type_(),
-        code: ErrorCode::Unavailable,
-        message: "The service has as many connections as it can hold. Try again in a moment.".to_owned(),
-        field_violations: Vec::new(),
-        request_id: request_id.to_owned(),
-        retryable: ErrorCode::Unavailable.retryable(),
-        recover: None,
-        server_time: None,
-        skew_ms: None,
-    };
-    let body = serde_json::to_string(&body).unwrap_or_default();
-    format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncache-control: no-store\r\n\
-         retry-after: 1\r\nx-request-id: {request_id}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
 }

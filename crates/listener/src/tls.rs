@@ -8,8 +8,6 @@ use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::TlsFiles;
-
 /// Why there is no TLS; names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -35,20 +33,20 @@ pub enum TlsError {
 
 /// Loads certificate and key. rustls offers only ciphers with forward secrecy, and neither renegotiation nor
 /// TLS 1.0 and 1.1.
-pub fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = CertificateDer::pem_file_iter(&files.cert_file)
+pub fn load(certificate: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| file(&files.cert_file, e))?;
+        .map_err(|e| file(certificate, e))?;
     if chain.is_empty() {
-        return Err(file(&files.cert_file, "holds no PEM certificate"));
+        return Err(file(certificate, "holds no PEM certificate"));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key_file).map_err(|e| file(&files.key_file, e))?;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|e| file(key_file, e))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .and_then(|versions| versions.with_no_client_auth().with_single_cert(chain, key))
         .map_err(|problem| TlsError::Mismatch {
-            key: files.key_file.clone(),
-            certificate: files.cert_file.clone(),
+            key: key_file.to_owned(),
+            certificate: certificate.to_owned(),
             problem,
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tm_auth_proto::ErrorCode;
 use tokio::time::timeout;
 
 /// Why there is no body.
@@ -21,17 +20,6 @@ pub enum BodyError {
     /// It broke off or its chunks are malformed.
     #[error("the body broke off or is malformed")]
     Broken,
-}
-
-impl BodyError {
-    /// How the API calls it.
-    pub fn code(self) -> ErrorCode {
-        match self {
-            Self::TooLarge => ErrorCode::BodyTooLarge,
-            Self::TooSlow => ErrorCode::RequestTimeout,
-            Self::Broken => ErrorCode::InvalidRequest,
-        }
-    }
 }
 
 /// Reads a whole body of at most `most_bytes`, which has to arrive within `deadline`.
@@ -66,17 +54,10 @@ async fn collect<B: Body<Data = Bytes>>(body: B, most_bytes: usize) -> Result<By
     Ok(whole.freeze())
 }
 
-/// The answer was not there in time; what was being done was dropped. The API says `unavailable`.
+/// The answer was not there in time; what was being done was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the request took too long")]
 pub struct Overdue;
-
-impl Overdue {
-    /// How the API calls it.
-    pub fn code(self) -> ErrorCode {
-        ErrorCode::Unavailable
-    }
-}
 
 /// Gives up on `answer` after `deadline`.
 pub async fn within<F: Future>(deadline: Duration, answer: F) -> Result<F::Output, Overdue> {
