@@ -44,7 +44,7 @@ const CACHED_KEYS: u64 = 100_000;
 pub struct App {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<Store>,
     pub(crate) issuer: Issuer,
     pub(crate) lives: Lives,
     pub(crate) platform_policy: Policy,
@@ -72,7 +72,7 @@ impl App {
     /// Binds the database to the configuration, makes the first keys of an empty one, and unseals.
     pub async fn start(
         config: Config,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, ServiceKeyError> {
         store.bind_environment(config.environment).await?;
