@@ -19,8 +19,8 @@ use crate::App;
 use crate::app::api_keys;
 use crate::auth::bearer::Management;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::Json;
-use crate::middleware::Context;
 
 /// The account's keys, newest first.
 #[utoipa::path(get, path = "/api-keys", tag = "API Keys", operation_id = "listApiKeys", security(("bearerAuth" = [])),

@@ -19,8 +19,8 @@ use super::failures::{Authenticated, WithBody};
 use crate::App;
 use crate::app::{email_code, sign_in};
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::Json;
-use crate::middleware::Context;
 
 /// Mail a one-time code. Asking again leaves an outstanding code valid.
 #[utoipa::path(post, path = "/email/otc", tag = "E-mail Authentication", operation_id = "requestEmailCode",

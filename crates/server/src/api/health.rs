@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::failures::AnyRequest;
 use crate::App;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// Asks the database one question at a time. The question is a write and anybody may ask for health, so those
 /// who come while one is under way share the next.

@@ -21,8 +21,8 @@ use tm_auth_store::{KeyUse, OpenOutcome};
 use super::failures::{Authenticated, WithBody};
 use crate::App;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::Json;
-use crate::middleware::Context;
 use crate::random;
 
 /// How often a mint decides anew because key or account changed under it.

@@ -12,7 +12,7 @@ use super::view::view;
 use crate::App;
 use crate::auth::bearer::Platform;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// What the key behind the token may do, until when, and the address that the service sees.
 #[utoipa::path(get, path = "/api-key", tag = "API Keys", operation_id = "getOwnApiKey", security(("bearerAuth" = [])),

@@ -25,8 +25,8 @@ use crate::App;
 use crate::app::notices::{self, Notice};
 use crate::app::sign_in;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::Json;
-use crate::middleware::Context;
 use crate::random;
 
 /// Exchange a valid refresh token for a new access/refresh token pair.
@@ -156,7 +156,7 @@ pub(crate) async fn revoke(
 async fn verify(app: &App, context: &Context, token: &str) -> Result<Presented, ApiError> {
     app.limits.may_try(context, None)?;
     let verified = verify_uncharged(app, token).await;
-    if matches!(&verified, Err(error) if error.status().is_client_error()) {
+    if matches!(&verified, Err(error) if error.is_refusal()) {
         app.limits.charge_failure(context, None);
     }
     verified

@@ -17,7 +17,7 @@ use crate::App;
 use crate::app::notices::{self, Notice};
 use crate::auth::bearer::Management;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// The sessions in which the account's owner is signed in, newest first.
 #[utoipa::path(get, path = "/sessions", tag = "Sessions", operation_id = "listSessions", security(("bearerAuth" = [])),

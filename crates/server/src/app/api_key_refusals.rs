@@ -11,7 +11,7 @@ use tm_auth_store::{KeyRefusal, Result};
 
 use crate::App;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// Most that gathers between two writes. What comes beyond it is not told.
 const CAPACITY: usize = 4096;
@@ -24,7 +24,7 @@ pub(crate) struct Refusals(Mutex<HashMap<Kind, KeyRefusal>>);
 impl Refusals {
     /// Notes that a request which named this key got this answer. A failure of ours is no refusal.
     pub(crate) fn note(&self, context: &Context, key_id: KeyId, error: &ApiError) {
-        if !error.status().is_client_error() || error.code == ErrorCode::RequestTimeout {
+        if !error.is_refusal() || error.code == ErrorCode::RequestTimeout {
             return;
         }
         let code = error.code.as_str();

@@ -17,7 +17,7 @@ use crate::App;
 use crate::app::notices::{self, Notice};
 use crate::auth::bearer::Management;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 use crate::random;
 
 /// One key of the account.

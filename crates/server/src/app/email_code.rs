@@ -18,8 +18,8 @@ use crate::App;
 use crate::app::{device, sign_in};
 use crate::error::ApiError;
 use crate::http::client_address::NetworkPrefix;
+use crate::http::context::Context;
 use crate::mail::templates::{self, CodeFor, SignInCode};
-use crate::middleware::Context;
 use crate::random;
 
 /// Mails a code, and to a browser a link beside it, where the limits allow. `browser` is what the asking

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tm_auth_core::Account;
 
 use crate::App;
+use crate::http::context::Context;
 use crate::mail::templates;
-use crate::middleware::Context;
 
 /// What happened.
 pub(crate) enum Notice {

@@ -13,8 +13,8 @@ use tm_auth_proto::{AccessClaims, RevocationList, SessionId};
 use tm_auth_store::{Revocation, Revoked};
 use tm_auth_verifier::Revocations;
 
-use crate::api::etag;
 use crate::app::App;
+use crate::http::caching::etag;
 
 /// Seconds for which one document is given out.
 const SLOT: i64 = 30;

@@ -20,8 +20,8 @@ use crate::app::device;
 use crate::auth::browser;
 use crate::error::ApiError;
 use crate::http::client_address::NetworkPrefix;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
-use crate::middleware::Context;
 use crate::random;
 
 /// Opens a browser's session: at sign-in, and anew at a step-up. Returns the `Set-Cookie` for the answer.
@@ -44,7 +44,7 @@ pub(crate) async fn browser(
     let session = new_session(context, headers, account, method, SessionKind::Browser, &secret);
     let value = browser::cookie_value(session.sid, &secret);
     open(app, context, session, replaces).await?;
-    let header = cookie::set(app, Name::Session, &value, SameSite::Lax);
+    let header = cookie::set(&app.config.public_url, Name::Session, &value, SameSite::Lax);
     Ok(HeaderMap::from_iter([(SET_COOKIE, header)]))
 }
 

@@ -27,9 +27,9 @@ use crate::App;
 use crate::app::notices::{self, Notice};
 use crate::app::sign_in;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
 use crate::http::form::Form;
-use crate::middleware::Context;
 use crate::random;
 
 /// Longest name that is kept, in characters.
@@ -62,7 +62,7 @@ pub(crate) async fn callback(
         note_refusal(&app, &context, &purpose, error).await?;
     }
     let (mut set, next) = answered?;
-    set.append(SET_COOKIE, cookie::clear(&app, Name::Apple));
+    set.append(SET_COOKIE, cookie::clear(&app.config.public_url, Name::Apple));
     Ok((set, Redirect::to(next)).into_response())
 }
 
@@ -74,7 +74,7 @@ async fn take_flow(
     answer: &Answer,
 ) -> Result<(Flow, Purpose), ApiError> {
     let unknown = |cause| ApiError::violation(ErrorCode::AppleSignInUnknown, "state", cause);
-    let flow = cookie::read(app, headers, Name::Apple)
+    let flow = cookie::read(&app.config.public_url, headers, Name::Apple)
         .and_then(Flow::from_cookie)
         .ok_or_else(|| unknown("no cookie of a flow"))?;
     if !answer.state.as_deref().is_some_and(|state| flow.is_state(state)) {
@@ -210,7 +210,9 @@ async fn end_former(
     account: &Account,
     former: Option<(AccountId, SessionId)>,
 ) -> Result<(), ApiError> {
-    if let Some((uid, sid)) = former.filter(|_| cookie::read(app, headers, Name::Session).is_none()) {
+    if let Some((uid, sid)) =
+        former.filter(|_| cookie::read(&app.config.public_url, headers, Name::Session).is_none())
+    {
         let origin = context.origin(account.uid);
         app.database(app.store.end_person_session(uid, sid, &origin))
             .await?;
@@ -220,7 +222,7 @@ async fn end_former(
 
 /// Who proves nothing is charged for it. What is Apple's or our own fault is nobody's.
 fn charge(app: &App, context: &Context, error: &ApiError) {
-    if error.status().is_client_error() {
+    if error.is_refusal() {
         app.limits.charge_failure(context, None);
     }
 }

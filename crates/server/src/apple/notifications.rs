@@ -25,8 +25,8 @@ use super::{Apple, Failure, offered};
 use crate::App;
 use crate::app::notices::{self, Notice};
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::Json;
-use crate::middleware::Context;
 
 #[derive(Deserialize)]
 pub(crate) struct Notification {

@@ -17,10 +17,11 @@ use super::{Apple, offered};
 use crate::App;
 use crate::auth::bearer::Management;
 use crate::auth::browser::{self, Browser};
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
-use crate::http::form::{Form, Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::form::Form;
 use crate::pages::next::Next;
 use crate::random;
 
@@ -83,7 +84,12 @@ async fn leave(app: &App, context: &Context, purpose: &Purpose) -> Result<Respon
     };
     app.database(app.store.begin_ceremony(ceremony)).await?;
     // `None`: Apple posts the answer from its own site.
-    let cookie = cookie::set(app, Name::Apple, &flow.cookie(), SameSite::None);
+    let cookie = cookie::set(
+        &app.config.public_url,
+        Name::Apple,
+        &flow.cookie(),
+        SameSite::None,
+    );
     Ok(([(SET_COOKIE, cookie)], Redirect::to(&apple.authorize_url(&flow))).into_response())
 }
 

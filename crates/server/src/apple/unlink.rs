@@ -10,9 +10,9 @@ use crate::App;
 use crate::app::notices::{self, Notice};
 use crate::auth::bearer::Management;
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
-use crate::http::form::{Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// Works also where the way is no longer offered: what is linked can be taken away.
 pub(crate) async fn unlink(

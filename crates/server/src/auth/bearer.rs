@@ -16,8 +16,8 @@ use tm_auth_verifier::{Policy, check};
 use crate::App;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::middleware::Context;
 
 /// The holder of a platform token.
 pub(crate) struct Platform(pub(crate) AccessClaims);
@@ -77,7 +77,7 @@ impl FromRequestParts<Arc<App>> for Management {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         // A token, where there is one: who sends it means it. A cookie comes along unasked.
         if !parts.headers.contains_key(AUTHORIZATION)
-            && cookie::read(app, &parts.headers, Name::Session).is_some()
+            && cookie::read(&app.config.public_url, &parts.headers, Name::Session).is_some()
         {
             return of_browser(parts, app).await;
         }

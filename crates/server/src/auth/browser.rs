@@ -23,8 +23,8 @@ use tm_auth_proto::{ErrorCode, SessionId};
 
 use crate::App;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::middleware::Context;
 
 /// Where a page's script puts the token of its session.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
@@ -100,7 +100,7 @@ pub(crate) async fn session(
 
 /// What the cookie carries, unjudged.
 pub(crate) fn presented(app: &App, headers: &HeaderMap) -> Option<(SessionId, SessionSecret)> {
-    let value = cookie::read(app, headers, Name::Session)?;
+    let value = cookie::read(&app.config.public_url, headers, Name::Session)?;
     let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?;
     let (sid, secret) = bytes.split_at(16);
     let sid = SessionId(uuid::Uuid::from_slice(sid).ok()?);

@@ -14,7 +14,7 @@ use super::page::{Frame, Page, Section};
 use crate::App;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 const PER_PAGE: u32 = 50;
 /// Nobody leafs further than this by hand.

@@ -19,9 +19,9 @@ use crate::api::api_keys::Named;
 use crate::app::api_keys;
 use crate::auth::bearer::Management;
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
-use crate::http::form::{Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// Entries of the account's trail in which those of a key are looked for.
 const TRAIL: u32 = 1000;

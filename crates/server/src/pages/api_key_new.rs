@@ -24,9 +24,9 @@ use crate::App;
 use crate::app::api_keys::{self, default_end, future, some_scope};
 use crate::auth::bearer::Management;
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
-use crate::http::form::Posted;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 #[derive(Template)]
 #[template(path = "api_key_new.html")]

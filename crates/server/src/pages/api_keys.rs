@@ -10,7 +10,7 @@ use super::page::{Frame, Page, Section};
 use crate::App;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 #[derive(Template)]
 #[template(path = "api_keys.html")]

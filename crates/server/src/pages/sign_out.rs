@@ -8,10 +8,10 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 
 use crate::App;
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::http::form::{Nothing, Posted};
-use crate::middleware::Context;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
@@ -30,7 +30,7 @@ pub(crate) async fn sign_out(
 /// What an answer to a browser carries whose session has just ended.
 pub(crate) fn signed_out(app: &App) -> HeaderMap {
     HeaderMap::from_iter([
-        (SET_COOKIE, cookie::clear(app, Name::Session)),
+        (SET_COOKIE, cookie::clear(&app.config.public_url, Name::Session)),
         // Clear Site Data section 3.1. Cookies are not named: that would take those of other ports of a
         // loopback host along, and of other services of the same domain.
         (CLEAR_SITE_DATA, HeaderValue::from_static(r#""cache", "storage""#)),

@@ -21,8 +21,8 @@ use crate::App;
 use crate::app::notices::{self, Notice};
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::{Json as Body, LargeJson};
-use crate::middleware::Context;
 use crate::random;
 
 #[derive(Deserialize)]

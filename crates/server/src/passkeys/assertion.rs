@@ -29,7 +29,7 @@ use super::{RelyingParty, transports_of};
 use crate::App;
 use crate::app::sign_in;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// A person proved by a passkey.
 pub(super) struct Proved {
@@ -71,7 +71,7 @@ pub(super) async fn prove(
     app.limits.may_finish_passkey(context)?;
     let judged = judge(app, context, headers, answer, known).await;
     if let Err(error) = &judged
-        && error.status().is_client_error()
+        && error.is_refusal()
     {
         app.limits.charge_passkey_failure(context);
         sign_in::note_refusal(app, context, AuthMethod::Passkey, error).await?;

@@ -20,8 +20,8 @@ use tm_auth_store::Ceremony;
 
 use crate::App;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
-use crate::middleware::Context;
 use crate::random;
 
 /// How long a person may take. Authenticators are told the same.
@@ -67,7 +67,12 @@ pub(super) async fn begin(
         expires_at: context.now + LIFE,
     };
     app.database(app.store.begin_ceremony(new)).await?;
-    let cookie = cookie::set(app, Name::Passkey, &URL_SAFE_NO_PAD.encode(secret), SameSite::Lax);
+    let cookie = cookie::set(
+        &app.config.public_url,
+        Name::Passkey,
+        &URL_SAFE_NO_PAD.encode(secret),
+        SameSite::Lax,
+    );
     Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
 }
 
@@ -89,7 +94,7 @@ pub(super) async fn take<T: DeserializeOwned>(
 }
 
 fn browser_secret(app: &App, headers: &HeaderMap) -> Option<[u8; 32]> {
-    let value = cookie::read(app, headers, Name::Passkey)?;
+    let value = cookie::read(&app.config.public_url, headers, Name::Passkey)?;
     URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()
 }
 

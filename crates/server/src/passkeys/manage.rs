@@ -13,9 +13,9 @@ use tm_auth_store::passkey::CredentialId;
 use crate::App;
 use crate::app::notices::{self, Notice};
 use crate::auth::bearer::Management;
+use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
-use crate::http::form::Posted;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// Where the forms are.
 const PAGE: &str = "/security";

@@ -18,8 +18,8 @@ use crate::app::notices::{self, Notice};
 use crate::app::sign_in;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::LargeJson;
-use crate::middleware::Context;
 use crate::random;
 
 /// What the page tells the person after the proof.

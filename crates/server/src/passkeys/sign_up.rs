@@ -27,8 +27,8 @@ use super::{default_name, registration};
 use crate::App;
 use crate::app::sign_in;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::{Json as Body, LargeJson};
-use crate::middleware::Context;
 use crate::random;
 
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ use tm_auth_store::{AuditEntry, Origin, Result};
 
 use crate::App;
 use crate::http::client_address::NetworkPrefix;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// Networks and routes at a time.
 const CAPACITY: usize = 1024;

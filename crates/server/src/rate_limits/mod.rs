@@ -14,7 +14,7 @@ use tm_auth_proto::{KeyId, SessionId};
 use crate::config;
 use crate::error::ApiError;
 use crate::http::client_address::NetworkPrefix;
-use crate::middleware::Context;
+use crate::http::context::Context;
 use crate::rate_limits::limiter::{Rate, RateLimiter, RetryAfter};
 
 /// Entries per limiter; a few bytes each.

@@ -10,7 +10,7 @@ use tm_auth_core::signing::{
 use tm_auth_proto::{Environment, JwkSet};
 use tm_auth_verifier::KeySet;
 
-use crate::api::etag;
+use crate::http::caching::etag;
 
 /// A consistent set of keys. Replaced whole, never changed.
 pub struct KeyRing {

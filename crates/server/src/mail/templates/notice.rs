@@ -5,8 +5,8 @@ use jiff::SignedDuration;
 use super::{Fact, Letter, Link, coarse_network, masked, product, quoted, time, url};
 use crate::App;
 use crate::app::notices::Notice;
+use crate::http::context::Context;
 use crate::mail::Mail;
-use crate::middleware::Context;
 
 /// Old news is of no use.
 const LIFE: SignedDuration = SignedDuration::from_hours(24);

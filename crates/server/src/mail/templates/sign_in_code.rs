@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{Fact, Letter, Link, coarse_network, product, time, url};
 use crate::App;
+use crate::http::context::Context;
 use crate::mail::Mail;
-use crate::middleware::Context;
 
 /// What the code is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

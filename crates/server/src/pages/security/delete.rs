@@ -14,9 +14,9 @@ use super::require_strong;
 use crate::App;
 use crate::app::notices::{self, Notice};
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
-use crate::http::form::Posted;
-use crate::middleware::Context;
+use crate::http::context::Context;
 use crate::pages::page::{Frame, Page, Section, account_name};
 use crate::pages::sign_out::signed_out;
 

@@ -27,10 +27,10 @@ use crate::api::sessions::end_all_but;
 use crate::app::email_code;
 use crate::app::notices::{self, Notice};
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::http::form::Posted;
-use crate::middleware::Context;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page, Section};
 use crate::pages::sign_in::Flow;
@@ -184,7 +184,7 @@ async fn set(
         EmailChange::Taken => return Err(Refusal::AddressResting.into()),
         EmailChange::NoAccount => return Err(Refusal::AccountDisabled.into()),
     }
-    let cookie = [(SET_COOKIE, cookie::clear(app, Name::Flow))];
+    let cookie = [(SET_COOKIE, cookie::clear(&app.config.public_url, Name::Flow))];
     Ok((cookie, done(Done::Email)).into_response())
 }
 

@@ -22,7 +22,7 @@ use crate::App;
 use crate::auth::bearer::Management;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 pub(crate) use overview::Done;
 

@@ -21,7 +21,7 @@ use crate::App;
 use crate::api::sessions::live;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 use crate::pages::page::{Frame, Page, Section, Tone};
 use crate::pages::words::Instant;
 

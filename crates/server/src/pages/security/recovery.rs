@@ -12,9 +12,9 @@ use tm_auth_proto::ErrorCode;
 
 use crate::App;
 use crate::app::notices::{self, Notice};
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
-use crate::http::form::{Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// Forms of our pages come here.
 pub(crate) fn routes() -> Router<Arc<App>> {

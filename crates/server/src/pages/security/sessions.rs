@@ -12,9 +12,9 @@ use crate::App;
 use crate::api::sessions::end_all_but;
 use crate::auth::bearer::Management;
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
-use crate::http::form::{Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::context::Context;
 use crate::pages::sign_out::signed_out;
 
 #[derive(Deserialize)]

@@ -18,8 +18,8 @@ use crate::App;
 use crate::app::email_code;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::form::Form;
-use crate::middleware::Context;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page};
 

@@ -17,8 +17,8 @@ use super::{Flow, complete, flow};
 use crate::App;
 use crate::app::email_code;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::form::Form;
-use crate::middleware::Context;
 use crate::pages::page::{Frame, Page};
 
 #[derive(Deserialize)]

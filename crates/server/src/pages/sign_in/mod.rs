@@ -24,8 +24,8 @@ use tm_auth_store::sign_in_code::ProvedEmail;
 use crate::App;
 use crate::app::{email_code, sign_in};
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::middleware::Context;
 
 pub(crate) use flow::Flow;
 
@@ -47,6 +47,6 @@ async fn complete(
 ) -> Result<Response, ApiError> {
     let account = email_code::account(app, context, proved).await?;
     let mut cookies = sign_in::browser(app, context, headers, &account, method).await?;
-    cookies.append(SET_COOKIE, cookie::clear(app, Name::Flow));
+    cookies.append(SET_COOKIE, cookie::clear(&app.config.public_url, Name::Flow));
     Ok((cookies, Redirect::to(flow.next.as_str())).into_response())
 }
