@@ -16,7 +16,7 @@ use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
 use tm_auth_listener::{PeerAddress, within};
 use tm_auth_proto::ErrorCode;
 
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
 use crate::http::client_address::client_address;
 use crate::http::context::Context;

@@ -9,8 +9,8 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::App;
 use crate::api::{api_keys, email, health, jwks, mint, own_key, refresh, revocations, sessions};
+use crate::app::App;
 use crate::apple;
 use crate::config::BASE_PATH;
 use crate::http::body::BodyLimits;

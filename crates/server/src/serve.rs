@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tm_auth_listener::{Answers, Listeners, Malformed, Settings, tls};
 use tm_auth_proto::{ErrorBody, ErrorCode};
 
-use crate::App;
+use crate::app::App;
 use crate::app::background;
 use crate::config::Limits;
 use crate::mail::Workers;

@@ -15,9 +15,9 @@ use tm_auth_proto::{ApiKey as View, ApiKeyList, KeyId, RegisterApiKey, UpdateApi
 
 use super::failures::{AnyRequest, Managed, WithBody};
 use super::view::view;
-use crate::App;
+use crate::app::App;
 use crate::app::api_keys;
-use crate::auth::bearer::Management;
+use crate::app::management::Management;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::json::Json;

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use tm_auth_proto::JwkSet;
 
 use super::failures::AnyRequest;
-use crate::App;
+use crate::app::App;
 use crate::http::caching::cacheable;
 
 /// The public keys that verify access tokens. Served from memory, database or not.

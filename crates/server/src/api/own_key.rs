@@ -9,7 +9,7 @@ use tm_auth_proto::{ErrorCode, OwnApiKey};
 
 use super::failures::{AnyRequest, Authenticated};
 use super::view::view;
-use crate::App;
+use crate::app::App;
 use crate::auth::bearer::Platform;
 use crate::error::ApiError;
 use crate::http::context::Context;

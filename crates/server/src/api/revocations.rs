@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::HeaderMap;
 
 use super::failures::AnyRequest;
-use crate::App;
+use crate::app::App;
 use crate::http::caching::cacheable;
 use crate::http::context::Context;
 

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use tm_auth_proto::{ErrorCode, KeyId};
 use tm_auth_store::{KeyRefusal, Result};
 
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
 use crate::http::context::Context;
 

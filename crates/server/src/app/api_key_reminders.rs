@@ -5,7 +5,7 @@
 
 use tm_auth_store::StoreError;
 
-use crate::App;
+use crate::app::App;
 use crate::mail::templates;
 
 /// At a time, so that a backlog neither holds the database nor fills the queue that sign-in codes need.
@@ -28,7 +28,13 @@ pub(crate) async fn send_due(app: &App) -> Result<(), StoreError> {
         let Some(end) = reminder.key.expires_at else {
             continue;
         };
-        let mail = templates::key_reminder(app, &reminder.address, &reminder.key.label, reminder.days, end);
+        let mail = templates::key_reminder(
+            app.letterhead(),
+            &reminder.address,
+            &reminder.key.label,
+            reminder.days,
+            end,
+        );
         if let Err(error) = app.mail.send(mail) {
             tracing::warn!(
                 code = error.code.as_str(),

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use tm_auth_proto::KeyId;
 use tm_auth_store::{KeyUse, Result};
 
-use crate::App;
+use crate::app::App;
 
 #[derive(Default)]
 pub(crate) struct Usage(Mutex<HashMap<KeyId, KeyUse>>);

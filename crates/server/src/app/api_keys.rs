@@ -13,11 +13,12 @@ use tm_auth_proto::api_key::RegistrationProof;
 use tm_auth_proto::{KeyId, RegisterApiKey, Scopes, UpdateApiKey};
 use tm_auth_store::{Change, KeyChange, KeyUse, NewApiKey};
 
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::auth::bearer::Management;
+use crate::app::App;
+use crate::app::management::Management;
+use crate::app::notices;
 use crate::error::ApiError;
 use crate::http::context::Context;
+use crate::mail::templates::Notice;
 use crate::random;
 
 /// One key of the account.

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use tm_auth_store::{Change, Retention};
 use tokio::task::JoinSet;
 
-use crate::App;
+use crate::app::App;
 
 /// What another node or a command changed is in force here after at most this long.
 const POLL: Duration = Duration::from_millis(250);

@@ -5,7 +5,6 @@
 //! 2. [`by_code`] and [`by_link`] turn what came back into a proved address, once.
 //! 3. [`account`] gives the account of that address; a new one where it had none.
 
-use http::header::USER_AGENT;
 use tm_auth_core::one_time_code::{CodePepper, FlowId, LIFE, Length, OneTimeCode, Purpose, TypedCode};
 use tm_auth_core::person::AuthMethod;
 use tm_auth_core::secret::FlowSecret;
@@ -14,8 +13,8 @@ use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_store::sign_in_code::{CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
 use tm_auth_store::{NewAccount, Origin};
 
-use crate::App;
-use crate::app::{device, sign_in};
+use super::App;
+use super::sign_in;
 use crate::error::ApiError;
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
@@ -27,7 +26,7 @@ use crate::random;
 pub(crate) async fn mail(
     app: &App,
     context: &Context,
-    headers: &http::HeaderMap,
+    device: &str,
     email: EmailAddress,
     purpose: Purpose,
     browser: Option<&FlowSecret>,
@@ -63,7 +62,6 @@ pub(crate) async fn mail(
         Some(Length::Long) => long,
         None => return Ok(()),
     };
-    let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     // Both in the fragment, which browsers send to nobody.
     let link = browser.map(|_| {
         let path = match purpose {
@@ -73,7 +71,7 @@ pub(crate) async fn mail(
         format!("{path}#token={}&code={}", link.encode(), code.digits())
     });
     let sent = app.mail.send(templates::sign_in_code(
-        app,
+        app.letterhead(),
         context,
         &SignInCode {
             to: email.as_str(),
@@ -83,7 +81,7 @@ pub(crate) async fn mail(
             },
             code: code.digits(),
             link: link.as_deref(),
-            device: &device::coarse(user_agent.unwrap_or_default()),
+            device,
             expires_at: context.now + LIFE,
         },
     ));

@@ -5,11 +5,16 @@ pub(crate) mod api_key_reminders;
 pub(crate) mod api_key_usage;
 pub(crate) mod api_keys;
 pub(crate) mod background;
-pub(crate) mod device;
 pub(crate) mod email_code;
+pub(crate) mod management;
+pub(crate) mod mint;
 pub(crate) mod notices;
+pub(crate) mod readiness;
+pub(crate) mod refresh;
 pub(crate) mod revocation_list;
 pub(crate) mod sign_in;
+pub(crate) mod tokens;
+pub(crate) mod user_sessions;
 
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -22,14 +27,15 @@ use tm_auth_proto::{ErrorCode, KeyId, SessionId};
 use tm_auth_store::{Change, Store, StoreError};
 use tm_auth_verifier::Policy;
 
-use crate::api::health::Readiness;
 use crate::app::api_key_refusals::Refusals;
 use crate::app::api_key_usage::Usage;
+use crate::app::readiness::Readiness;
 use crate::app::revocation_list::RevocationFeed;
 use crate::apple::Apple;
 use crate::clock::Clock;
 use crate::config::{Config, Database, MAX_ACCESS_TTL_SECONDS};
 use crate::error::ApiError;
+use crate::mail::templates::Letterhead;
 use crate::mail::{Delivered, MailQueue};
 use crate::passkeys::RelyingParty;
 use crate::rate_limits::Limits;
@@ -259,6 +265,11 @@ impl App {
         self.passkeys
             .as_ref()
             .ok_or_else(|| ApiError::new(ErrorCode::NotFound))
+    }
+
+    /// What every mail says of this service.
+    pub(crate) fn letterhead(&self) -> Letterhead<'_> {
+        Letterhead::new(self.config.environment, &self.config.public_url)
     }
 
     /// The service's clock.

@@ -3,46 +3,11 @@
 //! The mail goes to the address that the account proved here, else to its contact address. It never decides
 //! whether the change is made: that is done and acknowledged, with or without somebody to tell.
 
-use jiff::Timestamp;
 use tm_auth_core::Account;
 
-use crate::App;
+use crate::app::App;
 use crate::http::context::Context;
-use crate::mail::templates;
-
-/// What happened.
-pub(crate) enum Notice {
-    KeyCreated {
-        label: String,
-    },
-    KeyRevoked {
-        label: String,
-    },
-    KeyChanged {
-        label: String,
-    },
-    PasskeyAdded {
-        name: String,
-    },
-    PasskeyRemoved {
-        name: String,
-    },
-    /// Told to the old address.
-    EmailChanged {
-        old: String,
-        new: String,
-    },
-    AppleLinked,
-    AppleUnlinked,
-    AccountDeleted,
-    RecoveryStarted {
-        ready_at: Timestamp,
-    },
-    RecoveryCancelled,
-    RecoveryCompleted,
-    SessionReused,
-    SignedOutEverywhere,
-}
+use crate::mail::templates::{self, Notice};
 
 /// Mails the owner, as `account` was when it was read. Who deletes the account reads it before.
 pub(crate) async fn tell(app: &App, context: &Context, account: &Account, notice: Notice) {
@@ -54,7 +19,7 @@ pub(crate) async fn tell(app: &App, context: &Context, account: &Account, notice
         _ => owner(app, account).await,
     };
     let Some(to) = to else { return };
-    let mail = templates::notice(app, context, &to, &notice);
+    let mail = templates::notice(app.letterhead(), context, &to, &notice);
     if let Err(error) = app.mail.send(mail) {
         tracing::warn!(
             request_id = context.request_id,

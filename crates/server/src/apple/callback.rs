@@ -23,13 +23,14 @@ use super::client_secret::client_secret;
 use super::flow::{Flow, KIND, Purpose};
 use super::id_token::{self, Expected};
 use super::{Apple, Failure, offered};
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::app::sign_in;
+use crate::app::App;
+use crate::app::notices;
+use crate::auth::browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
 use crate::http::form::Form;
+use crate::mail::templates::Notice;
 use crate::random;
 
 /// Longest name that is kept, in characters.
@@ -126,7 +127,7 @@ async fn finish<'a>(
     } else {
         let name = answer.user.as_deref().and_then(display_name);
         let account = account(app, context, subject, name).await?;
-        let set = sign_in::browser(app, context, headers, &account, AuthMethod::Apple).await?;
+        let set = browser::sign_in(app, context, headers, &account, AuthMethod::Apple).await?;
         end_former(app, context, headers, &account, purpose.session).await?;
         set
     };

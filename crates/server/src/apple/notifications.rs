@@ -22,11 +22,12 @@ use tm_auth_store::{AppleWithdrawal, AuditEntry};
 
 use super::id_token::{LEEWAY, addressed_to, number, text};
 use super::{Apple, Failure, offered};
-use crate::App;
-use crate::app::notices::{self, Notice};
+use crate::app::App;
+use crate::app::notices;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::json::Json;
+use crate::mail::templates::Notice;
 
 #[derive(Deserialize)]
 pub(crate) struct Notification {

@@ -14,8 +14,8 @@ use tm_auth_store::Ceremony;
 
 use super::flow::{Flow, KIND, LIFE, Purpose};
 use super::{Apple, offered};
-use crate::App;
-use crate::auth::bearer::Management;
+use crate::app::App;
+use crate::app::management::Management;
 use crate::auth::browser::{self, Browser};
 use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;

@@ -14,17 +14,19 @@ use axum::extract::FromRequestParts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
+use http::header::SET_COOKIE;
 use http::request::Parts;
 use jiff::SignedDuration;
 use tm_auth_core::Account;
-use tm_auth_core::person::{PersonSession, SessionKind};
+use tm_auth_core::person::{AuthMethod, PersonSession, SessionKind};
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_proto::{ErrorCode, SessionId};
 
-use crate::App;
+use crate::app::{App, sign_in};
 use crate::error::ApiError;
 use crate::http::context::Context;
-use crate::http::cookie::{self, Name};
+use crate::http::cookie::{self, Name, SameSite};
+use crate::http::device::device;
 
 /// Where a page's script puts the token of its session.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
@@ -74,6 +76,25 @@ impl FromRequestParts<Arc<App>> for Browser {
     }
 }
 
+/// Signs a browser in, or again at a step-up: opens a session that replaces the one of the request's cookie. Returns
+/// the `Set-Cookie` for the answer.
+pub(crate) async fn sign_in(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    account: &Account,
+    method: AuthMethod,
+) -> Result<HeaderMap, ApiError> {
+    // The cookie's secret must match: a caller who only knows the id of a session must not end it.
+    let replaces = session(app, context, headers).await?;
+    let replaces = replaces.map(|(session, _)| session.sid);
+    let opened = sign_in::browser(app, context, device(headers), account, method, replaces);
+    let (sid, secret) = opened.await?;
+    let url = &app.config.public_url;
+    let cookie = cookie::set(url, Name::Session, &cookie_value(sid, &secret), SameSite::Lax);
+    Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
+}
+
 /// The live session of the request's cookie. `None` where there is none, for whatever reason.
 pub(crate) async fn session(
     app: &App,
@@ -108,7 +129,7 @@ pub(crate) fn presented(app: &App, headers: &HeaderMap) -> Option<(SessionId, Se
 }
 
 /// The cookie of a session.
-pub(crate) fn cookie_value(sid: SessionId, secret: &SessionSecret) -> String {
+fn cookie_value(sid: SessionId, secret: &SessionSecret) -> String {
     let mut bytes = sid.0.as_bytes().to_vec();
     bytes.extend(
         URL_SAFE_NO_PAD

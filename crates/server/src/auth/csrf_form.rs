@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::browser::Browser;
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
 use crate::http::form::Form;
 

@@ -5,6 +5,7 @@ pub(crate) mod caching;
 pub mod client_address;
 pub(crate) mod context;
 pub(crate) mod cookie;
+pub(crate) mod device;
 pub(crate) mod error;
 pub(crate) mod fallback;
 pub(crate) mod form;

@@ -11,7 +11,7 @@ use tm_auth_proto::KeyId;
 
 use super::event::Event;
 use super::page::{Frame, Page, Section};
-use crate::App;
+use crate::app::App;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::context::Context;

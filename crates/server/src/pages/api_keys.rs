@@ -7,7 +7,7 @@ use axum::extract::State;
 
 use super::api_key_view::KeyView;
 use super::page::{Frame, Page, Section};
-use crate::App;
+use crate::app::App;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::context::Context;

@@ -16,7 +16,7 @@ use tm_auth_proto::ErrorCode;
 
 use super::page::{Frame, Page};
 use super::words::Instant;
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::Delivered;

@@ -26,7 +26,7 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-use crate::App;
+use crate::app::App;
 
 /// Every page.
 pub(crate) fn routes() -> Router<Arc<App>> {

@@ -12,7 +12,7 @@ use tm_auth_proto::ErrorCode;
 
 use super::next::Next;
 use super::page::{Frame, Page};
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
 use crate::http::query::query_value;
 

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 
-use crate::App;
+use crate::app::App;
 use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
 use crate::http::context::Context;

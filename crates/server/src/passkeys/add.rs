@@ -17,12 +17,13 @@ use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
 use super::client_data::{self, Ran};
 use super::{MOST_PASSKEYS, default_name, registration};
-use crate::App;
-use crate::app::notices::{self, Notice};
+use crate::app::App;
+use crate::app::notices;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::json::{Json as Body, LargeJson};
+use crate::mail::templates::Notice;
 use crate::random;
 
 #[derive(Deserialize)]

@@ -26,7 +26,7 @@ use super::public_key::PublicKey;
 use super::refused::{Refused, because};
 use super::registration::Record;
 use super::{RelyingParty, transports_of};
-use crate::App;
+use crate::app::App;
 use crate::app::sign_in;
 use crate::error::ApiError;
 use crate::http::context::Context;

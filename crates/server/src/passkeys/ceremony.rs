@@ -18,7 +18,7 @@ use tm_auth_core::Refusal;
 use tm_auth_proto::AccountId;
 use tm_auth_store::Ceremony;
 
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};

@@ -10,12 +10,13 @@ use serde::Deserialize;
 use tm_auth_core::{Refusal, label};
 use tm_auth_store::passkey::CredentialId;
 
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::auth::bearer::Management;
+use crate::app::App;
+use crate::app::management::Management;
+use crate::app::notices;
 use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
 use crate::http::context::Context;
+use crate::mail::templates::Notice;
 
 /// Where the forms are.
 const PAGE: &str = "/security";

@@ -13,13 +13,14 @@ use tm_auth_store::passkey::Passkey;
 use super::answer::{Answer, Assertion};
 use super::assertion::{self, Proved};
 use super::ceremony::{self, Kind};
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::app::sign_in;
+use crate::app::App;
+use crate::app::notices;
+use crate::auth::browser;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::json::LargeJson;
+use crate::mail::templates::Notice;
 use crate::random;
 
 /// What the page tells the person after the proof.
@@ -102,7 +103,7 @@ async fn signed_in(
     proved: Proved,
 ) -> Result<(HeaderMap, Json<SignedIn>), ApiError> {
     let Proved { account, used } = proved;
-    let cookie = sign_in::browser(app, context, headers, &account, AuthMethod::Passkey).await?;
+    let cookie = browser::sign_in(app, context, headers, &account, AuthMethod::Passkey).await?;
     if used.recovery_cancelled {
         notices::tell(app, context, &account, Notice::RecoveryCancelled).await;
     }

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_store::{AuditEntry, Origin, Result};
 
-use crate::App;
+use crate::app::App;
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 

@@ -11,12 +11,13 @@ use tm_auth_core::Account;
 
 use super::overview::{Missing, missing};
 use super::require_strong;
-use crate::App;
-use crate::app::notices::{self, Notice};
+use crate::app::App;
+use crate::app::notices;
 use crate::auth::browser::Browser;
 use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
 use crate::http::context::Context;
+use crate::mail::templates::Notice;
 use crate::pages::page::{Frame, Page, Section, account_name};
 use crate::pages::sign_out::signed_out;
 

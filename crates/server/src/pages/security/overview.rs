@@ -17,8 +17,7 @@ use tm_auth_store::apple_identity::AppleIdentity;
 use tm_auth_store::passkey::Passkey;
 
 use super::require_strong;
-use crate::App;
-use crate::api::sessions::live;
+use crate::app::{App, user_sessions};
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
@@ -143,7 +142,7 @@ pub(crate) async fn show(
     let apple = app.database(app.store.apple_identity_of(uid)).await?;
     let recovery = app.database(app.store.recovery(uid)).await?;
     let recovery = recovery.filter(|recovery| recovery.stage(context.now) != Stage::Lapsed);
-    let sessions = live(&app, &context, &browser.account).await?;
+    let sessions = user_sessions::live(&app, &context, &browser.account).await?;
     let contact = app.database(app.store.contact_email(uid)).await?;
     let ways: WaysIn = app.database(app.store.ways_in(uid)).await?;
 

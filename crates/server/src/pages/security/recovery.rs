@@ -10,11 +10,12 @@ use axum::routing::post;
 use tm_auth_core::recovery::{self, Recovery};
 use tm_auth_proto::ErrorCode;
 
-use crate::App;
-use crate::app::notices::{self, Notice};
+use crate::app::App;
+use crate::app::notices;
 use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
 use crate::http::context::Context;
+use crate::mail::templates::Notice;
 
 /// Forms of our pages come here.
 pub(crate) fn routes() -> Router<Arc<App>> {

@@ -14,11 +14,12 @@ use tm_auth_core::{EmailAddress, Refusal};
 use tm_auth_proto::ErrorCode;
 
 use super::Flow;
-use crate::App;
+use crate::app::App;
 use crate::app::email_code;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
+use crate::http::device::device;
 use crate::http::form::Form;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page};
@@ -120,7 +121,7 @@ pub(crate) async fn submit(
     email_code::mail(
         &app,
         &context,
-        &headers,
+        &device(&headers),
         email,
         Purpose::SignIn,
         Some(&flow.secret),

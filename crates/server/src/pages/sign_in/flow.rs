@@ -8,7 +8,7 @@ use tm_auth_core::EmailAddress;
 use tm_auth_core::secret::FlowSecret;
 use tm_auth_store::sign_in_code::{CodeFlow, CodeOf};
 
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
