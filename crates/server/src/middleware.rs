@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
 use tm_auth_listener::{PeerAddress, within};
 use tm_auth_proto::ErrorCode;
+use tracing::Instrument;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -48,9 +49,11 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let elsewhere = reader
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
+    // Whatever is logged on behalf of this request, in any crate, carries its id.
+    let span = tracing::info_span!("request", request_id = context.request_id);
     let answer = AssertUnwindSafe(async {
         match (ours, elsewhere) {
-            (Ok(()), None) => next.run(request).await,
+            (Ok(()), None) => next.run(request).instrument(span).await,
             (Ok(()), Some(redirect)) => redirect,
             (Err(error), _) => error.into_response(),
         }

@@ -17,9 +17,9 @@ use crate::{metrics, random, router};
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A socket.
-    #[error("cannot listen: {0}")]
-    Listen(#[from] std::io::Error),
+    /// A socket cannot be opened. The message names its address.
+    #[error(transparent)]
+    Listen(#[from] tm_auth_listener::BindError),
     /// A certificate.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -47,7 +47,7 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
     // A recorder that nobody reads would only gather.
     let metrics = match app.config.metrics.listen {
         Some(address) => {
-            let listener = tokio::net::TcpListener::bind(address).await?;
+            let listener = tm_auth_listener::bind(address).await?;
             metrics::install().map(|handle| (listener, handle))
         }
         None => None,

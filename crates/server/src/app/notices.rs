@@ -21,11 +21,7 @@ pub(crate) async fn tell(app: &App, context: &Context, account: &Account, notice
     let Some(to) = to else { return };
     let mail = templates::notice(app.letterhead(), context, &to, &notice);
     if let Err(error) = app.mail.send(mail) {
-        tracing::warn!(
-            request_id = context.request_id,
-            code = error.code.as_str(),
-            "an owner was not told of a change"
-        );
+        tracing::warn!(code = error.code.as_str(), "an owner was not told of a change");
     }
 }
 
