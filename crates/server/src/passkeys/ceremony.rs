@@ -66,7 +66,7 @@ pub(super) async fn begin(
         state: serde_json::to_string(state).map_err(ApiError::internal)?,
         expires_at: context.now + LIFE,
     };
-    app.database(app.store.begin_ceremony(new)).await?;
+    app.store.begin_ceremony(new).await?;
     let cookie = cookie::set(
         &app.config.public_url,
         Name::Passkey,
@@ -88,7 +88,7 @@ pub(super) async fn take<T: DeserializeOwned>(
     let secret = browser_secret(app, headers).ok_or_else(over)?;
     let id_hash = id_hash(&secret, challenge);
     let taken = app.store.take_ceremony(id_hash, kind.as_str(), context.now);
-    let taken = app.database(taken).await?.ok_or_else(over)?;
+    let taken = taken.await?.ok_or_else(over)?;
     let state = serde_json::from_str(&taken.state).map_err(ApiError::internal)?;
     Ok((taken.uid, state))
 }

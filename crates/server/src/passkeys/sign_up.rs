@@ -100,7 +100,7 @@ pub(crate) async fn finish(
     let origin = context.origin(new.uid);
     app.limits.charge_passkey_sign_up(&context)?;
     let made = app.store.sign_up_with_passkey(new, user, passkey, &origin);
-    let account = app.database(made).await??;
+    let account = made.await??;
     let cookie = browser::sign_in(&app, &context, &headers, &account, AuthMethod::Passkey).await?;
     Ok((StatusCode::CREATED, cookie))
 }

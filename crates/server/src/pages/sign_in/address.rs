@@ -74,7 +74,7 @@ impl Address {
     /// For who is signed in already. With a passkey the account's own are asked for, and no other account's.
     async fn confirm(&mut self, app: &App, browser: Browser) -> Result<(), ApiError> {
         "Confirm that it is you".clone_into(&mut self.frame.title);
-        self.passkeys &= app.database(app.store.has_passkey(browser.account.uid)).await?;
+        self.passkeys &= app.store.has_passkey(browser.account.uid).await?;
         self.again = Some(browser.csrf);
         // A mail to another address would sign in to another account.
         self.mail &= browser.account.email.is_some();

@@ -57,8 +57,7 @@ impl Flow {
 
     /// What was mailed for it and is not used yet.
     pub(crate) async fn stored(&self, app: &App, context: &Context) -> Result<Option<CodeFlow>, ApiError> {
-        app.database(app.store.code_flow(self.secret.hash(), context.now))
-            .await
+        Ok(app.store.code_flow(self.secret.hash(), context.now).await?)
     }
 
     /// Its codes.
