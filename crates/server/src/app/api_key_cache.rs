@@ -23,12 +23,12 @@ pub(crate) struct Found {
 
 /// The keys that were asked for last.
 pub(crate) struct ApiKeyCache {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     copies: Cache<KeyId, Arc<ApiKey>>,
 }
 
 impl ApiKeyCache {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
         Self {
             store,
             copies: Cache::new(CAPACITY),

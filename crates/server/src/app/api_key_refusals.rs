@@ -56,7 +56,7 @@ impl Refusals {
     }
 
     /// Writes what gathered. If the write fails, it stays for the next one.
-    pub(crate) async fn flush(&self, store: &dyn Store) -> Result<()> {
+    pub(crate) async fn flush(&self, store: &Store) -> Result<()> {
         let gathered = std::mem::take(&mut *self.0.lock().expect("nothing panics while holding it"));
         if gathered.is_empty() {
             return Ok(());

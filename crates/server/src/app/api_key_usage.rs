@@ -19,7 +19,7 @@ impl Usage {
     }
 
     /// Writes what gathered. If the write fails, each use stays for the next one unless a newer use of the key came.
-    pub(crate) async fn flush(&self, store: &dyn Store) -> Result<()> {
+    pub(crate) async fn flush(&self, store: &Store) -> Result<()> {
         let gathered = std::mem::take(&mut *self.0.lock().expect("nothing panics while holding it"));
         if gathered.is_empty() {
             return Ok(());

@@ -76,13 +76,13 @@ async fn flush_usage(app: Arc<App>) {
     let mut ticks = tokio::time::interval(FLUSH);
     loop {
         ticks.tick().await;
-        if let Err(error) = app.usage.flush(&*app.store).await {
+        if let Err(error) = app.usage.flush(&app.store).await {
             failed("usage", &error);
         }
-        if let Err(error) = app.refusals.flush(&*app.store).await {
+        if let Err(error) = app.refusals.flush(&app.store).await {
             failed("refusals", &error);
         }
-        if let Err(error) = app.reached_limits.flush(&*app.store, Some(app.now())).await {
+        if let Err(error) = app.reached_limits.flush(&app.store, Some(app.now())).await {
             failed("reached_limits", &error);
         }
     }

@@ -174,5 +174,5 @@ async fn insert(app: &App, new: &session::NewSession) -> Result<OpenOutcome, Api
             Err(_) => app.store.open_session(new.clone()).await,
         }
     };
-    Ok(both.await?)
+    Ok(app.store.in_time(both).await?)
 }

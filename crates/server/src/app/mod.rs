@@ -51,7 +51,7 @@ use crate::signing_keys::rotation::{ServiceKeyError, ServiceKeys};
 pub struct App {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<Store>,
     pub(crate) issuer: Issuer,
     pub(crate) lives: Lives,
     pub(crate) platform_policy: Policy,
@@ -74,9 +74,10 @@ impl App {
     /// Binds the database to the environment, creates the first signing keys of an empty one, and unseals the keys.
     pub async fn start(
         config: Config,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, ServiceKeyError> {
+        store.set_deadline(config.limits.database);
         store.bind_environment(config.environment).await?;
         let stored_keys = ServiceKeys::new(Arc::clone(&store), &config);
         let current_keys = CurrentKeys::start(stored_keys, clock.now()).await?;

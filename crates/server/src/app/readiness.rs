@@ -55,7 +55,7 @@ mod tests {
             asked.fetch_add(1, Ordering::SeqCst);
             first_is_asked.notify_one();
             let _ = answer.await;
-            Err(ApiError::unavailable("down"))
+            Err(tm_auth_store::StoreError::Unavailable("down".to_owned()))
         });
         let ask = || {
             readiness.check(async {

@@ -32,7 +32,7 @@ pub(crate) const KEPT: SignedDuration = SignedDuration::from_hours(24).saturatin
 
 /// The list.
 pub(crate) struct RevocationList {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     issuer: Issuer,
     /// How far the clocks of two nodes may be apart.
     clocks_apart: SignedDuration,
@@ -62,7 +62,7 @@ pub(crate) struct Document {
 impl RevocationList {
     /// Reads the list.
     pub(crate) async fn start(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         issuer: Issuer,
         clocks_apart: SignedDuration,
         now: Timestamp,

@@ -48,7 +48,7 @@ impl ReachedLimits {
 
     /// Writes what has gathered for long enough by `now`, or everything if `None`. If the write fails, it stays for the
     /// next one.
-    pub(crate) async fn flush(&self, store: &dyn Store, now: Option<Timestamp>) -> Result<()> {
+    pub(crate) async fn flush(&self, store: &Store, now: Option<Timestamp>) -> Result<()> {
         let due: HashMap<Kind, Reached> = {
             let mut gathered = self.0.lock().expect("nothing panics while holding it");
             let is_due = |_: &Kind, reached: &mut Reached| {

@@ -20,7 +20,7 @@ const TRIES: u32 = 8;
 
 /// The keys in the database.
 pub struct ServiceKeys {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     /// The first one seals, all unseal.
     keks: Vec<KeyEncryptionKey>,
     environment: Environment,
@@ -52,7 +52,7 @@ pub enum ServiceKeyError {
 
 impl ServiceKeys {
     /// With the schedule and the key-encryption keys of the configuration.
-    pub fn new(store: Arc<dyn Store>, config: &Config) -> Self {
+    pub fn new(store: Arc<Store>, config: &Config) -> Self {
         let keks = std::iter::once(&config.keys.kek).chain(&config.keys.previous_kek);
         let rotate_after = SignedDuration::from_hours(24 * i64::from(config.signing_keys.rotate_days));
         let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));

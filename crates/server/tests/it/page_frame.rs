@@ -1,6 +1,8 @@
 //! What every page has, whatever it says: headers, errors for people, files that never change.
 
-use super::support::{Switch, TestServer};
+use tm_auth_store::faults::Fault;
+
+use super::support::TestServer;
 
 /// The matrix' numbers, as a browser gets them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -86,9 +88,10 @@ async fn h08_static_files_are_named_by_their_content_and_kept_for_ever() {
 
 #[tokio::test]
 async fn h06_h08_a_failure_of_ours_is_a_page_as_well_and_says_nothing_of_its_cause() {
-    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let server = TestServer::start().await;
+    let faults = server.store.faults();
     let browser = server.browser(&server.account().await).await;
-    store.set(Switch::Down);
+    faults.set(Fault::Fail);
     let page = browser.get("/api-keys").await;
     assert_eq!(page.status, 503);
     assert_eq!(page.header("content-security-policy"), POLICY);
@@ -96,8 +99,8 @@ async fn h06_h08_a_failure_of_ours_is_a_page_as_well_and_says_nothing_of_its_cau
     assert_eq!(page.header("retry-after"), "1");
     page.assert_shows("That is our fault")
         .assert_shows(page.header("x-request-id"))
-        .assert_hides("switch");
-    store.set(Switch::Up);
+        .assert_hides("injected");
+    faults.set(Fault::None);
     assert_eq!(browser.get("/api-keys").await.status, 200);
 }
 

@@ -1,7 +1,5 @@
 //! Keys that wait for their owner's word, and keys that their owner disabled.
 
-use std::sync::Arc;
-
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
@@ -28,7 +26,7 @@ super::table!("key_states":
 const ISSUER: &str = "https://auth.test/v1/auth";
 
 /// A pending key, registered at second 0, and its holder's confirmation.
-async fn pending(store: &Arc<dyn Store>, account: &Account) -> (NewApiKey, ApiKey, ConfirmedKey) {
+async fn pending(store: &Store, account: &Account) -> (NewApiKey, ApiKey, ConfirmedKey) {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the library works");
     let public = PublicKey::from_sec1(pair.public_key().as_ref()).expect("a point");
     let sign = |text: String| RegistrationProof {
@@ -52,7 +50,7 @@ async fn pending(store: &Arc<dyn Store>, account: &Account) -> (NewApiKey, ApiKe
     (new, key, confirmed)
 }
 
-async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Arc<dyn Store>) {
+async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Store) {
     let account = account(store).await;
     let (_, key, confirmed) = pending(store, &account).await;
     let activate = async |seconds| {
@@ -87,7 +85,7 @@ async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Arc<dyn St
     assert_eq!(activate(40).await, Err(Refusal::KeyNotLive));
 }
 
-async fn a_pending_key_is_over_after_a_day_and_its_public_key_free_again(store: &Arc<dyn Store>) {
+async fn a_pending_key_is_over_after_a_day_and_its_public_key_free_again(store: &Store) {
     const DAY: i64 = 24 * 3600;
     let account = account(store).await;
     let (new, key, confirmed) = pending(store, &account).await;
@@ -113,7 +111,7 @@ async fn a_pending_key_is_over_after_a_day_and_its_public_key_free_again(store: 
     );
 }
 
-async fn c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well(store: &Arc<dyn Store>) {
+async fn c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well(store: &Store) {
     let account = account(store).await;
     let (new, _, confirmed) = pending(store, &account).await;
     register(store, new_key(&account)).await;
@@ -133,7 +131,7 @@ async fn c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well(stor
     assert!(room.unwrap().is_ok());
 }
 
-async fn another_accounts_key_is_not_activated(store: &Arc<dyn Store>) {
+async fn another_accounts_key_is_not_activated(store: &Store) {
     let (owner, stranger) = (account(store).await, account(store).await);
     let (_, key, confirmed) = pending(store, &owner).await;
     let outcome = store
@@ -143,7 +141,7 @@ async fn another_accounts_key_is_not_activated(store: &Arc<dyn Store>) {
     assert_eq!(store.api_key(key.key_id).await.unwrap(), Some(key));
 }
 
-async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &Arc<dyn Store>) {
+async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &Store) {
     let key = key(store).await;
     let (opened, secret) = session(store, &key).await;
     let set = async |disabled: bool, seconds| {

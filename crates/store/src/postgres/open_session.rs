@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use sqlx::{PgConnection, Row as _};
 use tm_auth_core::session::NewSession;
 
-use super::lane::{Batched, column};
+use super::Postgres;
+use super::lane::{Batched, Lane, column};
 use crate::OpenOutcome;
 
 /// Inserts those whose key and account are as they were at the decision and whose id is new. No mint that begins
@@ -27,6 +28,10 @@ const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, 
 
 impl Batched for NewSession {
     type Outcome = OpenOutcome;
+
+    fn lane(postgres: &Postgres) -> &Lane<Self> {
+        &postgres.openings
+    }
 
     async fn run(
         connection: &mut PgConnection,

@@ -16,7 +16,8 @@ use tm_auth_core::session::Session;
 use tm_auth_core::{ApiKey, Refusal};
 use tm_auth_proto::{KeyId, SessionId};
 
-use super::lane::{Batched, column};
+use super::Postgres;
+use super::lane::{Batched, Lane, column};
 use crate::sql::{Row, api_key, session};
 use crate::{Rotated, Rotation, RotationKind};
 
@@ -37,6 +38,10 @@ const ADVANCE: &str = "UPDATE sessions s
 
 impl Batched for Rotation {
     type Outcome = Result<Rotated, Refusal>;
+
+    fn lane(postgres: &Postgres) -> &Lane<Self> {
+        &postgres.rotations
+    }
 
     async fn run(
         connection: &mut PgConnection,

@@ -5,10 +5,41 @@ use tm_auth_core::Account;
 use tm_auth_proto::AccountId;
 
 use super::row::Row;
-use super::{Tx, args, audit, housekeeping, identity, revocation};
+use super::{Store, Tx, args, audit, housekeeping, identity, revocation};
 use crate::{Change, NewAccount, Origin, Result, Revocation, Revoked};
 
 pub(super) const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
+
+impl Store {
+    /// Makes an account with its personal organization. `None`: the e-mail address belongs to another one.
+    pub async fn create_account(&self, new: NewAccount, origin: &Origin) -> Result<Option<Account>> {
+        let origin = origin.clone();
+        self.write(async move |tx| create(tx, &new, &origin).await).await
+    }
+
+    /// One account.
+    pub async fn account(&self, uid: AccountId) -> Result<Option<Account>> {
+        self.read(async move |tx| get(tx, uid).await).await
+    }
+
+    /// All accounts, oldest first.
+    pub async fn accounts(&self) -> Result<Vec<Account>> {
+        self.read(async |tx| all(tx).await).await
+    }
+
+    /// Disables an account (`Some`) or lets it act again (`None`). No mint or refresh that begins after this
+    /// returned succeeds, and the tokens issued before are on the revocation list. `false`: no such account.
+    pub async fn set_account_disabled(
+        &self,
+        uid: AccountId,
+        disabled_at: Option<Timestamp>,
+        origin: &Origin,
+    ) -> Result<bool> {
+        let origin = origin.clone();
+        self.write(async move |tx| set_disabled(tx, uid, disabled_at, &origin).await)
+            .await
+    }
+}
 
 pub(super) async fn create(tx: &mut Tx<'_>, new: &NewAccount, origin: &Origin) -> Result<Option<Account>> {
     if let Some(email) = &new.email {

@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use tm_auth_core::api_key::reminder;
-use tm_auth_core::registration::PENDING_LIFE;
+use tm_auth_core::registration::{ConfirmedKey, PENDING_LIFE};
 use tm_auth_core::{ApiKey, PublicKey, Refusal};
 use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{AccountId, KeyId, Scopes};
 
 use super::row::{Row, damaged, parse};
-use super::{Tx, account, args, audit, housekeeping, revocation};
+use super::{Store, Tx, account, args, audit, housekeeping, revocation};
 use crate::{Change, KeyChange, KeyUse, NewApiKey, Origin, Result, Revocation, Revoked};
 
 /// The account's six columns come first, then the key's.
@@ -20,6 +20,78 @@ pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_a
     k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.activated_at, k.expires_at, k.revoked_at,
     k.version, k.last_used_at, k.last_used_ip, k.disabled_at";
 pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
+
+impl Store {
+    /// One key with its account, whatever its state.
+    pub async fn api_key(&self, key_id: KeyId) -> Result<Option<ApiKey>> {
+        self.read(async move |tx| get(tx, key_id).await).await
+    }
+
+    /// The keys of an account with their last use, newest first.
+    pub async fn api_keys_of(&self, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
+        self.read(async move |tx| of_account(tx, uid).await).await
+    }
+
+    /// Registers a key. A public key is registered once for ever, by whomever; `max_live` counts keys that
+    /// are neither pending nor revoked nor expired at `new.created_at`. As many may be pending beside them.
+    pub async fn register_key(
+        &self,
+        new: NewApiKey,
+        max_live: u32,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| register(tx, &new, max_live, &origin).await)
+            .await
+    }
+
+    /// Activates a pending key of this account if it was registered less than 24 hours before and `max_live`
+    /// allows another live one. Doing it twice is no error.
+    pub async fn activate_key(
+        &self,
+        uid: AccountId,
+        confirmed: ConfirmedKey,
+        max_live: u32,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| activate(tx, uid, confirmed.key_id(), max_live, &origin).await)
+            .await
+    }
+
+    /// Changes a live key of this account. While it is disabled, no mint or refresh that begins after this
+    /// returned succeeds, and it is on the revocation list; enabling it takes it off again.
+    pub async fn update_key(
+        &self,
+        uid: AccountId,
+        key_id: KeyId,
+        change: KeyChange,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| update(tx, uid, key_id, &change, &origin).await)
+            .await
+    }
+
+    /// Revokes a key of this account. No mint or refresh that begins after this returned succeeds, and the
+    /// key is on the revocation list. Doing it twice is no error.
+    pub async fn revoke_key(
+        &self,
+        uid: AccountId,
+        key_id: KeyId,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| revoke(tx, uid, key_id, &origin).await)
+            .await
+    }
+
+    /// Notes when and from where keys were last used. Older notes never overwrite newer ones.
+    pub async fn record_use(&self, uses: Vec<KeyUse>) -> Result<()> {
+        self.write_loosely(async move |tx| record_use(tx, &uses).await)
+            .await
+    }
+}
 
 pub(super) async fn get(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Option<ApiKey>> {
     static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} {FROM} WHERE k.key_id = ?1"));

@@ -3,8 +3,26 @@
 use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use super::row::{Row, parse};
-use super::{Tx, args};
+use super::{Store, Tx, args};
 use crate::{AuditEntry, Origin, Result};
+
+impl Store {
+    /// Adds entries to the audit trail.
+    pub async fn audit(&self, entries: Vec<AuditEntry>) -> Result<()> {
+        self.write_loosely(async move |tx| {
+            for entry in &entries {
+                add(tx, entry).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The newest audit entries of an account, or of all.
+    pub async fn audit_trail(&self, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
+        self.read(async move |tx| newest(tx, uid, limit).await).await
+    }
+}
 
 /// Adds an entry within the transaction of what it is about.
 pub(crate) async fn note(

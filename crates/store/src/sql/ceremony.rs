@@ -1,18 +1,20 @@
 //! Ceremonies under way.
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{SqlStore, Tx, args};
-use crate::{Ceremonies, Ceremony, Result};
+use super::{Store, Tx, args};
+use crate::{Ceremony, Result};
 
-#[async_trait]
-impl Ceremonies for SqlStore {
-    async fn begin_ceremony(&self, new: Ceremony) -> Result<()> {
+impl Store {
+    /// Remembers one. Its id is fresh randomness and collides with no other.
+    pub async fn begin_ceremony(&self, new: Ceremony) -> Result<()> {
         self.write(async move |tx| begin(tx, &new).await).await
     }
 
-    async fn take_ceremony(
+    /// Takes one away and gives it to whoever asked first: of any number of callers exactly one gets it, and
+    /// it is gone whatever that caller makes of it, also where it turns out to be of another kind or over.
+    /// `None`: there is none of this kind that is not over.
+    pub async fn take_ceremony(
         &self,
         id_hash: [u8; 32],
         kind: &'static str,

@@ -1,14 +1,13 @@
 //! How owners are reached.
 
-use async_trait::async_trait;
 use tm_auth_proto::{AccountId, SessionId};
 
-use super::{SqlStore, args};
-use crate::{Contacts, Result};
+use super::{Store, args};
+use crate::Result;
 
-#[async_trait]
-impl Contacts for SqlStore {
-    async fn contact_email(&self, uid: AccountId) -> Result<Option<String>> {
+impl Store {
+    /// The address of an account that it did not prove here. It selects no account.
+    pub async fn contact_email(&self, uid: AccountId) -> Result<Option<String>> {
         self.read(async move |tx| {
             let row = tx
                 .row("SELECT contact_email FROM accounts WHERE uid = ?1", args![uid])
@@ -18,7 +17,8 @@ impl Contacts for SqlStore {
         .await
     }
 
-    async fn set_contact_email(&self, uid: AccountId, email: Option<String>) -> Result<bool> {
+    /// Sets that address. `false`: no such account.
+    pub async fn set_contact_email(&self, uid: AccountId, email: Option<String>) -> Result<bool> {
         self.write(async move |tx| {
             let changed = tx
                 .execute(
@@ -31,7 +31,8 @@ impl Contacts for SqlStore {
         .await
     }
 
-    async fn owner_of_session(&self, sid: SessionId) -> Result<Option<AccountId>> {
+    /// The account whose session this is, a key's or a person's, whatever its state.
+    pub async fn owner_of_session(&self, sid: SessionId) -> Result<Option<AccountId>> {
         self.read(async move |tx| {
             let row = tx
                 .row(

@@ -1,11 +1,66 @@
 //! Changes, retention and recovery.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use tm_auth_core::one_time_code::rules;
 
 use super::row::{Row, damaged};
-use super::{Tx, args, audit, person_session, session, setting};
-use crate::{Change, Changes, Origin, Result, Retention, Swept};
+use super::{Engine, Store, Tx, args, audit, person_session, session, setting};
+use crate::{Change, Changes, Origin, Result, Retention, StoreError, Swept};
+
+impl Store {
+    /// Whether the database answers and takes writes, and its clock agrees with this machine's where it has one.
+    pub async fn ping(&self) -> Result<()> {
+        self.in_time(async {
+            self.write_loosely(async |tx| ping(tx).await).await?;
+            match &self.engine {
+                Engine::Sqlite(_) => Ok(()),
+                Engine::Postgres(postgres) => postgres.compare_clocks().await,
+            }
+        })
+        .await
+    }
+
+    /// What changed after the change with this number. A number that there is not says that changes were missed.
+    pub async fn changes(&self, after: i64) -> Result<Changes> {
+        let told = self.told();
+        let (changes, told) = self
+            .read(async move |tx| changes(tx, after, told.as_ref()).await)
+            .await?;
+        self.set_told(told);
+        Ok(changes)
+    }
+
+    /// Deletes one bounded batch of what nobody needs any more.
+    pub async fn sweep(&self, now: Timestamp, retention: &Retention) -> Result<Swept> {
+        let (retention, after) = (*retention, self.sweep_position());
+        let (swept, position) = self
+            .write_loosely(async move |tx| sweep(tx, now, &retention, after.as_deref()).await)
+            .await?;
+        self.set_sweep_position(position);
+        Ok(swept)
+    }
+
+    /// Writes a consistent copy of the database beside the running service.
+    pub async fn backup(&self, target: &Path) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.backup(target).await,
+            Engine::Postgres(_) => Err(StoreError::Unusable(
+                "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Marks the database as restored at `at`: challenges signed before are refused, so that a signature
+    /// whose session the backup lost cannot be used again. Optionally ends all sessions.
+    pub async fn mark_recovered(&self, at: Timestamp, end_sessions: bool, origin: &Origin) -> Result<u64> {
+        let origin = origin.clone();
+        self.write_loosely(async move |tx| mark_recovered(tx, at, end_sessions, &origin).await)
+            .await
+    }
+}
 
 /// A write: an answer proves that the disk takes them, not only that rows are cached. It counts, since SQLite
 /// leaves a page alone that a write would not change.

@@ -1,23 +1,23 @@
 //! Why keys were refused.
 
-use async_trait::async_trait;
 use tm_auth_proto::AccountId;
 
 use super::row::{Row, damaged, parse};
-use super::{SqlStore, Tx, args};
+use super::{Store, Tx, args};
 use crate::key_refusal::ADDRESSES;
-use crate::{KeyRefusal, KeyRefusals, Result};
+use crate::{KeyRefusal, Result};
 
-#[async_trait]
-impl KeyRefusals for SqlStore {
-    async fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Result<()> {
+impl Store {
+    /// Adds to what is kept. A key that does not exist is passed over: anybody can name one.
+    pub async fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Result<()> {
         // Whoever writes the same rows at this moment takes them in the same order.
         refusals.sort_by(|a, b| (a.key_id.0, &a.code, a.ip).cmp(&(b.key_id.0, &b.code, b.ip)));
         self.write_loosely(async move |tx| record(tx, &refusals).await)
             .await
     }
 
-    async fn refusals_of(&self, uid: AccountId) -> Result<Vec<KeyRefusal>> {
+    /// What is kept of an account's keys, latest first.
+    pub async fn refusals_of(&self, uid: AccountId) -> Result<Vec<KeyRefusal>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 }

@@ -1,27 +1,28 @@
 //! Passkeys.
 
-use async_trait::async_trait;
 use tm_auth_core::passkey::{Counter, judge_counter};
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::row::{Row, damaged};
-use super::{SqlStore, Tx, account, args, audit, identity, recovery};
+use super::{Store, Tx, account, args, audit, identity, recovery};
 use crate::passkey::{
-    AddedBy, CredentialId, NewPasskey, Passkey, PasskeyUse, PasskeyUsed, PasskeyUser, Passkeys, UserHandle,
+    AddedBy, CredentialId, NewPasskey, Passkey, PasskeyUse, PasskeyUsed, PasskeyUser, UserHandle,
 };
 use crate::{NewAccount, Origin, Result};
 
 const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eligible, backed_up, created_at, \
     last_used_at, suspect_at";
 
-#[async_trait]
-impl Passkeys for SqlStore {
-    async fn passkey_user(&self, uid: AccountId, fresh: UserHandle) -> Result<Option<PasskeyUser>> {
+impl Store {
+    /// What authenticators are told of this account. The first caller's `fresh` handle becomes the account's
+    /// for good. `None`: no such account.
+    pub async fn passkey_user(&self, uid: AccountId, fresh: UserHandle) -> Result<Option<PasskeyUser>> {
         self.write(async move |tx| user(tx, uid, &fresh).await).await
     }
 
-    async fn account_by_user_handle(&self, handle: UserHandle) -> Result<Option<Account>> {
+    /// The account with this handle.
+    pub async fn account_by_user_handle(&self, handle: UserHandle) -> Result<Option<Account>> {
         self.read(async move |tx| {
             let sql = format!("SELECT {} FROM accounts WHERE user_handle = ?1", account::COLUMNS);
             let row = tx.row(&sql, args![handle]).await?;
@@ -30,7 +31,9 @@ impl Passkeys for SqlStore {
         .await
     }
 
-    async fn sign_up_with_passkey(
+    /// Makes an account together with its first passkey: never the one without the other. Refused where the
+    /// credential is known already, whosever it is.
+    pub async fn sign_up_with_passkey(
         &self,
         account: NewAccount,
         user: PasskeyUser,
@@ -42,7 +45,10 @@ impl Passkeys for SqlStore {
             .await
     }
 
-    async fn add_passkey(
+    /// Adds a passkey to an account that may act. Refused where the credential is known already, whosever it
+    /// is, and at `max` of them. Ends a recovery; with [`AddedBy::Recovery`] there must be one that is over
+    /// at `passkey.created_at`, in this same step. Returns whether there was one.
+    pub async fn add_passkey(
         &self,
         uid: AccountId,
         passkey: NewPasskey,
@@ -55,16 +61,19 @@ impl Passkeys for SqlStore {
             .await
     }
 
-    async fn passkey(&self, credential_id: CredentialId) -> Result<Option<(Passkey, Account)>> {
+    /// One passkey with its account, whatever its state.
+    pub async fn passkey(&self, credential_id: CredentialId) -> Result<Option<(Passkey, Account)>> {
         self.read(async move |tx| with_account(tx, &credential_id).await)
             .await
     }
 
-    async fn passkeys_of(&self, uid: AccountId) -> Result<Vec<Passkey>> {
+    /// The passkeys of an account, oldest first.
+    pub async fn passkeys_of(&self, uid: AccountId) -> Result<Vec<Passkey>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    async fn has_passkey(&self, uid: AccountId) -> Result<bool> {
+    /// Whether the account has a passkey: then nothing weaker changes its credentials.
+    pub async fn has_passkey(&self, uid: AccountId) -> Result<bool> {
         self.read(async move |tx| {
             tx.exists("SELECT 1 FROM passkeys WHERE uid = ?1", args![uid])
                 .await
@@ -72,7 +81,10 @@ impl Passkeys for SqlStore {
         .await
     }
 
-    async fn use_passkey(
+    /// Judges the counter by [`tm_auth_core::passkey::judge_counter`] on the row as it is and moves the row
+    /// along, in one step: of two assertions at once neither sets the counter back. A refused one is noted
+    /// too. An accepted one cancels a recovery of the account.
+    pub async fn use_passkey(
         &self,
         credential_id: CredentialId,
         used: PasskeyUse,
@@ -83,7 +95,8 @@ impl Passkeys for SqlStore {
             .await
     }
 
-    async fn rename_passkey(
+    /// Gives a passkey of this account another name.
+    pub async fn rename_passkey(
         &self,
         uid: AccountId,
         credential_id: CredentialId,
@@ -95,7 +108,9 @@ impl Passkeys for SqlStore {
             .await
     }
 
-    async fn remove_passkey(
+    /// Removes a passkey of this account, unless nothing else lets its owner in: no other passkey, no proved
+    /// e-mail address, no Apple identity. Returns its name.
+    pub async fn remove_passkey(
         &self,
         uid: AccountId,
         credential_id: CredentialId,

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind};
 use tm_auth_core::rotation::{Decision, Line, decide};
@@ -12,14 +11,14 @@ use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::{AccountId, SessionId};
 
 use super::row::{Row, damaged, parse};
-use super::{SqlStore, Tx, account, args, audit, housekeeping, revocation};
-use crate::{
-    Change, Origin, PersonSessions, Result, Revocation, Revoked, RotatedPerson, Rotation, RotationKind,
-};
+use super::{Store, Tx, account, args, audit, housekeeping, revocation};
+use crate::{Change, Origin, Result, Revocation, Revoked, RotatedPerson, Rotation, RotationKind};
 
-#[async_trait]
-impl PersonSessions for SqlStore {
-    async fn open_person_session(
+impl Store {
+    /// Opens a session if its account may act, notes the network as one from which the account signs in, and
+    /// ends the session that it replaces, whosever that was: a step-up or another sign-in in the same browser
+    /// never leaves the old one alive. `false`: the account is unknown or disabled, and nothing was done.
+    pub async fn open_person_session(
         &self,
         new: PersonSession,
         network: String,
@@ -31,24 +30,30 @@ impl PersonSessions for SqlStore {
             .await
     }
 
-    async fn person_session(&self, sid: SessionId) -> Result<Option<(PersonSession, Account)>> {
+    /// One session with its account, whatever their state.
+    pub async fn person_session(&self, sid: SessionId) -> Result<Option<(PersonSession, Account)>> {
         self.read(async move |tx| with_account(tx, sid).await).await
     }
 
-    async fn person_sessions_of(&self, uid: AccountId) -> Result<Vec<PersonSession>> {
+    /// The sessions of an account that were not ended, newest first. Some may have run out.
+    pub async fn person_sessions_of(&self, uid: AccountId) -> Result<Vec<PersonSession>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    async fn touch_person_session(&self, sid: SessionId, at: Timestamp, address: IpAddr) -> Result<()> {
+    /// Notes that a session was used. An older note never overwrites a newer one.
+    pub async fn touch_person_session(&self, sid: SessionId, at: Timestamp, address: IpAddr) -> Result<()> {
         self.write_loosely(async move |tx| touch(tx, sid, at, address).await)
             .await
     }
 
-    async fn rotate_person_session(&self, rotation: Rotation) -> Result<Result<RotatedPerson, Refusal>> {
+    /// Judges a presented refresh token like [`crate::Store::rotate_session`], for a person's session.
+    pub async fn rotate_person_session(&self, rotation: Rotation) -> Result<Result<RotatedPerson, Refusal>> {
         self.write(async move |tx| rotate(tx, &rotation).await).await
     }
 
-    async fn end_person_session(&self, uid: AccountId, sid: SessionId, origin: &Origin) -> Result<bool> {
+    /// Ends a session of this account; its access tokens are on the revocation list. `false`: there was no
+    /// such session, or it was ended already.
+    pub async fn end_person_session(&self, uid: AccountId, sid: SessionId, origin: &Origin) -> Result<bool> {
         let origin = origin.clone();
         self.write(async move |tx| match get(tx, sid).await? {
             Some(session) if session.uid == uid && session.ended.is_none() => {
@@ -60,7 +65,8 @@ impl PersonSessions for SqlStore {
         .await
     }
 
-    async fn end_person_sessions(
+    /// Ends every session of this account but `keep`. Returns how many.
+    pub async fn end_person_sessions(
         &self,
         uid: AccountId,
         keep: Option<SessionId>,

@@ -3,10 +3,30 @@
 use tm_auth_core::signing::{Algorithm, Purpose, Sealed, StoredKey};
 
 use super::row::{Row, damaged};
-use super::{Tx, args, audit, housekeeping, setting};
+use super::{Store, Tx, args, audit, housekeeping, setting};
 use crate::{Change, Origin, Result};
 
 const VERSION: &str = "service_keys_version";
+
+impl Store {
+    /// The service's keys and the version of the set.
+    pub async fn service_keys(&self) -> Result<(i64, Vec<StoredKey>)> {
+        self.read(async |tx| all(tx).await).await
+    }
+
+    /// Replaces rows of the set if it is still at `version`. `false`: somebody else was faster; read again.
+    pub async fn update_service_keys(
+        &self,
+        version: i64,
+        put: Vec<StoredKey>,
+        remove: Vec<String>,
+        origin: &Origin,
+    ) -> Result<bool> {
+        let origin = origin.clone();
+        self.write(async move |tx| update(tx, version, &put, &remove, &origin).await)
+            .await
+    }
+}
 
 pub(super) async fn all(tx: &mut Tx<'_>) -> Result<(i64, Vec<StoredKey>)> {
     // One statement, so that version and rows belong together. Without a key there is one row that is all NULL.

@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
+use tm_auth_core::person::is_persons;
 use tm_auth_core::rotation::{Decision, Line, decide};
 use tm_auth_core::session::{EndReason, NewSession, Session};
 use tm_auth_core::token::refresh::Presented;
 use tm_auth_proto::SessionId;
 
 use super::row::{Row, damaged};
-use super::{Tx, api_key, args, audit, housekeeping, revocation, setting};
+use super::{Store, Tx, api_key, args, audit, housekeeping, person_session, revocation, setting};
 use crate::{OpenOutcome, Origin, Result, Revocation, Revoked, Rotated, Rotation, RotationKind};
 
 /// Inserts unless key or account are not as they were at the decision. No mint that begins after a
@@ -24,6 +25,34 @@ const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, 
           AND a.disabled_at IS NULL)
       AND NOT EXISTS (SELECT 1 FROM settings WHERE name = 'recovered_at' AND CAST(value AS BIGINT) > ?7)
     ON CONFLICT (sid) DO NOTHING";
+
+impl Store {
+    /// Opens a session if its id is new and key and account stand as they did at the decision.
+    pub async fn open_session(&self, new: NewSession) -> Result<OpenOutcome> {
+        self.write_batched(new, async |tx, new| open(tx, new).await).await
+    }
+
+    /// Judges a presented refresh token by [`tm_auth_core::rotation::decide`] on the row as it is, and moves
+    /// the row along, in one step. A reuse ends the session in the same step.
+    pub async fn rotate_session(&self, rotation: Rotation) -> Result<Result<Rotated, Refusal>> {
+        self.write_batched(rotation, async |tx, rotation| rotate(tx, rotation).await)
+            .await
+    }
+
+    /// Ends the session of a refresh token, a key's or a person's, whichever of the session's tokens it is. `false`: there was no
+    /// live session with this secret.
+    pub async fn end_session(&self, presented: Presented, origin: &Origin) -> Result<bool> {
+        let origin = origin.clone();
+        self.write(async move |tx| {
+            if is_persons(presented.sid) {
+                person_session::end_presented(tx, &presented, &origin).await
+            } else {
+                end(tx, &presented, &origin).await
+            }
+        })
+        .await
+    }
+}
 
 pub(super) async fn open(tx: &mut Tx<'_>, new: &NewSession) -> Result<OpenOutcome> {
     let inserted = tx

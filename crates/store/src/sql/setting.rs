@@ -2,8 +2,16 @@
 
 use tm_auth_proto::Environment;
 
-use super::{Tx, args};
+use super::{Store, Tx, args};
 use crate::{Result, StoreError};
+
+impl Store {
+    /// Binds an empty database to an environment; refuses one that belongs to the other.
+    pub async fn bind_environment(&self, environment: Environment) -> Result<()> {
+        self.write(async move |tx| bind_environment(tx, environment).await)
+            .await
+    }
+}
 
 pub(crate) async fn get(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
     let row = tx

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
-use tm_auth_store::{SqlStore, conformance};
+use tm_auth_store::{Store, conformance};
 use tm_auth_testing::postgres::Postgres;
 
 /// A name and what to do.
@@ -72,7 +72,7 @@ fn all() -> Vec<Test> {
 }
 
 /// A database that nothing else uses, and what keeps it in being.
-type Empty = (SqlStore, Option<TempDir>);
+type Empty = (Store, Option<TempDir>);
 
 fn empty_sqlite() -> Empty {
     let folder = TempDir::new().expect("a folder for the test");

@@ -12,7 +12,7 @@ use tm_auth_core::one_time_code::{CodePepper, FlowId, Length, OneTimeCode, Purpo
 use tm_auth_core::{EmailAddress, Refusal};
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::sign_in_code::{CodeAttempt, CodeOf, NewCode};
-use tm_auth_store::{Origin, SignInCodes, SqlStore};
+use tm_auth_store::{Origin, Store};
 use tm_auth_testing::fault_proxy::FaultProxy;
 use tm_auth_testing::postgres::Postgres;
 
@@ -75,7 +75,7 @@ async fn each_code_is_consumed_once_at_most() {
 }
 
 /// Whether everybody heard what became of it.
-async fn once_at_most(stores: &[Arc<SqlStore>], number: u128) -> bool {
+async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
     let pepper = CodePepper::derive(&[7; 32]);
     let email = EmailAddress::parse(&format!("user{number}@example.com")).expect("an address");
     let flow_id = FlowId(number.to_be_bytes());
@@ -99,7 +99,7 @@ async fn once_at_most(stores: &[Arc<SqlStore>], number: u128) -> bool {
     // Asked at a node whose path is sound.
     let asked = stores[1].ask_for_code(new, &origin).await;
     assert_eq!(asked.expect("the database answers"), Some(Length::Short));
-    let consume = async |store: &SqlStore| {
+    let consume = async |store: &Store| {
         let attempt = CodeAttempt {
             of: CodeOf::Address(email.clone()),
             purpose: Purpose::SignIn,

@@ -7,10 +7,10 @@ use std::path::Path;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{as_store, database, open};
+use super::{database, open};
 use crate::conformance::given;
 use crate::sqlite::{Role, pending_migrations, schema};
-use crate::{Change, Store, StoreError};
+use crate::{Change, StoreError};
 
 #[tokio::test]
 async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() {
@@ -25,7 +25,7 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
     );
 
     let command = open(&path, Role::Command).unwrap();
-    let key = given::key(&as_store(&server)).await;
+    let key = given::key(&server).await;
     let before = server.changes(0).await.unwrap().latest;
     let (uid, key_id) = (key.account.uid, key.key_id);
     command

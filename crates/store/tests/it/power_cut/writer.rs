@@ -36,7 +36,7 @@ pub(crate) fn write() {
             Synchronous::Full
         },
     };
-    let store: Arc<dyn Store> = Arc::new(sqlite::open(&options).expect("the database opens"));
+    let store: Arc<Store> = Arc::new(sqlite::open(&options).expect("the database opens"));
     let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
     runtime.block_on(async {
         if role == "prepare" {
@@ -61,7 +61,7 @@ pub(crate) fn write() {
     });
 }
 
-async fn write_on(store: Arc<dyn Store>, key: ApiKey) {
+async fn write_on(store: Arc<Store>, key: ApiKey) {
     loop {
         let (new, secret) = given::new_session(&key, 0);
         let sid = new.sid;
@@ -82,7 +82,7 @@ async fn write_on(store: Arc<dyn Store>, key: ApiKey) {
 
 /// While the disk fails everybody hears it and reads go on; when it works again, so does the store, and who
 /// tries again finds the one session.
-async fn go_through_faults(store: &Arc<dyn Store>, key: &ApiKey) {
+async fn go_through_faults(store: &Arc<Store>, key: &ApiKey) {
     let fault = PathBuf::from(std::env::var_os(FAULT).expect("and the file that makes it fail"));
     for kind in ["write", "sync", "write", "sync"] {
         let sessions: Vec<_> = (0..50).map(|_| given::new_session(key, 0).0).collect();

@@ -1,0 +1,67 @@
+//! Which codes were sent and failed: what the limits are counted from.
+
+use jiff::Timestamp;
+use tm_auth_core::one_time_code::rules::{DAY, HOUR, Tried};
+
+use super::super::row::damaged;
+use super::super::{Tx, args};
+use crate::Result;
+
+/// What has been tried on an address, as the rules ask for it.
+pub(super) async fn tried(tx: &mut Tx<'_>, email: &str, network: &str, now: Timestamp) -> Result<Tried> {
+    Ok(Tried {
+        by_network: times(
+            tx,
+            "SELECT at FROM code_events WHERE email = ?1 AND kind = 'failed' AND network = ?2 AND at > ?3",
+            email,
+            network,
+            now - HOUR,
+        )
+        .await?,
+        short_comparisons: tx
+            .one(
+                "SELECT CAST(coalesce(sum(short_codes), 0) AS BIGINT) FROM code_events
+                 WHERE email = ?1 AND kind = 'failed' AND at > ?2",
+                args![email, now - DAY],
+            )
+            .await?
+            .get(0)?,
+        short_outstanding: tx
+            .one(
+                "SELECT count(*) FROM sign_in_codes
+                 WHERE email = ?1 AND is_long = 0 AND used_at IS NULL AND expires_at > ?2",
+                args![email, now],
+            )
+            .await?
+            .get(0)?,
+    })
+}
+
+pub(super) async fn times(
+    tx: &mut Tx<'_>,
+    sql: &str,
+    email: &str,
+    network: &str,
+    after: Timestamp,
+) -> Result<Vec<Timestamp>> {
+    let rows = tx.rows(sql, args![email, network, after]).await?;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+pub(super) async fn note(
+    tx: &mut Tx<'_>,
+    kind: &str,
+    email: &str,
+    network: &str,
+    at: Timestamp,
+    short: usize,
+) -> Result<i64> {
+    let short = i64::try_from(short).map_err(damaged)?;
+    let row = tx
+        .one(
+            "INSERT INTO code_events (kind, email, network, at, short_codes) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+            args![kind, email, network, at, short],
+        )
+        .await?;
+    row.get(0)
+}
