@@ -1,4 +1,4 @@
-//! What the tests build upon: an account, a key whose private half is at hand, and what it signs.
+//! Test fixtures: an account, an API key with its private key, and signed challenges.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -22,12 +22,12 @@ pub(crate) const LIVES: Lives = Lives {
     same_successor: SignedDuration::from_secs(90),
 };
 
-/// So many seconds after [`NOW`].
+/// The time `seconds` after [`NOW`].
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(NOW + seconds).unwrap()
 }
 
-/// The last instant before `instant` that a clock can show.
+/// One nanosecond before `instant`.
 pub(crate) fn just_before(instant: Timestamp) -> Timestamp {
     instant - SignedDuration::from_nanos(1)
 }
@@ -44,7 +44,7 @@ pub(crate) fn public(pair: &EcdsaKeyPair) -> PublicKey {
     PublicKey::from_sec1(pair.public_key().as_ref()).unwrap()
 }
 
-/// ES256 over `text`: r‖s.
+/// Signs `text` with ES256; returns r‖s.
 pub(crate) fn sign(pair: &EcdsaKeyPair, text: &str) -> [u8; 64] {
     let signature = pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
     signature.as_ref().try_into().unwrap()
@@ -61,7 +61,7 @@ pub(crate) fn account() -> Account {
     }
 }
 
-/// A live key of [`account`] without an end or restrictions.
+/// An active key of [`account`] without expiry or restrictions.
 pub(crate) fn key(pair: &EcdsaKeyPair) -> ApiKey {
     ApiKey {
         key_id: KeyId::generate(HERE, [0x5a; 16]),
@@ -79,7 +79,7 @@ pub(crate) fn key(pair: &EcdsaKeyPair) -> ApiKey {
     }
 }
 
-/// The challenge of `key_id` at [`NOW`], as it is read from a request with this signature.
+/// A challenge of `key_id` at [`NOW`] with the given signature.
 pub(crate) fn challenge(key_id: &str, signature: [u8; 64]) -> Challenge {
     let request = ApiKeyTokenRequest {
         key_id: key_id.into(),
@@ -89,7 +89,7 @@ pub(crate) fn challenge(key_id: &str, signature: [u8; 64]) -> Challenge {
     Challenge::parse(&request, HERE, SignedDuration::from_secs(30), at(0)).unwrap()
 }
 
-/// The challenge of `key_id` at [`NOW`], signed as it should be.
+/// A challenge of `key_id` at [`NOW`] with a valid signature.
 pub(crate) fn signed(pair: &EcdsaKeyPair, key_id: KeyId) -> Challenge {
     challenge(&key_id.to_string(), sign(pair, &format!("{key_id}.{NOW}")))
 }
