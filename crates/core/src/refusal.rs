@@ -8,6 +8,8 @@ use tm_auth_proto::{Environment, ErrorCode};
 
 /// Reason for refusing a request. Variants contain only facts that the caller may learn; `Display`
 /// is the message for the caller.
+// Not `#[non_exhaustive]`, like all enums of this crate: only this workspace uses it, and the
+// compiler should find each match that a new variant affects.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A field is malformed. See [`ErrorCode::InvalidRequest`].

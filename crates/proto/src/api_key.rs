@@ -49,6 +49,7 @@ pub struct ApiKey {
 }
 
 /// Status of an API key.
+// Not `#[non_exhaustive]`: the rules and the server's pages must decide about each status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]

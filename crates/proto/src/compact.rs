@@ -50,6 +50,7 @@ pub struct Header {
 
 /// Reason why [`CompactJws::parse`] refuses a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Malformed {
     /// The text is longer than [`MAX_LEN`], or than the `max_len` of [`CompactJws::parse_up_to`].
     #[error("the token is too long")]

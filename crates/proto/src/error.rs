@@ -47,6 +47,7 @@ pub struct FieldViolation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Recover {
     /// Mint new tokens with the API key.
     ApiKey,
@@ -58,6 +59,7 @@ pub enum Recover {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ErrorType {
     /// 400, 405, 408, 413, 415: the request is malformed, or incomplete.
     InvalidArgument,
@@ -80,6 +82,8 @@ pub enum ErrorType {
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal, $status:literal, $type:ident, $retryable:literal;)+) => {
         /// The closed list of error codes.
+        // Not `#[non_exhaustive]`, so that the server can match all codes and does not compile if
+        // one is missing. Clients see a code that they do not know yet as no code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
             $($(#[doc = $doc])+ #[serde(rename = $word)] $variant,)+
