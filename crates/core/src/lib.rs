@@ -39,7 +39,7 @@ pub mod signing;
 pub mod token;
 
 pub use account::Account;
-pub use api_key::{ApiKey, ProvenKey};
+pub use api_key::{ApiKey, Lifecycle, ProvenKey};
 pub use challenge::Challenge;
 pub use email_address::EmailAddress;
 pub use public_key::PublicKey;

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::{AccountId, ApiKeyTokenRequest, Environment, KeyId, OrganizationId, Scopes};
 
 use crate::session::Lives;
-use crate::{Account, ApiKey, Challenge, PublicKey};
+use crate::{Account, ApiKey, Challenge, Lifecycle, PublicKey};
 
 pub(crate) const NOW: i64 = 1_800_000_000;
 pub(crate) const HERE: Environment = Environment::Uat;
@@ -71,12 +71,35 @@ pub(crate) fn key(pair: &EcdsaKeyPair) -> ApiKey {
         scopes: Scopes::ALL,
         allowed_ips: Vec::new(),
         created_at: at(-500),
-        activated_at: Some(at(-500)),
         expires_at: None,
-        disabled_at: None,
-        revoked_at: None,
+        lifecycle: Lifecycle::Active {
+            activated_at: at(-500),
+        },
         version: 3,
     }
+}
+
+/// Makes a key pending, as if it had never been activated.
+pub(crate) fn deactivate(key: &mut ApiKey) {
+    key.lifecycle = Lifecycle::Pending {
+        disabled_at: key.lifecycle.disabled_at(),
+    };
+}
+
+/// Disables an active key a second before [`NOW`].
+pub(crate) fn disable(key: &mut ApiKey) {
+    key.lifecycle = Lifecycle::Disabled {
+        activated_at: key.lifecycle.activated_at().unwrap(),
+        disabled_at: at(-1),
+    };
+}
+
+/// Revokes a key a second before [`NOW`].
+pub(crate) fn revoke(key: &mut ApiKey) {
+    key.lifecycle = Lifecycle::Revoked {
+        revoked_at: at(-1),
+        disabled_at: key.lifecycle.disabled_at(),
+    };
 }
 
 /// A challenge of `key_id` at [`NOW`] with the given signature.

@@ -64,7 +64,7 @@ pub(crate) async fn register(
         .database(app.store.register_key(new, max_live, &context.origin(uid)))
         .await??;
     // A pending one is told when it is activated.
-    if key.activated_at.is_some() {
+    if key.lifecycle.activated_at().is_some() {
         tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
     }
     Ok(key)
@@ -87,7 +87,7 @@ pub(crate) async fn activate(
         .await??;
     app.forget(&Change::Key(key_id));
     // Doing it twice is told once.
-    if key.activated_at == Some(context.now) {
+    if key.lifecycle.activated_at() == Some(context.now) {
         tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
     }
     Ok(key)
@@ -138,7 +138,7 @@ pub(crate) async fn revoke(
     app.forget(&Change::Key(key_id));
     app.database(app.reload_revocations()).await?;
     // Doing it twice is told once.
-    if key.revoked_at == Some(context.now) {
+    if key.lifecycle.revoked_at() == Some(context.now) {
         tell(app, context, &key, |label| Notice::KeyRevoked { label }).await;
     }
     Ok(key)

@@ -30,32 +30,81 @@ pub struct ApiKey {
     pub allowed_ips: Vec<IpNet>,
     /// When the key was registered.
     pub created_at: Timestamp,
-    /// When the key was activated; `None` while it is pending.
-    pub activated_at: Option<Timestamp>,
     /// When the key expires, if ever.
     pub expires_at: Option<Timestamp>,
-    /// When the owner disabled the key, if it is disabled.
-    pub disabled_at: Option<Timestamp>,
-    /// When the key was revoked, if it was.
-    pub revoked_at: Option<Timestamp>,
+    /// What happened to the key since its registration.
+    pub lifecycle: Lifecycle,
     /// Increases with each change of the row. A write that relies on a copy of the row can check
     /// that the copy is current.
     pub version: i64,
 }
 
+/// Lifecycle of an API key. Its expiry is not part of it: a key of each state can expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// The owner has not activated the key yet.
+    Pending {
+        /// When the owner disabled the key, if it will be disabled once it is activated.
+        disabled_at: Option<Timestamp>,
+    },
+    /// The key is activated.
+    Active {
+        /// When the key was activated.
+        activated_at: Timestamp,
+    },
+    /// The key is activated, but the owner disabled it. The owner can enable it again.
+    Disabled {
+        /// When the key was activated.
+        activated_at: Timestamp,
+        /// When the owner disabled the key.
+        disabled_at: Timestamp,
+    },
+    /// The owner or an operator revoked the key. This is final.
+    Revoked {
+        /// When the key was revoked.
+        revoked_at: Timestamp,
+        /// When the owner had disabled the key, if it was disabled when it was revoked.
+        disabled_at: Option<Timestamp>,
+    },
+}
+
+impl Lifecycle {
+    /// When the key was activated; `None` for a pending or revoked key.
+    pub fn activated_at(&self) -> Option<Timestamp> {
+        match *self {
+            Self::Active { activated_at } | Self::Disabled { activated_at, .. } => Some(activated_at),
+            Self::Pending { .. } | Self::Revoked { .. } => None,
+        }
+    }
+
+    /// When the owner disabled the key; `None` if it is not disabled.
+    pub fn disabled_at(&self) -> Option<Timestamp> {
+        match *self {
+            Self::Disabled { disabled_at, .. } => Some(disabled_at),
+            Self::Pending { disabled_at } | Self::Revoked { disabled_at, .. } => disabled_at,
+            Self::Active { .. } => None,
+        }
+    }
+
+    /// When the key was revoked; `None` if it is not revoked.
+    pub fn revoked_at(&self) -> Option<Timestamp> {
+        match *self {
+            Self::Revoked { revoked_at, .. } => Some(revoked_at),
+            Self::Pending { .. } | Self::Active { .. } | Self::Disabled { .. } => None,
+        }
+    }
+}
+
 impl ApiKey {
     /// Status at `now`. If several apply, the most final one.
     pub fn status(&self, now: Timestamp) -> ApiKeyStatus {
-        if self.revoked_at.is_some() {
-            ApiKeyStatus::Revoked
-        } else if self.expires_at.is_some_and(|end| end <= now) {
-            ApiKeyStatus::Expired
-        } else if self.activated_at.is_none() {
-            ApiKeyStatus::Pending
-        } else if self.disabled_at.is_some() {
-            ApiKeyStatus::Disabled
-        } else {
-            ApiKeyStatus::Active
+        let expired = self.expires_at.is_some_and(|end| end <= now);
+        match self.lifecycle {
+            Lifecycle::Revoked { .. } => ApiKeyStatus::Revoked,
+            _ if expired => ApiKeyStatus::Expired,
+            Lifecycle::Pending { .. } => ApiKeyStatus::Pending,
+            Lifecycle::Disabled { .. } => ApiKeyStatus::Disabled,
+            Lifecycle::Active { .. } => ApiKeyStatus::Active,
         }
     }
 

@@ -5,7 +5,10 @@ use aws_lc_rs::signature::EcdsaKeyPair;
 use tm_auth_proto::Environment;
 
 use super::*;
-use crate::sample::{HERE, LIVES, NOW, address, at, challenge, hex, just_before, key, pair, sign, signed};
+use crate::sample::{
+    HERE, LIVES, NOW, address, at, challenge, deactivate, disable, hex, just_before, key, pair, revoke, sign,
+    signed,
+};
 use crate::secret::SessionSecret;
 use crate::session::{self, OpenRandomness};
 
@@ -14,10 +17,10 @@ type Case = (fn(&mut ApiKey), Refusal);
 
 fn unusable() -> Vec<Case> {
     vec![
-        (|key| key.revoked_at = Some(at(-1)), Refusal::KeyRevoked),
+        (revoke, Refusal::KeyRevoked),
         (|key| key.expires_at = Some(at(0)), Refusal::KeyExpired),
-        (|key| key.activated_at = None, Refusal::KeyPending),
-        (|key| key.disabled_at = Some(at(-1)), Refusal::KeyDisabled),
+        (deactivate, Refusal::KeyPending),
+        (disable, Refusal::KeyDisabled),
         (
             |key| key.account.disabled_at = Some(at(-1)),
             Refusal::AccountDisabled,
@@ -29,9 +32,10 @@ fn unusable() -> Vec<Case> {
     ]
 }
 
+/// A key after these changes. The first change is made last, as keys get more final over time.
 fn changed(pair: &EcdsaKeyPair, changes: &[Case]) -> Arc<ApiKey> {
     let mut key = key(pair);
-    for (change, _) in changes {
+    for (change, _) in changes.iter().rev() {
         change(&mut key);
     }
     Arc::new(key)
@@ -125,6 +129,22 @@ fn d06_each_change_gives_its_status() {
     ] {
         assert_eq!(changed(&pair, &cases[case..=case]).status(at(0)), status);
     }
+}
+
+#[test]
+fn each_state_has_its_times() {
+    let mut key = key(&pair());
+    let times = |key: &ApiKey| {
+        let state = key.lifecycle;
+        (state.activated_at(), state.disabled_at(), state.revoked_at())
+    };
+    assert_eq!(times(&key), (Some(at(-500)), None, None));
+    disable(&mut key);
+    assert_eq!(times(&key), (Some(at(-500)), Some(at(-1)), None));
+    deactivate(&mut key);
+    assert_eq!(times(&key), (None, Some(at(-1)), None));
+    revoke(&mut key);
+    assert_eq!(times(&key), (None, Some(at(-1)), Some(at(-1))));
 }
 
 #[test]

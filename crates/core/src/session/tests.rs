@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::sample::{HERE, LIVES, NOW, address, at, just_before, key, pair, signed};
+use crate::sample::{
+    HERE, LIVES, NOW, address, at, deactivate, disable, just_before, key, pair, revoke, signed,
+};
 
 fn randomness() -> OpenRandomness {
     OpenRandomness {
@@ -109,7 +111,7 @@ fn e02_e10_the_end_of_a_session_is_reported_before_other_problems() {
             session.permit(&key, address(), &LIVES, at(2)),
             Err(refusal.clone())
         );
-        key.revoked_at = Some(at(1));
+        revoke(&mut key);
         let late = session.expires_at;
         assert_eq!(session.permit(&key, address(), &LIVES, late), Err(refusal));
     }
@@ -119,10 +121,10 @@ fn e02_e10_the_end_of_a_session_is_reported_before_other_problems() {
 fn e10_a_refresh_requires_a_usable_key_and_account() {
     type Change = fn(&mut ApiKey);
     let cases: [(Change, Refusal); 6] = [
-        (|key| key.revoked_at = Some(at(1)), Refusal::KeyRevoked),
+        (revoke, Refusal::KeyRevoked),
         (|key| key.expires_at = Some(at(2)), Refusal::KeyExpired),
-        (|key| key.activated_at = None, Refusal::KeyPending),
-        (|key| key.disabled_at = Some(at(1)), Refusal::KeyDisabled),
+        (deactivate, Refusal::KeyPending),
+        (disable, Refusal::KeyDisabled),
         (
             |key| key.account.disabled_at = Some(at(1)),
             Refusal::AccountDisabled,
