@@ -65,7 +65,7 @@ pub(crate) async fn register(
         .register_key(new, max_live, &context.origin(uid))
         .await??;
     // The owner is told of a pending key when it is activated.
-    if key.activated_at.is_some() {
+    if key.lifecycle.activated_at().is_some() {
         tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
     }
     Ok(key)
@@ -89,7 +89,7 @@ pub(crate) async fn activate(
         .await??;
     app.api_keys.forget(&Change::Key(key_id));
     // A repeated request changes nothing and sends no second mail.
-    if key.activated_at == Some(context.now) {
+    if key.lifecycle.activated_at() == Some(context.now) {
         tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
     }
     Ok(key)
@@ -139,7 +139,7 @@ pub(crate) async fn revoke(
     app.api_keys.forget(&Change::Key(key_id));
     app.reload_revocations().await?;
     // A repeated request changes nothing and sends no second mail.
-    if key.revoked_at == Some(context.now) {
+    if key.lifecycle.revoked_at() == Some(context.now) {
         tell(app, context, &key, |label| Notice::KeyRevoked { label }).await;
     }
     Ok(key)

@@ -24,7 +24,7 @@ use tower::ServiceExt;
 pub(crate) const AUDIENCE: &str = "https://api.test";
 
 /// The body of every 401 about a token, but for the request id, which the tests set.
-pub(crate) const UNIFORM: &str = r#"{"type":"unauthenticated","code":"invalid_token","message":"The bearer token does not hold here.","request_id":"r-1","retryable":false}"#;
+pub(crate) const UNIFORM: &str = r#"{"type":"unauthenticated","code":"invalid_token","message":"The bearer token is not valid here.","request_id":"r-1","retryable":false}"#;
 
 pub(crate) struct Fixture {
     pub(crate) issuer: TestIssuer,

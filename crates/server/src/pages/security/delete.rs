@@ -92,7 +92,10 @@ async fn page(
             .middle(),
         name: account_name(&browser.account),
         missing: missing(app, context, browser).await?,
-        live_keys: keys.iter().filter(|(key, _)| key.revoked_at.is_none()).count(),
+        live_keys: keys
+            .iter()
+            .filter(|(key, _)| key.lifecycle.revoked_at().is_none())
+            .count(),
         error,
     })
 }
