@@ -6,16 +6,16 @@
 //!    refreshes. Everybody is still given the old token, so nobody waits.
 //! 3. Without a usable token, callers wait for the flight; any number of them share one. The flight is no
 //!    caller's: one that is cancelled takes nothing with it.
-//! 4. What a flight does about each refusal is [`verdict`]'s table. It sends at most [`MAX_REQUESTS`]
+//! 4. What a flight does about each refusal is [`next_step`]'s table. It sends at most [`MAX_REQUESTS`]
 //!    requests, then reports to all that wait.
 //! 5. After a failed flight the source rests (1 s, then longer, at most 30 s, or as long as the service
 //!    asked for). Meanwhile a token that is still valid is handed out, else the flight's error, without a
 //!    request: a bot that calls in a tight loop is no flood.
 
-mod flight;
-mod held;
+mod next_step;
+mod renewal;
 mod state;
-mod verdict;
+mod token_pair;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ use reqwest::header::HeaderValue;
 use tm_auth_proto::{KeyFile, KeyId};
 
 use crate::{ApiError, AuthApi, Runtime, Signer, SignerError, SystemRuntime};
-pub use flight::MAX_REQUESTS;
+pub use renewal::MAX_REQUESTS;
 use state::{Look, State, Waiting};
 
 /// Gives access tokens to all tasks of a bot: mints, refreshes and mints again. Clones are the same source.
@@ -138,7 +138,7 @@ impl Inner {
         };
         let inner = Arc::clone(self);
         tokio::spawn(async move {
-            let outcome = flight::fly(&inner).await;
+            let outcome = renewal::fly(&inner).await;
             // First no more flight, then the news: whoever reads the news may need another flight.
             inner.state().flight = None;
             landing.send_replace(Some(outcome));

@@ -29,12 +29,13 @@ mod algorithm;
 mod background;
 #[cfg(feature = "tower")]
 mod bearer;
+#[cfg(feature = "tower")]
+mod bearer_error;
 mod builder;
 mod check;
 mod claims;
 mod clock;
-#[cfg(feature = "tower")]
-mod denial;
+mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod fetch;
@@ -47,7 +48,6 @@ mod layer;
 mod policy;
 #[cfg(any(feature = "tower", feature = "testing"))]
 mod random;
-mod refusal;
 mod revocation_feed;
 mod revocations;
 #[cfg(feature = "testing")]
@@ -55,11 +55,12 @@ pub mod testing;
 mod verifier;
 
 pub use algorithm::Algorithm;
+#[cfg(feature = "tower")]
+pub use bearer_error::{Denial, RequestId};
 pub use builder::{BuildError, VerifierBuilder};
 pub use check::{CheckResult, MAX_REVOCATIONS_LEN, Outcome, check, check_revocations, explain};
 pub use clock::{Clock, SystemClock};
-#[cfg(feature = "tower")]
-pub use denial::{Denial, RequestId};
+pub use error::{Check, Refusal, Revoked};
 #[cfg(feature = "axum")]
 pub use extract::{Caller, Rejected};
 pub use fetch::{Fetch, FetchError, FetchRequest, Fetched, Fetching};
@@ -69,7 +70,6 @@ pub use key_set::{KeySet, NotAKeySet};
 #[cfg(feature = "tower")]
 pub use layer::{BearerLayer, BearerService};
 pub use policy::{DEFAULT_LEEWAY, LeewayTooLong, MAX_LEEWAY, Policy};
-pub use refusal::{Check, Refusal, Revoked};
 pub use revocation_feed::WithoutRevocations;
 pub use revocations::{REMEMBERED, Revocations};
 pub use verifier::{Ages, Unavailable, Verifier, VerifyError};

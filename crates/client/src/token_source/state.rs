@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::held::{Freshness, Held};
+use super::token_pair::{Freshness, Held};
 use super::{AccessToken, TokenError};
 
 /// The longest rest after a failed flight, unless the service asks for more.

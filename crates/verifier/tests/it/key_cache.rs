@@ -1,23 +1,20 @@
 //! When the issuer's keys are fetched, and which are in use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 use tm_auth_proto::Environment;
-use tm_auth_verifier::testing::{TestIssuer, TestKey};
-use tm_auth_verifier::{
-    Algorithm, BuildError, Fetch, FetchError, FetchRequest, Fetched, Fetching, Refusal, Unavailable,
-    Verifier, VerifyError,
-};
+use tm_auth_verifier::testing::TestIssuer;
+use tm_auth_verifier::{Fetch, FetchRequest, Fetched, Fetching, Refusal, Unavailable, Verifier, VerifyError};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{advance, sleep};
 
-use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, guarded, send, text, token, until};
+use crate::support::{AUDIENCE, Fixture, Scripted, guarded, send, text, token, until};
 
-fn of_unknown_key(name: usize) -> String {
+pub(crate) fn of_unknown_key(name: usize) -> String {
     let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": format!("made-up-{name}") });
     token(&header.to_string(), "{}", "sig")
 }
@@ -235,201 +232,4 @@ async fn the_first_token_waits_for_the_first_keys() {
         .await
         .unwrap();
     assert_eq!(issuer.jwks_fetches(), 1);
-}
-
-/// A verifier whose JWKS is whatever the returned setter says.
-fn of_jwks(issuer: &TestIssuer) -> (Verifier, impl Fn(serde_json::Value)) {
-    let jwks = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let current = Arc::clone(&jwks);
-    let scripted = Scripted(move |_: &str, _: Option<&str>| Ok(document(current.lock().unwrap().clone())));
-    let verifier = issuer
-        .verifier(AUDIENCE)
-        .fetch(scripted)
-        .without_revocations()
-        .build()
-        .unwrap();
-    let set = move |value: serde_json::Value| *jwks.lock().unwrap() = serde_json::to_vec(&value).unwrap();
-    (verifier, set)
-}
-
-#[tokio::test]
-async fn b08_a_set_is_replaced_whole_and_a_name_is_bound_to_one_key() {
-    let issuer = TestIssuer::new(Environment::Uat);
-    let (verifier, set) = of_jwks(&issuer);
-    let token = issuer.sign(&issuer.claims(AUDIENCE));
-    let good = issuer.signing_key().jwk();
-    let other = TestKey::generate(&good.kid, Algorithm::ES256).jwk();
-    let eddsa = TestKey::generate(&good.kid, Algorithm::EdDSA).jwk();
-    let beside = TestKey::generate("beside", Algorithm::ES256).jwk();
-    let mut mislabelled = good.clone();
-    mislabelled.alg = "RS256".to_owned();
-    let cases = [
-        (json!([good]), None),
-        (json!([beside, good]), None),
-        // The name now belongs to other material, of the same and of another algorithm.
-        (json!([other]), Some(Refusal::Signature)),
-        (json!([eddsa]), Some(Refusal::AlgorithmNotOfKey)),
-        // Two keys of one name: neither is trusted, in whatever order, even if one is unusable.
-        (json!([good, other, beside]), Some(Refusal::UnknownKey)),
-        (json!([other, good, beside]), Some(Refusal::UnknownKey)),
-        (json!([good, good, good, beside]), Some(Refusal::UnknownKey)),
-        (json!([mislabelled, good, beside]), Some(Refusal::UnknownKey)),
-        // Dropped.
-        (json!([beside]), Some(Refusal::UnknownKey)),
-        (json!([good]), None),
-    ];
-    for (keys, expected) in cases {
-        set(json!({ "keys": keys }));
-        verifier.refresh().await.unwrap();
-        let refusal = verifier.verify(&token).await.err();
-        assert_eq!(refusal, expected.map(VerifyError::Refused), "{keys}");
-    }
-}
-
-/// An issuer that can fall silent.
-struct Stuck(TestIssuer, Arc<AtomicBool>);
-impl Fetch for Stuck {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
-        Box::pin(async move {
-            if self.1.load(Ordering::Relaxed) {
-                std::future::pending::<()>().await;
-            }
-            self.0.fetch(request).await
-        })
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn b08_a_fetch_that_never_comes_changes_nothing() {
-    let issuer = TestIssuer::new(Environment::Uat);
-    let stuck = Arc::new(AtomicBool::new(false));
-    let fetch = Stuck(issuer.clone(), Arc::clone(&stuck));
-    let verifier = issuer.verifier(AUDIENCE).fetch(fetch).build().unwrap();
-    verifier.refresh().await.unwrap();
-    stuck.store(true, Ordering::Relaxed);
-    let begun = tokio::time::Instant::now();
-    assert_eq!(verifier.refresh().await.unwrap_err(), FetchError::Timeout);
-    assert!(begun.elapsed() >= Duration::from_secs(5));
-    verifier
-        .verify(&issuer.sign(&issuer.claims(AUDIENCE)))
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
-async fn a_304_without_a_copy_is_no_answer() {
-    let issuer = TestIssuer::new(Environment::Uat);
-    let not_modified = |_: &str, _: Option<&str>| Ok(Fetched::NotModified { max_age: None });
-    let verifier = issuer
-        .verifier(AUDIENCE)
-        .fetch(Scripted(not_modified))
-        .build()
-        .unwrap();
-    assert_eq!(
-        verifier.refresh().await.unwrap_err(),
-        FetchError::NothingToConfirm
-    );
-}
-
-/// An issuer that holds on to something to be counted.
-struct Witnessed(TestIssuer, #[allow(dead_code, reason = "counted")] Arc<()>);
-impl Fetch for Witnessed {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
-        self.0.fetch(request)
-    }
-}
-
-#[tokio::test]
-async fn the_tasks_end_with_the_last_verifier() {
-    let issuer = TestIssuer::new(Environment::Uat);
-    let alive = Arc::new(());
-    let witness = Arc::clone(&alive);
-    let inner = issuer.clone();
-    let verifier = issuer
-        .verifier(AUDIENCE)
-        .fetch(Witnessed(inner, witness))
-        .build()
-        .unwrap();
-    verifier.refresh().await.unwrap();
-    let clone = verifier.clone();
-    drop(verifier);
-    tokio::task::yield_now().await;
-    clone
-        .verify(&issuer.sign(&issuer.claims(AUDIENCE)))
-        .await
-        .unwrap();
-    assert!(Arc::strong_count(&alive) > 1);
-    drop(clone);
-    until(|| Arc::strong_count(&alive) == 1).await;
-}
-
-#[tokio::test]
-async fn outcomes_are_counted() {
-    let metrics = Metrics::default();
-    let _guard = metrics::set_default_local_recorder(&metrics);
-    let fixture = Fixture::new().await;
-    fixture.verifier.verify(&fixture.good()).await.unwrap();
-    fixture.verifier.verify("x").await.unwrap_err();
-    fixture.verifier.verify(&of_unknown_key(0)).await.unwrap_err();
-    fixture.issuer.set_offline(true);
-    fixture.verifier.refresh().await.unwrap_err();
-    assert_eq!(metrics.get("tm_auth_verifier_tokens_total{accepted}"), 1);
-    assert_eq!(metrics.get("tm_auth_verifier_tokens_total{form}"), 1);
-    assert_eq!(metrics.get("tm_auth_verifier_tokens_total{key}"), 1);
-    assert_eq!(metrics.get("tm_auth_verifier_fetches_total{jwks,failed}"), 1);
-    assert!(metrics.get("tm_auth_verifier_fetches_total{jwks,ok}") >= 1);
-    assert!(metrics.get("tm_auth_verifier_fetches_total{revocations,ok}") >= 1);
-    assert_eq!(metrics.gauge("tm_auth_verifier_keys{}"), Some(1.0));
-    assert_eq!(
-        metrics.gauge("tm_auth_verifier_revocations_unavailable{}"),
-        Some(0.0)
-    );
-}
-
-#[test]
-fn a_verifier_needs_a_runtime_and_private_addresses() {
-    let error = Verifier::builder("https://auth.test", AUDIENCE)
-        .build()
-        .unwrap_err();
-    assert!(matches!(error, BuildError::NoRuntime));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let _inside = runtime.enter();
-    let error = Verifier::builder("http://auth.test", AUDIENCE)
-        .build()
-        .unwrap_err();
-    assert!(matches!(error, BuildError::Url(url) if url == "http://auth.test/.well-known/jwks.json"));
-    let error = Verifier::builder("https://auth.test/", AUDIENCE)
-        .jwks_url("nonsense")
-        .build()
-        .unwrap_err();
-    assert!(matches!(error, BuildError::Url(url) if url == "nonsense"));
-    let builder = Verifier::builder("https://auth.test/", AUDIENCE);
-    let error = builder.revocations_url("http://auth.test/r").build().unwrap_err();
-    assert!(matches!(error, BuildError::Url(url) if url == "http://auth.test/r"));
-    Verifier::builder("https://auth.test/v1/auth/", AUDIENCE)
-        .build()
-        .unwrap();
-}
-
-#[tokio::test]
-async fn the_documents_are_asked_for_under_the_issuer() {
-    let issuer = TestIssuer::new(Environment::Uat);
-    let urls = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let seen = Arc::clone(&urls);
-    let jwks = serde_json::to_vec(&issuer.jwks()).unwrap();
-    let scripted = Scripted(move |url: &str, _: Option<&str>| {
-        seen.lock().unwrap().push(url.to_owned());
-        Ok(document(jwks.clone()))
-    });
-    let verifier = Verifier::builder("https://auth.test/v1/auth", AUDIENCE)
-        .fetch(scripted)
-        .build()
-        .unwrap();
-    verifier.refresh().await.unwrap_err();
-    let urls = urls.lock().unwrap();
-    assert!(urls.contains(&"https://auth.test/v1/auth/.well-known/jwks.json".to_owned()));
-    assert!(urls.contains(&"https://auth.test/v1/auth/revocations".to_owned()));
 }

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::TokenResponse;
 use zeroize::Zeroizing;
 
-use super::held::Held;
-use super::verdict::{Asked, Verdict, verdict};
+use super::next_step::{Asked, Verdict, verdict};
+use super::token_pair::Held;
 use super::{AccessToken, Inner, TokenError};
 use crate::ApiError;
 use crate::api::Answer;
