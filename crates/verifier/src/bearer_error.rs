@@ -6,31 +6,31 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tm_auth_proto::{ErrorBody, ErrorCode, Scopes};
 
 use crate::random;
-use crate::{Refusal, Unavailable, VerifyError};
+use crate::{InvalidToken, Unavailable, VerifyError};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Why a request is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denial {
+pub enum BearerError {
     /// 401 `missing_token`: `Authorization` is absent or of another scheme.
     MissingToken,
     /// 401 `invalid_token`: `Authorization` comes more than once or cannot be read.
-    Unreadable,
+    MalformedHeader,
     /// 401 `invalid_token`: the token does not hold.
-    Refused(Refusal),
+    InvalidToken(InvalidToken),
     /// 403 `insufficient_scope`: the token holds, but lacks one of these scopes.
     InsufficientScope(Scopes),
     /// 503 `unavailable`: nothing was decided.
     Unavailable(Unavailable),
 }
 
-impl Denial {
+impl BearerError {
     /// The machine word of the answer.
     pub fn code(self) -> ErrorCode {
         match self {
             Self::MissingToken => ErrorCode::MissingToken,
-            Self::Unreadable | Self::Refused(_) => ErrorCode::InvalidToken,
+            Self::MalformedHeader | Self::InvalidToken(_) => ErrorCode::InvalidToken,
             Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
             Self::Unavailable(_) => ErrorCode::Unavailable,
         }
@@ -41,7 +41,9 @@ impl Denial {
     fn challenge(self) -> Option<String> {
         match self {
             Self::MissingToken => Some("Bearer".to_owned()),
-            Self::Unreadable | Self::Refused(_) => Some(r#"Bearer error="invalid_token""#.to_owned()),
+            Self::MalformedHeader | Self::InvalidToken(_) => {
+                Some(r#"Bearer error="invalid_token""#.to_owned())
+            }
             Self::InsufficientScope(needed) => {
                 Some(format!(r#"Bearer error="insufficient_scope", scope="{needed}""#))
             }
@@ -51,7 +53,7 @@ impl Denial {
 
     /// The answer, with an id by which the caller's side and ours can find each other's log lines.
     pub fn respond<B: From<String>>(self, request_id: &RequestId) -> Response<B> {
-        tracing::debug!(denial = ?self, request_id = request_id.as_str(), "a request was not let in");
+        tracing::debug!(error = ?self, request_id = request_id.as_str(), "a request was not let in");
         let code = self.code();
         let body = ErrorBody {
             type_: code.type_(),
@@ -79,10 +81,10 @@ impl Denial {
     }
 }
 
-impl From<VerifyError> for Denial {
+impl From<VerifyError> for BearerError {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::Refused(refusal) => Self::Refused(refusal),
+            VerifyError::InvalidToken(refusal) => Self::InvalidToken(refusal),
             VerifyError::Unavailable(unavailable) => Self::Unavailable(unavailable),
         }
     }

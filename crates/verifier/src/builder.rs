@@ -12,7 +12,7 @@ use crate::background;
 use crate::key_cache::{KeyCache, KeyTimes};
 use crate::revocation_feed::{FeedSettings, RevocationFeed};
 use crate::verifier::Shared;
-use crate::{Clock, Fetch, HttpFetch, LeewayTooLong, Policy, SystemClock, Verifier, WithoutRevocations};
+use crate::{Clock, Fetch, HttpFetch, LeewayTooLong, OnStaleRevocations, Policy, SystemClock, Verifier};
 
 /// Builds a [`Verifier`].
 #[derive(Clone)]
@@ -27,8 +27,8 @@ pub struct VerifierBuilder {
     clock: Arc<dyn Clock>,
     times: KeyTimes,
     poll_interval: Duration,
-    max_silence: Duration,
-    without: WithoutRevocations,
+    revocations_max_stale: Duration,
+    on_stale: OnStaleRevocations,
 }
 
 /// Settings with which no verifier can be built.
@@ -66,14 +66,14 @@ impl VerifierBuilder {
                 timeout: Duration::from_secs(5),
             },
             poll_interval: Duration::from_secs(5),
-            max_silence: Duration::from_mins(1),
-            without: WithoutRevocations::GoOn,
+            revocations_max_stale: Duration::from_mins(1),
+            on_stale: OnStaleRevocations::FailOpen,
         }
     }
 
     /// Accepts one more audience.
-    pub fn or_audience(mut self, audience: impl Into<String>) -> Self {
-        self.policy = self.policy.or_audience(audience);
+    pub fn add_audience(mut self, audience: impl Into<String>) -> Self {
+        self.policy = self.policy.add_audience(audience);
         self
     }
 
@@ -152,14 +152,14 @@ impl VerifierBuilder {
     }
 
     /// Calls the revocation list unavailable after this long without one; 60 s.
-    pub fn revocations_max_silence(mut self, max_silence: Duration) -> Self {
-        self.max_silence = max_silence;
+    pub fn revocations_max_stale(mut self, revocations_max_stale: Duration) -> Self {
+        self.revocations_max_stale = revocations_max_stale;
         self
     }
 
     /// What becomes of tokens while the revocation list is unavailable; they are accepted by default.
-    pub fn when_revocations_are_unavailable(mut self, without: WithoutRevocations) -> Self {
-        self.without = without;
+    pub fn on_stale_revocations(mut self, on_stale: OnStaleRevocations) -> Self {
+        self.on_stale = on_stale;
         self
     }
 
@@ -178,7 +178,7 @@ impl VerifierBuilder {
             .revocations_url
             .unwrap_or_else(|| under_issuer("revocations"));
         for url in [&jwks_url, &revocations_url] {
-            if !is_private(url) {
+            if !is_secure(url) {
                 return Err(BuildError::Url(url.clone()));
             }
         }
@@ -190,8 +190,8 @@ impl VerifierBuilder {
         let feed = self.revocations.then(|| {
             let settings = FeedSettings {
                 url: revocations_url,
-                max_silence: self.max_silence,
-                without: self.without,
+                max_stale: self.revocations_max_stale,
+                on_stale: self.on_stale,
                 timeout: self.times.timeout,
             };
             let (clock, keys) = (Arc::clone(&self.clock), Arc::clone(&keys));
@@ -199,11 +199,11 @@ impl VerifierBuilder {
         });
         let mut tasks = vec![
             runtime
-                .spawn(background::keep_keys(Arc::clone(&keys)))
+                .spawn(background::refresh_keys(Arc::clone(&keys)))
                 .abort_handle(),
         ];
         if let Some(feed) = &feed {
-            let poll = background::keep_revocations(Arc::clone(feed), self.poll_interval);
+            let poll = background::poll_revocations(Arc::clone(feed), self.poll_interval);
             tasks.push(runtime.spawn(poll).abort_handle());
         }
         let shared = Shared {
@@ -220,7 +220,7 @@ impl VerifierBuilder {
 }
 
 /// Whether nobody on the way can change what comes from there: TLS, or this machine.
-fn is_private(url: &str) -> bool {
+fn is_secure(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;
     };
@@ -243,7 +243,7 @@ mod tests {
             "http://127.0.0.1:8080/x",
             "http://[::1]:8080/x",
         ] {
-            assert!(is_private(good), "{good}");
+            assert!(is_secure(good), "{good}");
         }
         for bad in [
             "http://api.truemarkets.co/x",
@@ -255,7 +255,7 @@ mod tests {
             "/x",
             "",
         ] {
-            assert!(!is_private(bad), "{bad}");
+            assert!(!is_secure(bad), "{bad}");
         }
     }
 }

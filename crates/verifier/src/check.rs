@@ -14,16 +14,21 @@ use jiff::Timestamp;
 use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, REVOCATIONS_TYP};
 use tm_auth_proto::{AccessClaims, CompactJws, RevocationList};
 
-use crate::{Check, KeySet, Policy, Refusal, claims};
+use crate::{Check, InvalidToken, KeySet, Policy, claims};
 
 /// Longest revocation list that is looked at, in bytes: some hundred thousand entries.
 pub const MAX_REVOCATIONS_LEN: usize = 4 * 1024 * 1024;
 
 /// Checks a token and gives its claims.
-pub fn check(token: &str, keys: &KeySet, policy: &Policy, now: Timestamp) -> Result<AccessClaims, Refusal> {
-    let claims = authentic(token, keys)?;
-    for (_, holds) in CLAIM_CHECKS {
-        holds(&claims, policy, now.as_second())?;
+pub fn check(
+    token: &str,
+    keys: &KeySet,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<AccessClaims, InvalidToken> {
+    let claims = verify_signed_claims(token, keys)?;
+    for (_, is_met) in CLAIM_CHECKS {
+        is_met(&claims, policy, now.as_second())?;
     }
     Ok(claims)
 }
@@ -34,7 +39,7 @@ pub enum Outcome {
     /// It holds.
     Passed,
     /// It does not.
-    Failed(Refusal),
+    Failed(InvalidToken),
     /// An earlier check failed without which this one means nothing.
     NotReached,
 }
@@ -53,10 +58,12 @@ pub struct CheckResult {
 /// Up to the claims a failure ends it, since nothing behind an unproved signature is worth a word. The
 /// checks of claims do not depend on each other, so each is told.
 pub fn explain(token: &str, keys: &KeySet, policy: &Policy, now: Timestamp) -> Vec<CheckResult> {
-    let authentic = authentic(token, keys);
-    let line = |check, outcome| CheckResult { check, outcome };
-    let mut lines: Vec<CheckResult> = match &authentic {
-        Ok(_) => AUTHENTICITY.map(|check| line(check, Outcome::Passed)).to_vec(),
+    let verified = verify_signed_claims(token, keys);
+    let result = |check, outcome| CheckResult { check, outcome };
+    let mut results: Vec<CheckResult> = match &verified {
+        Ok(_) => SIGNED_CLAIMS_CHECKS
+            .map(|check| result(check, Outcome::Passed))
+            .to_vec(),
         Err(refusal) => {
             let failed = refusal.check();
             let outcome = |check: Check| match check.cmp(&failed) {
@@ -64,20 +71,22 @@ pub fn explain(token: &str, keys: &KeySet, policy: &Policy, now: Timestamp) -> V
                 std::cmp::Ordering::Equal => Outcome::Failed(*refusal),
                 std::cmp::Ordering::Greater => Outcome::NotReached,
             };
-            AUTHENTICITY.map(|check| line(check, outcome(check))).to_vec()
+            SIGNED_CLAIMS_CHECKS
+                .map(|check| result(check, outcome(check)))
+                .to_vec()
         }
     };
-    lines.extend(CLAIM_CHECKS.map(|(check, holds)| {
-        let outcome = match &authentic {
+    results.extend(CLAIM_CHECKS.map(|(check, is_met)| {
+        let outcome = match &verified {
             Err(_) => Outcome::NotReached,
-            Ok(claims) => match holds(claims, policy, now.as_second()) {
+            Ok(claims) => match is_met(claims, policy, now.as_second()) {
                 Ok(()) => Outcome::Passed,
                 Err(refusal) => Outcome::Failed(refusal),
             },
         };
-        line(check, outcome)
+        result(check, outcome)
     }));
-    lines
+    results
 }
 
 /// Checks a revocation list: signed by a key of the issuer, its own `typ`, of the issuer and environment
@@ -87,22 +96,23 @@ pub fn check_revocations(
     keys: &KeySet,
     policy: &Policy,
     now: Timestamp,
-) -> Result<RevocationList, Refusal> {
+) -> Result<RevocationList, InvalidToken> {
     let jws = CompactJws::parse_up_to(text, MAX_REVOCATIONS_LEN)?;
     if jws.header.typ.as_deref() != Some(REVOCATIONS_TYP) {
-        return Err(Refusal::Type);
+        return Err(InvalidToken::WrongType);
     }
     keys.verify_signature(&jws)?;
-    let list: RevocationList = serde_json::from_slice(&jws.payload).map_err(|_| Refusal::NotClaims)?;
-    policy.issued_by(&list.iss)?;
-    policy.of_environment(list.env)?;
-    policy.not_expired(list.exp, now.as_second())?;
-    policy.already_issued(list.iat, now.as_second())?;
+    let list: RevocationList =
+        serde_json::from_slice(&jws.payload).map_err(|_| InvalidToken::MalformedPayload)?;
+    policy.check_issuer(&list.iss)?;
+    policy.check_environment(list.env)?;
+    policy.check_expiry(list.exp, now.as_second())?;
+    policy.check_issued_at(list.iat, now.as_second())?;
     Ok(list)
 }
 
-/// The checks of [`authentic`], in the order in which it makes them.
-const AUTHENTICITY: [Check; 6] = [
+/// The checks of [`verify_signed_claims`], in the order in which it makes them.
+const SIGNED_CLAIMS_CHECKS: [Check; 6] = [
     Check::Form,
     Check::Type,
     Check::Algorithm,
@@ -112,37 +122,39 @@ const AUTHENTICITY: [Check; 6] = [
 ];
 
 /// Claims that the issuer signed as those of an access token.
-fn authentic(token: &str, keys: &KeySet) -> Result<AccessClaims, Refusal> {
+fn verify_signed_claims(token: &str, keys: &KeySet) -> Result<AccessClaims, InvalidToken> {
     let jws = CompactJws::parse(token)?;
-    access_token(jws.header.typ.as_deref())?;
+    check_type(jws.header.typ.as_deref())?;
     keys.verify_signature(&jws)?;
     claims::read(&jws.payload)
 }
 
 /// RFC 9068 section 4: "The resource server MUST verify that the "typ" header value is "at+jwt" or
 /// "application/at+jwt" and reject tokens carrying any other value." This issuer writes the short form.
-fn access_token(typ: Option<&str>) -> Result<(), Refusal> {
+fn check_type(typ: Option<&str>) -> Result<(), InvalidToken> {
     match typ.map(|typ| typ.strip_prefix("application/").unwrap_or(typ)) {
         Some(ACCESS_TOKEN_TYP) => Ok(()),
-        _ => Err(Refusal::Type),
+        _ => Err(InvalidToken::WrongType),
     }
 }
 
-type ClaimCheck = fn(&AccessClaims, &Policy, i64) -> Result<(), Refusal>;
+type ClaimCheck = fn(&AccessClaims, &Policy, i64) -> Result<(), InvalidToken>;
 
 const CLAIM_CHECKS: [(Check, ClaimCheck); 6] = [
-    (Check::Issuer, |claims, policy, _| policy.issued_by(&claims.iss)),
-    (Check::Audience, |claims, policy, _| policy.meant_for_us(claims)),
+    (Check::Issuer, |claims, policy, _| {
+        policy.check_issuer(&claims.iss)
+    }),
+    (Check::Audience, |claims, policy, _| policy.check_audience(claims)),
     (Check::Environment, |claims, policy, _| {
-        policy.of_environment(claims.env)
+        policy.check_environment(claims.env)
     }),
     (Check::Expiry, |claims, policy, now| {
-        policy.not_expired(claims.exp, now)
+        policy.check_expiry(claims.exp, now)
     }),
     (Check::NotBefore, |claims, policy, now| {
-        claims.nbf.map_or(Ok(()), |nbf| policy.already_valid(nbf, now))
+        claims.nbf.map_or(Ok(()), |nbf| policy.check_not_before(nbf, now))
     }),
     (Check::IssuedAt, |claims, policy, now| {
-        policy.already_issued(claims.iat, now)
+        policy.check_issued_at(claims.iat, now)
     }),
 ];

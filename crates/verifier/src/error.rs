@@ -65,43 +65,43 @@ impl fmt::Display for Check {
 /// Why a token was refused: for logs and for its holder's own machine. Over HTTP every one of them is the
 /// same answer. Never holds text out of the token, which may be anybody's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum InvalidToken {
     /// Not a compact JWS that is looked at.
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// `typ` is missing or names another kind of token: a refresh token, an ID token, a revocation list.
     #[error("`typ` is not that of an access token")]
-    Type,
+    WrongType,
     /// `alg` is not RS256, ES256 or EdDSA.
     #[error("`alg` is not RS256, ES256 or EdDSA")]
     AlgorithmNotPermitted,
     /// `alg` is permitted, but is not the one the key is for.
     #[error("`alg` is not the algorithm of the key that `kid` names")]
-    AlgorithmNotOfKey,
+    AlgorithmMismatch,
     /// `kid` is missing or names no key of the issuer.
     #[error("`kid` names no key of the issuer")]
     UnknownKey,
     /// The signature does not verify.
     #[error("the signature is not one of the key that `kid` names over these bytes")]
-    Signature,
+    BadSignature,
     /// The payload is not a JSON object with unique names.
     #[error("the payload is not a JSON object whose names are unique")]
-    NotClaims,
+    MalformedPayload,
     /// A required claim is missing.
     #[error("the claim `{0}` is missing")]
-    ClaimMissing(&'static str),
+    MissingClaim(&'static str),
     /// A claim has the wrong type: times are integers of Unix seconds, not negative.
     #[error("the claim `{0}` has the wrong type or an impossible value")]
-    ClaimInvalid(&'static str),
+    InvalidClaim(&'static str),
     /// `iss` differs, by however little.
     #[error("`iss` is not the expected issuer")]
-    Issuer,
+    WrongIssuer,
     /// `aud` does not have us as a member.
     #[error("`aud` does not name this audience")]
-    Audience,
+    WrongAudience,
     /// The token is of the other environment.
     #[error("`env` is not this environment")]
-    Environment,
+    WrongEnvironment,
     /// `exp` and the leeway are past.
     #[error("the token has expired")]
     Expired,
@@ -133,19 +133,19 @@ pub enum Revoked {
     Everything,
 }
 
-impl Refusal {
+impl InvalidToken {
     /// The check that failed.
     pub fn check(self) -> Check {
         match self {
             Self::Malformed(_) => Check::Form,
-            Self::Type => Check::Type,
-            Self::AlgorithmNotPermitted | Self::AlgorithmNotOfKey => Check::Algorithm,
+            Self::WrongType => Check::Type,
+            Self::AlgorithmNotPermitted | Self::AlgorithmMismatch => Check::Algorithm,
             Self::UnknownKey => Check::Key,
-            Self::Signature => Check::Signature,
-            Self::NotClaims | Self::ClaimMissing(_) | Self::ClaimInvalid(_) => Check::Claims,
-            Self::Issuer => Check::Issuer,
-            Self::Audience => Check::Audience,
-            Self::Environment => Check::Environment,
+            Self::BadSignature => Check::Signature,
+            Self::MalformedPayload | Self::MissingClaim(_) | Self::InvalidClaim(_) => Check::Claims,
+            Self::WrongIssuer => Check::Issuer,
+            Self::WrongAudience => Check::Audience,
+            Self::WrongEnvironment => Check::Environment,
             Self::Expired => Check::Expiry,
             Self::NotYetValid => Check::NotBefore,
             Self::IssuedInFuture => Check::IssuedAt,

@@ -4,16 +4,16 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::{NotAKeySet, Refusal};
+use crate::{InvalidToken, NotAKeySet};
 
 /// Gets documents by their URL.
 pub trait Fetch: Send + Sync + 'static {
     /// Gets one. The caller sets the deadline by dropping the future.
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a>;
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a>;
 }
 
 /// What [`Fetch::fetch`] gives.
-pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>>;
+pub type FetchFuture<'a> = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>>;
 
 /// What to get.
 #[derive(Clone, Copy, Debug)]
@@ -68,16 +68,16 @@ pub enum FetchError {
     NoUsableKey,
     /// The issuer says "not modified" of a copy that is not held, or that is too old.
     #[error("the issuer says `not modified`, but no copy that holds is here")]
-    NothingToConfirm,
+    UnexpectedNotModified,
     /// The revocation list does not hold.
     #[error("the revocation list does not hold: {0}")]
-    Revocations(Refusal),
+    InvalidRevocations(InvalidToken),
     /// The revocation list is not text.
     #[error("the revocation list is not text")]
-    NotText,
+    RevocationsNotText,
     /// The revocation list is older than the one in use.
     #[error("the revocation list is older than the one in use")]
-    Older,
+    OlderRevocations,
     /// There are no keys to check the revocation list with.
     #[error("the revocation list cannot be checked without the issuer's keys")]
     NoKeys,

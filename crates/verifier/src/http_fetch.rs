@@ -7,7 +7,7 @@ use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, IF_NONE_MATCH};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 
-use crate::{Fetch, FetchError, FetchRequest, Fetched, Fetching};
+use crate::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
 
 /// Longest ETag that is kept, in bytes.
 const MAX_ETAG_LEN: usize = 256;
@@ -53,7 +53,7 @@ impl HttpFetch {
 }
 
 impl Fetch for HttpFetch {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
         Box::pin(self.get(request))
     }
 }

@@ -19,7 +19,7 @@ const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 
 /// Reads a key out of a set whose other keys may be of any kind. `None` for one without `kty`, `kid` or
 /// `alg`, or with a member that comes twice.
-pub(crate) fn read(text: &RawValue) -> Option<Jwk> {
+pub(crate) fn from_json(text: &RawValue) -> Option<Jwk> {
     let object = Object::parse(text.get().as_bytes()).ok()?;
     let required = |name| object.read::<String>(name)?.ok();
     let optional = |name| object.read::<Option<String>>(name).map_or(Some(None), Result::ok);

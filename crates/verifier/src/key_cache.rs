@@ -37,19 +37,19 @@ pub(crate) struct KeyCache {
     fetch: Arc<dyn Fetch>,
     url: String,
     times: KeyTimes,
-    held: RwLock<Option<Held>>,
-    flight: Mutex<Flight>,
+    cached: RwLock<Option<CachedKeys>>,
+    state: Mutex<RefreshState>,
 }
 
 #[derive(Clone)]
-struct Held {
+struct CachedKeys {
     keys: Arc<KeySet>,
     confirmed: Instant,
 }
 
 /// What only the one fetch at a time reads and writes.
 #[derive(Default)]
-struct Flight {
+struct RefreshState {
     last_attempt: Option<Instant>,
     failed: bool,
     etag: Option<String>,
@@ -62,34 +62,34 @@ impl KeyCache {
             fetch,
             url,
             times,
-            held: RwLock::new(None),
-            flight: Mutex::new(Flight::default()),
+            cached: RwLock::new(None),
+            state: Mutex::new(RefreshState::default()),
         }
     }
 
     /// The keys, unless there are none or they were not confirmed for too long.
     pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
-        let held = self.held()?;
-        (held.confirmed.elapsed() <= self.times.max_stale).then_some(held.keys)
+        let cached = self.cached()?;
+        (cached.confirmed.elapsed() <= self.times.max_stale).then_some(cached.keys)
     }
 
     /// How long ago the issuer last confirmed the keys.
     pub(crate) fn age(&self) -> Option<Duration> {
-        self.held().map(|held| held.confirmed.elapsed())
+        self.cached().map(|cached| cached.confirmed.elapsed())
     }
 
     /// Gets the set unless that was tried within the cool-down; waits for a fetch that is under way.
-    pub(crate) async fn refetch_if_cool(self: &Arc<Self>) {
-        if self.flight.try_lock().is_ok_and(|flight| self.cooling(&flight)) {
+    pub(crate) async fn refresh_unless_cooling_down(self: &Arc<Self>) {
+        if self.state.try_lock().is_ok_and(|state| self.in_cool_down(&state)) {
             return;
         }
         // In a task of its own: the request that asked may be given up by its sender, who could otherwise
         // break off each fetch as soon as the cool-down lets one begin.
         let this = Arc::clone(self);
         let fetch = tokio::spawn(async move {
-            let mut flight = this.flight.lock().await;
-            if !this.cooling(&flight) {
-                this.renew(&mut flight).await.ok();
+            let mut state = this.state.lock().await;
+            if !this.in_cool_down(&state) {
+                this.refresh_locked(&mut state).await.ok();
             }
         });
         fetch.await.ok();
@@ -97,41 +97,41 @@ impl KeyCache {
 
     /// Gets the set now, cool-down or not.
     pub(crate) async fn refresh(&self) -> Result<(), FetchError> {
-        let mut flight = self.flight.lock().await;
-        self.renew(&mut flight).await
+        let mut state = self.state.lock().await;
+        self.refresh_locked(&mut state).await
     }
 
     /// How long the background task waits before it gets the set again.
-    pub(crate) async fn until_next(&self) -> Duration {
-        let flight = self.flight.lock().await;
+    pub(crate) async fn time_to_next_refresh(&self) -> Duration {
+        let state = self.state.lock().await;
         let age = self.age();
         if let Some(age) = age {
             gauge!("tm_auth_verifier_keys_age_seconds").set(age.as_secs_f64());
         }
-        match (age, flight.failed) {
+        match (age, state.failed) {
             (None, _) => self.times.retry,
             (Some(_), true) => self.times.cool_down,
-            (Some(_), false) => self.max_age(flight.max_age),
+            (Some(_), false) => self.max_age(state.max_age),
         }
     }
 
-    fn max_age(&self, said: Option<Duration>) -> Duration {
+    fn max_age(&self, advertised: Option<Duration>) -> Duration {
         let max = self.times.max_age;
-        said.map_or(max, |said| said.max(self.times.cool_down).min(max))
+        advertised.map_or(max, |advertised| advertised.max(self.times.cool_down).min(max))
     }
 
-    fn cooling(&self, flight: &Flight) -> bool {
-        flight
+    fn in_cool_down(&self, state: &RefreshState) -> bool {
+        state
             .last_attempt
             .is_some_and(|at| at.elapsed() < self.times.cool_down)
     }
 
-    async fn renew(&self, flight: &mut Flight) -> Result<(), FetchError> {
+    async fn refresh_locked(&self, state: &mut RefreshState) -> Result<(), FetchError> {
         // Before the first wait: a fetch that is broken off counts too.
-        flight.last_attempt = Some(Instant::now());
-        flight.failed = true;
-        let result = self.replace(flight).await;
-        flight.failed = result.is_err();
+        state.last_attempt = Some(Instant::now());
+        state.failed = true;
+        let result = self.fetch_keys(state).await;
+        state.failed = result.is_err();
         let outcome = if let Err(error) = &result {
             tracing::warn!(url = self.url, %error, "the issuer's keys could not be renewed");
             "failed"
@@ -142,10 +142,10 @@ impl KeyCache {
         result
     }
 
-    async fn replace(&self, flight: &mut Flight) -> Result<(), FetchError> {
+    async fn fetch_keys(&self, state: &mut RefreshState) -> Result<(), FetchError> {
         let request = FetchRequest {
             url: &self.url,
-            etag: flight.etag.as_deref(),
+            etag: state.etag.as_deref(),
             max_len: MAX_JWKS_LEN,
         };
         let fetched = timeout(self.times.timeout, self.fetch.fetch(request))
@@ -153,25 +153,25 @@ impl KeyCache {
             .map_err(|_| FetchError::Timeout)??;
         let keys = match fetched {
             Fetched::NotModified { max_age } => {
-                flight.max_age = max_age;
-                self.held().ok_or(FetchError::NothingToConfirm)?.keys
+                state.max_age = max_age;
+                self.cached().ok_or(FetchError::UnexpectedNotModified)?.keys
             }
             Fetched::Document { body, etag, max_age } => {
                 let keys = KeySet::from_json(&body)?;
                 if keys.is_empty() {
                     return Err(FetchError::NoUsableKey);
                 }
-                (flight.etag, flight.max_age) = (etag, max_age);
+                (state.etag, state.max_age) = (etag, max_age);
                 gauge!("tm_auth_verifier_keys").set(u32::try_from(keys.len()).unwrap_or(u32::MAX));
                 Arc::new(keys)
             }
         };
         let confirmed = Instant::now();
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(Held { keys, confirmed });
+        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(CachedKeys { keys, confirmed });
         Ok(())
     }
 
-    fn held(&self) -> Option<Held> {
-        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn cached(&self) -> Option<CachedKeys> {
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use tm_auth_proto::{CompactJws, Jwk, JwkSet};
 
 use crate::jwk;
-use crate::{Algorithm, Refusal};
+use crate::{Algorithm, InvalidToken};
 
 /// The usable keys of a JWKS, by `kid`.
 #[derive(Clone, Default)]
@@ -59,7 +59,7 @@ impl KeySet {
             return Err(NotAKeySet);
         }
         let document: Document<'_> = serde_json::from_slice(text).map_err(|_| NotAKeySet)?;
-        Ok(Self::collect(document.keys.into_iter().map(jwk::read)))
+        Ok(Self::collect(document.keys.into_iter().map(jwk::from_json)))
     }
 
     fn collect(jwks: impl Iterator<Item = Option<Jwk>>) -> Self {
@@ -81,21 +81,21 @@ impl KeySet {
     /// The signature layer: whether the key that the header names made the signature, with that key's own
     /// algorithm. Says nothing about `typ`, the claims or the time.
     ///
-    /// The refusals are [`Refusal::AlgorithmNotPermitted`], [`Refusal::UnknownKey`],
-    /// [`Refusal::AlgorithmNotOfKey`] and [`Refusal::Signature`].
-    pub fn verify_signature(&self, jws: &CompactJws<'_>) -> Result<(), Refusal> {
+    /// The refusals are [`InvalidToken::AlgorithmNotPermitted`], [`InvalidToken::UnknownKey`],
+    /// [`InvalidToken::AlgorithmMismatch`] and [`InvalidToken::BadSignature`].
+    pub fn verify_signature(&self, jws: &CompactJws<'_>) -> Result<(), InvalidToken> {
         // RFC 8725 section 3.1: "Libraries MUST enable the caller to specify a supported set of algorithms
         // and MUST NOT use any other algorithms when performing cryptographic operations."
-        let algorithm = Algorithm::from_name(&jws.header.alg).ok_or(Refusal::AlgorithmNotPermitted)?;
-        let kid = jws.header.kid.as_deref().ok_or(Refusal::UnknownKey)?;
-        let key = self.keys.get(kid).ok_or(Refusal::UnknownKey)?;
+        let algorithm = Algorithm::from_name(&jws.header.alg).ok_or(InvalidToken::AlgorithmNotPermitted)?;
+        let kid = jws.header.kid.as_deref().ok_or(InvalidToken::UnknownKey)?;
+        let key = self.keys.get(kid).ok_or(InvalidToken::UnknownKey)?;
         // "each key MUST be used with exactly one algorithm" (the same section).
         if key.algorithm != algorithm {
-            return Err(Refusal::AlgorithmNotOfKey);
+            return Err(InvalidToken::AlgorithmMismatch);
         }
         key.public
             .verify_sig(jws.signing_input, &jws.signature)
-            .map_err(|_| Refusal::Signature)
+            .map_err(|_| InvalidToken::BadSignature)
     }
 
     /// Whether there is a usable key of that name.

@@ -78,7 +78,7 @@ where
                     parts.extensions.insert(claims);
                     inner.call(Request::from_parts(parts, body)).await
                 }
-                Err(denial) => Ok(denial.respond(&RequestId::of(&parts.headers))),
+                Err(error) => Ok(error.respond(&RequestId::of(&parts.headers))),
             }
         })
     }

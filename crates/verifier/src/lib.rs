@@ -13,12 +13,12 @@
 //!
 //! ```
 //! use jiff::Timestamp;
-//! use tm_auth_verifier::{KeySet, Policy, Refusal, check};
+//! use tm_auth_verifier::{KeySet, Policy, InvalidToken, check};
 //!
 //! let keys = KeySet::from_json(br#"{"keys":[]}"#)?;
 //! let policy = Policy::new("https://api.truemarkets.co/v1/auth", "https://api.truemarkets.co");
 //! let refusal = check("not.a.token", &keys, &policy, Timestamp::UNIX_EPOCH).unwrap_err();
-//! assert!(matches!(refusal, Refusal::Malformed(_)));
+//! assert!(matches!(refusal, InvalidToken::Malformed(_)));
 //! # Ok::<(), tm_auth_verifier::NotAKeySet>(())
 //! ```
 //!
@@ -56,22 +56,22 @@ mod verifier;
 
 pub use algorithm::Algorithm;
 #[cfg(feature = "tower")]
-pub use bearer_error::{Denial, RequestId};
+pub use bearer_error::{BearerError, RequestId};
 pub use builder::{BuildError, VerifierBuilder};
 pub use check::{CheckResult, MAX_REVOCATIONS_LEN, Outcome, check, check_revocations, explain};
 pub use clock::{Clock, SystemClock};
-pub use error::{Check, Refusal, Revoked};
+pub use error::{Check, InvalidToken, Revoked};
 #[cfg(feature = "axum")]
-pub use extract::{Caller, Rejected};
-pub use fetch::{Fetch, FetchError, FetchRequest, Fetched, Fetching};
+pub use extract::{Caller, Rejection};
+pub use fetch::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
 pub use http_fetch::HttpFetch;
 pub use key_cache::MAX_JWKS_LEN;
 pub use key_set::{KeySet, NotAKeySet};
 #[cfg(feature = "tower")]
 pub use layer::{BearerLayer, BearerService};
 pub use policy::{DEFAULT_LEEWAY, LeewayTooLong, MAX_LEEWAY, Policy};
-pub use revocation_feed::WithoutRevocations;
-pub use revocations::{REMEMBERED, Revocations};
+pub use revocation_feed::OnStaleRevocations;
+pub use revocations::{REVOCATION_RETENTION, Revocations};
 pub use verifier::{Ages, Unavailable, Verifier, VerifyError};
 
 /// The README's examples, run as tests.

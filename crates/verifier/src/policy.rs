@@ -2,7 +2,7 @@
 
 use tm_auth_proto::{AccessClaims, Environment};
 
-use crate::Refusal;
+use crate::InvalidToken;
 
 /// The leeway where none is set, in seconds.
 pub const DEFAULT_LEEWAY: u8 = 10;
@@ -38,7 +38,7 @@ impl Policy {
 
     /// Accepts one more audience.
     #[must_use]
-    pub fn or_audience(mut self, audience: impl Into<String>) -> Self {
+    pub fn add_audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
         self
     }
@@ -73,13 +73,13 @@ impl Policy {
     }
 
     /// RFC 8725 section 3.8, RFC 9068 section 4: the issuer "MUST exactly match".
-    pub(crate) fn issued_by(&self, iss: &str) -> Result<(), Refusal> {
-        ensure(iss == self.issuer, Refusal::Issuer)
+    pub(crate) fn check_issuer(&self, iss: &str) -> Result<(), InvalidToken> {
+        ensure(iss == self.issuer, InvalidToken::WrongIssuer)
     }
 
     /// RFC 9068 section 4: the token "MUST be rejected if "aud" does not contain a resource indicator of the
     /// current resource server as a valid audience".
-    pub(crate) fn meant_for_us(&self, claims: &AccessClaims) -> Result<(), Refusal> {
+    pub(crate) fn check_audience(&self, claims: &AccessClaims) -> Result<(), InvalidToken> {
         let fits = self.audiences.iter().any(|audience| {
             if self.sole_audience {
                 claims.aud.is_exactly(audience)
@@ -87,36 +87,36 @@ impl Policy {
                 claims.aud.contains(audience)
             }
         });
-        ensure(fits, Refusal::Audience)
+        ensure(fits, InvalidToken::WrongAudience)
     }
 
-    pub(crate) fn of_environment(&self, env: Environment) -> Result<(), Refusal> {
+    pub(crate) fn check_environment(&self, env: Environment) -> Result<(), InvalidToken> {
         ensure(
             self.environment.is_none_or(|expected| expected == env),
-            Refusal::Environment,
+            InvalidToken::WrongEnvironment,
         )
     }
 
     /// RFC 7519 section 4.1.4: "the current date/time MUST be before the expiration date/time".
-    pub(crate) fn not_expired(&self, exp: i64, now: i64) -> Result<(), Refusal> {
-        ensure(now < exp.saturating_add(self.leeway), Refusal::Expired)
+    pub(crate) fn check_expiry(&self, exp: i64, now: i64) -> Result<(), InvalidToken> {
+        ensure(now < exp.saturating_add(self.leeway), InvalidToken::Expired)
     }
 
     /// RFC 7519 section 4.1.5: "the current date/time MUST be after or equal to the not-before date/time".
-    pub(crate) fn already_valid(&self, nbf: i64, now: i64) -> Result<(), Refusal> {
-        ensure(self.has_come(nbf, now), Refusal::NotYetValid)
+    pub(crate) fn check_not_before(&self, nbf: i64, now: i64) -> Result<(), InvalidToken> {
+        ensure(self.is_past(nbf, now), InvalidToken::NotYetValid)
     }
 
     /// A token from the future is one of a clock that is wrong, or of a time that was made up.
-    pub(crate) fn already_issued(&self, iat: i64, now: i64) -> Result<(), Refusal> {
-        ensure(self.has_come(iat, now), Refusal::IssuedInFuture)
+    pub(crate) fn check_issued_at(&self, iat: i64, now: i64) -> Result<(), InvalidToken> {
+        ensure(self.is_past(iat, now), InvalidToken::IssuedInFuture)
     }
 
-    fn has_come(&self, at: i64, now: i64) -> bool {
+    fn is_past(&self, at: i64, now: i64) -> bool {
         at <= now.saturating_add(self.leeway)
     }
 }
 
-fn ensure(holds: bool, refusal: Refusal) -> Result<(), Refusal> {
-    if holds { Ok(()) } else { Err(refusal) }
+fn ensure(condition: bool, error: InvalidToken) -> Result<(), InvalidToken> {
+    if condition { Ok(()) } else { Err(error) }
 }

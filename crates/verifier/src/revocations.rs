@@ -8,7 +8,7 @@ use crate::Revoked;
 
 /// How long a revocation that was seen holds on after the last list that had it, in seconds: the longest
 /// life of an access token (3600 s), and what the issuer adds for clocks that differ.
-pub const REMEMBERED: i64 = 3600 + 120;
+pub const REVOCATION_RETENTION: i64 = 3600 + 120;
 
 /// What the lists seen so far revoke.
 ///
@@ -40,7 +40,7 @@ impl From<RevocationList> for Revocations {
 impl Revocations {
     /// These and those of a list that is not older; `None` if it is. A list of the same age counts: within
     /// one slot of its clock the issuer adds to it.
-    pub fn followed_by(&self, list: RevocationList) -> Option<Self> {
+    pub fn updated_with(&self, list: RevocationList) -> Option<Self> {
         if list.iat < self.iat {
             return None;
         }
@@ -90,7 +90,7 @@ impl Revocations {
         }
         self.issued_before = self.issued_before.max(list.issued_before);
 
-        let matters = |at: Seen| at.saturating_add(REMEMBERED) > seen;
+        let matters = |at: Seen| at.saturating_add(REVOCATION_RETENTION) > seen;
         self.sids.retain(|_, at| matters(*at));
         self.keys.retain(|_, at| matters(*at));
         self.uids.retain(|_, (_, at)| matters(*at));

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use crate::builder::VerifierBuilder;
 use crate::key_cache::KeyCache;
 use crate::revocation_feed::RevocationFeed;
-use crate::{Check, CheckResult, Clock, FetchError, KeySet, Outcome, Policy, Refusal, check, explain};
+use crate::{Check, CheckResult, Clock, FetchError, InvalidToken, KeySet, Outcome, Policy, check, explain};
 
 /// Verifies access tokens. Cheap to clone; clones share keys, revocations and background tasks, which end
 /// when the last clone is dropped.
@@ -41,7 +41,7 @@ impl Drop for Shared {
 pub enum VerifyError {
     /// The token does not hold: 401.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    InvalidToken(#[from] InvalidToken),
     /// Nothing was decided: 503.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -53,7 +53,7 @@ pub enum Unavailable {
     /// No keys were ever had, or they were not confirmed for too long.
     #[error("the issuer's keys cannot be had")]
     Keys,
-    /// The revocation list cannot be had, and the policy is [`crate::WithoutRevocations::Refuse`].
+    /// The revocation list cannot be had, and the policy is [`crate::OnStaleRevocations::FailClosed`].
     #[error("the revocation list cannot be had")]
     Revocations,
 }
@@ -77,15 +77,18 @@ impl Verifier {
     /// issuer's keys are got, at most once per cool-down whatever the number of such tokens.
     pub async fn verify(&self, token: &str) -> Result<AccessClaims, VerifyError> {
         let result = match self.decide(token) {
-            Err(VerifyError::Refused(Refusal::UnknownKey) | VerifyError::Unavailable(Unavailable::Keys)) => {
-                self.shared.keys.refetch_if_cool().await;
+            Err(
+                VerifyError::InvalidToken(InvalidToken::UnknownKey)
+                | VerifyError::Unavailable(Unavailable::Keys),
+            ) => {
+                self.shared.keys.refresh_unless_cooling_down().await;
                 self.decide(token)
             }
             result => result,
         };
         let outcome = match &result {
             Ok(_) => "accepted",
-            Err(VerifyError::Refused(refusal)) => refusal.check().as_str(),
+            Err(VerifyError::InvalidToken(refusal)) => refusal.check().as_str(),
             Err(VerifyError::Unavailable(_)) => "unavailable",
         };
         counter!("tm_auth_verifier_tokens_total", "outcome" => outcome).increment(1);
@@ -98,7 +101,7 @@ impl Verifier {
         let mut lines = explain(token, &keys, &self.shared.policy, now);
         let outcome = match self.decide(token) {
             Ok(_) => Outcome::Passed,
-            Err(VerifyError::Refused(revoked @ Refusal::Revoked(_))) => Outcome::Failed(revoked),
+            Err(VerifyError::InvalidToken(revoked @ InvalidToken::Revoked(_))) => Outcome::Failed(revoked),
             Err(_) => Outcome::NotReached,
         };
         lines.push(CheckResult {

@@ -26,8 +26,8 @@ pub use clock::ManualClock;
 pub use key::TestKey;
 
 use crate::{
-    Algorithm, Clock, Fetch, FetchError, FetchRequest, Fetched, Fetching, KeySet, Verifier, VerifierBuilder,
-    random,
+    Algorithm, Clock, Fetch, FetchError, FetchFuture, FetchRequest, Fetched, KeySet, Verifier,
+    VerifierBuilder, random,
 };
 
 /// The issuer's URL. Nothing is ever asked of it: `.test` is nobody's (RFC 6761).
@@ -52,7 +52,7 @@ struct Shared {
 struct State {
     /// The published keys; the last one signs.
     keys: Vec<Arc<TestKey>>,
-    made: usize,
+    generated: usize,
     revision: usize,
     sids: Vec<SessionId>,
     key_ids: Vec<KeyId>,
@@ -61,7 +61,7 @@ struct State {
 }
 
 impl TestIssuer {
-    /// An issuer that signs with ES256, whose keys are made quickest.
+    /// An issuer that signs with ES256, whose keys are generated quickest.
     pub fn new(environment: Environment) -> Self {
         Self::with_algorithm(environment, Algorithm::ES256)
     }
@@ -70,7 +70,7 @@ impl TestIssuer {
     pub fn with_algorithm(environment: Environment, algorithm: Algorithm) -> Self {
         let state = State {
             keys: Vec::new(),
-            made: 0,
+            generated: 0,
             revision: 0,
             sids: Vec::new(),
             key_ids: Vec::new(),
@@ -160,9 +160,9 @@ impl TestIssuer {
     /// Makes a new key and signs with it. The keys before stay published.
     pub fn rotate(&self) {
         let mut state = self.state();
-        state.made += 1;
+        state.generated += 1;
         state.revision += 1;
-        let kid = format!("test-{}", state.made);
+        let kid = format!("test-{}", state.generated);
         state
             .keys
             .push(Arc::new(TestKey::generate(&kid, self.shared.algorithm)));
@@ -275,7 +275,7 @@ impl TestIssuer {
 }
 
 impl Fetch for TestIssuer {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
         Box::pin(async move {
             let (document, etag) = self.document(request.url);
             if self.shared.offline.load(Ordering::Relaxed) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tm_auth_proto::compact::{MAX_LEN, Malformed};
 use tm_auth_verifier::testing::TestKey;
-use tm_auth_verifier::{Algorithm, Refusal};
+use tm_auth_verifier::{Algorithm, InvalidToken};
 use tokio::net::TcpListener;
 
 use crate::http::Server;
@@ -33,9 +33,9 @@ async fn a05_keys_and_addresses_in_the_header_are_never_followed() {
             let input = format!("{}.{}", encode(header), encode(fixture.payload()));
             let forged = format!("{input}.{}", encode(own.sign(input.as_bytes())));
             let expected = if kid == "own" {
-                Refusal::UnknownKey
+                InvalidToken::UnknownKey
             } else {
-                Refusal::Signature
+                InvalidToken::BadSignature
             };
             fixture.refuses(&forged, expected).await;
         }
@@ -69,20 +69,20 @@ async fn a06_strange_key_names_are_looked_up_in_memory_only() {
         let mut header = fixture.header();
         header["kid"] = kid.into();
         let forged = fixture.issuer.sign_raw(&header, &fixture.payload());
-        fixture.refuses(&forged, Refusal::UnknownKey).await;
+        fixture.refuses(&forged, InvalidToken::UnknownKey).await;
     }
     for kid in [Value::Null, json!(null)] {
         let mut header = fixture.header();
         header["kid"] = kid;
         let forged = fixture.issuer.sign_raw(&header, &fixture.payload());
-        fixture.refuses(&forged, Refusal::UnknownKey).await;
+        fixture.refuses(&forged, InvalidToken::UnknownKey).await;
     }
     let mut header = fixture.header();
     header.as_object_mut().unwrap().remove("kid");
     fixture
         .refuses(
             &fixture.issuer.sign_raw(&header, &fixture.payload()),
-            Refusal::UnknownKey,
+            InvalidToken::UnknownKey,
         )
         .await;
     for kid in [json!(1), json!(["test-1"]), json!({ "test-1": 1 })] {
@@ -134,7 +134,7 @@ async fn a08_encrypted_and_compressed_tokens_are_refused() {
     header["alg"] = "PBES2-HS256+A128KW".into();
     header["p2c"] = 2_147_483_648_u32.into();
     let three = fixture.issuer.sign_raw(&header, &fixture.payload());
-    fixture.refuses(&three, Refusal::AlgorithmNotPermitted).await;
+    fixture.refuses(&three, InvalidToken::AlgorithmNotPermitted).await;
     let mut header = fixture.header();
     header["zip"] = "DEF".into();
     let forged = fixture.issuer.sign_raw(&header, &fixture.payload());
@@ -162,7 +162,7 @@ async fn a09_other_kinds_of_tokens_are_refused() {
         fixture
             .refuses(
                 &fixture.issuer.sign_raw(&header, &fixture.payload()),
-                Refusal::Type,
+                InvalidToken::WrongType,
             )
             .await;
     }
@@ -171,22 +171,25 @@ async fn a09_other_kinds_of_tokens_are_refused() {
     fixture
         .refuses(
             &fixture.issuer.sign_raw(&header, &fixture.payload()),
-            Refusal::Type,
+            InvalidToken::WrongType,
         )
         .await;
 
     // A refresh token as it is, an ID token as Apple makes it, and this issuer's own revocation list.
     let refresh = r#"{"alg":"HS256","kid":"mac-1","typ":"rt+jwt"}"#;
     fixture
-        .refuses(&token(refresh, r#"{"sid":"x","n":1}"#, [0; 32]), Refusal::Type)
+        .refuses(
+            &token(refresh, r#"{"sid":"x","n":1}"#, [0; 32]),
+            InvalidToken::WrongType,
+        )
         .await;
     let apple = r#"{"kid":"fh6Bs8C","alg":"RS256"}"#;
     let id_token = r#"{"iss":"https://appleid.apple.com","aud":"co.truemarkets.web","sub":"001"}"#;
     fixture
-        .refuses(&token(apple, id_token, [0; 256]), Refusal::Type)
+        .refuses(&token(apple, id_token, [0; 256]), InvalidToken::WrongType)
         .await;
     let list = fixture.issuer.sign_revocations(&fixture.issuer.revocation_list());
-    fixture.refuses(&list, Refusal::Type).await;
+    fixture.refuses(&list, InvalidToken::WrongType).await;
 
     let mut header = fixture.header();
     header["typ"] = "application/at+jwt".into();
@@ -216,12 +219,12 @@ async fn a16_a_member_that_comes_twice_is_refused() {
         payload.replacen('{', r#"{"x":1,"x":1,"#, 1),
     ] {
         let forged = fixture.issuer.sign_raw(&fixture.header(), twice.as_bytes());
-        fixture.refuses(&forged, Refusal::NotClaims).await;
+        fixture.refuses(&forged, InvalidToken::MalformedPayload).await;
     }
     let tm = r#""tm":{"organization_id":"00000000-0000-0000-0000-000000000000","#;
     let nested = payload.replacen(r#""tm":{"#, tm, 1);
     let forged = fixture.issuer.sign_raw(&fixture.header(), nested.as_bytes());
-    fixture.refuses(&forged, Refusal::ClaimInvalid("tm")).await;
+    fixture.refuses(&forged, InvalidToken::InvalidClaim("tm")).await;
 }
 
 #[tokio::test]
@@ -231,7 +234,7 @@ async fn a17_other_spellings_of_a_good_token_are_refused() {
     fixture.accepts(&good).await;
     let parts: Vec<&str> = good.split('.').collect();
     let (header, payload, signature) = (parts[0], parts[1], parts[2]);
-    let base64 = Refusal::from(Malformed::Base64);
+    let base64 = InvalidToken::from(Malformed::Base64);
     // 64 bytes of signature end in four bits that must be zero.
     let last = signature.chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -303,7 +306,7 @@ async fn a18_long_and_deep_tokens_are_refused() {
         String::from_utf8(crate::support::with_claim(&fixture.claims(), "aud", Some(&deep))).unwrap();
     let forged = fixture.issuer.sign_raw(&header, payload.as_bytes());
     assert!(forged.len() < MAX_LEN);
-    fixture.refuses(&forged, Refusal::ClaimInvalid("aud")).await;
+    fixture.refuses(&forged, InvalidToken::InvalidClaim("aud")).await;
     let passed_over = crate::support::with_claim(&fixture.claims(), "x", Some(&deep));
     fixture
         .accepts(&fixture.issuer.sign_raw(&header, &passed_over))
@@ -311,7 +314,7 @@ async fn a18_long_and_deep_tokens_are_refused() {
     // Deep JSON in the header, before any signature.
     let deep_header = format!("{{\"alg\":\"ES256\",\"x\":{deep}}}");
     fixture
-        .refuses(&token(&deep_header, "{}", "sig"), Refusal::Type)
+        .refuses(&token(&deep_header, "{}", "sig"), InvalidToken::WrongType)
         .await;
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 use tm_auth_proto::Environment;
 use tm_auth_verifier::testing::TestIssuer;
-use tm_auth_verifier::{Fetch, FetchRequest, Fetched, Fetching, Refusal, Unavailable, Verifier, VerifyError};
+use tm_auth_verifier::{
+    Fetch, FetchFuture, FetchRequest, Fetched, InvalidToken, Unavailable, Verifier, VerifyError,
+};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{advance, sleep};
@@ -28,7 +30,7 @@ async fn storm(verifier: &Verifier) {
     while let Some(result) = tasks.join_next().await {
         assert_eq!(
             result.unwrap().unwrap_err(),
-            VerifyError::Refused(Refusal::UnknownKey)
+            VerifyError::InvalidToken(InvalidToken::UnknownKey)
         );
     }
 }
@@ -63,7 +65,7 @@ struct Gated {
 }
 
 impl Fetch for Gated {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
         Box::pin(async move {
             self.begun.fetch_add(1, Ordering::Relaxed);
             self.gate.acquire().await.unwrap().forget();

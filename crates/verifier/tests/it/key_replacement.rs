@@ -8,7 +8,7 @@ use serde_json::json;
 use tm_auth_proto::Environment;
 use tm_auth_verifier::testing::{TestIssuer, TestKey};
 use tm_auth_verifier::{
-    Algorithm, Fetch, FetchError, FetchRequest, Fetched, Fetching, Refusal, Verifier, VerifyError,
+    Algorithm, Fetch, FetchError, FetchFuture, FetchRequest, Fetched, InvalidToken, Verifier, VerifyError,
 };
 
 use crate::support::{AUDIENCE, Scripted, document};
@@ -43,29 +43,29 @@ async fn b08_a_set_is_replaced_whole_and_a_name_is_bound_to_one_key() {
         (json!([good]), None),
         (json!([beside, good]), None),
         // The name now belongs to other material, of the same and of another algorithm.
-        (json!([other]), Some(Refusal::Signature)),
-        (json!([eddsa]), Some(Refusal::AlgorithmNotOfKey)),
+        (json!([other]), Some(InvalidToken::BadSignature)),
+        (json!([eddsa]), Some(InvalidToken::AlgorithmMismatch)),
         // Two keys of one name: neither is trusted, in whatever order, even if one is unusable.
-        (json!([good, other, beside]), Some(Refusal::UnknownKey)),
-        (json!([other, good, beside]), Some(Refusal::UnknownKey)),
-        (json!([good, good, good, beside]), Some(Refusal::UnknownKey)),
-        (json!([mislabelled, good, beside]), Some(Refusal::UnknownKey)),
+        (json!([good, other, beside]), Some(InvalidToken::UnknownKey)),
+        (json!([other, good, beside]), Some(InvalidToken::UnknownKey)),
+        (json!([good, good, good, beside]), Some(InvalidToken::UnknownKey)),
+        (json!([mislabelled, good, beside]), Some(InvalidToken::UnknownKey)),
         // Dropped.
-        (json!([beside]), Some(Refusal::UnknownKey)),
+        (json!([beside]), Some(InvalidToken::UnknownKey)),
         (json!([good]), None),
     ];
     for (keys, expected) in cases {
         set(json!({ "keys": keys }));
         verifier.refresh().await.unwrap();
         let refusal = verifier.verify(&token).await.err();
-        assert_eq!(refusal, expected.map(VerifyError::Refused), "{keys}");
+        assert_eq!(refusal, expected.map(VerifyError::InvalidToken), "{keys}");
     }
 }
 
 /// An issuer that can fall silent.
 struct Stuck(TestIssuer, Arc<AtomicBool>);
 impl Fetch for Stuck {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
         Box::pin(async move {
             if self.1.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
@@ -103,6 +103,6 @@ async fn a_304_without_a_copy_is_no_answer() {
         .unwrap();
     assert_eq!(
         verifier.refresh().await.unwrap_err(),
-        FetchError::NothingToConfirm
+        FetchError::UnexpectedNotModified
     );
 }

@@ -10,7 +10,7 @@ use axum::{Router, http::HeaderValue};
 use http_body_util::Full;
 use tm_auth_proto::{AccessClaims, Environment, Scope};
 use tm_auth_verifier::testing::TestIssuer;
-use tm_auth_verifier::{BearerLayer, Caller, Denial, Refusal, Rejected, Verifier};
+use tm_auth_verifier::{BearerError, BearerLayer, Caller, InvalidToken, Rejection, Verifier};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::{AUDIENCE, Fixture, UNIFORM, assert_uniform, send, text};
@@ -163,7 +163,7 @@ impl axum::extract::FromRef<State> for Verifier {
 
 #[tokio::test]
 async fn the_extractor_verifies_by_itself_or_takes_what_the_layer_left() {
-    async fn handler(caller: Caller) -> Result<String, Rejected> {
+    async fn handler(caller: Caller) -> Result<String, Rejection> {
         caller.require(Scope::Trade)?;
         Ok(caller.claims.uid.to_string())
     }
@@ -193,8 +193,8 @@ async fn the_extractor_verifies_by_itself_or_takes_what_the_layer_left() {
 
 #[tokio::test]
 async fn the_extractor_tells_its_service_why() {
-    async fn handler(caller: Result<Caller, Rejected>) -> String {
-        caller.map_or_else(|rejected| format!("{:?}", rejected.denial()), |_| "in".to_owned())
+    async fn handler(caller: Result<Caller, Rejection>) -> String {
+        caller.map_or_else(|rejected| format!("{:?}", rejected.error()), |_| "in".to_owned())
     }
     let fixture = Fixture::new().await;
     let app = Router::new()
@@ -205,7 +205,7 @@ async fn the_extractor_tells_its_service_why() {
     let response = send(&app, &fixture.issuer.sign(&late)).await;
     assert_eq!(
         text(response).await,
-        format!("{:?}", Denial::Refused(Refusal::Expired))
+        format!("{:?}", BearerError::InvalidToken(InvalidToken::Expired))
     );
 }
 

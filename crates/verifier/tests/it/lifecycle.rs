@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tm_auth_proto::Environment;
 use tm_auth_verifier::testing::TestIssuer;
-use tm_auth_verifier::{BuildError, Fetch, FetchRequest, Fetching, Verifier};
+use tm_auth_verifier::{BuildError, Fetch, FetchFuture, FetchRequest, Verifier};
 
 use crate::key_cache::of_unknown_key;
 use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, until};
@@ -12,7 +12,7 @@ use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, until};
 /// An issuer that holds on to something to be counted.
 struct Witnessed(TestIssuer, #[allow(dead_code, reason = "counted")] Arc<()>);
 impl Fetch for Witnessed {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
         self.0.fetch(request)
     }
 }
@@ -58,10 +58,7 @@ async fn outcomes_are_counted() {
     assert!(metrics.get("tm_auth_verifier_fetches_total{jwks,ok}") >= 1);
     assert!(metrics.get("tm_auth_verifier_fetches_total{revocations,ok}") >= 1);
     assert_eq!(metrics.gauge("tm_auth_verifier_keys{}"), Some(1.0));
-    assert_eq!(
-        metrics.gauge("tm_auth_verifier_revocations_unavailable{}"),
-        Some(0.0)
-    );
+    assert_eq!(metrics.gauge("tm_auth_verifier_revocations_stale{}"), Some(0.0));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tm_auth_proto::{Audience, CompactJws, Environment, JwkSet};
 use tm_auth_verifier::testing::{ISSUER, TestIssuer, TestKey};
 use tm_auth_verifier::{
-    Algorithm, Check, Clock, KeySet, NotAKeySet, Outcome, Policy, Refusal, SystemClock, check, explain,
+    Algorithm, Check, Clock, InvalidToken, KeySet, NotAKeySet, Outcome, Policy, SystemClock, check, explain,
 };
 
 use crate::support::{AUDIENCE, Fixture, encode};
@@ -35,7 +35,7 @@ fn each_algorithm_signs_and_verifies_with_its_own_key() {
         assert!(keys.contains("test-1") && !keys.contains("test-2"));
         assert_eq!(format!("{keys:?}"), format!("{{\"test-1\": {algorithm}}}"));
         jws.signature[0] ^= 1;
-        assert_eq!(keys.verify_signature(&jws), Err(Refusal::Signature));
+        assert_eq!(keys.verify_signature(&jws), Err(InvalidToken::BadSignature));
         let text = serde_json::to_vec(&issuer.jwks()).unwrap();
         assert!(KeySet::from_json(&text).unwrap().contains("test-1"));
     }
@@ -216,7 +216,7 @@ fn a11_a_sole_audience_is_the_only_one() {
         many(&[]),
         Audience::One(AUDIENCE.to_owned()),
     ] {
-        assert_eq!(audience(other), Some(Refusal::Audience));
+        assert_eq!(audience(other), Some(InvalidToken::WrongAudience));
     }
 }
 
@@ -296,8 +296,8 @@ fn an_explanation_says_what_the_check_says() {
     claims.iat += 100;
     claims.nbf = Some(claims.iat);
     let wrong = issuer.sign(&claims);
-    assert_eq!(check(&wrong, &keys, &policy, now), Err(Refusal::Issuer));
-    let failed: Vec<(Check, Refusal)> = explain(&wrong, &keys, &policy, now)
+    assert_eq!(check(&wrong, &keys, &policy, now), Err(InvalidToken::WrongIssuer));
+    let failed: Vec<(Check, InvalidToken)> = explain(&wrong, &keys, &policy, now)
         .into_iter()
         .filter_map(|line| match line.outcome {
             Outcome::Failed(refusal) => Some((line.check, refusal)),
@@ -305,12 +305,12 @@ fn an_explanation_says_what_the_check_says() {
         })
         .collect();
     let expected = [
-        Refusal::Issuer,
-        Refusal::Audience,
-        Refusal::Environment,
-        Refusal::Expired,
-        Refusal::NotYetValid,
-        Refusal::IssuedInFuture,
+        InvalidToken::WrongIssuer,
+        InvalidToken::WrongAudience,
+        InvalidToken::WrongEnvironment,
+        InvalidToken::Expired,
+        InvalidToken::NotYetValid,
+        InvalidToken::IssuedInFuture,
     ];
     assert_eq!(failed, expected.map(|refusal| (refusal.check(), refusal)));
 }
@@ -332,7 +332,7 @@ async fn a_verifiers_explanation_ends_with_the_revocation_list() {
     assert_eq!(last("x").outcome, Outcome::NotReached);
     fixture.issuer.revoke_session(claims.sid);
     fixture.verifier.refresh().await.unwrap();
-    let revoked = Refusal::Revoked(tm_auth_verifier::Revoked::Session);
+    let revoked = InvalidToken::Revoked(tm_auth_verifier::Revoked::Session);
     assert_eq!(last(&token).outcome, Outcome::Failed(revoked));
     assert_eq!(revoked.check(), Check::Revocation);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tm_auth_proto::{Environment, KeyId};
 use tm_auth_verifier::testing::TestIssuer;
 use tm_auth_verifier::{
-    Fetch, FetchError, Fetched, Refusal, Revoked, Unavailable, Verifier, VerifyError, WithoutRevocations,
+    Fetch, FetchError, Fetched, InvalidToken, OnStaleRevocations, Revoked, Unavailable, Verifier, VerifyError,
 };
 use tokio::time::sleep;
 
@@ -34,12 +34,14 @@ async fn a_revoked_session_key_or_account_is_refused_after_the_next_poll() {
     fixture.issuer.revoke_account(of_account.uid, of_account.iat + 1);
     fixture.accepts(&session).await;
     fixture.verifier.refresh().await.unwrap();
-    fixture.refuses(&of_key, Refusal::Revoked(Revoked::Key)).await;
     fixture
-        .refuses(&session, Refusal::Revoked(Revoked::Session))
+        .refuses(&of_key, InvalidToken::Revoked(Revoked::Key))
         .await;
     fixture
-        .refuses(&account, Refusal::Revoked(Revoked::Account))
+        .refuses(&session, InvalidToken::Revoked(Revoked::Session))
+        .await;
+    fixture
+        .refuses(&account, InvalidToken::Revoked(Revoked::Account))
         .await;
     fixture.accepts(&since).await;
     fixture.accepts(&others).await;
@@ -47,7 +49,7 @@ async fn a_revoked_session_key_or_account_is_refused_after_the_next_poll() {
     fixture.issuer.revoke_everything(fixture.claims().iat + 1);
     fixture.verifier.refresh().await.unwrap();
     fixture
-        .refuses(&others, Refusal::Revoked(Revoked::Everything))
+        .refuses(&others, InvalidToken::Revoked(Revoked::Everything))
         .await;
     fixture.accepts(&since).await;
 }
@@ -60,7 +62,9 @@ async fn the_list_is_polled_in_the_background() {
     fixture.issuer.revoke_session(claims.sid);
     let before = fixture.issuer.revocations_fetches();
     sleep(Duration::from_millis(5_501)).await;
-    fixture.refuses(&token, Refusal::Revoked(Revoked::Session)).await;
+    fixture
+        .refuses(&token, InvalidToken::Revoked(Revoked::Session))
+        .await;
     sleep(Duration::from_mins(1)).await;
     let fetches = fixture.issuer.revocations_fetches() - before;
     assert!((11..=15).contains(&fetches), "{fetches}");
@@ -84,7 +88,7 @@ async fn the_poll_interval_is_a_setting() {
 /// A verifier that gets this script's answers for the revocation list, and the issuer's own JWKS.
 fn scripted(
     issuer: &TestIssuer,
-    without: WithoutRevocations,
+    without: OnStaleRevocations,
     list: impl Fn(Option<&str>) -> Result<Fetched, FetchError> + Send + Sync + 'static,
 ) -> Verifier {
     let keys = issuer.clone();
@@ -96,7 +100,7 @@ fn scripted(
         }
     };
     let builder = issuer.verifier(AUDIENCE).fetch(Scripted(script));
-    builder.when_revocations_are_unavailable(without).build().unwrap()
+    builder.on_stale_revocations(without).build().unwrap()
 }
 
 #[tokio::test]
@@ -110,14 +114,20 @@ async fn an_older_list_never_replaces_a_newer_one() {
     let fresh = issuer.sign_revocations(&issuer.revocation_list());
     let current = Arc::new(Mutex::new(fresh));
     let answer = Arc::clone(&current);
-    let verifier = scripted(&issuer, WithoutRevocations::GoOn, move |_| {
+    let verifier = scripted(&issuer, OnStaleRevocations::FailOpen, move |_| {
         Ok(document(answer.lock().unwrap().clone()))
     });
     verifier.refresh().await.unwrap();
     *current.lock().unwrap() = stale;
-    assert_eq!(verifier.refresh().await.unwrap_err(), FetchError::Older);
+    assert_eq!(
+        verifier.refresh().await.unwrap_err(),
+        FetchError::OlderRevocations
+    );
     let error = verifier.verify(&token).await.unwrap_err();
-    assert_eq!(error, VerifyError::Refused(Refusal::Revoked(Revoked::Session)));
+    assert_eq!(
+        error,
+        VerifyError::InvalidToken(InvalidToken::Revoked(Revoked::Session))
+    );
 }
 
 #[tokio::test]
@@ -126,7 +136,7 @@ async fn a_304_confirms_a_list_only_while_that_one_holds() {
     let list = issuer.sign_revocations(&issuer.revocation_list());
     let etags = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&etags);
-    let verifier = scripted(&issuer, WithoutRevocations::GoOn, move |etag| {
+    let verifier = scripted(&issuer, OnStaleRevocations::FailOpen, move |etag| {
         seen.lock().unwrap().push(etag.map(str::to_owned));
         Ok(match etag {
             Some(_) => Fetched::NotModified { max_age: None },
@@ -145,23 +155,23 @@ async fn a_304_confirms_a_list_only_while_that_one_holds() {
     issuer.clock().advance(1);
     assert_eq!(
         verifier.refresh().await.unwrap_err(),
-        FetchError::NothingToConfirm
+        FetchError::UnexpectedNotModified
     );
     // Next it asks for the whole list, and does not take the stale one.
     let error = verifier.refresh().await.unwrap_err();
-    assert_eq!(error, FetchError::Revocations(Refusal::Expired));
+    assert_eq!(error, FetchError::InvalidRevocations(InvalidToken::Expired));
     assert_eq!(*etags.lock().unwrap().last().unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_304_without_a_list_is_no_answer() {
     let issuer = TestIssuer::new(Environment::Uat);
-    let verifier = scripted(&issuer, WithoutRevocations::GoOn, |_| {
+    let verifier = scripted(&issuer, OnStaleRevocations::FailOpen, |_| {
         Ok(Fetched::NotModified { max_age: None })
     });
     assert_eq!(
         verifier.refresh().await.unwrap_err(),
-        FetchError::NothingToConfirm
+        FetchError::UnexpectedNotModified
     );
     assert_eq!(verifier.ages().revocations, None);
 }
@@ -169,8 +179,11 @@ async fn a_304_without_a_list_is_no_answer() {
 #[tokio::test]
 async fn a_list_that_is_not_text_is_refused() {
     let issuer = TestIssuer::new(Environment::Uat);
-    let verifier = scripted(&issuer, WithoutRevocations::GoOn, |_| Ok(document([0xff])));
-    assert_eq!(verifier.refresh().await.unwrap_err(), FetchError::NotText);
+    let verifier = scripted(&issuer, OnStaleRevocations::FailOpen, |_| Ok(document([0xff])));
+    assert_eq!(
+        verifier.refresh().await.unwrap_err(),
+        FetchError::RevocationsNotText
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,23 +197,24 @@ async fn a_list_signed_with_a_new_key_fetches_that_key() {
     sleep(Duration::from_secs(6)).await;
     assert_eq!(fixture.issuer.jwks_fetches(), before + 1);
     fixture
-        .refuses(&fixture.issuer.sign(&claims), Refusal::Revoked(Revoked::Session))
+        .refuses(
+            &fixture.issuer.sign(&claims),
+            InvalidToken::Revoked(Revoked::Session),
+        )
         .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_the_list_the_policy_decides() {
     for (without, refused) in [
-        (WithoutRevocations::GoOn, false),
-        (WithoutRevocations::Refuse, true),
+        (OnStaleRevocations::FailOpen, false),
+        (OnStaleRevocations::FailClosed, true),
     ] {
         let metrics = Metrics::default();
         let _guard = metrics::set_default_local_recorder(&metrics);
-        let unavailable = || metrics.gauge("tm_auth_verifier_revocations_unavailable{}");
+        let unavailable = || metrics.gauge("tm_auth_verifier_revocations_stale{}");
         let issuer = TestIssuer::new(Environment::Uat);
-        let builder = issuer
-            .verifier(AUDIENCE)
-            .when_revocations_are_unavailable(without);
+        let builder = issuer.verifier(AUDIENCE).on_stale_revocations(without);
         let verifier = builder.keys_max_age(Duration::from_hours(5)).build().unwrap();
         verifier.refresh().await.unwrap();
         let app = guarded(&verifier);
@@ -225,7 +239,10 @@ async fn without_the_list_the_policy_decides() {
         assert_eq!(metrics.gauge("tm_auth_verifier_revocations{}"), Some(1.0));
         // What was seen holds in either case, and comes first.
         let error = verifier.verify(&issuer.sign(&revoked)).await.unwrap_err();
-        assert_eq!(error, VerifyError::Refused(Refusal::Revoked(Revoked::Session)));
+        assert_eq!(
+            error,
+            VerifyError::InvalidToken(InvalidToken::Revoked(Revoked::Session))
+        );
         let result = verifier.verify(&token).await.err();
         let unavailable_error = VerifyError::Unavailable(Unavailable::Revocations);
         assert_eq!(result, refused.then_some(unavailable_error));
@@ -243,9 +260,9 @@ async fn the_time_without_a_list_is_a_setting() {
     let issuer = TestIssuer::new(Environment::Uat);
     let builder = issuer
         .verifier(AUDIENCE)
-        .when_revocations_are_unavailable(WithoutRevocations::Refuse);
+        .on_stale_revocations(OnStaleRevocations::FailClosed);
     let verifier = builder
-        .revocations_max_silence(Duration::from_secs(20))
+        .revocations_max_stale(Duration::from_secs(20))
         .build()
         .unwrap();
     verifier.refresh().await.unwrap();
@@ -273,7 +290,7 @@ async fn without_revocations_none_is_asked_for() {
 /// An issuer whose JWKS fails the first time.
 struct Late(TestIssuer, AtomicUsize);
 impl Fetch for Late {
-    fn fetch<'a>(&'a self, request: tm_auth_verifier::FetchRequest<'a>) -> tm_auth_verifier::Fetching<'a> {
+    fn fetch<'a>(&'a self, request: tm_auth_verifier::FetchRequest<'a>) -> tm_auth_verifier::FetchFuture<'a> {
         if request.url.ends_with("jwks.json") && self.1.fetch_add(1, Ordering::Relaxed) == 0 {
             return Box::pin(async { Err(FetchError::Status(503)) });
         }

@@ -6,7 +6,7 @@ use tm_auth_proto::compact::{MAX_LEN, Malformed};
 use tm_auth_proto::{Environment, KeyId, RevocationList};
 use tm_auth_verifier::testing::{TestIssuer, TestKey};
 use tm_auth_verifier::{
-    Algorithm, Clock, MAX_REVOCATIONS_LEN, Policy, REMEMBERED, Refusal, Revocations, Revoked,
+    Algorithm, Clock, InvalidToken, MAX_REVOCATIONS_LEN, Policy, REVOCATION_RETENTION, Revocations, Revoked,
     check_revocations,
 };
 
@@ -28,39 +28,45 @@ fn a_list_that_does_not_hold_is_refused() {
     let payload = serde_json::to_vec(&list).unwrap();
     for typ in ["at+jwt", "JWT", "application/revocations+jwt", "revocations"] {
         let refusal = check(&issuer.sign_raw(&issuer.header(typ), &payload)).unwrap_err();
-        assert_eq!(refusal, Refusal::Type, "{typ}");
+        assert_eq!(refusal, InvalidToken::WrongType, "{typ}");
     }
     let mut untyped = issuer.header("");
     untyped.as_object_mut().unwrap().remove("typ");
     assert_eq!(
         check(&issuer.sign_raw(&untyped, &payload)).unwrap_err(),
-        Refusal::Type
+        InvalidToken::WrongType
     );
 
     let foreign = TestKey::generate(issuer.signing_key().kid(), Algorithm::ES256);
     let (input, _) = good.rsplit_once('.').unwrap();
     let forged = format!("{input}.{}", encode(foreign.sign(input.as_bytes())));
-    assert_eq!(check(&forged).unwrap_err(), Refusal::Signature);
+    assert_eq!(check(&forged).unwrap_err(), InvalidToken::BadSignature);
 
     let changed = |change: fn(&mut RevocationList)| {
         let mut list = list.clone();
         change(&mut list);
         check(&issuer.sign_revocations(&list)).err()
     };
-    assert_eq!(changed(|list| list.iss.push('/')), Some(Refusal::Issuer));
+    assert_eq!(
+        changed(|list| list.iss.push('/')),
+        Some(InvalidToken::WrongIssuer)
+    );
     assert_eq!(
         changed(|list| list.env = Environment::Production),
-        Some(Refusal::Environment)
+        Some(InvalidToken::WrongEnvironment)
     );
     // The test's clock stands at the start of a slot, so iat is now. The leeway is 10 s.
     assert_eq!(changed(|list| list.exp = list.iat - 9), None);
-    assert_eq!(changed(|list| list.exp = list.iat - 10), Some(Refusal::Expired));
+    assert_eq!(
+        changed(|list| list.exp = list.iat - 10),
+        Some(InvalidToken::Expired)
+    );
     assert_eq!(changed(|list| list.iat += 10), None);
-    assert_eq!(changed(|list| list.iat += 11), Some(Refusal::IssuedInFuture));
+    assert_eq!(changed(|list| list.iat += 11), Some(InvalidToken::IssuedInFuture));
 
     for payload in ["", "{}", "null", r#"{"iss":1}"#] {
         let forged = issuer.sign_raw(&issuer.header("revocations+jwt"), payload.as_bytes());
-        assert_eq!(check(&forged).unwrap_err(), Refusal::NotClaims);
+        assert_eq!(check(&forged).unwrap_err(), InvalidToken::MalformedPayload);
     }
     assert_eq!(check("x").unwrap_err(), Malformed::Parts.into());
     assert_eq!(MAX_REVOCATIONS_LEN, 4_194_304);
@@ -91,7 +97,7 @@ fn lists_follow_each_other() {
     full.keys = vec![key];
     full.uids = BTreeMap::from([(claims.uid, claims.iat)]);
 
-    assert_eq!(REMEMBERED, 3_720);
+    assert_eq!(REVOCATION_RETENTION, 3_720);
     let none = Revocations::default();
     assert!(none.is_empty() && none.revoked(&claims).is_none());
     let some = Revocations::from(full.clone());
@@ -109,11 +115,11 @@ fn lists_follow_each_other() {
         iat: full.iat - 1,
         ..empty.clone()
     };
-    assert!(some.followed_by(older).is_none());
-    let same_slot = some.followed_by(empty.clone()).unwrap();
+    assert!(some.updated_with(older).is_none());
+    let same_slot = some.updated_with(empty.clone()).unwrap();
     assert_eq!(same_slot.revoked(&claims), Some(Revoked::Session));
     let added = Revocations::from(empty.clone())
-        .followed_by(full.clone())
+        .updated_with(full.clone())
         .unwrap();
     assert_eq!(added.revoked(&claims), Some(Revoked::Session));
 
@@ -122,19 +128,19 @@ fn lists_follow_each_other() {
         iat: full.iat + seconds,
         ..empty.clone()
     };
-    let last = some.followed_by(after(REMEMBERED - 1)).unwrap();
+    let last = some.updated_with(after(REVOCATION_RETENTION - 1)).unwrap();
     assert_eq!((last.len(), last.revoked(&claims)), (3, Some(Revoked::Session)));
-    let gone = some.followed_by(after(REMEMBERED)).unwrap();
+    let gone = some.updated_with(after(REVOCATION_RETENTION)).unwrap();
     assert_eq!((gone.len(), gone.revoked(&claims)), (0, None));
     // Seen again, it is remembered anew.
     let again = RevocationList {
-        iat: full.iat + REMEMBERED - 1,
+        iat: full.iat + REVOCATION_RETENTION - 1,
         ..full.clone()
     };
     let again = some
-        .followed_by(again)
+        .updated_with(again)
         .unwrap()
-        .followed_by(after(REMEMBERED))
+        .updated_with(after(REVOCATION_RETENTION))
         .unwrap();
     assert_eq!(again.len(), 3);
 
@@ -144,9 +150,9 @@ fn lists_follow_each_other() {
     let mut later = full.clone();
     later.uids = BTreeMap::from([(claims.uid, claims.iat + 1)]);
     later.issued_before = Some(5);
-    let later = some.followed_by(later).unwrap();
+    let later = some.updated_with(later).unwrap();
     assert_eq!(later.revoked(&claims), Some(Revoked::Account));
-    let back = later.followed_by(full.clone()).unwrap();
+    let back = later.updated_with(full.clone()).unwrap();
     assert_eq!(back.revoked(&claims), Some(Revoked::Account));
     claims.uid = issuer.claims(AUDIENCE).uid;
     assert_eq!(back.revoked(&claims), None);

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tm_auth_proto::{AccessClaims, Environment};
 use tm_auth_verifier::testing::TestIssuer;
 use tm_auth_verifier::{
-    Algorithm, BearerLayer, Fetch, FetchError, FetchRequest, Fetched, Fetching, Refusal, Verifier,
+    Algorithm, BearerLayer, Fetch, FetchError, FetchFuture, FetchRequest, Fetched, InvalidToken, Verifier,
     VerifyError,
 };
 use tower::ServiceExt;
@@ -72,9 +72,9 @@ impl Fixture {
     }
 
     /// Refused with this reason inside, and with the one answer outside.
-    pub(crate) async fn refuses(&self, token: &str, expected: Refusal) {
+    pub(crate) async fn refuses(&self, token: &str, expected: InvalidToken) {
         let error = self.verifier.verify(token).await.unwrap_err();
-        assert_eq!(error, VerifyError::Refused(expected), "{token:.200}");
+        assert_eq!(error, VerifyError::InvalidToken(expected), "{token:.200}");
         // What no header can carry no server lets through either.
         if axum::http::HeaderValue::from_str(token).is_ok() {
             assert_uniform(send(&self.app, token).await).await;
@@ -158,7 +158,7 @@ impl<F> Fetch for Scripted<F>
 where
     F: Fn(&str, Option<&str>) -> Result<Fetched, FetchError> + Send + Sync + 'static,
 {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
         let answer = (self.0)(request.url, request.etag);
         Box::pin(async move { answer })
     }

@@ -34,7 +34,7 @@ async fn verify() -> Result<String, Box<dyn Error>> {
     std::io::stdin().read_to_string(&mut token)?;
     match verifier.verify(token.trim()).await {
         Ok(claims) => Ok(serde_json::to_string(&claims)?),
-        Err(VerifyError::Refused(refusal)) => Err(format!("refused: {refusal}").into()),
+        Err(VerifyError::InvalidToken(refusal)) => Err(format!("refused: {refusal}").into()),
         Err(VerifyError::Unavailable(missing)) => Err(missing.into()),
     }
 }
