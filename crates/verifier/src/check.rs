@@ -10,14 +10,74 @@
 //! What is not checked here: the revocation list (see [`crate::Revocations`]), and scopes, which are the
 //! matter of whoever knows what the request wants.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, REVOCATIONS_TYP};
 use tm_auth_proto::{AccessClaims, CompactJws, RevocationList};
 
-use crate::{Check, InvalidToken, KeySet, Policy, claims};
+use crate::{InvalidToken, KeySet, Policy, claims};
 
 /// Longest revocation list that is looked at, in bytes: some hundred thousand entries.
 pub const MAX_REVOCATIONS_LEN: usize = 4 * 1024 * 1024;
+
+/// One check. Their order is the order in which they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// Compact serialization, canonical base64url, header an object, no extension.
+    Form,
+    /// `typ` says access token.
+    Type,
+    /// `alg` is permitted and is the algorithm of the key.
+    Algorithm,
+    /// `kid` names a key of the issuer.
+    Key,
+    /// That key made the signature.
+    Signature,
+    /// Every required claim is there and has its type.
+    Claims,
+    /// `iss` is the issuer.
+    Issuer,
+    /// `aud` has us as a member.
+    Audience,
+    /// `env` is our environment.
+    Environment,
+    /// `exp` is ahead.
+    Expiry,
+    /// `nbf` is past.
+    NotBefore,
+    /// `iat` is past.
+    IssuedAt,
+    /// Not on the revocation list.
+    Revocation,
+}
+
+impl Check {
+    /// Its name in metrics, logs and `tm-auth verify`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Type => "type",
+            Self::Algorithm => "algorithm",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Claims => "claims",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Environment => "environment",
+            Self::Expiry => "expiry",
+            Self::NotBefore => "not_before",
+            Self::IssuedAt => "issued_at",
+            Self::Revocation => "revocation",
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// Checks a token and gives its claims.
 pub fn check(

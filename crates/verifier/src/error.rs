@@ -1,65 +1,29 @@
 //! The checks of a token in their order, and the reasons for which one is refused.
 
-use std::fmt;
-
 use tm_auth_proto::compact::Malformed;
 
-/// One check. Their order is the order in which they are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Check {
-    /// Compact serialization, canonical base64url, header an object, no extension.
-    Form,
-    /// `typ` says access token.
-    Type,
-    /// `alg` is permitted and is the algorithm of the key.
-    Algorithm,
-    /// `kid` names a key of the issuer.
-    Key,
-    /// That key made the signature.
-    Signature,
-    /// Every required claim is there and has its type.
-    Claims,
-    /// `iss` is the issuer.
-    Issuer,
-    /// `aud` has us as a member.
-    Audience,
-    /// `env` is our environment.
-    Environment,
-    /// `exp` is ahead.
-    Expiry,
-    /// `nbf` is past.
-    NotBefore,
-    /// `iat` is past.
-    IssuedAt,
-    /// Not on the revocation list.
-    Revocation,
+use crate::Check;
+
+/// Why a token was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// The token does not hold: 401.
+    #[error(transparent)]
+    InvalidToken(#[from] InvalidToken),
+    /// Nothing was decided: 503.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
-impl Check {
-    /// Its name in metrics, logs and `tm-auth verify`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Form => "form",
-            Self::Type => "type",
-            Self::Algorithm => "algorithm",
-            Self::Key => "key",
-            Self::Signature => "signature",
-            Self::Claims => "claims",
-            Self::Issuer => "issuer",
-            Self::Audience => "audience",
-            Self::Environment => "environment",
-            Self::Expiry => "expiry",
-            Self::NotBefore => "not_before",
-            Self::IssuedAt => "issued_at",
-            Self::Revocation => "revocation",
-        }
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+/// What is missing to decide. The issuer's side or the network's, never the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// No keys were ever had, or they were not confirmed for too long.
+    #[error("the issuer's keys cannot be had")]
+    Keys,
+    /// The revocation list cannot be had, and the policy is [`crate::OnStaleRevocations::FailClosed`].
+    #[error("the revocation list cannot be had")]
+    Revocations,
 }
 
 /// Why a token was refused: for logs and for its holder's own machine. Over HTTP every one of them is the

@@ -58,9 +58,9 @@ pub use algorithm::Algorithm;
 #[cfg(feature = "tower")]
 pub use bearer_error::{BearerError, RequestId};
 pub use builder::{BuildError, VerifierBuilder};
-pub use check::{CheckResult, MAX_REVOCATIONS_LEN, Outcome, check, check_revocations, explain};
+pub use check::{Check, CheckResult, MAX_REVOCATIONS_LEN, Outcome, check, check_revocations, explain};
 pub use clock::{Clock, SystemClock};
-pub use error::{Check, InvalidToken, Revoked};
+pub use error::{InvalidToken, Revoked, Unavailable, VerifyError};
 #[cfg(feature = "axum")]
 pub use extract::{Caller, Rejection};
 pub use fetch::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
@@ -72,7 +72,7 @@ pub use layer::{BearerLayer, BearerService};
 pub use policy::{DEFAULT_LEEWAY, LeewayTooLong, MAX_LEEWAY, Policy};
 pub use revocation_feed::OnStaleRevocations;
 pub use revocations::{REVOCATION_RETENTION, Revocations};
-pub use verifier::{Ages, Unavailable, Verifier, VerifyError};
+pub use verifier::{Ages, Verifier};
 
 /// The README's examples, run as tests.
 #[cfg(all(doctest, feature = "axum", feature = "testing"))]

@@ -11,7 +11,10 @@ use tokio::task::AbortHandle;
 use crate::builder::VerifierBuilder;
 use crate::key_cache::KeyCache;
 use crate::revocation_feed::RevocationFeed;
-use crate::{Check, CheckResult, Clock, FetchError, InvalidToken, KeySet, Outcome, Policy, check, explain};
+use crate::{
+    Check, CheckResult, Clock, FetchError, InvalidToken, KeySet, Outcome, Policy, Unavailable, VerifyError,
+    check, explain,
+};
 
 /// Verifies access tokens. Cheap to clone; clones share keys, revocations and background tasks, which end
 /// when the last clone is dropped.
@@ -34,28 +37,6 @@ impl Drop for Shared {
             task.abort();
         }
     }
-}
-
-/// Why a token was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum VerifyError {
-    /// The token does not hold: 401.
-    #[error(transparent)]
-    InvalidToken(#[from] InvalidToken),
-    /// Nothing was decided: 503.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-/// What is missing to decide. The issuer's side or the network's, never the caller's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailable {
-    /// No keys were ever had, or they were not confirmed for too long.
-    #[error("the issuer's keys cannot be had")]
-    Keys,
-    /// The revocation list cannot be had, and the policy is [`crate::OnStaleRevocations::FailClosed`].
-    #[error("the revocation list cannot be had")]
-    Revocations,
 }
 
 /// How old the copies are that tokens are held against; `None` for one that was never had.
