@@ -1,4 +1,4 @@
-//! The two loops that keep the copies fresh. Each ends with the last verifier, which aborts it.
+//! The two background loops of a verifier. Dropping the last clone of the verifier aborts them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,18 @@ use tokio::time::sleep;
 use crate::key_cache::KeyCache;
 use crate::revocation_feed::RevocationFeed;
 
+/// Step 1 of the [key cache](crate::key_cache).
 pub(crate) async fn refresh_keys(keys: Arc<KeyCache>) {
-    // Whoever built the verifier may have got the keys meanwhile.
+    // The application may already have called `Verifier::refresh`.
     keys.refresh_unless_cooling_down().await;
     loop {
         sleep(jitter(keys.time_to_next_refresh().await)).await;
-        // The outcome is in log and metrics; the next wait depends on it.
+        // The cache logs and counts the outcome, and the next wait depends on it.
         keys.refresh().await.ok();
     }
 }
 
+/// Step 1 of the [revocation feed](crate::revocation_feed).
 pub(crate) async fn poll_revocations(feed: Arc<RevocationFeed>, interval: Duration) {
     loop {
         feed.poll().await.ok();
@@ -25,10 +27,11 @@ pub(crate) async fn poll_revocations(feed: Arc<RevocationFeed>, interval: Durati
     }
 }
 
-/// Less or more by up to a tenth, so that verifiers which were started together do not ask together.
+/// Varies an interval by up to 10 % either way, so that verifiers that started together do not send
+/// their requests together.
 fn jitter(interval: Duration) -> Duration {
     let mut random = [0; 1];
-    // Without randomness the verifiers ask together, which is no reason to stop.
+    // Without randomness the intervals are 10 % shorter and do not vary, which is harmless.
     aws_lc_rs::rand::fill(&mut random).ok();
     jitter_by(interval, random[0])
 }
@@ -42,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_varies_by_a_tenth() {
+    fn jitter_varies_an_interval_by_a_tenth() {
         let interval = Duration::from_secs(10);
         assert_eq!(jitter_by(interval, 0), Duration::from_secs(9));
         assert_eq!(jitter_by(interval, 255), Duration::from_secs(11));

@@ -1,5 +1,7 @@
-//! The token of a request. It is taken from `Authorization` and from nowhere else: a token in the query or
-//! in a form would end in logs, histories and `Referer` headers.
+//! Reads the bearer token of a request and checks it and its scopes.
+//!
+//! The token is read from `Authorization` only: a token in a query or a form would end up in logs,
+//! browser histories and `Referer` headers (RFC 6750 section 5.3).
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -7,7 +9,7 @@ use tm_auth_proto::{AccessClaims, Scopes};
 
 use crate::{BearerError, Verifier};
 
-/// Verifies the token of a request and what it may do.
+/// Verifies the token of a request and requires these scopes of it.
 pub(crate) async fn authorize(
     verifier: &Verifier,
     headers: &HeaderMap,
@@ -26,8 +28,11 @@ pub(crate) fn require_scopes(claims: &AccessClaims, required: Scopes) -> Result<
     }
 }
 
-/// RFC 6750 section 2.1: `Bearer`, whose case does not matter (RFC 9110 section 11.1), spaces, the token.
-/// With two headers of the name two programs could each believe another one, so neither is read.
+/// Returns the token of `Authorization: Bearer …` (RFC 6750 section 2.1). The scheme is
+/// case-insensitive (RFC 9110 section 11.1).
+///
+/// A request with two `Authorization` headers is rejected: a proxy and this service could each read
+/// a different one.
 fn bearer_token(headers: &HeaderMap) -> Result<&str, BearerError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(BearerError::MissingToken)?;

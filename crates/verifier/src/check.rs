@@ -1,14 +1,17 @@
-//! A token against keys, policy and time. Pure: no network, no clock.
+//! Checks a token against keys, policy and time (RFC 9068 section 4). Uses no network and no clock.
 //!
-//! 1. *Form*: three parts of canonical base64url, no extension asked for.
-//! 2. *Type*: `typ` is `at+jwt`, so that no other kind of JWT of the same issuer passes.
-//! 3. *Algorithm*, *key*, *signature*: see [`KeySet`].
-//! 4. *Claims*: each required one is there, with its type.
-//! 5. *Issuer*, *audience*, *environment*, *expiry*, *not before*, *issued at*: one table, of which
-//!    [`check`] reports the first failure and [`explain`] each line. They cannot disagree.
+//! 1. *Form*: at most 8 KB, three parts of canonical base64url, a header without extensions.
+//! 2. *Type*: `typ` is `at+jwt`, so that no other kind of JWT from the same issuer passes.
+//! 3. *Algorithm*, *key*, *signature*: see [`KeySet::verify_signature`].
+//! 4. *Claims*: each required claim is present and has its type.
+//! 5. *Issuer*, *audience*, *environment*, *expiry*, *not before*, *issued at*: the rows of
+//!    [`CLAIM_CHECKS`].
 //!
-//! What is not checked here: the revocation list (see [`crate::Revocations`]), and scopes, which are the
-//! matter of whoever knows what the request wants.
+//! [`check`] returns the first failure. [`explain`] returns the result of each check. Both use the
+//! same functions and the same table, so they cannot disagree.
+//!
+//! Not checked here: the revocation list (see [`crate::Revocations`]) and scopes, which depend on
+//! what the request is about to do.
 
 use std::fmt;
 
@@ -18,42 +21,43 @@ use tm_auth_proto::{AccessClaims, CompactJws, RevocationList};
 
 use crate::{InvalidToken, KeySet, Policy, claims};
 
-/// Longest revocation list that is looked at, in bytes: some hundred thousand entries.
+/// Longest revocation list that is read, in bytes: about 80,000 revoked sessions.
 pub const MAX_REVOCATIONS_LEN: usize = 4 * 1024 * 1024;
 
-/// One check. Their order is the order in which they are made.
+/// One check of a token. The variants are in the order in which [`explain`] reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Check {
-    /// Compact serialization, canonical base64url, header an object, no extension.
+    /// The token is a compact JWS in canonical base64url whose header asks for no extension.
     Form,
-    /// `typ` says access token.
+    /// `typ` names an access token.
     Type,
-    /// `alg` is permitted and is the algorithm of the key.
+    /// `alg` is permitted, and it is the algorithm of the key.
     Algorithm,
     /// `kid` names a key of the issuer.
     Key,
-    /// That key made the signature.
+    /// The signature verifies with that key.
     Signature,
-    /// Every required claim is there and has its type.
+    /// Each required claim is present and has its type.
     Claims,
-    /// `iss` is the issuer.
+    /// `iss` is the expected issuer.
     Issuer,
-    /// `aud` has us as a member.
+    /// `aud` contains an expected audience.
     Audience,
-    /// `env` is our environment.
+    /// `env` is the expected environment.
     Environment,
-    /// `exp` is ahead.
+    /// `exp` has not passed.
     Expiry,
-    /// `nbf` is past.
+    /// `nbf`, if present, is not in the future.
     NotBefore,
-    /// `iat` is past.
+    /// `iat` is not in the future.
     IssuedAt,
-    /// Not on the revocation list.
+    /// The revocation list does not revoke the token.
     Revocation,
 }
 
 impl Check {
-    /// Its name in metrics, logs and `tm-auth verify`.
+    /// Returns the name of the check in metrics, logs and the output of `tm-auth verify`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Form => "form",
@@ -79,7 +83,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// Checks a token and gives its claims.
+/// Checks a token and returns its claims. Steps 1 to 5 of the module.
 pub fn check(
     token: &str,
     keys: &KeySet,
@@ -93,30 +97,30 @@ pub fn check(
     Ok(claims)
 }
 
-/// What a check found.
+/// The outcome of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It holds.
+    /// The token passed.
     Passed,
-    /// It does not.
+    /// The token failed, for this reason.
     Failed(InvalidToken),
-    /// An earlier check failed without which this one means nothing.
+    /// The check was not made, because it depends on an earlier one that failed.
     NotReached,
 }
 
-/// One line of [`explain`].
+/// A check and its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckResult {
-    /// Which check.
+    /// The check.
     pub check: Check,
-    /// What it found. `Failed` carries the detail.
+    /// Its outcome. `Failed` carries the reason.
     pub outcome: Outcome,
 }
 
-/// Tells of every check but the revocation list whether it holds, for `tm-auth verify` and for logs.
+/// Returns the outcome of every check except the revocation list, for `tm-auth verify` and logs.
 ///
-/// Up to the claims a failure ends it, since nothing behind an unproved signature is worth a word. The
-/// checks of claims do not depend on each other, so each is told.
+/// In steps 1 to 4 the first failure ends the checks, because nothing in a token is trustworthy until
+/// its signature is verified. The checks of step 5 do not depend on each other, so each is made.
 pub fn explain(token: &str, keys: &KeySet, policy: &Policy, now: Timestamp) -> Vec<CheckResult> {
     let verified = verify_signed_claims(token, keys);
     let result = |check, outcome| CheckResult { check, outcome };
@@ -149,8 +153,11 @@ pub fn explain(token: &str, keys: &KeySet, policy: &Policy, now: Timestamp) -> V
     results
 }
 
-/// Checks a revocation list: signed by a key of the issuer, its own `typ`, of the issuer and environment
-/// of the policy, made already and not yet stale. The policy's audiences do not matter.
+/// Checks a revocation list and returns its content.
+///
+/// `typ` must be `revocations+jwt`, the signature must verify with a key of the issuer, issuer and
+/// environment must be those of the policy, `iat` must not be in the future and `exp` must not have
+/// passed. The policy's audiences do not matter: the list has no `aud`.
 pub fn check_revocations(
     text: &str,
     keys: &KeySet,
@@ -171,7 +178,7 @@ pub fn check_revocations(
     Ok(list)
 }
 
-/// The checks of [`verify_signed_claims`], in the order in which it makes them.
+/// The checks of [`verify_signed_claims`].
 const SIGNED_CLAIMS_CHECKS: [Check; 6] = [
     Check::Form,
     Check::Type,
@@ -181,7 +188,7 @@ const SIGNED_CLAIMS_CHECKS: [Check; 6] = [
     Check::Claims,
 ];
 
-/// Claims that the issuer signed as those of an access token.
+/// Steps 1 to 4: the claims of an access token that the issuer signed.
 fn verify_signed_claims(token: &str, keys: &KeySet) -> Result<AccessClaims, InvalidToken> {
     let jws = CompactJws::parse(token)?;
     check_type(jws.header.typ.as_deref())?;
@@ -189,8 +196,9 @@ fn verify_signed_claims(token: &str, keys: &KeySet) -> Result<AccessClaims, Inva
     claims::read(&jws.payload)
 }
 
-/// RFC 9068 section 4: "The resource server MUST verify that the "typ" header value is "at+jwt" or
-/// "application/at+jwt" and reject tokens carrying any other value." This issuer writes the short form.
+/// Step 2. RFC 9068 section 4: "The resource server MUST verify that the "typ" header value is
+/// "at+jwt" or "application/at+jwt" and reject tokens carrying any other value." This issuer writes
+/// the short form.
 fn check_type(typ: Option<&str>) -> Result<(), InvalidToken> {
     match typ.map(|typ| typ.strip_prefix("application/").unwrap_or(typ)) {
         Some(ACCESS_TOKEN_TYP) => Ok(()),
@@ -200,6 +208,7 @@ fn check_type(typ: Option<&str>) -> Result<(), InvalidToken> {
 
 type ClaimCheck = fn(&AccessClaims, &Policy, i64) -> Result<(), InvalidToken>;
 
+/// Step 5.
 const CLAIM_CHECKS: [(Check, ClaimCheck); 6] = [
     (Check::Issuer, |claims, policy, _| {
         policy.check_issuer(&claims.iss)

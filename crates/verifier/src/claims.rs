@@ -1,5 +1,5 @@
-//! The payload of an access token made into [`AccessClaims`], each claim by its name so that a refusal can
-//! tell which one was missing or wrong.
+//! Parses the payload of an access token into [`AccessClaims`], one claim at a time, so that the
+//! error names the claim that is missing or invalid.
 
 use serde::de::DeserializeOwned;
 use tm_auth_proto::json::{NotAnObject, Object};
@@ -7,7 +7,9 @@ use tm_auth_proto::{AccessClaims, TmClaims};
 
 use crate::InvalidToken;
 
-/// RFC 9068 section 2.2 requires iss, exp, aud, sub, client_id, iat and jti; the others are this service's.
+/// RFC 9068 section 2.2 requires `iss`, `exp`, `aud`, `sub`, `client_id`, `iat` and `jti`. This
+/// issuer also requires `scope`, `uid`, `tm`, `sid`, `auth_time` and `env`; `nbf` and `amr` are
+/// optional.
 pub(crate) fn read(payload: &[u8]) -> Result<AccessClaims, InvalidToken> {
     let object = Object::parse(payload).map_err(|NotAnObject| InvalidToken::MalformedPayload)?;
     let tm = match object.read_object("tm") {
@@ -50,7 +52,7 @@ fn required<T: DeserializeOwned>(object: &Object<'_>, name: &'static str) -> Res
     }
 }
 
-/// A string with something in it.
+/// A string that is not empty.
 fn non_empty_string(object: &Object<'_>, name: &'static str) -> Result<String, InvalidToken> {
     let text: String = required(object, name)?;
     if text.is_empty() {
@@ -59,8 +61,8 @@ fn non_empty_string(object: &Object<'_>, name: &'static str) -> Result<String, I
     Ok(text)
 }
 
-/// RFC 7519 section 2 would let a NumericDate be a fraction; this issuer writes whole seconds, so nothing
-/// else is read: no float, no string, no negative number, nothing that does not fit 63 bits.
+/// Unix seconds. RFC 7519 section 2 allows fractions in a NumericDate, but this issuer writes whole
+/// seconds. So a fraction, a string, a negative number or a number above 63 bits is invalid.
 fn numeric_date(object: &Object<'_>, name: &'static str) -> Result<i64, InvalidToken> {
     let seconds: i64 = required(object, name)?;
     if seconds < 0 {

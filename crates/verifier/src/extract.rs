@@ -1,4 +1,4 @@
-//! An axum extractor for the caller of a handler.
+//! An axum extractor for the claims of the caller.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
@@ -7,17 +7,20 @@ use tm_auth_proto::{AccessClaims, Scope, Scopes};
 
 use crate::{BearerError, RequestId, Verifier, bearer};
 
-/// Who calls. Takes the claims that a [`crate::BearerLayer`] left, else verifies the token itself with the
-/// [`Verifier`] in the router's state. Authorize by `claims.uid`, never by `claims.sub`.
+/// The caller of a handler.
+///
+/// Takes the claims from the request's extensions if a [`BearerLayer`](crate::BearerLayer) put them
+/// there. Otherwise verifies the token with the [`Verifier`] in the router's state. Authorize by
+/// `claims.uid`, never by `claims.sub`: an e-mail address can change hands.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// What the token says.
+    /// The claims of the verified token.
     pub claims: AccessClaims,
     request_id: RequestId,
 }
 
 impl Caller {
-    /// Goes on only if the token carries this scope.
+    /// Rejects the request with 403 unless the token has this scope.
     pub fn require(&self, scope: Scope) -> Result<(), Rejection> {
         let required: Scopes = [scope].into_iter().collect();
         bearer::require_scopes(&self.claims, required).map_err(|error| Rejection {
@@ -27,7 +30,7 @@ impl Caller {
     }
 }
 
-/// A request that was not let in; it answers like [`crate::BearerLayer`].
+/// A rejected request. Its response is that of [`BearerLayer`](crate::BearerLayer).
 #[derive(Clone, Debug)]
 pub struct Rejection {
     error: BearerError,
@@ -35,7 +38,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Why.
+    /// Returns the reason.
     pub fn error(&self) -> BearerError {
         self.error
     }

@@ -1,10 +1,14 @@
-//! The issuer's keys, kept fresh.
+//! The cache of the issuer's keys.
 //!
-//! 1. A background task gets the JWKS at once, then whenever its `max-age` (at most a set time) is over.
-//! 2. A token with an unknown `kid` may get it out of turn: one fetch at a time, and none within the
-//!    cool-down after the last one, so that tokens with made-up names cost the issuer nothing.
-//! 3. A set is replaced whole or not at all. One that cannot be had, is none, or holds no usable key leaves
-//!    the one before in use, until that one is too old to be trusted.
+//! 1. A background task fetches the JWKS when the verifier is built, then again when the issuer's
+//!    `max-age` has passed: not before the cool-down, not later than the setting `keys_max_age`. After a
+//!    failure it retries after the cool-down, or after 5 s while there are no keys at all.
+//! 2. A token with an unknown `kid` causes an extra fetch. There is one fetch at a time, which all
+//!    such tokens share, and none within the cool-down after the last one began. So tokens with made-up
+//!    `kid`s put no load on the issuer.
+//! 3. A fetched set replaces the cached one as a whole. If the fetch fails, or the document is not a
+//!    JWKS or has no usable key, the cached set stays in use.
+//! 4. A set that the issuer has not confirmed for longer than `keys_max_stale` is not used any more.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,16 +22,16 @@ use crate::{Fetch, FetchError, FetchRequest, Fetched, KeySet};
 /// Longest JWKS that is read, in bytes.
 pub const MAX_JWKS_LEN: usize = 64 * 1024;
 
-/// Intervals of the cache.
+/// The intervals of the cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyTimes {
-    /// A copy is renewed after this long, or sooner where the issuer says so.
+    /// Upper limit of the issuer's `max-age`, and its default.
     pub(crate) max_age: Duration,
-    /// Least time between two fetches while a set is in use.
+    /// Shortest time between two fetches for unknown `kid`s; also the wait after a failed fetch.
     pub(crate) cool_down: Duration,
-    /// Time between two fetches while there is none.
+    /// Wait between two fetches while there are no keys.
     pub(crate) retry: Duration,
-    /// A copy that was not confirmed for this long is no longer used.
+    /// Longest time for which keys are used after the issuer last confirmed them.
     pub(crate) max_stale: Duration,
     /// Deadline of one fetch.
     pub(crate) timeout: Duration,
@@ -47,7 +51,7 @@ struct CachedKeys {
     confirmed: Instant,
 }
 
-/// What only the one fetch at a time reads and writes.
+/// The state of the single fetch. Locked while a fetch is running.
 #[derive(Default)]
 struct RefreshState {
     last_attempt: Option<Instant>,
@@ -67,24 +71,25 @@ impl KeyCache {
         }
     }
 
-    /// The keys, unless there are none or they were not confirmed for too long.
+    /// Returns the keys, unless there are none or they are too old. Step 4.
     pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
         let cached = self.cached()?;
         (cached.confirmed.elapsed() <= self.times.max_stale).then_some(cached.keys)
     }
 
-    /// How long ago the issuer last confirmed the keys.
+    /// Returns how long ago the issuer last confirmed the keys.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.cached().map(|cached| cached.confirmed.elapsed())
     }
 
-    /// Gets the set unless that was tried within the cool-down; waits for a fetch that is under way.
+    /// Fetches the keys unless the last fetch began within the cool-down. Waits for a fetch that is
+    /// already running instead of starting another. Step 2.
     pub(crate) async fn refresh_unless_cooling_down(self: &Arc<Self>) {
         if self.state.try_lock().is_ok_and(|state| self.in_cool_down(&state)) {
             return;
         }
-        // In a task of its own: the request that asked may be given up by its sender, who could otherwise
-        // break off each fetch as soon as the cool-down lets one begin.
+        // Fetch in a separate task: if a request is cancelled, its fetch must continue. Otherwise an
+        // attacker could cancel each fetch that the cool-down permits.
         let this = Arc::clone(self);
         let fetch = tokio::spawn(async move {
             let mut state = this.state.lock().await;
@@ -95,13 +100,13 @@ impl KeyCache {
         fetch.await.ok();
     }
 
-    /// Gets the set now, cool-down or not.
+    /// Fetches the keys now, regardless of the cool-down.
     pub(crate) async fn refresh(&self) -> Result<(), FetchError> {
         let mut state = self.state.lock().await;
         self.refresh_locked(&mut state).await
     }
 
-    /// How long the background task waits before it gets the set again.
+    /// Returns how long the background task waits before the next fetch. Step 1.
     pub(crate) async fn time_to_next_refresh(&self) -> Duration {
         let state = self.state.lock().await;
         let age = self.age();
@@ -126,14 +131,15 @@ impl KeyCache {
             .is_some_and(|at| at.elapsed() < self.times.cool_down)
     }
 
+    /// Fetches the keys, and logs and counts the outcome.
     async fn refresh_locked(&self, state: &mut RefreshState) -> Result<(), FetchError> {
-        // Before the first wait: a fetch that is broken off counts too.
+        // Set both before the first await, so that a cancelled fetch counts as a failed one.
         state.last_attempt = Some(Instant::now());
         state.failed = true;
         let result = self.fetch_keys(state).await;
         state.failed = result.is_err();
         let outcome = if let Err(error) = &result {
-            tracing::warn!(url = self.url, %error, "the issuer's keys could not be renewed");
+            tracing::warn!(url = self.url, %error, "cannot refresh the issuer's keys");
             "failed"
         } else {
             "ok"
@@ -142,6 +148,7 @@ impl KeyCache {
         result
     }
 
+    /// Step 3.
     async fn fetch_keys(&self, state: &mut RefreshState) -> Result<(), FetchError> {
         let request = FetchRequest {
             url: &self.url,

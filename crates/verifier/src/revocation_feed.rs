@@ -1,12 +1,13 @@
-//! The revocation list, polled.
+//! Polls the revocation list.
 //!
-//! 1. A background task gets the list every few seconds; mostly the answer is `304 Not Modified`.
-//! 2. A list is used only if a key of the issuer signed it, it is of our issuer and environment, made
-//!    already and not yet stale, and not older than the one in use.
-//! 3. A `304` confirms the list in use only while that one is not stale itself: an answer that says "not
-//!    modified" for ever must not keep revocations from us for ever.
-//! 4. When no list could be had for longer than a set time, a metric says so, and tokens are treated as the
-//!    policy wants. Revocations that were seen hold on in either case.
+//! 1. A background task fetches the list every few seconds. The usual response is `304 Not Modified`.
+//! 2. A new list is used only if [`check_revocations`] accepts it and it is not older than the list in
+//!    use. If its key is unknown, the keys are refreshed first.
+//! 3. A `304` confirms the list in use only until the `exp` of that list. Otherwise a proxy that always
+//!    responds "not modified" could hide revocations forever.
+//! 4. If the last confirmation is longer ago than `revocations_max_stale`, the list is stale: a metric
+//!    reports it, and [`OnStaleRevocations`] decides about tokens. Revocations that were seen stay in
+//!    force either way.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -22,21 +23,21 @@ use crate::{
     Unavailable, VerifyError, check_revocations,
 };
 
-/// What becomes of tokens while the revocation list cannot be had.
+/// What to do with a token while the revocation list is stale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnStaleRevocations {
-    /// They are judged by what is known: revocations that were seen hold, later ones are not seen. A token
-    /// dies by its `exp` at the latest.
+    /// Accept it unless a revocation was seen earlier. A token that was revoked since then is accepted
+    /// until its `exp`. This is the default.
     #[default]
     FailOpen,
-    /// None is accepted: [`Unavailable::Revocations`].
+    /// Fail with [`Unavailable::Revocations`].
     FailClosed,
 }
 
-/// Settings of the feed.
+/// The settings of the feed.
 pub(crate) struct FeedSettings {
     pub(crate) url: String,
-    /// No list for longer than this is too long.
+    /// The list is stale if it was confirmed longer ago than this.
     pub(crate) max_stale: Duration,
     pub(crate) on_stale: OnStaleRevocations,
     /// Deadline of one fetch.
@@ -56,8 +57,9 @@ pub(crate) struct RevocationFeed {
 #[derive(Clone, Default)]
 struct CurrentList {
     revocations: Arc<Revocations>,
-    /// When the list in use goes stale, Unix seconds.
+    /// `exp` of the list in use, in Unix seconds.
     exp: i64,
+    /// When the issuer last confirmed the list in use.
     confirmed: Option<Instant>,
 }
 
@@ -80,7 +82,7 @@ impl RevocationFeed {
         }
     }
 
-    /// Holds a token against the list.
+    /// Checks the claims of a token against the list. Step 4.
     pub(crate) fn check(&self, claims: &AccessClaims) -> Result<(), VerifyError> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(revoked) = current.revocations.revoked(claims) {
@@ -92,19 +94,19 @@ impl RevocationFeed {
         Ok(())
     }
 
-    /// How long ago the list was last confirmed.
+    /// Returns how long ago the issuer last confirmed the list.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.current().confirmed.map(|at| at.elapsed())
     }
 
-    /// Gets the list now.
+    /// Fetches the list now. Steps 2 and 3.
     pub(crate) async fn poll(&self) -> Result<(), FetchError> {
         let mut etag = self.etag.lock().await;
         let result = self.fetch_list(&mut etag).await;
         let outcome = if let Err(error) = &result {
-            // Whatever was wrong, ask for the whole list next time.
+            // Fetch the full list next time, since a 304 would not help.
             *etag = None;
-            tracing::warn!(url = self.settings.url, %error, "the revocation list could not be renewed");
+            tracing::warn!(url = self.settings.url, %error, "cannot refresh the revocation list");
             "failed"
         } else {
             "ok"
@@ -135,9 +137,11 @@ impl RevocationFeed {
         }
     }
 
+    /// Step 2: verifies a list, with refreshed keys if necessary.
     async fn verify(&self, text: &str) -> Result<RevocationList, FetchError> {
         match self.try_verify(text) {
-            // The list may be the first thing that is signed with a new key, or come before the keys.
+            // The list may be the first document that is signed with a new key, or arrive before the
+            // keys do.
             Err(FetchError::NoKeys | FetchError::InvalidRevocations(InvalidToken::UnknownKey)) => {
                 self.keys.refresh_unless_cooling_down().await;
                 self.try_verify(text)
@@ -151,9 +155,11 @@ impl RevocationFeed {
         check_revocations(text, &keys, &self.policy, self.clock.now()).map_err(FetchError::InvalidRevocations)
     }
 
+    /// Step 2: replaces the list in use.
     fn accept(&self, list: RevocationList) -> Result<(), FetchError> {
         let exp = list.exp;
-        // Outside the lock that each token takes: a long list takes a while. Only one poll is under way.
+        // Merge outside the lock that each token takes, because merging a long list takes long. The
+        // lock on `etag` ensures that there is one poll at a time.
         let before = Arc::clone(&self.current().revocations);
         let revocations = before.updated_with(list).ok_or(FetchError::OlderRevocations)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = CurrentList {
@@ -164,6 +170,7 @@ impl RevocationFeed {
         Ok(())
     }
 
+    /// Step 3.
     fn confirm(&self) -> Result<(), FetchError> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         self.policy

@@ -8,19 +8,19 @@ use tm_auth_verifier::{Algorithm, InvalidToken};
 
 use crate::support::{Fixture, encode, token};
 
-/// The order of P-256.
+/// The order of the P-256 group.
 const N: [u8; 32] = [
     0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
     0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
-/// The DER that precedes a P-256 point in a SubjectPublicKeyInfo.
+/// The DER before the point in a SubjectPublicKeyInfo of P-256.
 const SPKI_P256: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
 #[tokio::test]
-async fn a01_alg_none_is_refused_however_it_is_written() {
+async fn a01_alg_none_is_refused_in_every_spelling() {
     let fixture = Fixture::new().await;
     let kid = fixture.issuer.signing_key().kid().to_owned();
     for alg in [
@@ -39,7 +39,7 @@ async fn a01_alg_none_is_refused_however_it_is_written() {
 }
 
 #[tokio::test]
-async fn a02_the_public_key_is_no_hmac_key() {
+async fn a02_an_hmac_keyed_with_the_public_key_is_refused() {
     for algorithm in [Algorithm::ES256, Algorithm::RS256] {
         let fixture = Fixture::with(algorithm).await;
         let key = fixture.issuer.signing_key();
@@ -128,7 +128,7 @@ async fn a04_a_der_signature_is_refused() {
 }
 
 #[tokio::test]
-async fn a15_a_foreign_key_of_the_same_name_and_a_removed_key_are_refused() {
+async fn a15_a_foreign_key_with_the_same_kid_and_a_removed_key_are_refused() {
     for algorithm in Algorithm::ALL {
         let fixture = Fixture::with(algorithm).await;
         let key = fixture.issuer.signing_key();
@@ -154,7 +154,7 @@ async fn a15_a_foreign_key_of_the_same_name_and_a_removed_key_are_refused() {
 }
 
 #[tokio::test]
-async fn a15_an_algorithm_other_than_the_keys_is_refused() {
+async fn a15_an_alg_that_is_not_the_keys_is_refused() {
     let fixture = Fixture::new().await;
     for alg in ["RS256", "EdDSA"] {
         let mut header = fixture.header();
@@ -165,7 +165,7 @@ async fn a15_an_algorithm_other_than_the_keys_is_refused() {
 }
 
 #[tokio::test]
-async fn a15_changed_bytes_are_refused() {
+async fn a15_a_changed_token_is_refused() {
     let fixture = Fixture::new().await;
     let good = fixture.good();
     let (input, signature) = good.rsplit_once('.').unwrap();

@@ -1,4 +1,4 @@
-//! What stands in a token's header, and how a token is written.
+//! Hostile headers and non-canonical forms of a token.
 
 use serde_json::{Value, json};
 use tm_auth_proto::compact::{MAX_LEN, Malformed};
@@ -11,7 +11,7 @@ use crate::support::{Fixture, encode, guarded, send, token};
 
 #[tokio::test]
 async fn a05_keys_and_addresses_in_the_header_are_never_followed() {
-    // A verifier that can reach the network, and a listener that must not hear from it.
+    // A verifier with network access, and a listener that must receive no connection.
     let mut fixture = Fixture::new().await;
     let server = Server::of_issuer(&fixture.issuer).await;
     fixture.verifier = server.verifier(&fixture.issuer).build().unwrap();
@@ -39,20 +39,20 @@ async fn a05_keys_and_addresses_in_the_header_are_never_followed() {
             };
             fixture.refuses(&forged, expected).await;
         }
-        // Beside an honest signature they are passed over.
+        // With a valid signature these members are ignored.
         let mut header = fixture.header();
         header[member] = value;
         fixture
             .accepts(&fixture.issuer.sign_raw(&header, &fixture.payload()))
             .await;
     }
-    // A connection would wait in the listener's queue by now.
+    // A connection attempt would be in the listener's queue by now.
     let accepted = trap.into_std().unwrap().accept();
     assert_eq!(accepted.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]
-async fn a06_strange_key_names_are_looked_up_in_memory_only() {
+async fn a06_a_hostile_kid_is_only_looked_up_in_memory() {
     let fixture = Fixture::new().await;
     let before = fixture.issuer.jwks_fetches();
     let kids = [
@@ -100,12 +100,12 @@ async fn a06_strange_key_names_are_looked_up_in_memory_only() {
     assert_eq!(
         fixture.issuer.jwks_fetches(),
         before,
-        "no name is worth a fetch within the cool-down"
+        "no `kid` causes a fetch within the cool-down"
     );
 }
 
 #[tokio::test]
-async fn a07_extensions_are_refused() {
+async fn a07_header_extensions_are_refused() {
     let fixture = Fixture::new().await;
     for (member, value) in [
         ("crit", json!(["exp"])),
@@ -129,7 +129,7 @@ async fn a08_encrypted_and_compressed_tokens_are_refused() {
         json!({ "alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2_147_483_648_u32, "p2s": "AAAA" });
     let five = format!("{}.a.b.c.d", encode(jwe.to_string()));
     fixture.refuses(&five, Malformed::Parts.into()).await;
-    // The same header on three parts: no iteration is ever counted.
+    // The same header on three parts: PBES2 with its iteration count `p2c` never runs.
     let mut header = fixture.header();
     header["alg"] = "PBES2-HS256+A128KW".into();
     header["p2c"] = 2_147_483_648_u32.into();
@@ -175,7 +175,7 @@ async fn a09_other_kinds_of_tokens_are_refused() {
         )
         .await;
 
-    // A refresh token as it is, an ID token as Apple makes it, and this issuer's own revocation list.
+    // A refresh token, an ID token as Apple issues it, and this issuer's own revocation list.
     let refresh = r#"{"alg":"HS256","kid":"mac-1","typ":"rt+jwt"}"#;
     fixture
         .refuses(
@@ -199,7 +199,7 @@ async fn a09_other_kinds_of_tokens_are_refused() {
 }
 
 #[tokio::test]
-async fn a16_a_member_that_comes_twice_is_refused() {
+async fn a16_a_repeated_member_is_refused() {
     let fixture = Fixture::new().await;
     let header = fixture.header().to_string();
     for twice in [
@@ -228,14 +228,14 @@ async fn a16_a_member_that_comes_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn a17_other_spellings_of_a_good_token_are_refused() {
+async fn a17_non_canonical_forms_of_a_valid_token_are_refused() {
     let fixture = Fixture::new().await;
     let good = fixture.good();
     fixture.accepts(&good).await;
     let parts: Vec<&str> = good.split('.').collect();
     let (header, payload, signature) = (parts[0], parts[1], parts[2]);
     let base64 = InvalidToken::from(Malformed::Base64);
-    // 64 bytes of signature end in four bits that must be zero.
+    // The last character of a 64-byte signature has four unused bits, which must be zero.
     let last = signature.chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let next = alphabet.as_bytes()[alphabet.find(last).unwrap() + 1] as char;
@@ -271,8 +271,8 @@ async fn a17_other_spellings_of_a_good_token_are_refused() {
 }
 
 #[tokio::test]
-async fn a17_other_alphabets_do_not_read_the_same_token() {
-    // A token whose signature holds both letters in which the alphabets differ.
+async fn a17_the_standard_base64_alphabet_is_refused() {
+    // A token whose signature contains both characters in which the alphabets differ.
     let fixture = Fixture::new().await;
     let both = |token: &String| {
         let signature = token.rsplit_once('.').unwrap().1;
@@ -300,18 +300,16 @@ async fn a18_long_and_deep_tokens_are_refused() {
         assert!(token.len() > MAX_LEN);
         fixture.refuses(&token, Malformed::TooLong.into()).await;
     }
-    // As deep as fits: in a claim that is read, and in one that is not.
+    // JSON as deep as fits: in a claim that is read, and in one that is ignored.
     let deep = format!("{}{}", "[".repeat(2_400), "]".repeat(2_400));
     let payload =
         String::from_utf8(crate::support::with_claim(&fixture.claims(), "aud", Some(&deep))).unwrap();
     let forged = fixture.issuer.sign_raw(&header, payload.as_bytes());
     assert!(forged.len() < MAX_LEN);
     fixture.refuses(&forged, InvalidToken::InvalidClaim("aud")).await;
-    let passed_over = crate::support::with_claim(&fixture.claims(), "x", Some(&deep));
-    fixture
-        .accepts(&fixture.issuer.sign_raw(&header, &passed_over))
-        .await;
-    // Deep JSON in the header, before any signature.
+    let ignored = crate::support::with_claim(&fixture.claims(), "x", Some(&deep));
+    fixture.accepts(&fixture.issuer.sign_raw(&header, &ignored)).await;
+    // Deep JSON in the header, which is parsed before the signature is verified.
     let deep_header = format!("{{\"alg\":\"ES256\",\"x\":{deep}}}");
     fixture
         .refuses(&token(&deep_header, "{}", "sig"), InvalidToken::WrongType)
@@ -319,7 +317,7 @@ async fn a18_long_and_deep_tokens_are_refused() {
 }
 
 #[tokio::test]
-async fn a20_every_refusal_answers_with_the_same_bytes() {
+async fn a20_every_invalid_token_gets_the_same_response() {
     let fixture = Fixture::new().await;
     let mut late = fixture.claims();
     late.exp = late.iat - 3600;

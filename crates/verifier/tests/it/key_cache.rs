@@ -1,4 +1,4 @@
-//! When the issuer's keys are fetched, and which are in use.
+//! When the key cache fetches the issuer's keys, and how long it uses them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,15 +16,17 @@ use tokio::time::{advance, sleep};
 
 use crate::support::{AUDIENCE, Fixture, Scripted, guarded, send, text, token, until};
 
-pub(crate) fn of_unknown_key(name: usize) -> String {
+/// A token whose `kid` is unknown, and different for each `name`.
+pub(crate) fn token_with_unknown_kid(name: usize) -> String {
     let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": format!("made-up-{name}") });
     token(&header.to_string(), "{}", "sig")
 }
 
-async fn storm(verifier: &Verifier) {
+/// Verifies 10,000 tokens with different unknown `kid`s at the same time.
+async fn verify_ten_thousand(verifier: &Verifier) {
     let mut tasks = JoinSet::new();
     for name in 0..10_000 {
-        let (verifier, token) = (verifier.clone(), of_unknown_key(name));
+        let (verifier, token) = (verifier.clone(), token_with_unknown_kid(name));
         tasks.spawn(async move { verifier.verify(&token).await });
     }
     while let Some(result) = tasks.join_next().await {
@@ -36,28 +38,32 @@ async fn storm(verifier: &Verifier) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b06_ten_thousand_unknown_names_cost_one_fetch_per_cool_down() {
+async fn b06_ten_thousand_unknown_kids_cause_one_fetch_per_cool_down() {
     let issuer = TestIssuer::new(Environment::Uat);
     let verifier = issuer.verifier(AUDIENCE).without_revocations().build().unwrap();
     verifier.refresh().await.unwrap();
     let before = issuer.jwks_fetches();
-    storm(&verifier).await;
-    assert_eq!(issuer.jwks_fetches(), before, "within the cool-down: none");
+    verify_ten_thousand(&verifier).await;
+    assert_eq!(issuer.jwks_fetches(), before, "no fetch within the cool-down");
     advance(Duration::from_millis(29_999)).await;
-    storm(&verifier).await;
-    assert_eq!(issuer.jwks_fetches(), before, "just within the cool-down: none");
+    verify_ten_thousand(&verifier).await;
+    assert_eq!(
+        issuer.jwks_fetches(),
+        before,
+        "no fetch just before the end of the cool-down"
+    );
     advance(Duration::from_millis(1)).await;
-    storm(&verifier).await;
-    assert_eq!(issuer.jwks_fetches(), before + 1, "after the cool-down: one");
-    // The same where the issuer is down.
+    verify_ten_thousand(&verifier).await;
+    assert_eq!(issuer.jwks_fetches(), before + 1, "one fetch after the cool-down");
+    // The same while the issuer is down.
     issuer.set_offline(true);
     advance(Duration::from_secs(30)).await;
-    storm(&verifier).await;
-    storm(&verifier).await;
+    verify_ten_thousand(&verifier).await;
+    verify_ten_thousand(&verifier).await;
     assert_eq!(issuer.jwks_fetches(), before + 2);
 }
 
-/// An issuer whose every answer waits for a permit.
+/// An issuer whose responses each wait for a permit.
 struct Gated {
     issuer: TestIssuer,
     begun: Arc<AtomicUsize>,
@@ -75,7 +81,7 @@ impl Fetch for Gated {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b06_a_fetch_is_shared_and_outlives_the_request_that_asked() {
+async fn b06_a_fetch_is_shared_and_survives_cancellation_of_its_request() {
     let issuer = TestIssuer::new(Environment::Uat);
     let (begun, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(1)));
     let gated = Gated {
@@ -92,7 +98,7 @@ async fn b06_a_fetch_is_shared_and_outlives_the_request_that_asked() {
 
     issuer.rotate();
     let token = issuer.sign(&issuer.claims(AUDIENCE));
-    // The first to ask goes away while the fetch is under way.
+    // The request that started the fetch is cancelled while the fetch is running.
     let first = tokio::spawn({
         let (verifier, token) = (verifier.clone(), token.clone());
         async move { verifier.verify(&token).await }
@@ -114,14 +120,14 @@ async fn b06_a_fetch_is_shared_and_outlives_the_request_that_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_are_renewed_after_their_max_age() {
+async fn keys_are_refreshed_after_their_max_age() {
     let fixture = Fixture::new().await;
     let before = fixture.issuer.jwks_fetches();
     sleep(Duration::from_secs(269)).await;
     assert_eq!(fixture.issuer.jwks_fetches(), before);
     sleep(Duration::from_secs(62)).await;
     assert_eq!(fixture.issuer.jwks_fetches(), before + 1);
-    // A new key is known then, without any token that names it.
+    // Then a new key is known before any token names it.
     fixture.issuer.rotate();
     fixture.issuer.retire_old_keys();
     sleep(Duration::from_secs(331)).await;
@@ -131,15 +137,15 @@ async fn keys_are_renewed_after_their_max_age() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_issuers_max_age_counts_between_the_cool_down_and_the_setting() {
-    for (said, least, most) in [(100, 90, 110), (1, 27, 33), (100_000, 270, 330)] {
+async fn the_issuers_max_age_is_limited_by_the_cool_down_and_the_setting() {
+    for (advertised, least, most) in [(100, 90, 110), (1, 27, 33), (100_000, 270, 330)] {
         let issuer = TestIssuer::new(Environment::Uat);
         let jwks = serde_json::to_vec(&issuer.jwks()).unwrap();
         let fetches = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&fetches);
         let scripted = Scripted(move |_: &str, etag: Option<&str>| {
             counted.fetch_add(1, Ordering::Relaxed);
-            let max_age = Some(Duration::from_secs(said));
+            let max_age = Some(Duration::from_secs(advertised));
             Ok(match etag {
                 Some("\"v1\"") => Fetched::NotModified { max_age },
                 _ => Fetched::Document {
@@ -158,14 +164,14 @@ async fn the_issuers_max_age_counts_between_the_cool_down_and_the_setting() {
         sleep(Duration::from_millis(1)).await;
         assert_eq!(fetches.load(Ordering::Relaxed), 1);
         for count in 1..3 {
-            // The next one begins between `least` and `most` after the last: watch the window's edges.
+            // The next fetch begins between `least` and `most` seconds after the last one.
             sleep(Duration::from_millis(least * 1000 - 2)).await;
-            assert_eq!(fetches.load(Ordering::Relaxed), count, "max-age {said}");
+            assert_eq!(fetches.load(Ordering::Relaxed), count, "max-age {advertised}");
             while fetches.load(Ordering::Relaxed) == count {
                 sleep(Duration::from_millis(1)).await;
                 assert!(
                     verifier.ages().keys.unwrap() <= Duration::from_secs(most),
-                    "max-age {said}"
+                    "max-age {advertised}"
                 );
             }
         }
@@ -189,21 +195,21 @@ async fn b07_keys_are_used_for_a_bounded_time_without_the_issuer() {
     assert_eq!(response.status(), 503);
     assert!(!response.headers().contains_key("www-authenticate"));
     assert!(text(response).await.contains(r#""code":"unavailable""#));
-    // It recovers by itself.
+    // The verifier recovers by itself.
     issuer.set_offline(false);
     sleep(Duration::from_secs(40)).await;
     verifier.verify(&token).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn b07_a_verifier_that_starts_before_its_issuer_retries_soon() {
+async fn b07_a_verifier_without_keys_retries_after_five_seconds() {
     let issuer = TestIssuer::new(Environment::Uat);
     issuer.set_offline(true);
     let verifier = issuer.verifier(AUDIENCE).without_revocations().build().unwrap();
     let token = issuer.sign(&issuer.claims(AUDIENCE));
     let error = verifier.verify(&token).await.unwrap_err();
     assert_eq!(error, VerifyError::Unavailable(Unavailable::Keys));
-    assert_eq!(error.to_string(), "the issuer's keys cannot be had");
+    assert_eq!(error.to_string(), "the issuer's keys are not available");
     assert_eq!(verifier.explain(&token).unwrap_err(), Unavailable::Keys);
     assert_eq!((verifier.ages().keys, issuer.jwks_fetches()), (None, 1));
     issuer.set_offline(false);
@@ -215,7 +221,7 @@ async fn b07_a_verifier_that_starts_before_its_issuer_retries_soon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b07_while_keys_are_held_a_failed_fetch_is_repeated_after_the_cool_down() {
+async fn b07_a_verifier_with_keys_retries_after_the_cool_down() {
     let fixture = Fixture::new().await;
     fixture.issuer.set_offline(true);
     sleep(Duration::from_secs(331)).await;

@@ -1,4 +1,4 @@
-//! Which keys are in use after a fetch.
+//! Which keys the cache uses after a fetch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,10 @@ use tm_auth_verifier::{
     Algorithm, Fetch, FetchError, FetchFuture, FetchRequest, Fetched, InvalidToken, Verifier, VerifyError,
 };
 
-use crate::support::{AUDIENCE, Scripted, document};
+use crate::support::{AUDIENCE, Scripted, assert_refresh_fails, document};
 
-/// A verifier whose JWKS is whatever the returned setter says.
-fn of_jwks(issuer: &TestIssuer) -> (Verifier, impl Fn(serde_json::Value)) {
+/// Returns a verifier, and a function that sets the JWKS that it fetches.
+fn verifier_with_jwks(issuer: &TestIssuer) -> (Verifier, impl Fn(serde_json::Value)) {
     let jwks = Arc::new(std::sync::Mutex::new(Vec::new()));
     let current = Arc::clone(&jwks);
     let scripted = Scripted(move |_: &str, _: Option<&str>| Ok(document(current.lock().unwrap().clone())));
@@ -29,9 +29,9 @@ fn of_jwks(issuer: &TestIssuer) -> (Verifier, impl Fn(serde_json::Value)) {
 }
 
 #[tokio::test]
-async fn b08_a_set_is_replaced_whole_and_a_name_is_bound_to_one_key() {
+async fn b08_a_set_is_replaced_as_a_whole_and_a_kid_names_one_key() {
     let issuer = TestIssuer::new(Environment::Uat);
-    let (verifier, set) = of_jwks(&issuer);
+    let (verifier, set) = verifier_with_jwks(&issuer);
     let token = issuer.sign(&issuer.claims(AUDIENCE));
     let good = issuer.signing_key().jwk();
     let other = TestKey::generate(&good.kid, Algorithm::ES256).jwk();
@@ -42,27 +42,27 @@ async fn b08_a_set_is_replaced_whole_and_a_name_is_bound_to_one_key() {
     let cases = [
         (json!([good]), None),
         (json!([beside, good]), None),
-        // The name now belongs to other material, of the same and of another algorithm.
+        // The `kid` now names another key, of the same and of another algorithm.
         (json!([other]), Some(InvalidToken::BadSignature)),
         (json!([eddsa]), Some(InvalidToken::AlgorithmMismatch)),
-        // Two keys of one name: neither is trusted, in whatever order, even if one is unusable.
+        // Two keys with one `kid`: neither is used, in either order, even if one is unusable.
         (json!([good, other, beside]), Some(InvalidToken::UnknownKey)),
         (json!([other, good, beside]), Some(InvalidToken::UnknownKey)),
         (json!([good, good, good, beside]), Some(InvalidToken::UnknownKey)),
         (json!([mislabelled, good, beside]), Some(InvalidToken::UnknownKey)),
-        // Dropped.
+        // The key is removed.
         (json!([beside]), Some(InvalidToken::UnknownKey)),
         (json!([good]), None),
     ];
     for (keys, expected) in cases {
         set(json!({ "keys": keys }));
         verifier.refresh().await.unwrap();
-        let refusal = verifier.verify(&token).await.err();
-        assert_eq!(refusal, expected.map(VerifyError::InvalidToken), "{keys}");
+        let error = verifier.verify(&token).await.err();
+        assert_eq!(error, expected.map(VerifyError::InvalidToken), "{keys}");
     }
 }
 
-/// An issuer that can fall silent.
+/// An issuer that can stop responding.
 struct Stuck(TestIssuer, Arc<AtomicBool>);
 impl Fetch for Stuck {
     fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
@@ -76,16 +76,16 @@ impl Fetch for Stuck {
 }
 
 #[tokio::test(start_paused = true)]
-async fn b08_a_fetch_that_never_comes_changes_nothing() {
+async fn b08_a_fetch_that_times_out_changes_nothing() {
     let issuer = TestIssuer::new(Environment::Uat);
     let stuck = Arc::new(AtomicBool::new(false));
     let fetch = Stuck(issuer.clone(), Arc::clone(&stuck));
     let verifier = issuer.verifier(AUDIENCE).fetch(fetch).build().unwrap();
     verifier.refresh().await.unwrap();
     stuck.store(true, Ordering::Relaxed);
-    let begun = tokio::time::Instant::now();
-    assert_eq!(verifier.refresh().await.unwrap_err(), FetchError::Timeout);
-    assert!(begun.elapsed() >= Duration::from_secs(5));
+    let start = tokio::time::Instant::now();
+    assert_refresh_fails(&verifier, &FetchError::Timeout, "no response").await;
+    assert!(start.elapsed() >= Duration::from_secs(5));
     verifier
         .verify(&issuer.sign(&issuer.claims(AUDIENCE)))
         .await
@@ -93,7 +93,7 @@ async fn b08_a_fetch_that_never_comes_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_304_without_a_copy_is_no_answer() {
+async fn a_304_without_cached_keys_is_an_error() {
     let issuer = TestIssuer::new(Environment::Uat);
     let not_modified = |_: &str, _: Option<&str>| Ok(Fetched::NotModified { max_age: None });
     let verifier = issuer
@@ -101,8 +101,5 @@ async fn a_304_without_a_copy_is_no_answer() {
         .fetch(Scripted(not_modified))
         .build()
         .unwrap();
-    assert_eq!(
-        verifier.refresh().await.unwrap_err(),
-        FetchError::UnexpectedNotModified
-    );
+    assert_refresh_fails(&verifier, &FetchError::UnexpectedNotModified, "304").await;
 }

@@ -1,4 +1,4 @@
-//! How a verifier is built, what it counts, and when its tasks end.
+//! How a verifier is built, what it counts, and when its background tasks end.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use tm_auth_proto::Environment;
 use tm_auth_verifier::testing::TestIssuer;
 use tm_auth_verifier::{BuildError, Fetch, FetchFuture, FetchRequest, Verifier};
 
-use crate::key_cache::of_unknown_key;
+use crate::key_cache::token_with_unknown_kid;
 use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, until};
 
-/// An issuer that holds on to something to be counted.
+/// An issuer with a reference that the test counts, to learn when the issuer is dropped.
 struct Witnessed(TestIssuer, #[allow(dead_code, reason = "counted")] Arc<()>);
 impl Fetch for Witnessed {
     fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
@@ -18,7 +18,7 @@ impl Fetch for Witnessed {
 }
 
 #[tokio::test]
-async fn the_tasks_end_with_the_last_verifier() {
+async fn the_background_tasks_end_with_the_last_clone() {
     let issuer = TestIssuer::new(Environment::Uat);
     let alive = Arc::new(());
     let witness = Arc::clone(&alive);
@@ -42,13 +42,17 @@ async fn the_tasks_end_with_the_last_verifier() {
 }
 
 #[tokio::test]
-async fn outcomes_are_counted() {
+async fn outcomes_are_counted_in_metrics() {
     let metrics = Metrics::default();
     let _guard = metrics::set_default_local_recorder(&metrics);
     let fixture = Fixture::new().await;
     fixture.verifier.verify(&fixture.good()).await.unwrap();
     fixture.verifier.verify("x").await.unwrap_err();
-    fixture.verifier.verify(&of_unknown_key(0)).await.unwrap_err();
+    fixture
+        .verifier
+        .verify(&token_with_unknown_kid(0))
+        .await
+        .unwrap_err();
     fixture.issuer.set_offline(true);
     fixture.verifier.refresh().await.unwrap_err();
     assert_eq!(metrics.get("tm_auth_verifier_tokens_total{accepted}"), 1);
@@ -62,7 +66,7 @@ async fn outcomes_are_counted() {
 }
 
 #[test]
-fn a_verifier_needs_a_runtime_and_private_addresses() {
+fn a_verifier_needs_a_runtime_and_secure_urls() {
     let error = Verifier::builder("https://auth.test", AUDIENCE)
         .build()
         .unwrap_err();
@@ -90,7 +94,7 @@ fn a_verifier_needs_a_runtime_and_private_addresses() {
 }
 
 #[tokio::test]
-async fn the_documents_are_asked_for_under_the_issuer() {
+async fn the_default_urls_are_below_the_issuer() {
     let issuer = TestIssuer::new(Environment::Uat);
     let urls = Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen = Arc::clone(&urls);

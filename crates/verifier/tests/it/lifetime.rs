@@ -1,4 +1,4 @@
-//! Time: `exp`, `iat`, `nbf` and the leeway.
+//! The times `exp`, `iat` and `nbf`, and the leeway.
 
 use tm_auth_proto::Environment;
 use tm_auth_verifier::testing::TestIssuer;
@@ -7,7 +7,7 @@ use tm_auth_verifier::{BuildError, Clock, InvalidToken, VerifyError};
 use crate::support::{AUDIENCE, Fixture, with_claim};
 
 #[tokio::test]
-async fn a13_a_token_ends_at_exp_and_the_leeway() {
+async fn a13_a_token_expires_at_exp_plus_the_leeway() {
     let fixture = Fixture::new().await;
     let token = fixture.good();
     fixture.issuer.clock().advance(3600);
@@ -44,7 +44,7 @@ async fn a13_times_are_whole_seconds() {
         for raw in &wrong {
             let payload = with_claim(&fixture.claims(), name, Some(raw));
             let forged = fixture.issuer.sign_raw(&fixture.header(), &payload);
-            // What is no JSON at all is no payload at all.
+            // A value that is not JSON makes the whole payload malformed.
             let expected = match raw.as_bytes() {
                 [b'N' | b'I', ..] | [b'0', b'1', ..] => InvalidToken::MalformedPayload,
                 _ => InvalidToken::InvalidClaim(name),
@@ -52,7 +52,7 @@ async fn a13_times_are_whole_seconds() {
             fixture.refuses(&forged, expected).await;
         }
     }
-    // The farthest time there is overflows nothing.
+    // The largest time does not overflow.
     let payload = with_claim(&fixture.claims(), "exp", Some("9223372036854775807"));
     fixture
         .accepts(&fixture.issuer.sign_raw(&fixture.header(), &payload))
@@ -67,7 +67,7 @@ async fn a13_times_are_whole_seconds() {
 }
 
 #[tokio::test]
-async fn a14_a_token_from_the_future_is_refused_beyond_the_leeway() {
+async fn a14_a_token_from_beyond_the_leeway_in_the_future_is_refused() {
     let fixture = Fixture::new().await;
     let now = fixture.issuer.clock().now().as_second();
     for (ahead, accepted) in [
@@ -95,7 +95,7 @@ async fn a14_a_token_from_the_future_is_refused_beyond_the_leeway() {
 }
 
 #[tokio::test]
-async fn a13_a14_the_leeway_is_a_setting_from_0_to_60() {
+async fn a13_a14_the_leeway_can_be_set_from_0_to_60_seconds() {
     let issuer = TestIssuer::new(Environment::Uat);
     for leeway in [0, 60] {
         let verifier = issuer.verifier(AUDIENCE).leeway(leeway).build().unwrap();

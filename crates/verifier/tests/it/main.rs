@@ -1,4 +1,5 @@
-//! The verifier as a whole. A test's name begins with the rows of the security matrix that it holds.
+//! Tests of the verifier's public interface. A test name begins with the ids of the rows of the
+//! security matrix that the test holds.
 
 mod forged;
 mod headers;

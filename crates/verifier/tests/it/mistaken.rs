@@ -1,4 +1,4 @@
-//! Honest signatures over claims that are not for us.
+//! Valid signatures over claims that do not fit this resource server.
 
 use tm_auth_proto::{Audience, Environment};
 use tm_auth_verifier::testing::{ISSUER, TestIssuer};
@@ -7,7 +7,7 @@ use tm_auth_verifier::{InvalidToken, VerifyError};
 use crate::support::{AUDIENCE, Fixture, with_claim};
 
 #[tokio::test]
-async fn a11_the_audience_is_matched_whole() {
+async fn a11_the_audience_must_match_exactly() {
     let fixture = Fixture::new().await;
     let wrong = [
         r#""https://api.tes""#,
@@ -44,7 +44,7 @@ async fn a11_the_audience_is_matched_whole() {
 }
 
 #[tokio::test]
-async fn a11_several_audiences_of_ours() {
+async fn a11_each_added_audience_is_accepted() {
     let issuer = TestIssuer::new(Environment::Uat);
     let verifier = issuer
         .verifier("https://a")
@@ -62,7 +62,7 @@ async fn a11_several_audiences_of_ours() {
 }
 
 #[tokio::test]
-async fn a12_the_issuer_is_matched_whole() {
+async fn a12_the_issuer_must_match_exactly() {
     let fixture = Fixture::new().await;
     for iss in [
         format!("{ISSUER}/"),
@@ -97,7 +97,7 @@ async fn a12_the_other_environment_is_refused() {
 }
 
 #[tokio::test]
-async fn a13_each_required_claim_has_to_be_there_with_its_type() {
+async fn a13_each_required_claim_must_be_present_with_its_type() {
     let fixture = Fixture::new().await;
     let names = [
         "iss",
@@ -135,7 +135,7 @@ async fn a13_each_required_claim_has_to_be_there_with_its_type() {
         let forged = fixture.issuer.sign_raw(&fixture.header(), &payload);
         fixture.refuses(&forged, InvalidToken::InvalidClaim(name)).await;
     }
-    // No scope at all is a scope: it permits nothing.
+    // An empty `scope` is valid and permits nothing.
     let payload = with_claim(&fixture.claims(), "scope", Some("\"\""));
     fixture
         .accepts(&fixture.issuer.sign_raw(&fixture.header(), &payload))
@@ -143,7 +143,7 @@ async fn a13_each_required_claim_has_to_be_there_with_its_type() {
 }
 
 #[tokio::test]
-async fn a13_payloads_that_are_no_claims_are_refused() {
+async fn a13_a_payload_that_is_not_a_json_object_is_refused() {
     let fixture = Fixture::new().await;
     for payload in ["", "null", "[]", "\"x\"", "{", "{}{}", "\u{feff}{}"] {
         let forged = fixture.issuer.sign_raw(&fixture.header(), payload.as_bytes());

@@ -1,4 +1,4 @@
-//! The revocation list: which are used, what they revoke, and what happens without one.
+//! How the verifier polls the revocation list, and what it does without a current one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,10 +11,12 @@ use tm_auth_verifier::{
 };
 use tokio::time::sleep;
 
-use crate::support::{AUDIENCE, Fixture, Metrics, Scripted, document, guarded, send, until};
+use crate::support::{
+    AUDIENCE, Fixture, Metrics, Scripted, assert_refresh_fails, document, guarded, send, until,
+};
 
 #[tokio::test]
-async fn a_revoked_session_key_or_account_is_refused_after_the_next_poll() {
+async fn tokens_of_a_revoked_session_key_or_account_are_refused_after_the_next_poll() {
     let fixture = Fixture::new().await;
     let mut of_key = fixture.claims();
     let key_id = KeyId::generate(Environment::Uat, [7; 16]);
@@ -71,7 +73,7 @@ async fn the_list_is_polled_in_the_background() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_poll_interval_is_a_setting() {
+async fn the_poll_interval_can_be_set() {
     let issuer = TestIssuer::new(Environment::Uat);
     let _verifier = issuer
         .verifier(AUDIENCE)
@@ -85,10 +87,10 @@ async fn the_poll_interval_is_a_setting() {
     assert_eq!(issuer.revocations_fetches(), 2);
 }
 
-/// A verifier that gets this script's answers for the revocation list, and the issuer's own JWKS.
+/// A verifier that fetches the revocation list from `list`, and the JWKS from the issuer.
 fn scripted(
     issuer: &TestIssuer,
-    without: OnStaleRevocations,
+    on_stale: OnStaleRevocations,
     list: impl Fn(Option<&str>) -> Result<Fetched, FetchError> + Send + Sync + 'static,
 ) -> Verifier {
     let keys = issuer.clone();
@@ -100,7 +102,7 @@ fn scripted(
         }
     };
     let builder = issuer.verifier(AUDIENCE).fetch(Scripted(script));
-    builder.on_stale_revocations(without).build().unwrap()
+    builder.on_stale_revocations(on_stale).build().unwrap()
 }
 
 #[tokio::test]
@@ -113,16 +115,13 @@ async fn an_older_list_never_replaces_a_newer_one() {
     issuer.revoke_session(claims.sid);
     let fresh = issuer.sign_revocations(&issuer.revocation_list());
     let current = Arc::new(Mutex::new(fresh));
-    let answer = Arc::clone(&current);
+    let served = Arc::clone(&current);
     let verifier = scripted(&issuer, OnStaleRevocations::FailOpen, move |_| {
-        Ok(document(answer.lock().unwrap().clone()))
+        Ok(document(served.lock().unwrap().clone()))
     });
     verifier.refresh().await.unwrap();
     *current.lock().unwrap() = stale;
-    assert_eq!(
-        verifier.refresh().await.unwrap_err(),
-        FetchError::OlderRevocations
-    );
+    assert_refresh_fails(&verifier, &FetchError::OlderRevocations, "older list").await;
     let error = verifier.verify(&token).await.unwrap_err();
     assert_eq!(
         error,
@@ -131,7 +130,7 @@ async fn an_older_list_never_replaces_a_newer_one() {
 }
 
 #[tokio::test]
-async fn a_304_confirms_a_list_only_while_that_one_holds() {
+async fn a_304_confirms_a_list_only_until_its_exp() {
     let issuer = TestIssuer::new(Environment::Uat);
     let list = issuer.sign_revocations(&issuer.revocation_list());
     let etags = Arc::new(Mutex::new(Vec::new()));
@@ -153,41 +152,32 @@ async fn a_304_confirms_a_list_only_while_that_one_holds() {
     issuer.clock().advance(129);
     verifier.refresh().await.unwrap();
     issuer.clock().advance(1);
-    assert_eq!(
-        verifier.refresh().await.unwrap_err(),
-        FetchError::UnexpectedNotModified
-    );
-    // Next it asks for the whole list, and does not take the stale one.
-    let error = verifier.refresh().await.unwrap_err();
-    assert_eq!(error, FetchError::InvalidRevocations(InvalidToken::Expired));
+    assert_refresh_fails(&verifier, &FetchError::UnexpectedNotModified, "304").await;
+    // The next fetch has no ETag, and the expired list that it gets is refused.
+    let expired = FetchError::InvalidRevocations(InvalidToken::Expired);
+    assert_refresh_fails(&verifier, &expired, "expired list").await;
     assert_eq!(*etags.lock().unwrap().last().unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_304_without_a_list_is_no_answer() {
+async fn a_304_without_a_cached_list_is_an_error() {
     let issuer = TestIssuer::new(Environment::Uat);
     let verifier = scripted(&issuer, OnStaleRevocations::FailOpen, |_| {
         Ok(Fetched::NotModified { max_age: None })
     });
-    assert_eq!(
-        verifier.refresh().await.unwrap_err(),
-        FetchError::UnexpectedNotModified
-    );
+    assert_refresh_fails(&verifier, &FetchError::UnexpectedNotModified, "304").await;
     assert_eq!(verifier.ages().revocations, None);
 }
 
 #[tokio::test]
-async fn a_list_that_is_not_text_is_refused() {
+async fn a_list_that_is_not_utf_8_is_refused() {
     let issuer = TestIssuer::new(Environment::Uat);
     let verifier = scripted(&issuer, OnStaleRevocations::FailOpen, |_| Ok(document([0xff])));
-    assert_eq!(
-        verifier.refresh().await.unwrap_err(),
-        FetchError::RevocationsNotText
-    );
+    assert_refresh_fails(&verifier, &FetchError::RevocationsNotText, "0xff").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_signed_with_a_new_key_fetches_that_key() {
+async fn a_list_signed_with_an_unknown_key_causes_a_fetch_of_the_keys() {
     let fixture = Fixture::new().await;
     sleep(Duration::from_secs(40)).await;
     fixture.issuer.rotate();
@@ -205,23 +195,23 @@ async fn a_list_signed_with_a_new_key_fetches_that_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_list_the_policy_decides() {
-    for (without, refused) in [
+async fn the_setting_decides_about_tokens_while_the_list_is_stale() {
+    for (on_stale, refused) in [
         (OnStaleRevocations::FailOpen, false),
         (OnStaleRevocations::FailClosed, true),
     ] {
         let metrics = Metrics::default();
         let _guard = metrics::set_default_local_recorder(&metrics);
-        let unavailable = || metrics.gauge("tm_auth_verifier_revocations_stale{}");
+        let stale = || metrics.gauge("tm_auth_verifier_revocations_stale{}");
         let issuer = TestIssuer::new(Environment::Uat);
-        let builder = issuer.verifier(AUDIENCE).on_stale_revocations(without);
+        let builder = issuer.verifier(AUDIENCE).on_stale_revocations(on_stale);
         let verifier = builder.keys_max_age(Duration::from_hours(5)).build().unwrap();
         verifier.refresh().await.unwrap();
         let app = guarded(&verifier);
         let revoked = issuer.claims(AUDIENCE);
         issuer.revoke_session(revoked.sid);
         verifier.refresh().await.unwrap();
-        assert_eq!(unavailable(), Some(0.0));
+        assert_eq!(stale(), Some(0.0));
 
         issuer.set_offline(true);
         let token = issuer.sign(&issuer.claims(AUDIENCE));
@@ -229,7 +219,7 @@ async fn without_the_list_the_policy_decides() {
         sleep(Duration::from_mins(1).checked_sub(age).unwrap()).await;
         verifier.verify(&token).await.unwrap();
         sleep(Duration::from_secs(7)).await;
-        assert_eq!(unavailable(), Some(1.0));
+        assert_eq!(stale(), Some(1.0));
         assert!(
             metrics
                 .gauge("tm_auth_verifier_revocations_age_seconds{}")
@@ -237,7 +227,7 @@ async fn without_the_list_the_policy_decides() {
                 > 60.0
         );
         assert_eq!(metrics.gauge("tm_auth_verifier_revocations{}"), Some(1.0));
-        // What was seen holds in either case, and comes first.
+        // A revocation that was seen stays in force either way, and is reported first.
         let error = verifier.verify(&issuer.sign(&revoked)).await.unwrap_err();
         assert_eq!(
             error,
@@ -251,12 +241,12 @@ async fn without_the_list_the_policy_decides() {
         issuer.set_offline(false);
         sleep(Duration::from_secs(6)).await;
         verifier.verify(&token).await.unwrap();
-        assert_eq!(unavailable(), Some(0.0));
+        assert_eq!(stale(), Some(0.0));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_without_a_list_is_a_setting() {
+async fn the_time_until_the_list_is_stale_can_be_set() {
     let issuer = TestIssuer::new(Environment::Uat);
     let builder = issuer
         .verifier(AUDIENCE)
@@ -276,7 +266,7 @@ async fn the_time_without_a_list_is_a_setting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_revocations_none_is_asked_for() {
+async fn a_verifier_without_revocations_does_not_fetch_the_list() {
     let issuer = TestIssuer::new(Environment::Uat);
     let verifier = issuer.verifier(AUDIENCE).without_revocations().build().unwrap();
     let claims = issuer.claims(AUDIENCE);
@@ -287,7 +277,7 @@ async fn without_revocations_none_is_asked_for() {
     assert_eq!(issuer.revocations_fetches(), 0);
 }
 
-/// An issuer whose JWKS fails the first time.
+/// An issuer whose first response for the JWKS is 503.
 struct Late(TestIssuer, AtomicUsize);
 impl Fetch for Late {
     fn fetch<'a>(&'a self, request: tm_auth_verifier::FetchRequest<'a>) -> tm_auth_verifier::FetchFuture<'a> {
@@ -299,7 +289,7 @@ impl Fetch for Late {
 }
 
 #[tokio::test]
-async fn the_list_waits_for_the_keys_it_is_signed_with() {
+async fn a_list_that_arrives_before_the_keys_causes_a_fetch_of_the_keys() {
     let issuer = TestIssuer::new(Environment::Uat);
     let failures = AtomicUsize::new(0);
     let builder = issuer.verifier(AUDIENCE).fetch(Late(issuer.clone(), failures));

@@ -1,4 +1,4 @@
-//! Which revocation lists hold, and what they revoke.
+//! Which revocation lists are valid, and what they revoke.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn policy() -> Policy {
 }
 
 #[test]
-fn a_list_that_does_not_hold_is_refused() {
+fn an_invalid_list_is_refused() {
     let issuer = TestIssuer::new(Environment::Uat);
     let (keys, now) = (issuer.key_set(), issuer.clock().now());
     let check = |text: &str| check_revocations(text, &keys, &policy(), now);
@@ -27,8 +27,8 @@ fn a_list_that_does_not_hold_is_refused() {
 
     let payload = serde_json::to_vec(&list).unwrap();
     for typ in ["at+jwt", "JWT", "application/revocations+jwt", "revocations"] {
-        let refusal = check(&issuer.sign_raw(&issuer.header(typ), &payload)).unwrap_err();
-        assert_eq!(refusal, InvalidToken::WrongType, "{typ}");
+        let error = check(&issuer.sign_raw(&issuer.header(typ), &payload)).unwrap_err();
+        assert_eq!(error, InvalidToken::WrongType, "{typ}");
     }
     let mut untyped = issuer.header("");
     untyped.as_object_mut().unwrap().remove("typ");
@@ -55,7 +55,7 @@ fn a_list_that_does_not_hold_is_refused() {
         changed(|list| list.env = Environment::Production),
         Some(InvalidToken::WrongEnvironment)
     );
-    // The test's clock stands at the start of a slot, so iat is now. The leeway is 10 s.
+    // The test clock is at a multiple of 30 s, so `iat` is the current time. The leeway is 10 s.
     assert_eq!(changed(|list| list.exp = list.iat - 9), None);
     assert_eq!(
         changed(|list| list.exp = list.iat - 10),
@@ -87,7 +87,7 @@ fn a_list_may_be_longer_than_a_token() {
 }
 
 #[test]
-fn lists_follow_each_other() {
+fn later_lists_are_merged_into_earlier_ones() {
     let issuer = TestIssuer::new(Environment::Uat);
     let mut claims = issuer.claims(AUDIENCE);
     let key = KeyId::generate(Environment::Uat, [9; 16]);
@@ -110,7 +110,7 @@ fn lists_follow_each_other() {
     let global = Revocations::from(global);
     assert_eq!((global.len(), global.is_empty()), (0, false));
 
-    // An older list is not used, one of the same slot is, and neither takes anything back.
+    // An older list is not used, one with the same `iat` is, and neither removes a revocation.
     let older = RevocationList {
         iat: full.iat - 1,
         ..empty.clone()
@@ -123,7 +123,7 @@ fn lists_follow_each_other() {
         .unwrap();
     assert_eq!(added.revoked(&claims), Some(Revoked::Session));
 
-    // It is forgotten when no token can be left that it is about.
+    // A revocation is forgotten when every token that it concerns has expired.
     let after = |seconds| RevocationList {
         iat: full.iat + seconds,
         ..empty.clone()
@@ -132,7 +132,7 @@ fn lists_follow_each_other() {
     assert_eq!((last.len(), last.revoked(&claims)), (3, Some(Revoked::Session)));
     let gone = some.updated_with(after(REVOCATION_RETENTION)).unwrap();
     assert_eq!((gone.len(), gone.revoked(&claims)), (0, None));
-    // Seen again, it is remembered anew.
+    // A later list with the same entry extends the time.
     let again = RevocationList {
         iat: full.iat + REVOCATION_RETENTION - 1,
         ..full.clone()
@@ -144,7 +144,7 @@ fn lists_follow_each_other() {
         .unwrap();
     assert_eq!(again.len(), 3);
 
-    // "Issued before" only grows, and spares the second itself.
+    // "Issued before" only grows, and does not include the second itself.
     claims.sid = issuer.claims(AUDIENCE).sid;
     assert_eq!(some.revoked(&claims), None);
     let mut later = full.clone();
