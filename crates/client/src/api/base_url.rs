@@ -1,27 +1,29 @@
-//! The base URL.
+//! Parses the base URL of the service.
 
 use reqwest::Url;
 
 const BASE_PATH: &str = "/v1/auth";
 
-/// Why a base URL is not one.
+/// Why a base URL is not accepted. Always the fault of this deployment's settings.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BaseUrlError {
-    /// It is no absolute URL.
+    /// The text is not an absolute `http` or `https` URL.
     #[error("`{0}` is not a URL such as https://api.truemarkets.co")]
     NotAUrl(String),
-    /// It would send credentials in clear text over a network.
-    #[error("`{0}` is not https: only a service on this machine may be asked over plain http")]
+    /// The URL would send credentials in clear text over a network.
+    #[error("`{0}` is not https: plain http is accepted for this machine only")]
     NotHttps(String),
-    /// It carries more than scheme, host, port and path.
+    /// The URL has a user name, password, query or fragment.
     #[error("the base URL must have no user name, query or fragment")]
-    Surplus,
-    /// The HTTP client could not be set up, for example without the system's root certificates.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Client(reqwest::Error),
+    UnexpectedPart,
+    /// The HTTP client cannot be created, for example because the system has no root certificates.
+    #[error("the HTTP client cannot be created: {0}")]
+    Client(#[source] reqwest::Error),
 }
 
-pub(super) fn base_path(text: &str) -> Result<String, BaseUrlError> {
+/// Returns the URL of the base path, without a trailing slash.
+pub(super) fn normalize(text: &str) -> Result<String, BaseUrlError> {
     let not_a_url = || BaseUrlError::NotAUrl(text.to_owned());
     let url = Url::parse(text.trim()).map_err(|_| not_a_url())?;
     let host = url.host_str().ok_or_else(not_a_url)?;
@@ -30,12 +32,12 @@ pub(super) fn base_path(text: &str) -> Result<String, BaseUrlError> {
         || url.query().is_some()
         || url.fragment().is_some()
     {
-        return Err(BaseUrlError::Surplus);
+        return Err(BaseUrlError::UnexpectedPart);
     }
-    let this_machine = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    let is_loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
     match url.scheme() {
         "https" => {}
-        "http" if this_machine => {}
+        "http" if is_loopback => {}
         "http" => return Err(BaseUrlError::NotHttps(text.to_owned())),
         _ => return Err(not_a_url()),
     }
@@ -52,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_base_url_is_an_origin_with_or_without_the_base_path() {
+    fn the_base_path_is_appended_if_it_is_missing() {
         for (given, base) in [
             ("https://api.truemarkets.co", "https://api.truemarkets.co/v1/auth"),
             (
@@ -72,29 +74,29 @@ mod tests {
             ("http://127.0.0.1:1", "http://127.0.0.1:1/v1/auth"),
             ("http://[::1]:1", "http://[::1]:1/v1/auth"),
         ] {
-            assert_eq!(base_path(given).unwrap(), base, "{given}");
+            assert_eq!(normalize(given).unwrap(), base, "{given}");
         }
     }
 
     #[test]
-    fn credentials_never_leave_in_clear_text() {
+    fn plain_http_is_refused_for_other_machines() {
         for given in [
             "http://api.truemarkets.co",
             "http://localhost.evil.example",
             "http://127.0.0.2",
         ] {
             assert!(
-                matches!(base_path(given), Err(BaseUrlError::NotHttps(_))),
+                matches!(normalize(given), Err(BaseUrlError::NotHttps(_))),
                 "{given}"
             );
         }
     }
 
     #[test]
-    fn what_is_no_base_url_is_refused() {
+    fn other_urls_are_refused() {
         for given in ["", "api.truemarkets.co", "ftp://a.example", "mailto:a@b.example"] {
             assert!(
-                matches!(base_path(given), Err(BaseUrlError::NotAUrl(_))),
+                matches!(normalize(given), Err(BaseUrlError::NotAUrl(_))),
                 "{given}"
             );
         }
@@ -104,7 +106,10 @@ mod tests {
             "https://a.example?x=1",
             "https://a.example#f",
         ] {
-            assert!(matches!(base_path(given), Err(BaseUrlError::Surplus)), "{given}");
+            assert!(
+                matches!(normalize(given), Err(BaseUrlError::UnexpectedPart)),
+                "{given}"
+            );
         }
     }
 }

@@ -1,19 +1,20 @@
-//! A request, and the answer to it.
+//! Sends a request and reads its response.
 
 use jiff::Timestamp;
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::AuthApi;
-use crate::error::{ApiError, Refusal, date};
+use crate::error::{ApiError, ServerError, date_header};
 
-/// No answer of the service is longer, the list of an account's keys included.
-const MAX_ANSWER: usize = 1024 * 1024;
+/// The default limit of a response body, in bytes. Every response of the service is shorter, including
+/// the list of an account's keys.
+const MAX_BODY: usize = 1024 * 1024;
 
-/// A success, and what its headers say.
-pub(crate) struct Answer<T> {
+/// A successful response.
+pub(crate) struct Response<T> {
     pub(crate) body: T,
     /// The `Date` header.
     pub(crate) server_time: Option<Timestamp>,
@@ -22,23 +23,23 @@ pub(crate) struct Answer<T> {
 }
 
 /// A request before it is sent.
-pub(super) struct Call {
+pub(super) struct Request {
     method: Method,
     path: String,
     bearer: Option<HeaderValue>,
     body: Option<Vec<u8>>,
-    /// Longest answer that is read, in bytes.
-    pub(super) max_answer: usize,
+    /// The longest response body to read, in bytes.
+    pub(super) max_body: usize,
 }
 
-impl Call {
+impl Request {
     pub(super) fn new(method: Method, path: &str) -> Self {
         Self {
             method,
             path: path.to_owned(),
             bearer: None,
             body: None,
-            max_answer: MAX_ANSWER,
+            max_body: MAX_BODY,
         }
     }
 
@@ -51,7 +52,7 @@ impl Call {
     }
 
     pub(super) fn body(mut self, body: &impl Serialize) -> Self {
-        // The request types are structs with string keys: they always serialize.
+        // Serializing cannot fail: the request types are structs with string keys.
         self.body = serde_json::to_vec(body).ok();
         self
     }
@@ -62,28 +63,29 @@ impl Call {
                 value.set_sensitive(true);
                 value
             })
-            // A token with a line break in it is none; without one the service answers `missing_token`.
+            // A token with a line break is not a token. Without a header the service responds
+            // `missing_token`.
             .ok();
         self
     }
 }
 
 impl AuthApi {
-    pub(super) async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<Answer<T>, ApiError> {
-        let Answer {
+    pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<Response<T>, ApiError> {
+        let Response {
             body,
             server_time,
             status,
             request_id,
-        } = self.send(call).await?;
+        } = self.send(request).await?;
         match serde_json::from_slice(&body) {
-            Ok(body) => Ok(Answer {
+            Ok(body) => Ok(Response {
                 body,
                 server_time,
                 status,
                 request_id,
             }),
-            // serde's own message may quote a token.
+            // Do not use serde's message: it may quote a token.
             Err(error) => Err(ApiError::Unreadable {
                 status,
                 request_id,
@@ -96,22 +98,20 @@ impl AuthApi {
         }
     }
 
-    pub(super) async fn send(&self, call: Call) -> Result<Answer<Vec<u8>>, ApiError> {
-        let url = format!("{}{}", self.base, call.path);
+    pub(super) async fn send(&self, request: Request) -> Result<Response<Vec<u8>>, ApiError> {
+        let url = format!("{}{}", self.base, request.path);
         let unreachable = |source: reqwest::Error| ApiError::Unreachable {
             url: url.clone(),
             source: source.without_url(),
         };
-        let mut request = self.http.request(call.method, &url);
-        if let Some(token) = call.bearer {
-            request = request.header(AUTHORIZATION, token);
+        let mut builder = self.http.request(request.method, &url);
+        if let Some(token) = request.bearer {
+            builder = builder.header(AUTHORIZATION, token);
         }
-        if let Some(body) = call.body {
-            request = request
-                .header(reqwest::header::CONTENT_TYPE, "application/json")
-                .body(body);
+        if let Some(body) = request.body {
+            builder = builder.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let mut response = request.send().await.map_err(unreachable)?;
+        let mut response = builder.send().await.map_err(unreachable)?;
         let status = response.status();
         let headers = response.headers().clone();
         let request_id = headers
@@ -120,25 +120,25 @@ impl AuthApi {
             .map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > call.max_answer {
+            if body.len() + chunk.len() > request.max_body {
                 return Err(ApiError::Unreadable {
                     status: status.as_u16(),
                     request_id,
-                    reason: format!("longer than {} bytes", call.max_answer),
+                    reason: format!("longer than {} bytes", request.max_body),
                 });
             }
             body.extend_from_slice(&chunk);
         }
         if !status.is_success() {
-            return Err(ApiError::Refused(Box::new(Refusal::new(
+            return Err(ApiError::Server(Box::new(ServerError::new(
                 status.as_u16(),
                 &headers,
                 &body,
             ))));
         }
-        Ok(Answer {
+        Ok(Response {
             body,
-            server_time: date(&headers),
+            server_time: date_header(&headers),
             status: status.as_u16(),
             request_id,
         })

@@ -2,75 +2,75 @@
 
 use tm_auth_proto::ErrorCode;
 
-use crate::{ApiError, Refusal};
+use crate::{ApiError, ServerError};
 
-/// What was asked of the service.
+/// The request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum Operation {
     Mint,
     Refresh,
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Ask the same again after a while. A refresh is sent with the same refresh token, which the service
-    /// answers with the same successor; a mint is signed anew.
-    Again,
-    /// As `Again`; if it stays so for a refresh, mint.
-    AgainOrMint,
-    /// The session is over, or its token not understood: mint.
+pub(super) enum NextStep {
+    /// Repeat the request after a pause. A refresh sends the same refresh token, to which the service
+    /// responds with the same successor. A mint sends a new signature.
+    Retry,
+    /// Like `Retry`. If a refresh still fails, mint.
+    RetryThenMint,
+    /// Mint: the session is over, or the service does not accept its refresh token.
     Mint,
-    /// Measure the clock and sign anew.
+    /// Measure the service's clock and sign again.
     CorrectClock,
-    /// Sign anew when the service said.
-    SignAnew,
-    /// Asking again would not help. What is held may still be good.
+    /// Sign again after the time that the service asks for.
+    SignAgain,
+    /// Return the error: repeating does not help. The cached access token may still be valid.
     GiveUp,
-    /// Asking again would not help, and what is held is refused everywhere.
-    Forget,
+    /// Return the error and discard the cached tokens, which are refused everywhere.
+    DiscardTokens,
 }
 
-pub(super) fn verdict(asked: Asked, error: &ApiError) -> Verdict {
+pub(super) fn next_step(operation: Operation, error: &ApiError) -> NextStep {
     match error {
-        // Whether the request was carried out is not known; both may be asked twice.
-        ApiError::Unreachable { .. } | ApiError::Unreadable { .. } => Verdict::Again,
-        ApiError::Refused(refusal) => match refusal.code {
-            Some(code) => by_code(asked, code),
-            None => by_status(asked, refusal),
+        // The service may have executed the request. Both operations may be repeated safely.
+        ApiError::Unreachable { .. } | ApiError::Unreadable { .. } => NextStep::Retry,
+        ApiError::Server(error) => match error.code {
+            Some(code) => by_code(operation, code),
+            None => by_status(operation, error),
         },
     }
 }
 
-fn by_code(asked: Asked, code: ErrorCode) -> Verdict {
+fn by_code(operation: Operation, code: ErrorCode) -> NextStep {
     use ErrorCode as C;
-    // A refused refresh token says nothing about the key.
-    let mint_or_give_up = match asked {
-        Asked::Refresh => Verdict::Mint,
-        Asked::Mint => Verdict::GiveUp,
+    // If a refresh token is refused, the key may still mint.
+    let mint_or_give_up = match operation {
+        Operation::Refresh => NextStep::Mint,
+        Operation::Mint => NextStep::GiveUp,
     };
-    match (code, asked) {
-        (C::RequestTimeout | C::RateLimited | C::Unavailable, _) => Verdict::Again,
-        (C::Internal, _) => Verdict::AgainOrMint,
-        (C::TimestampOutOfRange, Asked::Mint) => Verdict::CorrectClock,
-        (C::Replayed | C::ChallengeBeforeRecovery, Asked::Mint) => Verdict::SignAnew,
-        (C::KeyRevoked | C::KeyExpired | C::AccountDisabled, _) => Verdict::Forget,
+    match (code, operation) {
+        (C::RequestTimeout | C::RateLimited | C::Unavailable, _) => NextStep::Retry,
+        (C::Internal, _) => NextStep::RetryThenMint,
+        (C::TimestampOutOfRange, Operation::Mint) => NextStep::CorrectClock,
+        (C::Replayed | C::ChallengeBeforeRecovery, Operation::Mint) => NextStep::SignAgain,
+        (C::KeyRevoked | C::KeyExpired | C::AccountDisabled, _) => NextStep::DiscardTokens,
         // A mint would be refused for the same reason.
-        (C::KeyPending | C::KeyDisabled | C::IpNotAllowed, _) => Verdict::GiveUp,
-        // The session is over. `refresh_superseded`: somebody else holds a newer token of it, so this
-        // source opens a session of its own instead of pulling at that one. Or the token belongs to another
-        // environment, or the account is gone: the mint will tell. The other codes are no answers to these
-        // two requests.
+        (C::KeyPending | C::KeyDisabled | C::IpNotAllowed, _) => NextStep::GiveUp,
+        // Most of these mean that the session is over. `refresh_superseded` means that another program has
+        // a newer token of this session, so this source starts its own session instead of competing for
+        // that one. If the token belongs to another environment or the account is gone, the mint fails and
+        // tells. The remaining codes are not responses to these two requests.
         _ => mint_or_give_up,
     }
 }
 
-/// A proxy's answer, or one with a word that is newer than this crate.
-fn by_status(asked: Asked, refusal: &Refusal) -> Verdict {
-    match (refusal.status, asked) {
-        (500, _) => Verdict::AgainOrMint,
-        (408 | 429 | 501.., _) => Verdict::Again,
-        (_, Asked::Refresh) => Verdict::Mint,
-        (_, Asked::Mint) => Verdict::GiveUp,
+/// For the response of a proxy, or a code that is newer than this crate.
+fn by_status(operation: Operation, error: &ServerError) -> NextStep {
+    match (error.status, operation) {
+        (500, _) => NextStep::RetryThenMint,
+        (408 | 429 | 501.., _) => NextStep::Retry,
+        (_, Operation::Refresh) => NextStep::Mint,
+        (_, Operation::Mint) => NextStep::GiveUp,
     }
 }

@@ -1,4 +1,9 @@
-//! One attempt to get a token, on behalf of everybody who waits.
+//! One renewal: refreshes or mints, on behalf of all callers that joined it. Step 4 of the
+//! [token source](super).
+//!
+//! 1. [`send`](Renewal::send): refresh if there is a refresh token, else mint.
+//! 2. On success, [`finish`](Renewal::finish) stores the tokens.
+//! 3. On an error, do what [`next_step`] says, and go back to 1 unless it says to give up.
 
 use std::time::Duration;
 
@@ -6,76 +11,78 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::TokenResponse;
 use zeroize::Zeroizing;
 
-use super::next_step::{Asked, Verdict, verdict};
-use super::token_pair::Held;
+use super::next_step::{NextStep, Operation, next_step};
+use super::token_pair::TokenPair;
 use super::{AccessToken, Inner, TokenError};
 use crate::ApiError;
-use crate::api::Answer;
+use crate::api::Response;
 
-/// The most requests that one call can cause: the first, three repetitions, one change from refresh to mint,
-/// one signature with a corrected clock, one after `replayed`.
+/// The most requests that one renewal sends: the first, three retries, one change from refresh to mint, one
+/// signature with a corrected clock, one signature after `replayed`.
 pub const MAX_REQUESTS: usize = 4 + 1 + 1 + 1;
 
-/// Repetitions of a request that the network lost or the service could not serve.
-const REPETITIONS: u32 = 3;
-/// The longest wait within a flight. A service that asks for more is asked again by a later flight.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// What `Retry-After` is for a signature that was used already.
-const NEXT_SECOND: Duration = Duration::from_secs(1);
-/// A difference to the `Date` of a success that is no network delay and no rounding.
-const NOTABLE_SKEW: SignedDuration = SignedDuration::from_secs(30);
-/// An owner hears this long before that the key ends.
-const KEY_END_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How often a request is repeated if the network or the service failed.
+const MAX_RETRIES: u32 = 3;
+/// The longest wait inside a renewal. If the service asks for a longer one, the renewal fails, and a later
+/// one asks again.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// The shortest wait after `replayed`, and the wait if the response has no `Retry-After`.
+const MIN_REPLAY_WAIT: Duration = Duration::from_secs(1);
+/// A difference between the corrected clock and the `Date` of a success above this is an error of the clock,
+/// not network delay or rounding.
+const MAX_CLOCK_ERROR: SignedDuration = SignedDuration::from_secs(30);
+/// How long before the API key expires a warning is logged.
+const KEY_EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Gets a token, and leaves the state as it is to be afterwards.
-pub(super) async fn fly(inner: &Inner) -> Result<AccessToken, TokenError> {
+/// Runs a renewal and records its outcome in the state.
+pub(super) async fn run(inner: &Inner) -> Result<AccessToken, TokenError> {
     let refresh_token = inner
         .state()
-        .held
+        .tokens
         .as_ref()
-        .and_then(|held| held.refresh_token.clone());
-    let mut flight = Flight {
+        .and_then(|tokens| tokens.refresh_token.clone());
+    let mut renewal = Renewal {
         inner,
         refresh_token,
-        repetitions: 0,
+        retries: 0,
         corrected_clock: false,
-        signed_anew: false,
+        signed_again: false,
     };
-    let outcome = flight.run().await;
+    let outcome = renewal.run().await;
     if let Err(error) = &outcome {
-        tracing::warn!(%error, key_id = %inner.key_id, "no new access token");
-        inner.state().fail(error, inner.runtime.now());
+        tracing::warn!(%error, key_id = %inner.key_id, "cannot renew the access token");
+        inner.state().record_failure(error, inner.runtime.now());
     }
     outcome
 }
 
-struct Flight<'a> {
+struct Renewal<'a> {
     inner: &'a Inner,
-    /// What to exchange; without it, mint.
+    /// The refresh token to exchange. If `None`, mint.
     refresh_token: Option<Zeroizing<String>>,
-    repetitions: u32,
+    retries: u32,
     corrected_clock: bool,
-    signed_anew: bool,
+    signed_again: bool,
 }
 
-impl Flight<'_> {
+impl Renewal<'_> {
     async fn run(&mut self) -> Result<AccessToken, TokenError> {
         loop {
-            let (asked, answer) = self.ask().await?;
-            let error = match answer {
-                Ok(answer) => return Ok(self.land(asked, answer)),
+            let (operation, result) = self.send().await?;
+            let error = match result {
+                Ok(response) => return Ok(self.finish(operation, response)),
                 Err(error) => error,
             };
-            tracing::debug!(%error, ?asked, "refused");
-            let wait = match verdict(asked, &error) {
-                Verdict::Again => self.repeat(&error),
-                Verdict::AgainOrMint => self.repeat(&error).or_else(|| self.mint_instead()),
-                Verdict::Mint => self.mint_instead(),
-                Verdict::CorrectClock => self.correct_clock(&error),
-                Verdict::SignAnew => self.sign_anew(&error),
-                Verdict::GiveUp => None,
-                Verdict::Forget => {
-                    self.inner.state().held = None;
+            tracing::debug!(%error, ?operation, "request failed");
+            let wait = match next_step(operation, &error) {
+                NextStep::Retry => self.retry(&error),
+                NextStep::RetryThenMint => self.retry(&error).or_else(|| self.mint_instead()),
+                NextStep::Mint => self.mint_instead(),
+                NextStep::CorrectClock => self.correct_clock(&error),
+                NextStep::SignAgain => self.sign_again(&error),
+                NextStep::GiveUp => None,
+                NextStep::DiscardTokens => {
+                    self.inner.state().tokens = None;
                     None
                 }
             };
@@ -87,87 +94,89 @@ impl Flight<'_> {
         }
     }
 
-    async fn ask(&self) -> Result<(Asked, Result<Answer<TokenResponse>, ApiError>), TokenError> {
+    async fn send(&self) -> Result<(Operation, Result<Response<TokenResponse>, ApiError>), TokenError> {
         let Inner {
             api, signer, key_id, ..
         } = self.inner;
         if let Some(refresh_token) = &self.refresh_token {
-            return Ok((Asked::Refresh, api.refresh_at(refresh_token).await));
+            return Ok((Operation::Refresh, api.refresh_response(refresh_token).await));
         }
         let request = signer.mint_request(*key_id, self.server_clock())?;
-        Ok((Asked::Mint, api.mint_at(&request).await))
+        Ok((Operation::Mint, api.mint_response(&request).await))
     }
 
-    /// How long to wait before asking the same again; `None` where it is enough.
-    fn repeat(&mut self, error: &ApiError) -> Option<Duration> {
-        if self.repetitions == REPETITIONS {
+    /// Returns how long to wait before the retry, or `None` if there is none left.
+    fn retry(&mut self, error: &ApiError) -> Option<Duration> {
+        if self.retries == MAX_RETRIES {
             return None;
         }
-        self.repetitions += 1;
-        // 0.25–0.5 s, 0.5–1 s, 1–2 s: chance keeps the bots apart that a failure brought together.
-        let ceiling = Duration::from_millis(250) * (1 << self.repetitions);
-        let chance = u32::try_from(self.inner.runtime.random() % 501).unwrap_or(0);
-        let backoff = ceiling * (500 + chance) / 1000;
-        within_a_flight(backoff.max(error.retry_after().unwrap_or_default()))
+        self.retries += 1;
+        // 0.25–0.5 s, 0.5–1 s, 1–2 s. The random part spreads the retries of bots that failed together.
+        let ceiling = Duration::from_millis(250) * (1 << self.retries);
+        let random = u32::try_from(self.inner.runtime.random() % 501).unwrap_or(0);
+        let backoff = ceiling * (500 + random) / 1000;
+        unless_too_long(backoff.max(error.retry_after().unwrap_or_default()))
     }
 
-    /// The session is given up, for good.
+    /// Gives the session up and mints, unless this renewal already mints.
     fn mint_instead(&mut self) -> Option<Duration> {
         self.refresh_token.take()?;
-        if let Some(held) = &mut self.inner.state().held {
-            held.refresh_token = None;
+        if let Some(tokens) = &mut self.inner.state().tokens {
+            tokens.refresh_token = None;
         }
         Some(Duration::ZERO)
     }
 
-    /// Once in a flight: a clock that is out of range after it was corrected is not the clock.
+    /// At most once per renewal: if the timestamp is still out of range, the clock is not the reason.
     fn correct_clock(&mut self, error: &ApiError) -> Option<Duration> {
-        let ApiError::Refused(refusal) = error else {
+        let ApiError::Server(error) = error else {
             return None;
         };
-        let server_time = refusal.server_time?;
+        let server_time = error.server_time?;
         if std::mem::replace(&mut self.corrected_clock, true) {
             return None;
         }
-        self.adopt(server_time);
+        self.set_skew(server_time);
         Some(Duration::ZERO)
     }
 
-    fn sign_anew(&mut self, error: &ApiError) -> Option<Duration> {
-        if std::mem::replace(&mut self.signed_anew, true) {
+    /// At most once per renewal.
+    fn sign_again(&mut self, error: &ApiError) -> Option<Duration> {
+        if std::mem::replace(&mut self.signed_again, true) {
             return None;
         }
-        within_a_flight(error.retry_after().unwrap_or(NEXT_SECOND).max(NEXT_SECOND))
+        unless_too_long(error.retry_after().unwrap_or_default().max(MIN_REPLAY_WAIT))
     }
 
-    fn land(&self, asked: Asked, answer: Answer<TokenResponse>) -> AccessToken {
-        // A local clock that was set since it was measured makes a fresh token look old, or an old one fresh.
-        if let Some(server_time) = answer.server_time
-            && server_time.duration_since(self.server_clock()).abs() > NOTABLE_SKEW
+    fn finish(&self, operation: Operation, response: Response<TokenResponse>) -> AccessToken {
+        // If the local clock was set after the skew was measured, the skew is wrong. Then new tokens would
+        // look old, or old ones new.
+        if let Some(server_time) = response.server_time
+            && server_time.duration_since(self.server_clock()).abs() > MAX_CLOCK_ERROR
         {
-            self.adopt(server_time);
+            self.set_skew(server_time);
         }
         let now = self.server_clock();
-        let key_end = answer.body.key_expires_at;
-        let held = Held::new(answer.body, now, self.inner.runtime.random());
-        let token = held.access.clone();
+        let key_expires_at = response.body.key_expires_at;
+        let tokens = TokenPair::new(response.body, now, self.inner.runtime.random());
+        let token = tokens.access_token.clone();
         let mut state = self.inner.state();
-        state.succeed(held);
-        state.key_expires_at = key_end;
-        tracing::debug!(?asked, expires_at = %token.expires_at(), "new access token");
-        if let Some(key_end) = key_end
-            && key_end.duration_since(now) < KEY_END_WARNING
-            && !std::mem::replace(&mut state.warned_of_key_end, true)
+        state.record_success(tokens);
+        state.key_expires_at = key_expires_at;
+        tracing::debug!(?operation, expires_at = %token.expires_at(), "new access token");
+        if let Some(key_expires_at) = key_expires_at
+            && key_expires_at.duration_since(now) < KEY_EXPIRY_WARNING
+            && !std::mem::replace(&mut state.warned_of_key_expiry, true)
         {
             tracing::warn!(
-                key_id = %self.inner.key_id, key_expires_at = %key_end,
-                "the API key ends soon: register its successor"
+                key_id = %self.inner.key_id, %key_expires_at,
+                "the API key expires soon: register its successor"
             );
         }
         token
     }
 
-    fn adopt(&self, server_time: Timestamp) {
+    fn set_skew(&self, server_time: Timestamp) {
         let skew = server_time.duration_since(self.inner.runtime.now());
         self.inner.state().skew = skew;
         tracing::warn!(
@@ -182,7 +191,7 @@ impl Flight<'_> {
     }
 }
 
-/// Waits of more than [`LONGEST_WAIT`] are not for callers to sit through.
-fn within_a_flight(wait: Duration) -> Option<Duration> {
-    (wait <= LONGEST_WAIT).then_some(wait)
+/// Callers do not wait longer than [`MAX_WAIT`].
+fn unless_too_long(wait: Duration) -> Option<Duration> {
+    (wait <= MAX_WAIT).then_some(wait)
 }
