@@ -11,19 +11,20 @@ use tm_auth_proto::{ErrorBody, ErrorCode};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ApiError {
-    /// The service, or a proxy in front of it, responded with an error. Status 4xx is usually the fault of
-    /// the caller: its request, its credentials or its clock. Status 5xx is the fault of the service.
+    /// The service, or a proxy in front of it, responded with an error. Status 4xx is usually the
+    /// fault of the caller: its request, its credentials or its clock. Status 5xx is the fault of
+    /// the service.
     Server(Box<ServerError>),
-    /// The fault of the network, of the service or of the base URL: there was no response, or not in time.
-    /// The service may have executed the request.
+    /// The fault of the network, of the service or of the base URL: there was no response, or not
+    /// in time. The service may have executed the request.
     Unreachable {
         /// The URL of the request.
         url: String,
         /// The error of the HTTP client.
         source: reqwest::Error,
     },
-    /// The fault of the service, or of a wrong base URL: the response is too long, or it reports success
-    /// but is not what this endpoint returns.
+    /// The fault of the service, or of a wrong base URL: the response is too long, or it reports
+    /// success but is not what this endpoint returns.
     Unreadable {
         /// The HTTP status.
         status: u16,
@@ -75,7 +76,8 @@ impl fmt::Display for ApiError {
         match self {
             Self::Server(error) => error.fmt(f),
             Self::Unreachable { url, source } => {
-                // The outermost error only says "error sending request". The innermost one says why.
+                // The outermost error only says "error sending request". The innermost one says
+                // why.
                 let mut cause: &dyn std::error::Error = source;
                 while let Some(inner) = cause.source() {
                     cause = inner;
@@ -109,12 +111,13 @@ impl std::error::Error for ApiError {
 pub struct ServerError {
     /// The HTTP status.
     pub status: u16,
-    /// The error code. `None` if the response is not from the service (but from a proxy, for example), or
-    /// if the service is newer than this crate and the code is unknown to it.
+    /// The error code. `None` if the response is not from the service (but from a proxy, for
+    /// example), or if the service is newer than this crate and the code is unknown to it.
     pub code: Option<ErrorCode>,
     /// The whole body. `None` if `code` is.
     pub body: Option<ErrorBody>,
-    /// A message for people: not empty, without control characters, at most 400 characters of the body.
+    /// A message for people: not empty, without control characters, at most 400 characters of the
+    /// body.
     pub message: String,
     /// The id of the request in the service's log: from the body, else from `x-request-id`.
     pub request_id: Option<String>,
@@ -192,8 +195,8 @@ struct PartialErrorBody {
     request_id: Option<String>,
 }
 
-/// Makes text from the network safe for terminals and logs: replaces control characters, and keeps at most
-/// 400 characters.
+/// Makes text from the network safe for terminals and logs: replaces control characters, and keeps
+/// at most 400 characters.
 fn sanitize(text: &str) -> String {
     text.chars()
         .map(|character| if character.is_control() { ' ' } else { character })

@@ -29,11 +29,12 @@ pub fn load(path: impl AsRef<Path>) -> Result<KeyFile, KeyFileError> {
     parse(path, &content)
 }
 
-/// Writes a new key file with mode 0600. Fails if the file exists, because a key file may be the only copy
-/// of its key.
+/// Writes a new key file with mode 0600. Fails if the file exists, because a key file may be the
+/// only copy of its key.
 pub fn create(path: impl AsRef<Path>, key: &KeyFile) -> Result<(), KeyFileError> {
     let path = path.as_ref();
-    // Create an empty file first, so that checking that it does not exist and creating it are one step.
+    // Create an empty file first, so that checking that it does not exist and creating it are one
+    // step.
     new_private_file(path).map_err(|source| KeyFileError::write(path, source))?;
     replace(path, key).inspect_err(|_| {
         // Remove the empty file that this call created.
@@ -41,8 +42,8 @@ pub fn create(path: impl AsRef<Path>, key: &KeyFile) -> Result<(), KeyFileError>
     })
 }
 
-/// Writes a key file with mode 0600, and replaces the file at `path` if there is one. Steps 1 to 3 of the
-/// module.
+/// Writes a key file with mode 0600, and replaces the file at `path` if there is one. Steps 1 to 3
+/// of the module.
 pub fn replace(path: impl AsRef<Path>, key: &KeyFile) -> Result<(), KeyFileError> {
     let path = path.as_ref();
     let failed = |source| KeyFileError::write(path, source);
@@ -62,8 +63,8 @@ pub fn replace(path: impl AsRef<Path>, key: &KeyFile) -> Result<(), KeyFileError
     Ok(())
 }
 
-/// Why a key file could not be read or written. Always the fault of this deployment. No message contains any
-/// of the file's content.
+/// Why a key file could not be read or written. Always the fault of this deployment. No message
+/// contains any of the file's content.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
@@ -159,7 +160,8 @@ fn new_private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Creates a temporary file in the same directory, because a rename is atomic only within a file system.
+/// Creates a temporary file in the same directory, because a rename is atomic only within a file
+/// system.
 fn temporary_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let name = path
         .file_name()
@@ -178,7 +180,8 @@ fn temporary_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
-/// Makes the rename durable, if the system can. Ignores a failure, because the content is on disk already.
+/// Makes the rename durable, if the system can. Ignores a failure, because the content is on disk
+/// already.
 fn sync_directory(path: &Path) {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -11,15 +11,15 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The source of time and randomness of a [`TokenSource`](crate::TokenSource).
 pub trait Runtime: Send + Sync + 'static {
-    /// Returns the time of the local clock. It may be wrong: if the service refuses a timestamp, the token
-    /// source measures the difference and corrects for it.
+    /// Returns the time of the local clock. It may be wrong: if the service refuses a timestamp,
+    /// the token source measures the difference and corrects for it.
     fn now(&self) -> Timestamp;
 
     /// Waits for `duration`.
     fn sleep(&self, duration: Duration) -> Sleep;
 
-    /// Returns a uniformly distributed number. It only spreads the requests of many bots over time; security
-    /// does not depend on it.
+    /// Returns a uniformly distributed number. It only spreads the requests of many bots over time;
+    /// security does not depend on it.
     fn random(&self) -> u64;
 }
 

@@ -1,7 +1,8 @@
 //! The key pair of an API key, and the texts that it signs.
 //!
-//! The cryptographic library holds the private key and wipes it when the pair is dropped. This module wipes
-//! the copies that it makes for decoding; a [`PrivateJwk`] that it returns wipes itself.
+//! The cryptographic library holds the private key and wipes it when the pair is dropped. This
+//! module wipes the copies that it makes for decoding; a [`PrivateJwk`] that it returns wipes
+//! itself.
 
 use std::fmt;
 
@@ -41,8 +42,8 @@ impl Signer {
         Self::from_jwk(&file.private_key)
     }
 
-    /// Reads the key pair of a private JWK. Fails if `x` and `y` do not belong to `d`. Otherwise the service
-    /// would refuse every signature, without a hint at the reason.
+    /// Reads the key pair of a private JWK. Fails if `x` and `y` do not belong to `d`. Otherwise
+    /// the service would refuse every signature, without a hint at the reason.
     pub fn from_jwk(jwk: &PrivateJwk) -> Result<Self, SignerError> {
         if jwk.kty != "EC" || jwk.crv != "P-256" {
             return Err(SignerError::NotP256);
@@ -70,8 +71,8 @@ impl Signer {
         }
     }
 
-    /// Returns the body of a mint request, with a signature over `{key_id}.{timestamp}`. Signatures are
-    /// randomized, so two requests of the same second differ, and the service accepts both.
+    /// Returns the body of a mint request, with a signature over `{key_id}.{timestamp}`. Signatures
+    /// are randomized, so two requests of the same second differ, and the service accepts both.
     pub fn mint_request(&self, key_id: KeyId, at: Timestamp) -> Result<ApiKeyTokenRequest, SignerError> {
         let key_id = key_id.to_string();
         let timestamp = challenge::seconds(at);
@@ -83,8 +84,8 @@ impl Signer {
         })
     }
 
-    /// Returns the proof of possession for registering the public key. `issuer` and `account` are the `iss`
-    /// and `uid` of the access token that registers it.
+    /// Returns the proof of possession for registering the public key. `issuer` and `account` are
+    /// the `iss` and `uid` of the access token that registers it.
     pub fn registration_proof(
         &self,
         issuer: &str,
@@ -97,8 +98,8 @@ impl Signer {
         Ok(RegistrationProof { timestamp, signature })
     }
 
-    /// Signs the bytes of `text` with ES256. Returns r‖s, 64 bytes (RFC 7518 section 3.4), in base64url
-    /// without padding.
+    /// Signs the bytes of `text` with ES256. Returns r‖s, 64 bytes (RFC 7518 section 3.4), in
+    /// base64url without padding.
     pub fn sign(&self, text: &str) -> Result<String, SignerError> {
         self.pair
             .sign(&SystemRandom::new(), text.as_bytes())
@@ -205,8 +206,8 @@ pub enum SignerError {
     Library,
 }
 
-/// Decodes a member of 32 bytes. RFC 7518 section 6.2.1.2: "The length of this octet string MUST be the full
-/// size of a coordinate for the curve". Section 6.2.2.1 requires 32 octets of `d` too.
+/// Decodes a member of 32 bytes. RFC 7518 section 6.2.1.2: "The length of this octet string MUST be
+/// the full size of a coordinate for the curve". Section 6.2.2.1 requires 32 octets of `d` too.
 fn decode_member(name: &'static str, text: &str) -> Result<Zeroizing<[u8; 32]>, SignerError> {
     // The decoder needs room for its estimate of the length, which it rounds up.
     let mut buffer = Zeroizing::new([0; 48]);

@@ -27,7 +27,8 @@ pub enum BearerError {
     /// 403 `insufficient_scope`: the token is valid, but lacks at least one of these scopes.
     #[error("the token lacks one of the scopes `{0}`")]
     InsufficientScope(Scopes),
-    /// 503 `unavailable`: the keys or the revocation list could not be fetched from the auth service.
+    /// 503 `unavailable`: the keys or the revocation list could not be fetched from the auth
+    /// service.
     #[error(transparent)]
     Unavailable(Unavailable),
 }
@@ -43,10 +44,10 @@ impl BearerError {
         }
     }
 
-    /// The value of `WWW-Authenticate`. RFC 6750 section 3.1: "If the request lacks any authentication
-    /// information (e.g., the client was unaware that authentication is necessary or attempted using
-    /// an unsupported authentication method), the resource server SHOULD NOT include an error code or
-    /// other error information."
+    /// The value of `WWW-Authenticate`. RFC 6750 section 3.1: "If the request lacks any
+    /// authentication information (e.g., the client was unaware that authentication is necessary or
+    /// attempted using an unsupported authentication method), the resource server SHOULD NOT
+    /// include an error code or other error information."
     fn challenge(self) -> Option<String> {
         match self {
             Self::MissingToken => Some("Bearer".to_owned()),
@@ -99,8 +100,8 @@ impl From<VerifyError> for BearerError {
     }
 }
 
-/// The id of a request: the caller's `x-request-id` if it consists of 1 to 64 ASCII letters, digits,
-/// `-`, `_` and `.`, which are safe in a log line; otherwise 32 random hexadecimal digits.
+/// The id of a request: the caller's `x-request-id` if it consists of 1 to 64 ASCII letters,
+/// digits, `-`, `_` and `.`, which are safe in a log line; otherwise 32 random hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 

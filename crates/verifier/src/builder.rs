@@ -31,7 +31,8 @@ pub struct VerifierBuilder {
     on_stale: OnStaleRevocations,
 }
 
-/// Why a verifier cannot be built. Always the fault of this deployment: its settings or its runtime.
+/// Why a verifier cannot be built. Always the fault of this deployment: its settings or its
+/// runtime.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -79,8 +80,8 @@ impl VerifierBuilder {
         self
     }
 
-    /// Accepts only tokens of this environment. By default both are accepted. Set it, so that tokens of
-    /// the other environment are rejected even if the issuer is misconfigured.
+    /// Accepts only tokens of this environment. By default both are accepted. Set it, so that
+    /// tokens of the other environment are rejected even if the issuer is misconfigured.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.policy = self.policy.environment(environment);
         self
@@ -129,14 +130,15 @@ impl VerifierBuilder {
         self
     }
 
-    /// The shortest time between two fetches of the keys because of an unknown `kid`. By default 30 s.
+    /// The shortest time between two fetches of the keys because of an unknown `kid`. By default 30
+    /// s.
     pub fn keys_cool_down(mut self, cool_down: Duration) -> Self {
         self.times.cool_down = cool_down;
         self
     }
 
-    /// Uses the keys for this time after the issuer last confirmed them. Then every token fails with
-    /// [`Unavailable::Keys`](crate::Unavailable::Keys). By default 24 h.
+    /// Uses the keys for this time after the issuer last confirmed them. Then every token fails
+    /// with [`Unavailable::Keys`](crate::Unavailable::Keys). By default 24 h.
     pub fn keys_max_stale(mut self, max_stale: Duration) -> Self {
         self.times.max_stale = max_stale;
         self
@@ -154,8 +156,8 @@ impl VerifierBuilder {
         self
     }
 
-    /// The revocation list is stale if the issuer last confirmed it longer ago than this. By default
-    /// 60 s.
+    /// The revocation list is stale if the issuer last confirmed it longer ago than this. By
+    /// default 60 s.
     pub fn revocations_max_stale(mut self, max_stale: Duration) -> Self {
         self.revocations_max_stale = max_stale;
         self
@@ -168,8 +170,8 @@ impl VerifierBuilder {
         self
     }
 
-    /// Checks the settings and starts the background tasks, which begin by fetching the keys and the
-    /// revocation list.
+    /// Checks the settings and starts the background tasks, which begin by fetching the keys and
+    /// the revocation list.
     pub fn build(self) -> Result<Verifier, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let policy = match self.leeway {
@@ -225,7 +227,8 @@ impl VerifierBuilder {
     }
 }
 
-/// Whether responses from this URL cannot be changed on the way: it uses TLS, or stays on this machine.
+/// Whether responses from this URL cannot be changed on the way: it uses TLS, or stays on this
+/// machine.
 fn is_secure(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;

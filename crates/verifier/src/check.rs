@@ -119,8 +119,9 @@ pub struct CheckResult {
 
 /// Returns the outcome of every check except the revocation list, for `tm-auth verify` and logs.
 ///
-/// In steps 1 to 4 the first failure ends the checks, because nothing in a token is trustworthy until
-/// its signature is verified. The checks of step 5 do not depend on each other, so each is made.
+/// In steps 1 to 4 the first failure ends the checks, because nothing in a token is trustworthy
+/// until its signature is verified. The checks of step 5 do not depend on each other, so each is
+/// made.
 pub fn explain(token: &str, keys: &KeySet, policy: &Policy, now: Timestamp) -> Vec<CheckResult> {
     let verified = verify_signed_claims(token, keys);
     let result = |check, outcome| CheckResult { check, outcome };

@@ -31,8 +31,8 @@ pub enum Unavailable {
 
 /// Why a token, or a revocation list, is invalid.
 ///
-/// The reason is for logs and for tools of the token's holder: over HTTP every reason gives the same
-/// response. No reason contains text from the token, because an attacker may have written it.
+/// The reason is for logs and for tools of the token's holder: over HTTP every reason gives the
+/// same response. No reason contains text from the token, because an attacker may have written it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidToken {
@@ -68,7 +68,8 @@ pub enum InvalidToken {
     /// `iss` is not, byte for byte, the expected issuer.
     #[error("`iss` is not the expected issuer")]
     WrongIssuer,
-    /// `aud` contains none of the expected audiences or, if a sole audience is required, also others.
+    /// `aud` contains none of the expected audiences or, if a sole audience is required, also
+    /// others.
     #[error("`aud` does not name this audience")]
     WrongAudience,
     /// `env` is not the expected environment.

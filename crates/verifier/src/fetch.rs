@@ -1,5 +1,5 @@
-//! Fetches a document from the issuer. The caches use only the trait [`Fetch`], so that a test or an
-//! in-memory issuer can replace the network.
+//! Fetches a document from the issuer. The caches use only the trait [`Fetch`], so that a test or
+//! an in-memory issuer can replace the network.
 
 use std::error::Error;
 use std::fmt;
@@ -51,8 +51,8 @@ pub enum Fetched {
 /// Why a fetch did not give a usable document. The cached copy stays in use.
 ///
 /// [`FetchError::Timeout`] and [`FetchError::Transport`] are the fault of the network, of the auth
-/// service or of this deployment's URLs. All other variants are the fault of the auth service, or of
-/// a proxy in front of it.
+/// service or of this deployment's URLs. All other variants are the fault of the auth service, or
+/// of a proxy in front of it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {

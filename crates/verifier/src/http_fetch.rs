@@ -8,7 +8,8 @@ use reqwest::{Client, Response, StatusCode};
 
 use crate::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
 
-/// Longest ETag that is stored, in bytes. A document with a longer one is fetched in full each time.
+/// Longest ETag that is stored, in bytes. A document with a longer one is fetched in full each
+/// time.
 const MAX_ETAG_LEN: usize = 256;
 
 /// Fetches with `reqwest`, rustls and the system's root certificates.

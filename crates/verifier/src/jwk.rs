@@ -11,15 +11,16 @@ use tm_auth_proto::json::Object;
 
 use crate::Algorithm;
 
-/// Permitted sizes of an RSA modulus, in bytes: 2048, 3072 and 4096 bits. Smaller keys are weak, larger
-/// ones are slow to verify with, and no common tool generates other sizes.
+/// Permitted sizes of an RSA modulus, in bytes: 2048, 3072 and 4096 bits. Smaller keys are weak,
+/// larger ones are slow to verify with, and no common tool generates other sizes.
 const RSA_LEN: [usize; 3] = [256, 384, 512];
-/// 65537, the only permitted exponent. Small exponents are fragile, and with a large one a JWKS could
-/// make each verification slow.
+/// 65537, the only permitted exponent. Small exponents are fragile, and with a large one a JWKS
+/// could make each verification slow.
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 
-/// Parses the JSON of one key. Returns `None` if it is not an object with unique names, if `kty`, `kid`
-/// or `alg` is missing, if a member has the wrong type, or if a key without `use` is not for verifying.
+/// Parses the JSON of one key. Returns `None` if it is not an object with unique names, if `kty`,
+/// `kid` or `alg` is missing, if a member has the wrong type, or if a key without `use` is not for
+/// verifying.
 pub(crate) fn from_json(text: &RawValue) -> Option<Jwk> {
     let object = Object::parse(text.get().as_bytes()).ok()?;
     let required = |name| object.read::<String>(name)?.ok();
@@ -69,8 +70,8 @@ fn rsa(jwk: &Jwk) -> Option<ParsedPublicKey> {
         return None;
     }
     let (n, e) = (decode(jwk.n.as_ref())?, decode(jwk.e.as_ref())?);
-    // RFC 7518 section 6.3.1.1 forbids the leading zero octet that some libraries write. A modulus with
-    // one, or with its highest bit unset, is not of full size.
+    // RFC 7518 section 6.3.1.1 forbids the leading zero octet that some libraries write. A modulus
+    // with one, or with its highest bit unset, is not of full size.
     let full_size = RSA_LEN.contains(&n.len()) && *n.first()? >= 0x80;
     if !full_size || e != RSA_EXPONENT {
         return None;

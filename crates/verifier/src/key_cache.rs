@@ -1,14 +1,15 @@
 //! The cache of the issuer's keys.
 //!
 //! 1. A background task fetches the JWKS when the verifier is built, then again when the issuer's
-//!    `max-age` has passed: not before the cool-down, not later than the setting `keys_max_age`. After a
-//!    failure it retries after the cool-down, or after 5 s while there are no keys at all.
+//!    `max-age` has passed: not before the cool-down, not later than the setting `keys_max_age`.
+//!    After a failure it retries after the cool-down, or after 5 s while there are no keys at all.
 //! 2. A token with an unknown `kid` causes an extra fetch. There is one fetch at a time, which all
-//!    such tokens share, and none within the cool-down after the last one began. So tokens with made-up
-//!    `kid`s put no load on the issuer.
-//! 3. A fetched set replaces the cached one as a whole. If the fetch fails, or the document is not a
-//!    JWKS or has no usable key, the cached set stays in use.
-//! 4. A set that the issuer has not confirmed for longer than `keys_max_stale` is not used any more.
+//!    such tokens share, and none within the cool-down after the last one began. So tokens with
+//!    made-up `kid`s put no load on the issuer.
+//! 3. A fetched set replaces the cached one as a whole. If the fetch fails, or the document is not
+//!    a JWKS or has no usable key, the cached set stays in use.
+//! 4. A set that the issuer has not confirmed for longer than `keys_max_stale` is not used any
+//!    more.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -88,8 +89,8 @@ impl KeyCache {
         if self.state.try_lock().is_ok_and(|state| self.in_cool_down(&state)) {
             return;
         }
-        // Fetch in a separate task: if a request is cancelled, its fetch must continue. Otherwise an
-        // attacker could cancel each fetch that the cool-down permits.
+        // Fetch in a separate task: if a request is cancelled, its fetch must continue. Otherwise
+        // an attacker could cancel each fetch that the cool-down permits.
         let this = Arc::clone(self);
         let fetch = tokio::spawn(async move {
             let mut state = this.state.lock().await;

@@ -1,13 +1,13 @@
 //! The issuer's public keys, parsed once, and the verification of signatures with them.
 //!
 //! 1. An unusable key of a JWKS is ignored; the other keys of the set are used. RFC 7517 section 5:
-//!    "Implementations SHOULD ignore JWKs within a JWK Set that use "kty" (key type) values that are not
-//!    understood by them, that are missing required members, or for which values are out of the
-//!    supported ranges."
+//!    "Implementations SHOULD ignore JWKs within a JWK Set that use "kty" (key type) values that
+//!    are not understood by them, that are missing required members, or for which values are out of
+//!    the supported ranges."
 //! 2. Each usable key is bound to the one algorithm that its `alg` names.
-//! 3. A signature is verified with the key that the token's `kid` names, and only if the token's `alg`
-//!    is that key's algorithm. The header members `jwk`, `jku`, `x5u` and `x5c` are never read, so a
-//!    token cannot bring its own key.
+//! 3. A signature is verified with the key that the token's `kid` names, and only if the token's
+//!    `alg` is that key's algorithm. The header members `jwk`, `jku`, `x5u` and `x5c` are never
+//!    read, so a token cannot bring its own key.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -41,8 +41,8 @@ impl KeySet {
     /// Step 1: takes the usable keys of a JWKS.
     ///
     /// A key is usable if its `use` is `sig`, its `alg` is an [`Algorithm`], its numbers fit that
-    /// algorithm and its `kid` is not empty. If a `kid` is repeated, none of its keys is used, because
-    /// it does not identify one.
+    /// algorithm and its `kid` is not empty. If a `kid` is repeated, none of its keys is used,
+    /// because it does not identify one.
     pub fn from_jwks(set: &JwkSet) -> Self {
         Self::collect(set.keys.iter().cloned().map(Some))
     }
@@ -80,15 +80,16 @@ impl KeySet {
         }
     }
 
-    /// Step 3: verifies the signature with the key that `kid` names. Does not check `typ`, the claims
-    /// or the time.
+    /// Step 3: verifies the signature with the key that `kid` names. Does not check `typ`, the
+    /// claims or the time.
     ///
     /// Fails, in this order, with [`InvalidToken::AlgorithmNotPermitted`],
     /// [`InvalidToken::UnknownKey`], [`InvalidToken::AlgorithmMismatch`] or
     /// [`InvalidToken::BadSignature`].
     pub fn verify_signature(&self, jws: &CompactJws<'_>) -> Result<(), InvalidToken> {
-        // RFC 8725 section 3.1: "Libraries MUST enable the caller to specify a supported set of algorithms
-        // and MUST NOT use any other algorithms when performing cryptographic operations."
+        // RFC 8725 section 3.1: "Libraries MUST enable the caller to specify a supported set of
+        // algorithms and MUST NOT use any other algorithms when performing cryptographic
+        // operations."
         let algorithm = Algorithm::from_name(&jws.header.alg).ok_or(InvalidToken::AlgorithmNotPermitted)?;
         let kid = jws.header.kid.as_deref().ok_or(InvalidToken::UnknownKey)?;
         let key = self.keys.get(kid).ok_or(InvalidToken::UnknownKey)?;

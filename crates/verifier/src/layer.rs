@@ -12,9 +12,9 @@ use crate::{RequestId, Verifier, bearer};
 /// Verifies the bearer token of each request.
 ///
 /// Puts the [`AccessClaims`](tm_auth_proto::AccessClaims) of a valid token into the request's
-/// extensions. Rejects other requests without calling the service: 401 with `WWW-Authenticate`, 403 if
-/// a required scope is missing, 503 if the token could not be judged. The service's response body must
-/// implement `From<String>`, as axum's and `http_body_util::Full` do.
+/// extensions. Rejects other requests without calling the service: 401 with `WWW-Authenticate`, 403
+/// if a required scope is missing, 503 if the token could not be judged. The service's response
+/// body must implement `From<String>`, as axum's and `http_body_util::Full` do.
 #[derive(Clone, Debug)]
 pub struct BearerLayer {
     verifier: Verifier,
@@ -70,7 +70,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        // `poll_ready` made this instance ready, so this one must serve the call; its clone may not be.
+        // `poll_ready` made this instance ready, so this one must serve the call; its clone may not
+        // be.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();

@@ -1,15 +1,15 @@
 //! Verifies True Markets access tokens locally, without a request to the auth service per token.
 //!
 //! 1. [`Verifier::builder`] takes the issuer, the audience and other settings.
-//!    [`build`](VerifierBuilder::build) starts two background tasks: one refreshes the issuer's keys, the
-//!    other polls its revocation list.
-//! 2. [`Verifier::verify`] decides from memory. It fetches the keys only if a token names an unknown key,
-//!    and at most once per cool-down, however many such tokens arrive.
-//! 3. `BearerLayer` (feature `tower`) and `Caller` (feature `axum`, on by default) verify the token of
-//!    each request and respond to the requests that they reject.
+//!    [`build`](VerifierBuilder::build) starts two background tasks: one refreshes the issuer's
+//!    keys, the other polls its revocation list.
+//! 2. [`Verifier::verify`] decides from memory. It fetches the keys only if a token names an
+//!    unknown key, and at most once per cool-down, however many such tokens arrive.
+//! 3. `BearerLayer` (feature `tower`) and `Caller` (feature `axum`, on by default) verify the token
+//!    of each request and respond to the requests that they reject.
 //!
-//! [`check`], [`explain`] and [`check_revocations`] are the pure functions behind it, for callers that
-//! have the keys and the time at hand.
+//! [`check`], [`explain`] and [`check_revocations`] are the pure functions behind it, for callers
+//! that have the keys and the time at hand.
 //!
 //! ```
 //! use jiff::Timestamp;
@@ -22,8 +22,8 @@
 //! # Ok::<(), tm_auth_verifier::NotAKeySet>(())
 //! ```
 //!
-//! The time of day comes from a [`Clock`]; intervals are measured with the runtime's monotonic clock.
-//! Randomness is used for request ids and for jitter only.
+//! The time of day comes from a [`Clock`]; intervals are measured with the runtime's monotonic
+//! clock. Randomness is used for request ids and for jitter only.
 
 mod algorithm;
 mod background;

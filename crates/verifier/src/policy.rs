@@ -44,8 +44,8 @@ impl Policy {
         self
     }
 
-    /// Rejects tokens that also have another audience. A service that manages credentials requires this,
-    /// so that a token that is also sent to other services cannot manage credentials.
+    /// Rejects tokens that also have another audience. A service that manages credentials requires
+    /// this, so that a token that is also sent to other services cannot manage credentials.
     #[must_use]
     pub fn sole_audience(mut self) -> Self {
         self.sole_audience = true;
@@ -79,8 +79,8 @@ impl Policy {
         ensure(iss == self.issuer, InvalidToken::WrongIssuer)
     }
 
-    /// RFC 9068 section 4: the token "MUST be rejected if "aud" does not contain a resource indicator
-    /// of the current resource server as a valid audience".
+    /// RFC 9068 section 4: the token "MUST be rejected if "aud" does not contain a resource
+    /// indicator of the current resource server as a valid audience".
     pub(crate) fn check_audience(&self, claims: &AccessClaims) -> Result<(), InvalidToken> {
         let fits = self.audiences.iter().any(|audience| {
             if self.sole_audience {

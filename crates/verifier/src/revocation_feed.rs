@@ -1,13 +1,14 @@
 //! Polls the revocation list.
 //!
-//! 1. A background task fetches the list every few seconds. The usual response is `304 Not Modified`.
-//! 2. A new list is used only if [`check_revocations`] accepts it and it is not older than the list in
-//!    use. If its key is unknown, the keys are refreshed first.
-//! 3. A `304` confirms the list in use only until the `exp` of that list. Otherwise a proxy that always
-//!    responds "not modified" could hide revocations forever.
-//! 4. If the last confirmation is longer ago than `revocations_max_stale`, the list is stale: a metric
-//!    reports it, and [`OnStaleRevocations`] decides about tokens. Revocations that were seen stay in
-//!    force either way.
+//! 1. A background task fetches the list every few seconds. The usual response is `304 Not
+//!    Modified`.
+//! 2. A new list is used only if [`check_revocations`] accepts it and it is not older than the list
+//!    in use. If its key is unknown, the keys are refreshed first.
+//! 3. A `304` confirms the list in use only until the `exp` of that list. Otherwise a proxy that
+//!    always responds "not modified" could hide revocations forever.
+//! 4. If the last confirmation is longer ago than `revocations_max_stale`, the list is stale: a
+//!    metric reports it, and [`OnStaleRevocations`] decides about tokens. Revocations that were
+//!    seen stay in force either way.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -26,8 +27,8 @@ use crate::{
 /// What to do with a token while the revocation list is stale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnStaleRevocations {
-    /// Accept it unless a revocation was seen earlier. A token that was revoked since then is accepted
-    /// until its `exp`. This is the default.
+    /// Accept it unless a revocation was seen earlier. A token that was revoked since then is
+    /// accepted until its `exp`. This is the default.
     #[default]
     FailOpen,
     /// Fail with [`Unavailable::Revocations`].
@@ -140,8 +141,8 @@ impl RevocationFeed {
     /// Step 2: verifies a list, with refreshed keys if necessary.
     async fn verify(&self, text: &str) -> Result<RevocationList, FetchError> {
         match self.try_verify(text) {
-            // The list may be the first document that is signed with a new key, or arrive before the
-            // keys do.
+            // The list may be the first document that is signed with a new key, or arrive before
+            // the keys do.
             Err(FetchError::NoKeys | FetchError::InvalidRevocations(InvalidToken::UnknownKey)) => {
                 self.keys.refresh_unless_cooling_down().await;
                 self.try_verify(text)

@@ -7,15 +7,15 @@ use tm_auth_proto::{AccessClaims, AccountId, KeyId, RevocationList, SessionId};
 
 use crate::Revoked;
 
-/// How long a revocation is remembered after the last list that contained it, in seconds: the longest
-/// lifetime of an access token (3600 s) plus 120 s for clock differences, as at the issuer.
+/// How long a revocation is remembered after the last list that contained it, in seconds: the
+/// longest lifetime of an access token (3600 s) plus 120 s for clock differences, as at the issuer.
 pub const REVOCATION_RETENTION: i64 = 3600 + 120;
 
 /// The revocations of all lists that were seen.
 ///
-/// A revocation stays in force while a token that it concerns may exist, even if a later list lacks it.
-/// A node of the issuer that lost its database connection keeps signing the list that it remembers, and
-/// a load balancer may send the verifier to that node and to others in turn.
+/// A revocation stays in force while a token that it concerns may exist, even if a later list lacks
+/// it. A node of the issuer that lost its database connection keeps signing the list that it
+/// remembers, and a load balancer may send the verifier to that node and to others in turn.
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
     iat: i64,
@@ -39,9 +39,9 @@ impl From<RevocationList> for Revocations {
 }
 
 impl Revocations {
-    /// Returns these revocations and those of `list`, or `None` if `list` is older than the last one.
-    /// A list with the same `iat` is not older: the issuer rounds `iat` down to 30 s, and adds entries
-    /// within that time.
+    /// Returns these revocations and those of `list`, or `None` if `list` is older than the last
+    /// one. A list with the same `iat` is not older: the issuer rounds `iat` down to 30 s, and adds
+    /// entries within that time.
     pub fn updated_with(&self, list: RevocationList) -> Option<Self> {
         if list.iat < self.iat {
             return None;

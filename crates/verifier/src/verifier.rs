@@ -18,8 +18,8 @@ use crate::{
 
 /// Verifies access tokens.
 ///
-/// Clones are cheap. They share the keys, the revocation list and the background tasks, which end when
-/// the last clone is dropped.
+/// Clones are cheap. They share the keys, the revocation list and the background tasks, which end
+/// when the last clone is dropped.
 #[derive(Clone)]
 pub struct Verifier {
     pub(crate) shared: Arc<Shared>,
@@ -52,8 +52,8 @@ pub struct Ages {
 }
 
 impl Verifier {
-    /// Starts to build a verifier of tokens that `issuer` (the public URL of its base path) issued for
-    /// `audience`.
+    /// Starts to build a verifier of tokens that `issuer` (the public URL of its base path) issued
+    /// for `audience`.
     pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> VerifierBuilder {
         VerifierBuilder::new(issuer.into(), audience.into())
     }
@@ -61,8 +61,8 @@ impl Verifier {
     /// Verifies a token and returns its claims.
     ///
     /// 1. Check the token with the cached keys: see [`check`].
-    /// 2. If `kid` is unknown, or there are no keys, fetch the keys, at most once per cool-down, and
-    ///    check again. Only this step waits.
+    /// 2. If `kid` is unknown, or there are no keys, fetch the keys, at most once per cool-down,
+    ///    and check again. Only this step waits.
     /// 3. Check the claims against the revocation list.
     /// 4. Count the outcome in `tm_auth_verifier_tokens_total`.
     pub async fn verify(&self, token: &str) -> Result<AccessClaims, VerifyError> {

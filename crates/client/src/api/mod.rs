@@ -21,11 +21,11 @@ use base_url::normalize;
 use transport::Request;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// From connecting to the last byte of the response. A mint, a refresh or a revocation whose response
-/// is lost this way can be repeated.
+/// From connecting to the last byte of the response. A mint, a refresh or a revocation whose
+/// response is lost this way can be repeated.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Below the 60 s (`limits.keep_alive_seconds`) after which the service closes an idle connection, so that
-/// no request is sent on a connection that is being closed.
+/// Below the 60 s (`limits.keep_alive_seconds`) after which the service closes an idle connection,
+/// so that no request is sent on a connection that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// A client of one auth service. Clones are cheap and share the connection pool.
@@ -36,8 +36,9 @@ pub struct AuthApi {
 }
 
 impl AuthApi {
-    /// Creates a client of the service at `base_url`, for example `https://api.truemarkets.co`. The path
-    /// `/v1/auth` is appended if it is missing. Plain `http` is accepted for loopback hosts only.
+    /// Creates a client of the service at `base_url`, for example `https://api.truemarkets.co`. The
+    /// path `/v1/auth` is appended if it is missing. Plain `http` is accepted for loopback hosts
+    /// only.
     pub fn new(base_url: &str) -> Result<Self, BaseUrlError> {
         let base = normalize(base_url)?;
         let http = reqwest::Client::builder()
@@ -89,8 +90,8 @@ impl AuthApi {
         .await
     }
 
-    /// `POST /token/revoke`: ends the session of a refresh token. Also succeeds if the token is invalid
-    /// (RFC 7009 section 2.2).
+    /// `POST /token/revoke`: ends the session of a refresh token. Also succeeds if the token is
+    /// invalid (RFC 7009 section 2.2).
     pub async fn revoke(&self, refresh_token: &str) -> Result<(), ApiError> {
         let refresh_token = refresh_token.to_owned();
         self.send(Request::post(
@@ -101,7 +102,8 @@ impl AuthApi {
         .map(drop)
     }
 
-    /// `POST /email/otc`: requests a code by mail. The response does not tell whether a mail was sent.
+    /// `POST /email/otc`: requests a code by mail. The response does not tell whether a mail was
+    /// sent.
     pub async fn request_email_code(&self, email: &str) -> Result<(), ApiError> {
         let email = email.to_owned();
         self.send(Request::post("/email/otc", &EmailCodeRequest { email }))
@@ -151,8 +153,8 @@ impl AuthApi {
         Ok(self.json(Request::get("/health")).await?.body)
     }
 
-    /// `GET /api-key`: fetches the API key that minted `access_token`, and the IP address that the service
-    /// sees.
+    /// `GET /api-key`: fetches the API key that minted `access_token`, and the IP address that the
+    /// service sees.
     pub async fn own_api_key(&self, access_token: &str) -> Result<OwnApiKey, ApiError> {
         Ok(self
             .json(Request::get("/api-key").bearer(access_token))

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::AuthApi;
 use crate::error::{ApiError, ServerError, date_header};
 
-/// The default limit of a response body, in bytes. Every response of the service is shorter, including
-/// the list of an account's keys.
+/// The default limit of a response body, in bytes. Every response of the service is shorter,
+/// including the list of an account's keys.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// A successful response.

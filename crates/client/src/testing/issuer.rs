@@ -146,7 +146,8 @@ impl Issuer {
         self.state().sessions.key_expires_at = expires_at;
     }
 
-    /// Sets by how much the stand-in's clock is ahead of the runtime's, or behind if negative. By default zero.
+    /// Sets by how much the stand-in's clock is ahead of the runtime's, or behind if negative. By
+    /// default zero.
     pub fn set_clock_ahead(&self, clock_ahead: SignedDuration) {
         self.state().clock_ahead = clock_ahead;
     }
@@ -166,7 +167,8 @@ impl Issuer {
         self.state().always = code;
     }
 
-    /// Sets `Retry-After`, in seconds, of `replayed`, `rate_limited` and `unavailable`. By default 1.
+    /// Sets `Retry-After`, in seconds (by default 1), of `replayed`, `rate_limited` and
+    /// `unavailable`.
     pub fn set_retry_after(&self, seconds: u64) {
         self.state().retry_after = seconds;
     }

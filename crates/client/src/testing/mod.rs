@@ -1,7 +1,8 @@
 //! A stand-in for the auth service and a clock that tests set by hand, for the tests of a bot.
 //!
-//! [`Issuer`] listens on a loopback port, so the code under test runs as in production: over HTTP, with
-//! real signatures. It follows the service's rules for mints and refreshes, and tests can make it fail.
+//! [`Issuer`] listens on a loopback port, so the code under test runs as in production: over HTTP,
+//! with real signatures. It follows the service's rules for mints and refreshes, and tests can make
+//! it fail.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -17,12 +18,9 @@
 //! let first = source.access_token().await?;
 //! assert_eq!(issuer.mints(), 1);
 //!
-//! // An hour later the service has ended the session: the source mints again, unnoticed by the bot.
-//! runtime.advance(std::time::Duration::from_hours(1));
-//! issuer.end_sessions();
-//! let second = source.access_token().await?;
-//! assert_ne!(first, second);
-//! assert_eq!(issuer.mints(), 2);
+//! // An hour later the service has ended the session: the source mints again, unnoticed by the
+//! bot. runtime.advance(std::time::Duration::from_hours(1)); issuer.end_sessions(); let second =
+//! source.access_token().await?; assert_ne!(first, second); assert_eq!(issuer.mints(), 2);
 //!
 //! // An outage while the token is valid: the bot continues to use it.
 //! issuer.refuse_always(Some(ErrorCode::Unavailable));

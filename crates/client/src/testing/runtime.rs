@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use crate::Runtime;
 use crate::runtime::Sleep;
 
-/// A clock that tests set by hand. Sleeping moves the clock forward and returns at once, so no test waits.
+/// A clock that tests set by hand. Sleeping moves the clock forward and returns at once, so no test
+/// waits.
 #[derive(Debug)]
 pub struct TestRuntime {
     now: Mutex<Timestamp>,
@@ -38,8 +39,8 @@ impl TestRuntime {
         *lock(&self.now) = now;
     }
 
-    /// Sets the number that [`Runtime::random`] returns. By default 200, which refreshes tokens exactly five
-    /// minutes before they expire.
+    /// Sets the number that [`Runtime::random`] returns. By default 200, which refreshes tokens
+    /// exactly five minutes before they expire.
     pub fn set_random(&self, value: u64) {
         self.random.store(value, Ordering::SeqCst);
     }

@@ -185,7 +185,8 @@ impl Sessions {
         let exp = now
             .checked_add(self.access_token_lifetime)
             .map_err(|_| ErrorCode::Internal)?;
-        // Drop fractions of a second, so that `expires_in` and the claim `exp` are the same instant.
+        // Drop fractions of a second, so that `expires_in` and the claim `exp` are the same
+        // instant.
         let exp = Timestamp::from_second(exp.as_second()).map_err(|_| ErrorCode::Internal)?;
         let owner = "00000000-0000-8000-8000-000000000001";
         let claims = AccessClaims {

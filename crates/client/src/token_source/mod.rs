@@ -1,17 +1,18 @@
 //! One token source for all tasks of a bot.
 //!
-//! 1. *Look up*: [`TokenSource::access_token`] returns the cached token at once if it is not due for a
-//!    refresh.
-//! 2. *Refresh ahead*: about five minutes before the token expires, the first caller that notices starts
-//!    a renewal in the background. All callers still get the old token, so none waits.
-//! 3. *Single flight*: without a usable token, a caller joins the running renewal or starts one, and waits
-//!    for its outcome. The renewal is a task of its own, so cancelling a caller does not cancel it.
-//! 4. *Renew*: a renewal refreshes or mints, and handles each error as the table [`next_step`] says. It
-//!    sends at most [`MAX_REQUESTS`] requests.
-//! 5. *Back off*: a failed renewal is followed by a pause of 1 s, then longer, up to 30 s, or as long as
-//!    the service asks for, up to five minutes. Meanwhile callers get the cached token if it is still
-//!    valid, else the error, without a request. So a bot that calls in a tight loop does not flood the
-//!    service.
+//! 1. *Look up*: [`TokenSource::access_token`] returns the cached token at once if it is not due
+//!    for a refresh.
+//! 2. *Refresh ahead*: about five minutes before the token expires, the first caller that notices
+//!    starts a renewal in the background. All callers still get the old token, so none waits.
+//! 3. *Single flight*: without a usable token, a caller joins the running renewal or starts one,
+//!    and waits for its outcome. The renewal is a task of its own, so cancelling a caller does not
+//!    cancel it.
+//! 4. *Renew*: a renewal refreshes or mints, and handles each error as the table [`next_step`]
+//!    says. It sends at most [`MAX_REQUESTS`] requests.
+//! 5. *Back off*: a failed renewal is followed by a pause of 1 s, then longer, up to 30 s, or as
+//!    long as the service asks for, up to five minutes. Meanwhile callers get the cached token if
+//!    it is still valid, else the error, without a request. So a bot that calls in a tight loop
+//!    does not flood the service.
 
 mod next_step;
 mod renewal;
@@ -31,8 +32,8 @@ pub use renewal::MAX_REQUESTS;
 use single_flight::{Joined, Waiter};
 use state::{Lookup, State};
 
-/// Provides access tokens to all tasks of a bot: mints, refreshes, and mints again if a session ends.
-/// Clones share one source.
+/// Provides access tokens to all tasks of a bot: mints, refreshes, and mints again if a session
+/// ends. Clones share one source.
 #[derive(Clone)]
 pub struct TokenSource(Arc<Inner>);
 
@@ -50,7 +51,8 @@ impl TokenSource {
         Self::with_runtime(api, key_id, signer, Arc::new(SystemRuntime))
     }
 
-    /// Creates a source for the key of a key file, as [`key_file::load`](crate::key_file::load) reads it.
+    /// Creates a source for the key of a key file, as [`key_file::load`](crate::key_file::load)
+    /// reads it.
     pub fn from_key_file(api: AuthApi, file: &KeyFile) -> Result<Self, TokenError> {
         let key_id = file.key_id.ok_or(TokenError::NotRegistered)?;
         Ok(Self::new(api, key_id, Signer::from_key_file(file)?))
@@ -67,13 +69,13 @@ impl TokenSource {
         }))
     }
 
-    /// Returns an access token that is valid now. Call it before every request instead of storing the
-    /// token.
+    /// Returns an access token that is valid now. Call it before every request instead of storing
+    /// the token.
     ///
     /// Usually returns at once. Must be called inside a tokio runtime. Is cancel safe.
     pub async fn access_token(&self) -> Result<AccessToken, TokenError> {
-        // A renewal ends without an outcome only if its runtime was shut down. The second attempt runs on
-        // the runtime of this caller.
+        // A renewal ends without an outcome only if its runtime was shut down. The second attempt
+        // runs on the runtime of this caller.
         for _ in 0..2 {
             // In a statement of its own, so that the lock is released before `join` takes it.
             let lookup = self.0.state().lookup(self.0.runtime.now());
@@ -93,14 +95,15 @@ impl TokenSource {
         Err(TokenError::Interrupted)
     }
 
-    /// Reports that a resource server responded 401 to `token`. If it is still the cached token, it is not
-    /// handed out again, and the next call refreshes. If it was replaced meanwhile, nothing happens.
+    /// Reports that a resource server responded 401 to `token`. If it is still the cached token, it
+    /// is not handed out again, and the next call refreshes. If it was replaced meanwhile, nothing
+    /// happens.
     pub fn invalidate(&self, token: &AccessToken) {
         self.0.state().invalidate(token);
     }
 
-    /// Returns when the API key itself expires, as of the last mint or refresh. `None` if it does not
-    /// expire, or before the first response.
+    /// Returns when the API key itself expires, as of the last mint or refresh. `None` if it does
+    /// not expire, or before the first response.
     pub fn key_expires_at(&self) -> Option<Timestamp> {
         self.0.state().key_expires_at
     }
@@ -126,7 +129,8 @@ impl TokenSource {
 
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change under the lock is complete before anything can panic, so the state stays valid.
+        // Each change under the lock is complete before anything can panic, so the state stays
+        // valid.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -168,9 +172,11 @@ impl AccessToken {
         &self.token
     }
 
-    /// Returns the value of `Authorization`, marked as sensitive so that HTTP libraries do not log it.
+    /// Returns the value of `Authorization`, marked as sensitive so that HTTP libraries do not log
+    /// it.
     pub fn authorization(&self) -> HeaderValue {
-        // A JWT is always a valid header value. Anything else would be refused, so send no token then.
+        // A JWT is always a valid header value. Anything else would be refused, so send no token
+        // then.
         let mut value = HeaderValue::from_str(&format!("Bearer {}", self.token))
             .unwrap_or(HeaderValue::from_static("Bearer"));
         value.set_sensitive(true);
@@ -195,8 +201,8 @@ impl fmt::Debug for AccessToken {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// The request failed; [`ApiError`] says whose fault it is. All callers of one renewal share the
-    /// error.
+    /// The request failed; [`ApiError`] says whose fault it is. All callers of one renewal share
+    /// the error.
     #[error(transparent)]
     Api(Arc<ApiError>),
     /// The fault of this deployment: the key file has no `key_id`, so its key was never registered.

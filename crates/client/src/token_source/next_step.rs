@@ -14,8 +14,8 @@ pub(super) enum Operation {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextStep {
-    /// Repeat the request after a pause. A refresh sends the same refresh token, to which the service
-    /// responds with the same successor. A mint sends a new signature.
+    /// Repeat the request after a pause. A refresh sends the same refresh token, to which the
+    /// service responds with the same successor. A mint sends a new signature.
     Retry,
     /// Like `Retry`. If a refresh still fails, mint.
     RetryThenMint,
@@ -57,10 +57,11 @@ fn by_code(operation: Operation, code: ErrorCode) -> NextStep {
         (C::KeyRevoked | C::KeyExpired | C::AccountDisabled, _) => NextStep::DiscardTokens,
         // A mint would be refused for the same reason.
         (C::KeyPending | C::KeyDisabled | C::IpNotAllowed, _) => NextStep::GiveUp,
-        // Most of these mean that the session is over. `refresh_superseded` means that another program has
-        // a newer token of this session, so this source starts its own session instead of competing for
-        // that one. If the token belongs to another environment or the account is gone, the mint fails and
-        // tells. The remaining codes are not responses to these two requests.
+        // Most of these mean that the session is over. `refresh_superseded` means that another
+        // program has a newer token of this session, so this source starts its own session instead
+        // of competing for that one. If the token belongs to another environment or the account is
+        // gone, the mint fails and tells. The remaining codes are not responses to these two
+        // requests.
         _ => mint_or_give_up,
     }
 }

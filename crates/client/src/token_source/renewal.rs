@@ -17,19 +17,19 @@ use super::{AccessToken, Inner, TokenError};
 use crate::ApiError;
 use crate::api::Response;
 
-/// The most requests that one renewal sends: the first, three retries, one change from refresh to mint, one
-/// signature with a corrected clock, one signature after `replayed`.
+/// The most requests that one renewal sends: the first, three retries, one change from refresh to
+/// mint, one signature with a corrected clock, one signature after `replayed`.
 pub const MAX_REQUESTS: usize = 4 + 1 + 1 + 1;
 
 /// How often a request is repeated if the network or the service failed.
 const MAX_RETRIES: u32 = 3;
-/// The longest wait inside a renewal. If the service asks for a longer one, the renewal fails, and a later
-/// one asks again.
+/// The longest wait inside a renewal. If the service asks for a longer one, the renewal fails, and
+/// a later one asks again.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 /// The shortest wait after `replayed`, and the wait if the response has no `Retry-After`.
 const MIN_REPLAY_WAIT: Duration = Duration::from_secs(1);
-/// A difference between the corrected clock and the `Date` of a success above this is an error of the clock,
-/// not network delay or rounding.
+/// A difference between the corrected clock and the `Date` of a success above this is an error of
+/// the clock, not network delay or rounding.
 const MAX_CLOCK_ERROR: SignedDuration = SignedDuration::from_secs(30);
 /// How long before the API key expires a warning is logged.
 const KEY_EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -111,7 +111,8 @@ impl Renewal<'_> {
             return None;
         }
         self.retries += 1;
-        // 0.25–0.5 s, 0.5–1 s, 1–2 s. The random part spreads the retries of bots that failed together.
+        // 0.25–0.5 s, 0.5–1 s, 1–2 s. The random part spreads the retries of bots that failed
+        // together.
         let ceiling = Duration::from_millis(250) * (1 << self.retries);
         let random = u32::try_from(self.inner.runtime.random() % 501).unwrap_or(0);
         let backoff = ceiling * (500 + random) / 1000;
@@ -127,7 +128,8 @@ impl Renewal<'_> {
         Some(Duration::ZERO)
     }
 
-    /// At most once per renewal: if the timestamp is still out of range, the clock is not the reason.
+    /// At most once per renewal: if the timestamp is still out of range, the clock is not the
+    /// reason.
     fn correct_clock(&mut self, error: &ApiError) -> Option<Duration> {
         let ApiError::Server(error) = error else {
             return None;
@@ -149,8 +151,8 @@ impl Renewal<'_> {
     }
 
     fn finish(&self, operation: Operation, response: Response<TokenResponse>) -> AccessToken {
-        // If the local clock was set after the skew was measured, the skew is wrong. Then new tokens would
-        // look old, or old ones new.
+        // If the local clock was set after the skew was measured, the skew is wrong. Then new
+        // tokens would look old, or old ones new.
         if let Some(server_time) = response.server_time
             && server_time.duration_since(self.server_clock()).abs() > MAX_CLOCK_ERROR
         {

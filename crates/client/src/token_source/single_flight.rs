@@ -1,4 +1,5 @@
-//! Single flight: at most one renewal runs at a time, and all callers that join it share its outcome.
+//! Single flight: at most one renewal runs at a time, and all callers that join it share its
+//! outcome.
 
 use tokio::sync::watch;
 
@@ -39,14 +40,14 @@ impl SingleFlight {
         self.running.as_ref().filter(is_running).cloned()
     }
 
-    /// Whether the last renewal finished. False for one whose runtime was shut down, so that the next
-    /// caller starts another.
+    /// Whether the last renewal finished. False for one whose runtime was shut down, so that the
+    /// next caller starts another.
     pub(super) fn is_idle(&self) -> bool {
         self.running.is_none()
     }
 
-    /// Ends the running renewal. Call it before [`Publisher::publish`], because a caller that is woken may
-    /// join again at once and must then start the next renewal.
+    /// Ends the running renewal. Call it before [`Publisher::publish`], because a caller that is
+    /// woken may join again at once and must then start the next renewal.
     pub(super) fn finish(&mut self) {
         self.running = None;
     }

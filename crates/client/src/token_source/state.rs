@@ -54,8 +54,8 @@ impl State {
     /// Steps 1, 2 and 5 of the [token source](super).
     pub(super) fn lookup(&self, local: Timestamp) -> Lookup {
         let now = self.server_clock(local);
-        // If the local clock was set back, `until` may be far ahead. Ignore a backoff longer than the
-        // longest possible one.
+        // If the local clock was set back, `until` may be far ahead. Ignore a backoff longer than
+        // the longest possible one.
         let backoff = self.backoff.as_ref().filter(|backoff| {
             let left = backoff.until.duration_since(local);
             left.is_positive() && left.unsigned_abs() <= MAX_RETRY_AFTER

@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 
 use super::AccessToken;
 
-/// How long before its expiry a token is refreshed. A token with a lifetime below 20 minutes is refreshed
-/// when three quarters of it have passed.
+/// How long before its expiry a token is refreshed. A token with a lifetime below 20 minutes is
+/// refreshed when three quarters of it have passed.
 const REFRESH_LEAD: Duration = Duration::from_mins(5);
-/// How long before its expiry a token is no longer handed out, so that it does not expire in transit. A
-/// tenth of the lifetime if that is shorter.
+/// How long before its expiry a token is no longer handed out, so that it does not expire in
+/// transit. A tenth of the lifetime if that is shorter.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 
 /// The tokens of the last mint or refresh.
@@ -38,7 +38,8 @@ pub(super) enum Freshness {
 }
 
 impl TokenPair {
-    /// `now` is the service's clock, as far as it is known. `random` spreads the time of the refresh.
+    /// `now` is the service's clock, as far as it is known. `random` spreads the time of the
+    /// refresh.
     pub(super) fn new(tokens: TokenResponse, now: Timestamp, random: u64) -> Self {
         let expires_at = tokens.expires_in;
         let lifetime = Duration::try_from(expires_at.duration_since(now)).unwrap_or_default();

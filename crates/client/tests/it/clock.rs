@@ -66,8 +66,8 @@ async fn a_difference_of_30_seconds_needs_no_correction() {
     assert_eq!(bench.counts(), (1, 0));
 }
 
-/// A machine starts with a wrong clock, measures the difference, and then its clock is set right. The old
-/// correction must not make every new token look expired.
+/// A machine starts with a wrong clock, measures the difference, and then its clock is set right.
+/// The old correction must not make every new token look expired.
 #[tokio::test]
 async fn a_clock_that_was_set_right_is_noticed_at_the_next_response() {
     let bench = Bench::new().await;

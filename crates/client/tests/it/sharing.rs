@@ -55,7 +55,8 @@ fn a_renewal_whose_runtime_was_shut_down_is_started_again() {
     let short_lived = runtime();
     let source = bench.source.clone();
     short_lived.spawn(async move { source.access_token().await });
-    // Enough turns to start the renewal. The stand-in does not respond, because its runtime is not running.
+    // Enough turns to start the renewal. The stand-in does not respond, because its runtime is not
+    // running.
     short_lived.block_on(tokio::task::yield_now());
     short_lived.block_on(tokio::task::yield_now());
     drop(short_lived);

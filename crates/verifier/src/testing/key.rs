@@ -77,8 +77,8 @@ impl TestKey {
         }
     }
 
-    /// Returns the public key: PKCS #1 DER for RSA, an uncompressed SEC 1 point for ECDSA, 32 bytes for
-    /// Ed25519.
+    /// Returns the public key: PKCS #1 DER for RSA, an uncompressed SEC 1 point for ECDSA, 32 bytes
+    /// for Ed25519.
     pub fn public_bytes(&self) -> &[u8] {
         match &self.pair {
             Pair::Rsa(pair) => pair.public_key().as_ref(),
@@ -103,8 +103,8 @@ impl TestKey {
             y: None,
         };
         match &self.pair {
-            // SEQUENCE { INTEGER n, INTEGER e }: eight bytes of headers, the zero octet that keeps n
-            // positive, n, two bytes of header, e.
+            // SEQUENCE { INTEGER n, INTEGER e }: eight bytes of headers, the zero octet that keeps
+            // n positive, n, two bytes of header, e.
             Pair::Rsa(pair) => {
                 let n_end = 9 + pair.public_modulus_len();
                 (jwk.kty, jwk.n, jwk.e) = (

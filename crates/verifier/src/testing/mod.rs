@@ -2,10 +2,10 @@
 //! tests set by hand, and no network.
 //!
 //! 1. [`TestIssuer::new`] generates a signing key.
-//! 2. [`TestIssuer::verifier`] starts to build a verifier that takes its documents and its time from this
-//!    issuer.
-//! 3. [`TestIssuer::claims`] returns ordinary claims to modify, [`TestIssuer::sign`] signs them, and
-//!    [`TestIssuer::sign_raw`] signs any header and payload.
+//! 2. [`TestIssuer::verifier`] starts to build a verifier that takes its documents and its time
+//!    from this issuer.
+//! 3. [`TestIssuer::claims`] returns ordinary claims to modify, [`TestIssuer::sign`] signs them,
+//!    and [`TestIssuer::sign_raw`] signs any header and payload.
 //! 4. After a key rotation or a revocation, [`Verifier::refresh`] makes it known at once.
 
 mod clock;

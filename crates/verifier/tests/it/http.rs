@@ -25,7 +25,8 @@ enum JwksResponse {
     Silent,
 }
 
-/// An HTTP server on loopback. It serves the issuer's revocation list, and the JWKS that the test sets.
+/// An HTTP server on loopback. It serves the issuer's revocation list, and the JWKS that the test
+/// sets.
 pub(crate) struct Server {
     port: u16,
     response: Arc<Mutex<JwksResponse>>,

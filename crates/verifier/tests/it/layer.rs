@@ -170,7 +170,8 @@ async fn the_extractor_uses_the_layers_claims_or_verifies_by_itself() {
     let fixture = Fixture::new().await;
     let bare = Router::new().route("/", get(handler));
     let behind_layer = bare.clone().layer(BearerLayer::new(fixture.verifier.clone()));
-    // The verifier in the state has another audience and would refuse. With the layer it is not used.
+    // The verifier in the state has another audience and would refuse. With the layer it is not
+    // used.
     let other = fixture.issuer.verifier("https://other.test").build().unwrap();
     let bare = bare.with_state(State(fixture.verifier.clone()));
     let behind_layer = behind_layer.with_state(State(other));

@@ -1,4 +1,5 @@
-//! Helpers: an issuer with a verifier and a protected service, scripted documents, recorded metrics.
+//! Helpers: an issuer with a verifier and a protected service, scripted documents, recorded
+//! metrics.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,8 +73,8 @@ impl Fixture {
         assert_eq!(send(&self.app, token).await.status(), 200);
     }
 
-    /// Asserts that the verifier refuses the token for this reason, and that the layer gives the uniform
-    /// response.
+    /// Asserts that the verifier refuses the token for this reason, and that the layer gives the
+    /// uniform response.
     pub(crate) async fn refuses(&self, token: &str, expected: InvalidToken) {
         let error = self.verifier.verify(token).await.unwrap_err();
         assert_eq!(error, VerifyError::InvalidToken(expected), "{token:.200}");
@@ -120,8 +121,8 @@ pub(crate) async fn text(response: Response) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Asserts that a refresh fails with this error. `FetchError` has no `==`, because it may contain an
-/// error of the HTTP client.
+/// Asserts that a refresh fails with this error. `FetchError` has no `==`, because it may contain
+/// an error of the HTTP client.
 pub(crate) async fn assert_refresh_fails(verifier: &Verifier, expected: &FetchError, case: &str) {
     let error = verifier.refresh().await.unwrap_err();
     assert_eq!(format!("{error:?}"), format!("{expected:?}"), "{case}");

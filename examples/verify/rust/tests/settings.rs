@@ -1,4 +1,5 @@
-//! The error message for a missing setting. The tests of `crates/cli` verify tokens with the program.
+//! The error message for a missing setting. The tests of `crates/cli` verify tokens with the
+//! program.
 
 use std::process::Command;
 
