@@ -1,17 +1,19 @@
-//! The names that owners give their keys.
+//! Names that users choose, for example for keys and passkeys.
 
 use crate::Refusal;
 
-/// Longest label, in characters.
+/// Maximum length of a label, in characters.
 pub const MAX_CHARS: usize = 64;
 
-/// Checks a label and trims it. Control characters and the invisible ones that reorder text are refused:
-/// a label stands in mails, pages and terminals beside the facts by which people decide.
+/// Trims and checks the label of an API key.
+///
+/// Refuses control characters and invisible characters that reorder text: emails, pages and
+/// terminals show labels next to facts on which people base decisions.
 pub fn parse(text: &str) -> Result<String, Refusal> {
     parse_field("label", text)
 }
 
-/// The same for other names that people give.
+/// Trims and checks a label in the request's field `field`.
 pub fn parse_field(field: &'static str, text: &str) -> Result<String, Refusal> {
     let label = text.trim();
     let problem = if label.is_empty() {
@@ -29,7 +31,8 @@ pub fn parse_field(field: &'static str, text: &str) -> Result<String, Refusal> {
     })
 }
 
-/// Line and paragraph separators, zero-width and bidirectional controls (Unicode categories Zl, Zp and Cf).
+/// Whether `c` is a line or paragraph separator, or one of the listed zero-width and bidirectional
+/// format characters.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{061c}' | '\u{feff}')
 }
@@ -39,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn c08_labels_are_short_and_harmless() {
+    fn c08_long_empty_and_invisible_labels_are_refused() {
         assert_eq!(parse("  grid bot <b>1</b> ").unwrap(), "grid bot <b>1</b>");
         assert_eq!(parse(&"ü".repeat(64)).unwrap().chars().count(), 64);
         for bad in [

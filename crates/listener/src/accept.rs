@@ -37,6 +37,22 @@ pub struct Answers {
     pub overload: Vec<u8>,
 }
 
+/// A socket cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {problem}")]
+pub struct BindError {
+    /// Where it was to listen.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub problem: io::Error,
+}
+
+/// Opens one socket that listens.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    let listening = TcpListener::bind(address).await;
+    listening.map_err(|problem| BindError { address, problem })
+}
+
 /// Sockets that are bound and listen.
 pub struct Listeners {
     sockets: Vec<TcpListener>,
@@ -52,13 +68,10 @@ impl Listeners {
         tls: Option<Arc<ServerConfig>>,
         settings: Settings,
         answers: Answers,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, BindError> {
         let mut sockets = Vec::with_capacity(addresses.len());
-        for address in addresses {
-            let socket = TcpListener::bind(address)
-                .await
-                .map_err(|e| io::Error::new(e.kind(), format!("cannot listen on {address}: {e}")))?;
-            sockets.push(socket);
+        for &address in addresses {
+            sockets.push(bind(address).await?);
         }
         Ok(Self {
             sockets,

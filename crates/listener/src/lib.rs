@@ -24,7 +24,7 @@ mod service;
 mod stream;
 pub mod tls;
 
-pub use accept::{Answers, Listeners};
+pub use accept::{Answers, BindError, Listeners, bind};
 pub use deadline::{BodyError, Overdue, read_body, within};
 pub use request_head::Malformed;
 pub use service::PeerAddress;

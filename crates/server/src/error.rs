@@ -1,8 +1,7 @@
-//! From a refusal or a failure to an answer: the only place that knows both.
+//! Why a request does not succeed: a refusal, a failure or a defect, as the caller and the log read it.
+//!
+//! Free of HTTP. [`crate::http::error`] turns it into an answer.
 
-use axum::response::{IntoResponse, Response};
-use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
 use tm_auth_core::refusal::TimestampHint;
@@ -20,7 +19,8 @@ pub(crate) struct ApiError {
     recover: Option<Recover>,
     /// The service's clock, and how far the caller's was from it in milliseconds.
     clock: Option<(Timestamp, i64)>,
-    retry_after: Option<u64>,
+    /// Seconds until a retry can succeed.
+    pub(crate) retry_after: Option<u64>,
     /// For the log only.
     pub(crate) cause: Option<Box<str>>,
 }
@@ -99,6 +99,11 @@ impl ApiError {
         }
     }
 
+    /// Whether the caller was refused; otherwise this service failed.
+    pub(crate) fn is_refusal(&self) -> bool {
+        (400..500).contains(&self.code.status())
+    }
+
     /// What the caller reads.
     pub(crate) fn message(&self) -> &str {
         &self.message
@@ -107,26 +112,6 @@ impl ApiError {
     /// Which fields are wrong.
     pub(crate) fn field_violations(&self) -> &[FieldViolation] {
         &self.field_violations
-    }
-
-    pub(crate) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.status()).expect("the list of codes has valid statuses")
-    }
-
-    pub(crate) fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        if let Some(seconds) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        // RFC 6750 section 3: where a bearer token was asked for. One value for every reason.
-        let challenge = match self.code {
-            ErrorCode::MissingToken => "Bearer",
-            ErrorCode::InvalidToken => r#"Bearer error="invalid_token""#,
-            ErrorCode::InsufficientScope => r#"Bearer error="insufficient_scope""#,
-            _ => return headers,
-        };
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        headers
     }
 
     pub(crate) fn into_body(self, request_id: String) -> ErrorBody {
@@ -208,14 +193,5 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(_) => Self::unavailable(error),
             StoreError::Damaged(_) | StoreError::Unusable(_) => Self::internal(error),
         }
-    }
-}
-
-/// Carries the error to [`crate::middleware`], which writes the body.
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = self.status().into_response();
-        response.extensions_mut().insert(self);
-        response
     }
 }

@@ -9,56 +9,23 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
-use http::request::Parts;
-use jiff::Timestamp;
 use tm_auth_listener::{PeerAddress, within};
 use tm_auth_proto::ErrorCode;
-use tm_auth_store::Origin;
+use tracing::Instrument;
 
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
 use crate::http::client_address::client_address;
+use crate::http::context::Context;
 use crate::http::same_origin;
 use crate::pages::{canonical, problem};
 use crate::random;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Facts about a request, the same for all that handle it.
-#[derive(Clone, Debug)]
-pub(crate) struct Context {
-    pub(crate) request_id: String,
-    /// Whom limits are charged to.
-    pub(crate) address: IpAddr,
-    pub(crate) now: Timestamp,
-}
-
-impl Context {
-    /// For the audit trail.
-    pub(crate) fn origin(&self, actor: impl ToString) -> Origin {
-        Origin {
-            at: self.now,
-            actor: actor.to_string(),
-            ip: Some(self.address),
-            request_id: Some(self.request_id.clone()),
-        }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Context {
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        parts
-            .extensions
-            .get()
-            .cloned()
-            .ok_or_else(|| ApiError::internal("a route without its request context"))
-    }
-}
 
 pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let started = std::time::Instant::now();
@@ -73,13 +40,20 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     request.extensions_mut().insert(context.clone());
     let reader = problem::Reader::of(&method, request.uri(), request.headers());
 
-    let ours = same_origin::check(&app, &method, request.uri().path(), request.headers());
+    let ours = same_origin::check(
+        &app.config.public_url,
+        &method,
+        request.uri().path(),
+        request.headers(),
+    );
     let elsewhere = reader
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
+    // Whatever is logged on behalf of this request, in any crate, carries its id.
+    let span = tracing::info_span!("request", request_id = context.request_id);
     let answer = AssertUnwindSafe(async {
         match (ours, elsewhere) {
-            (Ok(()), None) => next.run(request).await,
+            (Ok(()), None) => next.run(request).instrument(span).await,
             (Ok(()), Some(redirect)) => redirect,
             (Err(error), _) => error.into_response(),
         }
@@ -208,14 +182,4 @@ fn log(
     } else {
         tracing::info!(request_id, %method, route, status, code, %ip, us, "request");
     }
-}
-
-/// What no route answers.
-pub(crate) async fn not_found() -> ApiError {
-    ApiError::new(ErrorCode::NotFound)
-}
-
-/// What a route does not do.
-pub(crate) async fn method_not_allowed() -> ApiError {
-    ApiError::new(ErrorCode::MethodNotAllowed)
 }

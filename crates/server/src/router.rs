@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::App;
 use crate::api::{api_keys, email, health, jwks, mint, own_key, refresh, revocations, sessions};
+use crate::app::App;
 use crate::apple;
+use crate::config::BASE_PATH;
+use crate::http::body::BodyLimits;
+use crate::http::fallback;
 use crate::middleware;
 use crate::openapi;
 use crate::pages;
 use crate::passkeys;
-
-/// The base path of everything but the second place of the JWKS.
-pub const BASE_PATH: &str = "/v1/auth";
 
 /// The documented routes, relative to the base path.
 pub(crate) fn documented() -> OpenApiRouter<Arc<App>> {
@@ -61,8 +62,18 @@ pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
         .merge(apple::routes())
         .merge(passkeys::routes())
         .merge(more)
-        .method_not_allowed_fallback(middleware::method_not_allowed)
-        .fallback(middleware::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
+        .fallback(fallback::not_found)
         .layer(from_fn_with_state(Arc::clone(&app), middleware::handle))
         .with_state(app)
+}
+
+impl FromRef<Arc<App>> for BodyLimits {
+    fn from_ref(app: &Arc<App>) -> Self {
+        let limits = &app.config.limits;
+        Self {
+            bytes: limits.body_bytes,
+            deadline: limits.body_read,
+        }
+    }
 }

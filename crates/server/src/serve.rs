@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tm_auth_listener::{Answers, Listeners, Malformed, Settings, tls};
 use tm_auth_proto::{ErrorBody, ErrorCode};
 
-use crate::App;
+use crate::app::App;
 use crate::app::background;
 use crate::config::Limits;
 use crate::mail::Workers;
@@ -17,9 +17,9 @@ use crate::{metrics, random, router};
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A socket.
-    #[error("cannot listen: {0}")]
-    Listen(#[from] std::io::Error),
+    /// A socket cannot be opened. The message names its address.
+    #[error(transparent)]
+    Listen(#[from] tm_auth_listener::BindError),
     /// A certificate.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -47,7 +47,7 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
     // A recorder that nobody reads would only gather.
     let metrics = match app.config.metrics.listen {
         Some(address) => {
-            let listener = tokio::net::TcpListener::bind(address).await?;
+            let listener = tm_auth_listener::bind(address).await?;
             metrics::install().map(|handle| (listener, handle))
         }
         None => None,
@@ -87,13 +87,13 @@ impl Bound {
         if let Some(mail) = self.mail {
             mail.stop().await;
         }
-        if let Err(error) = self.app.usage.flush(&self.app).await {
+        if let Err(error) = self.app.usage.flush(&self.app.store).await {
             tracing::warn!(%error, "the last uses of keys were not written");
         }
-        if let Err(error) = self.app.refusals.flush(&self.app).await {
+        if let Err(error) = self.app.refusals.flush(&self.app.store).await {
             tracing::warn!(%error, "the last refusals of keys were not written");
         }
-        if let Err(error) = self.app.reached_limits.flush(&self.app, None).await {
+        if let Err(error) = self.app.reached_limits.flush(&self.app.store, None).await {
             tracing::warn!(%error, "the last limits that were reached were not written");
         }
     }

@@ -53,8 +53,8 @@ async fn the_example_clients_mint_and_refresh() {
         let output = client.run(&borrowed(&settings), &[key_file.to_str().expect("UTF-8")], "");
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {told}", client.name);
-        assert!(told.contains("minted, ends 20"), "{}: {told}", client.name);
-        assert!(told.contains("refreshed, ends 20"), "{}: {told}", client.name);
+        assert!(told.contains("minted, expires 20"), "{}: {told}", client.name);
+        assert!(told.contains("refreshed, expires 20"), "{}: {told}", client.name);
         let token = String::from_utf8_lossy(&output.stdout);
         if let Some(verifier) = &verifier {
             accepts(verifier, &settings_of(&dev), &token);

@@ -15,12 +15,12 @@ use tm_auth_proto::{ApiKey as View, ApiKeyList, KeyId, RegisterApiKey, UpdateApi
 
 use super::failures::{AnyRequest, Managed, WithBody};
 use super::view::view;
-use crate::App;
+use crate::app::App;
 use crate::app::api_keys;
-use crate::auth::bearer::Management;
+use crate::app::management::Management;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::Json;
-use crate::middleware::Context;
 
 /// The account's keys, newest first.
 #[utoipa::path(get, path = "/api-keys", tag = "API Keys", operation_id = "listApiKeys", security(("bearerAuth" = [])),
@@ -30,9 +30,7 @@ pub(crate) async fn list(
     context: Context,
     management: Management,
 ) -> Result<axum::Json<ApiKeyList>, ApiError> {
-    let keys = app
-        .database(app.store.api_keys_of(management.account.uid))
-        .await?;
+    let keys = app.store.api_keys_of(management.account.uid).await?;
     let keys = keys
         .iter()
         .map(|(key, last_use)| view(key, *last_use, context.now))

@@ -16,11 +16,12 @@ use tm_auth_proto::{EmailCodeAnswer, EmailCodeRequest, EmailCodeVerification, To
 use tm_auth_store::sign_in_code::CodeOf;
 
 use super::failures::{Authenticated, WithBody};
-use crate::App;
+use crate::app::App;
 use crate::app::{email_code, sign_in};
 use crate::error::ApiError;
+use crate::http::context::Context;
+use crate::http::device::device;
 use crate::http::json::Json;
-use crate::middleware::Context;
 
 /// Mail a one-time code. Asking again leaves an outstanding code valid.
 #[utoipa::path(post, path = "/email/otc", tag = "E-mail Authentication", operation_id = "requestEmailCode",
@@ -32,7 +33,7 @@ pub(crate) async fn ask(
     Json(request): Json<EmailCodeRequest>,
 ) -> Result<axum::Json<EmailCodeAnswer>, ApiError> {
     let email = EmailAddress::parse(&request.email)?;
-    email_code::mail(&app, &context, &headers, email, Purpose::SignIn, None).await?;
+    email_code::mail(&app, &context, &device(&headers), email, Purpose::SignIn, None).await?;
     Ok(axum::Json(EmailCodeAnswer {}))
 }
 
@@ -53,6 +54,13 @@ pub(crate) async fn verify(
         None => SessionKind::Native,
         Some(TokenAudience::Auth) => SessionKind::Management,
     };
-    let tokens = sign_in::native(&app, &context, &headers, &account, AuthMethod::EmailCode, kind);
+    let tokens = sign_in::native(
+        &app,
+        &context,
+        device(&headers),
+        &account,
+        AuthMethod::EmailCode,
+        kind,
+    );
     tokens.await.map(axum::Json)
 }

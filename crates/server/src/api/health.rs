@@ -1,7 +1,6 @@
 //! `GET /health`, `/health/live`, `/health/ready`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::Json;
 use axum::extract::State;
@@ -9,48 +8,10 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use tm_auth_proto::Health;
 use tm_auth_proto::health::HealthStatus;
-use tokio::sync::Mutex;
 
 use super::failures::AnyRequest;
-use crate::App;
-use crate::error::ApiError;
-use crate::middleware::Context;
-
-/// Asks the database one question at a time. The question is a write and anybody may ask for health, so those
-/// who come while one is under way share the next.
-#[derive(Default)]
-pub(crate) struct Readiness {
-    begun: AtomicU64,
-    /// The number of the last question that was answered, and the answer.
-    last: Mutex<(u64, bool)>,
-    is_ending: AtomicBool,
-}
-
-impl Readiness {
-    /// The service is about to stop: from now on it is not ready, whatever the database says.
-    pub(crate) fn end(&self) {
-        self.is_ending.store(true, Ordering::SeqCst);
-    }
-
-    /// The outcome of a `ping` that began after this call did.
-    async fn check(&self, ping: impl Future<Output = Result<(), ApiError>>) -> bool {
-        if self.is_ending.load(Ordering::SeqCst) {
-            return false;
-        }
-        let begun_before = self.begun.load(Ordering::SeqCst);
-        let mut last = self.last.lock().await;
-        if last.0 > begun_before {
-            return last.1;
-        }
-        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let outcome = ping.await;
-        if let Err(error) = &outcome {
-            tracing::warn!(cause = error.cause, "not ready");
-        }
-        *last = (number, outcome.is_ok());
-        last.1
-    }
-}
+use crate::app::App;
+use crate::http::context::Context;
 
 /// Whether the service can do its work.
 #[utoipa::path(get, path = "/health", tag = "Health", operation_id = "getHealth",
@@ -69,7 +30,7 @@ pub(crate) async fn live(State(app): State<Arc<App>>, context: Context) -> Respo
 #[utoipa::path(get, path = "/health/ready", tag = "Health", operation_id = "getReadiness",
     responses((status = 200, body = Health), (status = 503, body = Health, description = "It cannot, for now."), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service.")))]
 pub(crate) async fn ready(State(app): State<Arc<App>>, context: Context) -> Response {
-    let status = if app.readiness.check(app.database(app.store.ping())).await {
+    let status = if app.readiness.check(app.store.ping()).await {
         HealthStatus::Ok
     } else {
         HealthStatus::Unavailable
@@ -89,41 +50,4 @@ fn answer(app: &App, context: &Context, status: HealthStatus) -> Response {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     (code, Json(body)).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn j07_who_comes_while_a_question_is_under_way_shares_the_next() {
-        let readiness = Readiness::default();
-        let asked = AtomicU64::new(0);
-        let first_is_asked = tokio::sync::Notify::new();
-        let (may_answer, answer) = tokio::sync::oneshot::channel::<()>();
-        let first = readiness.check(async {
-            asked.fetch_add(1, Ordering::SeqCst);
-            first_is_asked.notify_one();
-            let _ = answer.await;
-            Err(ApiError::unavailable("down"))
-        });
-        let ask = || {
-            readiness.check(async {
-                asked.fetch_add(1, Ordering::SeqCst);
-                Ok(())
-            })
-        };
-        let others = async {
-            first_is_asked.notified().await;
-            // Polled in this order: both wait before the first is answered.
-            let release = async { may_answer.send(()).is_ok() };
-            tokio::join!(ask(), ask(), release)
-        };
-        let outcomes = tokio::join!(first, others);
-        // What was asked before they came says nothing to them.
-        assert_eq!(outcomes, (false, (true, true, true)));
-        assert_eq!(asked.load(Ordering::SeqCst), 2);
-        assert!(ask().await);
-        assert_eq!(asked.load(Ordering::SeqCst), 3);
-    }
 }

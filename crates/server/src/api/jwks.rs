@@ -7,9 +7,9 @@ use axum::response::Response;
 use http::HeaderMap;
 use tm_auth_proto::JwkSet;
 
-use super::cacheable;
 use super::failures::AnyRequest;
-use crate::App;
+use crate::app::App;
+use crate::http::caching::cacheable;
 
 /// The public keys that verify access tokens. Served from memory, database or not.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "JWKS", operation_id = "getJwks",

@@ -9,10 +9,10 @@ use tm_auth_proto::{ErrorCode, OwnApiKey};
 
 use super::failures::{AnyRequest, Authenticated};
 use super::view::view;
-use crate::App;
+use crate::app::App;
 use crate::auth::bearer::Platform;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// What the key behind the token may do, until when, and the address that the service sees.
 #[utoipa::path(get, path = "/api-key", tag = "API Keys", operation_id = "getOwnApiKey", security(("bearerAuth" = [])),
@@ -23,7 +23,7 @@ pub(crate) async fn own_key(
     Platform(claims): Platform,
 ) -> Result<Json<OwnApiKey>, ApiError> {
     let key_id = minting_key(&claims).ok_or_else(|| ApiError::new(ErrorCode::KeyNotFound))?;
-    let keys = app.database(app.store.api_keys_of(claims.uid)).await?;
+    let keys = app.store.api_keys_of(claims.uid).await?;
     let (key, last_use) = keys
         .into_iter()
         .find(|(key, _)| key.key_id == key_id)

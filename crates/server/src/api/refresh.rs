@@ -1,33 +1,16 @@
-//! `POST /token/refresh` and `POST /token/revoke`.
-//!
-//! 1. The token's type, algorithm and MAC are checked; no row is read for one that fails.
-//! 2. The store judges its counter on the session's row and moves the row along, in one transaction that
-//!    also requires key and account to be live.
-//! 3. Both tokens are made from the row as it stands then, so that a lost answer is answered alike.
+//! `POST /token/refresh` and `POST /token/revoke`. [`crate::app::refresh`] tells the steps.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::StatusCode;
-use tm_auth_core::Refusal;
-use tm_auth_core::person::is_persons;
-use tm_auth_core::secret::SessionSecret;
-use tm_auth_core::signing::MacKey;
-use tm_auth_core::token::access;
-use tm_auth_core::token::refresh::{self, Presented, Unverified};
 use tm_auth_proto::token::RevokeResponse;
-use tm_auth_proto::{Environment, RefreshTokenRequest, SessionId, TokenResponse};
-use tm_auth_store::{KeyUse, Rotation};
+use tm_auth_proto::{RefreshTokenRequest, TokenResponse};
 
 use super::failures::{Authenticated, WithBody};
-use super::mint::answer;
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::app::sign_in;
+use crate::app::{self, App};
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::Json;
-use crate::middleware::Context;
-use crate::random;
 
 /// Exchange a valid refresh token for a new access/refresh token pair.
 #[utoipa::path(post, path = "/token/refresh", tag = "Token", operation_id = "refreshToken",
@@ -37,97 +20,9 @@ pub(crate) async fn refresh(
     context: Context,
     Json(request): Json<RefreshTokenRequest>,
 ) -> Result<axum::Json<TokenResponse>, ApiError> {
-    let presented = verify(&app, &context, &request.refresh_token).await?;
-    app.limits.charge_session(&context, presented.sid)?;
-    let (sid, secret) = (presented.sid, presented.secret.clone());
-    let rotation = Rotation {
-        origin: context.origin(presented.sid),
-        presented,
-        address: context.address,
-        mac_kid: app.keys().mac().kid().to_owned(),
-        lives: app.lives,
-        now: context.now,
-    };
-    if is_persons(sid) {
-        return refresh_person(&app, &context, rotation, &secret).await;
-    }
-    let rotated = app.database(app.store.rotate_session(rotation)).await?;
-    let rotated = or_reuse(&app, &context, sid, rotated).await?;
-    crate::metrics::rotation(rotated.kind);
-
-    let (session, key) = (&rotated.session, &rotated.key);
-    let mac = newest_mac_key(&app, &session.mac_kid).await?;
-    let refresh_token = refresh::issue(
-        session.sid,
-        &session.line,
-        session.idle_end(&app.lives),
-        &secret,
-        &app.issuer.url,
-        app.issuer.environment,
-        &mac,
-    );
-    let claims = app.issuer.platform_claims(
-        key,
-        session.sid,
-        session.opened_at,
-        session.expires_at,
-        random::bytes(),
-        context.now,
-    );
-    let access_token = access::sign(&claims, app.keys().signing());
-    app.usage.note(KeyUse {
-        key_id: key.key_id,
-        at: context.now,
-        ip: context.address,
-    });
-    Ok(axum::Json(answer(access_token, refresh_token, key.expires_at)))
-}
-
-async fn refresh_person(
-    app: &App,
-    context: &Context,
-    rotation: Rotation,
-    secret: &SessionSecret,
-) -> Result<axum::Json<TokenResponse>, ApiError> {
-    let sid = rotation.presented.sid;
-    let rotated = app.database(app.store.rotate_person_session(rotation)).await?;
-    let rotated = or_reuse(app, context, sid, rotated).await?;
-    crate::metrics::rotation(rotated.kind);
-    let (session, account) = (&rotated.session, &rotated.account);
-    let mac = newest_mac_key(app, session.mac_kid.as_deref().unwrap_or_default()).await?;
-    Ok(axum::Json(sign_in::tokens(
-        app, context, session, account, secret, &mac,
-    )))
-}
-
-/// A reuse put the session on the revocation list; here it is in force at once, and its owner is told. Once:
-/// a thief may try for ever.
-async fn or_reuse<T>(
-    app: &App,
-    context: &Context,
-    sid: SessionId,
-    rotated: Result<T, Refusal>,
-) -> Result<T, ApiError> {
-    if matches!(rotated, Err(Refusal::RefreshReused)) && app.database(app.learn_end_of(sid)).await? {
-        tell_owner(app, context, sid).await;
-    }
-    Ok(rotated?)
-}
-
-/// The refusal stands, whether or not its owner can be found.
-async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
-    let owner = async {
-        let uid = app.store.owner_of_session(sid).await?;
-        match uid {
-            Some(uid) => app.store.account(uid).await,
-            None => Ok(None),
-        }
-    };
-    match app.in_time(owner).await {
-        Ok(Some(account)) => notices::tell(app, context, &account, Notice::SessionReused).await,
-        Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "the owner of an ended session could not be read"),
-    }
+    app::refresh::refresh(&app, &context, &request.refresh_token)
+        .await
+        .map(axum::Json)
 }
 
 /// End the session of a refresh token, its access tokens included. The answer is the same for a token that
@@ -139,70 +34,6 @@ pub(crate) async fn revoke(
     context: Context,
     Json(request): Json<RefreshTokenRequest>,
 ) -> Result<axum::Json<RevokeResponse>, ApiError> {
-    app.limits.may_try(&context, None)?;
-    let presented = match verify(&app, &context, &request.refresh_token).await {
-        Ok(presented) => presented,
-        Err(error) if error.status() == StatusCode::UNAUTHORIZED => return Ok(axum::Json(RevokeResponse {})),
-        // It was not judged, so nothing says that its session is over.
-        Err(error) => return Err(error),
-    };
-    let origin = context.origin(presented.sid);
-    if app.database(app.store.end_session(presented, &origin)).await? {
-        app.database(app.reload_revocations()).await?;
-    }
+    app::refresh::revoke(&app, &context, &request.refresh_token).await?;
     Ok(axum::Json(RevokeResponse {}))
-}
-
-async fn verify(app: &App, context: &Context, token: &str) -> Result<Presented, ApiError> {
-    app.limits.may_try(context, None)?;
-    let verified = verify_uncharged(app, token).await;
-    if matches!(&verified, Err(error) if error.status().is_client_error()) {
-        app.limits.charge_failure(context, None);
-    }
-    verified
-}
-
-async fn verify_uncharged(app: &App, token: &str) -> Result<Presented, ApiError> {
-    let unverified = Unverified::parse(token)?;
-    let kid = unverified.kid().ok_or(Refusal::InvalidRefreshToken)?;
-    let Some(mac) = mac_key(app, kid).await? else {
-        return Err(unknown_kid(kid, app.issuer.environment).into());
-    };
-    Ok(unverified.verify(&mac, &app.issuer.url, app.issuer.environment)?)
-}
-
-/// The MAC key of a session's newest token. Made by another node a moment ago, or just taken out of use: where it
-/// is not here, the next try is judged anew.
-async fn newest_mac_key(app: &App, kid: &str) -> Result<Arc<MacKey>, ApiError> {
-    let key = mac_key(app, kid).await?;
-    key.ok_or_else(|| ApiError::unavailable("the MAC key of the session's newest token is not here"))
-}
-
-/// The MAC key of this name; read again once where it is unknown, since another node may have just made it.
-async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> {
-    if let Some(key) = app.keys().mac_by_kid(kid) {
-        return Ok(Some(Arc::clone(key)));
-    }
-    // A name that could not be one of ours costs no read: anybody can send names.
-    if !kid.starts_with(app.issuer.environment.as_str()) || !app.may_reload_keys() {
-        return Ok(None);
-    }
-    app.reload_keys().await.map_err(ApiError::unavailable)?;
-    Ok(app.keys().mac_by_kid(kid).map(Arc::clone))
-}
-
-/// Names of keys begin with their environment, so a token of the other one can be told so.
-fn unknown_kid(kid: &str, here: Environment) -> Refusal {
-    let other = [Environment::Production, Environment::Uat]
-        .into_iter()
-        .find(|environment| {
-            *environment != here
-                && kid
-                    .strip_prefix(environment.as_str())
-                    .is_some_and(|rest| rest.starts_with('-'))
-        });
-    other.map_or(Refusal::InvalidRefreshToken, |theirs| Refusal::WrongEnvironment {
-        here,
-        theirs,
-    })
 }

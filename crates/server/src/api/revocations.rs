@@ -6,10 +6,10 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
-use super::cacheable;
 use super::failures::AnyRequest;
-use crate::App;
-use crate::middleware::Context;
+use crate::app::App;
+use crate::http::caching::cacheable;
+use crate::http::context::Context;
 
 /// What was revoked within the longest life of an access token, as a JWS with `typ: revocations+jwt` and the
 /// claims of `RevocationList`. Poll it with `If-None-Match`.
@@ -20,7 +20,7 @@ pub(crate) async fn revocations(
     context: Context,
     headers: HeaderMap,
 ) -> Response {
-    let document = app.revocations.document(&app, context.now);
+    let document = app.revocations.document(app.keys().signing(), context.now);
     cacheable(
         &headers,
         document.jws,

@@ -7,17 +7,15 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, State};
 use http::request::Parts;
-use tm_auth_core::Account;
 use tm_auth_core::person::PersonSession;
 use tm_auth_proto::session::{Session as View, SessionList, SessionsEnded};
 use tm_auth_proto::{ErrorCode, SessionId};
 
 use super::failures::{AnyRequest, Managed};
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::auth::bearer::Management;
+use crate::app::management::Management;
+use crate::app::{App, user_sessions};
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// The sessions in which the account's owner is signed in, newest first.
 #[utoipa::path(get, path = "/sessions", tag = "Sessions", operation_id = "listSessions", security(("bearerAuth" = [])),
@@ -27,7 +25,7 @@ pub(crate) async fn list(
     context: Context,
     management: Management,
 ) -> Result<axum::Json<SessionList>, ApiError> {
-    let sessions = live(&app, &context, &management.account).await?;
+    let sessions = user_sessions::live(&app, &context, &management.account).await?;
     let sessions = sessions
         .iter()
         .map(|session| view(session, management.sid))
@@ -50,13 +48,7 @@ pub(crate) async fn end(
     if sid != management.sid {
         management.require_fresh(context.now)?;
     }
-    if !app
-        .database(app.store.end_person_session(uid, sid, &context.origin(uid)))
-        .await?
-    {
-        return Err(ApiError::new(ErrorCode::SessionNotFound));
-    }
-    app.database(app.reload_revocations()).await?;
+    user_sessions::end(&app, &context, uid, sid).await?;
     Ok(axum::Json(SessionsEnded { ended: 1 }))
 }
 
@@ -69,37 +61,8 @@ pub(crate) async fn end_others(
     management: Management,
 ) -> Result<axum::Json<SessionsEnded>, ApiError> {
     management.require_fresh(context.now)?;
-    let ended = end_all_but(&app, &context, &management.account, Some(management.sid)).await?;
+    let ended = user_sessions::end_all_but(&app, &context, &management.account, Some(management.sid)).await?;
     Ok(axum::Json(SessionsEnded { ended }))
-}
-
-/// Ends every session of an account but one, and tells its owner if that changed anything.
-pub(crate) async fn end_all_but(
-    app: &App,
-    context: &Context,
-    account: &Account,
-    keep: Option<SessionId>,
-) -> Result<u64, ApiError> {
-    let origin = context.origin(account.uid);
-    let ended = app
-        .database(app.store.end_person_sessions(account.uid, keep, &origin))
-        .await?;
-    if ended > 0 {
-        app.database(app.reload_revocations()).await?;
-        notices::tell(app, context, account, Notice::SignedOutEverywhere).await;
-    }
-    Ok(ended)
-}
-
-/// Those that are neither ended nor run out.
-pub(crate) async fn live(
-    app: &App,
-    context: &Context,
-    account: &Account,
-) -> Result<Vec<PersonSession>, ApiError> {
-    let mut sessions = app.database(app.store.person_sessions_of(account.uid)).await?;
-    sessions.retain(|session| session.permit(account, context.now).is_ok());
-    Ok(sessions)
 }
 
 fn view(session: &PersonSession, asking: SessionId) -> View {

@@ -1,50 +1,15 @@
-//! What the owner of an account is told by mail: each change of what can act for it.
+//! Mails that tell the owner of an account about each change of its credentials.
 //!
-//! The mail goes to the address that the account proved here, else to its contact address. It never decides
-//! whether the change is made: that is done and acknowledged, with or without somebody to tell.
+//! The mail goes to the address that the account proved here, else to its contact address. The change is made
+//! and acknowledged whether or not the mail can be sent.
 
-use jiff::Timestamp;
 use tm_auth_core::Account;
 
-use crate::App;
-use crate::mail::templates;
-use crate::middleware::Context;
+use crate::app::App;
+use crate::http::context::Context;
+use crate::mail::templates::{self, Notice};
 
-/// What happened.
-pub(crate) enum Notice {
-    KeyCreated {
-        label: String,
-    },
-    KeyRevoked {
-        label: String,
-    },
-    KeyChanged {
-        label: String,
-    },
-    PasskeyAdded {
-        name: String,
-    },
-    PasskeyRemoved {
-        name: String,
-    },
-    /// Told to the old address.
-    EmailChanged {
-        old: String,
-        new: String,
-    },
-    AppleLinked,
-    AppleUnlinked,
-    AccountDeleted,
-    RecoveryStarted {
-        ready_at: Timestamp,
-    },
-    RecoveryCancelled,
-    RecoveryCompleted,
-    SessionReused,
-    SignedOutEverywhere,
-}
-
-/// Mails the owner, as `account` was when it was read. Who deletes the account reads it before.
+/// Mails the owner at the address that `account` has. A caller that deletes the account reads it before.
 pub(crate) async fn tell(app: &App, context: &Context, account: &Account, notice: Notice) {
     if !app.mail.is_available() {
         return;
@@ -54,22 +19,21 @@ pub(crate) async fn tell(app: &App, context: &Context, account: &Account, notice
         _ => owner(app, account).await,
     };
     let Some(to) = to else { return };
-    let mail = templates::notice(app, context, &to, &notice);
+    let mail = templates::notice(app.letterhead(), context, &to, &notice);
     if let Err(error) = app.mail.send(mail) {
         tracing::warn!(
-            request_id = context.request_id,
             code = error.code.as_str(),
-            "an owner was not told of a change"
+            "a notice to the owner of an account was not sent"
         );
     }
 }
 
-/// Where mail for the owner goes.
+/// The owner's address.
 async fn owner(app: &App, account: &Account) -> Option<String> {
     if account.email.is_some() {
         return account.email.clone();
     }
-    match app.in_time(app.store.contact_email(account.uid)).await {
+    match app.store.contact_email(account.uid).await {
         Ok(contact) => contact,
         Err(error) => {
             tracing::warn!(%error, "an owner's contact address could not be read");

@@ -1,58 +1,46 @@
-//! What follows a proof of who somebody is: a session.
+//! A login: a session for a user who proved who they are.
 //!
-//! 1. A passkey, code, link or Apple's word proved a person; the caller has the account.
-//! 2. In a browser a session is opened and its secret becomes a cookie. The session that the browser had before
-//!    ends in the same step, so nobody carries a cookie from before the proof over to after it.
-//! 3. For a program tokens are issued: for the platform, or for managing credentials where it asked for those.
+//! 1. A passkey, a code, a link or Apple proved the user. The caller of this module has the account.
+//! 2. [`browser`] opens a session whose secret becomes a cookie. The session that the browser had before ends in
+//!    the same step, so a cookie from before the proof is worth nothing after it.
+//! 3. [`native`] opens a session for a program and issues tokens: for the platform, or for managing credentials if
+//!    the program asked for that.
 
-use http::HeaderMap;
-use http::header::{SET_COOKIE, USER_AGENT};
 use tm_auth_core::Account;
 use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
 use tm_auth_core::rotation::Line;
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::token::{access, refresh};
-use tm_auth_proto::{ErrorCode, TokenResponse};
+use tm_auth_proto::{ErrorCode, SessionId, TokenResponse};
 use tm_auth_store::AuditEntry;
 
-use crate::App;
-use crate::app::device;
-use crate::auth::browser;
+use super::{App, tokens};
 use crate::error::ApiError;
 use crate::http::client_address::NetworkPrefix;
-use crate::http::cookie::{self, Name, SameSite};
-use crate::middleware::Context;
+use crate::http::context::Context;
 use crate::random;
 
-/// Opens a browser's session: at sign-in, and anew at a step-up. Returns the `Set-Cookie` for the answer.
+/// Step 2. `replaces`: the session that the browser had before.
 pub(crate) async fn browser(
     app: &App,
     context: &Context,
-    headers: &HeaderMap,
+    device: String,
     account: &Account,
     method: AuthMethod,
-) -> Result<HeaderMap, ApiError> {
-    let replaces = browser::presented(app, headers).map(|(sid, _)| sid);
-    let replaces = match replaces {
-        // The cookie must be right, or anybody could end a session whose id they know.
-        Some(_) => browser::session(app, context, headers)
-            .await?
-            .map(|(session, _)| session.sid),
-        None => None,
-    };
+    replaces: Option<SessionId>,
+) -> Result<(SessionId, SessionSecret), ApiError> {
     let secret = SessionSecret::new(random::bytes());
-    let session = new_session(context, headers, account, method, SessionKind::Browser, &secret);
-    let value = browser::cookie_value(session.sid, &secret);
+    let session = new_session(context, device, account, method, SessionKind::Browser, &secret);
+    let sid = session.sid;
     open(app, context, session, replaces).await?;
-    let header = cookie::set(app, Name::Session, &value, SameSite::Lax);
-    Ok(HeaderMap::from_iter([(SET_COOKIE, header)]))
+    Ok((sid, secret))
 }
 
-/// Opens a program's session and gives its tokens. `kind` says for what.
+/// Step 3. `kind` says what the tokens are for.
 pub(crate) async fn native(
     app: &App,
     context: &Context,
-    headers: &HeaderMap,
+    device: String,
     account: &Account,
     method: AuthMethod,
     kind: SessionKind,
@@ -61,13 +49,13 @@ pub(crate) async fn native(
     let secret = SessionSecret::new(random::bytes());
     let session = PersonSession {
         mac_kid: Some(keys.mac().kid().to_owned()),
-        ..new_session(context, headers, account, method, kind, &secret)
+        ..new_session(context, device, account, method, kind, &secret)
     };
     open(app, context, session.clone(), None).await?;
     Ok(tokens(app, context, &session, account, &secret, keys.mac()))
 }
 
-/// The tokens of a program's session as its row stands.
+/// The tokens that follow from a session's row as it stands.
 pub(crate) fn tokens(
     app: &App,
     context: &Context,
@@ -96,19 +84,18 @@ pub(crate) fn tokens(
         mac,
     );
     let access_token = access::sign(&claims, app.keys().signing());
-    crate::api::mint::answer(access_token, refresh_token, None)
+    tokens::response(access_token, refresh_token, None)
 }
 
 fn new_session(
     context: &Context,
-    headers: &HeaderMap,
+    device: String,
     account: &Account,
     method: AuthMethod,
     kind: SessionKind,
     secret: &SessionSecret,
 ) -> PersonSession {
     let now = context.now;
-    let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     PersonSession {
         sid: session_id(now, &random::bytes()),
         uid: account.uid,
@@ -121,7 +108,7 @@ fn new_session(
         last_used_at: now,
         expires_at: now + kind.lives().absolute,
         address: context.address,
-        device: device::coarse(user_agent.unwrap_or_default()),
+        device,
         ended: None,
     }
 }
@@ -130,20 +117,19 @@ async fn open(
     app: &App,
     context: &Context,
     session: PersonSession,
-    replaces: Option<tm_auth_proto::SessionId>,
+    replaces: Option<SessionId>,
 ) -> Result<(), ApiError> {
     let network = NetworkPrefix::of(context.address).to_string();
     let origin = context.origin(session.uid);
     let opened = app.store.open_person_session(session, network, replaces, &origin);
-    if app.database(opened).await? {
+    if opened.await? {
         Ok(())
     } else {
         Err(ApiError::new(ErrorCode::AccountDisabled))
     }
 }
 
-/// Writes into the trail that somebody was not signed in. How often an address may try is limited, and so is
-/// what it can write.
+/// Records in the audit trail that a login was refused. The limits on attempts also bound what a network can write.
 pub(crate) async fn note_refusal(
     app: &App,
     context: &Context,
@@ -158,5 +144,5 @@ pub(crate) async fn note_refusal(
         sid: None,
         detail: Some(format!("method={} code={}", method.as_str(), error.code.as_str())),
     };
-    app.database(app.store.audit(vec![entry])).await
+    Ok(app.store.audit(vec![entry]).await?)
 }

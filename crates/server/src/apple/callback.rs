@@ -23,13 +23,14 @@ use super::client_secret::client_secret;
 use super::flow::{Flow, KIND, Purpose};
 use super::id_token::{self, Expected};
 use super::{Apple, Failure, offered};
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::app::sign_in;
+use crate::app::App;
+use crate::app::notices;
+use crate::auth::browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
 use crate::http::form::Form;
-use crate::middleware::Context;
+use crate::mail::templates::Notice;
 use crate::random;
 
 /// Longest name that is kept, in characters.
@@ -62,7 +63,7 @@ pub(crate) async fn callback(
         note_refusal(&app, &context, &purpose, error).await?;
     }
     let (mut set, next) = answered?;
-    set.append(SET_COOKIE, cookie::clear(&app, Name::Apple));
+    set.append(SET_COOKIE, cookie::clear(&app.config.public_url, Name::Apple));
     Ok((set, Redirect::to(next)).into_response())
 }
 
@@ -74,17 +75,14 @@ async fn take_flow(
     answer: &Answer,
 ) -> Result<(Flow, Purpose), ApiError> {
     let unknown = |cause| ApiError::violation(ErrorCode::AppleSignInUnknown, "state", cause);
-    let flow = cookie::read(app, headers, Name::Apple)
+    let flow = cookie::read(&app.config.public_url, headers, Name::Apple)
         .and_then(Flow::from_cookie)
         .ok_or_else(|| unknown("no cookie of a flow"))?;
     if !answer.state.as_deref().is_some_and(|state| flow.is_state(state)) {
         return Err(unknown("the state is not this browser's"));
     }
     let taken = app.store.take_ceremony(flow.id_hash(), KIND, context.now);
-    let ceremony = app
-        .database(taken)
-        .await?
-        .ok_or_else(|| unknown("the flow is over"))?;
+    let ceremony = taken.await?.ok_or_else(|| unknown("the flow is over"))?;
     let purpose = serde_json::from_str(&ceremony.state).map_err(ApiError::internal)?;
     Ok((flow, purpose))
 }
@@ -126,7 +124,7 @@ async fn finish<'a>(
     } else {
         let name = answer.user.as_deref().and_then(display_name);
         let account = account(app, context, subject, name).await?;
-        let set = sign_in::browser(app, context, headers, &account, AuthMethod::Apple).await?;
+        let set = browser::sign_in(app, context, headers, &account, AuthMethod::Apple).await?;
         end_former(app, context, headers, &account, purpose.session).await?;
         set
     };
@@ -173,7 +171,7 @@ async fn account(
     };
     let origin = context.origin(new.uid);
     let signed_in = app.store.account_by_apple(subject, new, name, &origin);
-    match app.database(signed_in).await? {
+    match signed_in.await? {
         AppleSignIn::Known(account) | AppleSignIn::Made(account) => Ok(account),
         AppleSignIn::AddressHasAccount => Err(ApiError::new(ErrorCode::AddressHasAccount)),
     }
@@ -188,15 +186,15 @@ async fn link(
     let over = || ApiError::new(ErrorCode::MissingSession);
     let (uid, sid) = session.ok_or_else(over)?;
     let (session, account) = app
-        .database(app.store.person_session(sid))
+        .store
+        .person_session(sid)
         .await?
         .filter(|(session, _)| session.uid == uid)
         .ok_or_else(over)?;
     session
         .permit(&account, context.now)
         .map_err(|_: Refusal| over())?;
-    app.database(app.store.link_apple(uid, subject, &context.origin(uid)))
-        .await??;
+    app.store.link_apple(uid, subject, &context.origin(uid)).await??;
     notices::tell(app, context, &account, Notice::AppleLinked).await;
     Ok(())
 }
@@ -210,17 +208,18 @@ async fn end_former(
     account: &Account,
     former: Option<(AccountId, SessionId)>,
 ) -> Result<(), ApiError> {
-    if let Some((uid, sid)) = former.filter(|_| cookie::read(app, headers, Name::Session).is_none()) {
+    if let Some((uid, sid)) =
+        former.filter(|_| cookie::read(&app.config.public_url, headers, Name::Session).is_none())
+    {
         let origin = context.origin(account.uid);
-        app.database(app.store.end_person_session(uid, sid, &origin))
-            .await?;
+        app.store.end_person_session(uid, sid, &origin).await?;
     }
     Ok(())
 }
 
 /// Who proves nothing is charged for it. What is Apple's or our own fault is nobody's.
 fn charge(app: &App, context: &Context, error: &ApiError) {
-    if error.status().is_client_error() {
+    if error.is_refusal() {
         app.limits.charge_failure(context, None);
     }
 }
@@ -247,7 +246,7 @@ async fn note_refusal(
         sid: None,
         detail: Some(format!("method={} code={code}", AuthMethod::Apple.as_str())),
     };
-    app.database(app.store.audit(vec![entry])).await
+    Ok(app.store.audit(vec![entry]).await?)
 }
 
 /// The name out of Apple's JSON, bounded, without what is not shown.

@@ -29,7 +29,7 @@ use axum::Router;
 use axum::routing::post;
 use tm_auth_proto::ErrorCode;
 
-use crate::App;
+use crate::app::App;
 use crate::config;
 use crate::config::PublicUrl;
 use crate::error::ApiError;

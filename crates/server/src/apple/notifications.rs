@@ -22,11 +22,12 @@ use tm_auth_store::{AppleWithdrawal, AuditEntry};
 
 use super::id_token::{LEEWAY, addressed_to, number, text};
 use super::{Apple, Failure, offered};
-use crate::App;
-use crate::app::notices::{self, Notice};
+use crate::app::App;
+use crate::app::notices;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::Json;
-use crate::middleware::Context;
+use crate::mail::templates::Notice;
 
 #[derive(Deserialize)]
 pub(crate) struct Notification {
@@ -123,11 +124,11 @@ async fn withdrawn(app: &App, apple: &Apple, context: &Context, event: Event) ->
     let iss = apple.settings.issuer.clone();
     let origin = context.origin("apple");
     let told = app.store.withdraw_apple(iss, event.sub, event.told_at, &origin);
-    let Some(AppleWithdrawal { account, .. }) = app.database(told).await? else {
+    let Some(AppleWithdrawal { account, .. }) = told.await? else {
         return Ok(());
     };
     // The tokens of its sessions are on the list.
-    app.database(app.reload_revocations()).await?;
+    app.reload_revocations().await?;
     notices::tell(app, context, &account, Notice::AppleUnlinked).await;
     Ok(())
 }
@@ -142,7 +143,7 @@ async fn relay(
     let found = app
         .store
         .account_of_apple(apple.settings.issuer.clone(), event.sub);
-    let Some(Account { uid, .. }) = app.database(found).await? else {
+    let Some(Account { uid, .. }) = found.await? else {
         return Ok(());
     };
     let entry = AuditEntry {
@@ -153,5 +154,5 @@ async fn relay(
         sid: None,
         detail: None,
     };
-    app.database(app.store.audit(vec![entry])).await
+    Ok(app.store.audit(vec![entry]).await?)
 }

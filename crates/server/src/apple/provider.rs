@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::Failure;
-use crate::pages::query_value;
+use crate::http::query::query_value;
 
 /// Of one request, in all. A browser waits for it.
 const DEADLINE: Duration = Duration::from_secs(10);

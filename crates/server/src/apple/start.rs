@@ -14,13 +14,14 @@ use tm_auth_store::Ceremony;
 
 use super::flow::{Flow, KIND, LIFE, Purpose};
 use super::{Apple, offered};
-use crate::App;
-use crate::auth::bearer::Management;
+use crate::app::App;
+use crate::app::management::Management;
 use crate::auth::browser::{self, Browser};
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
-use crate::http::form::{Form, Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::form::Form;
 use crate::pages::next::Next;
 use crate::random;
 
@@ -81,9 +82,14 @@ async fn leave(app: &App, context: &Context, purpose: &Purpose) -> Result<Respon
         state: serde_json::to_string(purpose).map_err(ApiError::internal)?,
         expires_at: context.now + LIFE,
     };
-    app.database(app.store.begin_ceremony(ceremony)).await?;
+    app.store.begin_ceremony(ceremony).await?;
     // `None`: Apple posts the answer from its own site.
-    let cookie = cookie::set(app, Name::Apple, &flow.cookie(), SameSite::None);
+    let cookie = cookie::set(
+        &app.config.public_url,
+        Name::Apple,
+        &flow.cookie(),
+        SameSite::None,
+    );
     Ok(([(SET_COOKIE, cookie)], Redirect::to(&apple.authorize_url(&flow))).into_response())
 }
 

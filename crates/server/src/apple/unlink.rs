@@ -6,13 +6,14 @@ use axum::extract::State;
 use axum::response::Redirect;
 
 use super::start::SECURITY;
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::auth::bearer::Management;
+use crate::app::App;
+use crate::app::management::Management;
+use crate::app::notices;
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
-use crate::http::form::{Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::context::Context;
+use crate::mail::templates::Notice;
 
 /// Works also where the way is no longer offered: what is linked can be taken away.
 pub(crate) async fn unlink(
@@ -28,10 +29,7 @@ pub(crate) async fn unlink(
     };
     owner.require_strong(&app, context.now).await?;
     let uid = owner.account.uid;
-    if app
-        .database(app.store.unlink_apple(uid, &context.origin(uid)))
-        .await??
-    {
+    if app.store.unlink_apple(uid, &context.origin(uid)).await?? {
         notices::tell(&app, &context, &owner.account, Notice::AppleUnlinked).await;
     }
     Ok(Redirect::to(SECURITY))

@@ -2,3 +2,4 @@
 
 pub(crate) mod bearer;
 pub(crate) mod browser;
+pub(crate) mod csrf_form;

@@ -39,7 +39,7 @@ pub use network::{Forwarded, Network, TlsFiles};
 pub use pages::Pages;
 pub use passkeys::Passkeys;
 pub use postgres_url::PostgresUrl;
-pub use public_url::PublicUrl;
+pub use public_url::{BASE_PATH, PublicUrl};
 pub use retention::Retention;
 pub use secret::Kek;
 pub use tokens::{Challenge, MAX_ACCESS_TTL_SECONDS, Sessions, SigningAlgorithm, Tokens};

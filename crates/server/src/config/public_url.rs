@@ -9,7 +9,8 @@ use tm_auth_proto::Environment;
 use super::error::ConfigError;
 
 /// The path under which every deployment serves.
-const BASE_PATH: &str = "/v1/auth";
+/// The base path of the API.
+pub const BASE_PATH: &str = "/v1/auth";
 
 const EXAMPLE: &str = "write it like https://api.truemarkets.co/v1/auth";
 

@@ -7,7 +7,7 @@
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
 
-use crate::App;
+use crate::config::PublicUrl;
 
 /// Which cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +49,8 @@ impl Name {
 }
 
 /// The value of a cookie of the request. Sent twice it is none: one of the two is not ours.
-pub(crate) fn read<'a>(app: &App, headers: &'a HeaderMap, name: Name) -> Option<&'a str> {
-    let wanted = name.as_str(app.config.public_url.is_https());
+pub(crate) fn read<'a>(url: &PublicUrl, headers: &'a HeaderMap, name: Name) -> Option<&'a str> {
+    let wanted = name.as_str(url.is_https());
     let mut values = headers
         .get_all(COOKIE)
         .iter()
@@ -63,8 +63,8 @@ pub(crate) fn read<'a>(app: &App, headers: &'a HeaderMap, name: Name) -> Option<
 }
 
 /// Whether the request brings any of our cookies.
-pub(crate) fn any(app: &App, headers: &HeaderMap) -> bool {
-    let names = Name::ALL.map(|name| name.as_str(app.config.public_url.is_https()));
+pub(crate) fn any(url: &PublicUrl, headers: &HeaderMap) -> bool {
+    let names = Name::ALL.map(|name| name.as_str(url.is_https()));
     headers
         .get_all(COOKIE)
         .iter()
@@ -75,21 +75,21 @@ pub(crate) fn any(app: &App, headers: &HeaderMap) -> bool {
 }
 
 /// A `Set-Cookie` value. `value` is base64url, which needs no quoting.
-pub(crate) fn set(app: &App, name: Name, value: &str, same_site: SameSite) -> HeaderValue {
-    header(app, name, value, same_site, "")
+pub(crate) fn set(url: &PublicUrl, name: Name, value: &str, same_site: SameSite) -> HeaderValue {
+    header(url, name, value, same_site, "")
 }
 
 /// A `Set-Cookie` value that takes the cookie away.
-pub(crate) fn clear(app: &App, name: Name) -> HeaderValue {
+pub(crate) fn clear(url: &PublicUrl, name: Name) -> HeaderValue {
     let same_site = match name {
         Name::Session | Name::Flow | Name::Passkey => SameSite::Lax,
         Name::Apple => SameSite::None,
     };
-    header(app, name, "", same_site, "; Max-Age=0")
+    header(url, name, "", same_site, "; Max-Age=0")
 }
 
-fn header(app: &App, name: Name, value: &str, same_site: SameSite, more: &str) -> HeaderValue {
-    let https = app.config.public_url.is_https();
+fn header(url: &PublicUrl, name: Name, value: &str, same_site: SameSite, more: &str) -> HeaderValue {
+    let https = url.is_https();
     let site = match same_site {
         // Browsers take `None` only together with `Secure`; on loopback they send a cookie without the
         // attribute along with a cross-site POST for its first two minutes.

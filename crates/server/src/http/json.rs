@@ -1,25 +1,29 @@
 //! Reading a JSON body: its type, its size, its time, its fields.
 
-use std::sync::Arc;
-
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 use tm_auth_listener::read_body;
 use tm_auth_proto::ErrorCode;
 
-use crate::App;
 use crate::error::ApiError;
+use crate::http::body::BodyLimits;
 
 /// A request body, parsed.
 pub(crate) struct Json<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
+impl<S, T> FromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+    BodyLimits: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        read(request, app, app.config.limits.body_bytes).await.map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let limits = BodyLimits::from_ref(state);
+        read(request, limits).await.map(Self)
     }
 }
 
@@ -29,19 +33,29 @@ pub(crate) struct LargeJson<T>(pub(crate) T);
 /// Four times what an attestation takes.
 const LARGE: usize = 64 * 1024;
 
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for LargeJson<T> {
+impl<S, T> FromRequest<S> for LargeJson<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+    BodyLimits: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        read(request, app, LARGE).await.map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let limits = BodyLimits::from_ref(state);
+        let limits = BodyLimits {
+            bytes: LARGE,
+            ..limits
+        };
+        read(request, limits).await.map(Self)
     }
 }
 
-async fn read<T: DeserializeOwned>(request: Request, app: &App, most_bytes: usize) -> Result<T, ApiError> {
+async fn read<T: DeserializeOwned>(request: Request, limits: BodyLimits) -> Result<T, ApiError> {
     if !is_plain_json(request.headers()) {
         return Err(ApiError::new(ErrorCode::UnsupportedMediaType));
     }
-    let body = read_body(request.into_body(), most_bytes, app.config.limits.body_read).await?;
+    let body = read_body(request.into_body(), limits.bytes, limits.deadline).await?;
     parse(&body)
 }
 

@@ -1,7 +1,14 @@
-//! What every room needs of HTTP, and knows nothing of the service: addresses, bodies, cookies, deadlines.
+//! What every room needs of HTTP. Knows nothing of the service itself.
 
+pub(crate) mod body;
+pub(crate) mod caching;
 pub mod client_address;
+pub(crate) mod context;
 pub(crate) mod cookie;
+pub(crate) mod device;
+pub(crate) mod error;
+pub(crate) mod fallback;
 pub(crate) mod form;
 pub(crate) mod json;
+pub(crate) mod query;
 pub(crate) mod same_origin;

@@ -11,15 +11,19 @@ use http::header::ORIGIN;
 use http::{HeaderMap, Method};
 use tm_auth_proto::ErrorCode;
 
-use crate::App;
+use crate::config::{BASE_PATH, PublicUrl};
 use crate::error::ApiError;
 use crate::http::cookie;
-use crate::router::BASE_PATH;
 
 /// Apple posts its answer (bound by `state` and the flow's cookie) and its notifications (signed).
 pub(crate) const EXEMPT: [&str; 2] = ["/apple/callback", "/apple/notifications"];
 
-pub(crate) fn check(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+pub(crate) fn check(
+    url: &PublicUrl,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
     if method.is_safe() || EXEMPT.contains(&path) {
         return Ok(());
     }
@@ -27,7 +31,7 @@ pub(crate) fn check(app: &App, method: &Method, path: &str, headers: &HeaderMap)
         || path
             .strip_prefix(BASE_PATH)
             .is_some_and(|rest| rest.starts_with('/'));
-    if is_api && !cookie::any(app, headers) {
+    if is_api && !cookie::any(url, headers) {
         return Ok(());
     }
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
@@ -36,7 +40,7 @@ pub(crate) fn check(app: &App, method: &Method, path: &str, headers: &HeaderMap)
         // Fetch section 3.2, "append a request Origin header": what a form of ours sends under `no-referrer`.
         // And what other sites' sandboxes send: so it is no word for the request, only none against it.
         Some("null") if site == Some(true) => None,
-        origin => origin.map(|origin| origin == app.config.public_url.origin()),
+        origin => origin.map(|origin| origin == url.origin()),
     };
     match (site, origin) {
         (Some(false), _) | (_, Some(false)) | (None, None) => Err(ApiError::new(ErrorCode::CrossSiteRequest)),

@@ -14,14 +14,14 @@ use super::api_key_settings::{Errors, Settings, Shown};
 use super::api_key_view::{KeyView, RefusalView};
 use super::event::Event;
 use super::page::{Frame, Page, Section, Tone};
-use crate::App;
 use crate::api::api_keys::Named;
+use crate::app::App;
 use crate::app::api_keys;
-use crate::auth::bearer::Management;
+use crate::app::management::Management;
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
-use crate::http::form::{Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// Entries of the account's trail in which those of a key are looked for.
 const TRAIL: u32 = 1000;
@@ -82,8 +82,8 @@ pub(crate) async fn details(
 ) -> Result<Page<Details>, ApiError> {
     let uid = browser.account.uid;
     let (key, used) = api_keys::find(&app, &Management::of(&browser), key_id).await?;
-    let refusals = app.database(app.store.refusals_of(uid)).await?;
-    let trail = app.database(app.store.audit_trail(Some(uid), TRAIL)).await?;
+    let refusals = app.store.refusals_of(uid).await?;
+    let trail = app.store.audit_trail(Some(uid), TRAIL).await?;
     let events = trail.iter().filter(|entry| entry.key_id == Some(key_id));
     let mut frame = frame(&app, &browser, &key.label).wide().script("copy.js");
     if let Some(text) = done.ok().and_then(|Query(done)| words_of(&done.done)) {

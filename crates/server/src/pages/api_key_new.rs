@@ -20,13 +20,13 @@ use tm_auth_proto::{ErrorCode, PublicKeyInput, RegisterApiKey, challenge};
 
 use super::api_key_settings::{Errors, Settings, Shown};
 use super::page::{Frame, Page, Section, Tone};
-use crate::App;
+use crate::app::App;
 use crate::app::api_keys::{self, default_end, future, some_scope};
-use crate::auth::bearer::Management;
+use crate::app::management::Management;
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
-use crate::http::form::Posted;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 #[derive(Template)]
 #[template(path = "api_key_new.html")]

@@ -68,7 +68,7 @@ impl KeyView {
         now: Timestamp,
     ) -> Self {
         let status = key.status(now);
-        let (end_name, end) = match (status, key.revoked_at) {
+        let (end_name, end) = match (status, key.lifecycle.revoked_at()) {
             (ApiKeyStatus::Revoked, Some(at)) => ("Revoked", Some(at)),
             (ApiKeyStatus::Expired, _) => ("Ended", key.expires_at),
             _ => ("Ends", key.expires_at),

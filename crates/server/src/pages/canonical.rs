@@ -11,7 +11,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Uri};
 
-use crate::App;
+use crate::app::App;
 
 /// The way to the page's own address, for a page that was asked for by this machine's number.
 pub(crate) fn redirect(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response> {

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue};
 
-use crate::App;
+use crate::app::App;
 
 /// Besides those of every answer.
 const PAGE_HEADERS: [(HeaderName, &str); 3] = [

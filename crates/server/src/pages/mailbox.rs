@@ -16,10 +16,10 @@ use tm_auth_proto::ErrorCode;
 
 use super::page::{Frame, Page};
 use super::words::Instant;
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::mail::Delivered;
-use crate::middleware::Context;
 
 #[derive(Template)]
 #[template(path = "mailbox.html")]

@@ -26,7 +26,7 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-use crate::App;
+use crate::app::App;
 
 /// Every page.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -54,18 +54,4 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 /// Who is not signed in is led on to the sign-in from there.
 async fn home() -> Redirect {
     Redirect::to("/api-keys")
-}
-
-/// A value within a query: everything but unreserved characters (RFC 3986 section 2.3) is escaped.
-pub(crate) fn query_value(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            write!(escaped, "%{byte:02X}").expect("a string takes everything");
-        }
-    }
-    escaped
 }

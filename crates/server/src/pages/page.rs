@@ -9,7 +9,7 @@ use tm_auth_core::Account;
 use tm_auth_proto::Environment;
 
 use super::static_files;
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
 
 /// A rendered template.

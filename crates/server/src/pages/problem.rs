@@ -12,8 +12,9 @@ use tm_auth_proto::ErrorCode;
 
 use super::next::Next;
 use super::page::{Frame, Page};
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
+use crate::http::query::query_value;
 
 /// What tells, before the request is handled, whether its error will be read by a person.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl Reader {
 
     /// The way to the sign-in and back.
     fn sign_in(&self) -> String {
-        format!("/sign-in?next={}", super::query_value(&self.back))
+        format!("/sign-in?next={}", query_value(&self.back))
     }
 }
 

@@ -17,12 +17,13 @@ use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
 use super::client_data::{self, Ran};
 use super::{MOST_PASSKEYS, default_name, registration};
-use crate::App;
-use crate::app::notices::{self, Notice};
+use crate::app::App;
+use crate::app::notices;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::{Json as Body, LargeJson};
-use crate::middleware::Context;
+use crate::mail::templates::Notice;
 use crate::random;
 
 #[derive(Deserialize)]
@@ -56,8 +57,8 @@ pub(crate) async fn options(
         name => label::parse_field("name", name)?,
     };
     let uid = browser.account.uid;
-    let there = app.database(app.store.passkeys_of(uid)).await?;
-    let user = app.database(app.store.passkey_user(uid, random::bytes())).await?;
+    let there = app.store.passkeys_of(uid).await?;
+    let user = app.store.passkey_user(uid, random::bytes()).await?;
     let user = user.ok_or_else(|| ApiError::new(ErrorCode::MissingSession))?;
     let called = browser
         .account
@@ -110,7 +111,7 @@ pub(crate) async fn finish(
     let added = app
         .store
         .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &origin);
-    let recovered = app.database(added).await??;
+    let recovered = added.await??;
     notices::tell(&app, &context, account, Notice::PasskeyAdded { name }).await;
     if recovered {
         notices::tell(&app, &context, account, Notice::RecoveryCompleted).await;
@@ -124,10 +125,10 @@ async fn ground(app: &App, context: &Context, browser: &Browser) -> Result<Added
     if !proof.is_fresh(context.now) {
         return Err(ApiError::new(ErrorCode::ReauthRequired));
     }
-    if proof.method.is_strongest() || !app.database(app.store.has_passkey(uid)).await? {
+    if proof.method.is_strongest() || !app.store.has_passkey(uid).await? {
         return Ok(AddedBy::Proof);
     }
-    let recovery = app.database(app.store.recovery(uid)).await?;
+    let recovery = app.store.recovery(uid).await?;
     if recovery::may_add_passkey(proof, recovery.as_ref(), context.now) {
         Ok(AddedBy::Recovery)
     } else {

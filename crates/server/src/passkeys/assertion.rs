@@ -26,10 +26,10 @@ use super::public_key::PublicKey;
 use super::refused::{Refused, because};
 use super::registration::Record;
 use super::{RelyingParty, transports_of};
-use crate::App;
+use crate::app::App;
 use crate::app::sign_in;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 /// A person proved by a passkey.
 pub(super) struct Proved {
@@ -71,7 +71,7 @@ pub(super) async fn prove(
     app.limits.may_finish_passkey(context)?;
     let judged = judge(app, context, headers, answer, known).await;
     if let Err(error) = &judged
-        && error.status().is_client_error()
+        && error.is_refusal()
     {
         app.limits.charge_passkey_failure(context);
         sign_in::note_refusal(app, context, AuthMethod::Passkey, error).await?;
@@ -99,7 +99,7 @@ async fn judge(
     if known.is_some() && !allowed.contains(&credential_id) {
         return Err(because("not one that was asked for").into());
     }
-    let passkey = app.database(app.store.passkey(credential_id.clone())).await?;
+    let passkey = app.store.passkey(credential_id.clone()).await?;
     let owner = owner(app, answer, passkey.as_ref(), known).await?;
     let (account, used) = verify(rp, answer, passkey, owner)?;
     if account.disabled_at.is_some() {
@@ -107,7 +107,7 @@ async fn judge(
     }
     let origin = context.origin(account.uid);
     let noted = app.store.use_passkey(credential_id, used, &origin);
-    let used = app.database(noted).await?.map_err(|refusal| match refusal {
+    let used = noted.await?.map_err(|refusal| match refusal {
         Refusal::PasskeyRefused => {
             ApiError::from(because("the counter went back, or it was removed just now"))
         }
@@ -130,7 +130,7 @@ async fn owner(
     let Ok(handle) = handle.0.as_slice().try_into() else {
         return Ok(None);
     };
-    let owner = app.database(app.store.account_by_user_handle(handle)).await?;
+    let owner = app.store.account_by_user_handle(handle).await?;
     Ok(owner.map(|account| account.uid))
 }
 

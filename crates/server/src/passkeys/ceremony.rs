@@ -18,10 +18,10 @@ use tm_auth_core::Refusal;
 use tm_auth_proto::AccountId;
 use tm_auth_store::Ceremony;
 
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
-use crate::middleware::Context;
 use crate::random;
 
 /// How long a person may take. Authenticators are told the same.
@@ -66,8 +66,13 @@ pub(super) async fn begin(
         state: serde_json::to_string(state).map_err(ApiError::internal)?,
         expires_at: context.now + LIFE,
     };
-    app.database(app.store.begin_ceremony(new)).await?;
-    let cookie = cookie::set(app, Name::Passkey, &URL_SAFE_NO_PAD.encode(secret), SameSite::Lax);
+    app.store.begin_ceremony(new).await?;
+    let cookie = cookie::set(
+        &app.config.public_url,
+        Name::Passkey,
+        &URL_SAFE_NO_PAD.encode(secret),
+        SameSite::Lax,
+    );
     Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
 }
 
@@ -83,13 +88,13 @@ pub(super) async fn take<T: DeserializeOwned>(
     let secret = browser_secret(app, headers).ok_or_else(over)?;
     let id_hash = id_hash(&secret, challenge);
     let taken = app.store.take_ceremony(id_hash, kind.as_str(), context.now);
-    let taken = app.database(taken).await?.ok_or_else(over)?;
+    let taken = taken.await?.ok_or_else(over)?;
     let state = serde_json::from_str(&taken.state).map_err(ApiError::internal)?;
     Ok((taken.uid, state))
 }
 
 fn browser_secret(app: &App, headers: &HeaderMap) -> Option<[u8; 32]> {
-    let value = cookie::read(app, headers, Name::Passkey)?;
+    let value = cookie::read(&app.config.public_url, headers, Name::Passkey)?;
     URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()
 }
 

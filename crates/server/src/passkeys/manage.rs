@@ -10,12 +10,13 @@ use serde::Deserialize;
 use tm_auth_core::{Refusal, label};
 use tm_auth_store::passkey::CredentialId;
 
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::auth::bearer::Management;
+use crate::app::App;
+use crate::app::management::Management;
+use crate::app::notices;
+use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
-use crate::http::form::Posted;
-use crate::middleware::Context;
+use crate::http::context::Context;
+use crate::mail::templates::Notice;
 
 /// Where the forms are.
 const PAGE: &str = "/security";
@@ -46,7 +47,7 @@ pub(crate) async fn rename(
     let renamed = app
         .store
         .rename_passkey(uid, credential_id(&form.credential_id)?, name, &origin);
-    app.database(renamed).await??;
+    renamed.await??;
     Ok(Redirect::to(PAGE))
 }
 
@@ -63,10 +64,9 @@ pub(crate) async fn remove(
     let removed = app
         .store
         .remove_passkey(uid, credential_id(&form.credential_id)?, &origin);
-    let name = app.database(removed).await??;
+    let name = removed.await??;
     if form.end_sessions.is_some() {
-        app.database(app.store.end_person_sessions(uid, Some(sid), &origin))
-            .await?;
+        app.store.end_person_sessions(uid, Some(sid), &origin).await?;
     }
     notices::tell(
         &app,

@@ -35,16 +35,15 @@ use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
-use http::header::USER_AGENT;
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::passkey::Passkey;
 use webauthn_rs::prelude::Url;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
-use crate::App;
-use crate::app::device;
+use crate::app::App;
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::http::device::device;
 
 /// Scripts and forms of our pages come here.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -103,8 +102,7 @@ fn transports_of(passkey: &Passkey) -> Vec<String> {
 
 /// What a passkey is called whose owner gave it no name.
 fn default_name(headers: &HeaderMap) -> String {
-    let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-    device::coarse(user_agent.unwrap_or_default())
+    device(headers)
 }
 
 /// Who a ceremony is for says the session, at its beginning and at its end.

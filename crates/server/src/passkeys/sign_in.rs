@@ -13,13 +13,14 @@ use tm_auth_store::passkey::Passkey;
 use super::answer::{Answer, Assertion};
 use super::assertion::{self, Proved};
 use super::ceremony::{self, Kind};
-use crate::App;
-use crate::app::notices::{self, Notice};
-use crate::app::sign_in;
+use crate::app::App;
+use crate::app::notices;
+use crate::auth::browser;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::LargeJson;
-use crate::middleware::Context;
+use crate::mail::templates::Notice;
 use crate::random;
 
 /// What the page tells the person after the proof.
@@ -86,7 +87,7 @@ async fn ask(
     let uid = browser.map(|browser| browser.account.uid);
     let (kind, allowed) = match uid {
         None => (Kind::SignIn, Vec::<Passkey>::new()),
-        Some(uid) => (Kind::StepUp, app.database(app.store.passkeys_of(uid)).await?),
+        Some(uid) => (Kind::StepUp, app.store.passkeys_of(uid).await?),
     };
     let challenge: [u8; 32] = random::bytes();
     let ids: Vec<_> = allowed.iter().map(|passkey| &passkey.credential_id).collect();
@@ -102,7 +103,7 @@ async fn signed_in(
     proved: Proved,
 ) -> Result<(HeaderMap, Json<SignedIn>), ApiError> {
     let Proved { account, used } = proved;
-    let cookie = sign_in::browser(app, context, headers, &account, AuthMethod::Passkey).await?;
+    let cookie = browser::sign_in(app, context, headers, &account, AuthMethod::Passkey).await?;
     if used.recovery_cancelled {
         notices::tell(app, context, &account, Notice::RecoveryCancelled).await;
     }

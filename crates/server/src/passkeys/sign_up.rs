@@ -24,11 +24,11 @@ use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
 use super::client_data::{self, Ran};
 use super::{default_name, registration};
-use crate::App;
-use crate::app::sign_in;
+use crate::app::App;
+use crate::auth::browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::json::{Json as Body, LargeJson};
-use crate::middleware::Context;
 use crate::random;
 
 #[derive(Deserialize)]
@@ -100,7 +100,7 @@ pub(crate) async fn finish(
     let origin = context.origin(new.uid);
     app.limits.charge_passkey_sign_up(&context)?;
     let made = app.store.sign_up_with_passkey(new, user, passkey, &origin);
-    let account = app.database(made).await??;
-    let cookie = sign_in::browser(&app, &context, &headers, &account, AuthMethod::Passkey).await?;
+    let account = made.await??;
+    let cookie = browser::sign_in(&app, &context, &headers, &account, AuthMethod::Passkey).await?;
     Ok((StatusCode::CREATED, cookie))
 }

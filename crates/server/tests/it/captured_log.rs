@@ -63,6 +63,7 @@ fn subscribe() {
         tracing_subscriber::fmt()
             .json()
             .flatten_event(true)
+            .with_span_list(false)
             .with_max_level(LevelFilter::TRACE)
             .with_writer(|| Captured)
             .init();

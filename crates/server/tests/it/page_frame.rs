@@ -140,7 +140,14 @@ async fn h03_a_form_is_ours_by_the_browsers_word_alone() {
         }
         let answer = request.send().await.unwrap().status();
         assert_eq!(answer, status, "{origin:?} {site:?}");
-        let disabled = server.store.api_key(key.id()).await.unwrap().unwrap().disabled_at;
+        let disabled = server
+            .store
+            .api_key(key.id())
+            .await
+            .unwrap()
+            .unwrap()
+            .lifecycle
+            .disabled_at();
         assert_eq!(disabled.is_some(), status == 303);
     }
 }

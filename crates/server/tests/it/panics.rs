@@ -24,6 +24,12 @@ async fn panics_later() -> &'static str {
     std::panic::panic_any(7_u8)
 }
 
+/// As the store or the mail queue warn: they know nothing of the request.
+async fn warns() -> &'static str {
+    tracing::warn!("something is amiss");
+    "ok"
+}
+
 async fn overflows(body: String) -> String {
     let byte: u8 = body.parse().unwrap();
     (byte + 1).to_string()
@@ -38,6 +44,7 @@ async fn defective(server: &TestServer) -> (String, oneshot::Sender<()>) {
     let defects = Router::new()
         .route("/at-once", get(panics_at_once))
         .route("/later", get(panics_later))
+        .route("/warning", get(warns))
         .route("/overflow", post(overflows));
     let address = ["127.0.0.1:0".parse().unwrap()];
     let settings = serve::listener_settings(&server.config.limits);
@@ -94,4 +101,28 @@ async fn i16_an_overflow_is_a_panic_in_the_released_program_too() {
         let request = request.header("origin", &server.origin).body(number);
         assert_eq!(request.send().await.unwrap().status().as_u16(), status);
     }
+}
+
+#[tokio::test]
+async fn i11_what_is_logged_on_behalf_of_a_request_carries_its_id() {
+    let log = CapturedLog::start();
+    let server = TestServer::start().await;
+    let (origin, _stop) = defective(&server).await;
+    let get = server.http.get(format!("{origin}/warning")).send();
+    let answer = Answer::of(get.await.unwrap()).await;
+    let id = answer.header("x-request-id");
+    let lines: Vec<serde_json::Value> = log
+        .text()
+        .lines()
+        .filter(|line| line.contains(id))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [warning, request] = &lines[..] else {
+        panic!("one warning and one line of the request: {lines:?}");
+    };
+    assert_eq!(
+        (&warning["message"], &warning["span"]["request_id"]),
+        (&"something is amiss".into(), &id.into())
+    );
+    assert_eq!(request["request_id"], id);
 }

@@ -45,8 +45,14 @@ async fn a_key_is_kept_as_it_was_registered(store: &Store) {
     assert_eq!((key.key_id, &key.label), (new.key_id, &new.label));
     assert_eq!(&key.public_key, new.public_key.key());
     assert_eq!((key.scopes, &key.allowed_ips), (new.scopes, &new.allowed_ips));
-    assert_eq!((key.created_at, key.activated_at), (at(0), Some(at(0))));
-    assert_eq!((key.expires_at, key.revoked_at), (Some(at(1000)), None));
+    assert_eq!(
+        (key.created_at, key.lifecycle.activated_at()),
+        (at(0), Some(at(0)))
+    );
+    assert_eq!(
+        (key.expires_at, key.lifecycle.revoked_at()),
+        (Some(at(1000)), None)
+    );
     assert_eq!(store.api_key(key.key_id).await.unwrap(), Some(key.clone()));
     assert_eq!(store.api_key(fresh_key_id()).await.unwrap(), None);
     let younger = register(
@@ -72,7 +78,7 @@ async fn a_pending_key_is_not_active(store: &Store) {
     )
     .await;
     assert_eq!(pending.status(at(1)), ApiKeyStatus::Pending);
-    assert_eq!(pending.activated_at, None);
+    assert_eq!(pending.lifecycle.activated_at(), None);
 }
 
 async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Store) {
@@ -277,7 +283,7 @@ async fn c10_e10_a_revoked_key_opens_and_rotates_nothing(store: &Store) {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(revoked.revoked_at, Some(at(2)));
+    assert_eq!(revoked.lifecycle.revoked_at(), Some(at(2)));
 
     assert_eq!(open(store, &decided).await, OpenOutcome::Changed);
     assert_eq!(

@@ -227,7 +227,7 @@ async fn e10_a_deleted_account_acts_no_more(store: &Store) {
 
     assert_eq!(open(store, &decided).await, OpenOutcome::Changed);
     let again = store.api_key(key.key_id).await.unwrap().unwrap();
-    assert_eq!(again.revoked_at, Some(at(2)));
+    assert_eq!(again.lifecycle.revoked_at(), Some(at(2)));
     assert_eq!(again.account.disabled_at, Some(at(2)));
     assert_eq!(open(store, &new_session(&again, 3).0).await, OpenOutcome::Changed);
     let refused = rotate(store, rotation(opened.sid, &secret, 0, 3)).await;

@@ -5,7 +5,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tm_auth_core::registration::{self, ConfirmedKey};
-use tm_auth_core::{Account, ApiKey, PublicKey, Refusal};
+use tm_auth_core::{Account, ApiKey, Lifecycle, PublicKey, Refusal};
 use tm_auth_proto::api_key::{ApiKeyStatus, RegistrationProof};
 use tm_auth_proto::challenge;
 
@@ -61,7 +61,7 @@ async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Store) {
     };
     let active = activate(10).await.unwrap();
     let expected = ApiKey {
-        activated_at: Some(at(10)),
+        lifecycle: Lifecycle::Active { activated_at: at(10) },
         version: key.version + 1,
         ..key.clone()
     };
@@ -157,7 +157,7 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &St
     };
     let disabled = set(true, 10).await;
     assert_eq!(
-        (disabled.disabled_at, disabled.status(at(10))),
+        (disabled.lifecycle.disabled_at(), disabled.status(at(10))),
         (Some(at(10)), ApiKeyStatus::Disabled)
     );
     // Decided on a copy from before, and on the row as it is: neither opens.
@@ -177,14 +177,14 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &St
     };
     assert_eq!(store.revocations(at(0)).await.unwrap(), [listed]);
     assert_eq!(
-        set(true, 20).await.disabled_at,
+        set(true, 20).await.lifecycle.disabled_at(),
         Some(at(10)),
         "since the first time"
     );
 
     let enabled = set(false, 30).await;
     assert_eq!(
-        (enabled.disabled_at, enabled.status(at(30))),
+        (enabled.lifecycle.disabled_at(), enabled.status(at(30))),
         (None, ApiKeyStatus::Active)
     );
     assert!(store.revocations(at(0)).await.unwrap().is_empty());

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use tm_auth_core::api_key::reminder;
 use tm_auth_core::registration::{ConfirmedKey, PENDING_LIFE};
-use tm_auth_core::{ApiKey, PublicKey, Refusal};
+use tm_auth_core::{ApiKey, Lifecycle, PublicKey, Refusal};
 use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{AccountId, KeyId, Scopes};
 
@@ -17,7 +17,7 @@ use crate::{Change, KeyChange, KeyUse, NewApiKey, Origin, Result, Revocation, Re
 
 /// What [`read`] reads: the columns of the account, then those of the key.
 pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
-    k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.activated_at, k.expires_at, k.disabled_at,
+    k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.expires_at, k.activated_at, k.disabled_at,
     k.revoked_at, k.version";
 pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
 
@@ -208,8 +208,8 @@ pub(super) async fn update(
     }
     let end = change.expires_at.unwrap_or(key.expires_at);
     let disabled_at = match change.disabled {
-        None => key.disabled_at,
-        Some(true) => key.disabled_at.or(Some(origin.at)),
+        None => key.lifecycle.disabled_at(),
+        Some(true) => key.lifecycle.disabled_at().or(Some(origin.at)),
         Some(false) => None,
     };
     tx.execute(
@@ -228,7 +228,7 @@ pub(super) async fn update(
         ],
     )
     .await?;
-    let action = match (key.disabled_at, disabled_at) {
+    let action = match (key.lifecycle.disabled_at(), disabled_at) {
         (None, Some(_)) => {
             let revoked = Revoked::Key(key_id);
             revocation::add(
@@ -260,7 +260,7 @@ pub(super) async fn revoke(
 ) -> Result<Result<ApiKey, Refusal>> {
     match owned(tx, uid, key_id).await? {
         Err(refusal) => return Ok(Err(refusal)),
-        Ok(key) if key.revoked_at.is_some() => return Ok(Ok(key)),
+        Ok(key) if key.lifecycle.revoked_at().is_some() => return Ok(Ok(key)),
         Ok(_) => {}
     }
     tx.execute(
@@ -327,12 +327,31 @@ pub(crate) fn read(columns: &mut Columns<'_>) -> Result<ApiKey> {
         scopes: Scopes::from_claim(columns.next()?),
         allowed_ips: split(columns.next()?)?,
         created_at: columns.next()?,
-        activated_at: columns.next()?,
         expires_at: columns.next()?,
-        disabled_at: columns.next()?,
-        revoked_at: columns.next()?,
+        lifecycle: lifecycle(columns.next()?, columns.next()?, columns.next()?),
         version: columns.next()?,
     })
+}
+
+/// Derives the state from the columns of the same names. Each combination of them is possible: an
+/// owner can disable or revoke a key that is still pending.
+fn lifecycle(
+    activated_at: Option<Timestamp>,
+    disabled_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+) -> Lifecycle {
+    match (revoked_at, activated_at, disabled_at) {
+        (Some(revoked_at), _, disabled_at) => Lifecycle::Revoked {
+            revoked_at,
+            disabled_at,
+        },
+        (None, None, disabled_at) => Lifecycle::Pending { disabled_at },
+        (None, Some(activated_at), None) => Lifecycle::Active { activated_at },
+        (None, Some(activated_at), Some(disabled_at)) => Lifecycle::Disabled {
+            activated_at,
+            disabled_at,
+        },
+    }
 }
 
 fn read_use(columns: &mut Columns<'_>, key_id: KeyId) -> Result<Option<KeyUse>> {

@@ -13,11 +13,14 @@ use crate::{Change, Changes, Origin, Result, Retention, StoreError, Swept};
 impl Store {
     /// Whether the database answers and takes writes, and its clock agrees with this machine's where it has one.
     pub async fn ping(&self) -> Result<()> {
-        self.write_loosely(async |tx| ping(tx).await).await?;
-        match &self.engine {
-            Engine::Sqlite(_) => Ok(()),
-            Engine::Postgres(postgres) => postgres.compare_clocks().await,
-        }
+        self.in_time(async {
+            self.write_loosely(async |tx| ping(tx).await).await?;
+            match &self.engine {
+                Engine::Sqlite(_) => Ok(()),
+                Engine::Postgres(postgres) => postgres.compare_clocks().await,
+            }
+        })
+        .await
     }
 
     /// What changed after the change with this number. A number that there is not says that changes were missed.

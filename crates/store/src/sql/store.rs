@@ -1,16 +1,18 @@
 //! [`Store`] and the ways in which its methods reach the database.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 #[cfg(feature = "faults")]
 use std::any::type_name_of_val;
 
 use super::{Tx, args, housekeeping};
-use crate::Result;
 #[cfg(feature = "faults")]
 use crate::faults::Faults;
 use crate::postgres::{Batched, Postgres};
 use crate::sqlite::Sqlite;
+use crate::{Result, StoreError};
 
 /// The database, as the service uses it.
 ///
@@ -22,6 +24,8 @@ pub struct Store {
     sweep_position: Mutex<Option<Vec<u8>>>,
     /// The newest change that [`Store::changes`] returned.
     told: Mutex<Option<housekeeping::Told>>,
+    /// Milliseconds; 0 if there is none.
+    deadline: AtomicU64,
     #[cfg(feature = "faults")]
     faults: Faults,
 }
@@ -46,6 +50,7 @@ impl Store {
             engine,
             sweep_position: Mutex::new(None),
             told: Mutex::new(None),
+            deadline: AtomicU64::new(0),
             #[cfg(feature = "faults")]
             faults: Faults::default(),
         }
@@ -55,6 +60,24 @@ impl Store {
     #[cfg(feature = "faults")]
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// Bounds every call from now on. A call without an answer in this time fails as [`StoreError::Unavailable`], and
+    /// its change may still be made. Without a deadline, a caller could wait for ever for a connection whose other end
+    /// is gone.
+    pub fn set_deadline(&self, deadline: Duration) {
+        let milliseconds = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        self.deadline.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// Runs several calls within one deadline.
+    pub async fn in_time<T>(&self, calls: impl Future<Output = Result<T>>) -> Result<T> {
+        match self.deadline.load(Ordering::Relaxed) {
+            0 => calls.await,
+            milliseconds => tokio::time::timeout(Duration::from_millis(milliseconds), calls)
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned()))),
+        }
     }
 
     /// Runs `work` in one transaction, as if it were alone, and returns once it is durable. May run it several
@@ -97,12 +120,15 @@ impl Store {
         mode: Mode,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        #[cfg(feature = "faults")]
-        let call = self.faults.call(type_name_of_val(&work)).await?;
-        let answer = self.engine.run(mode, work).await;
-        #[cfg(feature = "faults")]
-        let answer = call.answer(answer).await;
-        answer
+        self.in_time(async {
+            #[cfg(feature = "faults")]
+            let call = self.faults.call(type_name_of_val(&work)).await?;
+            let answer = self.engine.run(mode, work).await;
+            #[cfg(feature = "faults")]
+            let answer = call.answer(answer).await;
+            answer
+        })
+        .await
     }
 
     /// Writes one item. PostgreSQL first tries to do it in one statement with those of other callers, and runs
@@ -112,12 +138,15 @@ impl Store {
         item: I,
         work: impl AsyncFn(&mut Tx<'_>, &I) -> Result<I::Outcome> + Send + Sync + 'static,
     ) -> Result<I::Outcome> {
-        #[cfg(feature = "faults")]
-        let call = self.faults.call(type_name_of_val(&work)).await?;
-        let answer = self.engine.run_batched(item, work).await;
-        #[cfg(feature = "faults")]
-        let answer = call.answer(answer).await;
-        answer
+        self.in_time(async {
+            #[cfg(feature = "faults")]
+            let call = self.faults.call(type_name_of_val(&work)).await?;
+            let answer = self.engine.run_batched(item, work).await;
+            #[cfg(feature = "faults")]
+            let answer = call.answer(answer).await;
+            answer
+        })
+        .await
     }
 
     pub(super) fn sweep_position(&self) -> Option<Vec<u8>> {

@@ -2,13 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{Fact, Letter, Link, product, quoted, url};
-use crate::App;
+use super::{Fact, Letter, Letterhead, Link, quoted};
 use crate::mail::Mail;
 
 /// For the key of this label, which ends within `days` days, at `end`.
-pub(crate) fn key_reminder(app: &App, to: &str, label: &str, days: u8, end: Timestamp) -> Mail {
-    let product = product(app);
+pub(crate) fn key_reminder(head: Letterhead<'_>, to: &str, label: &str, days: u8, end: Timestamp) -> Mail {
+    let product = head.product();
     let span = match days {
         1 => "a day".to_owned(),
         days => format!("{days} days"),
@@ -20,7 +19,7 @@ pub(crate) fn key_reminder(app: &App, to: &str, label: &str, days: u8, end: Time
             quoted(label)
         )],
         code: None,
-        link: Some(Link { label: "Look at your API keys", url: url(app, "/api-keys") }),
+        link: Some(Link { label: "Look at your API keys", url: head.url("/api-keys") }),
         closing: vec![
             "To go on, give it a later end, or make another key and exchange it before then. If it is not used any more, there is nothing to do."
                 .to_owned(),
@@ -30,5 +29,5 @@ pub(crate) fn key_reminder(app: &App, to: &str, label: &str, days: u8, end: Time
             value: end.strftime("%-d %B %Y, %H:%M:%S UTC").to_string(),
         }],
     };
-    letter.to(app, to, end)
+    letter.to(head, to, end)
 }

@@ -15,11 +15,41 @@ use jiff::Timestamp;
 use tm_auth_proto::Environment;
 
 use super::Mail;
-use crate::App;
+use crate::config::PublicUrl;
 
 pub(crate) use key_reminder::key_reminder;
-pub(crate) use notice::notice;
+pub(crate) use notice::{Notice, notice};
 pub(crate) use sign_in_code::{CodeFor, SignInCode, sign_in_code};
+
+/// What every mail says of the service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Letterhead<'a> {
+    environment: Environment,
+    /// Origin of every link.
+    origin: &'a str,
+}
+
+impl<'a> Letterhead<'a> {
+    pub(crate) fn new(environment: Environment, public_url: &'a PublicUrl) -> Self {
+        Self {
+            environment,
+            origin: public_url.origin(),
+        }
+    }
+
+    /// What people know the service by.
+    fn product(self) -> &'static str {
+        match self.environment {
+            Environment::Production => "True Markets",
+            Environment::Uat => "True Markets UAT",
+        }
+    }
+
+    /// A page of the service: `path` begins with a slash.
+    fn url(self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+}
 
 /// A mail's parts, in the order in which they are read.
 struct Letter {
@@ -67,8 +97,8 @@ struct Html<'a> {
 }
 
 impl Letter {
-    fn to(self, app: &App, address: &str, expires_at: Timestamp) -> Mail {
-        let (product, origin) = (product(app), app.config.public_url.origin());
+    fn to(self, head: Letterhead<'_>, address: &str, expires_at: Timestamp) -> Mail {
+        let (product, origin) = (head.product(), head.origin);
         let (code, link) = (self.code.as_deref(), self.link.as_ref());
         let text = Text {
             opening: &self.opening,
@@ -97,19 +127,6 @@ impl Letter {
             expires_at,
         }
     }
-}
-
-/// What people know the service by.
-fn product(app: &App) -> &'static str {
-    match app.config.environment {
-        Environment::Production => "True Markets",
-        Environment::Uat => "True Markets UAT",
-    }
-}
-
-/// Within our own pages: `path` begins with a slash.
-fn url(app: &App, path: &str) -> String {
-    format!("{}{path}", app.config.public_url.origin())
 }
 
 fn time(at: Timestamp) -> String {

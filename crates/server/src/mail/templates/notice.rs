@@ -1,12 +1,10 @@
 //! Mails that say what changed.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Fact, Letter, Link, coarse_network, masked, product, quoted, time, url};
-use crate::App;
-use crate::app::notices::Notice;
+use super::{Fact, Letter, Letterhead, Link, coarse_network, masked, quoted, time};
+use crate::http::context::Context;
 use crate::mail::Mail;
-use crate::middleware::Context;
 
 /// Old news is of no use.
 const LIFE: SignedDuration = SignedDuration::from_hours(24);
@@ -14,8 +12,42 @@ const LIFE: SignedDuration = SignedDuration::from_hours(24);
 const NOT_YOU: &str =
     "If that was not you, sign in now: end the sessions and revoke the keys that you do not know.";
 
-pub(crate) fn notice(app: &App, context: &Context, to: &str, notice: &Notice) -> Mail {
-    let product = product(app);
+/// What happened.
+pub(crate) enum Notice {
+    KeyCreated {
+        label: String,
+    },
+    KeyRevoked {
+        label: String,
+    },
+    KeyChanged {
+        label: String,
+    },
+    PasskeyAdded {
+        name: String,
+    },
+    PasskeyRemoved {
+        name: String,
+    },
+    /// Told to the old address.
+    EmailChanged {
+        old: String,
+        new: String,
+    },
+    AppleLinked,
+    AppleUnlinked,
+    AccountDeleted,
+    RecoveryStarted {
+        ready_at: Timestamp,
+    },
+    RecoveryCancelled,
+    RecoveryCompleted,
+    SessionReused,
+    SignedOutEverywhere,
+}
+
+pub(crate) fn notice(head: Letterhead<'_>, context: &Context, to: &str, notice: &Notice) -> Mail {
+    let product = head.product();
     let (subject, what) = words(notice);
     let mut closing = vec![NOT_YOU.to_owned()];
     if matches!(notice, Notice::AccountDeleted | Notice::EmailChanged { .. }) {
@@ -29,7 +61,7 @@ pub(crate) fn notice(app: &App, context: &Context, to: &str, notice: &Notice) ->
         code: None,
         link: signs_in.then(|| Link {
             label: "Look at your account",
-            url: url(app, path(notice)),
+            url: head.url(path(notice)),
         }),
         closing,
         facts: vec![
@@ -43,7 +75,7 @@ pub(crate) fn notice(app: &App, context: &Context, to: &str, notice: &Notice) ->
             },
         ],
     };
-    letter.to(app, to, context.now + LIFE)
+    letter.to(head, to, context.now + LIFE)
 }
 
 /// The page that shows it.

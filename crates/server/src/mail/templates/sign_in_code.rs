@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Fact, Letter, Link, coarse_network, product, time, url};
-use crate::App;
+use super::{Fact, Letter, Letterhead, Link, coarse_network, time};
+use crate::http::context::Context;
 use crate::mail::Mail;
-use crate::middleware::Context;
 
 /// What the code is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +22,13 @@ pub(crate) struct SignInCode<'a> {
     pub(crate) code: &'a str,
     /// Path and fragment, such as `/sign-in/link#…`.
     pub(crate) link: Option<&'a str>,
-    /// From [`crate::app::device::coarse`].
+    /// The browser or program that asked, coarsely: "Firefox on Linux".
     pub(crate) device: &'a str,
     pub(crate) expires_at: Timestamp,
 }
 
-pub(crate) fn sign_in_code(app: &App, context: &Context, it: &SignInCode<'_>) -> Mail {
-    let product = product(app);
+pub(crate) fn sign_in_code(head: Letterhead<'_>, context: &Context, it: &SignInCode<'_>) -> Mail {
+    let product = head.product();
     let (subject, opening, label, otherwise) = match it.purpose {
         CodeFor::SignIn => (
             format!("Sign in to {product}"),
@@ -51,7 +50,7 @@ pub(crate) fn sign_in_code(app: &App, context: &Context, it: &SignInCode<'_>) ->
         code: Some(grouped(it.code)),
         link: it.link.map(|path| Link {
             label,
-            url: url(app, path),
+            url: head.url(path),
         }),
         closing: vec![
             until,
@@ -65,7 +64,7 @@ pub(crate) fn sign_in_code(app: &App, context: &Context, it: &SignInCode<'_>) ->
             Fact { name: "From", value: coarse_network(context.address) },
         ],
     };
-    letter.to(app, it.to, it.expires_at)
+    letter.to(head, it.to, it.expires_at)
 }
 
 /// A code as it is shown and read out: `1234-5678`.

@@ -11,12 +11,13 @@ use tm_auth_core::Account;
 
 use super::overview::{Missing, missing};
 use super::require_strong;
-use crate::App;
-use crate::app::notices::{self, Notice};
+use crate::app::App;
+use crate::app::notices;
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
-use crate::http::form::Posted;
-use crate::middleware::Context;
+use crate::http::context::Context;
+use crate::mail::templates::Notice;
 use crate::pages::page::{Frame, Page, Section, account_name};
 use crate::pages::sign_out::signed_out;
 
@@ -63,15 +64,15 @@ pub(crate) async fn delete(
     }
     let uid = browser.account.uid;
     // Read before it is gone: the last mail goes there.
-    let contact = app.database(app.store.contact_email(uid)).await?;
+    let contact = app.store.contact_email(uid).await?;
     let told = Account {
         email: browser.account.email.clone().or(contact),
         ..browser.account
     };
     let origin = context.origin(uid);
-    if app.database(app.store.delete_account(uid, &origin)).await? {
-        app.forget(&tm_auth_store::Change::Account(uid));
-        app.database(app.reload_revocations()).await?;
+    if app.store.delete_account(uid, &origin).await? {
+        app.api_keys.forget(&tm_auth_store::Change::Account(uid));
+        app.reload_revocations().await?;
         notices::tell(&app, &context, &told, Notice::AccountDeleted).await;
     }
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
@@ -83,7 +84,7 @@ async fn page(
     browser: &Browser,
     error: Option<&'static str>,
 ) -> Result<Delete, ApiError> {
-    let keys = app.database(app.store.api_keys_of(browser.account.uid)).await?;
+    let keys = app.store.api_keys_of(browser.account.uid).await?;
     Ok(Delete {
         frame: Frame::new(app, "Delete your account")
             .section(Section::Security)
@@ -91,7 +92,10 @@ async fn page(
             .middle(),
         name: account_name(&browser.account),
         missing: missing(app, context, browser).await?,
-        live_keys: keys.iter().filter(|(key, _)| key.revoked_at.is_none()).count(),
+        live_keys: keys
+            .iter()
+            .filter(|(key, _)| key.lifecycle.revoked_at().is_none())
+            .count(),
         error,
     })
 }

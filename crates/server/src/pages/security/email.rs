@@ -22,15 +22,15 @@ use tm_auth_store::EmailChange;
 use tm_auth_store::sign_in_code::ProvedEmail;
 
 use super::{Done, done, require_strong};
-use crate::App;
-use crate::api::sessions::end_all_but;
-use crate::app::email_code;
-use crate::app::notices::{self, Notice};
+use crate::app::notices;
+use crate::app::{App, email_code, user_sessions};
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::Posted;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::http::form::Posted;
-use crate::middleware::Context;
+use crate::http::device::device;
+use crate::mail::templates::Notice;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page, Section};
 use crate::pages::sign_in::Flow;
@@ -83,7 +83,15 @@ pub(crate) async fn ask(
     let email = EmailAddress::parse(&form.email)?;
     let flow = Flow::begin(&app, &context, &headers, &email, Next::parse("/security")).await?;
     let purpose = Purpose::SetEmail(browser.account.uid);
-    email_code::mail(&app, &context, &headers, email, purpose, Some(&flow.secret)).await?;
+    email_code::mail(
+        &app,
+        &context,
+        &device(&headers),
+        email,
+        purpose,
+        Some(&flow.secret),
+    )
+    .await?;
     let cookie = [(SET_COOKIE, flow.cookie(&app))];
     Ok((cookie, Redirect::to("/security/email/code")).into_response())
 }
@@ -170,11 +178,11 @@ async fn set(
     let account = &browser.account;
     let new = proved.email().to_string();
     let origin = context.origin(account.uid);
-    match app.database(app.store.set_email(proved, &origin)).await? {
+    match app.store.set_email(proved, &origin).await? {
         EmailChange::Changed(old) => {
-            app.forget(&tm_auth_store::Change::Account(account.uid));
+            app.api_keys.forget(&tm_auth_store::Change::Account(account.uid));
             if end_others {
-                end_all_but(app, context, account, Some(browser.session.sid)).await?;
+                user_sessions::end_all_but(app, context, account, Some(browser.session.sid)).await?;
             }
             if let Some(old) = old {
                 notices::tell(app, context, account, Notice::EmailChanged { old, new }).await;
@@ -184,7 +192,7 @@ async fn set(
         EmailChange::Taken => return Err(Refusal::AddressResting.into()),
         EmailChange::NoAccount => return Err(Refusal::AccountDisabled.into()),
     }
-    let cookie = [(SET_COOKIE, cookie::clear(app, Name::Flow))];
+    let cookie = [(SET_COOKIE, cookie::clear(&app.config.public_url, Name::Flow))];
     Ok((cookie, done(Done::Email)).into_response())
 }
 

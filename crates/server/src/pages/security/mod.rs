@@ -18,11 +18,11 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-use crate::App;
-use crate::auth::bearer::Management;
+use crate::app::App;
+use crate::app::management::Management;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
-use crate::middleware::Context;
+use crate::http::context::Context;
 
 pub(crate) use overview::Done;
 

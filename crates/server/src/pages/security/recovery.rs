@@ -10,11 +10,12 @@ use axum::routing::post;
 use tm_auth_core::recovery::{self, Recovery};
 use tm_auth_proto::ErrorCode;
 
-use crate::App;
-use crate::app::notices::{self, Notice};
+use crate::app::App;
+use crate::app::notices;
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
-use crate::http::form::{Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::context::Context;
+use crate::mail::templates::Notice;
 
 /// Forms of our pages come here.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -42,7 +43,7 @@ pub(crate) async fn start(
     let new = Recovery::start(uid, context.now);
     let origin = context.origin(uid);
     let started = app.store.start_recovery(new, &origin);
-    let (recovery, is_new) = app.database(started).await??;
+    let (recovery, is_new) = started.await??;
     if is_new {
         let ready_at = recovery.ready_at;
         notices::tell(
@@ -65,7 +66,7 @@ pub(crate) async fn cancel(
     let uid = browser.account.uid;
     let origin = context.origin(uid);
     let cancelled = app.store.cancel_recovery(uid, &origin);
-    if app.database(cancelled).await? {
+    if cancelled.await? {
         notices::tell(&app, &context, &browser.account, Notice::RecoveryCancelled).await;
     }
     Ok(Redirect::to(PAGE))

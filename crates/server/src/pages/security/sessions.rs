@@ -8,13 +8,12 @@ use serde::Deserialize;
 use tm_auth_proto::ErrorCode;
 
 use super::{Done, done};
-use crate::App;
-use crate::api::sessions::end_all_but;
-use crate::auth::bearer::Management;
+use crate::app::management::Management;
+use crate::app::{App, user_sessions};
 use crate::auth::browser::Browser;
+use crate::auth::csrf_form::{Nothing, Posted};
 use crate::error::ApiError;
-use crate::http::form::{Nothing, Posted};
-use crate::middleware::Context;
+use crate::http::context::Context;
 use crate::pages::sign_out::signed_out;
 
 #[derive(Deserialize)]
@@ -28,17 +27,10 @@ pub(crate) async fn end(
     Posted { browser, form }: Posted<Which>,
 ) -> Result<Redirect, ApiError> {
     require_fresh(&context, &browser)?;
-    let not_found = || ApiError::new(ErrorCode::SessionNotFound);
-    let sid = form.sid.parse().map_err(|_| not_found())?;
+    let sid = form.sid.parse();
+    let sid = sid.map_err(|_| ApiError::new(ErrorCode::SessionNotFound))?;
     let uid = browser.account.uid;
-    let origin = context.origin(uid);
-    if !app
-        .database(app.store.end_person_session(uid, sid, &origin))
-        .await?
-    {
-        return Err(not_found());
-    }
-    app.database(app.reload_revocations()).await?;
+    user_sessions::end(&app, &context, uid, sid).await?;
     Ok(done(Done::Session))
 }
 
@@ -48,7 +40,7 @@ pub(crate) async fn end_others(
     Posted { browser, form: _ }: Posted<Nothing>,
 ) -> Result<Redirect, ApiError> {
     require_fresh(&context, &browser)?;
-    end_all_but(&app, &context, &browser.account, Some(browser.session.sid)).await?;
+    user_sessions::end_all_but(&app, &context, &browser.account, Some(browser.session.sid)).await?;
     Ok(done(Done::Sessions))
 }
 
@@ -58,7 +50,7 @@ pub(crate) async fn end_all(
     Posted { browser, form: _ }: Posted<Nothing>,
 ) -> Result<Response, ApiError> {
     require_fresh(&context, &browser)?;
-    end_all_but(&app, &context, &browser.account, None).await?;
+    user_sessions::end_all_but(&app, &context, &browser.account, None).await?;
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
 }
 

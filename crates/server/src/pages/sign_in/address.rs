@@ -14,12 +14,13 @@ use tm_auth_core::{EmailAddress, Refusal};
 use tm_auth_proto::ErrorCode;
 
 use super::Flow;
-use crate::App;
+use crate::app::App;
 use crate::app::email_code;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
+use crate::http::device::device;
 use crate::http::form::Form;
-use crate::middleware::Context;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page};
 
@@ -73,7 +74,7 @@ impl Address {
     /// For who is signed in already. With a passkey the account's own are asked for, and no other account's.
     async fn confirm(&mut self, app: &App, browser: Browser) -> Result<(), ApiError> {
         "Confirm that it is you".clone_into(&mut self.frame.title);
-        self.passkeys &= app.database(app.store.has_passkey(browser.account.uid)).await?;
+        self.passkeys &= app.store.has_passkey(browser.account.uid).await?;
         self.again = Some(browser.csrf);
         // A mail to another address would sign in to another account.
         self.mail &= browser.account.email.is_some();
@@ -120,7 +121,7 @@ pub(crate) async fn submit(
     email_code::mail(
         &app,
         &context,
-        &headers,
+        &device(&headers),
         email,
         Purpose::SignIn,
         Some(&flow.secret),

@@ -12,11 +12,11 @@ use tm_auth_core::person::AuthMethod;
 use tm_auth_proto::ErrorCode;
 
 use super::{Flow, complete, flow};
-use crate::App;
+use crate::app::App;
 use crate::app::email_code;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::form::Form;
-use crate::middleware::Context;
 use crate::pages::next::Next;
 use crate::pages::page::{Frame, Page};
 

@@ -8,10 +8,10 @@ use tm_auth_core::EmailAddress;
 use tm_auth_core::secret::FlowSecret;
 use tm_auth_store::sign_in_code::{CodeFlow, CodeOf};
 
-use crate::App;
+use crate::app::App;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
-use crate::middleware::Context;
 use crate::pages::next::Next;
 use crate::random;
 
@@ -24,7 +24,7 @@ pub(crate) struct Flow {
 impl Flow {
     /// The one that the browser's cookie names.
     pub(crate) fn read(app: &App, headers: &HeaderMap) -> Option<Self> {
-        let (secret, next) = cookie::read(app, headers, Name::Flow)?.split_once('.')?;
+        let (secret, next) = cookie::read(&app.config.public_url, headers, Name::Flow)?.split_once('.')?;
         let next = URL_SAFE_NO_PAD.decode(next).ok()?;
         Some(Self {
             secret: FlowSecret::decode(secret)?,
@@ -57,8 +57,7 @@ impl Flow {
 
     /// What was mailed for it and is not used yet.
     pub(crate) async fn stored(&self, app: &App, context: &Context) -> Result<Option<CodeFlow>, ApiError> {
-        app.database(app.store.code_flow(self.secret.hash(), context.now))
-            .await
+        Ok(app.store.code_flow(self.secret.hash(), context.now).await?)
     }
 
     /// Its codes.
@@ -70,7 +69,7 @@ impl Flow {
         let next = URL_SAFE_NO_PAD.encode(self.next.as_str());
         // `Lax`: the link comes from the mail program's site.
         cookie::set(
-            app,
+            &app.config.public_url,
             Name::Flow,
             &format!("{}.{next}", self.secret.encode()),
             SameSite::Lax,

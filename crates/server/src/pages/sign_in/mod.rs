@@ -21,11 +21,12 @@ use http::header::SET_COOKIE;
 use tm_auth_core::person::AuthMethod;
 use tm_auth_store::sign_in_code::ProvedEmail;
 
-use crate::App;
-use crate::app::{email_code, sign_in};
+use crate::app::App;
+use crate::app::email_code;
+use crate::auth::browser;
 use crate::error::ApiError;
+use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::middleware::Context;
 
 pub(crate) use flow::Flow;
 
@@ -46,7 +47,7 @@ async fn complete(
     method: AuthMethod,
 ) -> Result<Response, ApiError> {
     let account = email_code::account(app, context, proved).await?;
-    let mut cookies = sign_in::browser(app, context, headers, &account, method).await?;
-    cookies.append(SET_COOKIE, cookie::clear(app, Name::Flow));
+    let mut cookies = browser::sign_in(app, context, headers, &account, method).await?;
+    cookies.append(SET_COOKIE, cookie::clear(&app.config.public_url, Name::Flow));
     Ok((cookies, Redirect::to(flow.next.as_str())).into_response())
 }

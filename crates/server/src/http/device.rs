@@ -1,10 +1,19 @@
 //! What a person sees of a device: its browser and system, coarsely. "Firefox on Linux".
 
+use http::HeaderMap;
+use http::header::USER_AGENT;
+
+/// The device that sent a request.
+pub(crate) fn device(headers: &HeaderMap) -> String {
+    let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    coarse(user_agent.unwrap_or_default())
+}
+
 /// Longest name kept of a program that is no browser.
 const LONGEST: usize = 40;
 
 /// From a `User-Agent`. Only words of our own and ASCII letters come out, whatever goes in.
-pub(crate) fn coarse(user_agent: &str) -> String {
+fn coarse(user_agent: &str) -> String {
     let has = |word: &str| user_agent.contains(word);
     // In this order: each of them also names those after it.
     let browser = [

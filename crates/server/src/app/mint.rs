@@ -1,0 +1,178 @@
+//! A mint: a signature becomes a pair of tokens.
+//!
+//! 1. The caller's network must not be over its limit of failures.
+//! 2. The challenge is read: syntax, environment, freshness.
+//! 3. The key verifies the signature. Only then the caller learns the state of the key.
+//! 4. The session is inserted, which refuses a replay and a key that changed meanwhile. The access
+//!    token is signed while the insert commits.
+
+use jiff::SignedDuration;
+use tm_auth_core::api_key::verify_in_vain;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::session::{self, OpenRandomness};
+use tm_auth_core::token::{access, refresh};
+use tm_auth_core::{Challenge, ProvenKey, Refusal};
+use tm_auth_proto::{ApiKeyTokenRequest, TokenResponse};
+use tm_auth_store::{KeyUse, OpenOutcome};
+
+use super::api_key_cache::Found;
+use super::{App, tokens};
+use crate::error::ApiError;
+use crate::http::context::Context;
+use crate::random;
+
+/// Most decisions per mint. A mint decides again if key or account changed before its insert.
+const TRIES: u32 = 3;
+
+/// Mints. A refusal is noted for the owner of the key that the request names.
+pub(crate) async fn mint(
+    app: &App,
+    context: &Context,
+    request: &ApiKeyTokenRequest,
+) -> Result<TokenResponse, ApiError> {
+    let minted = attempt(app, context, request).await;
+    if let (Err(error), Ok(key_id)) = (&minted, request.key_id.parse()) {
+        app.refusals.note(context, key_id, error);
+    }
+    minted
+}
+
+async fn attempt(
+    app: &App,
+    context: &Context,
+    request: &ApiKeyTokenRequest,
+) -> Result<TokenResponse, ApiError> {
+    // Step 1.
+    app.limits.may_try(context, request.key_id.parse().ok())?;
+    // Step 2.
+    let tolerance = SignedDuration::from_secs(i64::from(app.config.challenge.skew_seconds));
+    let challenge = match Challenge::parse(request, app.issuer.environment, tolerance, context.now) {
+        Ok(challenge) => challenge,
+        Err(refusal) => {
+            app.limits.charge_failure(context, None);
+            return Err(refusal.into());
+        }
+    };
+    for _ in 0..TRIES {
+        let proven = prove(app, context, &challenge).await?;
+        app.limits.charge_key(context, proven.key().key_id)?;
+        if let Some(tokens) = open(app, context, &proven).await? {
+            let usage = KeyUse {
+                key_id: proven.key().key_id,
+                at: context.now,
+                ip: context.address,
+            };
+            app.usage.note(usage);
+            return Ok(tokens);
+        }
+        app.api_keys.read(challenge.key_id()).await?;
+    }
+    Err(ApiError::unavailable("the key kept changing"))
+}
+
+/// Step 3. Verifies the challenge with the copy in memory and, if that refuses, with the row as it is now. An unknown
+/// key costs the same as a wrong signature: one verification and one read.
+async fn prove(app: &App, context: &Context, challenge: &Challenge) -> Result<ProvenKey, ApiError> {
+    let Found { mut key, mut is_copy } = app.api_keys.get(challenge.key_id()).await?;
+    loop {
+        let Some(found) = key else {
+            verify_in_vain(challenge);
+            return refuse(app, context, challenge, Refusal::InvalidCredentials);
+        };
+        match found.prove(challenge.clone(), context.address, context.now) {
+            Ok(proven) => return Ok(proven),
+            Err(refusal) if !is_copy => return refuse(app, context, challenge, refusal),
+            Err(refusal) => {
+                key = app.api_keys.read(challenge.key_id()).await?;
+                is_copy = false;
+                if key.as_ref() == Some(&found) {
+                    return refuse(app, context, challenge, refusal);
+                }
+            }
+        }
+    }
+}
+
+fn refuse(
+    app: &App,
+    context: &Context,
+    challenge: &Challenge,
+    refusal: Refusal,
+) -> Result<ProvenKey, ApiError> {
+    if refusal == Refusal::InvalidCredentials {
+        app.limits.charge_failure(context, Some(challenge.key_id()));
+    } else {
+        // The signature verified before the refusal, so the key is charged: the holder of a revoked key may ask no more
+        // often than others.
+        app.limits.charge_key(context, challenge.key_id())?;
+    }
+    Err(refusal.into())
+}
+
+/// Step 4. Opens the session. `None`: key or account changed since they were read.
+async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option<TokenResponse>, ApiError> {
+    let keys = app.keys();
+    let secret = SessionSecret::new(random::bytes());
+    let randomness = OpenRandomness {
+        secret: secret.clone(),
+        open_nonce: random::bytes(),
+    };
+    let new = session::open(
+        proven,
+        &randomness,
+        keys.mac().kid(),
+        app.issuer.environment,
+        &app.lives,
+        context.now,
+    );
+
+    let stored = new.stored();
+    let sign = async {
+        let claims = app.issuer.platform_claims(
+            proven.key(),
+            new.sid,
+            context.now,
+            new.expires_at,
+            random::bytes(),
+            context.now,
+        );
+        access::sign(&claims, keys.signing())
+    };
+    // The write is queued first, and the access token is signed while it commits.
+    let (outcome, access_token) = tokio::join!(insert(app, &new), sign);
+    match outcome? {
+        OpenOutcome::Opened => {}
+        OpenOutcome::Replayed => {
+            app.limits.charge_replay(context, proven.key().key_id);
+            return Err(Refusal::Replayed.into());
+        }
+        OpenOutcome::BeforeRecovery => return Err(Refusal::ChallengeBeforeRecovery.into()),
+        OpenOutcome::Changed => return Ok(None),
+    }
+    let refresh_token = refresh::issue(
+        stored.sid,
+        &stored.line,
+        stored.idle_end(&app.lives),
+        &secret,
+        &app.issuer.url,
+        app.issuer.environment,
+        keys.mac(),
+    );
+    Ok(Some(tokens::response(
+        access_token,
+        refresh_token,
+        proven.key().expires_at,
+    )))
+}
+
+/// Inserts the session, and again if the first outcome is unknown: the nonce tells this mint's own row from a replay.
+/// Both attempts share one deadline, so a database that hangs does not keep the client twice as long.
+async fn insert(app: &App, new: &session::NewSession) -> Result<OpenOutcome, ApiError> {
+    let both = async {
+        match app.store.open_session(new.clone()).await {
+            Ok(outcome) => Ok(outcome),
+            Err(_) => app.store.open_session(new.clone()).await,
+        }
+    };
+    Ok(app.store.in_time(both).await?)
+}

@@ -1,0 +1,191 @@
+//! A refresh: a refresh token becomes a new pair. And the end of its session.
+//!
+//! 1. The token's type, algorithm and MAC are verified. No row is read for a token that fails.
+//! 2. The store judges the token's counter on the session's row and moves the row along, in one
+//!    transaction that also requires key and account to be live.
+//! 3. Both tokens follow from the row as it stands then, so a client that lost the answer gets the
+//!    same one again.
+
+use std::sync::Arc;
+
+use tm_auth_core::Refusal;
+use tm_auth_core::person::is_persons;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::signing::MacKey;
+use tm_auth_core::token::access;
+use tm_auth_core::token::refresh::{self, Presented, Unverified};
+use tm_auth_proto::{Environment, SessionId, TokenResponse};
+use tm_auth_store::{KeyUse, Rotation};
+
+use super::{App, notices, sign_in, tokens};
+use crate::error::ApiError;
+use crate::http::context::Context;
+use crate::mail::templates::Notice;
+use crate::random;
+
+/// Exchanges a refresh token for a new pair.
+pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result<TokenResponse, ApiError> {
+    let presented = verify(app, context, token).await?;
+    app.limits.charge_session(context, presented.sid)?;
+    let (sid, secret) = (presented.sid, presented.secret.clone());
+    let rotation = Rotation {
+        origin: context.origin(presented.sid),
+        presented,
+        address: context.address,
+        mac_kid: app.keys().mac().kid().to_owned(),
+        lives: app.lives,
+        now: context.now,
+    };
+    if is_persons(sid) {
+        return refresh_person(app, context, rotation, &secret).await;
+    }
+    let rotated = app.store.rotate_session(rotation).await?;
+    let rotated = or_reuse(app, context, sid, rotated).await?;
+    crate::metrics::rotation(rotated.kind);
+
+    let (session, key) = (&rotated.session, &rotated.key);
+    let mac = newest_mac_key(app, &session.mac_kid).await?;
+    let refresh_token = refresh::issue(
+        session.sid,
+        &session.line,
+        session.idle_end(&app.lives),
+        &secret,
+        &app.issuer.url,
+        app.issuer.environment,
+        &mac,
+    );
+    let claims = app.issuer.platform_claims(
+        key,
+        session.sid,
+        session.opened_at,
+        session.expires_at,
+        random::bytes(),
+        context.now,
+    );
+    let access_token = access::sign(&claims, app.keys().signing());
+    app.usage.note(KeyUse {
+        key_id: key.key_id,
+        at: context.now,
+        ip: context.address,
+    });
+    Ok(tokens::response(access_token, refresh_token, key.expires_at))
+}
+
+async fn refresh_person(
+    app: &App,
+    context: &Context,
+    rotation: Rotation,
+    secret: &SessionSecret,
+) -> Result<TokenResponse, ApiError> {
+    let sid = rotation.presented.sid;
+    let rotated = app.store.rotate_person_session(rotation).await?;
+    let rotated = or_reuse(app, context, sid, rotated).await?;
+    crate::metrics::rotation(rotated.kind);
+    let (session, account) = (&rotated.session, &rotated.account);
+    let mac = newest_mac_key(app, session.mac_kid.as_deref().unwrap_or_default()).await?;
+    Ok(sign_in::tokens(app, context, session, account, secret, &mac))
+}
+
+/// If the store ended the session because of reuse, puts that in force on this node and tells the owner. The owner is
+/// told once, however often the token comes again.
+async fn or_reuse<T>(
+    app: &App,
+    context: &Context,
+    sid: SessionId,
+    rotated: Result<T, Refusal>,
+) -> Result<T, ApiError> {
+    if matches!(rotated, Err(Refusal::RefreshReused))
+        && app.revocations.learn_end_of(sid, context.now).await?
+    {
+        tell_owner(app, context, sid).await;
+    }
+    Ok(rotated?)
+}
+
+/// The refusal stands even if the owner cannot be told.
+async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
+    let owner = async {
+        let uid = app.store.owner_of_session(sid).await?;
+        match uid {
+            Some(uid) => app.store.account(uid).await,
+            None => Ok(None),
+        }
+    };
+    match owner.await {
+        Ok(Some(account)) => notices::tell(app, context, &account, Notice::SessionReused).await,
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the owner of an ended session could not be read"),
+    }
+}
+
+/// Ends the session of a refresh token, its access tokens included. A token that is unknown or over is no error
+/// (RFC 7009 section 2.2).
+pub(crate) async fn revoke(app: &App, context: &Context, token: &str) -> Result<(), ApiError> {
+    app.limits.may_try(context, None)?;
+    let presented = match verify(app, context, token).await {
+        Ok(presented) => presented,
+        Err(error) if error.code.status() == 401 => return Ok(()),
+        // The token was not judged, so its session may still be live.
+        Err(error) => return Err(error),
+    };
+    let origin = context.origin(presented.sid);
+    if app.store.end_session(presented, &origin).await? {
+        app.reload_revocations().await?;
+    }
+    Ok(())
+}
+
+async fn verify(app: &App, context: &Context, token: &str) -> Result<Presented, ApiError> {
+    app.limits.may_try(context, None)?;
+    let verified = verify_uncharged(app, token).await;
+    if matches!(&verified, Err(error) if error.is_refusal()) {
+        app.limits.charge_failure(context, None);
+    }
+    verified
+}
+
+async fn verify_uncharged(app: &App, token: &str) -> Result<Presented, ApiError> {
+    let unverified = Unverified::parse(token)?;
+    let kid = unverified.kid().ok_or(Refusal::InvalidRefreshToken)?;
+    let Some(mac) = mac_key(app, kid).await? else {
+        return Err(unknown_kid(kid, app.issuer.environment).into());
+    };
+    Ok(unverified.verify(&mac, &app.issuer.url, app.issuer.environment)?)
+}
+
+/// The MAC key of a session's newest token. If this node does not have it (another node created it a moment ago, or it
+/// was just removed), the client may retry.
+async fn newest_mac_key(app: &App, kid: &str) -> Result<Arc<MacKey>, ApiError> {
+    let key = mac_key(app, kid).await?;
+    key.ok_or_else(|| ApiError::unavailable("the MAC key of the session's newest token is not here"))
+}
+
+/// The MAC key of this name. The set is read again if the name is unknown, since another node may have just created it.
+async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> {
+    if let Some(key) = app.keys().mac_by_kid(kid) {
+        return Ok(Some(Arc::clone(key)));
+    }
+    // A name of another form costs no read: anyone can send names.
+    if !kid.starts_with(app.issuer.environment.as_str()) {
+        return Ok(None);
+    }
+    let reloaded = app.current_keys.reload_for_unknown_kid(app.now()).await;
+    reloaded.map_err(ApiError::unavailable)?;
+    Ok(app.keys().mac_by_kid(kid).map(Arc::clone))
+}
+
+/// The name of a key starts with its environment, so a token of the other environment is refused with that reason.
+fn unknown_kid(kid: &str, here: Environment) -> Refusal {
+    let other = [Environment::Production, Environment::Uat]
+        .into_iter()
+        .find(|environment| {
+            *environment != here
+                && kid
+                    .strip_prefix(environment.as_str())
+                    .is_some_and(|rest| rest.starts_with('-'))
+        });
+    other.map_or(Refusal::InvalidRefreshToken, |theirs| Refusal::WrongEnvironment {
+        here,
+        theirs,
+    })
+}

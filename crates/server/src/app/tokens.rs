@@ -1,0 +1,20 @@
+//! The answer that carries a pair of tokens.
+
+use jiff::Timestamp;
+use tm_auth_core::token::access::AccessToken;
+use tm_auth_proto::TokenResponse;
+
+/// `key_expires_at`: when the API key expires; `None` for a user's session and for a key without an end.
+pub(crate) fn response(
+    access_token: AccessToken,
+    refresh_token: String,
+    key_expires_at: Option<Timestamp>,
+) -> TokenResponse {
+    TokenResponse {
+        expires_in: access_token.expires_at,
+        access_token: access_token.text,
+        refresh_token,
+        token_type: "Bearer".to_owned(),
+        key_expires_at,
+    }
+}

@@ -1,0 +1,42 @@
+//! What is known of every request before its handler runs.
+
+use std::net::IpAddr;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use jiff::Timestamp;
+use tm_auth_store::Origin;
+
+use crate::error::ApiError;
+
+/// Facts about a request, the same for all that handle it.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) request_id: String,
+    /// Whom limits are charged to.
+    pub(crate) address: IpAddr,
+    pub(crate) now: Timestamp,
+}
+
+impl Context {
+    /// For the audit trail.
+    pub(crate) fn origin(&self, actor: impl ToString) -> Origin {
+        Origin {
+            at: self.now,
+            actor: actor.to_string(),
+            ip: Some(self.address),
+            request_id: Some(self.request_id.clone()),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Context {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        parts
+            .extensions
+            .get()
+            .cloned()
+            .ok_or_else(|| ApiError::internal("a route without its request context"))
+    }
+}
