@@ -1,6 +1,7 @@
 //! `tm-auth doctor`: what an operator would check by hand, in the order in which things depend on each other.
 
 use tm_auth_server::clock::Clock;
+use tm_auth_store::error::Chain;
 
 use super::{ConfigArgs, Failure, Outcome, deployment};
 
@@ -23,7 +24,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
         .store
         .ping()
         .await
-        .map_err(|error| Failure(format!("database: takes no writes: {error}")))?;
+        .map_err(|error| Failure(format!("database: takes no writes: {}", Chain(&error))))?;
     good("writes", "the database takes them");
     let keys = deployment.service_keys();
     let listed = keys.list().await?;

@@ -310,9 +310,7 @@ fn retire_signing(
 }
 
 fn busy() -> ServiceKeyError {
-    ServiceKeyError::Store(StoreError::Unavailable(
-        "others keep changing the service's keys".to_owned(),
-    ))
+    ServiceKeyError::Store(StoreError::unavailable("others keep changing the service's keys"))
 }
 
 fn algorithm(configured: SigningAlgorithm) -> Algorithm {
