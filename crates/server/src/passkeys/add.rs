@@ -15,7 +15,6 @@ use webauthn_rs::prelude::PasskeyRegistration;
 
 use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
-use super::client_data::{self, Ran};
 use super::{MOST_PASSKEYS, default_name, registration};
 use crate::app::App;
 use crate::app::notices;
@@ -95,23 +94,24 @@ pub(crate) async fn finish(
 ) -> Result<StatusCode, ApiError> {
     browser.require_csrf_header(&headers)?;
     let rp = app.passkeys()?;
-    app.limits.may_finish_passkey(&context)?;
-    let challenge = client_data::read(&answer.response.client_data.0, Ran::Create, &rp.origin)?;
-    let (begun_by, waiting): (_, Waiting) =
-        ceremony::take(&app, &context, &headers, Kind::Add, &challenge).await?;
     let account = &browser.account;
-    // Who it is for says the session, then and now; the body names nobody.
-    if begun_by != Some(account.uid) {
-        return Err(super::begun_by_another());
-    }
-    let by = ground(&app, &context, &browser).await?;
-    let passkey = registration::verify(rp, &answer, &waiting.registration, waiting.name, context.now)?;
-    let name = passkey.name.clone();
-    let origin = context.origin(account.uid);
-    let added = app
-        .store
-        .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &origin);
-    let recovered = app.database(added).await??;
+    let client_data = &answer.response.client_data.0;
+    let judge = async |begun_by, waiting: Waiting| {
+        // Who it is for says the session, then and now; the body names nobody.
+        if begun_by != Some(account.uid) {
+            return Err(super::begun_by_another());
+        }
+        let by = ground(&app, &context, &browser).await?;
+        let passkey = registration::verify(rp, &answer, &waiting.registration, waiting.name, context.now)?;
+        let name = passkey.name.clone();
+        let origin = context.origin(account.uid);
+        let added = app
+            .store
+            .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &origin);
+        Ok((app.database(added).await??, name))
+    };
+    let finished = ceremony::finish(&app, &context, &headers, Kind::Add, client_data, judge);
+    let (recovered, name) = finished.await?;
     notices::tell(&app, &context, account, Notice::PasskeyAdded { name }).await;
     if recovered {
         notices::tell(&app, &context, account, Notice::RecoveryCompleted).await;
