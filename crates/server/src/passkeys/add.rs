@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tm_auth_core::{Refusal, label, recovery};
 use tm_auth_proto::ErrorCode;
-use tm_auth_store::passkey::AddedBy;
-use webauthn_rs::prelude::PasskeyRegistration;
+use tm_auth_store::passkey::{AddedBy, CredentialId};
 
 use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
@@ -36,8 +35,9 @@ pub(crate) struct Request {
 /// What waits for the proof.
 #[derive(Serialize, Deserialize)]
 struct Waiting {
-    registration: PasskeyRegistration,
     name: String,
+    /// The passkeys that the account had.
+    excluded: Vec<CredentialId>,
 }
 
 /// Asks for a new passkey.
@@ -65,12 +65,10 @@ pub(crate) async fn options(
         .clone()
         .or_else(|| user.display_name.clone())
         .unwrap_or_else(|| uid.to_string());
-    let exclude = there.into_iter().map(|passkey| passkey.credential_id).collect();
-    let (options, challenge, state) = registration::options(rp, &user, &called, exclude)?;
-    let waiting = Waiting {
-        registration: state,
-        name,
-    };
+    let excluded: Vec<_> = there.into_iter().map(|passkey| passkey.credential_id).collect();
+    let challenge: [u8; 32] = random::bytes();
+    let options = registration::options(rp, &user, &called, &challenge, &excluded);
+    let waiting = Waiting { name, excluded };
     let cookie = ceremony::begin(
         &app,
         &context,
@@ -102,7 +100,7 @@ pub(crate) async fn finish(
             return Err(super::begun_by_another());
         }
         let by = ground(&app, &context, &browser).await?;
-        let passkey = registration::verify(rp, &answer, &waiting.registration, waiting.name, context.now)?;
+        let passkey = registration::verify(rp, &answer, &waiting.excluded, waiting.name, context.now)?;
         let name = passkey.name.clone();
         let origin = context.origin(account.uid);
         let added = app

@@ -142,7 +142,7 @@ fn verify(
     let data = AuthenticatorData::read(&response.authenticator_data.0, &rp.id_hash)?;
     let key = match &passkey {
         Some((passkey, _)) => read_record(passkey)?.public_key,
-        None => PublicKey::of_nobody(),
+        None => PublicKey::dummy(),
     };
     // "Let hash be the result of computing a hash over the cData using SHA-256": over the bytes as they came.
     let hash = digest(&SHA256, &response.client_data.0);

@@ -18,7 +18,6 @@ use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_store::NewAccount;
 use tm_auth_store::passkey::{NewPasskey, PasskeyUser};
 use uuid::Builder;
-use webauthn_rs::prelude::PasskeyRegistration;
 
 use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
@@ -39,7 +38,6 @@ pub(crate) struct Request {
 /// What waits for the proof.
 #[derive(Serialize, Deserialize)]
 struct Waiting {
-    registration: PasskeyRegistration,
     handle: String,
     display_name: String,
 }
@@ -57,9 +55,9 @@ pub(crate) async fn options(
         handle: random::bytes(),
         display_name: Some(display_name.clone()),
     };
-    let (options, challenge, state) = registration::options(rp, &user, &display_name, Vec::new())?;
+    let challenge: [u8; 32] = random::bytes();
+    let options = registration::options(rp, &user, &display_name, &challenge, &[]);
     let waiting = Waiting {
-        registration: state,
         handle: super::text(&user.handle),
         display_name,
     };
@@ -77,13 +75,7 @@ pub(crate) async fn finish(
     let rp = app.passkeys()?;
     let client_data = &answer.response.client_data.0;
     let judge = async |_, waiting: Waiting| {
-        let passkey = registration::verify(
-            rp,
-            &answer,
-            &waiting.registration,
-            default_name(&headers),
-            context.now,
-        )?;
+        let passkey = registration::verify(rp, &answer, &[], default_name(&headers), context.now)?;
         make_account(&app, &context, waiting, passkey).await
     };
     let account = ceremony::finish(&app, &context, &headers, Kind::SignUp, client_data, judge).await?;
