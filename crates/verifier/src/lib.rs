@@ -64,7 +64,7 @@ pub use denial::{Denial, RequestId};
 pub use extract::{Caller, Rejected};
 pub use fetch::{Fetch, FetchError, FetchRequest, Fetched, Fetching};
 pub use http_fetch::HttpFetch;
-pub use key_cache::MAX_JWKS_LEN;
+pub use key_cache::{KeyCache, KeyTimes, MAX_JWKS_LEN};
 pub use key_set::{KeySet, NotAKeySet};
 #[cfg(feature = "tower")]
 pub use layer::{BearerLayer, BearerService};

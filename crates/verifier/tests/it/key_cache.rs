@@ -1,15 +1,15 @@
 //! When the issuer's keys are fetched, and which are in use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 use tm_auth_proto::Environment;
-use tm_auth_verifier::testing::{TestIssuer, TestKey};
+use tm_auth_verifier::testing::{ISSUER, TestIssuer, TestKey};
 use tm_auth_verifier::{
-    Algorithm, BuildError, Fetch, FetchError, FetchRequest, Fetched, Fetching, Refusal, Unavailable,
-    Verifier, VerifyError,
+    Algorithm, BuildError, Fetch, FetchError, FetchRequest, Fetched, Fetching, KeyCache, KeyTimes, Refusal,
+    Unavailable, Verifier, VerifyError,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -181,7 +181,7 @@ async fn b07_keys_are_used_for_a_bounded_time_without_the_issuer() {
     let app = guarded(&verifier);
     let token = issuer.sign(&issuer.claims(AUDIENCE));
     issuer.set_offline(true);
-    advance(Duration::from_hours(24)).await;
+    advance(Duration::from_hours(24) - Duration::from_millis(1)).await;
     verifier.verify(&token).await.unwrap();
     advance(Duration::from_millis(1)).await;
     let error = verifier.verify(&token).await.unwrap_err();
@@ -432,4 +432,55 @@ async fn the_documents_are_asked_for_under_the_issuer() {
     let urls = urls.lock().unwrap();
     assert!(urls.contains(&"https://auth.test/v1/auth/.well-known/jwks.json".to_owned()));
     assert!(urls.contains(&"https://auth.test/v1/auth/revocations".to_owned()));
+}
+
+#[tokio::test]
+async fn b06_b07_a_cache_on_its_own_fetches_when_it_is_due_and_once_per_cool_down() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let old = issuer.signing_key().kid().to_owned();
+    let mut times = KeyTimes::default();
+    times.max_age = Duration::from_hours(1);
+    times.cool_down = Duration::from_mins(1);
+    let seconds = Arc::new(AtomicU64::new(1_000_000));
+    let clock = Arc::clone(&seconds);
+    let elapsed = move || Duration::from_secs(clock.load(Ordering::Relaxed));
+    let url = format!("{ISSUER}/.well-known/jwks.json");
+    let cache = Arc::new(KeyCache::new(Arc::new(issuer.clone()), url, times, elapsed));
+    assert_eq!(issuer.jwks_fetches(), 0, "not before a token comes");
+    let fetched = async |kid: &str| {
+        let keys = cache.keys_for(kid).await;
+        (keys.is_some_and(|keys| keys.contains(kid)), issuer.jwks_fetches())
+    };
+    issuer.set_offline(true);
+    assert_eq!(fetched(&old).await, (false, 1));
+    issuer.set_offline(false);
+    assert_eq!(fetched(&old).await, (false, 1), "within the cool-down");
+    seconds.fetch_add(60, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 2));
+    assert_eq!(fetched(&old).await, (true, 2));
+
+    // A name that is not in the set.
+    issuer.rotate();
+    let new = issuer.signing_key().kid().to_owned();
+    seconds.fetch_add(59, Ordering::Relaxed);
+    assert_eq!(fetched(&new).await, (false, 2));
+    seconds.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(fetched(&new).await, (true, 3));
+    assert_eq!(fetched("made-up").await, (false, 3));
+    // A set that is due, with the issuer there and without it.
+    seconds.fetch_add(3599, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 3));
+    seconds.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 4));
+    issuer.set_offline(true);
+    seconds.fetch_add(24 * 3600 - 1, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 5));
+    seconds.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (false, 5), "too old");
+    // A clock that was set back makes a set no younger.
+    issuer.set_offline(false);
+    seconds.fetch_add(60, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 6));
+    seconds.fetch_sub(3600, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 7));
 }
