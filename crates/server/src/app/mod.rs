@@ -113,7 +113,7 @@ impl App {
             apple: config
                 .apple
                 .as_ref()
-                .map(|apple| Apple::new(apple, &config.public_url)),
+                .map(|apple| Apple::new(apple, &config.public_url, Arc::clone(&clock))),
             mail: MailQueue::new(&config, Arc::clone(&clock)),
             passkeys: RelyingParty::new(&config),
             api_keys: ApiKeyCache::new(Arc::clone(&store)),

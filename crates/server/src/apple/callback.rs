@@ -145,7 +145,7 @@ impl Apple {
             ("code_verifier", &flow.verifier()),
         ];
         let tokens = self.provider.exchange(&form).await?;
-        let payload = self.keys.open(&tokens.id_token, context.now).await?;
+        let payload = self.keys.open(&tokens.id_token).await?;
         let expected = Expected {
             issuer: &settings.issuer,
             client_id: &settings.client_id,

@@ -80,7 +80,7 @@ pub(crate) async fn notifications(
 
 impl Apple {
     async fn event(&self, payload: &str, now: Timestamp) -> Result<Event, Failure> {
-        let payload = self.keys.open(payload, now).await?;
+        let payload = self.keys.open(payload).await?;
         let malformed = || Failure::Refused("it is no notification");
         let claims = Object::parse(&payload).map_err(|_| malformed())?;
         let settings = &self.settings;
