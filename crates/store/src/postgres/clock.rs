@@ -44,7 +44,7 @@ impl Postgres {
 
 async fn server_time(tx: &mut Tx<'_>) -> Result<Timestamp> {
     let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
-    tx.one(sql, args![]).await?.get(0)
+    tx.value(sql, args![]).await
 }
 
 #[cfg(all(test, feature = "conformance"))]

@@ -11,14 +11,14 @@ use tm_auth_core::{ApiKey, Lifecycle, PublicKey, Refusal};
 use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{AccountId, KeyId, Scopes};
 
-use super::row::{Row, damaged, parse};
-use super::{Store, Tx, account, args, audit, housekeeping, revocation};
+use super::row::{damaged, parse};
+use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation};
 use crate::{Change, KeyChange, KeyUse, NewApiKey, Origin, Result, Revocation, Revoked};
 
-/// The account's six columns come first, then the key's.
+/// What [`read`] reads: the columns of the account, then those of the key.
 pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
-    k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.activated_at, k.expires_at, k.revoked_at,
-    k.version, k.last_used_at, k.last_used_ip, k.disabled_at";
+    k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.expires_at, k.activated_at, k.disabled_at,
+    k.revoked_at, k.version";
 pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
 
 impl Store {
@@ -95,19 +95,19 @@ impl Store {
 
 pub(super) async fn get(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Option<ApiKey>> {
     static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} {FROM} WHERE k.key_id = ?1"));
-    let row = tx.row(&SQL, args![key_id]).await?;
-    row.map(|row| read(&row, 0)).transpose()
+    tx.find(&SQL, args![key_id], read).await
 }
 
 pub(super) async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
-    let sql = format!("SELECT {COLUMNS} {FROM} WHERE k.uid = ?1 ORDER BY k.created_at DESC, k.key_id");
-    let rows = tx.rows(&sql, args![uid]).await?;
-    let read = |row| {
-        let key = read(row, 0)?;
-        let usage = read_use(row, key.key_id)?;
+    let sql = format!(
+        "SELECT {COLUMNS}, k.last_used_at, k.last_used_ip {FROM} WHERE k.uid = ?1 ORDER BY k.created_at DESC, k.key_id"
+    );
+    tx.list(&sql, args![uid], |columns| {
+        let key = read(columns)?;
+        let usage = read_use(columns, key.key_id)?;
         Ok((key, usage))
-    };
-    rows.iter().map(read).collect()
+    })
+    .await
 }
 
 pub(super) async fn register(
@@ -298,7 +298,7 @@ async fn count(tx: &mut Tx<'_>, uid: AccountId, active: bool, now: Timestamp) ->
     let sql = "SELECT count(*) FROM api_keys
          WHERE uid = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
            AND CASE WHEN activated_at IS NULL THEN 0 ELSE 1 END = ?3";
-    tx.one(sql, args![uid, now, active]).await?.get(0)
+    tx.value(sql, args![uid, now, active]).await
 }
 
 /// The key, if it belongs to the account. Another account's key is not found, like one that does not exist.
@@ -316,20 +316,20 @@ async fn reread(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Result<ApiKey, Refusal
         .ok_or_else(|| damaged("a key vanished within its transaction"))
 }
 
-/// Reads a key whose columns begin at `from`.
-pub(crate) fn read(row: &Row, from: usize) -> Result<ApiKey> {
+/// Reads [`COLUMNS`].
+pub(crate) fn read(columns: &mut Columns<'_>) -> Result<ApiKey> {
     Ok(ApiKey {
-        account: account::read(row, from)?,
-        key_id: row.get(from + 6)?,
-        label: row.get(from + 7)?,
-        public_key: PublicKey::from_sec1(row.get(from + 8)?)
+        account: account::read(columns)?,
+        key_id: columns.next()?,
+        label: columns.next()?,
+        public_key: PublicKey::from_sec1(columns.next()?)
             .ok_or_else(|| damaged("a public key is off the curve"))?,
-        scopes: Scopes::from_claim(row.get(from + 9)?),
-        allowed_ips: split(row.get(from + 10)?)?,
-        created_at: row.get(from + 11)?,
-        expires_at: row.get(from + 13)?,
-        lifecycle: lifecycle(row.get(from + 12)?, row.get(from + 18)?, row.get(from + 14)?),
-        version: row.get(from + 15)?,
+        scopes: Scopes::from_claim(columns.next()?),
+        allowed_ips: split(columns.next()?)?,
+        created_at: columns.next()?,
+        expires_at: columns.next()?,
+        lifecycle: lifecycle(columns.next()?, columns.next()?, columns.next()?),
+        version: columns.next()?,
     })
 }
 
@@ -354,8 +354,8 @@ fn lifecycle(
     }
 }
 
-fn read_use(row: &Row, key_id: KeyId) -> Result<Option<KeyUse>> {
-    let (at, ip): (Option<Timestamp>, Option<&str>) = (row.get(16)?, row.get(17)?);
+fn read_use(columns: &mut Columns<'_>, key_id: KeyId) -> Result<Option<KeyUse>> {
+    let (at, ip): (Option<Timestamp>, Option<&str>) = (columns.next()?, columns.next()?);
     match (at, ip) {
         (Some(at), Some(ip)) => Ok(Some(KeyUse {
             key_id,

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
-use super::row::{Row, damaged};
-use super::{Store, Tx, account, args, audit, identity, person_session};
+use super::row::damaged;
+use super::{Columns, Store, Tx, account, args, audit, identity, person_session};
 use crate::{AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, NewAccount, Origin, Result};
 
 impl Store {
@@ -272,26 +272,24 @@ const COLUMNS: &str = "uid, iss, sub, email, private_relay, created_at, withdraw
 
 async fn get(tx: &mut Tx<'_>, iss: &str, sub: &str) -> Result<Option<(AccountId, AppleIdentity)>> {
     let sql = format!("SELECT {COLUMNS} FROM apple_identities WHERE iss = ?1 AND sub = ?2");
-    let row = tx.row(&sql, args![iss, sub]).await?;
-    row.map(|row| read(&row)).transpose()
+    tx.find(&sql, args![iss, sub], read).await
 }
 
 async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<AppleIdentity>> {
     let sql = format!("SELECT {COLUMNS} FROM apple_identities WHERE uid = ?1");
-    let row = tx.row(&sql, args![uid]).await?;
-    let found = row.map(|row| read(&row)).transpose()?;
+    let found = tx.find(&sql, args![uid], read).await?;
     Ok(found.map(|(_, identity)| identity))
 }
 
-fn read(row: &Row) -> Result<(AccountId, AppleIdentity)> {
-    let uid = row.get(0)?;
+fn read(columns: &mut Columns<'_>) -> Result<(AccountId, AppleIdentity)> {
+    let uid = columns.next()?;
     let identity = AppleIdentity {
-        iss: row.get(1)?,
-        sub: row.get(2)?,
-        email: row.get(3)?,
-        private_relay: row.get(4)?,
-        created_at: row.get(5)?,
-        withdrawn_at: row.get(6)?,
+        iss: columns.next()?,
+        sub: columns.next()?,
+        email: columns.next()?,
+        private_relay: columns.next()?,
+        created_at: columns.next()?,
+        withdrawn_at: columns.next()?,
     };
     Ok((uid, identity))
 }

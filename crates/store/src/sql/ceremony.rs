@@ -35,20 +35,15 @@ async fn begin(tx: &mut Tx<'_>, new: &Ceremony) -> Result<()> {
 }
 
 async fn take(tx: &mut Tx<'_>, id_hash: [u8; 32]) -> Result<Option<Ceremony>> {
-    let row = tx
-        .row(
-            "DELETE FROM ceremonies WHERE id_hash = ?1 RETURNING kind, uid, state, expires_at",
-            args![id_hash],
-        )
-        .await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    Ok(Some(Ceremony {
-        id_hash,
-        kind: row.get::<String>(0)?.into(),
-        uid: row.get(1)?,
-        state: row.get(2)?,
-        expires_at: row.get(3)?,
-    }))
+    let sql = "DELETE FROM ceremonies WHERE id_hash = ?1 RETURNING kind, uid, state, expires_at";
+    tx.find(sql, args![id_hash], |columns| {
+        Ok(Ceremony {
+            id_hash,
+            kind: columns.next::<String>()?.into(),
+            uid: columns.next()?,
+            state: columns.next()?,
+            expires_at: columns.next()?,
+        })
+    })
+    .await
 }

@@ -2,6 +2,7 @@
 
 use tm_auth_proto::{AccountId, SessionId};
 
+use super::row::only;
 use super::{Store, args};
 use crate::Result;
 
@@ -9,10 +10,9 @@ impl Store {
     /// The address of an account that it did not prove here. It selects no account.
     pub async fn contact_email(&self, uid: AccountId) -> Result<Option<String>> {
         self.read(async move |tx| {
-            let row = tx
-                .row("SELECT contact_email FROM accounts WHERE uid = ?1", args![uid])
-                .await?;
-            row.map_or(Ok(None), |row| row.get(0))
+            let sql = "SELECT contact_email FROM accounts WHERE uid = ?1";
+            let found = tx.find(sql, args![uid], only).await?;
+            Ok(found.flatten())
         })
         .await
     }
@@ -34,14 +34,9 @@ impl Store {
     /// The account whose session this is, a key's or a person's, whatever its state.
     pub async fn owner_of_session(&self, sid: SessionId) -> Result<Option<AccountId>> {
         self.read(async move |tx| {
-            let row = tx
-                .row(
-                    "SELECT k.uid FROM sessions s JOIN api_keys k ON k.key_id = s.key_id WHERE s.sid = ?1
-                     UNION ALL SELECT uid FROM person_sessions WHERE sid = ?1",
-                    args![sid],
-                )
-                .await?;
-            row.map(|row| row.get(0)).transpose()
+            let sql = "SELECT k.uid FROM sessions s JOIN api_keys k ON k.key_id = s.key_id WHERE s.sid = ?1
+                 UNION ALL SELECT uid FROM person_sessions WHERE sid = ?1";
+            tx.find(sql, args![sid], only).await
         })
         .await
     }

@@ -111,14 +111,16 @@ pub(super) async fn ways_in(tx: &mut Tx<'_>, uid: AccountId) -> Result<WaysIn> {
     let sql = "SELECT a.email, (SELECT count(*) FROM passkeys p WHERE p.uid = a.uid),
             (SELECT count(*) FROM apple_identities i WHERE i.uid = a.uid AND i.withdrawn_at IS NULL)
         FROM accounts a WHERE a.uid = ?1";
-    let Some(row) = tx.row(sql, args![uid]).await? else {
-        return Ok(WaysIn::default());
-    };
-    Ok(WaysIn {
-        email: row.get(0)?,
-        passkeys: row.get(1)?,
-        apple: row.get(2)?,
-    })
+    let found = tx
+        .find(sql, args![uid], |columns| {
+            Ok(WaysIn {
+                email: columns.next()?,
+                passkeys: columns.next()?,
+                apple: columns.next()?,
+            })
+        })
+        .await?;
+    Ok(found.unwrap_or_default())
 }
 
 async fn delete(tx: &mut Tx<'_>, uid: AccountId, origin: &Origin) -> Result<bool> {

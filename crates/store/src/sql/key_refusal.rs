@@ -2,8 +2,8 @@
 
 use tm_auth_proto::AccountId;
 
-use super::row::{Row, damaged, parse};
-use super::{Store, Tx, args};
+use super::row::{damaged, parse};
+use super::{Columns, Store, Tx, args};
 use crate::key_refusal::ADDRESSES;
 use crate::{KeyRefusal, Result};
 
@@ -47,16 +47,15 @@ async fn record(tx: &mut Tx<'_>, refusals: &[KeyRefusal]) -> Result<()> {
 async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<KeyRefusal>> {
     let sql = "SELECT r.key_id, r.code, r.ip, r.count, r.last_at FROM key_refusals r JOIN api_keys k ON k.key_id = r.key_id
          WHERE k.uid = ?1 ORDER BY r.last_at DESC, r.code, r.ip";
-    let rows = tx.rows(sql, args![uid]).await?;
-    rows.iter().map(read).collect()
+    tx.list(sql, args![uid], read).await
 }
 
-fn read(row: &Row) -> Result<KeyRefusal> {
+fn read(columns: &mut Columns<'_>) -> Result<KeyRefusal> {
     Ok(KeyRefusal {
-        key_id: row.get(0)?,
-        code: row.get(1)?,
-        ip: parse(row.get(2)?)?,
-        count: row.get(3)?,
-        last_at: row.get(4)?,
+        key_id: columns.next()?,
+        code: columns.next()?,
+        ip: parse(columns.next()?)?,
+        count: columns.next()?,
+        last_at: columns.next()?,
     })
 }

@@ -31,7 +31,7 @@ mod store;
 mod tx;
 pub(crate) mod value;
 
-pub(crate) use row::Row;
+pub(crate) use row::{Columns, Row};
 pub(crate) use store::Engine;
 pub use store::Store;
 pub(crate) use tx::Tx;

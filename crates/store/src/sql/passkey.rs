@@ -4,8 +4,8 @@ use tm_auth_core::passkey::{Counter, judge_counter};
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
-use super::row::{Row, damaged};
-use super::{Store, Tx, account, args, audit, identity, recovery};
+use super::row::{damaged, only};
+use super::{Columns, Store, Tx, account, args, audit, identity, recovery};
 use crate::passkey::{
     AddedBy, CredentialId, NewPasskey, Passkey, PasskeyUse, PasskeyUsed, PasskeyUser, UserHandle,
 };
@@ -25,8 +25,7 @@ impl Store {
     pub async fn account_by_user_handle(&self, handle: UserHandle) -> Result<Option<Account>> {
         self.read(async move |tx| {
             let sql = format!("SELECT {} FROM accounts WHERE user_handle = ?1", account::COLUMNS);
-            let row = tx.row(&sql, args![handle]).await?;
-            row.map(|row| account::read(&row, 0)).transpose()
+            tx.find(&sql, args![handle], account::read).await
         })
         .await
     }
@@ -128,19 +127,14 @@ async fn user(tx: &mut Tx<'_>, uid: AccountId, fresh: &UserHandle) -> Result<Opt
         args![uid, fresh],
     )
     .await?;
-    let row = tx
-        .row(
-            "SELECT user_handle, display_name FROM accounts WHERE uid = ?1",
-            args![uid],
-        )
-        .await?;
-    row.map(|row| {
+    let sql = "SELECT user_handle, display_name FROM accounts WHERE uid = ?1";
+    tx.find(sql, args![uid], |columns| {
         Ok(PasskeyUser {
-            handle: row.get(0)?,
-            display_name: row.get(1)?,
+            handle: columns.next()?,
+            display_name: columns.next()?,
         })
     })
-    .transpose()
+    .await
 }
 
 async fn sign_up(
@@ -190,9 +184,8 @@ async fn add(
         return Ok(Err(Refusal::PasskeyAlreadyRegistered));
     }
     let count: u32 = tx
-        .one("SELECT count(*) FROM passkeys WHERE uid = ?1", args![uid])
-        .await?
-        .get(0)?;
+        .value("SELECT count(*) FROM passkeys WHERE uid = ?1", args![uid])
+        .await?;
     if count >= max {
         return Ok(Err(Refusal::PasskeyLimitReached { limit: max }));
     }
@@ -230,18 +223,16 @@ async fn insert(tx: &mut Tx<'_>, uid: AccountId, new: &NewPasskey, origin: &Orig
 
 async fn with_account(tx: &mut Tx<'_>, credential_id: &[u8]) -> Result<Option<(Passkey, Account)>> {
     let sql = format!("SELECT {COLUMNS} FROM passkeys WHERE credential_id = ?1");
-    let Some(row) = tx.row(&sql, args![credential_id]).await? else {
+    let Some(passkey) = tx.find(&sql, args![credential_id], read).await? else {
         return Ok(None);
     };
-    let passkey = read(&row)?;
     let account = account::get(tx, passkey.uid).await?;
     Ok(account.map(|account| (passkey, account)))
 }
 
 async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<Passkey>> {
     let sql = format!("SELECT {COLUMNS} FROM passkeys WHERE uid = ?1 ORDER BY created_at, credential_id");
-    let rows = tx.rows(&sql, args![uid]).await?;
-    rows.iter().map(read).collect()
+    tx.list(&sql, args![uid], read).await
 }
 
 async fn note_use(
@@ -325,16 +316,11 @@ async fn remove(
     credential_id: &[u8],
     origin: &Origin,
 ) -> Result<Result<String, Refusal>> {
-    let row = tx
-        .row(
-            "SELECT name FROM passkeys WHERE uid = ?1 AND credential_id = ?2",
-            args![uid, credential_id],
-        )
-        .await?;
-    let Some(row) = row else {
+    let sql = "SELECT name FROM passkeys WHERE uid = ?1 AND credential_id = ?2";
+    let name: Option<String> = tx.find(sql, args![uid, credential_id], only).await?;
+    let Some(name) = name else {
         return Ok(Err(Refusal::PasskeyNotFound));
     };
-    let name: String = row.get(0)?;
     if identity::ways_in(tx, uid).await?.count() <= 1 {
         return Ok(Err(Refusal::LastWayIn));
     }
@@ -357,17 +343,17 @@ async fn remove(
     Ok(Ok(name))
 }
 
-fn read(row: &Row) -> Result<Passkey> {
+fn read(columns: &mut Columns<'_>) -> Result<Passkey> {
     Ok(Passkey {
-        credential_id: row.get(0)?,
-        uid: row.get(1)?,
-        name: row.get(2)?,
-        credential: row.get(3)?,
-        counter: row.get(4)?,
-        backup_eligible: row.get(5)?,
-        backed_up: row.get(6)?,
-        created_at: row.get(7)?,
-        last_used_at: row.get(8)?,
-        suspect_at: row.get(9)?,
+        credential_id: columns.next()?,
+        uid: columns.next()?,
+        name: columns.next()?,
+        credential: columns.next()?,
+        counter: columns.next()?,
+        backup_eligible: columns.next()?,
+        backed_up: columns.next()?,
+        created_at: columns.next()?,
+        last_used_at: columns.next()?,
+        suspect_at: columns.next()?,
     })
 }

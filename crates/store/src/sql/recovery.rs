@@ -71,20 +71,15 @@ async fn start(
 }
 
 async fn get(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<Recovery>> {
-    let row = tx
-        .row(
-            "SELECT started_at, ready_at FROM recoveries WHERE uid = ?1",
-            args![uid],
-        )
-        .await?;
-    row.map(|row| {
+    let sql = "SELECT started_at, ready_at FROM recoveries WHERE uid = ?1";
+    tx.find(sql, args![uid], |columns| {
         Ok(Recovery {
             uid,
-            started_at: row.get(0)?,
-            ready_at: row.get(1)?,
+            started_at: columns.next()?,
+            ready_at: columns.next()?,
         })
     })
-    .transpose()
+    .await
 }
 
 /// Whether it may be used.

@@ -48,30 +48,27 @@ async fn find(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result<Vec<DueRemi
     );
     let [first, second, third] = DAYS;
     let until = |days| now + span(days);
-    let rows = tx
-        .rows(
-            &sql,
-            args![
-                now,
-                until(first),
-                second,
-                until(second),
-                third,
-                until(third),
-                limit
-            ],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let key = api_key::read(row, 0)?;
-            let days = due(key.expires_at, row.get(19)?, now)
+    tx.list(
+        &sql,
+        args![
+            now,
+            until(first),
+            second,
+            until(second),
+            third,
+            until(third),
+            limit
+        ],
+        |columns| {
+            let key = api_key::read(columns)?;
+            let days = due(key.expires_at, columns.next()?, now)
                 .ok_or_else(|| damaged("a reminder that is not due"))?;
             Ok(DueReminder {
                 key,
-                address: row.get(20)?,
+                address: columns.next()?,
                 days,
             })
-        })
-        .collect()
+        },
+    )
+    .await
 }

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::row::{Row, damaged};
-use super::{Store, Tx, args, audit, housekeeping};
+use super::row::damaged;
+use super::{Columns, Store, Tx, args, audit, housekeeping};
 use crate::{Change, Origin, Result, Revocation, Revoked};
 
 impl Store {
@@ -61,21 +61,18 @@ pub(super) async fn add_audited(tx: &mut Tx<'_>, revocation: Revocation, origin:
 }
 
 async fn after(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Revocation>> {
-    let sql = "SELECT kind, subject, at FROM revocations WHERE at >= ?1 ORDER BY at, kind, subject";
-    let rows = tx.rows(sql, args![since]).await?;
-    rows.iter().map(read).collect()
+    let sql = "SELECT at, kind, subject FROM revocations WHERE at >= ?1 ORDER BY at, kind, subject";
+    tx.list(sql, args![since], read).await
 }
 
-fn read(row: &Row) -> Result<Revocation> {
-    let revoked = match row.get(0)? {
-        "session" => Revoked::Session(row.get(1)?),
-        "key" => Revoked::Key(row.get(1)?),
-        "account" => Revoked::Account(row.get(1)?),
+fn read(columns: &mut Columns<'_>) -> Result<Revocation> {
+    let at = columns.next()?;
+    let revoked = match columns.next()? {
+        "session" => Revoked::Session(columns.next()?),
+        "key" => Revoked::Key(columns.next()?),
+        "account" => Revoked::Account(columns.next()?),
         "everything" => Revoked::Everything,
         other => return Err(damaged(format!("a revocation of a {other}"))),
     };
-    Ok(Revocation {
-        revoked,
-        at: row.get(2)?,
-    })
+    Ok(Revocation { revoked, at })
 }

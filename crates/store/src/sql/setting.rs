@@ -2,6 +2,7 @@
 
 use tm_auth_proto::Environment;
 
+use super::row::only;
 use super::{Store, Tx, args};
 use crate::{Result, StoreError};
 
@@ -14,10 +15,8 @@ impl Store {
 }
 
 pub(crate) async fn get(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
-    let row = tx
-        .row("SELECT value FROM settings WHERE name = ?1", args![name])
-        .await?;
-    row.map(|row| row.get(0)).transpose()
+    let sql = "SELECT value FROM settings WHERE name = ?1";
+    tx.find(sql, args![name], only).await
 }
 
 pub(crate) async fn set(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<()> {

@@ -164,7 +164,7 @@ async fn refuse_filled(tx: &mut Tx<'_>) -> Result<()> {
 async fn restart_numbers(tx: &mut Tx<'_>) -> Result<()> {
     for Table { name, .. } in TABLES.iter().filter(|table| table.is_numbered) {
         let sql = format!("SELECT coalesce(max(id), 0) + 1 FROM {name}");
-        let next: i64 = tx.one(&sql, args![]).await?.get(0)?;
+        let next: i64 = tx.value(&sql, args![]).await?;
         let sql = format!("ALTER TABLE {name} ALTER COLUMN id RESTART WITH {next}");
         tx.execute(&sql, args![]).await?;
     }

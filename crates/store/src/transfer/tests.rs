@@ -283,14 +283,14 @@ async fn the_list_of_tables_is_what_the_migrations_make() {
         ),
     ];
     for (store, sql) in queries {
-        let found = store.read(async move |tx| {
-            let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for row in tx.rows(sql, args![]).await? {
-                found.entry(row.get(0)?).or_default().push(row.get(1)?);
-            }
-            Ok(found)
+        let columns = store.read(async move |tx| {
+            tx.list(sql, args![], |columns| Ok((columns.next()?, columns.next()?)))
+                .await
         });
-        let mut found = found.await.unwrap();
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (table, column) in columns.await.unwrap() {
+            found.entry(table).or_default().push(column);
+        }
         for columns in found.values_mut() {
             columns.sort();
         }

@@ -22,12 +22,11 @@ pub(super) async fn ask(tx: &mut Tx<'_>, new: &NewCode, origin: &Origin) -> Resu
         )
         .await?,
         in_all: tx
-            .one(
+            .value(
                 "SELECT count(*) FROM code_events WHERE email = ?1 AND kind = 'sent' AND at > ?2",
                 args![email, now - DAY],
             )
-            .await?
-            .get(0)?,
+            .await?,
         known_network: match &owner {
             Some(owner) => {
                 tx.exists(

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tm_auth_core::one_time_code::rules::{DAY, HOUR, Tried};
 
-use super::super::row::damaged;
+use super::super::row::{damaged, only};
 use super::super::{Tx, args};
 use crate::Result;
 
@@ -19,21 +19,19 @@ pub(super) async fn tried(tx: &mut Tx<'_>, email: &str, network: &str, now: Time
         )
         .await?,
         short_comparisons: tx
-            .one(
+            .value(
                 "SELECT CAST(coalesce(sum(short_codes), 0) AS BIGINT) FROM code_events
                  WHERE email = ?1 AND kind = 'failed' AND at > ?2",
                 args![email, now - DAY],
             )
-            .await?
-            .get(0)?,
+            .await?,
         short_outstanding: tx
-            .one(
+            .value(
                 "SELECT count(*) FROM sign_in_codes
                  WHERE email = ?1 AND is_long = 0 AND used_at IS NULL AND expires_at > ?2",
                 args![email, now],
             )
-            .await?
-            .get(0)?,
+            .await?,
     })
 }
 
@@ -44,8 +42,7 @@ pub(super) async fn times(
     network: &str,
     after: Timestamp,
 ) -> Result<Vec<Timestamp>> {
-    let rows = tx.rows(sql, args![email, network, after]).await?;
-    rows.iter().map(|row| row.get(0)).collect()
+    tx.list(sql, args![email, network, after], only).await
 }
 
 pub(super) async fn note(
@@ -57,11 +54,10 @@ pub(super) async fn note(
     short: usize,
 ) -> Result<i64> {
     let short = i64::try_from(short).map_err(damaged)?;
-    let row = tx
-        .one(
+    tx
+        .value(
             "INSERT INTO code_events (kind, email, network, at, short_codes) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
             args![kind, email, network, at, short],
         )
-        .await?;
-    row.get(0)
+        .await
 }

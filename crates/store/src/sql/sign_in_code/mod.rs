@@ -10,6 +10,7 @@ use tm_auth_core::secret::SecretHash;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
+use super::row::only;
 use super::{Store, Tx, account, args, identity};
 use crate::sign_in_code::{CodeAttempt, CodeFlow, NewCode, ProvedEmail};
 use crate::{NewAccount, Origin, Result};
@@ -104,13 +105,8 @@ async fn account_of(
 
 /// The account that gave this address up, while it rests.
 pub(super) async fn resting(tx: &mut Tx<'_>, email: &str, now: Timestamp) -> Result<Option<AccountId>> {
-    let row = tx
-        .row(
-            "SELECT uid FROM released_addresses WHERE email = ?1 AND until > ?2",
-            args![email, now],
-        )
-        .await?;
-    row.map(|row| row.get(0)).transpose()
+    let sql = "SELECT uid FROM released_addresses WHERE email = ?1 AND until > ?2";
+    tx.find(sql, args![email, now], only).await
 }
 
 fn purpose_columns(purpose: Purpose) -> (&'static str, Option<AccountId>) {

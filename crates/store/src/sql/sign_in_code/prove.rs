@@ -6,9 +6,9 @@ use tm_auth_core::one_time_code::rules::Outstanding;
 use tm_auth_core::one_time_code::{CodeMac, FlowId, Length, Purpose};
 use tm_auth_core::secret::SecretHash;
 
-use super::super::row::{Row, damaged, parse};
+use super::super::row::{damaged, parse};
 use super::super::value::AsValue;
-use super::super::{Tx, account, args, audit};
+use super::super::{Columns, Tx, account, args, audit};
 use super::{events, purpose_columns};
 use crate::sign_in_code::{CodeAttempt, CodeFlow, CodeOf, ProvedEmail};
 use crate::{Origin, Result};
@@ -84,25 +84,24 @@ async fn candidates(tx: &mut Tx<'_>, attempt: &CodeAttempt) -> Result<Vec<Candid
         "SELECT email, flow_id, network, is_long, asked_at, code_mac FROM sign_in_codes
          WHERE used_at IS NULL AND expires_at > ?1 AND purpose = ?2 AND uid IS NOT DISTINCT FROM ?3 AND {condition}"
     );
-    let rows = tx
-        .rows(
-            &sql,
-            &[attempt.now.as_value(), purpose.as_value(), uid.as_value(), key],
-        )
-        .await?;
-    rows.iter().map(read).collect()
+    let args = [attempt.now.as_value(), purpose.as_value(), uid.as_value(), key];
+    tx.list(&sql, &args, read).await
 }
 
-fn read(row: &Row) -> Result<Candidate> {
+fn read(columns: &mut Columns<'_>) -> Result<Candidate> {
     Ok(Candidate {
-        email: row.get(0)?,
+        email: columns.next()?,
         outstanding: Outstanding {
-            flow_id: FlowId(row.get(1)?),
-            network: row.get(2)?,
-            length: if row.get(3)? { Length::Long } else { Length::Short },
-            asked_at: row.get(4)?,
+            flow_id: FlowId(columns.next()?),
+            network: columns.next()?,
+            length: if columns.next()? {
+                Length::Long
+            } else {
+                Length::Short
+            },
+            asked_at: columns.next()?,
         },
-        mac: CodeMac(row.get(5)?),
+        mac: CodeMac(columns.next()?),
     })
 }
 
@@ -114,21 +113,18 @@ pub(super) async fn consume_link(
     now: Timestamp,
 ) -> Result<Result<ProvedEmail, Refusal>> {
     let (word, uid) = purpose_columns(purpose);
+    let sql = "SELECT flow_id, email FROM sign_in_codes WHERE link_hash = ?1 AND browser_hash = ?2
+        AND purpose = ?3 AND uid IS NOT DISTINCT FROM ?4 AND used_at IS NULL AND expires_at > ?5";
     let found = tx
-        .row(
-            "SELECT flow_id, email FROM sign_in_codes WHERE link_hash = ?1 AND browser_hash = ?2
-             AND purpose = ?3 AND uid IS NOT DISTINCT FROM ?4 AND used_at IS NULL AND expires_at > ?5",
-            args![link_hash, browser_hash, word, uid, now],
-        )
+        .find(sql, args![link_hash, browser_hash, word, uid, now], |columns| {
+            Ok((FlowId(columns.next()?), parse(columns.next()?)?))
+        })
         .await?;
-    let Some(found) = found else {
+    let Some((flow_id, email)) = found else {
         return Ok(Err(Refusal::InvalidCode));
     };
-    use_up(tx, FlowId(found.get(0)?), now).await?;
-    Ok(Ok(ProvedEmail {
-        email: parse(found.get(1)?)?,
-        purpose,
-    }))
+    use_up(tx, flow_id, now).await?;
+    Ok(Ok(ProvedEmail { email, purpose }))
 }
 
 /// Uses up a code, and with it the others of the same browser: the sign-in they were for is done.
@@ -147,23 +143,18 @@ pub(super) async fn flow(
     browser_hash: &SecretHash,
     now: Timestamp,
 ) -> Result<Option<CodeFlow>> {
-    let row = tx
-        .row(
-            "SELECT email, purpose, uid, expires_at FROM sign_in_codes
-             WHERE browser_hash = ?1 AND used_at IS NULL AND expires_at > ?2 ORDER BY asked_at DESC LIMIT 1",
-            args![browser_hash, now],
-        )
-        .await?;
-    row.map(|row| {
+    let sql = "SELECT email, purpose, uid, expires_at FROM sign_in_codes
+        WHERE browser_hash = ?1 AND used_at IS NULL AND expires_at > ?2 ORDER BY asked_at DESC LIMIT 1";
+    tx.find(sql, args![browser_hash, now], |columns| {
         Ok(CodeFlow {
-            email: parse(row.get(0)?)?,
-            purpose: match (row.get(1)?, row.get(2)?) {
+            email: parse(columns.next()?)?,
+            purpose: match (columns.next()?, columns.next()?) {
                 ("sign_in", None) => Purpose::SignIn,
                 ("set_email", Some(uid)) => Purpose::SetEmail(uid),
                 (other, _) => return Err(damaged(format!("a code for {other}"))),
             },
-            expires_at: row.get(3)?,
+            expires_at: columns.next()?,
         })
     })
-    .transpose()
+    .await
 }

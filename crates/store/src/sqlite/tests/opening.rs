@@ -123,10 +123,10 @@ fn what_is_no_database_is_refused_and_left_as_it_is() {
 fn schema_of(path: &Path) -> Vec<(String, String)> {
     let db = Connection::open(path).unwrap();
     let mut statement = db
-        .prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY name")
+        .prepare("SELECT name, coalesce(sql, '') AS sql FROM sqlite_schema ORDER BY name")
         .unwrap();
     let rows = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_map([], |row| Ok((row.get("name")?, row.get("sql")?)))
         .unwrap();
     rows.map(Result::unwrap).collect()
 }
