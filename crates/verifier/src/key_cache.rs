@@ -4,8 +4,8 @@
 //!    `max-age` has passed: not before the cool-down, not later than the setting `keys_max_age`.
 //!    After a failure it retries after the cool-down, or after 5 s while there are no keys at all.
 //! 2. A token with an unknown `kid` causes an extra fetch. There is one fetch at a time, which all
-//!    such tokens share, and none within the cool-down after the last one began. So tokens with
-//!    made-up `kid`s put no load on the issuer.
+//!    such tokens share, and none within the cool-down after the last one began. So any number of
+//!    tokens with made-up `kid`s causes at most one request per cool-down.
 //! 3. A fetched set replaces the cached one as a whole. If the fetch fails, or the document is not
 //!    a JWKS or has no usable key, the cached set stays in use.
 //! 4. A set that the issuer has not confirmed for longer than `keys_max_stale` is not used any
