@@ -1,4 +1,4 @@
-//! The real provider: a program of its own, ended with the test by closing what it reads.
+//! The real provider: a program that a test starts and ends.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -27,7 +27,8 @@ impl Drop for AtApple {
 }
 
 impl AtApple {
-    /// `None`: its packages are not installed, which is said, and a failure under `CI=true`.
+    /// Starts both. If its packages are not installed it says so and returns `None`, or fails under
+    /// `CI=true`.
     pub(crate) async fn start() -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/apple_provider");
         if !folder.join("node_modules").exists() {
@@ -71,8 +72,8 @@ impl AtApple {
         self.server.http.get(url).send().await.unwrap();
     }
 
-    /// Goes where the browser was sent, signs in there as this person (or presses `cancel`), and gives the fields that
-    /// the provider's last page posts back.
+    /// Signs in at the provider as this user, or presses `cancel`. Returns the fields that the
+    /// provider's last page posts back.
     pub(crate) async fn visit(&self, departure: &Departure, who: &str) -> Vec<(String, String)> {
         let mut jar = BTreeMap::new();
         let (mut method, mut url, mut body) = (Method::GET, departure.url.clone(), None);
@@ -129,7 +130,7 @@ impl AtApple {
         }
     }
 
-    /// What Apple would post to the service about this person.
+    /// The notification that Apple would post about this user.
     pub(crate) async fn notification(&self, type_: &str, who: &str) -> Value {
         let url = format!("{}/test/notification", self.issuer);
         let request = self
@@ -159,7 +160,7 @@ fn spawn(folder: &Path, settings: &Value) -> (Child, String) {
     (process, told["issuer"].as_str().unwrap().to_owned())
 }
 
-/// As `scripts/tools` finds it.
+/// Node, as `scripts/tools` finds it.
 fn node() -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -181,7 +182,7 @@ fn inputs(html: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// As [`super::come_back`] takes them.
+/// The fields in the form for [`super::come_back`].
 pub(crate) fn fields(posted: &[(String, String)]) -> Vec<(&str, &str)> {
     posted
         .iter()
