@@ -1,12 +1,12 @@
-// A key made in this browser.
+// Creates an API key in this browser.
 //
-// 1. WebCrypto makes an EC P-256 pair and signs the text that proves its possession.
-// 2. The public half is registered as pending. The private half is in no request.
-// 3. The person downloads the key file, one Blob that only this page knows, and says that it is saved.
-// 4. The key signs a second text, which activates it. Then the page forgets the private half.
+// 1. WebCrypto generates a P-256 key pair and signs the text that proves possession.
+// 2. The public key is registered as pending. The private key is in no request.
+// 3. The user downloads the key file, a Blob that only this page has, and confirms that it is saved.
+// 4. The key signs a second text, which activates it. Then the page drops the private key.
 //
-// Nothing is kept in any storage: a page that is left before step 4 leaves a pending key, which the service
-// deletes after a day.
+// Nothing is put into the browser's storage. If the user leaves the page before step 4, the service
+// deletes the pending key after a day.
 
 import { isPrivateKey } from "./private-key.js";
 
@@ -17,7 +17,7 @@ const byId = (id) => document.getElementById(id);
 const form = byId("new-key");
 const { issuer, uid, csrf, command } = form.dataset;
 
-/** The service's time in seconds: the clock of this machine may be far off. */
+/** The service's time in Unix seconds: the clock of this machine may be far off. */
 const now = () => Number(form.dataset.now) + Math.floor(performance.now() / 1000);
 
 const base64url = (buffer) =>
@@ -33,7 +33,7 @@ async function fingerprintOf({ x, y }) {
 
 const sign = async (key, text) => base64url(await crypto.subtle.sign(SIGNATURE, key, utf8(text)));
 
-/** Calls the API. Throws with a text for people. */
+/** Calls the API. Throws an error with a message for the user. */
 async function call(path, body) {
   let response;
   try {
@@ -48,7 +48,7 @@ async function call(path, body) {
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
   if (answer.code === "reauth_required" || answer.code === "missing_session") {
-    throw new Error("Your sign-in is more than five minutes old. Reload this page and confirm that it is you; nothing was made.");
+    throw new Error("This needs a fresh sign-in. Reload this page and confirm that it is you; no key was created.");
   }
   throw new Error(answer.message ?? `The service answered ${response.status}. Try again.`);
 }
@@ -59,7 +59,7 @@ function problem(id, text) {
   place.hidden = !text;
 }
 
-/** Runs a step with its button busy, and shows what goes wrong. */
+/** Runs a step with its button busy, and shows its error. */
 async function step(button, problemId, work) {
   problem(problemId, "");
   button.disabled = true;
@@ -74,7 +74,7 @@ async function step(button, problemId, work) {
   }
 }
 
-/** What the form says about the key. */
+/** The settings in the form. */
 function settings() {
   const value = (name) => form.elements[name].value.trim();
   const end = value("expires_at");
@@ -87,7 +87,7 @@ function settings() {
   };
 }
 
-/** Makes the pair and registers its public half. */
+/** Steps 1 and 2. */
 async function create() {
   const pair = await crypto.subtle.generateKey(ALGORITHM, true, ["sign"]);
   const { kty, crv, x, y, d } = await crypto.subtle.exportKey("jwk", pair.privateKey);
@@ -104,7 +104,7 @@ async function create() {
     created_at: registered.created_at,
     private_key: { kty, crv, x, y, d },
   };
-  // From here on the page needs the private half for one more signature only, not for its numbers.
+  // The page needs the private key for one more signature only, so this copy cannot be exported.
   const signer = await crypto.subtle.importKey("jwk", file.private_key, ALGORITHM, false, ["sign"]);
   const blob = new Blob([`${JSON.stringify(file, null, 2)}\n`], { type: "application/json" });
   handOver(registered.key_id, fingerprint, URL.createObjectURL(blob), signer);
@@ -120,9 +120,9 @@ function handOver(keyId, fingerprint, url, signer) {
   download.download = `truemarkets-api-key-${keyId.slice(0, 8)}.json`;
   byId("made").hidden = false;
   byId("made").focus();
-  byId("progress").textContent = "The key is made. Save its file.";
+  byId("progress").textContent = "The key is created. Save its file.";
 
-  // The file is gone with the page.
+  // The file is lost if the user leaves the page.
   const stay = (event) => event.preventDefault();
   addEventListener("beforeunload", stay);
   download.addEventListener("click", () => { saved.disabled = false; });
@@ -151,10 +151,10 @@ if (globalThis.crypto?.subtle) {
     if (form.reportValidity()) step(button, "here-problem", create);
   });
 } else {
-  problem("here-problem", "This browser cannot make keys here. Use the way beside this one.");
+  problem("here-problem", "This browser cannot create keys here. Use the other way on this page.");
 }
 
-// A private key never leaves the field it was pasted into.
+// A private key that is pasted by mistake is deleted from the field before it is sent.
 const field = form.elements.public_key;
 function stop() {
   const found = isPrivateKey(field.value);
@@ -163,7 +163,7 @@ function stop() {
   return found;
 }
 field.addEventListener("input", (event) => {
-  // Half-typed, a public key can look like a private one. What is typed is looked at when it is whole.
+  // A half-typed public key can look like a private one, so typed text is checked on `change`.
   if (event.inputType !== "insertText" && event.inputType !== "insertLineBreak") stop();
 });
 field.addEventListener("change", stop);

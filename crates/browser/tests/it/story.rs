@@ -128,7 +128,7 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.see("A recovery of this account was under way").await;
     let letter = service.next_mail(HOME, before).await;
     assert!(letter.subject.to_lowercase().contains("cancelled"), "{letter:?}");
-    browser.press("Go on").await;
+    browser.press("Continue").await;
     browser.arrive("/api-keys").await;
     browser.sign_out_with(&key_ring).await;
 

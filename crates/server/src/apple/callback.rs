@@ -1,11 +1,11 @@
-//! `POST /apple/callback`: the browser comes back with Apple's answer, posted from Apple's site.
+//! `POST /apple/callback`: Apple's site makes the browser post Apple's answer here.
 //!
-//! 1. The cookie and `state` must belong together: the answer is to a flow of this browser, and nobody signs another
-//!    person's browser in.
-//! 2. The flow is taken: an answer that comes twice finds none.
+//! 1. `state` must match the cookie: the answer belongs to a flow of this browser. Otherwise an
+//!    attacker could sign another user's browser in to the attacker's account.
+//! 2. The flow is taken from the database, so a repeated answer finds none.
 //! 3. Only then is the code exchanged, and the ID token checked.
-//! 4. Sign-in: the account of (iss, sub), made where there is none. Link: the account whose session began the flow, if
-//!    that session still lives.
+//! 4. A sign-in finds the account of (`iss`, `sub`), or creates it. A link adds the identity to the
+//!    account whose session began the flow, if that session is still live.
 
 use std::sync::Arc;
 
@@ -33,16 +33,16 @@ use crate::http::form::Form;
 use crate::mail::templates::Notice;
 use crate::random;
 
-/// Longest name that is kept, in characters.
+/// The longest stored name, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// What Apple has the browser post.
+/// Apple's answer.
 #[derive(Deserialize)]
 pub(crate) struct Answer {
     state: Option<String>,
     code: Option<String>,
     error: Option<String>,
-    /// JSON, with the first consent only. Nothing signs it: whoever holds the browser can write what they like.
+    /// JSON, with the first consent only. It is not signed, so the browser's user can change it.
     user: Option<String>,
 }
 
@@ -87,7 +87,7 @@ async fn take_flow(
     Ok((flow, purpose))
 }
 
-/// Steps 3 and 4: the cookies to set, and where the browser goes.
+/// Steps 3 and 4. Returns the cookies to set and the browser's next page.
 async fn finish<'a>(
     app: &App,
     apple: &Apple,
@@ -98,7 +98,7 @@ async fn finish<'a>(
     purpose: &'a Purpose,
 ) -> Result<(HeaderMap, &'a str), ApiError> {
     if answer.error.is_some() {
-        // The word is Apple's or anybody's: it is not repeated.
+        // Not signed, so not repeated in the response or the log.
         let cancelled = "Apple answered with an error";
         return Err(ApiError::violation(
             ErrorCode::AppleSignInCancelled,
@@ -111,7 +111,7 @@ async fn finish<'a>(
         return Err(ApiError::violation(
             ErrorCode::AppleTokenInvalid,
             "code",
-            "there is none",
+            "the answer has no code",
         ));
     }
     let subject = apple
@@ -132,7 +132,7 @@ async fn finish<'a>(
 }
 
 impl Apple {
-    /// The person that a code stands for.
+    /// Exchanges a code for the identity that it stands for.
     async fn redeem(&self, code: &str, flow: &Flow, context: &Context) -> Result<AppleSubject, Failure> {
         let settings = &self.settings;
         let secret = client_secret(settings, context.now);
@@ -199,8 +199,8 @@ async fn link(
     Ok(())
 }
 
-/// Ends the session that the browser had before. Its cookie comes along only where Apple is on our own site, and then
-/// it was ended with the opening of the new one.
+/// Ends the session that the browser had before. If its cookie came along, the sign-in has already
+/// ended it; a browser sends the cookie only if Apple's stand-in is on this service's own site.
 async fn end_former(
     app: &App,
     context: &Context,
@@ -217,14 +217,16 @@ async fn end_former(
     Ok(())
 }
 
-/// Who proves nothing is charged for it. What is Apple's or our own fault is nobody's.
+/// Charges a refused answer to the caller's network. A failure of Apple or of this service is not
+/// charged.
 fn charge(app: &App, context: &Context, error: &ApiError) {
     if error.is_refusal() {
         app.limits.charge_failure(context, None);
     }
 }
 
-/// Only of flows that were ours, so that nobody can fill the trail from outside.
+/// Notes a failed sign-in in the log and in the audit trail. The flow must have been found first, so
+/// that a stranger cannot fill the trail.
 async fn note_refusal(
     app: &App,
     context: &Context,
@@ -249,7 +251,7 @@ async fn note_refusal(
     Ok(app.store.audit(vec![entry]).await?)
 }
 
-/// The name out of Apple's JSON, bounded, without what is not shown.
+/// The name in Apple's JSON: bounded, without control and direction characters.
 fn display_name(user: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct User {
@@ -275,7 +277,7 @@ fn display_name(user: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Marks that would turn the text after them around.
+/// Characters that change the direction of the text after them.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -285,7 +287,7 @@ mod tests {
     use super::display_name;
 
     #[test]
-    fn a_name_is_text_and_no_more() {
+    fn a_name_is_bounded_visible_text() {
         let named = |user: &str| display_name(user);
         assert_eq!(
             named(r#"{"name":{"firstName":"Ada","lastName":"Lovelace"},"email":"x@example.com"}"#).as_deref(),

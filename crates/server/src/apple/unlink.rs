@@ -1,4 +1,4 @@
-//! `POST /apple/unlink`: an account's owner takes Apple away as a way in.
+//! `POST /apple/unlink`: the owner removes Apple as a login method.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
 
-/// Works also where the way is no longer offered: what is linked can be taken away.
+/// Works also without the `[apple]` section: a linked identity can always be removed.
 pub(crate) async fn unlink(
     State(app): State<Arc<App>>,
     context: Context,

@@ -1,4 +1,4 @@
-//! `/passkeys/rename` and `/passkeys/remove`: plain forms of the security page.
+//! `/passkeys/rename` and `/passkeys/remove`: forms of the security page.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
 
-/// Where the forms are.
+/// The page with the forms.
 const PAGE: &str = "/security";
 
 #[derive(Deserialize)]
@@ -30,12 +30,12 @@ pub(crate) struct Rename {
 #[derive(Deserialize)]
 pub(crate) struct Remove {
     credential_id: String,
-    /// Whether whoever is signed in elsewhere is signed out: a checkbox.
+    /// A checkbox: end the account's other sessions too.
     #[serde(default)]
     end_sessions: Option<String>,
 }
 
-/// Gives a passkey another name. Names prove nothing, so this takes no fresh proof.
+/// Renames a passkey. A name opens nothing, so any live session may do it.
 pub(crate) async fn rename(
     State(app): State<Arc<App>>,
     context: Context,
@@ -51,7 +51,7 @@ pub(crate) async fn rename(
     Ok(Redirect::to(PAGE))
 }
 
-/// Removes a passkey, unless it is the last way in; and, where asked, whoever it let in elsewhere.
+/// Removes a passkey unless it is the last login method, and ends the other sessions if asked to.
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     context: Context,
@@ -78,7 +78,7 @@ pub(crate) async fn remove(
     Ok(Redirect::to(PAGE))
 }
 
-/// As a form has it.
+/// Reads the id as the form writes it: base64url.
 fn credential_id(text: &str) -> Result<CredentialId, Refusal> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::PasskeyNotFound)
 }

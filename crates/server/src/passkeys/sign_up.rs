@@ -1,7 +1,8 @@
-//! `/passkeys/sign-up`: an account that begins with a passkey.
+//! `/passkeys/sign-up`: creates an account with its first passkey.
 //!
-//! The person gives a name, for the passkey's place in lists; whoever types none is called by the day. There is no
-//! account before the proof: until then everything is in the ceremony.
+//! The user gives a display name, which the authenticator shows in its lists; an empty one is
+//! refused. The passkey itself is named after the browser. Until the answer is judged there is no
+//! account: the ceremony holds everything.
 
 use std::sync::Arc;
 
@@ -35,14 +36,15 @@ pub(crate) struct Request {
     display_name: String,
 }
 
-/// What waits for the proof.
+/// The ceremony's state.
 #[derive(Serialize, Deserialize)]
-struct Waiting {
+struct Pending {
+    /// The WebAuthn user handle, in base64url.
     handle: String,
     display_name: String,
 }
 
-/// Asks for a new passkey.
+/// Gives the options for the passkey of a new account.
 pub(crate) async fn options(
     State(app): State<Arc<App>>,
     context: Context,
@@ -57,15 +59,15 @@ pub(crate) async fn options(
     };
     let challenge: [u8; 32] = random::bytes();
     let options = registration::options(rp, &user, &display_name, &challenge, &[]);
-    let waiting = Waiting {
+    let pending = Pending {
         handle: super::text(&user.handle),
         display_name,
     };
-    let cookie = ceremony::begin(&app, &context, &headers, Kind::SignUp, None, &challenge, &waiting).await?;
+    let cookie = ceremony::begin(&app, &context, &headers, Kind::SignUp, None, &challenge, &pending).await?;
     Ok((cookie, Json(options)))
 }
 
-/// Makes the account with its passkey, and signs in.
+/// Creates the account with its passkey, and signs the user in.
 pub(crate) async fn finish(
     State(app): State<Arc<App>>,
     context: Context,
@@ -74,29 +76,29 @@ pub(crate) async fn finish(
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
     let rp = app.passkeys()?;
     let client_data = &answer.response.client_data.0;
-    let judge = async |_, waiting: Waiting| {
+    let judge = async |_, pending: Pending| {
         let passkey = registration::verify(rp, &answer, &[], default_name(&headers), context.now)?;
-        make_account(&app, &context, waiting, passkey).await
+        create_account(&app, &context, pending, passkey).await
     };
     let account = ceremony::finish(&app, &context, &headers, Kind::SignUp, client_data, judge).await?;
     let cookie = browser::sign_in(&app, &context, &headers, &account, AuthMethod::Passkey).await?;
     Ok((StatusCode::CREATED, cookie))
 }
 
-async fn make_account(
+async fn create_account(
     app: &App,
     context: &Context,
-    waiting: Waiting,
+    pending: Pending,
     passkey: NewPasskey,
 ) -> Result<Account, ApiError> {
     let handle = URL_SAFE_NO_PAD
-        .decode(&waiting.handle)
+        .decode(&pending.handle)
         .map_err(ApiError::internal)?;
     let user = PasskeyUser {
         handle: handle
             .try_into()
-            .map_err(|_| ApiError::internal("a handle of another length"))?,
-        display_name: Some(waiting.display_name),
+            .map_err(|_| ApiError::internal("the stored user handle is not 64 bytes long"))?,
+        display_name: Some(pending.display_name),
     };
     let new = NewAccount {
         uid: AccountId(Builder::from_random_bytes(random::bytes()).into_uuid()),

@@ -1,5 +1,5 @@
-//! Sign in with Apple: against a real OpenID provider that behaves as Apple does (`apple_provider/`), and against a
-//! forger that holds keys of its own and says whatever a test wants.
+//! Sign in with Apple: against a real OpenID provider that behaves like Apple (`apple_provider/`),
+//! and against a forger that has its own keys and sends whatever a test wants.
 
 mod flow;
 mod forger;
@@ -25,7 +25,7 @@ pub(crate) const CLIENT_ID: &str = "co.truemarkets.auth";
 pub(crate) const TEAM_ID: &str = "TEAM123456";
 pub(crate) const KEY_ID: &str = "KEY1234567";
 
-/// The team's key, as Apple hands it out, and its public half.
+/// The team's private key in the form that Apple gives, and its public key.
 pub(crate) fn team_key() -> (P8Key, String) {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     (pair.serialize_pem().parse().unwrap(), pair.public_key_pem())
@@ -39,7 +39,7 @@ pub(crate) fn configure(config: &mut Config, issuer: &str, key: P8Key) {
     });
 }
 
-/// Where a browser was sent, taken apart.
+/// The URL to which a browser was sent, and its parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Departure {
     pub(crate) url: String,
@@ -80,13 +80,14 @@ fn unescape(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The button on the sign-in page.
+/// Presses the button on the sign-in page.
 pub(crate) async fn leave(visitor: &mut Visitor<'_>) -> Departure {
     let answer = visitor.submit("/apple/start", &[("next", "/security")]).await;
     Departure::of(&answer)
 }
 
-/// What Apple's page makes the browser post: from another site, so that only the flow's cookie comes along.
+/// Posts Apple's answer as Apple's page makes the browser do it: from another site, so that only
+/// the flow's cookie comes along.
 pub(crate) async fn come_back(visitor: &mut Visitor<'_>, fields: &[(&str, &str)]) -> Answer {
     let mut crossing = visitor.clone();
     crossing.cookies.retain(|name, _| name.ends_with("apple"));
@@ -115,7 +116,7 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-/// Who is signed in there.
+/// The account that is signed in in a browser.
 pub(crate) async fn signed_in(server: &TestServer, visitor: &Visitor<'_>) -> Option<Account> {
     let sid = visitor.sid()?;
     let (session, account) = server.store.person_session(sid).await.unwrap()?;
@@ -132,7 +133,7 @@ pub(crate) async fn trail(server: &TestServer, account: &Account) -> Vec<String>
         .collect()
 }
 
-/// An account that proved this address.
+/// Creates an account with this address.
 pub(crate) async fn account_with(server: &TestServer, email: &str) -> Account {
     let fresh = || uuid::Builder::from_random_bytes(random::bytes()).into_uuid();
     let new = NewAccount {
@@ -145,7 +146,7 @@ pub(crate) async fn account_with(server: &TestServer, email: &str) -> Account {
     server.store.create_account(new, &origin).await.unwrap().unwrap()
 }
 
-/// An error as a person reads it.
+/// Asserts an error page.
 #[track_caller]
 pub(crate) fn assert_page(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
