@@ -28,7 +28,7 @@ pub use mailbox::Delivered;
 use mailbox::Mailbox;
 use message::Message;
 use queue::Queue;
-pub(crate) use worker::Delivery as Workers;
+pub(crate) use worker::Workers;
 
 /// One mail to one person. `Debug` shows neither the address nor what it says.
 #[derive(Clone)]
@@ -55,11 +55,11 @@ impl std::fmt::Debug for Mail {
 /// Where handlers leave mail.
 pub(crate) struct MailQueue {
     clock: Arc<dyn Clock>,
-    way: Way,
+    transport: Transport,
 }
 
-enum Way {
-    Nowhere,
+enum Transport {
+    Disabled,
     Mailbox(Mailbox),
     Smtp {
         queue: Arc<Queue>,
@@ -70,21 +70,23 @@ enum Way {
 
 impl MailQueue {
     pub(crate) fn new(config: &Config, clock: Arc<dyn Clock>) -> Self {
-        let way = match config.delivery() {
-            Delivery::Nowhere => Way::Nowhere,
-            Delivery::Mailbox => Way::Mailbox(Mailbox::default()),
-            Delivery::Smtp(smtp) => Way::Smtp {
+        let transport = match config.delivery() {
+            Delivery::Nowhere => Transport::Disabled,
+            Delivery::Mailbox => Transport::Mailbox(Mailbox::default()),
+            Delivery::Smtp(smtp) => Transport::Smtp {
                 queue: Arc::default(),
                 from: smtp.from.clone(),
                 host: config.public_url.host().to_owned(),
             },
         };
-        Self { clock, way }
+        Self { clock, transport }
     }
 
     /// Starts the workers, where there is a mail server. The error: its TLS cannot be set up.
     pub(crate) fn start(&self, config: &Config) -> Result<Option<Workers>, lettre::transport::smtp::Error> {
-        let (Way::Smtp { queue, host, .. }, Delivery::Smtp(smtp)) = (&self.way, config.delivery()) else {
+        let (Transport::Smtp { queue, host, .. }, Delivery::Smtp(smtp)) =
+            (&self.transport, config.delivery())
+        else {
             return Ok(None);
         };
         let server = smtp::Server::new(smtp, host)?;
@@ -93,15 +95,15 @@ impl MailQueue {
 
     /// Whether mail can be sent at all. Where it cannot, nothing that needs it is offered.
     pub(crate) fn is_available(&self) -> bool {
-        !matches!(self.way, Way::Nowhere)
+        !matches!(self.transport, Transport::Disabled)
     }
 
     /// Whether there is room for what can wait. The rest of it is kept for what somebody is waiting for.
     pub(crate) fn has_room(&self) -> bool {
-        match &self.way {
-            Way::Nowhere => false,
-            Way::Mailbox(_) => true,
-            Way::Smtp { queue, .. } => queue.held() < queue::CAPACITY / 2,
+        match &self.transport {
+            Transport::Disabled => false,
+            Transport::Mailbox(_) => true,
+            Transport::Smtp { queue, .. } => queue.held() < queue::CAPACITY / 2,
         }
     }
 
@@ -111,16 +113,16 @@ impl MailQueue {
         if mail.subject.contains(char::is_control) {
             return Err(ApiError::internal("a mail's subject with a control character"));
         }
-        match &self.way {
-            Way::Nowhere => Err(ApiError::with_message(
+        match &self.transport {
+            Transport::Disabled => Err(ApiError::with_message(
                 ErrorCode::Unavailable,
                 "This service sends no mail.".to_owned(),
             )),
-            Way::Mailbox(mailbox) => {
+            Transport::Mailbox(mailbox) => {
                 mailbox.put(mail, self.clock.now());
                 Ok(())
             }
-            Way::Smtp { queue, from, host } => {
+            Transport::Smtp { queue, from, host } => {
                 let message = Message::new(mail, to, from, host, self.clock.now());
                 let message = message.map_err(ApiError::internal)?;
                 if queue.put(message).is_err() {
@@ -135,9 +137,9 @@ impl MailQueue {
 
     /// What the mailbox holds, newest first; `None`: there is no mailbox.
     pub(crate) fn mailbox(&self) -> Option<Vec<Arc<Delivered>>> {
-        match &self.way {
-            Way::Mailbox(mailbox) => Some(mailbox.newest_first()),
-            Way::Nowhere | Way::Smtp { .. } => None,
+        match &self.transport {
+            Transport::Mailbox(mailbox) => Some(mailbox.newest_first()),
+            Transport::Disabled | Transport::Smtp { .. } => None,
         }
     }
 }

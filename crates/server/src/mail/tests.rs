@@ -51,7 +51,7 @@ async fn f19_what_is_taken_is_held_until_it_is_decided() {
     for _ in 0..queue::CAPACITY {
         queue.send(mail()).unwrap();
     }
-    let Way::Smtp { queue: held, .. } = &queue.way else {
+    let Transport::Smtp { queue: held, .. } = &queue.transport else {
         unreachable!()
     };
     let taken = held.next().await.unwrap();

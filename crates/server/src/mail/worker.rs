@@ -1,4 +1,4 @@
-//! Delivery: a few workers take what is due from the queue.
+//! Workers: a few workers take what is due from the queue.
 //!
 //! 1. A mail past its end is dropped: a code that is over only confuses.
 //! 2. It is handed over, within the configured time.
@@ -28,7 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// The workers. They end when this is dropped.
-pub(crate) struct Delivery {
+pub(crate) struct Workers {
     queue: Arc<Queue>,
     workers: JoinSet<()>,
 }
@@ -43,7 +43,7 @@ struct Worker {
     is_usable: Arc<AtomicBool>,
 }
 
-impl Delivery {
+impl Workers {
     pub(super) fn start(smtp: &Smtp, server: Server, queue: &Arc<Queue>, clock: &Arc<dyn Clock>) -> Self {
         let (server, is_usable) = (Arc::new(server), Arc::new(AtomicBool::new(true)));
         let mut workers = JoinSet::new();

@@ -4,9 +4,9 @@
 //! address, and no code in the subject, which locked screens show. Its links begin with the configured public
 //! origin, whatever host a request named.
 
+mod email_code;
 mod key_reminder;
 mod notice;
-mod sign_in_code;
 
 use std::net::IpAddr;
 
@@ -17,9 +17,9 @@ use tm_auth_proto::Environment;
 use super::Mail;
 use crate::config::PublicUrl;
 
+pub(crate) use email_code::{CodePurpose, EmailCode, email_code};
 pub(crate) use key_reminder::key_reminder;
 pub(crate) use notice::{Notice, notice};
-pub(crate) use sign_in_code::{CodeFor, SignInCode, sign_in_code};
 
 /// What every mail says of the service.
 #[derive(Clone, Copy, Debug)]

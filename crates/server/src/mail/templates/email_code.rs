@@ -8,16 +8,16 @@ use crate::mail::Mail;
 
 /// What the code is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CodeFor {
+pub(crate) enum CodePurpose {
     SignIn,
     SetEmail,
 }
 
 /// A code about to be mailed.
-pub(crate) struct SignInCode<'a> {
+pub(crate) struct EmailCode<'a> {
     /// An address as it is stored.
     pub(crate) to: &'a str,
-    pub(crate) purpose: CodeFor,
+    pub(crate) purpose: CodePurpose,
     /// Its digits.
     pub(crate) code: &'a str,
     /// Path and fragment, such as `/sign-in/link#…`.
@@ -27,16 +27,16 @@ pub(crate) struct SignInCode<'a> {
     pub(crate) expires_at: Timestamp,
 }
 
-pub(crate) fn sign_in_code(head: Letterhead<'_>, context: &Context, it: &SignInCode<'_>) -> Mail {
+pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, it: &EmailCode<'_>) -> Mail {
     let product = head.product();
     let (subject, opening, label, otherwise) = match it.purpose {
-        CodeFor::SignIn => (
+        CodePurpose::SignIn => (
             format!("Sign in to {product}"),
             format!("Your code to sign in to {product}:"),
             "Sign in, in the browser where you asked",
             "If you did not ask for it, ignore this mail: without the code nobody is signed in.",
         ),
-        CodeFor::SetEmail => (
+        CodePurpose::SetEmail => (
             format!("Confirm your address for {product}"),
             format!("Your code to make this the address of your {product} account:"),
             "Confirm, in the browser where you asked",
