@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{self, State};
 use serde::Deserialize;
 use tm_auth_proto::KeyId;
 
-use super::event::Event;
-use super::page::{Frame, Page, Section};
+use super::event::EventView;
+use super::page::{Layout, Page, Section};
 use crate::app::App;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
@@ -23,14 +23,14 @@ const LAST_PAGE: u32 = 40;
 #[derive(Template)]
 #[template(path = "activity.html")]
 pub(crate) struct Activity {
-    frame: Frame,
-    events: Vec<Event>,
+    layout: Layout,
+    events: Vec<EventView>,
     newer: Option<u32>,
     older: Option<u32>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Which {
+pub(crate) struct Query {
     page: u32,
 }
 
@@ -38,12 +38,12 @@ pub(crate) async fn activity(
     State(app): State<Arc<App>>,
     context: Context,
     browser: Browser,
-    which: Result<Query<Which>, QueryRejection>,
+    query: Result<extract::Query<Query>, QueryRejection>,
 ) -> Result<Page<Activity>, ApiError> {
     let uid = browser.account.uid;
-    let page = which
+    let page = query
         .ok()
-        .map_or(1, |Query(which)| which.page.clamp(1, LAST_PAGE));
+        .map_or(1, |extract::Query(query)| query.page.clamp(1, LAST_PAGE));
     let before = (page - 1) * PER_PAGE;
     // One more than is shown tells whether there is a next page.
     let trail = app
@@ -63,11 +63,11 @@ pub(crate) async fn activity(
             let key = entry
                 .key_id
                 .and_then(|key_id| labels.get(&key_id).map(|label| (key_id, (*label).to_owned())));
-            Event::of(entry, &browser.account, key, context.now)
+            EventView::of(entry, &browser.account, key, context.now)
         })
         .collect();
     Ok(Page(Activity {
-        frame: Frame::new(&app, "Activity")
+        layout: Layout::new(&app, "Activity")
             .signed_in(&browser.account, &browser.csrf)
             .section(Section::Activity),
         events,

@@ -18,21 +18,21 @@ use tm_auth_core::{PublicKey, Refusal, label};
 use tm_auth_proto::api_key::RegistrationProof;
 use tm_auth_proto::{ErrorCode, PublicKeyInput, RegisterApiKey, challenge};
 
-use super::api_key_settings::{Errors, Settings, Shown};
-use super::page::{Frame, Page, Section, Tone};
+use super::api_key_settings::{Errors, Settings, SettingsView};
+use super::page::{Layout, Page, Section, Tone};
 use crate::app::App;
 use crate::app::api_keys::{self, default_end, future, some_scope};
 use crate::app::management::Management;
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::Posted;
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 
 #[derive(Template)]
 #[template(path = "api_key_new.html")]
 pub(crate) struct New {
-    frame: Frame,
-    settings: Shown,
+    layout: Layout,
+    settings: SettingsView,
     public_key: String,
     public_key_error: Option<String>,
     issuer: String,
@@ -69,17 +69,17 @@ fn form(
     mut errors: Errors,
     public_key: String,
 ) -> New {
-    let mut frame = frame(app, browser, "New API key")
+    let mut layout = layout(app, browser, "New API key")
         .script("copy.js")
         .script("api-key-new.js");
     if let Some(other) = &errors.other {
-        frame = frame.notice(Tone::Problem, other.clone());
+        layout = layout.notice(Tone::Problem, other.clone());
     }
     New {
-        frame,
+        layout,
         public_key,
         public_key_error: errors.public_key.take(),
-        settings: settings.shown(errors, context.address),
+        settings: settings.view(errors, context.address),
         issuer: app.issuer.url.clone(),
         uid: browser.account.uid.to_string(),
         tm_auth: app.config.pages.command.clone(),
@@ -89,7 +89,7 @@ fn form(
 
 /// Step 1 of the second way.
 #[derive(Deserialize)]
-pub(crate) struct Pasted {
+pub(crate) struct PublicKeyForm {
     #[serde(flatten)]
     settings: Settings,
     #[serde(default)]
@@ -99,10 +99,10 @@ pub(crate) struct Pasted {
 pub(crate) async fn paste(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted {
+    CsrfForm {
         browser,
         form: pasted,
-    }: Posted<Pasted>,
+    }: CsrfForm<PublicKeyForm>,
 ) -> Result<Response, ApiError> {
     Management::of(&browser).require_strong(&app, context.now).await?;
     let error = match check(&pasted, context.now) {
@@ -139,7 +139,7 @@ pub(crate) async fn paste(
 }
 
 /// All that registering will demand, but for the proof: so that nobody signs in vain.
-fn check(pasted: &Pasted, now: Timestamp) -> Result<PublicKey, ApiError> {
+fn check(pasted: &PublicKeyForm, now: Timestamp) -> Result<PublicKey, ApiError> {
     // First of all: whoever pasted a private key must hear it, whatever else is wrong.
     let key = PublicKey::parse(&PublicKeyInput::Text(pasted.public_key.clone()));
     if key == Err(Refusal::PrivateKeySubmitted) {
@@ -155,8 +155,8 @@ fn check(pasted: &Pasted, now: Timestamp) -> Result<PublicKey, ApiError> {
 #[derive(Template)]
 #[template(path = "api_key_proof.html")]
 pub(crate) struct Proof {
-    frame: Frame,
-    carried: Vec<(&'static str, String)>,
+    layout: Layout,
+    hidden_fields: Vec<(&'static str, String)>,
     label: String,
     fingerprint: String,
     text: String,
@@ -170,7 +170,7 @@ fn proof_page(
     app: &App,
     context: &Context,
     browser: &Browser,
-    pasted: &Pasted,
+    pasted: &PublicKeyForm,
     key: &PublicKey,
     timestamp: i64,
     error: Option<String>,
@@ -178,13 +178,13 @@ fn proof_page(
     let (issuer, uid) = (&app.issuer.url, browser.account.uid);
     let fingerprint = key.fingerprint();
     let text = challenge::registration(issuer, uid, &fingerprint, timestamp);
-    let mut carried = pasted.settings.carried();
-    carried.push(("public_key", pasted.public_key.clone()));
-    carried.push(("timestamp", timestamp.to_string()));
+    let mut hidden_fields = pasted.settings.hidden_fields();
+    hidden_fields.push(("public_key", pasted.public_key.clone()));
+    hidden_fields.push(("timestamp", timestamp.to_string()));
     let until = Timestamp::from_second(timestamp).map_or(context.now, |at| at + PROOF_TOLERANCE);
     Proof {
-        frame: frame(app, browser, "Show that you hold the key").script("copy.js"),
-        carried,
+        layout: layout(app, browser, "Show that you hold the key").script("copy.js"),
+        hidden_fields,
         label: pasted.settings.label.clone(),
         with_tm_auth: format!(
             "{} key prove --key-file truemarkets-api-key.json --issuer {issuer} --account {uid} --timestamp {timestamp}",
@@ -203,9 +203,9 @@ fn proof_page(
 
 /// Step 3 of the second way.
 #[derive(Deserialize)]
-pub(crate) struct Signed {
+pub(crate) struct ProofForm {
     #[serde(flatten)]
-    pasted: Pasted,
+    pasted: PublicKeyForm,
     #[serde(default)]
     timestamp: String,
     #[serde(default)]
@@ -215,12 +215,12 @@ pub(crate) struct Signed {
 pub(crate) async fn prove(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted {
+    CsrfForm {
         browser,
         form: signed,
-    }: Posted<Signed>,
+    }: CsrfForm<ProofForm>,
 ) -> Result<Response, ApiError> {
-    let Signed {
+    let ProofForm {
         pasted,
         timestamp,
         signature,
@@ -275,8 +275,8 @@ pub(crate) async fn prove(
     }
 }
 
-fn frame(app: &App, browser: &Browser, title: &str) -> Frame {
-    Frame::new(app, title)
+fn layout(app: &App, browser: &Browser, title: &str) -> Layout {
+    Layout::new(app, title)
         .signed_in(&browser.account, &browser.csrf)
         .section(Section::ApiKeys)
 }

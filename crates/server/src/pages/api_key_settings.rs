@@ -88,8 +88,8 @@ impl Settings {
             .collect()
     }
 
-    /// To be carried on in hidden fields.
-    pub(crate) fn carried(&self) -> Vec<(&'static str, String)> {
+    /// To be hidden_fields on in hidden fields.
+    pub(crate) fn hidden_fields(&self) -> Vec<(&'static str, String)> {
         [
             ("label", &self.label),
             ("read", &self.read),
@@ -103,8 +103,8 @@ impl Settings {
         .collect()
     }
 
-    pub(crate) fn shown(self, errors: Errors, seen_ip: IpAddr) -> Shown {
-        Shown {
+    pub(crate) fn view(self, errors: Errors, seen_ip: IpAddr) -> SettingsView {
+        SettingsView {
             label: self.label,
             read: !self.read.is_empty(),
             trade: !self.trade.is_empty(),
@@ -123,7 +123,7 @@ fn local(at: Timestamp) -> String {
 }
 
 /// As the template takes them.
-pub(crate) struct Shown {
+pub(crate) struct SettingsView {
     pub(crate) label: String,
     pub(crate) read: bool,
     pub(crate) trade: bool,

@@ -7,7 +7,7 @@ use tm_auth_store::AuditEntry;
 
 use super::words::{self, Instant};
 
-pub(crate) struct Event {
+pub(crate) struct EventView {
     pub(crate) what: String,
     pub(crate) detail: Option<String>,
     /// The key it is about, and what it is called.
@@ -17,7 +17,7 @@ pub(crate) struct Event {
     pub(crate) at: Instant,
 }
 
-impl Event {
+impl EventView {
     /// `key`: the entry's key, where the page does not show it anyway.
     pub(crate) fn of(
         entry: &AuditEntry,

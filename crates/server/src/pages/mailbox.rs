@@ -14,7 +14,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use tm_auth_proto::ErrorCode;
 
-use super::page::{Frame, Page};
+use super::page::{Layout, Page};
 use super::words::Instant;
 use crate::app::App;
 use crate::error::ApiError;
@@ -24,11 +24,11 @@ use crate::mail::Delivered;
 #[derive(Template)]
 #[template(path = "mailbox.html")]
 pub(crate) struct Mailbox {
-    frame: Frame,
-    mails: Vec<Shown>,
+    layout: Layout,
+    mails: Vec<MailView>,
 }
 
-struct Shown {
+struct MailView {
     to: String,
     subject: String,
     at: Instant,
@@ -53,9 +53,12 @@ pub(crate) async fn mailbox(
         .filter(|_| is_asked_as_this_machine(&headers))
         .ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     let origin = app.config.public_url.origin();
-    let mails = mails.iter().map(|mail| shown(mail, origin, &context)).collect();
-    let frame = Frame::new(&app, "Mailbox").middle();
-    Ok(Page(Mailbox { frame, mails }))
+    let mails = mails
+        .iter()
+        .map(|mail| mail_view(mail, origin, &context))
+        .collect();
+    let layout = Layout::new(&app, "Mailbox").middle();
+    Ok(Page(Mailbox { layout, mails }))
 }
 
 fn is_asked_as_this_machine(headers: &HeaderMap) -> bool {
@@ -70,8 +73,8 @@ fn is_asked_as_this_machine(headers: &HeaderMap) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn shown(mail: &Delivered, origin: &str, context: &Context) -> Shown {
-    Shown {
+fn mail_view(mail: &Delivered, origin: &str, context: &Context) -> MailView {
+    MailView {
         to: mail.to.clone(),
         subject: mail.subject.clone(),
         at: Instant::new(mail.at, context.now),

@@ -1,6 +1,6 @@
-//! A page as it is answered, and the frame around what it says.
+//! A page as it is answered, and the layout around what it says.
 //!
-//! A page is an askama template that extends `base.html` and has a field `frame`; [`Page`] makes the answer
+//! A page is an askama template that extends `base.html` and has a field `layout`; [`Page`] makes the answer
 //! of it. The headers that belong to pages are added to every HTML answer by [`super::headers`].
 
 use askama::Template;
@@ -25,18 +25,18 @@ impl<T: Template> IntoResponse for Page<T> {
 }
 
 /// What is around every page: title, navigation, who is signed in, a word about what was just done.
-pub(crate) struct Frame {
+pub(crate) struct Layout {
     pub(crate) title: String,
     pub(crate) environment: Environment,
-    pub(crate) person: Option<Person>,
+    pub(crate) user: Option<User>,
     pub(crate) section: Option<Section>,
     pub(crate) notice: Option<Notice>,
     pub(crate) scripts: Vec<&'static str>,
     pub(crate) width: &'static str,
 }
 
-/// Who is signed in, as the frame shows it.
-pub(crate) struct Person {
+/// Who is signed in, as the layout shows it.
+pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) csrf: String,
 }
@@ -98,12 +98,12 @@ impl Tone {
     }
 }
 
-impl Frame {
+impl Layout {
     pub(crate) fn new(app: &App, title: impl Into<String>) -> Self {
         Self {
             title: title.into(),
             environment: app.config.environment,
-            person: None,
+            user: None,
             section: None,
             notice: None,
             scripts: Vec::new(),
@@ -113,7 +113,7 @@ impl Frame {
 
     /// With navigation, the account's name and the way out.
     pub(crate) fn signed_in(mut self, account: &Account, csrf: &str) -> Self {
-        self.person = Some(Person {
+        self.user = Some(User {
             name: account_name(account),
             csrf: csrf.to_owned(),
         });
@@ -160,7 +160,7 @@ impl Frame {
 
     /// What forms carry in their hidden field `csrf`; empty where nobody is signed in.
     pub(crate) fn csrf(&self) -> &str {
-        self.person.as_ref().map_or("", |person| &person.csrf)
+        self.user.as_ref().map_or("", |user| &user.csrf)
     }
 
     pub(crate) fn is_uat(&self) -> bool {
@@ -168,12 +168,12 @@ impl Frame {
     }
 
     /// Where a static file is.
-    #[allow(clippy::unused_self, reason = "templates reach it through their frame")]
+    #[allow(clippy::unused_self, reason = "templates reach it through their layout")]
     pub(crate) fn asset(&self, name: &str) -> String {
         static_files::url(name)
     }
 
-    #[allow(clippy::unused_self, reason = "templates reach it through their frame")]
+    #[allow(clippy::unused_self, reason = "templates reach it through their layout")]
     pub(crate) fn sections(&self) -> [Section; 3] {
         [Section::ApiKeys, Section::Security, Section::Activity]
     }

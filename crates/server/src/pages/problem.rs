@@ -11,21 +11,21 @@ use http::{HeaderMap, Method, Uri};
 use tm_auth_proto::ErrorCode;
 
 use super::next::Next;
-use super::page::{Frame, Page};
+use super::page::{Layout, Page};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::query::query_value;
 
 /// What tells, before the request is handled, whether its error will be read by a person.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
+pub(crate) struct HtmlClient {
     /// Whether the page may simply be asked for again.
     asked: bool,
     /// Where to come back to after a sign-in: what was asked for, or the page that a form stood on.
     back: String,
 }
 
-impl Reader {
+impl HtmlClient {
     /// `None`: a program.
     pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let path = uri.path();
@@ -74,21 +74,21 @@ fn form_page(path: &str) -> String {
 }
 
 /// The page of an error. Its status stays, but for a redirect to the sign-in.
-pub(crate) fn page(app: &App, reader: &Reader, error: &ApiError, request_id: &str) -> Response {
+pub(crate) fn page(app: &App, client: &HtmlClient, error: &ApiError, request_id: &str) -> Response {
     let status = error.status();
     let (title, text, way_out) = match error.code {
-        ErrorCode::MissingSession | ErrorCode::ReauthRequired if reader.asked => {
-            return Redirect::to(&reader.sign_in()).into_response();
+        ErrorCode::MissingSession | ErrorCode::ReauthRequired if client.asked => {
+            return Redirect::to(&client.sign_in()).into_response();
         }
         ErrorCode::MissingSession => (
             "You are signed out",
             "Your session has ended. Nothing was changed. Sign in, then try again.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            (client.sign_in(), "Sign in"),
         ),
         ErrorCode::ReauthRequired => (
             "Please confirm that it is you",
             "This takes a sign-in of the last five minutes, by the strongest way your account has. Nothing was changed.".to_owned(),
-            (reader.sign_in(), "Sign in again"),
+            (client.sign_in(), "Sign in again"),
         ),
         ErrorCode::CrossSiteRequest => (
             "That did not come from this page",
@@ -98,22 +98,22 @@ pub(crate) fn page(app: &App, reader: &Reader, error: &ApiError, request_id: &st
         ErrorCode::AppleSignInUnknown => (
             "This sign-in is over",
             "What came back from Apple does not belong to a sign-in that this browser began within the last ten minutes, or it came twice. Nothing was changed. Begin again.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            (client.sign_in(), "Sign in"),
         ),
         ErrorCode::AppleSignInCancelled => (
             "Nobody was signed in",
             "The sign-in was cancelled at Apple. Nothing was changed. Try it again, or choose another way.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            (client.sign_in(), "Sign in"),
         ),
         ErrorCode::AppleTokenInvalid => (
             "Apple’s answer does not hold",
             "What came back from Apple could not be verified, so nobody was signed in and nothing was changed. Begin again.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            (client.sign_in(), "Sign in"),
         ),
         ErrorCode::AppleUnavailable => (
             "Apple does not answer",
             "Apple could not be reached just now. Nothing was changed. Try again in a moment, or choose another way to sign in.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            (client.sign_in(), "Sign in"),
         ),
         ErrorCode::AddressHasAccount => (
             "This address has an account already",
@@ -143,7 +143,7 @@ pub(crate) fn page(app: &App, reader: &Reader, error: &ApiError, request_id: &st
         _ => ("That did not work", error.message().to_owned(), home()),
     };
     let template = Problem {
-        frame: Frame::new(app, title).middle(),
+        layout: Layout::new(app, title).middle(),
         text,
         way_out,
         status: status.as_u16(),
@@ -160,7 +160,7 @@ fn home() -> (String, &'static str) {
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct Problem<'a> {
-    frame: Frame,
+    layout: Layout,
     text: String,
     way_out: (String, &'static str),
     status: u16,

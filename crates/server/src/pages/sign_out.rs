@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 
 use crate::app::App;
-use crate::auth::csrf_form::{Nothing, Posted};
+use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
@@ -18,7 +18,7 @@ const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 pub(crate) async fn sign_out(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form: _ }: Posted<Nothing>,
+    CsrfForm { browser, form: _ }: CsrfForm<Empty>,
 ) -> Result<Response, ApiError> {
     let (uid, sid) = (browser.account.uid, browser.session.sid);
     let origin = context.origin(uid);

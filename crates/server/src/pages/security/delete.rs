@@ -14,15 +14,15 @@ use super::require_strong;
 use crate::app::App;
 use crate::app::notices;
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::Posted;
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
-use crate::pages::page::{Frame, Page, Section, account_name};
+use crate::pages::page::{Layout, Page, Section, account_name};
 use crate::pages::sign_out::signed_out;
 
 #[derive(Deserialize)]
-pub(crate) struct Confirmation {
+pub(crate) struct DeleteForm {
     #[serde(default)]
     name: String,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Confirmation {
 #[derive(Template)]
 #[template(path = "security_delete.html")]
 struct Delete {
-    frame: Frame,
+    layout: Layout,
     /// What must be typed.
     name: String,
     missing: Option<Missing>,
@@ -49,7 +49,7 @@ pub(crate) async fn show(
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form }: Posted<Confirmation>,
+    CsrfForm { browser, form }: CsrfForm<DeleteForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
     let name = account_name(&browser.account);
@@ -86,7 +86,7 @@ async fn page(
 ) -> Result<Delete, ApiError> {
     let keys = app.database(app.store.api_keys_of(browser.account.uid)).await?;
     Ok(Delete {
-        frame: Frame::new(app, "Delete your account")
+        layout: Layout::new(app, "Delete your account")
             .section(Section::Security)
             .signed_in(&browser.account, &browser.csrf)
             .middle(),

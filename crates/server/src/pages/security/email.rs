@@ -25,24 +25,24 @@ use super::{Done, done, require_strong};
 use crate::app::notices;
 use crate::app::{App, email_code, user_sessions};
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::Posted;
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
 use crate::http::device::device;
 use crate::mail::templates::Notice;
 use crate::pages::next::Next;
-use crate::pages::page::{Frame, Page, Section};
+use crate::pages::page::{Layout, Page, Section};
 use crate::pages::sign_in::Flow;
 
 #[derive(Deserialize)]
-pub(crate) struct NewAddress {
+pub(crate) struct AddressForm {
     #[serde(default)]
     email: String,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ByCode {
+pub(crate) struct CodeForm {
     #[serde(default)]
     code: String,
     /// A checkbox.
@@ -50,7 +50,7 @@ pub(crate) struct ByCode {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ByLink {
+pub(crate) struct LinkForm {
     #[serde(default)]
     token: String,
     /// A checkbox.
@@ -60,7 +60,7 @@ pub(crate) struct ByLink {
 #[derive(Template)]
 #[template(path = "security_email_code.html")]
 struct CodePage {
-    frame: Frame,
+    layout: Layout,
     email: Option<String>,
     error: Option<&'static str>,
 }
@@ -68,7 +68,7 @@ struct CodePage {
 #[derive(Template)]
 #[template(path = "security_email_link.html")]
 struct LinkPage {
-    frame: Frame,
+    layout: Layout,
     /// The new address; `None`: this is not the browser that asked.
     email: Option<String>,
 }
@@ -77,7 +77,7 @@ pub(crate) async fn ask(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Posted { browser, form }: Posted<NewAddress>,
+    CsrfForm { browser, form }: CsrfForm<AddressForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
     let email = EmailAddress::parse(&form.email)?;
@@ -109,7 +109,7 @@ pub(crate) async fn by_code(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Posted { browser, form }: Posted<ByCode>,
+    CsrfForm { browser, form }: CsrfForm<CodeForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
     let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
@@ -147,18 +147,18 @@ pub(crate) async fn link(
     } else {
         "Your code"
     };
-    let mut frame = Frame::new(&app, title).narrow().script("sign-in-link.js");
+    let mut layout = Layout::new(&app, title).narrow().script("sign-in-link.js");
     if let Some(browser) = &browser {
-        frame = frame.signed_in(&browser.account, &browser.csrf);
+        layout = layout.signed_in(&browser.account, &browser.csrf);
     }
-    Ok(Page(LinkPage { frame, email }).into_response())
+    Ok(Page(LinkPage { layout, email }).into_response())
 }
 
 pub(crate) async fn by_link(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Posted { browser, form }: Posted<ByLink>,
+    CsrfForm { browser, form }: CsrfForm<LinkForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
     let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
@@ -204,7 +204,7 @@ async fn code_page(
     error: Option<&'static str>,
 ) -> Result<Response, ApiError> {
     let page = CodePage {
-        frame: Frame::new(app, "Prove the new address")
+        layout: Layout::new(app, "Prove the new address")
             .section(Section::Security)
             .signed_in(&browser.account, &browser.csrf)
             .narrow(),

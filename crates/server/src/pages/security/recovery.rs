@@ -12,7 +12,7 @@ use tm_auth_proto::ErrorCode;
 
 use crate::app::App;
 use crate::app::notices;
-use crate::auth::csrf_form::{Nothing, Posted};
+use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
@@ -31,7 +31,7 @@ const PAGE: &str = "/security";
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, .. }: Posted<Nothing>,
+    CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     if !recovery::may_start(&browser.session.proof, context.now) {
         return Err(ApiError::with_message(
@@ -61,7 +61,7 @@ pub(crate) async fn start(
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, .. }: Posted<Nothing>,
+    CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     let uid = browser.account.uid;
     let origin = context.origin(uid);

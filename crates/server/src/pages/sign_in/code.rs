@@ -18,10 +18,10 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::form::Form;
 use crate::pages::next::Next;
-use crate::pages::page::{Frame, Page};
+use crate::pages::page::{Layout, Page};
 
 #[derive(Deserialize)]
-pub(crate) struct Fields {
+pub(crate) struct CodeForm {
     #[serde(default)]
     code: String,
     /// The address that the page showed. It selects nothing.
@@ -32,7 +32,7 @@ pub(crate) struct Fields {
 #[derive(Template)]
 #[template(path = "sign_in_code.html")]
 struct Code {
-    frame: Frame,
+    layout: Layout,
     next: Next,
     /// Where the mail went, as far as one did.
     email: Option<String>,
@@ -54,7 +54,7 @@ pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    Form(fields): Form<CodeForm>,
 ) -> Result<Response, ApiError> {
     let flow = Flow::read(&app, &headers).ok_or_else(flow::missing)?;
     let stored = flow.stored(&app, &context).await?;
@@ -88,7 +88,7 @@ async fn page(
 ) -> Result<Response, ApiError> {
     let stored = flow.stored(app, context).await?;
     let template = Code {
-        frame: Frame::new(app, "Enter the code").narrow(),
+        layout: Layout::new(app, "Enter the code").narrow(),
         next: flow.next,
         email: stored.map(|stored| stored.email.into()),
         error,

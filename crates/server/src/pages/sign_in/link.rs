@@ -19,10 +19,10 @@ use crate::app::email_code;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::form::Form;
-use crate::pages::page::{Frame, Page};
+use crate::pages::page::{Layout, Page};
 
 #[derive(Deserialize)]
-pub(crate) struct Fields {
+pub(crate) struct LinkForm {
     #[serde(default)]
     token: String,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Fields {
 #[derive(Template)]
 #[template(path = "sign_in_link.html")]
 struct Link {
-    frame: Frame,
+    layout: Layout,
     /// Whom the button signs in; `None`: not in this browser.
     email: Option<String>,
 }
@@ -49,7 +49,7 @@ pub(crate) async fn show(
         .map(|stored| String::from(stored.email));
     let title = if email.is_some() { "Sign in" } else { "Your code" };
     let template = Link {
-        frame: Frame::new(&app, title).narrow().script("sign-in-link.js"),
+        layout: Layout::new(&app, title).narrow().script("sign-in-link.js"),
         email,
     };
     Ok(Page(template).into_response())
@@ -59,7 +59,7 @@ pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    Form(fields): Form<LinkForm>,
 ) -> Result<Response, ApiError> {
     let flow = Flow::read(&app, &headers).ok_or_else(flow::missing)?;
     let token = FlowSecret::decode(&fields.token).ok_or(Refusal::InvalidCode)?;
