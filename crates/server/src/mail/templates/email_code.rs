@@ -1,4 +1,4 @@
-//! The mail with code and link.
+//! The e-mail with a code and a link.
 
 use jiff::Timestamp;
 
@@ -6,68 +6,77 @@ use super::{Fact, Letter, Letterhead, Link, coarse_network, time};
 use crate::http::context::Context;
 use crate::mail::Mail;
 
-/// What the code is for.
+/// The purpose of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodePurpose {
     SignIn,
     SetEmail,
 }
 
-/// A code about to be mailed.
+/// A code to send.
 pub(crate) struct EmailCode<'a> {
-    /// An address as it is stored.
+    /// A normalised address.
     pub(crate) to: &'a str,
     pub(crate) purpose: CodePurpose,
-    /// Its digits.
+    /// Digits only.
     pub(crate) code: &'a str,
-    /// Path and fragment, such as `/sign-in/link#…`.
+    /// The link's path and fragment, such as `/sign-in/link#…`.
     pub(crate) link: Option<&'a str>,
-    /// The browser or program that asked, coarsely: "Firefox on Linux".
+    /// The browser or program that asked for the code, such as "Firefox on Linux".
     pub(crate) device: &'a str,
     pub(crate) expires_at: Timestamp,
 }
 
-pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, it: &EmailCode<'_>) -> Mail {
+pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, code: &EmailCode<'_>) -> Mail {
     let product = head.product();
-    let (subject, opening, label, otherwise) = match it.purpose {
+    let (subject, opening, label, otherwise) = match code.purpose {
         CodePurpose::SignIn => (
-            format!("Sign in to {product}"),
-            format!("Your code to sign in to {product}:"),
-            "Sign in, in the browser where you asked",
-            "If you did not ask for it, ignore this mail: without the code nobody is signed in.",
+            format!("Log in to {product}"),
+            format!("Your code to log in to {product}:"),
+            "Log in, in the browser where you asked",
+            "If you did not ask for this code, ignore this e-mail: without the code, no login is possible.",
         ),
         CodePurpose::SetEmail => (
-            format!("Confirm your address for {product}"),
-            format!("Your code to make this the address of your {product} account:"),
-            "Confirm, in the browser where you asked",
-            "If you did not ask for it, ignore this mail: without the code nothing changes.",
+            format!("Verify your address for {product}"),
+            format!("Your code to use this address for your {product} account:"),
+            "Verify, in the browser where you asked",
+            "If you did not ask for this code, ignore this e-mail: without the code, nothing changes.",
         ),
     };
-    let until = format!("It works once, until {}.", time(it.expires_at));
+    let until = format!("The code works once, until {}.", time(code.expires_at));
     let letter = Letter {
         subject,
         opening: vec![opening],
-        code: Some(grouped(it.code)),
-        link: it.link.map(|path| Link {
+        code: Some(grouped(code.code)),
+        link: code.link.map(|path| Link {
             label,
             url: head.url(path),
         }),
         closing: vec![
             until,
-            "Do not share the code or the link: whoever has one can act as you. Nobody at True Markets ever asks for it."
+            "Do not share the code or the link with anyone. True Markets staff never ask for them."
                 .to_owned(),
             otherwise.to_owned(),
         ],
         facts: vec![
-            Fact { name: "Asked for", value: time(context.now) },
-            Fact { name: "By", value: it.device.to_owned() },
-            Fact { name: "From", value: coarse_network(context.address) },
+            Fact {
+                name: "Requested",
+                value: time(context.now),
+            },
+            Fact {
+                name: "Device",
+                value: code.device.to_owned(),
+            },
+            Fact {
+                name: "From",
+                value: coarse_network(context.address),
+            },
         ],
     };
-    letter.to(head, it.to, it.expires_at)
+    letter.to(head, code.to, code.expires_at)
 }
 
-/// A code as it is shown and read out: `1234-5678`.
+/// A code in groups of four digits: `1234-5678`.
 fn grouped(code: &str) -> String {
     let digits: Vec<char> = code.chars().collect();
     let groups: Vec<String> = digits.chunks(4).map(|group| group.iter().collect()).collect();
