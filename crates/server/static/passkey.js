@@ -1,11 +1,11 @@
-// Passkeys: asks the browser for one and brings what it says to the service.
+// Passkeys: runs WebAuthn ceremonies between the browser and the service.
 //
-// A form says what it is for:  <form data-passkey="sign-in | sign-up | step-up | add" data-next="/…" data-csrf="…">
-// Its fields travel with the question, its [data-passkey-error] shows in words what went wrong, its buttons rest
-// while something is under way. On a page with a sign-in, passkeys are also offered where the browser fills in
-// names: in the field with autocomplete="username webauthn".
+// A form names its ceremony:  <form data-passkey="sign-in | sign-up | step-up | add" data-next="/…" data-csrf="…">
+// Its fields are sent with the request for options. Its [data-passkey-error] shows errors, and its buttons
+// are disabled during the ceremony. On a page with a login form, the browser also offers passkeys as autofill
+// in the field with autocomplete="username webauthn".
 
-const LIFE_MS = 4.5 * 60 * 1000; // a question is good for five minutes
+const LIFE_MS = 4.5 * 60 * 1000; // a ceremony expires after five minutes
 
 class Refused extends Error {
     constructor({ code, message }) {
@@ -60,15 +60,15 @@ function encode({ rawId, type, response }) {
 
 // --- a form ---
 
-const isMade = (purpose) => purpose === "sign-up" || purpose === "add";
+const isCreation = (purpose) => purpose === "sign-up" || purpose === "add";
 
 async function run(form, options = {}) {
     const { passkey: purpose, csrf } = form.dataset;
     const path = `/passkeys/${purpose}`;
-    const fields = isMade(purpose) ? Object.fromEntries(new FormData(form)) : {};
+    const fields = isCreation(purpose) ? Object.fromEntries(new FormData(form)) : {};
     const publicKey = decode(await post(`${path}/options`, fields, csrf));
     const asked = { publicKey, ...options };
-    const credential = isMade(purpose)
+    const credential = isCreation(purpose)
         ? await navigator.credentials.create(asked)
         : await navigator.credentials.get(asked);
     return post(path, encode(credential), csrf);
@@ -80,14 +80,14 @@ function next(form) {
 }
 
 function done(form, { recovery_cancelled, passkey_suspect }) {
-    const news = [];
+    const warnings = [];
     if (recovery_cancelled) {
-        news.push("A recovery of this account was under way. You have your passkey, so it was cancelled. If you did not start it, somebody reads your mail: change its password.");
+        warnings.push("A recovery of this account was in progress. Your passkey cancelled it. If you did not start the recovery, someone else can read your e-mail: change the password of your mailbox.");
     }
     if (passkey_suspect) {
-        news.push("This passkey counted backwards: somebody may have a copy of it. If you do not know why, remove it and make a new one.");
+        warnings.push("The signature counter of this passkey decreased, so the passkey may have been copied. If you do not know why, remove it and add a new one.");
     }
-    if (news.length === 0) {
+    if (warnings.length === 0) {
         location.assign(next(form));
         return;
     }
@@ -95,11 +95,11 @@ function done(form, { recovery_cancelled, passkey_suspect }) {
     text.className = "notice warn";
     text.setAttribute("role", "status");
     text.tabIndex = -1;
-    text.textContent = news.join(" ");
+    text.textContent = warnings.join(" ");
     const onward = document.createElement("a");
     onward.className = "button wide";
     onward.href = next(form);
-    onward.textContent = "Go on";
+    onward.textContent = "Continue";
     form.replaceChildren(text, onward);
     text.focus();
 }
@@ -107,25 +107,25 @@ function done(form, { recovery_cancelled, passkey_suspect }) {
 function words(error, purpose) {
     if (error instanceof Refused) {
         return error.code === "reauth_required"
-            ? "This takes a sign-in of the last five minutes. Confirm that it is you, then try again."
-            : error.message || "The service could not do this just now. Try again in a moment.";
+            ? "Your last login is more than five minutes old. Confirm that it is you, then try again."
+            : error.message || "The service could not handle the request. Try again in a moment.";
     }
     switch (error.name) {
         case "NotAllowedError":
-            return isMade(purpose)
-                ? "No passkey was made: it was cancelled, or it took too long. Try again."
+            return isCreation(purpose)
+                ? "No passkey was created: it was cancelled, or it took too long. Try again."
                 : "No passkey was used: it was cancelled, it took too long, or there is none on this device.";
         case "InvalidStateError":
-            return "This device has a passkey of this account already.";
+            return "This device already has a passkey for this account.";
         case "NotSupportedError":
         case "ConstraintError":
-            return "This device cannot make a passkey that checks who you are. Try another one, or set up a screen lock.";
+            return "This device cannot create a passkey that verifies you. Set up a screen lock, or use another device.";
         case "SecurityError":
-            return "Passkeys do not work under this address. Open the page under its proper name.";
+            return "Passkeys do not work at this address. Open the page at its proper host name.";
         case "TypeError":
             return "The service cannot be reached. Check your connection and try again.";
         default:
-            return "The browser could not do this. Try again, or sign in another way.";
+            return "The browser could not use a passkey. Try again, or use another login method.";
     }
 }
 
@@ -136,28 +136,29 @@ function show(form, text) {
     place.hidden = text === "";
 }
 
-function rest(form, resting) {
-    for (const button of form.querySelectorAll("button")) button.disabled = resting;
-    form.setAttribute("aria-busy", String(resting));
+function setBusy(form, busy) {
+    for (const button of form.querySelectorAll("button")) button.disabled = busy;
+    form.setAttribute("aria-busy", String(busy));
 }
 
-// --- offered where names are filled in ---
+// --- autofill ---
 
-let offer = null; // the question that is open there
+let offer = null; // the ceremony in progress there
 
 async function offerInField(form) {
     while (form.isConnected) {
-        const question = new AbortController();
-        offer = question;
-        const renew = setTimeout(() => question.abort("renew"), LIFE_MS);
+        const ceremony = new AbortController();
+        offer = ceremony;
+        const renew = setTimeout(() => ceremony.abort("renew"), LIFE_MS);
         try {
-            done(form, await run(form, { mediation: "conditional", signal: question.signal }));
+            done(form, await run(form, { mediation: "conditional", signal: ceremony.signal }));
             return;
         } catch (error) {
-            if (question.signal.reason === "renew") continue;
-            // Taken back: somebody pressed the button.
-            if (question.signal.aborted) return;
-            // Nobody asked for anything yet, so only what the service said about a passkey that was chosen is shown.
+            if (ceremony.signal.reason === "renew") continue;
+            // Aborted because the user pressed a button.
+            if (ceremony.signal.aborted) return;
+            // The user may not have asked for a passkey, so only show the service's error about a
+            // chosen one.
             if (!(error instanceof Refused) || error.code === "rate_limited") return;
             show(form, words(error, "sign-in"));
         } finally {
@@ -182,21 +183,21 @@ async function offerAgain() {
 
 for (const form of forms) {
     if (!window.PublicKeyCredential) {
-        rest(form, true);
+        setBusy(form, true);
         form.removeAttribute("aria-busy");
-        show(form, "This browser knows no passkeys, or the page was not opened over https.");
+        show(form, "This browser does not support passkeys, or the page was not opened over https.");
         continue;
     }
     form.addEventListener("submit", async (event) => {
         event.preventDefault();
         offer?.abort("pressed");
         show(form, "");
-        rest(form, true);
+        setBusy(form, true);
         try {
             done(form, await run(form));
         } catch (error) {
             show(form, words(error, form.dataset.passkey));
-            rest(form, false);
+            setBusy(form, false);
             offerAgain();
         }
     });
