@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::form::Form;
 
-/// A form of a page of this session: the only way to its fields leads past the session's token. Every field is
-/// text: with the token taken out, serde sees no more of their types.
+/// A form of a page of this session: the only way to its fields leads past the session's token.
+/// Every field is text: with the token taken out, serde sees no more of their types.
 pub(crate) struct CsrfForm<T> {
     pub(crate) browser: Browser,
     pub(crate) form: T,

@@ -1,4 +1,4 @@
-//! `GET /activity`: everything that was done to the account.
+//! `GET /activity`: the account's audit trail, newest first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 
 const PER_PAGE: u32 = 50;
-/// Nobody leafs further than this by hand.
+/// Bounds how much of the trail one request reads.
 const LAST_PAGE: u32 = 40;
 
 #[derive(Template)]
@@ -45,7 +45,7 @@ pub(crate) async fn activity(
         .ok()
         .map_or(1, |extract::Query(query)| query.page.clamp(1, LAST_PAGE));
     let before = (page - 1) * PER_PAGE;
-    // One more than is shown tells whether there is a next page.
+    // One more entry than the page shows tells whether there is a next page.
     let trail = app
         .database(app.store.audit_trail(Some(uid), before + PER_PAGE + 1))
         .await?;

@@ -1,4 +1,4 @@
-//! `/api-keys/{key_id}`: one key. What it is and what happened with it; changing it, disabling it, ending it.
+//! `/api-keys/{key_id}`: one key, its history, and the forms that edit, disable and revoke it.
 
 use std::sync::Arc;
 
@@ -23,9 +23,9 @@ use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 
-/// Entries of the account's trail in which those of a key are looked for.
+/// How many of the account's newest audit entries are searched for those of the key.
 const TRAIL: u32 = 1000;
-/// Of those, shown.
+/// The most entries that the page shows.
 const EVENTS: usize = 20;
 
 #[derive(Template)]
@@ -38,7 +38,7 @@ pub(crate) struct Details {
     events: Vec<EventView>,
 }
 
-/// The commands that mint with a key which nothing has used yet.
+/// The commands that get the first token with an unused key.
 struct FirstToken {
     downloaded: String,
     adopted: String,
@@ -66,7 +66,7 @@ impl FirstToken {
     }
 }
 
-/// What was just done, as one of the words that [`done`] knows.
+/// `done` names the change just made; [`done_sentence`] knows its values.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Query {
@@ -95,8 +95,8 @@ pub(crate) async fn details(
     let view = KeyView::of(&key, used, &refusals, context.now);
     if view.status.pending {
         let text = format!(
-            "Its file was not confirmed as saved, so it mints nothing. It is deleted {}, and its public key may be \
-             registered again then.",
+            "You did not confirm that the key file is saved, so programs cannot use this key. It is deleted {}. After that, \
+             its public key can be registered again.",
             view.pending_until.relative()
         );
         layout = layout.notice(Tone::Warning, text);
@@ -122,9 +122,9 @@ fn done_sentence(done: &str) -> Option<&'static str> {
     Some(match done {
         "registered" => "The key is registered and active.",
         "changed" => "The change is saved.",
-        "disabled" => "The key is disabled. Nothing works with it until you enable it again.",
+        "disabled" => "The key is disabled. Programs cannot use it until you enable it again.",
         "enabled" => "The key is enabled again.",
-        "revoked" => "The key is revoked. Nothing mints or refreshes with it any more.",
+        "revoked" => "The key is revoked. Programs can no longer use it.",
         _ => return None,
     })
 }
@@ -145,7 +145,7 @@ pub(crate) async fn edit(
     Named(key_id): Named,
 ) -> Result<Page<Edit>, ApiError> {
     let management = Management::of(&browser);
-    // Before anything is typed, not after.
+    // Demand the proof before the user fills in the form, not after.
     management.require_strong(&app, context.now).await?;
     let (key, _) = api_keys::find(&app, &management, key_id).await?;
     let settings = Settings::of(&key).view(Errors::default(), context.address);
@@ -165,7 +165,7 @@ pub(crate) async fn save(
 ) -> Result<Response, ApiError> {
     let management = Management::of(&browser);
     let (key, _) = api_keys::find(&app, &management, key_id).await?;
-    // An end that was not touched stays what it is to the millisecond.
+    // The form has whole seconds: keep the milliseconds of an expiry that did not change.
     let untouched = form.expires_at == Settings::of(&key).expires_at;
     let saved = async {
         let change = UpdateApiKey {
@@ -237,7 +237,7 @@ pub(crate) struct Revoke {
     key: KeyView,
 }
 
-/// What revoking it will break.
+/// Says what revocation breaks before the user confirms it.
 pub(crate) async fn confirm_revocation(
     State(app): State<Arc<App>>,
     context: Context,

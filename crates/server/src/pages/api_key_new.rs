@@ -1,9 +1,15 @@
-//! `/api-keys/new`: a new key, by one of two ways.
+//! `/api-keys/new`: a new key, created in one of two ways.
 //!
-//! - *In this browser*: `static/api-key-new.js` makes the pair, registers it as pending over the API, hands
-//!   over the file and activates the key when the person says that the file is saved.
-//! - *Somewhere else*: (1) the person pastes the public half; (2) the page shows the text that proves its
-//!   possession, with the commands that sign it; (3) the signature registers the key, active at once.
+//! In this browser: `static/api-key-new.js` creates the key pair, registers it as pending through
+//! the API, offers the key file for download, and activates the key when the user confirms that the
+//! file is saved.
+//!
+//! Somewhere else:
+//!
+//! 1. The user pastes the public key.
+//! 2. The page shows the text that proves possession of the private key, and the commands that sign
+//!    it.
+//! 3. The signature registers the key, which is active at once.
 
 use std::sync::Arc;
 
@@ -37,9 +43,9 @@ pub(crate) struct New {
     public_key_error: Option<String>,
     issuer: String,
     uid: String,
-    /// How commands call this program.
+    /// The name under which shell commands call `tm-auth`.
     tm_auth: String,
-    /// The service's clock, which the browser's may be far from.
+    /// The service's time in Unix seconds: the browser's clock may be wrong.
     now: i64,
 }
 
@@ -48,7 +54,7 @@ pub(crate) async fn new(
     context: Context,
     browser: Browser,
 ) -> Result<Page<New>, ApiError> {
-    // Before anything is typed, not after.
+    // Demand the proof before the user fills in the form, not after.
     Management::of(&browser).require_strong(&app, context.now).await?;
     let settings = Settings::proposed(default_end(&app, context.now));
     Ok(Page(form(
@@ -87,7 +93,7 @@ fn form(
     }
 }
 
-/// Step 1 of the second way.
+/// The form of step 1.
 #[derive(Deserialize)]
 pub(crate) struct PublicKeyForm {
     #[serde(flatten)]
@@ -120,7 +126,7 @@ pub(crate) async fn paste(
         }
         Err(error) => error,
     };
-    // A private key is not sent back either.
+    // Do not echo a private key.
     let shown = if error.code == ErrorCode::PrivateKeySubmitted {
         String::new()
     } else {
@@ -138,9 +144,9 @@ pub(crate) async fn paste(
     Ok((status, Page(page)).into_response())
 }
 
-/// All that registering will demand, but for the proof: so that nobody signs in vain.
+/// Checks all that registration demands except the proof, so that the user does not sign in vain.
 fn check(pasted: &PublicKeyForm, now: Timestamp) -> Result<PublicKey, ApiError> {
-    // First of all: whoever pasted a private key must hear it, whatever else is wrong.
+    // First: a pasted private key is reported whatever else is wrong.
     let key = PublicKey::parse(&PublicKeyInput::Text(pasted.public_key.clone()));
     if key == Err(Refusal::PrivateKeySubmitted) {
         return Err(Refusal::PrivateKeySubmitted.into());
@@ -183,7 +189,7 @@ fn proof_page(
     hidden_fields.push(("timestamp", timestamp.to_string()));
     let until = Timestamp::from_second(timestamp).map_or(context.now, |at| at + PROOF_TOLERANCE);
     Proof {
-        layout: layout(app, browser, "Show that you hold the key").script("copy.js"),
+        layout: layout(app, browser, "Prove possession of the key").script("copy.js"),
         hidden_fields,
         label: pasted.settings.label.clone(),
         with_tm_auth: format!(
@@ -201,7 +207,7 @@ fn proof_page(
     }
 }
 
-/// Step 3 of the second way.
+/// The form of step 3.
 #[derive(Deserialize)]
 pub(crate) struct ProofForm {
     #[serde(flatten)]
@@ -232,7 +238,7 @@ pub(crate) async fn prove(
             public_key: PublicKeyInput::Text(pasted.public_key.clone()),
             proof: RegistrationProof {
                 timestamp,
-                // Tools break long lines.
+                // Tools wrap long lines.
                 signature: signature.split_whitespace().collect(),
             },
             scopes: Some(pasted.settings.scopes()),
@@ -256,10 +262,10 @@ pub(crate) async fn prove(
         return Ok((status, Page(page)).into_response());
     };
     match errors.signature {
-        // The same text again, unless it is too old to be signed.
+        // Show the same text again, unless it has expired.
         Some(problem) => {
             let (timestamp, problem) = if code == ErrorCode::TimestampOutOfRange {
-                let problem = "The text had become too old. This is a new one: sign it.".to_owned();
+                let problem = "The text you signed has expired. Sign the new one.".to_owned();
                 (context.now.as_second(), problem)
             } else {
                 (timestamp, problem)

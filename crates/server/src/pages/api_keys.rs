@@ -31,7 +31,7 @@ pub(crate) async fn list(
         .iter()
         .map(|(key, used)| KeyView::of(key, *used, &refusals, context.now))
         .collect();
-    // What is over stays visible, below what works.
+    // Keys that no longer work stay visible below the others.
     keys.sort_by_key(|key| !key.status.usable && !key.status.pending);
     Ok(Page(List {
         layout: Layout::new(&app, "API keys")

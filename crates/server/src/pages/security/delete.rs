@@ -1,4 +1,5 @@
-//! Deleting the account: what that does is said, the name is typed, the strongest proof is asked for.
+//! Deletes the account. The page says what that does; the user types the account's name and needs
+//! the strongest proof.
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub(crate) struct DeleteForm {
 #[template(path = "security_delete.html")]
 struct Delete {
     layout: Layout,
-    /// What must be typed.
+    /// The name that the user must type.
     name: String,
     missing: Option<Missing>,
     live_keys: usize,
@@ -58,14 +59,14 @@ pub(crate) async fn delete(
             &app,
             &context,
             &browser,
-            Some("This is not the name above. Nothing was deleted."),
+            Some("This is not the name shown above. Nothing was deleted."),
         );
         return Ok((StatusCode::BAD_REQUEST, Page(page.await?)).into_response());
     }
     let uid = browser.account.uid;
-    // Read before it is gone: the last mail goes there.
+    // Read the address before deletion: the last notice goes there.
     let contact = app.database(app.store.contact_email(uid)).await?;
-    let told = Account {
+    let owner = Account {
         email: browser.account.email.clone().or(contact),
         ..browser.account
     };
@@ -73,7 +74,7 @@ pub(crate) async fn delete(
     if app.database(app.store.delete_account(uid, &origin)).await? {
         app.forget(&tm_auth_store::Change::Account(uid));
         app.database(app.reload_revocations()).await?;
-        notices::tell(&app, &context, &told, Notice::AccountDeleted).await;
+        notices::tell(&app, &context, &owner, Notice::AccountDeleted).await;
     }
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
 }

@@ -1,10 +1,12 @@
 //! Changing the e-mail address.
 //!
-//! 1. The owner, proved by the strongest way, names the new address; a code and a link go there and nowhere
-//!    else. The answer is the same whether the address is free or not.
-//! 2. The code is typed, or the link's button pressed, in the same browser and session: then the address is
-//!    proved. Only now it is told if another account has it.
-//! 3. The store changes it; codes that are out for the old one are dead. The old address is written to.
+//! 1. The owner, who has the strongest proof, enters the new address. A code and a link are sent to
+//!    it. The response is the same whether another account has the address or not.
+//! 2. The owner enters the code, or opens the link and presses its button, in the same browser and
+//!    session. This verifies the address. Only now the response tells whether another account has
+//!    it.
+//! 3. The store changes the address, which invalidates the codes for the old one. The old address
+//!    is notified.
 
 use std::sync::Arc;
 
@@ -69,7 +71,7 @@ struct CodePage {
 #[template(path = "security_email_link.html")]
 struct LinkPage {
     layout: Layout,
-    /// The new address; `None`: this is not the browser that asked.
+    /// The new address; `None` in a browser that did not ask for the change.
     email: Option<String>,
 }
 
@@ -117,8 +119,7 @@ pub(crate) async fn by_code(
     match email_code::by_code(&app, &context, flow.codes(), purpose, &form.code).await {
         Ok(proved) => set(&app, &context, &browser, proved, form.end_sessions.is_some()).await,
         Err(error) if error.code == ErrorCode::InvalidCode => {
-            let error =
-                "This code is wrong, used or too old. Look at the newest mail, or ask for another one.";
+            let error = "This code is wrong, used or expired. Use the code of the newest e-mail, or ask for another one.";
             let page = code_page(&app, &context, &headers, &browser, Some(error)).await?;
             Ok((StatusCode::BAD_REQUEST, page).into_response())
         }
@@ -126,7 +127,7 @@ pub(crate) async fn by_code(
     }
 }
 
-/// Looked at by anybody who opens the mail, so nobody must be signed in to see the code.
+/// Needs no login: another browser that opens the link shows the code to enter in the first one.
 pub(crate) async fn link(
     State(app): State<Arc<App>>,
     context: Context,
@@ -139,7 +140,7 @@ pub(crate) async fn link(
         Err(error) => return Err(error),
     };
     let email = match &browser {
-        Some(browser) => asked_for(&app, &context, &headers, browser).await?,
+        Some(browser) => requested_address(&app, &context, &headers, browser).await?,
         None => None,
     };
     let title = if email.is_some() {
@@ -204,18 +205,18 @@ async fn code_page(
     error: Option<&'static str>,
 ) -> Result<Response, ApiError> {
     let page = CodePage {
-        layout: Layout::new(app, "Prove the new address")
+        layout: Layout::new(app, "Verify the new address")
             .section(Section::Security)
             .signed_in(&browser.account, &browser.csrf)
             .narrow(),
-        email: asked_for(app, context, headers, browser).await?,
+        email: requested_address(app, context, headers, browser).await?,
         error,
     };
     Ok(Page(page).into_response())
 }
 
-/// The address that this browser and account asked to have, while its code lives.
-async fn asked_for(
+/// The new address for which this browser and account have a valid code.
+async fn requested_address(
     app: &App,
     context: &Context,
     headers: &HeaderMap,

@@ -1,4 +1,4 @@
-//! The page itself.
+//! The Security page.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::http::context::Context;
 use crate::pages::page::{Layout, Page, Section, Tone};
 use crate::pages::words::Instant;
 
-/// What was just done: a closed list, since anybody can write a query.
+/// The change just made. A closed list, because any site can link here with a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Done {
@@ -45,10 +45,10 @@ impl Done {
     fn sentence(self) -> &'static str {
         match self {
             Self::Email => {
-                "Your e-mail address is changed. We wrote to the old one. Is somebody else signed in? Look at the sessions below."
+                "Your e-mail address was changed, and the old address was notified. Check below where you are logged in."
             }
-            Self::Session => "That session is over.",
-            Self::Sessions => "You are signed out everywhere else.",
+            Self::Session => "The session was ended.",
+            Self::Sessions => "You are logged out everywhere else.",
         }
     }
 }
@@ -58,12 +58,12 @@ pub(crate) struct Query {
     done: Option<Done>,
 }
 
-/// What changes take that this session does not have.
+/// What the session lacks for changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// A proof of the last five minutes.
+    /// A login within the last five minutes.
     Fresh,
-    /// One by a passkey.
+    /// A login with a passkey within the last five minutes.
     Passkey,
 }
 
@@ -77,7 +77,7 @@ impl Missing {
 #[template(path = "security.html")]
 #[allow(
     clippy::struct_excessive_bools,
-    reason = "a page is made of facts that have nothing to do with each other"
+    reason = "the facts of a page are independent of each other"
 )]
 struct Overview {
     layout: Layout,
@@ -91,10 +91,10 @@ struct Overview {
     makes_passkeys: bool,
     apple: Option<AppleView>,
     offers_apple: bool,
-    /// Whether only one way in is left.
+    /// Whether only one login method is left.
     last: bool,
     recovery: Option<RecoveryView>,
-    /// Whether this sign-in may add a passkey because of it.
+    /// Whether this session may add a passkey, by its proof or by a recovery.
     may_add: bool,
     may_recover: bool,
     sessions: Vec<SessionView>,
@@ -178,7 +178,7 @@ pub(crate) async fn show(
     }))
 }
 
-/// What a change would be refused for just now.
+/// What a change would be refused for now.
 pub(super) async fn missing(
     app: &App,
     context: &Context,
@@ -204,7 +204,7 @@ fn passkey_view(passkey: Passkey, now: Timestamp) -> PasskeyView {
         name: passkey.name,
         kind: match (passkey.backup_eligible, passkey.backed_up) {
             (_, true) => "synced between your devices",
-            (true, false) => "on one device, may be synced",
+            (true, false) => "on one device, can be synced",
             (false, false) => "bound to one device",
         },
         created: Instant::new(passkey.created_at, now),
@@ -234,7 +234,7 @@ fn session_view(session: PersonSession, browser: &Browser, now: Timestamp) -> Se
         kind: match session.kind {
             SessionKind::Browser => "",
             SessionKind::Native => "command line",
-            SessionKind::Management => "command line, manages credentials",
+            SessionKind::Management => "command line, manages API keys",
         },
         method: match session.proof.method {
             AuthMethod::Passkey => "passkey",

@@ -1,4 +1,4 @@
-//! Signing out elsewhere: one session, all others, or all. Any fresh sign-in may.
+//! Ends one session, all others, or all. Needs a login within the last five minutes, by any method.
 
 use std::sync::Arc;
 

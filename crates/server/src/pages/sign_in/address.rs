@@ -1,4 +1,4 @@
-//! `/sign-in`: an address is asked for.
+//! `/sign-in`: the login page, which asks for an e-mail address or a passkey.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ struct Address {
     next: Next,
     email: String,
     error: Option<String>,
-    /// The token of the session, where who is signed in already confirms that it is them.
+    /// The CSRF token of the session, if a logged-in user confirms that it is them.
     again: Option<String>,
     mail: bool,
     apple: bool,
@@ -54,7 +54,7 @@ struct Address {
 
 impl Address {
     fn new(app: &App, next: Next) -> Self {
-        let (layout, passkeys) = (Layout::new(app, "Sign in").narrow(), app.passkeys().is_ok());
+        let (layout, passkeys) = (Layout::new(app, "Log in").narrow(), app.passkeys().is_ok());
         Self {
             layout: if passkeys {
                 layout.script("passkey.js")
@@ -71,12 +71,13 @@ impl Address {
         }
     }
 
-    /// For who is signed in already. With a passkey the account's own are asked for, and no other account's.
+    /// Changes the page for a logged-in user, who can only confirm with a login method of the same
+    /// account.
     async fn confirm(&mut self, app: &App, browser: Browser) -> Result<(), ApiError> {
         "Confirm that it is you".clone_into(&mut self.layout.title);
         self.passkeys &= app.database(app.store.has_passkey(browser.account.uid)).await?;
         self.again = Some(browser.csrf);
-        // A mail to another address would sign in to another account.
+        // Without an address the form could only log in to another account.
         self.mail &= browser.account.email.is_some();
         self.email = browser.account.email.unwrap_or_default();
         Ok(())

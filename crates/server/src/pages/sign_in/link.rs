@@ -1,5 +1,6 @@
-//! `/sign-in/link`: where the mail's link leads. Its fragment has token and code, which no server sees until the
-//! page's script puts the token into the form and somebody presses the button.
+//! `/sign-in/link`: the page of the e-mail's link. Token and code are in the URL's fragment, which
+//! browsers do not send. The page's script puts the token into the form, and pressing the button
+//! sends it.
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub(crate) struct LinkForm {
 #[template(path = "sign_in_link.html")]
 struct Link {
     layout: Layout,
-    /// Whom the button signs in; `None`: not in this browser.
+    /// The address that the button logs in; `None` in a browser that did not ask for the e-mail.
     email: Option<String>,
 }
 
@@ -47,7 +48,7 @@ pub(crate) async fn show(
     let email = stored
         .filter(|stored| stored.purpose == Purpose::SignIn)
         .map(|stored| String::from(stored.email));
-    let title = if email.is_some() { "Sign in" } else { "Your code" };
+    let title = if email.is_some() { "Log in" } else { "Your code" };
     let template = Link {
         layout: Layout::new(&app, title).narrow().script("sign-in-link.js"),
         email,

@@ -53,12 +53,12 @@ async fn g12_who_is_signed_in_confirms_with_a_passkey_of_the_account() {
     );
     assert!(page.text.contains(&form), "{}", page.text);
     assert!(!page.text.contains("data-passkey=\"sign-"), "{}", page.text);
-    assert!(page.text.contains("Mail me a code"), "{}", page.text);
+    assert!(page.text.contains("E-mail me a code"), "{}", page.text);
     // Who has no address is not asked for one: it would be another account's.
     let (_, mut visitor) = server.signed_up(&mut Authenticator::new()).await;
     let page = visitor.get("/sign-in").await;
     assert!(page.text.contains("step-up"), "{}", page.text);
-    assert!(!page.text.contains("Mail me a code"), "{}", page.text);
+    assert!(!page.text.contains("E-mail me a code"), "{}", page.text);
     // Without a passkey there is none to ask for.
     let bare = server.account().await;
     let mut visitor = server.signed_in(&bare, AuthMethod::EmailCode).await;
