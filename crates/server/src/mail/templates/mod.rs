@@ -13,6 +13,7 @@ use std::net::IpAddr;
 
 use askama::Template;
 use jiff::Timestamp;
+use tm_auth_core::user_text;
 use tm_auth_proto::Environment;
 
 use super::Mail;
@@ -151,16 +152,8 @@ fn coarse_network(address: IpAddr) -> String {
 
 /// Quotes a user's text within a sentence: on one line, without invisible characters.
 fn quoted(words: &str) -> String {
-    let harmless = |c: char| match c {
-        c if c.is_control() => ' ',
-        '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{061c}'
-        | '\u{feff}' => ' ',
-        c => c,
-    };
-    let words: String = words.chars().take(100).map(harmless).collect();
+    let words: String = words.chars().take(100).collect();
+    let words = user_text::clean(&words, " ");
     format!("\u{201c}{}\u{201d}", words.trim())
 }
 
@@ -197,7 +190,8 @@ mod tests {
     #[test]
     fn f20_quoted_text_stays_on_one_line() {
         assert_eq!(quoted("a\r\nBcc: v@y.com"), "\u{201c}a  Bcc: v@y.com\u{201d}");
-        assert_eq!(quoted("\u{202e}evil"), "\u{201c}evil\u{201d}");
+        assert_eq!(quoted("\u{202e}evil\u{ad}"), "\u{201c}evil\u{201d}");
+        assert_eq!(quoted("می\u{200c}خواهم"), "\u{201c}می\u{200c}خواهم\u{201d}");
         assert_eq!(quoted(&"x".repeat(500)).chars().count(), 102);
     }
 
