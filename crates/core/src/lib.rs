@@ -37,6 +37,7 @@ pub mod session;
 pub mod signature;
 pub mod signing;
 pub mod token;
+pub mod user_text;
 
 pub use account::Account;
 pub use api_key::{ApiKey, Lifecycle, ProvenKey};

@@ -38,7 +38,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
         .map_or("unmatched", |path| path.as_str())
         .to_owned();
     request.extensions_mut().insert(context.clone());
-    let reader = problem::Reader::of(&method, request.uri(), request.headers());
+    let client = problem::HtmlClient::of(&method, request.uri(), request.headers());
 
     let ours = same_origin::check(
         &app.config.public_url,
@@ -46,7 +46,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
         request.uri().path(),
         request.headers(),
     );
-    let elsewhere = reader
+    let elsewhere = client
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
     // Whatever is logged on behalf of this request, in any crate, carries its id.
@@ -70,7 +70,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     if code == Some(ErrorCode::RateLimited) {
         app.reached_limits.note(&context, &route);
     }
-    let response = finish(&app, response, error, reader.as_ref(), &context);
+    let response = finish(&app, response, error, client.as_ref(), &context);
     let elapsed = started.elapsed();
     crate::metrics::request(&method, &route, response.status(), code, elapsed);
     log(
@@ -123,13 +123,13 @@ fn finish(
     app: &App,
     response: Response,
     error: Option<ApiError>,
-    reader: Option<&problem::Reader>,
+    client: Option<&problem::HtmlClient>,
     context: &Context,
 ) -> Response {
     // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
     let allow = response.headers().get(ALLOW).cloned();
-    let mut response = match (error, reader) {
-        (Some(error), Some(reader)) => problem::page(app, reader, &error, &context.request_id),
+    let mut response = match (error, client) {
+        (Some(error), Some(client)) => problem::page(app, client, &error, &context.request_id),
         (Some(error), None) => {
             let (status, headers) = (error.status(), error.headers());
             (status, headers, Json(error.into_body(context.request_id.clone()))).into_response()

@@ -1,12 +1,12 @@
-// Creates an API key in this browser.
+// Creates a key in this browser.
 //
-// 1. WebCrypto generates a P-256 key pair and signs the text that proves possession.
+// 1. WebCrypto creates an EC P-256 key pair and signs the text that proves its possession.
 // 2. The public key is registered as pending. The private key is in no request.
-// 3. The user downloads the key file, a Blob that only this page has, and confirms that it is saved.
+// 3. The user downloads the key file, a Blob of this page, and confirms that it is saved.
 // 4. The key signs a second text, which activates it. Then the page drops the private key.
 //
-// Nothing is put into the browser's storage. If the user leaves the page before step 4, the service
-// deletes the pending key after a day.
+// The page uses no storage. If the user leaves before step 4, the key stays pending, and the
+// service deletes it after a day.
 
 import { isPrivateKey } from "./private-key.js";
 
@@ -17,7 +17,7 @@ const byId = (id) => document.getElementById(id);
 const form = byId("new-key");
 const { issuer, uid, csrf, command } = form.dataset;
 
-/** The service's time in Unix seconds: the clock of this machine may be far off. */
+/** The service's time in seconds: this machine's clock may be wrong. */
 const now = () => Number(form.dataset.now) + Math.floor(performance.now() / 1000);
 
 const base64url = (buffer) =>
@@ -48,7 +48,7 @@ async function call(path, body) {
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
   if (answer.code === "reauth_required" || answer.code === "missing_session") {
-    throw new Error("This needs a fresh sign-in. Reload this page and confirm that it is you; no key was created.");
+    throw new Error("Your last login is more than five minutes old, so no key was created. Reload this page and confirm that it is you.");
   }
   throw new Error(answer.message ?? `The service answered ${response.status}. Try again.`);
 }
@@ -59,7 +59,7 @@ function problem(id, text) {
   place.hidden = !text;
 }
 
-/** Runs a step with its button busy, and shows its error. */
+/** Runs a step with its button busy, and shows what goes wrong. */
 async function step(button, problemId, work) {
   problem(problemId, "");
   button.disabled = true;
@@ -74,7 +74,7 @@ async function step(button, problemId, work) {
   }
 }
 
-/** The settings in the form. */
+/** What the form says about the key. */
 function settings() {
   const value = (name) => form.elements[name].value.trim();
   const end = value("expires_at");
@@ -104,7 +104,7 @@ async function create() {
     created_at: registered.created_at,
     private_key: { kty, crv, x, y, d },
   };
-  // The page needs the private key for one more signature only, so this copy cannot be exported.
+  // The page only needs the key for one more signature, so it is not extractable any more.
   const signer = await crypto.subtle.importKey("jwk", file.private_key, ALGORITHM, false, ["sign"]);
   const blob = new Blob([`${JSON.stringify(file, null, 2)}\n`], { type: "application/json" });
   handOver(registered.key_id, fingerprint, URL.createObjectURL(blob), signer);
@@ -122,7 +122,7 @@ function handOver(keyId, fingerprint, url, signer) {
   byId("made").focus();
   byId("progress").textContent = "The key is created. Save its file.";
 
-  // The file is lost if the user leaves the page.
+  // Leaving the page loses the file.
   const stay = (event) => event.preventDefault();
   addEventListener("beforeunload", stay);
   download.addEventListener("click", () => { saved.disabled = false; });
@@ -137,7 +137,7 @@ function handOver(keyId, fingerprint, url, signer) {
     removeEventListener("beforeunload", stay);
     byId("made").hidden = true;
     byId("first-token").textContent = `${command} token --base-url ${location.origin} --key-file ${download.download}`;
-    byId("to-key").href = `/api-keys/${keyId}`;
+    byId("view-key").href = `/api-keys/${keyId}`;
     byId("active").hidden = false;
     byId("active").focus();
     byId("progress").textContent = "The key is active.";
@@ -151,10 +151,10 @@ if (globalThis.crypto?.subtle) {
     if (form.reportValidity()) step(button, "here-problem", create);
   });
 } else {
-  problem("here-problem", "This browser cannot create keys here. Use the other way on this page.");
+  problem("here-problem", "This browser cannot create keys here. Create the key pair somewhere else.");
 }
 
-// A private key that is pasted by mistake is deleted from the field before it is sent.
+// Never sends a pasted private key.
 const field = form.elements.public_key;
 function stop() {
   const found = isPrivateKey(field.value);
@@ -163,7 +163,8 @@ function stop() {
   return found;
 }
 field.addEventListener("input", (event) => {
-  // A half-typed public key can look like a private one, so typed text is checked on `change`.
+  // A half-typed public key can look like a private one, so typed text is checked when it is
+  // complete.
   if (event.inputType !== "insertText" && event.inputType !== "insertLineBreak") stop();
 });
 field.addEventListener("change", stop);

@@ -1,4 +1,4 @@
-// The copy buttons of commands, shown if the browser has a clipboard.
+// Copy buttons of commands, shown if the browser has a clipboard.
 
 if (navigator.clipboard) {
   for (const button of document.querySelectorAll("button[data-copy]")) {

@@ -1,5 +1,6 @@
-// Reads token and code from the link's fragment, which no server has seen. The token goes into the
-// form and is sent when the user presses its button: a program that opens links does not.
+// Takes token and code from the link's fragment, which browsers do not send. The token goes into
+// the form and is sent when the user presses its button: a mail scanner that opens links presses
+// none.
 
 const fragment = new URLSearchParams(location.hash.slice(1));
 const token = fragment.get("token") ?? "";

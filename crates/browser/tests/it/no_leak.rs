@@ -23,7 +23,7 @@ async fn the_private_half_is_in_no_request() {
     assert_eq!(private.len(), 32);
 
     // Whatever the page still does when it is left.
-    browser.press("To the key").await;
+    browser.press("View key").await;
     browser.see("Get the first token").await;
     browser.open("/api-keys").await;
     browser.open("/activity").await;
@@ -81,7 +81,7 @@ async fn a_pasted_private_key_is_stopped_in_the_browser() {
     browser
         .evaluate(&format!("document.execCommand('insertText', false, '{pem}')"))
         .await;
-    browser.press("Continue to the proof").await;
+    browser.press("Continue").await;
     browser.see("That was a private key.").await;
     let field = browser.field("Public key").await;
     assert_eq!(field.value().await.expect("a value").as_deref(), Some(""));

@@ -48,11 +48,11 @@ async fn a_mailed_code_makes_an_account_and_finds_it_again() {
         .map(|digit| if digit == '1' { '2' } else { '1' })
         .collect();
     browser.fill("Code", &wrong).await;
-    browser.press("Sign in").await;
+    browser.press("Log in").await;
     browser.see("code is wrong").await;
     browser.complaints().await;
     browser.fill("Code", &code.replace('-', "")).await;
-    browser.press("Sign in").await;
+    browser.press("Log in").await;
     browser.arrive("/api-keys").await;
     assert_eq!(browser.signed_in_as().await, "ada@example.com");
     browser.close().await;
@@ -111,23 +111,23 @@ async fn f11_a_scanner_with_javascript_uses_no_link_up() {
 
     // It opens what it finds in the mail, runs the scripts, and presses everything there is.
     scanner.visit(&letter.link()).await;
-    scanner.see("Type this code where you asked for it").await;
+    scanner.see("Enter this code where you asked for it").await;
     scanner.see(&letter.code()).await;
     let press = "document.querySelectorAll('main button').forEach(button => button.click())";
     scanner.evaluate(press).await;
     scanner.visit(&letter.link()).await;
-    assert!(!scanner.text().await.contains("Sign out"));
+    assert!(!scanner.text().await.contains("Log out"));
     scanner.close().await;
 
     // The person whom the mail is for goes on as if nothing had been.
     browser.visit(&letter.link()).await;
-    browser.see(&format!("Sign in as {address}?")).await;
+    browser.see(&format!("Log in as {address}?")).await;
     assert!(
         !browser.path().await.contains("token"),
         "{}",
         browser.path().await
     );
-    browser.press("Sign in").await;
+    browser.press("Log in").await;
     browser.arrive("/api-keys").await;
     assert_eq!(browser.signed_in_as().await, address);
     browser.close().await;

@@ -15,7 +15,7 @@ pub(crate) async fn keys_from_three_places(service: Service) {
     browser.sign_in_by_code(&service, HOME).await;
 
     let file = browser.create_key("made here").await;
-    browser.press("To the key").await;
+    browser.press("View key").await;
     browser.see("Last used").await;
     let sdk = Sdk::new(&service.origin, &file);
     let tokens = sdk.mint();
@@ -125,7 +125,7 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.open("/mailbox").await;
     browser.touch_by_itself(&key_ring, true).await;
     browser.sign_in_by_button().await;
-    browser.see("A recovery of this account was under way").await;
+    browser.see("A recovery of this account was in progress").await;
     let letter = service.next_mail(HOME, before).await;
     assert!(letter.subject.to_lowercase().contains("cancelled"), "{letter:?}");
     browser.press("Continue").await;

@@ -18,7 +18,7 @@ use super::sign_in;
 use crate::error::ApiError;
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
-use crate::mail::templates::{self, CodeFor, SignInCode};
+use crate::mail::templates::{self, CodePurpose, EmailCode};
 use crate::random;
 
 /// Step 1. Mails a code if the limits allow it, and a link beside it if a browser asks. `browser` is the secret of
@@ -70,14 +70,14 @@ pub(crate) async fn mail(
         };
         format!("{path}#token={}&code={}", link.encode(), code.digits())
     });
-    let sent = app.mail.send(templates::sign_in_code(
+    let sent = app.mail.send(templates::email_code(
         app.letterhead(),
         context,
-        &SignInCode {
+        &EmailCode {
             to: email.as_str(),
             purpose: match purpose {
-                Purpose::SignIn => CodeFor::SignIn,
-                Purpose::SetEmail(_) => CodeFor::SetEmail,
+                Purpose::SignIn => CodePurpose::SignIn,
+                Purpose::SetEmail(_) => CodePurpose::SetEmail,
             },
             code: code.digits(),
             link: link.as_deref(),

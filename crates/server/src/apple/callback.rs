@@ -15,7 +15,7 @@ use http::HeaderMap;
 use http::header::SET_COOKIE;
 use serde::Deserialize;
 use tm_auth_core::person::AuthMethod;
-use tm_auth_core::{Account, Refusal};
+use tm_auth_core::{Account, Refusal, user_text};
 use tm_auth_proto::{AccountId, ErrorCode, OrganizationId, SessionId};
 use tm_auth_store::{AppleSignIn, AppleSubject, AuditEntry, NewAccount};
 
@@ -268,18 +268,9 @@ fn display_name(user: &str) -> Option<String> {
     let User { name } = serde_json::from_str(user).ok()?;
     let whole = format!("{} {}", name.first_name, name.last_name);
     let words: Vec<&str> = whole.split_whitespace().collect();
-    let name: String = words
-        .join(" ")
-        .chars()
-        .filter(|c| !c.is_control() && !is_direction(*c))
-        .take(LONGEST_NAME)
-        .collect();
+    let name: String = words.join(" ").chars().take(LONGEST_NAME).collect();
+    let name = user_text::clean(&name, "");
     (!name.is_empty()).then_some(name)
-}
-
-/// Characters that change the direction of the text after them.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -298,7 +289,7 @@ mod tests {
             Some("Ada")
         );
         assert_eq!(
-            named(r#"{"name":{"lastName":"a\u0000b\u202ec"}}"#).as_deref(),
+            named(r#"{"name":{"lastName":"a\u0000b\u202e\u00adc"}}"#).as_deref(),
             Some("abc")
         );
         for none in [

@@ -18,7 +18,7 @@ use super::{Apple, offered};
 use crate::app::App;
 use crate::app::management::Management;
 use crate::auth::browser::{self, Browser};
-use crate::auth::csrf_form::{Nothing, Posted};
+use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
@@ -54,7 +54,7 @@ pub(crate) async fn start(
 pub(crate) async fn link(
     State(app): State<Arc<App>>,
     context: Context,
-    posted: Posted<Nothing>,
+    posted: CsrfForm<Empty>,
 ) -> Result<Response, ApiError> {
     let Browser { account, session, .. } = posted.browser;
     let purpose = Purpose {

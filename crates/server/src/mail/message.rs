@@ -1,5 +1,5 @@
-//! A mail as it goes over the wire: made once, the same for every attempt, so that a server which took it
-//! twice can tell by its id.
+//! An e-mail as it is sent. It is built once and is the same for every attempt, so that its
+//! `Message-ID` identifies duplicates.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -18,12 +18,12 @@ pub(super) struct Message {
     pub(super) envelope: Envelope,
     pub(super) bytes: Arc<[u8]>,
     pub(super) expires_at: Timestamp,
-    /// Attempts that failed.
+    /// The number of failed attempts.
     pub(super) failures: u32,
 }
 
 impl Message {
-    /// `host` is ours, for the id.
+    /// `host` is this service's host name, for the `Message-ID`.
     pub(super) fn new(
         mail: Mail,
         to: Address,
@@ -39,7 +39,7 @@ impl Message {
             .date(UNIX_EPOCH + Duration::from_secs(now.as_second().max(0).unsigned_abs()))
             .message_id(Some(format!("<{id}@{host}>")))
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))?;
-        // RFC 3834 section 5: so that no vacation notice comes back.
+        // RFC 3834 section 5: prevents automatic replies.
         message.headers_mut().insert_raw(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),

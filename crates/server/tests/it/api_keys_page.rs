@@ -147,7 +147,7 @@ async fn a_wrong_signature_is_told_and_an_old_text_is_replaced() {
     server.advance(301);
     let browser = server.browser(&account).await;
     let answer = browser.post("/api-keys/new/proof", &with(&fields(&other))).await;
-    answer.assert_shows("too old");
+    answer.assert_shows("expired");
     assert_eq!(hidden(&answer, "timestamp"), server.now().as_second().to_string());
     assert!(server.store.api_keys_of(account.uid).await.unwrap().is_empty());
 }
@@ -348,7 +348,7 @@ async fn a_key_is_changed_disabled_enabled_and_ended_from_its_page() {
     // Ending it says first what that breaks.
     let confirm = eventually(async || {
         let page = browser.get(&format!("{path}/revoke")).await;
-        page.text.contains("Something is using it now").then_some(page)
+        page.text.contains("This key is in use").then_some(page)
     })
     .await;
     confirm.assert_shows("127.0.0.1").assert_shows("Revoke this key");
@@ -357,7 +357,7 @@ async fn a_key_is_changed_disabled_enabled_and_ended_from_its_page() {
         .get(answer.location())
         .await
         .assert_shows("Revoked")
-        .assert_hides("Disable it for now");
+        .assert_hides("Disable the key");
     // And the reason of the refusal stands on the page.
     let page = eventually(async || {
         let page = browser.get(&path).await;
@@ -408,7 +408,7 @@ async fn h10_a_session_that_ended_shows_and_changes_nothing_more() {
     let answer = browser.post(&format!("{path}/revoke"), &[]).await;
     assert_eq!(answer.status, 401, "{answer:?}");
     answer
-        .assert_shows("You are signed out")
+        .assert_shows("You are logged out")
         .assert_shows(&format!("/sign-in?next={path}"));
     server.mint(&key).await;
 }

@@ -23,7 +23,7 @@ mod log_canary;
 mod log_injection;
 mod mail;
 mod openapi;
-mod page_frame;
+mod page_layout;
 mod panics;
 mod passkeys;
 mod refresh_token_forgery;

@@ -15,7 +15,7 @@ async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
     server.visitor().submit("/sign-in", &[("email", ADA)]).await;
     let found = server.code_mail(ADA);
     let (mail, code, token) = (&found.mail, &found.code, found.token.as_ref().unwrap());
-    assert_eq!(mail.subject, "Sign in to True Markets UAT");
+    assert_eq!(mail.subject, "Log in to True Markets UAT");
     let (four, rest) = code.split_once('-').unwrap();
     assert!(
         [four, rest]
@@ -26,10 +26,10 @@ async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
     for part in [
         format!("    {code}\n"),
         format!("\n{}/sign-in/link#token={token}&code={digits}\n", server.origin),
-        "It works once, until 15 January 2027, 08:10 UTC.".to_owned(),
+        "The code works once, until 15 January 2027, 08:10 UTC.".to_owned(),
         "Do not share the code or the link".to_owned(),
-        "Asked for: 15 January 2027, 08:00 UTC".to_owned(),
-        "By: Firefox on Linux".to_owned(),
+        "Requested: 15 January 2027, 08:00 UTC".to_owned(),
+        "Device: Firefox on Linux".to_owned(),
         "From: this machine".to_owned(),
         format!("\nTrue Markets UAT\n{}", server.origin),
     ] {

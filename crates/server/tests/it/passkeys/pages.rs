@@ -53,12 +53,12 @@ async fn g12_a_signed_in_user_confirms_with_a_passkey_of_the_account() {
     );
     assert!(page.text.contains(&form), "{}", page.text);
     assert!(!page.text.contains("data-passkey=\"sign-"), "{}", page.text);
-    assert!(page.text.contains("Mail me a code"), "{}", page.text);
+    assert!(page.text.contains("E-mail me a code"), "{}", page.text);
     // An account without an address is not offered a code by mail.
     let (_, mut visitor) = server.signed_up(&mut Authenticator::new()).await;
     let page = visitor.get("/sign-in").await;
     assert!(page.text.contains("step-up"), "{}", page.text);
-    assert!(!page.text.contains("Mail me a code"), "{}", page.text);
+    assert!(!page.text.contains("E-mail me a code"), "{}", page.text);
     // An account without a passkey is not offered the form.
     let bare = server.account().await;
     let mut visitor = server.signed_in(&bare, AuthMethod::EmailCode).await;

@@ -32,7 +32,7 @@ async fn g20_the_last_way_in_is_not_offered_for_removal() {
         .get("/security")
         .await
         .assert_shows("Phone")
-        .assert_shows("the only way into your account")
+        .assert_shows("your only login method")
         .assert_hides("/passkeys/remove");
     passkey(&server, account.uid, 2, "Key on a chain").await;
     browser
@@ -40,7 +40,7 @@ async fn g20_the_last_way_in_is_not_offered_for_removal() {
         .await
         .assert_shows("synced between your devices")
         .assert_shows("bound to one device")
-        .assert_hides("the only way into your account")
+        .assert_hides("your only login method")
         .assert_shows("/passkeys/remove");
 }
 

@@ -22,7 +22,7 @@ async fn e16_one_session_is_ended_from_the_page() {
     browser
         .get(ended.location())
         .await
-        .assert_shows("That session is over")
+        .assert_shows("The session was ended")
         .assert_hides(&sid);
     assert_eq!(other.get("/v1/auth/sessions").await.status, 200);
     let again = browser.submit("/security/sessions/end", &[("sid", &sid)]).await;
