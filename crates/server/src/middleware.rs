@@ -49,8 +49,9 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let elsewhere = reader
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
-    // Whatever is logged on behalf of this request, in any crate, carries its id.
-    let span = tracing::info_span!("request", request_id = context.request_id);
+    // Every line that is logged while this request is handled, in any crate, carries its id. The span has the highest
+    // level, because a filter that hides the span hides the id.
+    let span = tracing::error_span!("request", request_id = context.request_id);
     let answer = AssertUnwindSafe(async {
         match (ours, elsewhere) {
             (Ok(()), None) => next.run(request).instrument(span).await,

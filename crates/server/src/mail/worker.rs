@@ -85,12 +85,14 @@ impl Worker {
             };
             let Some(taken) = taken else { return };
             if self.clock.now() >= taken.message.expires_at {
-                dropped("expired", None);
+                taken.message.span.in_scope(|| dropped("expired", None));
                 continue;
             }
             let delivery = self.server.deliver(&taken.message);
             let outcome = tokio::time::timeout(self.attempt, delivery).await;
-            self.decide(taken, outcome.unwrap_or(Err(Failure::Deferred(None))));
+            let outcome = outcome.unwrap_or(Err(Failure::Deferred(None)));
+            let span = taken.message.span.clone();
+            span.in_scope(|| self.decide(taken, outcome));
         }
     }
 
