@@ -176,11 +176,11 @@ fn log(
     elapsed: std::time::Duration,
 ) {
     let status = response.status().as_u16();
-    let (code, us) = (code.map(ErrorCode::as_str), elapsed.as_micros());
+    let (code, duration_us) = (code.map(ErrorCode::as_str), elapsed.as_micros());
     let (request_id, ip) = (&context.request_id, context.address);
     if status >= 500 {
-        tracing::error!(request_id, %method, route, status, code, cause, %ip, us, "request");
+        tracing::error!(request_id, %method, route, status, code, error = cause, %ip, duration_us, "request");
     } else {
-        tracing::info!(request_id, %method, route, status, code, %ip, us, "request");
+        tracing::info!(request_id, %method, route, status, code, %ip, duration_us, "request");
     }
 }

@@ -71,7 +71,10 @@ impl Delivery {
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             let lost = self.queue.held();
             metrics::mail_dropped("stopped", lost as u64);
-            tracing::warn!(lost, "the service stopped before this many mails were taken");
+            tracing::warn!(
+                mails = lost,
+                "the service stopped before this many mails were taken"
+            );
         }
     }
 }
@@ -108,7 +111,7 @@ impl Worker {
             }
             Err(Failure::Deferred(code)) => {
                 metrics::mail_attempt_failed("deferred");
-                tracing::info!(code, "a mail was not taken and is tried again");
+                tracing::info!(smtp_code = code, "a mail was not taken and is tried again");
                 self.again(&mut taken);
             }
             Err(Failure::Unusable(reason)) => {
@@ -135,7 +138,7 @@ impl Worker {
             tracing::info!("the mail server takes mail again");
         } else {
             tracing::warn!(
-                reason,
+                error = reason,
                 "the mail server cannot be used; what waits is tried again"
             );
         }
@@ -150,7 +153,7 @@ fn wait(retry: Duration, failures: u32) -> Duration {
 
 fn dropped(reason: &'static str, code: Option<u16>) {
     metrics::mail_dropped(reason, 1);
-    tracing::warn!(reason, code, "a mail was dropped");
+    tracing::warn!(reason, smtp_code = code, "a mail was dropped");
 }
 
 #[cfg(test)]
