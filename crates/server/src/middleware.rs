@@ -176,7 +176,9 @@ fn log(
     elapsed: std::time::Duration,
 ) {
     let status = response.status().as_u16();
-    let (code, duration_us) = (code.map(ErrorCode::as_str), elapsed.as_micros());
+    let code = code.map(ErrorCode::as_str);
+    // JSON shows a u128 as a string.
+    let duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     let (request_id, ip) = (&context.request_id, context.address);
     if status >= 500 {
         tracing::error!(request_id, %method, route, status, code, error = cause, %ip, duration_us, "request");
