@@ -123,3 +123,62 @@ fn i17_the_documented_ranges_are_the_enforced_ones() {
     }
     assert!(checked > 30, "only {checked} ranges were found");
 }
+
+/// The message of each event that these crates log.
+fn logged(folder: &Path, messages: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            logged(&path, messages);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = read(&path);
+            for level in ["error", "warn", "info", "debug", "trace"] {
+                let event = format!("tracing::{level}!(");
+                messages.extend(source.split(&event).skip(1).map(message));
+            }
+        }
+    }
+}
+
+/// The last string literal before the macro's closing parenthesis.
+fn message(event: &str) -> String {
+    let (mut depth, mut last, mut text) = (1, String::new(), None::<String>);
+    for character in event.chars() {
+        match (&mut text, character) {
+            (Some(literal), '"') => last = std::mem::take(literal),
+            (Some(literal), _) => literal.push(character),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            (None, _) => {}
+        }
+        if character == '"' {
+            text = if text.is_some() { None } else { Some(String::new()) };
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    last
+}
+
+#[test]
+fn i11_the_documented_lines_of_the_log_are_the_logged_ones() {
+    let mut logged_messages = BTreeSet::new();
+    for krate in ["listener", "store", "server", "cli"] {
+        logged(
+            &root().join("crates").join(krate).join("src"),
+            &mut logged_messages,
+        );
+    }
+    let document = read(&root().join("docs/LOGGING.md"));
+    let documented: BTreeSet<String> = rows(section(&document, "## Lines"))
+        .iter()
+        .map(|row| code(row[0]).to_owned())
+        .collect();
+    let undocumented: Vec<_> = logged_messages.difference(&documented).collect();
+    let invented: Vec<_> = documented.difference(&logged_messages).collect();
+    assert!(
+        undocumented.is_empty() && invented.is_empty(),
+        "not in docs/LOGGING.md: {undocumented:?}; only there: {invented:?}"
+    );
+}
