@@ -182,3 +182,55 @@ fn i11_the_documented_lines_of_the_log_are_the_logged_ones() {
         "not in docs/LOGGING.md: {undocumented:?}; only there: {invented:?}"
     );
 }
+
+/// What a line names in code or as the target of a link.
+fn named(line: &str) -> Vec<&str> {
+    let code = line.split('`').skip(1).step_by(2);
+    let links = line
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next());
+    code.chain(links).collect()
+}
+
+#[test]
+fn each_file_that_a_document_names_exists() {
+    let root = root();
+    let documents = ["", "docs"]
+        .into_iter()
+        .flat_map(|folder| fs::read_dir(root.join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut missing = Vec::new();
+    for document in documents {
+        let folder = document.parent().unwrap();
+        let text = read(&document);
+        let mut in_block = false;
+        for line in text.lines() {
+            if line.trim_start().starts_with("```") {
+                in_block = !in_block;
+            }
+            if in_block {
+                continue;
+            }
+            for name in named(line) {
+                let Some((first, _)) = name.split_once('/') else {
+                    continue;
+                };
+                // A file is named from the root, from `crates/`, or from the document's own folder.
+                let is_file = !first.is_empty()
+                    && first != "."
+                    && first != "target"
+                    && !name.contains([' ', '*', ':'])
+                    && (first == ".."
+                        || root.join(first).is_dir()
+                        || root.join("crates").join(first).is_dir());
+                let places = [root.join(name), root.join("crates").join(name), folder.join(name)];
+                if is_file && !places.iter().any(|place| place.exists()) {
+                    missing.push(format!("{}: {name}", document.file_name().unwrap().display()));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "named, but not there: {missing:#?}");
+}
