@@ -93,7 +93,7 @@ impl App {
             lives: Lives {
                 idle: days(config.sessions.idle_days),
                 absolute: days(config.sessions.max_days),
-                same_successor: SignedDuration::from_secs(i64::from(config.sessions.same_successor_seconds)),
+                same_successor: SignedDuration::from_secs(i64::from(config.sessions.reuse_grace_seconds)),
             },
             platform_policy: policy(&issuer.audience),
             management_policy: policy(&issuer.url).sole_audience(),

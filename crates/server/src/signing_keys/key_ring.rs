@@ -122,6 +122,6 @@ fn unseal_one(
             Err(error) => reason = error,
         }
     }
-    tracing::error!(kid = key.kid, %reason, "a key of the database is not used");
+    tracing::error!(kid = key.kid, error = %reason, "a key of the database is not used");
     None
 }
