@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 use serde::Deserialize;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, Refusal, user_text};
 use tm_auth_proto::{AccountId, ErrorCode, OrganizationId, SessionId};
 use tm_auth_store::{AppleSignIn, AppleSubject, AuditEntry, NewAccount};
@@ -169,8 +169,8 @@ async fn account(
         email: None,
         created_at: context.now,
     };
-    let origin = context.origin(new.uid);
-    let signed_in = app.store.account_by_apple(subject, new, name, &origin);
+    let audit_context = context.audit_context(new.uid);
+    let signed_in = app.store.account_by_apple(subject, new, name, &audit_context);
     match signed_in.await? {
         AppleSignIn::Known(account) | AppleSignIn::Made(account) => Ok(account),
         AppleSignIn::AddressHasAccount => Err(ApiError::new(ErrorCode::AddressHasAccount)),
@@ -187,14 +187,16 @@ async fn link(
     let (uid, sid) = session.ok_or_else(over)?;
     let (session, account) = app
         .store
-        .person_session(sid)
+        .user_session(sid)
         .await?
         .filter(|(session, _)| session.uid == uid)
         .ok_or_else(over)?;
     session
-        .permit(&account, context.now)
+        .check_usable(&account, context.now)
         .map_err(|_: Refusal| over())?;
-    app.store.link_apple(uid, subject, &context.origin(uid)).await??;
+    app.store
+        .link_apple(uid, subject, &context.audit_context(uid))
+        .await??;
     notices::tell(app, context, &account, Notice::AppleLinked).await;
     Ok(())
 }
@@ -211,8 +213,8 @@ async fn end_former(
     if let Some((uid, sid)) =
         former.filter(|_| cookie::read(&app.config.public_url, headers, Name::Session).is_none())
     {
-        let origin = context.origin(account.uid);
-        app.store.end_person_session(uid, sid, &origin).await?;
+        let audit_context = context.audit_context(account.uid);
+        app.store.end_user_session(uid, sid, &audit_context).await?;
     }
     Ok(())
 }
@@ -241,7 +243,7 @@ async fn note_refusal(
         "a sign-in with Apple failed"
     );
     let entry = AuditEntry {
-        origin: context.origin("apple"),
+        audit_context: context.audit_context("apple"),
         action: "sign_in_refused".into(),
         uid: purpose.linking(),
         key_id: None,

@@ -124,8 +124,10 @@ fn type_and_sub(event: &Object<'_>) -> Option<(String, String)> {
 
 async fn withdrawn(app: &App, apple: &Apple, context: &Context, event: Event) -> Result<(), ApiError> {
     let iss = apple.settings.issuer.clone();
-    let origin = context.origin("apple");
-    let told = app.store.withdraw_apple(iss, event.sub, event.told_at, &origin);
+    let audit_context = context.audit_context("apple");
+    let told = app
+        .store
+        .withdraw_apple(iss, event.sub, event.told_at, &audit_context);
     let Some(AppleWithdrawal { account, .. }) = told.await? else {
         return Ok(());
     };
@@ -149,7 +151,7 @@ async fn relay(
         return Ok(());
     };
     let entry = AuditEntry {
-        origin: context.origin("apple"),
+        audit_context: context.audit_context("apple"),
         action: action.into(),
         uid: Some(uid),
         key_id: None,

@@ -107,10 +107,10 @@ pub(crate) async fn finish(
         let by = ground(&app, &context, &browser).await?;
         let passkey = registration::verify(rp, &answer, &pending.excluded, pending.name, context.now)?;
         let name = passkey.name.clone();
-        let origin = context.origin(account.uid);
+        let audit_context = context.audit_context(account.uid);
         let added = app
             .store
-            .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &origin);
+            .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &audit_context);
         Ok((added.await??, name))
     };
     let finished = ceremony::finish(&app, &context, &headers, Kind::Add, client_data, judge);

@@ -18,7 +18,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use serde_json::{Value, json};
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::{AccountId, ErrorCode};
 use tm_auth_store::passkey::{CredentialId, Passkey, PasskeyUse, PasskeyUsed};
@@ -109,8 +109,8 @@ async fn judge(
     if account.disabled_at.is_some() {
         return Err(ApiError::new(ErrorCode::AccountDisabled));
     }
-    let origin = context.origin(account.uid);
-    let noted = app.store.use_passkey(credential_id, used, &origin);
+    let audit_context = context.audit_context(account.uid);
+    let noted = app.store.use_passkey(credential_id, used, &audit_context);
     let used = noted.await?.map_err(|refusal| match refusal {
         Refusal::PasskeyRefused => ApiError::from(because(
             "the counter did not grow, or the passkey was removed just now",

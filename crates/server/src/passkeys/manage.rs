@@ -13,7 +13,7 @@ use tm_auth_store::passkey::CredentialId;
 use crate::app::App;
 use crate::app::management::Management;
 use crate::app::notices;
-use crate::auth::csrf_form::Posted;
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
@@ -39,14 +39,14 @@ pub(crate) struct Remove {
 pub(crate) async fn rename(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form }: Posted<Rename>,
+    CsrfForm { browser, form }: CsrfForm<Rename>,
 ) -> Result<Redirect, ApiError> {
     let uid = browser.account.uid;
     let name = label::parse_field("name", &form.name)?;
-    let origin = context.origin(uid);
+    let audit_context = context.audit_context(uid);
     let renamed = app
         .store
-        .rename_passkey(uid, credential_id(&form.credential_id)?, name, &origin);
+        .rename_passkey(uid, credential_id(&form.credential_id)?, name, &audit_context);
     renamed.await??;
     Ok(Redirect::to(PAGE))
 }
@@ -55,18 +55,20 @@ pub(crate) async fn rename(
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form }: Posted<Remove>,
+    CsrfForm { browser, form }: CsrfForm<Remove>,
 ) -> Result<Redirect, ApiError> {
     let (uid, sid) = (browser.account.uid, browser.session.sid);
     let management = Management::of(&browser);
     management.require_strong(&app, context.now).await?;
-    let origin = context.origin(uid);
+    let audit_context = context.audit_context(uid);
     let removed = app
         .store
-        .remove_passkey(uid, credential_id(&form.credential_id)?, &origin);
+        .remove_passkey(uid, credential_id(&form.credential_id)?, &audit_context);
     let name = removed.await??;
     if form.end_sessions.is_some() {
-        app.store.end_person_sessions(uid, Some(sid), &origin).await?;
+        app.store
+            .end_user_sessions(uid, Some(sid), &audit_context)
+            .await?;
     }
     notices::tell(
         &app,

@@ -7,7 +7,7 @@ use axum::extract::State;
 use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_store::passkey::Passkey;
 
 use super::answer::{Answer, Assertion};

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, label};
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_store::NewAccount;
@@ -106,8 +106,8 @@ async fn create_account(
         email: None,
         created_at: context.now,
     };
-    let origin = context.origin(new.uid);
+    let audit_context = context.audit_context(new.uid);
     app.limits.charge_passkey_sign_up(context)?;
-    let made = app.store.sign_up_with_passkey(new, user, passkey, &origin);
+    let made = app.store.sign_up_with_passkey(new, user, passkey, &audit_context);
     Ok(made.await??)
 }

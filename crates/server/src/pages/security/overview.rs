@@ -9,10 +9,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tm_auth_core::person::{AuthMethod, PersonSession, SessionKind};
 use tm_auth_core::recovery::{Recovery, Stage, may_add_passkey, may_start};
+use tm_auth_core::user::{AuthMethod, SessionKind, UserSession};
 use tm_auth_proto::ErrorCode;
-use tm_auth_store::WaysIn;
+use tm_auth_store::LoginMethods;
 use tm_auth_store::apple_identity::AppleIdentity;
 use tm_auth_store::passkey::Passkey;
 
@@ -144,7 +144,7 @@ pub(crate) async fn show(
     let recovery = recovery.filter(|recovery| recovery.stage(context.now) != Stage::Lapsed);
     let sessions = user_sessions::live(&app, &context, &browser.account).await?;
     let contact = app.store.contact_email(uid).await?;
-    let ways: WaysIn = app.store.ways_in(uid).await?;
+    let ways: LoginMethods = app.store.login_methods(uid).await?;
 
     let mut layout = Layout::new(&app, "Security")
         .section(Section::Security)
@@ -228,7 +228,7 @@ fn recovery_view(recovery: &Recovery, now: Timestamp) -> RecoveryView {
     }
 }
 
-fn session_view(session: PersonSession, browser: &Browser, now: Timestamp) -> SessionView {
+fn session_view(session: UserSession, browser: &Browser, now: Timestamp) -> SessionView {
     SessionView {
         sid: session.sid.to_string(),
         kind: match session.kind {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use tm_auth_core::one_time_code::Purpose;
+use tm_auth_core::email_code::Purpose;
 use tm_auth_core::{EmailAddress, Refusal};
 use tm_auth_proto::ErrorCode;
 

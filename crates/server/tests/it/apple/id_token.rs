@@ -210,7 +210,7 @@ async fn g22_a_forged_token_links_nothing() {
     let server = &apple.server;
     let owner = account_with(server, "owner@example.com").await;
     let mut visitor = server
-        .signed_in(&owner, tm_auth_core::person::AuthMethod::Passkey)
+        .signed_in(&owner, tm_auth_core::user::AuthMethod::Passkey)
         .await;
     let departure = super::Departure::of(&visitor.submit("/apple/link", &[]).await);
     let mut claims = apple.claims(departure.get("nonce"));

@@ -1,8 +1,8 @@
 //! Linking and unlinking an identity.
 
 use tm_auth_core::Account;
-use tm_auth_core::person::AuthMethod;
-use tm_auth_store::Origin;
+use tm_auth_core::user::AuthMethod;
+use tm_auth_store::AuditContext;
 
 use super::forger::Forged;
 use super::provider::{AtApple, fields};
@@ -120,10 +120,10 @@ async fn g26_a_link_counts_only_while_its_session_is_live() {
     let account = account_with(server, "ada@example.com").await;
     let mut visitor = server.signed_in(&account, AuthMethod::Passkey).await;
     let departure = Departure::of(&visitor.submit("/apple/link", &[]).await);
-    let origin = Origin::operator(server.now());
+    let audit_context = AuditContext::operator(server.now());
     server
         .store
-        .end_person_sessions(account.uid, None, &origin)
+        .end_user_sessions(account.uid, None, &audit_context)
         .await
         .unwrap();
     answered(&apple, &mut visitor, &departure, "s1")

@@ -17,7 +17,7 @@ use tm_auth_core::Account;
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_server::config::{Apple, P8Key};
 use tm_auth_server::{Config, random};
-use tm_auth_store::{NewAccount, Origin};
+use tm_auth_store::{AuditContext, NewAccount};
 
 use crate::support::{Answer, TestServer, Visitor};
 
@@ -119,8 +119,11 @@ fn escape(text: &str) -> String {
 /// The account that is signed in in a browser.
 pub(crate) async fn signed_in(server: &TestServer, visitor: &Visitor<'_>) -> Option<Account> {
     let sid = visitor.sid()?;
-    let (session, account) = server.store.person_session(sid).await.unwrap()?;
-    session.permit(&account, server.now()).ok().map(|()| account)
+    let (session, account) = server.store.user_session(sid).await.unwrap()?;
+    session
+        .check_usable(&account, server.now())
+        .ok()
+        .map(|()| account)
 }
 
 /// The actions of an account's trail, oldest first.
@@ -142,8 +145,13 @@ pub(crate) async fn account_with(server: &TestServer, email: &str) -> Account {
         email: Some(email.to_owned()),
         created_at: server.now(),
     };
-    let origin = Origin::operator(server.now());
-    server.store.create_account(new, &origin).await.unwrap().unwrap()
+    let audit_context = AuditContext::operator(server.now());
+    server
+        .store
+        .create_account(new, &audit_context)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 /// Asserts an error page.

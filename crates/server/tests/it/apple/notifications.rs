@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tm_auth_core::Account;
-use tm_auth_core::person::{AuthMethod, SessionKind};
+use tm_auth_core::user::{AuthMethod, SessionKind};
 
 use super::forger::{Forged, Key, NOW, OTHER_RSA, RSA, input};
 use super::provider::{AtApple, fields};
@@ -38,7 +38,7 @@ async fn g27_a_user_who_withdraws_at_apple_is_unlinked_and_signed_out() {
         let mail = newest_mail(server, "ada@example.com").expect("the owner is told");
         assert!(mail.contains("Apple") && mail.contains("unlinked"), "{mail}");
         assert!(signed_in(server, &visitor).await.is_none());
-        let (native, _) = server.store.person_session(native.sid).await.unwrap().unwrap();
+        let (native, _) = server.store.user_session(native.sid).await.unwrap().unwrap();
         assert!(native.ended.is_some());
         assert!(trail(server, &ada).await.contains(&"apple_unlinked".to_owned()));
         assert!(
@@ -81,7 +81,7 @@ async fn g27_a_user_without_another_login_method_finds_the_account_again() {
     );
     assert!(!is_linked(server, &account).await);
     assert!(signed_in(server, &visitor).await.is_none());
-    assert_eq!(server.store.ways_in(account.uid).await.unwrap().count(), 0);
+    assert_eq!(server.store.login_methods(account.uid).await.unwrap().count(), 0);
 
     apple.advance(2).await;
     let departure = leave(&mut visitor).await;

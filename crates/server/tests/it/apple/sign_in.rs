@@ -1,8 +1,8 @@
 //! Sign-up and sign-in with the real provider, and how an account is found.
 
 use serde_json::json;
-use tm_auth_core::person::AuthMethod;
-use tm_auth_store::Origin;
+use tm_auth_core::user::AuthMethod;
+use tm_auth_store::AuditContext;
 
 use super::forger::Forged;
 use super::provider::{AtApple, fields};
@@ -159,7 +159,7 @@ async fn g23_an_address_in_a_token_does_not_open_an_account() {
     assert!(
         server
             .store
-            .person_sessions_of(victim.uid)
+            .user_sessions_of(victim.uid)
             .await
             .unwrap()
             .is_empty()
@@ -197,9 +197,9 @@ async fn g25_an_attacker_who_requested_a_code_for_the_address_gets_no_access() {
         server.store.accounts().await.unwrap(),
         std::slice::from_ref(&account)
     );
-    let ways = server.store.ways_in(account.uid).await.unwrap();
+    let ways = server.store.login_methods(account.uid).await.unwrap();
     assert_eq!((ways.passkeys, ways.email, ways.apple), (0, None, 1));
-    let sessions = server.store.person_sessions_of(account.uid).await.unwrap();
+    let sessions = server.store.user_sessions_of(account.uid).await.unwrap();
     let sids: Vec<_> = sessions.iter().map(|session| session.sid).collect();
     assert_eq!(sids, [visitor.sid().unwrap()]);
 }
@@ -234,7 +234,7 @@ async fn h02_signing_in_with_apple_ends_the_session_that_the_browser_had() {
             .status,
         303
     );
-    let (session, _) = server.store.person_session(former).await.unwrap().unwrap();
+    let (session, _) = server.store.user_session(former).await.unwrap().unwrap();
     assert!(session.ended.is_some(), "{session:?}");
     assert_ne!(visitor.sid(), Some(former));
     assert_ne!(signed_in(server, &visitor).await.unwrap().uid, account.uid);
@@ -254,10 +254,10 @@ async fn c10_a_disabled_account_is_not_signed_in() {
         } else {
             assert_eq!(answer.status, 303);
             let uid = signed_in(server, &visitor).await.unwrap().uid;
-            let origin = Origin::operator(server.now());
+            let audit_context = AuditContext::operator(server.now());
             server
                 .store
-                .set_account_disabled(uid, Some(server.now()), &origin)
+                .set_account_disabled(uid, Some(server.now()), &audit_context)
                 .await
                 .unwrap();
             visitor.cookies.clear();

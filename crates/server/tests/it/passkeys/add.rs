@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN, STEP_UP};
 use crate::support::TestServer;

@@ -1,7 +1,7 @@
 //! Assertions: which are refused, and that every refusal gives the same response.
 
 use serde_json::{Value, json};
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN, SIGN_UP, STEP_UP};
 use crate::support::authenticator::{
@@ -109,7 +109,7 @@ async fn g11_the_credential_and_the_user_handle_must_name_the_same_account() {
 
     let deleted = server
         .store
-        .delete_account(me.uid, &tm_auth_store::Origin::operator(server.now()))
+        .delete_account(me.uid, &tm_auth_store::AuditContext::operator(server.now()))
         .await;
     assert!(deleted.unwrap());
     let answer = sign_in(&server, &mut mine, |_| ()).await;
@@ -156,12 +156,7 @@ async fn g12_at_a_step_up_only_allowed_credentials_count() {
     assert_eq!(visitor.bring(STEP_UP, &used.answer(&asked)).await.status, 200);
     assert_ne!(visitor.sid(), before, "a new session");
     assert_eq!(server.account_of(&visitor).await.uid, account.uid);
-    let (old, _) = server
-        .store
-        .person_session(before.unwrap())
-        .await
-        .unwrap()
-        .unwrap();
+    let (old, _) = server.store.user_session(before.unwrap()).await.unwrap().unwrap();
     assert!(old.ended.is_some(), "in place of the old one");
 }
 
@@ -228,7 +223,7 @@ async fn g15_an_unknown_credential_and_a_bad_signature_take_the_same_path_to_the
         "account_by_user_handle",
         "use_passkey",
         "audit",
-        "open_person_session",
+        "open_user_session",
     ];
     let mut ways = Vec::new();
     for (signer, credential_id, handle) in [
@@ -262,10 +257,10 @@ async fn g15_only_the_holder_of_the_passkey_learns_that_the_account_is_disabled(
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let (account, _) = server.signed_up(&mut authenticator).await;
-    let origin = tm_auth_store::Origin::operator(server.now());
+    let audit_context = tm_auth_store::AuditContext::operator(server.now());
     let disabled = server
         .store
-        .set_account_disabled(account.uid, Some(server.now()), &origin);
+        .set_account_disabled(account.uid, Some(server.now()), &audit_context);
     assert!(disabled.await.unwrap());
     sign_in(&server, &mut authenticator, |_| ())
         .await

@@ -1,6 +1,6 @@
 //! Renaming and removing passkeys.
 
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN};
 use crate::support::authenticator::{Authenticator, base64};
@@ -71,7 +71,7 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
     assert_eq!(mails.len(), before + 1);
     assert!(mails[before].contains("passkey was removed"), "{mails:?}");
     assert_eq!(server.noted(&account, "passkey_removed").await, 1);
-    let live = server.store.person_sessions_of(account.uid).await.unwrap();
+    let live = server.store.user_sessions_of(account.uid).await.unwrap();
     let live: Vec<_> = live.iter().map(|session| session.sid).collect();
     assert_eq!(live, [visitor.sid().unwrap()], "only the one that asked goes on");
 
@@ -81,10 +81,7 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
         200
     );
     assert_eq!(remove(&mut visitor, &second, &[]).await.status, 303);
-    assert_eq!(
-        server.store.person_sessions_of(account.uid).await.unwrap().len(),
-        2
-    );
+    assert_eq!(server.store.user_sessions_of(account.uid).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -14,11 +14,11 @@ mod sign_in;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tm_auth_core::Account;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_server::random;
 use tm_auth_store::passkey::Passkey;
-use tm_auth_store::{NewAccount, Origin};
+use tm_auth_store::{AuditContext, NewAccount};
 use uuid::Builder;
 
 use crate::support::authenticator::Authenticator;
@@ -80,7 +80,7 @@ impl TestServer {
     /// The account that is signed in in a browser.
     async fn account_of(&self, visitor: &Visitor<'_>) -> Account {
         let sid = visitor.sid().expect("signed in");
-        let (session, account) = self.store.person_session(sid).await.unwrap().unwrap();
+        let (session, account) = self.store.user_session(sid).await.unwrap().unwrap();
         assert_eq!(session.ended, None);
         account
     }
@@ -97,7 +97,7 @@ impl TestServer {
         };
         let made = self
             .store
-            .create_account(new, &Origin::operator(self.now()))
+            .create_account(new, &AuditContext::operator(self.now()))
             .await;
         let account = made.unwrap().unwrap();
         let mut visitor = self.signed_in(&account, AuthMethod::EmailCode).await;

@@ -1,6 +1,6 @@
 //! The pages with passkey forms, and what they give their script.
 
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use crate::support::TestServer;
 use crate::support::authenticator::Authenticator;

@@ -1,7 +1,7 @@
 //! Recovery of a lost passkey, and what it gives a thief of the mailbox.
 
-use tm_auth_core::person::AuthMethod;
 use tm_auth_core::recovery::Recovery;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN, STEP_UP};
 use crate::support::TestServer;

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN, SIGN_UP, STEP_UP};
 use crate::support::authenticator::{Authenticator, base64, bend, unbase64};
@@ -24,7 +24,7 @@ async fn g01_a_passkey_signs_its_owner_in_in_any_browser() {
     assert_eq!(server.account_of(&visitor).await, account);
     let (session, _) = server
         .store
-        .person_session(visitor.sid().unwrap())
+        .user_session(visitor.sid().unwrap())
         .await
         .unwrap()
         .unwrap();
