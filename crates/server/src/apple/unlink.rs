@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::app::management::Management;
 use crate::app::notices;
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::{Nothing, Posted};
+use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
@@ -19,7 +19,7 @@ use crate::mail::templates::Notice;
 pub(crate) async fn unlink(
     State(app): State<Arc<App>>,
     context: Context,
-    posted: Posted<Nothing>,
+    posted: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     let Browser { account, session, .. } = posted.browser;
     let owner = Management {

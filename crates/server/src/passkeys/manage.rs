@@ -13,7 +13,7 @@ use tm_auth_store::passkey::CredentialId;
 use crate::app::App;
 use crate::app::management::Management;
 use crate::app::notices;
-use crate::auth::csrf_form::Posted;
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
@@ -39,7 +39,7 @@ pub(crate) struct Remove {
 pub(crate) async fn rename(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form }: Posted<Rename>,
+    CsrfForm { browser, form }: CsrfForm<Rename>,
 ) -> Result<Redirect, ApiError> {
     let uid = browser.account.uid;
     let name = label::parse_field("name", &form.name)?;
@@ -55,7 +55,7 @@ pub(crate) async fn rename(
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form }: Posted<Remove>,
+    CsrfForm { browser, form }: CsrfForm<Remove>,
 ) -> Result<Redirect, ApiError> {
     let (uid, sid) = (browser.account.uid, browser.session.sid);
     let management = Management::of(&browser);
