@@ -86,13 +86,13 @@ mod tests {
             &b"\x63fmt"[..],
             b"\xa0",
             b"\xa1\x63fmt\x64none",
-            // Without a statement, with one that is no map, with other members of the wrong kind.
+            // Without a statement, with one that is not a map, with other members of the wrong kind.
             b"\xa2\x63fmt\x64none\x68authData\x43abc",
             b"\xa3\x63fmt\x64none\x67attStmt\x80\x68authData\x43abc",
             b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x63abc",
             b"\xa3\x63fmt\x44none\x67attStmt\xa0\x68authData\x43abc",
             b"\xa3\x01\x64none\x67attStmt\xa0\x68authData\x43abc",
-            // A member twice; something after the map.
+            // A member twice; bytes after the map.
             b"\xa4\x63fmt\x64none\x63fmt\x64none\x67attStmt\xa0\x68authData\x43abc",
             &[OBJECT, b"d"].concat(),
         ] {

@@ -154,7 +154,7 @@ mod tests {
             with_credential(&[], key),
             with_credential(&[7; 1024], key),
             with_credential(&[7; 16], b""),
-            // A key that is no map; something after the key.
+            // A key that is not a map; bytes after the key.
             with_credential(&[7; 16], b"\x41a"),
             with_credential(&[7; 16], b"\xa1\x01\x02\x00"),
         ] {

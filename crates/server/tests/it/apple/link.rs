@@ -146,7 +146,7 @@ async fn g23_an_identity_has_one_account_and_an_account_one_identity() {
     assert_eq!(
         link(&apple, &mut at_ada, "s1").await.status,
         303,
-        "twice is no error"
+        "a second time succeeds too"
     );
     link(&apple, &mut at_bob, "s1")
         .await

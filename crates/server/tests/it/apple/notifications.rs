@@ -160,7 +160,7 @@ async fn g27_a_notification_not_signed_by_apple_for_this_service_does_nothing() 
         ("another app", bent("aud", json!("co.truemarkets.app"))),
         ("another issuer", bent("iss", json!("https://appleid.apple.com"))),
         ("expired", bent("exp", json!(NOW - 10))),
-        ("an end that is no number", bent("exp", json!("never"))),
+        ("an `exp` that is not a number", bent("exp", json!("never"))),
         ("in the future", bent("iat", json!(NOW + 60))),
         ("without time", bent("iat", Value::Null)),
         ("no event", bent("events", json!("[]"))),
