@@ -10,7 +10,7 @@
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::AccountId;
 
-use crate::person::{AuthMethod, Proof};
+use crate::user::{AuthMethod, Proof};
 
 /// Waiting time of step 2.
 pub const WAIT: SignedDuration = SignedDuration::from_hours(24);

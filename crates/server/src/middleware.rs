@@ -38,7 +38,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
         .map_or("unmatched", |path| path.as_str())
         .to_owned();
     request.extensions_mut().insert(context.clone());
-    let reader = problem::Reader::of(&method, request.uri(), request.headers());
+    let client = problem::HtmlClient::of(&method, request.uri(), request.headers());
 
     let ours = same_origin::check(
         &app.config.public_url,
@@ -46,11 +46,12 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
         request.uri().path(),
         request.headers(),
     );
-    let elsewhere = reader
+    let elsewhere = client
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
-    // Whatever is logged on behalf of this request, in any crate, carries its id.
-    let span = tracing::info_span!("request", request_id = context.request_id);
+    // Every line that is logged while this request is handled, in any crate, carries its id. The span has the highest
+    // level, because a filter that hides the span hides the id.
+    let span = tracing::error_span!("request", request_id = context.request_id);
     let answer = AssertUnwindSafe(async {
         match (ours, elsewhere) {
             (Ok(()), None) => next.run(request).instrument(span).await,
@@ -70,7 +71,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     if code == Some(ErrorCode::RateLimited) {
         app.reached_limits.note(&context, &route);
     }
-    let response = finish(&app, response, error, reader.as_ref(), &context);
+    let response = finish(&app, response, error, client.as_ref(), &context);
     let elapsed = started.elapsed();
     crate::metrics::request(&method, &route, response.status(), code, elapsed);
     log(
@@ -123,13 +124,13 @@ fn finish(
     app: &App,
     response: Response,
     error: Option<ApiError>,
-    reader: Option<&problem::Reader>,
+    client: Option<&problem::HtmlClient>,
     context: &Context,
 ) -> Response {
     // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
     let allow = response.headers().get(ALLOW).cloned();
-    let mut response = match (error, reader) {
-        (Some(error), Some(reader)) => problem::page(app, reader, &error, &context.request_id),
+    let mut response = match (error, client) {
+        (Some(error), Some(client)) => problem::page(app, client, &error, &context.request_id),
         (Some(error), None) => {
             let (status, headers) = (error.status(), error.headers());
             (status, headers, Json(error.into_body(context.request_id.clone()))).into_response()
@@ -175,11 +176,13 @@ fn log(
     elapsed: std::time::Duration,
 ) {
     let status = response.status().as_u16();
-    let (code, us) = (code.map(ErrorCode::as_str), elapsed.as_micros());
+    let code = code.map(ErrorCode::as_str);
+    // JSON shows a u128 as a string.
+    let duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     let (request_id, ip) = (&context.request_id, context.address);
     if status >= 500 {
-        tracing::error!(request_id, %method, route, status, code, cause, %ip, us, "request");
+        tracing::error!(request_id, %method, route, status, code, error = cause, %ip, duration_us, "request");
     } else {
-        tracing::info!(request_id, %method, route, status, code, %ip, us, "request");
+        tracing::info!(request_id, %method, route, status, code, %ip, duration_us, "request");
     }
 }

@@ -1,12 +1,12 @@
-// A key made in this browser.
+// Creates a key in this browser.
 //
-// 1. WebCrypto makes an EC P-256 pair and signs the text that proves its possession.
-// 2. The public half is registered as pending. The private half is in no request.
-// 3. The person downloads the key file, one Blob that only this page knows, and says that it is saved.
-// 4. The key signs a second text, which activates it. Then the page forgets the private half.
+// 1. WebCrypto creates an EC P-256 key pair and signs the text that proves its possession.
+// 2. The public key is registered as pending. The private key is in no request.
+// 3. The user downloads the key file, a Blob of this page, and confirms that it is saved.
+// 4. The key signs a second text, which activates it. Then the page drops the private key.
 //
-// Nothing is kept in any storage: a page that is left before step 4 leaves a pending key, which the service
-// deletes after a day.
+// The page uses no storage. If the user leaves before step 4, the key stays pending, and the
+// service deletes it after a day.
 
 import { isPrivateKey } from "./private-key.js";
 
@@ -17,7 +17,7 @@ const byId = (id) => document.getElementById(id);
 const form = byId("new-key");
 const { issuer, uid, csrf, command } = form.dataset;
 
-/** The service's time in seconds: the clock of this machine may be far off. */
+/** The service's time in seconds: this machine's clock may be wrong. */
 const now = () => Number(form.dataset.now) + Math.floor(performance.now() / 1000);
 
 const base64url = (buffer) =>
@@ -33,7 +33,7 @@ async function fingerprintOf({ x, y }) {
 
 const sign = async (key, text) => base64url(await crypto.subtle.sign(SIGNATURE, key, utf8(text)));
 
-/** Calls the API. Throws with a text for people. */
+/** Calls the API. Throws an error with a message for the user. */
 async function call(path, body) {
   let response;
   try {
@@ -48,7 +48,7 @@ async function call(path, body) {
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
   if (answer.code === "reauth_required" || answer.code === "missing_session") {
-    throw new Error("Your sign-in is more than five minutes old. Reload this page and confirm that it is you; nothing was made.");
+    throw new Error("Your last login is more than five minutes old, so no key was created. Reload this page and confirm that it is you.");
   }
   throw new Error(answer.message ?? `The service answered ${response.status}. Try again.`);
 }
@@ -87,7 +87,7 @@ function settings() {
   };
 }
 
-/** Makes the pair and registers its public half. */
+/** Steps 1 and 2. */
 async function create() {
   const pair = await crypto.subtle.generateKey(ALGORITHM, true, ["sign"]);
   const { kty, crv, x, y, d } = await crypto.subtle.exportKey("jwk", pair.privateKey);
@@ -104,7 +104,7 @@ async function create() {
     created_at: registered.created_at,
     private_key: { kty, crv, x, y, d },
   };
-  // From here on the page needs the private half for one more signature only, not for its numbers.
+  // The page only needs the key for one more signature, so it is not extractable any more.
   const signer = await crypto.subtle.importKey("jwk", file.private_key, ALGORITHM, false, ["sign"]);
   const blob = new Blob([`${JSON.stringify(file, null, 2)}\n`], { type: "application/json" });
   handOver(registered.key_id, fingerprint, URL.createObjectURL(blob), signer);
@@ -120,9 +120,9 @@ function handOver(keyId, fingerprint, url, signer) {
   download.download = `truemarkets-api-key-${keyId.slice(0, 8)}.json`;
   byId("made").hidden = false;
   byId("made").focus();
-  byId("progress").textContent = "The key is made. Save its file.";
+  byId("progress").textContent = "The key is created. Save its file.";
 
-  // The file is gone with the page.
+  // Leaving the page loses the file.
   const stay = (event) => event.preventDefault();
   addEventListener("beforeunload", stay);
   download.addEventListener("click", () => { saved.disabled = false; });
@@ -137,7 +137,7 @@ function handOver(keyId, fingerprint, url, signer) {
     removeEventListener("beforeunload", stay);
     byId("made").hidden = true;
     byId("first-token").textContent = `${command} token --base-url ${location.origin} --key-file ${download.download}`;
-    byId("to-key").href = `/api-keys/${keyId}`;
+    byId("view-key").href = `/api-keys/${keyId}`;
     byId("active").hidden = false;
     byId("active").focus();
     byId("progress").textContent = "The key is active.";
@@ -151,10 +151,10 @@ if (globalThis.crypto?.subtle) {
     if (form.reportValidity()) step(button, "here-problem", create);
   });
 } else {
-  problem("here-problem", "This browser cannot make keys here. Use the way beside this one.");
+  problem("here-problem", "This browser cannot create keys here. Create the key pair somewhere else.");
 }
 
-// A private key never leaves the field it was pasted into.
+// Never sends a pasted private key.
 const field = form.elements.public_key;
 function stop() {
   const found = isPrivateKey(field.value);
@@ -163,7 +163,8 @@ function stop() {
   return found;
 }
 field.addEventListener("input", (event) => {
-  // Half-typed, a public key can look like a private one. What is typed is looked at when it is whole.
+  // A half-typed public key can look like a private one, so typed text is checked when it is
+  // complete.
   if (event.inputType !== "insertText" && event.inputType !== "insertLineBreak") stop();
 });
 field.addEventListener("change", stop);

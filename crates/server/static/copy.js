@@ -1,4 +1,4 @@
-// Copy buttons of commands: shown where there is a clipboard to copy to.
+// Copy buttons of commands, shown if the browser has a clipboard.
 
 if (navigator.clipboard) {
   for (const button of document.querySelectorAll("button[data-copy]")) {

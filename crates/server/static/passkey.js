@@ -1,11 +1,13 @@
-// Passkeys: asks the browser for one and brings what it says to the service.
+// Passkeys: runs WebAuthn ceremonies between the service and the browser.
 //
-// A form says what it is for:  <form data-passkey="sign-in | sign-up | step-up | add" data-next="/…" data-csrf="…">
-// Its fields travel with the question, its [data-passkey-error] shows in words what went wrong, its buttons rest
-// while something is under way. On a page with a sign-in, passkeys are also offered where the browser fills in
-// names: in the field with autocomplete="username webauthn".
+// A form names its ceremony:
+//   <form data-passkey="sign-in | sign-up | step-up | add" data-next="/…" data-csrf="…">
+// Its fields are sent with the request for options, if the ceremony creates a passkey. Its
+// [data-passkey-error] shows errors. Its buttons are disabled while a ceremony runs.
+// On a page with a sign-in form, the browser also offers passkeys in its autofill, in the field with
+// autocomplete="username webauthn" (conditional mediation).
 
-const LIFE_MS = 4.5 * 60 * 1000; // a question is good for five minutes
+const RENEW_MS = 4.5 * 60 * 1000; // options are valid for five minutes
 
 class Refused extends Error {
     constructor({ code, message }) {
@@ -60,17 +62,17 @@ function encode({ rawId, type, response }) {
 
 // --- a form ---
 
-const isMade = (purpose) => purpose === "sign-up" || purpose === "add";
+const isRegistration = (purpose) => purpose === "sign-up" || purpose === "add";
 
 async function run(form, options = {}) {
     const { passkey: purpose, csrf } = form.dataset;
     const path = `/passkeys/${purpose}`;
-    const fields = isMade(purpose) ? Object.fromEntries(new FormData(form)) : {};
+    const fields = isRegistration(purpose) ? Object.fromEntries(new FormData(form)) : {};
     const publicKey = decode(await post(`${path}/options`, fields, csrf));
-    const asked = { publicKey, ...options };
-    const credential = isMade(purpose)
-        ? await navigator.credentials.create(asked)
-        : await navigator.credentials.get(asked);
+    const request = { publicKey, ...options };
+    const credential = isRegistration(purpose)
+        ? await navigator.credentials.create(request)
+        : await navigator.credentials.get(request);
     return post(path, encode(credential), csrf);
 }
 
@@ -80,14 +82,14 @@ function next(form) {
 }
 
 function done(form, { recovery_cancelled, passkey_suspect }) {
-    const news = [];
+    const notices = [];
     if (recovery_cancelled) {
-        news.push("A recovery of this account was under way. You have your passkey, so it was cancelled. If you did not start it, somebody reads your mail: change its password.");
+        notices.push("A recovery of this account was under way. You have your passkey, so it was cancelled. If you did not start it, someone else can read your mail: change the password of your mailbox.");
     }
     if (passkey_suspect) {
-        news.push("This passkey counted backwards: somebody may have a copy of it. If you do not know why, remove it and make a new one.");
+        notices.push("The counter of this passkey did not grow: there may be a copy of it. If you do not know why, remove the passkey and create a new one.");
     }
-    if (news.length === 0) {
+    if (notices.length === 0) {
         location.assign(next(form));
         return;
     }
@@ -95,33 +97,33 @@ function done(form, { recovery_cancelled, passkey_suspect }) {
     text.className = "notice warn";
     text.setAttribute("role", "status");
     text.tabIndex = -1;
-    text.textContent = news.join(" ");
+    text.textContent = notices.join(" ");
     const onward = document.createElement("a");
     onward.className = "button wide";
     onward.href = next(form);
-    onward.textContent = "Go on";
+    onward.textContent = "Continue";
     form.replaceChildren(text, onward);
     text.focus();
 }
 
-function words(error, purpose) {
+function message(error, purpose) {
     if (error instanceof Refused) {
         return error.code === "reauth_required"
-            ? "This takes a sign-in of the last five minutes. Confirm that it is you, then try again."
-            : error.message || "The service could not do this just now. Try again in a moment.";
+            ? "This needs a fresh sign-in. Confirm that it is you, then try again."
+            : error.message || "The service could not do this. Try again in a moment.";
     }
     switch (error.name) {
         case "NotAllowedError":
-            return isMade(purpose)
-                ? "No passkey was made: it was cancelled, or it took too long. Try again."
+            return isRegistration(purpose)
+                ? "No passkey was created: it was cancelled, or it took too long. Try again."
                 : "No passkey was used: it was cancelled, it took too long, or there is none on this device.";
         case "InvalidStateError":
-            return "This device has a passkey of this account already.";
+            return "This device already has a passkey for this account.";
         case "NotSupportedError":
         case "ConstraintError":
-            return "This device cannot make a passkey that checks who you are. Try another one, or set up a screen lock.";
+            return "This device cannot create a passkey that verifies you. Set up a screen lock, or use another device.";
         case "SecurityError":
-            return "Passkeys do not work under this address. Open the page under its proper name.";
+            return "Passkeys do not work at this address. Open the page at its own domain.";
         case "TypeError":
             return "The service cannot be reached. Check your connection and try again.";
         default:
@@ -129,37 +131,37 @@ function words(error, purpose) {
     }
 }
 
-function show(form, text) {
+function showError(form, text) {
     const place = form.querySelector("[data-passkey-error]");
     if (!place) return;
     place.textContent = text;
     place.hidden = text === "";
 }
 
-function rest(form, resting) {
-    for (const button of form.querySelectorAll("button")) button.disabled = resting;
-    form.setAttribute("aria-busy", String(resting));
+function setBusy(form, busy) {
+    for (const button of form.querySelectorAll("button")) button.disabled = busy;
+    form.setAttribute("aria-busy", String(busy));
 }
 
-// --- offered where names are filled in ---
+// --- autofill ---
 
-let offer = null; // the question that is open there
+let offer = null; // aborts the request that is open there
 
 async function offerInField(form) {
     while (form.isConnected) {
-        const question = new AbortController();
-        offer = question;
-        const renew = setTimeout(() => question.abort("renew"), LIFE_MS);
+        const controller = new AbortController();
+        offer = controller;
+        const renew = setTimeout(() => controller.abort("renew"), RENEW_MS);
         try {
-            done(form, await run(form, { mediation: "conditional", signal: question.signal }));
+            done(form, await run(form, { mediation: "conditional", signal: controller.signal }));
             return;
         } catch (error) {
-            if (question.signal.reason === "renew") continue;
-            // Taken back: somebody pressed the button.
-            if (question.signal.aborted) return;
-            // Nobody asked for anything yet, so only what the service said about a passkey that was chosen is shown.
+            if (controller.signal.reason === "renew") continue;
+            // The user pressed the button instead.
+            if (controller.signal.aborted) return;
+            // The user pressed nothing, so only the service's answer to a chosen passkey is shown.
             if (!(error instanceof Refused) || error.code === "rate_limited") return;
-            show(form, words(error, "sign-in"));
+            showError(form, message(error, "sign-in"));
         } finally {
             clearTimeout(renew);
         }
@@ -182,21 +184,21 @@ async function offerAgain() {
 
 for (const form of forms) {
     if (!window.PublicKeyCredential) {
-        rest(form, true);
+        setBusy(form, true);
         form.removeAttribute("aria-busy");
-        show(form, "This browser knows no passkeys, or the page was not opened over https.");
+        showError(form, "This browser does not support passkeys, or the page was not opened over https.");
         continue;
     }
     form.addEventListener("submit", async (event) => {
         event.preventDefault();
         offer?.abort("pressed");
-        show(form, "");
-        rest(form, true);
+        showError(form, "");
+        setBusy(form, true);
         try {
             done(form, await run(form));
         } catch (error) {
-            show(form, words(error, form.dataset.passkey));
-            rest(form, false);
+            showError(form, message(error, form.dataset.passkey));
+            setBusy(form, false);
             offerAgain();
         }
     });

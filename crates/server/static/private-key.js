@@ -1,18 +1,18 @@
-// Recognises private keys that are about to be pasted where public ones belong, before anything is sent.
+// Recognises private keys pasted into the field for a public key, before they are sent.
 
-/** Whether a text holds the private half of a key, in any form that tools print. */
+/** Whether a text has a private key, in any form that tools print. */
 export function isPrivateKey(text) {
-  // PEM, whatever the kind and the case of its letters.
+  // PEM of any kind, in upper or lower case.
   if (/PRIVATE\s+KEY/i.test(text)) return true;
-  // A JWK, or a key file of ours. Looked at as text as well, since a half-pasted one does not parse.
+  // A JWK or a key file of tm-auth. Searched as text, because a partly pasted one does not parse.
   if (/"(d|private_key)"\s*:/.test(text)) return true;
-  // Any other PEM: its dashes are letters of base64url too.
+  // Any other PEM: dashes are letters of base64url as well.
   if (text.includes("-----")) return false;
   const bytes = binary(text.replace(/\s+/g, ""));
   return bytes !== null && (isPrivateDer(bytes) || bytes.length === 32);
 }
 
-/** The bytes of hex or base64; null where the text is neither. */
+/** Decodes hex or base64; null if the text is neither. */
 function binary(text) {
   if (text.length === 0) return null;
   if (/^(0x)?([0-9a-f]{2})+$/i.test(text)) {
@@ -27,8 +27,8 @@ function binary(text) {
 }
 
 /**
- * A SEQUENCE that begins with the INTEGER 0 (PKCS #8, RFC 5958) or 1 (ECPrivateKey, RFC 5915), or an encrypted
- * one cannot be told; a public key begins with another SEQUENCE.
+ * Whether the bytes are a SEQUENCE that starts with the INTEGER 0 (PKCS #8, RFC 5958) or 1 (ECPrivateKey,
+ * RFC 5915). A public key starts with another SEQUENCE. Encrypted private keys are not recognised.
  */
 function isPrivateDer(bytes) {
   if (bytes.length < 8 || bytes[0] !== 0x30) return false;

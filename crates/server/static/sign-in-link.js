@@ -1,11 +1,12 @@
-// Takes token and code out of the link's fragment, which no server has seen. The token goes into the form and
-// is sent when somebody presses its button, not before: a program that opens links presses nothing.
+// Takes token and code from the link's fragment, which browsers do not send. The token goes into
+// the form and is sent when the user presses its button: a mail scanner that opens links presses
+// none.
 
 const fragment = new URLSearchParams(location.hash.slice(1));
 const token = fragment.get("token") ?? "";
 const code = fragment.get("code") ?? "";
 
-// Neither stays in the address bar, where it would get into the history and onto screenshots.
+// Removes both from the address bar, and so from the history and from screenshots.
 history.replaceState(null, "", location.pathname);
 
 const element = (id) => document.getElementById(id);

@@ -7,7 +7,7 @@ use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 /// Where a change comes from.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct AuditContext {
     /// When.
     pub at: Timestamp,
     /// Who: an account's `uid`, a key id, `operator`, or `service`.
@@ -18,7 +18,7 @@ pub struct Origin {
     pub request_id: Option<String>,
 }
 
-impl Origin {
+impl AuditContext {
     /// The service itself, on schedule.
     pub fn service(at: Timestamp) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl Origin {
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
     /// Who, when, from where.
-    pub origin: Origin,
+    pub audit_context: AuditContext,
     /// What, as a stable word such as `key_revoked`.
     pub action: std::borrow::Cow<'static, str>,
     /// Whose account it was about.

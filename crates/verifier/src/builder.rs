@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 use tm_auth_proto::Environment;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::background;
 use crate::key_cache::{KeyCache, KeyTimes};
@@ -60,13 +61,7 @@ impl VerifierBuilder {
             revocations: true,
             fetch: None,
             clock: Arc::new(SystemClock),
-            times: KeyTimes {
-                max_age: Duration::from_mins(5),
-                cool_down: Duration::from_secs(30),
-                retry: Duration::from_secs(5),
-                max_stale: Duration::from_hours(24),
-                timeout: Duration::from_secs(5),
-            },
+            times: KeyTimes::default(),
             poll_interval: Duration::from_secs(5),
             revocations_max_stale: Duration::from_mins(1),
             on_stale: OnStaleRevocations::FailOpen,
@@ -194,7 +189,10 @@ impl VerifierBuilder {
             Some(fetch) => fetch,
             None => Arc::new(HttpFetch::new()?),
         };
-        let keys = Arc::new(KeyCache::new(Arc::clone(&fetch), jwks_url, self.times));
+        let started = Instant::now();
+        let elapsed = move || started.elapsed();
+        let keys = KeyCache::new(Arc::clone(&fetch), jwks_url, self.times, elapsed);
+        let keys = Arc::new(keys);
         let feed = self.revocations.then(|| {
             let settings = FeedSettings {
                 url: revocations_url,

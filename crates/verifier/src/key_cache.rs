@@ -4,44 +4,65 @@
 //!    `max-age` has passed: not before the cool-down, not later than the setting `keys_max_age`.
 //!    After a failure it retries after the cool-down, or after 5 s while there are no keys at all.
 //! 2. A token with an unknown `kid` causes an extra fetch. There is one fetch at a time, which all
-//!    such tokens share, and none within the cool-down after the last one began. So tokens with
-//!    made-up `kid`s put no load on the issuer.
+//!    such tokens share, and none within the cool-down after the last one began. So any number of
+//!    tokens with made-up `kid`s causes at most one request per cool-down.
 //! 3. A fetched set replaces the cached one as a whole. If the fetch fails, or the document is not
 //!    a JWKS or has no usable key, the cached set stays in use.
-//! 4. A set that the issuer has not confirmed for longer than `keys_max_stale` is not used any
-//!    more.
+//! 4. A set that the issuer has not confirmed for `keys_max_stale` is not used any more.
+//!
+//! A cache without a verifier has no background task: [`KeyCache::keys_for`] fetches when that is due.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::{Fetch, FetchError, FetchRequest, Fetched, KeySet};
 
 /// Longest JWKS that is read, in bytes.
 pub const MAX_JWKS_LEN: usize = 64 * 1024;
 
-/// The intervals of the cache.
+/// The intervals of a [`KeyCache`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyTimes {
-    /// Upper limit of the issuer's `max-age`, and its default.
-    pub(crate) max_age: Duration,
+#[non_exhaustive]
+pub struct KeyTimes {
+    /// Upper limit of the issuer's `max-age`, and its default. 5 min by default.
+    pub max_age: Duration,
     /// Shortest time between two fetches for unknown `kid`s; also the wait after a failed fetch.
-    pub(crate) cool_down: Duration,
-    /// Wait between two fetches while there are no keys.
-    pub(crate) retry: Duration,
-    /// Longest time for which keys are used after the issuer last confirmed them.
-    pub(crate) max_stale: Duration,
-    /// Deadline of one fetch.
-    pub(crate) timeout: Duration,
+    /// 30 s by default.
+    pub cool_down: Duration,
+    /// Wait of a verifier's background task between two fetches while there are no keys. 5 s by
+    /// default.
+    pub retry: Duration,
+    /// Longest time for which keys are used after the issuer last confirmed them. 24 h by default.
+    pub max_stale: Duration,
+    /// Deadline of one fetch. 5 s by default.
+    pub timeout: Duration,
 }
 
-pub(crate) struct KeyCache {
+impl Default for KeyTimes {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_mins(5),
+            cool_down: Duration::from_secs(30),
+            retry: Duration::from_secs(5),
+            max_stale: Duration::from_hours(24),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A cache of an issuer's keys.
+///
+/// A [`crate::Verifier`] has its own. Use this one for tokens that are not access tokens, with
+/// [`KeyCache::keys_for`] and [`KeySet::verify_signature`].
+pub struct KeyCache {
     fetch: Arc<dyn Fetch>,
     url: String,
     times: KeyTimes,
+    elapsed: Box<dyn Fn() -> Duration + Send + Sync>,
     cached: RwLock<Option<CachedKeys>>,
     state: Mutex<RefreshState>,
 }
@@ -49,38 +70,63 @@ pub(crate) struct KeyCache {
 #[derive(Clone)]
 struct CachedKeys {
     keys: Arc<KeySet>,
-    confirmed: Instant,
+    /// By [`KeyCache::elapsed`], as every point in time here.
+    confirmed: Duration,
+    /// The issuer's `max-age`.
+    max_age: Option<Duration>,
 }
 
 /// The state of the single fetch. Locked while a fetch is running.
 #[derive(Default)]
 struct RefreshState {
-    last_attempt: Option<Instant>,
+    last_attempt: Option<Duration>,
     failed: bool,
     etag: Option<String>,
-    max_age: Option<Duration>,
 }
 
 impl KeyCache {
-    pub(crate) fn new(fetch: Arc<dyn Fetch>, url: String, times: KeyTimes) -> Self {
+    /// Returns a cache of the JWKS at `url`. Fetches nothing yet.
+    ///
+    /// `elapsed` returns the time since some fixed instant. A clock that is set back counts like a
+    /// clock that is set forward.
+    pub fn new(
+        fetch: Arc<dyn Fetch>,
+        url: String,
+        times: KeyTimes,
+        elapsed: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
         Self {
             fetch,
             url,
             times,
+            elapsed: Box::new(elapsed),
             cached: RwLock::new(None),
             state: Mutex::new(RefreshState::default()),
         }
     }
 
+    /// Returns the keys for a token that names `kid`. Fetches them first if that is due or none has
+    /// this name, at most once per cool-down. `None` if there are no keys, or the issuer has not
+    /// confirmed them for too long.
+    pub async fn keys_for(self: &Arc<Self>, kid: &str) -> Option<Arc<KeySet>> {
+        let is_fresh = |cached: CachedKeys| {
+            self.since(cached.confirmed) < self.max_age(cached.max_age) && cached.keys.contains(kid)
+        };
+        if !self.cached().is_some_and(is_fresh) {
+            self.refresh_unless_cooling_down().await;
+        }
+        self.current()
+    }
+
     /// Returns the keys, unless there are none or they are too old. Step 4.
     pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
         let cached = self.cached()?;
-        (cached.confirmed.elapsed() <= self.times.max_stale).then_some(cached.keys)
+        (self.since(cached.confirmed) < self.times.max_stale).then_some(cached.keys)
     }
 
     /// Returns how long ago the issuer last confirmed the keys.
     pub(crate) fn age(&self) -> Option<Duration> {
-        self.cached().map(|cached| cached.confirmed.elapsed())
+        self.cached().map(|cached| self.since(cached.confirmed))
     }
 
     /// Fetches the keys unless the last fetch began within the cool-down. Waits for a fetch that is
@@ -110,14 +156,14 @@ impl KeyCache {
     /// Returns how long the background task waits before the next fetch. Step 1.
     pub(crate) async fn time_to_next_refresh(&self) -> Duration {
         let state = self.state.lock().await;
-        let age = self.age();
-        if let Some(age) = age {
-            gauge!("tm_auth_verifier_keys_age_seconds").set(age.as_secs_f64());
-        }
-        match (age, state.failed) {
-            (None, _) => self.times.retry,
-            (Some(_), true) => self.times.cool_down,
-            (Some(_), false) => self.max_age(state.max_age),
+        let Some(cached) = self.cached() else {
+            return self.times.retry;
+        };
+        gauge!("tm_auth_verifier_keys_age_seconds").set(self.since(cached.confirmed).as_secs_f64());
+        if state.failed {
+            self.times.cool_down
+        } else {
+            self.max_age(cached.max_age)
         }
     }
 
@@ -129,13 +175,17 @@ impl KeyCache {
     fn in_cool_down(&self, state: &RefreshState) -> bool {
         state
             .last_attempt
-            .is_some_and(|at| at.elapsed() < self.times.cool_down)
+            .is_some_and(|at| self.since(at) < self.times.cool_down)
+    }
+
+    fn since(&self, at: Duration) -> Duration {
+        (self.elapsed)().abs_diff(at)
     }
 
     /// Fetches the keys, and logs and counts the outcome.
     async fn refresh_locked(&self, state: &mut RefreshState) -> Result<(), FetchError> {
         // Set both before the first await, so that a cancelled fetch counts as a failed one.
-        state.last_attempt = Some(Instant::now());
+        state.last_attempt = Some((self.elapsed)());
         state.failed = true;
         let result = self.fetch_keys(state).await;
         state.failed = result.is_err();
@@ -159,23 +209,27 @@ impl KeyCache {
         let fetched = timeout(self.times.timeout, self.fetch.fetch(request))
             .await
             .map_err(|_| FetchError::Timeout)??;
-        let keys = match fetched {
+        let (keys, max_age) = match fetched {
             Fetched::NotModified { max_age } => {
-                state.max_age = max_age;
-                self.cached().ok_or(FetchError::UnexpectedNotModified)?.keys
+                let cached = self.cached().ok_or(FetchError::UnexpectedNotModified)?;
+                (cached.keys, max_age)
             }
             Fetched::Document { body, etag, max_age } => {
                 let keys = KeySet::from_json(&body)?;
                 if keys.is_empty() {
                     return Err(FetchError::NoUsableKey);
                 }
-                (state.etag, state.max_age) = (etag, max_age);
+                state.etag = etag;
                 gauge!("tm_auth_verifier_keys").set(u32::try_from(keys.len()).unwrap_or(u32::MAX));
-                Arc::new(keys)
+                (Arc::new(keys), max_age)
             }
         };
-        let confirmed = Instant::now();
-        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(CachedKeys { keys, confirmed });
+        let confirmed = (self.elapsed)();
+        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(CachedKeys {
+            keys,
+            confirmed,
+            max_age,
+        });
         Ok(())
     }
 

@@ -65,7 +65,7 @@ pub use error::{InvalidToken, Revoked, Unavailable, VerifyError};
 pub use extract::{Caller, Rejection};
 pub use fetch::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
 pub use http_fetch::HttpFetch;
-pub use key_cache::MAX_JWKS_LEN;
+pub use key_cache::{KeyCache, KeyTimes, MAX_JWKS_LEN};
 pub use key_set::{KeySet, NotAKeySet};
 #[cfg(feature = "tower")]
 pub use layer::{BearerLayer, BearerService};

@@ -7,21 +7,19 @@ use crate::support::{Browser, Service};
 #[tokio::test(flavor = "multi_thread")]
 async fn h05_a_framed_page_does_not_render() {
     let service = Service::start().await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let browser = Browser::start(&service.origin).await;
     let sign_in = format!("{}/sign-in", service.origin);
     let framing = |inner: &str| format!("<!doctype html><title>t</title><iframe src='{inner}'></iframe>");
     browser.recorder.site("framing.test", &framing(&sign_in));
     browser
         .recorder
-        .site("harmless.test", "<!doctype html><body>Sign in here");
+        .site("harmless.test", "<!doctype html><body>Log in here");
     browser
         .recorder
         .site("control.test", &framing("http://harmless.test/"));
 
     browser.visit("http://control.test/").await;
-    assert!(framed_text(&browser).await.contains("Sign in"));
+    assert!(framed_text(&browser).await.contains("Log in"));
     browser.visit("http://framing.test/").await;
     let sent = browser.recorder.request_lines();
     assert!(
@@ -30,7 +28,7 @@ async fn h05_a_framed_page_does_not_render() {
         "{sent:?}"
     );
     let text = framed_text(&browser).await;
-    assert!(!text.contains("Sign in"), "{text}");
+    assert!(!text.contains("Log in"), "{text}");
     let complaints = browser.complaints().await;
     assert!(
         complaints
@@ -41,7 +39,7 @@ async fn h05_a_framed_page_does_not_render() {
 
     // By itself it is there.
     browser.open("/sign-in").await;
-    browser.see("Sign in").await;
+    browser.see("Log in").await;
     browser.close().await;
 }
 

@@ -14,10 +14,8 @@ const ADDRESS: &str = "ada@example.com";
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_the_pages_before_the_sign_in() {
     let mut provider = None;
-    let service = Service::start_with(|config| provider = AppleProvider::start(config)).await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let service = Service::start_with(|config| provider = Some(AppleProvider::start(config))).await;
+    let browser = Browser::start(&service.origin).await;
     browser.open("/sign-in").await;
     browser.inspect("sign-in").await;
     browser.open("/mailbox").await;
@@ -27,22 +25,22 @@ async fn h11_the_pages_before_the_sign_in() {
     browser.inspect("sign-in-code").await;
     let letter = service.next_mail(ADDRESS, 0).await;
     browser.fill("Code", "1111-1111").await;
-    browser.press("Sign in").await;
+    browser.press("Log in").await;
     browser.find("//*[@id='code-error']").await;
     browser.complaints().await;
     browser.inspect("sign-in-code-wrong").await;
     browser.visit(&letter.link()).await;
-    browser.see("Sign in as").await;
+    browser.see("Log in as").await;
     browser.inspect("sign-in-link").await;
     browser.open("/mailbox").await;
     browser.inspect("mailbox").await;
 
     browser.open("/nowhere").await;
-    browser.see("There is nothing here").await;
+    browser.see("Page not found").await;
     browser.expect_status(404).await;
     browser.inspect("nothing-here").await;
 
-    let elsewhere = Browser::start(&service.origin).await.expect("it was installed");
+    let elsewhere = Browser::start(&service.origin).await;
     elsewhere.visit(&letter.link()).await;
     elsewhere.see(&letter.code()).await;
     elsewhere.inspect("sign-in-link-elsewhere").await;
@@ -53,9 +51,7 @@ async fn h11_the_pages_before_the_sign_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_the_pages_of_keys() {
     let service = Service::start().await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, ADDRESS).await;
     browser.inspect("api-keys-empty").await;
     browser.open("/api-keys/new").await;
@@ -70,7 +66,7 @@ async fn h11_the_pages_of_keys() {
     browser.press("Activate the key").await;
     browser.see("The key is active").await;
     browser.inspect("api-key-active").await;
-    browser.press("To the key").await;
+    browser.press("View key").await;
     browser.see("Fingerprint").await;
     browser.inspect("api-key-unused").await;
     use_key(&service, &file).await;
@@ -104,8 +100,8 @@ async fn h11_the_pages_of_keys() {
     browser.open("/api-keys/new").await;
     browser.fill("Name", "Backtest").await;
     browser.fill("Public key", &public).await;
-    browser.press("Continue to the proof").await;
-    browser.see("Show that you hold it").await;
+    browser.press("Continue").await;
+    browser.see("Prove possession of the key").await;
     browser.inspect("api-key-proof").await;
     browser.fill("Signature", "AAAA").await;
     browser.press("Register the key").await;
@@ -139,16 +135,14 @@ async fn use_key(service: &Service, file: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_the_pages_of_the_ways_in() {
     let mut provider = None;
-    let service = Service::start_with(|config| provider = AppleProvider::start(config)).await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let service = Service::start_with(|config| provider = Some(AppleProvider::start(config))).await;
+    let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, ADDRESS).await;
     browser.open("/security").await;
     browser.inspect("security-new").await;
     browser.fill("New address", "ada@example.org").await;
     browser.press("Change the address").await;
-    browser.see("Prove the new address").await;
+    browser.see("Verify the new address").await;
     browser.inspect("security-email-code").await;
     let device = browser.plug_in().await;
     browser.add_passkey("Telephone").await;

@@ -666,7 +666,7 @@ async fn key_prove_signs_the_text_of_the_page_and_key_adopt_keeps_the_id_it_gave
         signature: ran.output.trim().to_owned(),
     };
     let account = account.parse().unwrap();
-    assert!(tm_auth_core::registration::prove(public, &proof, issuer, account, at).is_ok());
+    assert!(tm_auth_core::registration::verify_possession(public, &proof, issuer, account, at).is_ok());
     arguments.truncate(8);
     arguments.extend(["--timestamp", "9223372036854775807"]);
     assert_eq!(bench.run(&arguments, "").await.exit(), Some(Exit::Usage));

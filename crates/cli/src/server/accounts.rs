@@ -1,8 +1,8 @@
 //! `tm-auth accounts …`.
 
 use clap::{Args, Subcommand};
-use tm_auth_core::person::{AuthMethod, Proof};
 use tm_auth_core::token::access::{self, Issuer, MANAGEMENT_TTL};
+use tm_auth_core::user::{AuthMethod, Proof};
 use tm_auth_proto::{AccountId, OrganizationId, SessionId};
 use tm_auth_server::clock::Clock;
 use tm_auth_server::random;
@@ -54,7 +54,7 @@ impl AccountsCommand {
 }
 
 pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Outcome {
-    let origin = deployment.operator();
+    let audit_context = deployment.operator();
     if let Some(email) = &email {
         check_email(email)?;
     }
@@ -63,9 +63,9 @@ pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Ou
         uid,
         organization_id: OrganizationId(uuid_v4()),
         email,
-        created_at: origin.at,
+        created_at: audit_context.at,
     };
-    match deployment.store.create_account(new, &origin).await? {
+    match deployment.store.create_account(new, &audit_context).await? {
         Some(account) => println!("{}", account.uid),
         None => return Err(Failure("another account has this e-mail address".to_owned())),
     }
@@ -91,10 +91,10 @@ async fn list(deployment: &Deployment) -> Outcome {
 
 async fn set_disabled(args: &AccountArgs, disabled: bool) -> Outcome {
     let deployment = args.config.open().await?;
-    let origin = deployment.operator();
+    let audit_context = deployment.operator();
     let found = deployment
         .store
-        .set_account_disabled(args.uid, disabled.then_some(origin.at), &origin)
+        .set_account_disabled(args.uid, disabled.then_some(audit_context.at), &audit_context)
         .await?;
     if found { Ok(()) } else { Err(no_account(args.uid)) }
 }
@@ -106,7 +106,7 @@ async fn session(args: &AccountArgs) -> Outcome {
         .account(args.uid)
         .await?
         .ok_or_else(|| no_account(args.uid))?;
-    let ring = deployment.service_keys().ring().await?;
+    let ring = deployment.signing_keys().ring().await?;
     let now = deployment.clock.now();
     let issuer = Issuer {
         url: deployment.config.issuer().to_owned(),
@@ -121,7 +121,7 @@ async fn session(args: &AccountArgs) -> Outcome {
     };
     let claims = issuer.management_claims(&account, sid, proof, random::bytes(), now);
     let entry = AuditEntry {
-        origin: deployment.operator(),
+        audit_context: deployment.operator(),
         action: "management_session_issued".into(),
         uid: Some(account.uid),
         key_id: None,

@@ -35,14 +35,14 @@ pub(super) async fn run(args: &BackupArgs) -> Outcome {
 
 pub(super) async fn recovered(args: &RecoveredArgs) -> Outcome {
     let deployment = args.config.open().await?;
-    let origin = deployment.operator();
+    let audit_context = deployment.operator();
     let ended = deployment
         .store
-        .mark_recovered(origin.at, args.end_sessions, &origin)
+        .mark_recovered(audit_context.at, args.end_sessions, &audit_context)
         .await?;
     println!(
         "signatures made before {} are refused; {ended} sessions ended",
-        origin.at
+        audit_context.at
     );
     if !args.end_sessions {
         eprintln!(

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tm_auth_server::Config;
 use tm_auth_server::clock::{Clock, SystemClock};
 use tm_auth_server::config::{Database, PostgresUrl};
-use tm_auth_server::signing_keys::rotation::ServiceKeys;
+use tm_auth_server::signing_keys::rotation::SigningKeys;
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
-use tm_auth_store::{Origin, Store};
+use tm_auth_store::{AuditContext, Store};
 
 use super::{ConfigArgs, Failure};
 
@@ -40,12 +40,12 @@ impl ConfigArgs {
 }
 
 impl Deployment {
-    pub(super) fn operator(&self) -> Origin {
-        Origin::operator(self.clock.now())
+    pub(super) fn operator(&self) -> AuditContext {
+        AuditContext::operator(self.clock.now())
     }
 
-    pub(super) fn service_keys(&self) -> ServiceKeys {
-        ServiceKeys::new(Arc::clone(&self.store), &self.config)
+    pub(super) fn signing_keys(&self) -> SigningKeys {
+        SigningKeys::new(Arc::clone(&self.store), &self.config)
     }
 }
 

@@ -22,7 +22,7 @@ use tm_auth_proto::{AccountId, KeyFile, KeyId, OrganizationId, Scopes};
 use tm_auth_server::clock::{Clock, SystemClock};
 use tm_auth_server::{App, Config, random, serve};
 use tm_auth_store::sqlite::Role;
-use tm_auth_store::{NewAccount, NewApiKey, Origin, Store};
+use tm_auth_store::{AuditContext, NewAccount, NewApiKey, Store};
 
 use super::accounts::uuid_v4;
 use super::{Failure, Outcome, deployment, logging, quick_start};
@@ -156,7 +156,7 @@ async fn demo_key(
         return Ok(found);
     }
     let now = clock.now();
-    let origin = Origin::operator(now);
+    let audit_context = AuditContext::operator(now);
     let uid = match store.accounts().await?.first() {
         Some(account) => account.uid,
         None => {
@@ -167,13 +167,14 @@ async fn demo_key(
                 email: None,
                 created_at: now,
             };
-            store.create_account(new, &origin).await?;
+            store.create_account(new, &audit_context).await?;
             uid
         }
     };
     let signer = Signer::generate()?;
     let proof = signer.registration_proof(issuer, uid, now)?;
-    let public_key = registration::prove(PublicKey::parse(&signer.public_jwk())?, &proof, issuer, uid, now)?;
+    let public_key =
+        registration::verify_possession(PublicKey::parse(&signer.public_jwk())?, &proof, issuer, uid, now)?;
     let new = NewApiKey {
         key_id: KeyId::generate(config.environment, random::bytes()),
         uid,
@@ -187,7 +188,7 @@ async fn demo_key(
             now + SignedDuration::from_hours(24 * i64::from(config.api_keys.default_expiry_days)),
         ),
     };
-    let key = store.register_key(new, u32::MAX, &origin).await??;
+    let key = store.register_key(new, u32::MAX, &audit_context).await??;
     let path = data.join(KeyFile::name(key.key_id));
     let file = KeyFile {
         key_id: Some(key.key_id),
@@ -221,7 +222,7 @@ async fn usable_key_file(
         if store
             .api_key(key_id)
             .await?
-            .is_some_and(|key| key.permit(local, clock.now()).is_ok())
+            .is_some_and(|key| key.check_usable(local, clock.now()).is_ok())
         {
             return Ok(Some(path));
         }

@@ -26,7 +26,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
         .await
         .map_err(|error| Failure(format!("database: takes no writes: {}", Chain(&error))))?;
     good("writes", "the database takes them");
-    let keys = deployment.service_keys();
+    let keys = deployment.signing_keys();
     let listed = keys.list().await?;
     if listed.is_empty() {
         good("signing keys", "none yet; the first start makes them");

@@ -42,7 +42,7 @@ pub(crate) enum ServerCommand {
     /// Create, list, disable and enable accounts; issue management tokens
     #[command(subcommand)]
     Accounts(accounts::AccountsCommand),
-    /// List, rotate, revoke and reseal the service's own keys
+    /// List, rotate, revoke and rewrap the service's own keys
     #[command(subcommand)]
     SigningKeys(signing_keys::SigningKeysCommand),
 }

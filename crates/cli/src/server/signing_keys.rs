@@ -20,7 +20,8 @@ pub(crate) enum SigningKeysCommand {
         kid: String,
     },
     /// Seal every key under `keys.kek`, while `keys.previous_kek` still opens those sealed before
-    Reseal(ConfigArgs),
+    #[command(alias = "reseal")]
+    Rewrap(ConfigArgs),
 }
 
 impl SigningKeysCommand {
@@ -29,12 +30,12 @@ impl SigningKeysCommand {
             Self::List(config) => list(&config).await,
             Self::Rotate(config) => {
                 let deployment = config.open().await?;
-                Ok(deployment.service_keys().rotate(deployment.clock.now()).await?)
+                Ok(deployment.signing_keys().rotate(deployment.clock.now()).await?)
             }
             Self::Revoke { config, kid } => {
                 let deployment = config.open().await?;
                 deployment
-                    .service_keys()
+                    .signing_keys()
                     .revoke(&kid, deployment.clock.now())
                     .await?;
                 eprintln!(
@@ -42,9 +43,9 @@ impl SigningKeysCommand {
                 );
                 Ok(())
             }
-            Self::Reseal(config) => {
+            Self::Rewrap(config) => {
                 let deployment = config.open().await?;
-                let count = deployment.service_keys().reseal(deployment.clock.now()).await?;
+                let count = deployment.signing_keys().rewrap(deployment.clock.now()).await?;
                 println!(
                     "{count} keys sealed anew; `keys.previous_kek` can go once every server has the new key"
                 );
@@ -56,7 +57,7 @@ impl SigningKeysCommand {
 
 async fn list(config: &ConfigArgs) -> Outcome {
     let deployment = config.open().await?;
-    for key in deployment.service_keys().list().await? {
+    for key in deployment.signing_keys().list().await? {
         let algorithm = key
             .algorithm
             .map_or("HS256", tm_auth_core::signing::Algorithm::as_str);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tm_auth_server::clock::{Clock, SystemClock};
-use tm_auth_store::Origin;
+use tm_auth_store::AuditContext;
 use tm_auth_store::sqlite::Role;
 use tm_auth_store::transfer::Contents;
 
@@ -50,8 +50,10 @@ pub(super) async fn export(args: &ExportArgs) -> Outcome {
 pub(super) async fn import(args: &ImportArgs) -> Outcome {
     let config = args.config.load()?;
     let store = deployment::open(&config, Role::Server).await?;
-    let origin = Origin::operator(SystemClock.now());
-    let contents = store.import(&args.source, config.environment, &origin).await?;
+    let audit_context = AuditContext::operator(SystemClock.now());
+    let contents = store
+        .import(&args.source, config.environment, &audit_context)
+        .await?;
     print(&contents);
     println!("every table has the rows and the checksum of the file");
     Ok(())

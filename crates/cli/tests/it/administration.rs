@@ -87,7 +87,7 @@ async fn b03_a_revoked_signing_key_is_gone_within_5_s_and_the_spare_signs() {
     let old = bot.mint(&api).await.expect("it mints");
     let before = published(&api).await;
     assert_eq!(before.len(), 2, "one signs, one is spare");
-    let (old_kid, spare) = (
+    let (old_kid, next_key) = (
         kid(&old),
         before.iter().find(|name| **name != kid(&old)).expect("the spare"),
     );
@@ -104,7 +104,7 @@ async fn b03_a_revoked_signing_key_is_gone_within_5_s_and_the_spare_signs() {
         Some(ErrorCode::InvalidToken)
     );
     let new = bot.mint(&api).await.expect("it mints");
-    assert_eq!(&kid(&new), spare, "verifiers have had it all along");
+    assert_eq!(&kid(&new), next_key, "verifiers have had it all along");
     api.own_api_key(&new.access_token).await.expect("it holds");
     assert_eq!(published(&api).await.len(), 2, "there is a spare again");
     // Sessions have nothing to do with signing keys.
@@ -112,7 +112,7 @@ async fn b03_a_revoked_signing_key_is_gone_within_5_s_and_the_spare_signs() {
         .refresh(&old.refresh_token)
         .await
         .expect("the session goes on");
-    assert_eq!(&kid(&refreshed), spare);
+    assert_eq!(&kid(&refreshed), next_key);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,7 +158,7 @@ async fn keys_are_sealed_anew_beside_the_server_and_the_old_key_encryption_key_c
     assert!(wrong.contains("key-encryption key"), "{wrong}");
     service.set("KEYS__PREVIOUS_KEK_FILE", &old.display().to_string());
     let running = service.start();
-    let told = service.admin(&["signing-keys", "reseal"]);
+    let told = service.admin(&["signing-keys", "rewrap"]);
     assert!(told.starts_with("3 keys sealed anew"), "{told}");
     service.admin(&["doctor"]);
     let second = service

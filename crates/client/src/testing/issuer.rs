@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::http::{Reply, serve};
-use super::sessions::Sessions;
+use super::sessions::SessionStore;
 use crate::{AuthApi, Runtime, Signer, TokenSource};
 
 /// A stand-in for the auth service on a loopback port. Stops when it is dropped.
@@ -49,7 +49,7 @@ pub(super) struct Shared {
 }
 
 struct State {
-    sessions: Sessions,
+    sessions: SessionStore,
     clock_ahead: SignedDuration,
     responses_to_lose: usize,
     scripted: VecDeque<Scripted>,
@@ -77,7 +77,7 @@ impl Issuer {
         let shared = Arc::new(Shared {
             runtime,
             state: Mutex::new(State {
-                sessions: Sessions::new(signing_key, format!("{origin}/v1/auth")),
+                sessions: SessionStore::new(signing_key, format!("{origin}/v1/auth")),
                 clock_ahead: SignedDuration::ZERO,
                 responses_to_lose: 0,
                 scripted: VecDeque::new(),

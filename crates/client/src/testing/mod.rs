@@ -18,9 +18,13 @@
 //! let first = source.access_token().await?;
 //! assert_eq!(issuer.mints(), 1);
 //!
-//! // An hour later the service has ended the session: the source mints again, unnoticed by the
-//! bot. runtime.advance(std::time::Duration::from_hours(1)); issuer.end_sessions(); let second =
-//! source.access_token().await?; assert_ne!(first, second); assert_eq!(issuer.mints(), 2);
+//! // An hour later the service has ended the session: the source mints again, and the bot does
+//! // not notice.
+//! runtime.advance(std::time::Duration::from_hours(1));
+//! issuer.end_sessions();
+//! let second = source.access_token().await?;
+//! assert_ne!(first, second);
+//! assert_eq!(issuer.mints(), 2);
 //!
 //! // An outage while the token is valid: the bot continues to use it.
 //! issuer.refuse_always(Some(ErrorCode::Unavailable));

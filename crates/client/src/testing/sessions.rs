@@ -22,7 +22,7 @@ const TIMESTAMP_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
 const REUSE_GRACE: SignedDuration = SignedDuration::from_secs(90);
 
 /// The keys and sessions of the stand-in.
-pub(super) struct Sessions {
+pub(super) struct SessionStore {
     signing_key: Signer,
     issuer: String,
     pub(super) access_token_lifetime: Duration,
@@ -45,7 +45,7 @@ struct Session {
     ended: bool,
 }
 
-impl Sessions {
+impl SessionStore {
     pub(super) fn new(signing_key: Signer, issuer: String) -> Self {
         Self {
             signing_key,

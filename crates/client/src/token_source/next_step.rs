@@ -27,7 +27,7 @@ pub(super) enum NextStep {
     SignAgain,
     /// Return the error: repeating does not help. The cached access token may still be valid.
     GiveUp,
-    /// Return the error and discard the cached tokens, which are refused everywhere.
+    /// Return the error and discard the cached tokens, which were revoked or have expired too.
     DiscardTokens,
 }
 
@@ -60,7 +60,7 @@ fn by_code(operation: Operation, code: ErrorCode) -> NextStep {
         // Most of these mean that the session is over. `refresh_superseded` means that another
         // program has a newer token of this session, so this source starts its own session instead
         // of competing for that one. If the token belongs to another environment or the account is
-        // gone, the mint fails and tells. The remaining codes are not responses to these two
+        // gone, the mint fails with that reason. The remaining codes are not responses to these two
         // requests.
         _ => mint_or_give_up,
     }

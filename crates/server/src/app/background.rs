@@ -65,10 +65,10 @@ async fn take_over(app: &App, changes: Option<Vec<Change>>) -> Result<(), ()> {
     let revocations = revocations.map_err(|error| failed("revocations", &error));
     let has_keys = changes
         .as_ref()
-        .is_none_or(|changes| changes.contains(&Change::ServiceKeys));
+        .is_none_or(|changes| changes.contains(&Change::SigningKeys));
     if has_keys {
         let keys = app.current_keys.reload().await;
-        keys.map_err(|error| failed("service_keys", &error))?;
+        keys.map_err(|error| failed("signing_keys", &error))?;
     }
     revocations
 }
@@ -96,8 +96,8 @@ async fn maintain_keys(app: Arc<App>) {
         // Generating an RSA key may take longer than a call of the database may.
         match tokio::time::timeout(MAINTAIN, app.current_keys.maintain(app.now())).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => failed("service_keys", &error),
-            Err(late) => failed("service_keys", &late),
+            Ok(Err(error)) => failed("signing_keys", &error),
+            Err(late) => failed("signing_keys", &late),
         }
     }
 }
@@ -141,7 +141,7 @@ impl App {
         let keep = &self.config.retention;
         Retention {
             batch: keep.sweep_batch,
-            session_idle: self.lives.idle,
+            session_idle: self.lifetimes.idle,
             session: days(keep.ended_sessions_days),
             // A challenge must never outlive its row. This covers twice its window and a clock that stepped by
             // hours.

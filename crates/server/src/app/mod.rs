@@ -23,7 +23,7 @@ pub(crate) mod user_sessions;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tm_auth_core::session::Lives;
+use tm_auth_core::session::SessionLifetimes;
 use tm_auth_core::token::access::Issuer;
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::{Store, StoreError};
@@ -45,7 +45,7 @@ use crate::rate_limits::Limits;
 use crate::rate_limits::audit::ReachedLimits;
 use crate::signing_keys::current::CurrentKeys;
 use crate::signing_keys::key_ring::KeyRing;
-use crate::signing_keys::rotation::{ServiceKeyError, ServiceKeys};
+use crate::signing_keys::rotation::{SigningKeyError, SigningKeys};
 
 /// The running service.
 pub struct App {
@@ -53,7 +53,7 @@ pub struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<Store>,
     pub(crate) issuer: Issuer,
-    pub(crate) lives: Lives,
+    pub(crate) lifetimes: SessionLifetimes,
     pub(crate) platform_policy: Policy,
     pub(crate) management_policy: Policy,
     pub(crate) limits: Limits,
@@ -76,10 +76,10 @@ impl App {
         config: Config,
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Arc<Self>, ServiceKeyError> {
+    ) -> Result<Arc<Self>, SigningKeyError> {
         store.set_deadline(config.limits.database);
         store.bind_environment(config.environment).await?;
-        let stored_keys = ServiceKeys::new(Arc::clone(&store), &config);
+        let stored_keys = SigningKeys::new(Arc::clone(&store), &config);
         let current_keys = CurrentKeys::start(stored_keys, clock.now()).await?;
         let issuer = Issuer {
             url: config.issuer().to_owned(),
@@ -90,10 +90,10 @@ impl App {
         let policy = |audience: &str| Policy::new(&issuer.url, audience).environment(config.environment);
         let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
         Ok(Arc::new(Self {
-            lives: Lives {
+            lifetimes: SessionLifetimes {
                 idle: days(config.sessions.idle_days),
                 absolute: days(config.sessions.max_days),
-                same_successor: SignedDuration::from_secs(i64::from(config.sessions.same_successor_seconds)),
+                reuse_grace: SignedDuration::from_secs(i64::from(config.sessions.reuse_grace_seconds)),
             },
             platform_policy: policy(&issuer.audience),
             management_policy: policy(&issuer.url).sole_audience(),
@@ -113,7 +113,7 @@ impl App {
             apple: config
                 .apple
                 .as_ref()
-                .map(|apple| Apple::new(apple, &config.public_url)),
+                .map(|apple| Apple::new(apple, &config.public_url, Arc::clone(&clock))),
             mail: MailQueue::new(&config, Arc::clone(&clock)),
             passkeys: RelyingParty::new(&config),
             api_keys: ApiKeyCache::new(Arc::clone(&store)),

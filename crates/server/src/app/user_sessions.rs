@@ -1,7 +1,7 @@
 //! The sessions in which the owner of an account is signed in, and their end.
 
 use tm_auth_core::Account;
-use tm_auth_core::person::PersonSession;
+use tm_auth_core::user::UserSession;
 use tm_auth_proto::{AccountId, ErrorCode, SessionId};
 
 use super::{App, notices};
@@ -17,8 +17,8 @@ pub(crate) async fn end(
     uid: AccountId,
     sid: SessionId,
 ) -> Result<(), ApiError> {
-    let origin = context.origin(uid);
-    if !app.store.end_person_session(uid, sid, &origin).await? {
+    let audit_context = context.audit_context(uid);
+    if !app.store.end_user_session(uid, sid, &audit_context).await? {
         return Err(ApiError::new(ErrorCode::SessionNotFound));
     }
     Ok(app.reload_revocations().await?)
@@ -31,8 +31,11 @@ pub(crate) async fn end_all_but(
     account: &Account,
     keep: Option<SessionId>,
 ) -> Result<u64, ApiError> {
-    let origin = context.origin(account.uid);
-    let ended = app.store.end_person_sessions(account.uid, keep, &origin).await?;
+    let audit_context = context.audit_context(account.uid);
+    let ended = app
+        .store
+        .end_user_sessions(account.uid, keep, &audit_context)
+        .await?;
     if ended > 0 {
         app.reload_revocations().await?;
         notices::tell(app, context, account, Notice::SignedOutEverywhere).await;
@@ -45,8 +48,8 @@ pub(crate) async fn live(
     app: &App,
     context: &Context,
     account: &Account,
-) -> Result<Vec<PersonSession>, ApiError> {
-    let mut sessions = app.store.person_sessions_of(account.uid).await?;
-    sessions.retain(|session| session.permit(account, context.now).is_ok());
+) -> Result<Vec<UserSession>, ApiError> {
+    let mut sessions = app.store.user_sessions_of(account.uid).await?;
+    sessions.retain(|session| session.check_usable(account, context.now).is_ok());
     Ok(sessions)
 }

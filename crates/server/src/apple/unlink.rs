@@ -1,4 +1,4 @@
-//! `POST /apple/unlink`: an account's owner takes Apple away as a way in.
+//! `POST /apple/unlink`: the owner removes Apple as a login method.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::app::App;
 use crate::app::management::Management;
 use crate::app::notices;
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::{Nothing, Posted};
+use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
 
-/// Works also where the way is no longer offered: what is linked can be taken away.
+/// Works also without the `[apple]` section: a linked identity can always be removed.
 pub(crate) async fn unlink(
     State(app): State<Arc<App>>,
     context: Context,
-    posted: Posted<Nothing>,
+    posted: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     let Browser { account, session, .. } = posted.browser;
     let owner = Management {
@@ -29,7 +29,7 @@ pub(crate) async fn unlink(
     };
     owner.require_strong(&app, context.now).await?;
     let uid = owner.account.uid;
-    if app.store.unlink_apple(uid, &context.origin(uid)).await?? {
+    if app.store.unlink_apple(uid, &context.audit_context(uid)).await?? {
         notices::tell(&app, &context, &owner.account, Notice::AppleUnlinked).await;
     }
     Ok(Redirect::to(SECURITY))

@@ -11,9 +11,9 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::form::Form;
 
-/// A form of a page of this session: the only way to its fields leads past the session's token. Every field is
-/// text: with the token taken out, serde sees no more of their types.
-pub(crate) struct Posted<T> {
+/// A form of a page of this session: the only way to its fields leads past the session's token.
+/// Every field is text: with the token taken out, serde sees no more of their types.
+pub(crate) struct CsrfForm<T> {
     pub(crate) browser: Browser,
     pub(crate) form: T,
 }
@@ -26,7 +26,7 @@ struct WithToken<T> {
     form: T,
 }
 
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for CsrfForm<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
@@ -43,4 +43,4 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
 
 /// A form with buttons only.
 #[derive(Deserialize)]
-pub(crate) struct Nothing {}
+pub(crate) struct Empty {}

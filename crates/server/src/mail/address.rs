@@ -1,24 +1,24 @@
-//! Which addresses mail is sent to: the plain ones. Who normalised an address before has no trouble here;
-//! this is the last place where one that carries more than an address is stopped.
+//! The last check of an address before mail is sent to it: only plain addresses pass. Every
+//! normalised address is plain.
 
 use lettre::Address;
 
 /// RFC 5321 section 4.5.3.1, as corrected: a path has 256 octets, two of which are its brackets.
 const MAX_LENGTH: usize = 254;
 
-/// Why nothing can be sent there.
+/// Parses a plain address. The error says what is wrong with it.
 pub(super) fn check(text: &str) -> Result<Address, &'static str> {
     if text.len() > MAX_LENGTH {
         return Err("is longer than 254 characters");
     }
-    // Quoted local parts, lists, comments and angle brackets are all legal somewhere, and none is a person's
-    // plain address.
+    // Quoted local parts, lists, comments and angle brackets are legal in mail headers but not
+    // plain.
     let is_plain = |b: u8| b.is_ascii_graphic() && !b"()<>[]:;,\\\"".contains(&b);
     if !text.bytes().all(is_plain) {
         return Err("has characters that a plain address does not have");
     }
     let address: Address = text.parse().map_err(|_| "is not an e-mail address")?;
-    // Mail for an IP address, with or without brackets, goes where no name says that it should.
+    // An IP address, with or without brackets, is not a domain.
     let has_name =
         address.domain().contains('.') && !address.domain().ends_with(|c: char| c.is_ascii_digit());
     if !has_name {

@@ -1,9 +1,9 @@
-//! A connection from which nothing is read ahead until TLS begins.
+//! A connection that reads nothing ahead until TLS starts.
 //!
-//! RFC 3207 section 4.2: "The client MUST discard any knowledge obtained from the server […] which was not
-//! obtained from the TLS negotiation itself." Who sits on the line can append replies of their own to the
-//! answer to STARTTLS; a reader that takes more than a line at a time has them in its buffer, and takes them
-//! for replies that came through TLS. Read byte by byte, they stay on the line, where they break the handshake.
+//! RFC 3207 section 4.2: "The client MUST discard any knowledge obtained from the server […] which
+//! was not obtained from the TLS negotiation itself." An attacker on the network can append replies
+//! to the answer to STARTTLS. A buffering reader would hold them and take them for replies that
+//! came through TLS. With byte-wise reads they stay in the socket, where they break the handshake.
 
 use std::io;
 use std::net::SocketAddr;

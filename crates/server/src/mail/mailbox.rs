@@ -1,4 +1,4 @@
-//! The mailbox in memory: the last mails, for who tries the service on their own machine.
+//! The mailbox in memory: the newest e-mails, for trying the service on one's own machine.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -7,21 +7,21 @@ use jiff::Timestamp;
 
 use super::Mail;
 
-/// How many mails it holds; an older one makes room for a newer one.
+/// The most e-mails it holds. A new one replaces the oldest.
 const CAPACITY: usize = 200;
 
-/// A mail as it would have been received.
+/// An e-mail as the recipient would get it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Delivered {
-    /// When it was sent.
+    /// The time when it was sent.
     pub at: Timestamp,
-    /// To whom.
+    /// The recipient's address.
     pub to: String,
-    /// Its subject.
+    /// The subject.
     pub subject: String,
-    /// Its plain text.
+    /// The plain-text body.
     pub text: String,
-    /// Its HTML.
+    /// The HTML body.
     pub html: String,
 }
 

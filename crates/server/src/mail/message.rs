@@ -1,5 +1,5 @@
-//! A mail as it goes over the wire: made once, the same for every attempt, so that a server which took it
-//! twice can tell by its id.
+//! An e-mail as it is sent. It is built once and is the same for every attempt, so that its
+//! `Message-ID` identifies duplicates.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -18,12 +18,14 @@ pub(super) struct Message {
     pub(super) envelope: Envelope,
     pub(super) bytes: Arc<[u8]>,
     pub(super) expires_at: Timestamp,
-    /// Attempts that failed.
+    /// The number of failed attempts.
     pub(super) failures: u32,
+    /// The span of the request that sent it: what the log says of its delivery carries that request's id.
+    pub(super) span: tracing::Span,
 }
 
 impl Message {
-    /// `host` is ours, for the id.
+    /// `host` is this service's host name, for the `Message-ID`.
     pub(super) fn new(
         mail: Mail,
         to: Address,
@@ -39,7 +41,7 @@ impl Message {
             .date(UNIX_EPOCH + Duration::from_secs(now.as_second().max(0).unsigned_abs()))
             .message_id(Some(format!("<{id}@{host}>")))
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))?;
-        // RFC 3834 section 5: so that no vacation notice comes back.
+        // RFC 3834 section 5: prevents automatic replies.
         message.headers_mut().insert_raw(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),
@@ -49,6 +51,7 @@ impl Message {
             bytes: message.formatted().into(),
             expires_at: mail.expires_at,
             failures: 0,
+            span: tracing::Span::current(),
         })
     }
 }

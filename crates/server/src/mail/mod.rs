@@ -1,11 +1,12 @@
-//! Mail to people: from a handler's call to the mail server, without the handler waiting.
+//! E-mail to users, sent in the background.
 //!
-//! 1. A template makes a [`Mail`]; its end is when it is of no use any more, such as its code's.
-//! 2. [`MailQueue::send`] checks the address and takes it, or answers 503 where too much waits already.
-//! 3. `smtp` mode: workers hand it to the server and try again until its end. `mailbox` mode: it is there
-//!    at once, for the page `/mailbox` and for tests.
+//! 1. A template renders a [`Mail`]. It expires when it becomes useless, such as with its code.
+//! 2. [`MailQueue::send`] checks the address and queues the mail, or fails with 503 if the queue is
+//!    full.
+//! 3. In `smtp` mode workers hand the mail to the server and retry until it expires. In `mailbox`
+//!    mode it is available at once, for the page `/mailbox` and for tests.
 //!
-//! The queue is memory: a crash loses what waits, and whoever waits for a code asks again.
+//! The queue is in memory: a crash loses the mail in it, and users have to ask for another code.
 
 mod address;
 mod byte_wise;
@@ -28,19 +29,19 @@ pub use mailbox::Delivered;
 use mailbox::Mailbox;
 use message::Message;
 use queue::Queue;
-pub(crate) use worker::Delivery as Workers;
+pub(crate) use worker::Workers;
 
-/// One mail to one person. `Debug` shows neither the address nor what it says.
+/// An e-mail to one recipient. `Debug` shows neither the address nor the content.
 #[derive(Clone)]
 pub(crate) struct Mail {
-    /// An address as it is stored.
+    /// A normalised address.
     pub(crate) to: String,
-    /// Nothing secret: it is shown on locked screens.
+    /// Has no secrets: locked screens show it.
     pub(crate) subject: String,
     pub(crate) text: String,
-    /// The same for those who read HTML, already escaped.
+    /// The HTML version, already escaped.
     pub(crate) html: String,
-    /// From when on it is not worth delivering.
+    /// The mail is dropped if it is not delivered by then.
     pub(crate) expires_at: Timestamp,
 }
 
@@ -52,15 +53,18 @@ impl std::fmt::Debug for Mail {
     }
 }
 
-/// Where handlers leave mail.
+/// Takes mail from handlers.
 pub(crate) struct MailQueue {
     clock: Arc<dyn Clock>,
-    way: Way,
+    transport: Transport,
 }
 
-enum Way {
-    Nowhere,
+enum Transport {
+    /// No mail server is configured.
+    Disabled,
+    /// Keeps mail in memory.
     Mailbox(Mailbox),
+    /// Sends mail to a server.
     Smtp {
         queue: Arc<Queue>,
         from: lettre::message::Mailbox,
@@ -70,57 +74,61 @@ enum Way {
 
 impl MailQueue {
     pub(crate) fn new(config: &Config, clock: Arc<dyn Clock>) -> Self {
-        let way = match config.delivery() {
-            Delivery::Nowhere => Way::Nowhere,
-            Delivery::Mailbox => Way::Mailbox(Mailbox::default()),
-            Delivery::Smtp(smtp) => Way::Smtp {
+        let transport = match config.delivery() {
+            Delivery::Nowhere => Transport::Disabled,
+            Delivery::Mailbox => Transport::Mailbox(Mailbox::default()),
+            Delivery::Smtp(smtp) => Transport::Smtp {
                 queue: Arc::default(),
                 from: smtp.from.clone(),
                 host: config.public_url.host().to_owned(),
             },
         };
-        Self { clock, way }
+        Self { clock, transport }
     }
 
-    /// Starts the workers, where there is a mail server. The error: its TLS cannot be set up.
+    /// Starts the workers if a mail server is configured. Fails if TLS cannot be set up.
     pub(crate) fn start(&self, config: &Config) -> Result<Option<Workers>, lettre::transport::smtp::Error> {
-        let (Way::Smtp { queue, host, .. }, Delivery::Smtp(smtp)) = (&self.way, config.delivery()) else {
+        let (Transport::Smtp { queue, host, .. }, Delivery::Smtp(smtp)) =
+            (&self.transport, config.delivery())
+        else {
             return Ok(None);
         };
         let server = smtp::Server::new(smtp, host)?;
         Ok(Some(Workers::start(smtp, server, queue, &self.clock)))
     }
 
-    /// Whether mail can be sent at all. Where it cannot, nothing that needs it is offered.
+    /// Whether mail can be sent. If not, pages offer nothing that needs it.
     pub(crate) fn is_available(&self) -> bool {
-        !matches!(self.way, Way::Nowhere)
+        !matches!(self.transport, Transport::Disabled)
     }
 
-    /// Whether there is room for what can wait. The rest of it is kept for what somebody is waiting for.
+    /// Whether there is room for mail that can wait. The second half of the queue is reserved for
+    /// mail that users wait for.
     pub(crate) fn has_room(&self) -> bool {
-        match &self.way {
-            Way::Nowhere => false,
-            Way::Mailbox(_) => true,
-            Way::Smtp { queue, .. } => queue.held() < queue::CAPACITY / 2,
+        match &self.transport {
+            Transport::Disabled => false,
+            Transport::Mailbox(_) => true,
+            Transport::Smtp { queue, .. } => queue.held() < queue::CAPACITY / 2,
         }
     }
 
-    /// Takes a mail. 400: the address is none that mail can be sent to; 503: too much waits already.
+    /// Queues a mail. Fails with 400 if mail cannot be sent to the address, and with 503 if the
+    /// queue is full.
     pub(crate) fn send(&self, mail: Mail) -> Result<(), ApiError> {
         let to = address::check(&mail.to).map_err(|problem| ApiError::invalid("email", problem))?;
         if mail.subject.contains(char::is_control) {
             return Err(ApiError::internal("a mail's subject with a control character"));
         }
-        match &self.way {
-            Way::Nowhere => Err(ApiError::with_message(
+        match &self.transport {
+            Transport::Disabled => Err(ApiError::with_message(
                 ErrorCode::Unavailable,
-                "This service sends no mail.".to_owned(),
+                "This service sends no e-mail.".to_owned(),
             )),
-            Way::Mailbox(mailbox) => {
+            Transport::Mailbox(mailbox) => {
                 mailbox.put(mail, self.clock.now());
                 Ok(())
             }
-            Way::Smtp { queue, from, host } => {
+            Transport::Smtp { queue, from, host } => {
                 let message = Message::new(mail, to, from, host, self.clock.now());
                 let message = message.map_err(ApiError::internal)?;
                 if queue.put(message).is_err() {
@@ -133,11 +141,11 @@ impl MailQueue {
         }
     }
 
-    /// What the mailbox holds, newest first; `None`: there is no mailbox.
+    /// The mails in the mailbox, newest first. `None` in other modes.
     pub(crate) fn mailbox(&self) -> Option<Vec<Arc<Delivered>>> {
-        match &self.way {
-            Way::Mailbox(mailbox) => Some(mailbox.newest_first()),
-            Way::Nowhere | Way::Smtp { .. } => None,
+        match &self.transport {
+            Transport::Mailbox(mailbox) => Some(mailbox.newest_first()),
+            Transport::Disabled | Transport::Smtp { .. } => None,
         }
     }
 }

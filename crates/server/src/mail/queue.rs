@@ -1,7 +1,7 @@
-//! What waits for the mail server: bounded, and ordered by when it is due.
+//! The queue of the mail server: bounded, and ordered by due time.
 //!
-//! A mail is held from [`Queue::put`] until its delivery was decided, the time between two attempts and the
-//! attempt itself included, so that a server that is down fills the queue and no memory.
+//! A mail counts as held from [`Queue::put`] until its outcome is decided. This includes the
+//! attempts and the time between them, so that an unreachable server cannot exhaust memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,19 +12,19 @@ use tokio::time::Instant;
 
 use super::message::Message;
 
-/// Mails held at a time.
+/// The most mails held at a time.
 pub(super) const CAPACITY: usize = 1000;
 
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// One permit is enough: who takes a mail wakes the next worker for the one after it.
+    /// One permit is enough: a worker that takes a mail wakes the next worker.
     wake: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// By due time; the number keeps those of one instant in their order.
+    /// By due time; the number keeps mails with the same due time in order.
     waiting: BTreeMap<(Instant, u64), Message>,
     held: usize,
     next: u64,
@@ -38,10 +38,10 @@ impl State {
     }
 }
 
-/// Too much waits already.
+/// The queue is full.
 pub(super) struct Full;
 
-/// A mail in a worker's hands. When this is dropped it is held no longer.
+/// A mail that a worker has taken. It is held until this is dropped.
 pub(super) struct Taken {
     queue: Arc<Queue>,
     pub(super) message: Message,
@@ -61,7 +61,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The next one that is due, once there is one. `None`: the queue is closed and nothing waits.
+    /// Waits for the next mail that is due. `None` if the queue is closed and empty.
     pub(super) async fn next(self: &Arc<Self>) -> Option<Taken> {
         loop {
             let due = {
@@ -89,7 +89,7 @@ impl Queue {
         }
     }
 
-    /// No attempt waits any longer: each mail is tried once more, now.
+    /// Makes every mail due now, for one last attempt each.
     pub(super) fn close(&self) {
         self.state().is_closed = true;
         self.wake.notify_one();
@@ -105,8 +105,8 @@ impl Queue {
 }
 
 impl Taken {
-    /// Puts it back for another attempt. `false`: the queue is closed and there will be none.
-    pub(super) fn again(&self, after: Duration) -> bool {
+    /// Puts the mail back for another attempt. Returns `false` if the queue is closed.
+    pub(super) fn retry(&self, after: Duration) -> bool {
         let mut state = self.queue.state();
         if state.is_closed {
             return false;

@@ -1,11 +1,13 @@
-//! One conversation with the mail server.
+//! The SMTP client.
 //!
-//! 1. Connect; greeting and EHLO. A server that does not offer STARTTLS, or refuses it, gets nothing.
-//! 2. TLS 1.2 or 1.3 with a certificate for the configured host, from the first byte in `implicit` mode.
-//! 3. EHLO again, then AUTH where there is a password: both only within TLS.
-//! 4. The mail. The connection is kept for the next one, unless anything went wrong on it.
+//! 1. Connect, read the greeting, send EHLO. If the server does not offer STARTTLS or refuses it,
+//!    no mail is sent.
+//! 2. Start TLS 1.2 or 1.3 with a certificate for the configured host; in `implicit` mode from the
+//!    first byte.
+//! 3. Send EHLO again, then AUTH if a password is configured: both only within TLS.
+//! 4. Send the mail. Keep the connection for the next one unless an error occurred.
 //!
-//! What goes wrong before the mail was named is not the mail's fault, so even a 5xx there means *later*.
+//! An error before step 4 is not about the mail, so the mail is retried even after a 5xx reply.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -22,7 +24,7 @@ use super::byte_wise::ByteWise;
 use super::message::Message;
 use crate::config::{Smtp, SmtpTls};
 
-/// The server, as it is configured.
+/// The configured mail server.
 pub(super) struct Server {
     host: String,
     port: u16,
@@ -30,22 +32,22 @@ pub(super) struct Server {
     tls: SmtpTls,
     parameters: TlsParameters,
     credentials: Option<Credentials>,
-    /// Connections on which a mail was taken, with when that was.
+    /// Connections that delivered a mail, with the time of that.
     idle: Mutex<Vec<(Instant, AsyncSmtpConnection)>>,
 }
 
-/// Why a mail was not taken.
+/// Why a mail was not delivered.
 pub(super) enum Failure {
-    /// It was judged and will never be taken: the reply's code.
+    /// The server rejected the mail for good, with this reply code.
     Refused(u16),
-    /// It was judged and may be taken later: the reply's code, where there was one.
+    /// The server may accept the mail later. Has the reply code, if there was a reply.
     Deferred(Option<u16>),
-    /// It was not judged. The reason is the server's, not the mail's.
+    /// The server could not be used, for this reason. The mail was not sent.
     Unusable(String),
 }
 
 impl Server {
-    /// `name` is what we call ourselves.
+    /// `name` is the client's name in EHLO.
     pub(super) fn new(smtp: &Smtp, name: &str) -> Result<Self, lettre::transport::smtp::Error> {
         let mut parameters = TlsParametersBuilder::new(smtp.host.clone());
         if !smtp.authorities.is_empty() {
@@ -65,8 +67,8 @@ impl Server {
         })
     }
 
-    /// Hands a mail over, on an idle connection where there is one. The caller may give up waiting at any
-    /// time: a connection on which that happened is closed, never used again.
+    /// Sends a mail, on an idle connection if there is one. If the caller drops the future, the
+    /// connection is closed and not used again.
     pub(super) async fn deliver(&self, message: &Message) -> Result<(), Failure> {
         let usable = match self.take_idle() {
             Some(mut connection) => connection.test_connected().await.then_some(connection),
@@ -86,7 +88,7 @@ impl Server {
         }
     }
 
-    /// Closes the connections that nobody needed for a while.
+    /// Closes the connections that were idle for [`IDLE`].
     pub(super) fn close_idle(&self) {
         self.idle().retain(|(since, _)| since.elapsed() < IDLE);
     }
@@ -110,7 +112,7 @@ impl Server {
                 let stream = Box::new(ByteWise::new(stream));
                 let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &self.name)
                     .await
-                    .map_err(|error| said("greeting", &error))?;
+                    .map_err(|error| describe("greeting", &error))?;
                 if !connection.can_starttls() {
                     connection.abort().await;
                     return Err("it does not offer STARTTLS".to_owned());
@@ -118,33 +120,33 @@ impl Server {
                 connection
                     .starttls(self.parameters.clone(), &self.name)
                     .await
-                    .map_err(|error| said("STARTTLS", &error))?;
+                    .map_err(|error| describe("STARTTLS", &error))?;
                 connection
             }
             SmtpTls::Implicit => {
                 let tls = Some(self.parameters.clone());
                 AsyncSmtpConnection::connect_tokio1(address, None, &self.name, tls, None)
                     .await
-                    .map_err(|error| said("TLS", &error))?
+                    .map_err(|error| describe("TLS", &error))?
             }
         };
         if let Some(credentials) = &self.credentials {
             connection
                 .auth(&[Mechanism::Plain, Mechanism::Login], credentials)
                 .await
-                .map_err(|error| said("AUTH", &error))?;
+                .map_err(|error| describe("AUTH", &error))?;
         }
         Ok(connection)
     }
 }
 
-/// Without the server's own words, which may repeat what was sent.
-fn said(step: &str, error: &lettre::transport::smtp::Error) -> String {
+/// Describes an error without the server's text, which may repeat what was sent.
+fn describe(step: &str, error: &lettre::transport::smtp::Error) -> String {
     match error.status() {
         Some(code) => format!("{step} was answered with {code}"),
         None => format!("{step} failed: {error}"),
     }
 }
 
-/// How long an idle connection is kept.
+/// How long an idle connection is kept open.
 pub(super) const IDLE: Duration = Duration::from_secs(30);

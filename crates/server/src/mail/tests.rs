@@ -1,4 +1,4 @@
-//! The queue, without anybody who takes from it.
+//! The queue without workers.
 
 use jiff::SignedDuration;
 use tm_auth_proto::Environment;
@@ -28,7 +28,7 @@ fn smtp() -> MailQueue {
 fn mail() -> Mail {
     Mail {
         to: "a@x.com".to_owned(),
-        subject: "Sign in".to_owned(),
+        subject: "Log in".to_owned(),
         text: "1234-5678".to_owned(),
         html: "<p>1234-5678</p>".to_owned(),
         expires_at: Timestamp::UNIX_EPOCH + SignedDuration::from_mins(10),
@@ -36,7 +36,7 @@ fn mail() -> Mail {
 }
 
 #[test]
-fn f19_a_full_queue_is_a_503_and_the_last_half_is_for_what_somebody_waits_for() {
+fn f19_a_full_queue_is_a_503_and_its_second_half_is_for_mail_that_users_wait_for() {
     let queue = smtp();
     for held in 0..queue::CAPACITY {
         assert_eq!(queue.has_room(), held < queue::CAPACITY / 2, "{held}");
@@ -46,33 +46,33 @@ fn f19_a_full_queue_is_a_503_and_the_last_half_is_for_what_somebody_waits_for() 
 }
 
 #[tokio::test]
-async fn f19_what_is_taken_is_held_until_it_is_decided() {
+async fn f19_a_taken_mail_is_held_until_its_outcome_is_decided() {
     let queue = smtp();
     for _ in 0..queue::CAPACITY {
         queue.send(mail()).unwrap();
     }
-    let Way::Smtp { queue: held, .. } = &queue.way else {
+    let Transport::Smtp { queue: held, .. } = &queue.transport else {
         unreachable!()
     };
     let taken = held.next().await.unwrap();
     assert!(queue.send(mail()).is_err());
-    // It waits for another attempt, which is no place for a new one either.
-    assert!(taken.again(std::time::Duration::from_hours(1)));
+    // It waits for another attempt and still takes up its place.
+    assert!(taken.retry(std::time::Duration::from_hours(1)));
     drop(taken);
     assert!(queue.send(mail()).is_err());
     drop(held.next().await.unwrap());
     queue.send(mail()).unwrap();
-    // Closed, it gives out what waits, whenever that would have been due, and takes nothing back.
+    // A closed queue gives out every mail at once and takes none back.
     held.close();
     for _ in 0..queue::CAPACITY {
-        assert!(!held.next().await.unwrap().again(std::time::Duration::ZERO));
+        assert!(!held.next().await.unwrap().retry(std::time::Duration::ZERO));
     }
     assert!(held.next().await.is_none() && held.next().await.is_none());
     assert_eq!(held.held(), 0);
 }
 
 #[test]
-fn f17_f20_no_header_comes_from_a_mails_parts() {
+fn f17_f20_the_parts_of_a_mail_inject_no_header() {
     for queue in [smtp(), queue(Settings::Unset)] {
         assert!(queue.is_available());
         for to in ["a@x.com\r\nBcc: v@y.com", "a@x.com, b@y.com", "A <a@x.com>"] {
@@ -84,7 +84,7 @@ fn f17_f20_no_header_comes_from_a_mails_parts() {
                 .unwrap_err();
             assert_eq!(error.code, ErrorCode::InvalidRequest, "{to:?}");
         }
-        let subject = "Sign in\r\nBcc: v@y.com".to_owned();
+        let subject = "Log in\r\nBcc: v@y.com".to_owned();
         let error = queue.send(Mail { subject, ..mail() }).unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal);
         assert_eq!(queue.mailbox().unwrap_or_default().len(), 0);
@@ -134,7 +134,7 @@ fn f20_a_mail_is_text_and_html_in_plain_ascii() {
 }
 
 #[test]
-fn f19_without_a_way_to_send_mail_nothing_is_taken() {
+fn f19_without_a_transport_no_mail_is_taken() {
     let mut config = config(Settings::Unset);
     config.environment = Environment::Production;
     let queue = MailQueue::new(&config, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)));

@@ -1,10 +1,11 @@
-//! Delivery: a few workers take what is due from the queue.
+//! Delivery: workers take due mails from the queue.
 //!
-//! 1. A mail past its end is dropped: a code that is over only confuses.
-//! 2. It is handed over, within the configured time.
-//! 3. Refused for good (5xx): dropped. Anything else: again later, each wait twice as long as the one before.
+//! 1. An expired mail is dropped.
+//! 2. Any other is sent to the server, within the configured time.
+//! 3. A permanent rejection (5xx) drops the mail. After other failures it is retried; each wait is
+//!    twice as long as the one before.
 //!
-//! The log has no address and no content, only codes of replies.
+//! The log has reply codes but no addresses and no content.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,17 +19,17 @@ use crate::clock::Clock;
 use crate::config::Smtp;
 use crate::metrics;
 
-/// Connections to the mail server at a time.
+/// The number of workers, and of connections to the mail server.
 const WORKERS: usize = 4;
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// How long what waits is tried when the service stops.
+/// How long queued mail is still tried when the service stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// The workers. They end when this is dropped.
-pub(crate) struct Delivery {
+/// The running workers. They stop when this is dropped.
+pub(crate) struct Workers {
     queue: Arc<Queue>,
     workers: JoinSet<()>,
 }
@@ -39,11 +40,11 @@ struct Worker {
     clock: Arc<dyn Clock>,
     attempt: Duration,
     retry: Duration,
-    /// Whether the server was usable when last tried, so that the log has one line when that changes.
+    /// Whether the server was usable at the last attempt. The log has a line when this changes.
     is_usable: Arc<AtomicBool>,
 }
 
-impl Delivery {
+impl Workers {
     pub(super) fn start(smtp: &Smtp, server: Server, queue: &Arc<Queue>, clock: &Arc<dyn Clock>) -> Self {
         let (server, is_usable) = (Arc::new(server), Arc::new(AtomicBool::new(true)));
         let mut workers = JoinSet::new();
@@ -64,14 +65,17 @@ impl Delivery {
         }
     }
 
-    /// Tries what waits once more, for a few seconds.
+    /// Tries each queued mail once more, for at most [`DRAIN`].
     pub(crate) async fn stop(mut self) {
         self.queue.close();
         let drained = async { while self.workers.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             let lost = self.queue.held();
             metrics::mail_dropped("stopped", lost as u64);
-            tracing::warn!(lost, "the service stopped before this many mails were taken");
+            tracing::warn!(
+                mails = lost,
+                "the service stopped before this many mails were delivered"
+            );
         }
     }
 }
@@ -85,47 +89,49 @@ impl Worker {
             };
             let Some(taken) = taken else { return };
             if self.clock.now() >= taken.message.expires_at {
-                dropped("expired", None);
+                taken.message.span.in_scope(|| note_dropped("expired", None));
                 continue;
             }
             let delivery = self.server.deliver(&taken.message);
             let outcome = tokio::time::timeout(self.attempt, delivery).await;
-            self.decide(taken, outcome.unwrap_or(Err(Failure::Deferred(None))));
+            let outcome = outcome.unwrap_or(Err(Failure::Deferred(None)));
+            let span = taken.message.span.clone();
+            span.in_scope(|| self.decide(taken, outcome));
         }
     }
 
     fn decide(&self, mut taken: Taken, outcome: Result<(), Failure>) {
         match outcome {
             Ok(()) => {
-                self.usable(true, "");
+                self.note_usable(true, "");
                 metrics::mail_sent();
             }
             Err(Failure::Refused(code)) => {
-                self.usable(true, "");
-                dropped("refused", Some(code));
+                self.note_usable(true, "");
+                note_dropped("refused", Some(code));
             }
             Err(Failure::Deferred(code)) => {
                 metrics::mail_attempt_failed("deferred");
-                tracing::info!(code, "a mail was not taken and is tried again");
-                self.again(&mut taken);
+                tracing::info!(smtp_code = code, "a mail was not delivered and will be retried");
+                self.retry_later(&mut taken);
             }
             Err(Failure::Unusable(reason)) => {
                 metrics::mail_attempt_failed("unusable");
-                self.usable(false, &reason);
-                self.again(&mut taken);
+                self.note_usable(false, &reason);
+                self.retry_later(&mut taken);
             }
         }
     }
 
-    fn again(&self, taken: &mut Taken) {
+    fn retry_later(&self, taken: &mut Taken) {
         let wait = wait(self.retry, taken.message.failures);
         taken.message.failures += 1;
-        if !taken.again(wait) {
-            dropped("stopped", None);
+        if !taken.retry(wait) {
+            note_dropped("stopped", None);
         }
     }
 
-    fn usable(&self, is_usable: bool, reason: &str) {
+    fn note_usable(&self, is_usable: bool, reason: &str) {
         if self.is_usable.swap(is_usable, Ordering::Relaxed) == is_usable {
             return;
         }
@@ -133,8 +139,8 @@ impl Worker {
             tracing::info!("the mail server takes mail again");
         } else {
             tracing::warn!(
-                reason,
-                "the mail server cannot be used; what waits is tried again"
+                error = reason,
+                "the mail server cannot be used; queued mail is retried"
             );
         }
     }
@@ -146,9 +152,9 @@ fn wait(retry: Duration, failures: u32) -> Duration {
         .min(LONGEST_WAIT)
 }
 
-fn dropped(reason: &'static str, code: Option<u16>) {
+fn note_dropped(reason: &'static str, code: Option<u16>) {
     metrics::mail_dropped(reason, 1);
-    tracing::warn!(reason, code, "a mail was dropped");
+    tracing::warn!(reason, smtp_code = code, "a mail was dropped");
 }
 
 #[cfg(test)]

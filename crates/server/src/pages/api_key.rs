@@ -1,44 +1,44 @@
-//! `/api-keys/{key_id}`: one key. What it is and what happened with it; changing it, disabling it, ending it.
+//! `/api-keys/{key_id}`: one key, its history, and the forms that edit, disable and revoke it.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{self, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{KeyFile, KeyId, UpdateApiKey};
 
-use super::api_key_settings::{Errors, Settings, Shown};
+use super::api_key_settings::{Errors, Settings, SettingsView};
 use super::api_key_view::{KeyView, RefusalView};
-use super::event::Event;
-use super::page::{Frame, Page, Section, Tone};
-use crate::api::api_keys::Named;
+use super::event::EventView;
+use super::page::{Layout, Page, Section, Tone};
+use crate::api::api_keys::KeyIdPath;
 use crate::app::App;
 use crate::app::api_keys;
 use crate::app::management::Management;
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::{Nothing, Posted};
+use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 
-/// Entries of the account's trail in which those of a key are looked for.
+/// How many of the account's newest audit entries are searched for those of the key.
 const TRAIL: u32 = 1000;
-/// Of those, shown.
+/// The most entries that the page shows.
 const EVENTS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "api_key.html")]
 pub(crate) struct Details {
-    frame: Frame,
+    layout: Layout,
     key: KeyView,
     first_token: Option<FirstToken>,
     refusals: Vec<RefusalView>,
-    events: Vec<Event>,
+    events: Vec<EventView>,
 }
 
-/// The commands that mint with a key which nothing has used yet.
+/// The commands that get the first token with an unused key.
 struct FirstToken {
     downloaded: String,
     adopted: String,
@@ -66,10 +66,10 @@ impl FirstToken {
     }
 }
 
-/// What was just done, as one of the words that [`done`] knows.
+/// `done` names the change just made; [`done_sentence`] knows its values.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Done {
+pub(crate) struct Query {
     done: String,
 }
 
@@ -77,26 +77,29 @@ pub(crate) async fn details(
     State(app): State<Arc<App>>,
     context: Context,
     browser: Browser,
-    Named(key_id): Named,
-    done: Result<Query<Done>, QueryRejection>,
+    KeyIdPath(key_id): KeyIdPath,
+    query: Result<extract::Query<Query>, QueryRejection>,
 ) -> Result<Page<Details>, ApiError> {
     let uid = browser.account.uid;
     let (key, used) = api_keys::find(&app, &Management::of(&browser), key_id).await?;
     let refusals = app.store.refusals_of(uid).await?;
     let trail = app.store.audit_trail(Some(uid), TRAIL).await?;
     let events = trail.iter().filter(|entry| entry.key_id == Some(key_id));
-    let mut frame = frame(&app, &browser, &key.label).wide().script("copy.js");
-    if let Some(text) = done.ok().and_then(|Query(done)| words_of(&done.done)) {
-        frame = frame.notice(Tone::Done, text);
+    let mut layout = layout(&app, &browser, &key.label).wide().script("copy.js");
+    if let Some(text) = query
+        .ok()
+        .and_then(|extract::Query(query)| done_sentence(&query.done))
+    {
+        layout = layout.notice(Tone::Done, text);
     }
     let view = KeyView::of(&key, used, &refusals, context.now);
     if view.status.pending {
         let text = format!(
-            "Its file was not confirmed as saved, so it mints nothing. It is deleted {}, and its public key may be \
-             registered again then.",
+            "You did not confirm that the key file is saved, so programs cannot use this key. It is deleted {}. After that, \
+             its public key can be registered again.",
             view.pending_until.relative()
         );
-        frame = frame.notice(Tone::Warning, text);
+        layout = layout.notice(Tone::Warning, text);
     }
     Ok(Page(Details {
         key: view,
@@ -109,19 +112,19 @@ pub(crate) async fn details(
             .collect(),
         events: events
             .take(EVENTS)
-            .map(|entry| Event::of(entry, &browser.account, None, context.now))
+            .map(|entry| EventView::of(entry, &browser.account, None, context.now))
             .collect(),
-        frame,
+        layout,
     }))
 }
 
-fn words_of(done: &str) -> Option<&'static str> {
+fn done_sentence(done: &str) -> Option<&'static str> {
     Some(match done {
         "registered" => "The key is registered and active.",
         "changed" => "The change is saved.",
-        "disabled" => "The key is disabled. Nothing works with it until you enable it again.",
+        "disabled" => "The key is disabled. Programs cannot use it until you enable it again.",
         "enabled" => "The key is enabled again.",
-        "revoked" => "The key is revoked. Nothing mints or refreshes with it any more.",
+        "revoked" => "The key is revoked. Programs can no longer use it.",
         _ => return None,
     })
 }
@@ -129,25 +132,25 @@ fn words_of(done: &str) -> Option<&'static str> {
 #[derive(Template)]
 #[template(path = "api_key_edit.html")]
 pub(crate) struct Edit {
-    frame: Frame,
+    layout: Layout,
     key_id: KeyId,
     label: String,
-    settings: Shown,
+    settings: SettingsView,
 }
 
 pub(crate) async fn edit(
     State(app): State<Arc<App>>,
     context: Context,
     browser: Browser,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
 ) -> Result<Page<Edit>, ApiError> {
     let management = Management::of(&browser);
-    // Before anything is typed, not after.
+    // Demand the proof before the user fills in the form, not after.
     management.require_strong(&app, context.now).await?;
     let (key, _) = api_keys::find(&app, &management, key_id).await?;
-    let settings = Settings::of(&key).shown(Errors::default(), context.address);
+    let settings = Settings::of(&key).view(Errors::default(), context.address);
     Ok(Page(Edit {
-        frame: frame(&app, &browser, &key.label),
+        layout: layout(&app, &browser, &key.label),
         key_id,
         label: key.label,
         settings,
@@ -157,12 +160,12 @@ pub(crate) async fn edit(
 pub(crate) async fn save(
     State(app): State<Arc<App>>,
     context: Context,
-    Named(key_id): Named,
-    Posted { browser, form }: Posted<Settings>,
+    KeyIdPath(key_id): KeyIdPath,
+    CsrfForm { browser, form }: CsrfForm<Settings>,
 ) -> Result<Response, ApiError> {
     let management = Management::of(&browser);
     let (key, _) = api_keys::find(&app, &management, key_id).await?;
-    // An end that was not touched stays what it is to the millisecond.
+    // The form has whole seconds: keep the milliseconds of an expiry that did not change.
     let untouched = form.expires_at == Settings::of(&key).expires_at;
     let saved = async {
         let change = UpdateApiKey {
@@ -179,15 +182,15 @@ pub(crate) async fn save(
     };
     let status = error.status();
     let errors = Errors::of(error)?;
-    let mut frame = frame(&app, &browser, &key.label);
+    let mut layout = layout(&app, &browser, &key.label);
     if let Some(other) = &errors.other {
-        frame = frame.notice(Tone::Problem, other.clone());
+        layout = layout.notice(Tone::Problem, other.clone());
     }
     let page = Page(Edit {
-        frame,
+        layout,
         key_id,
         label: key.label,
-        settings: form.shown(errors, context.address),
+        settings: form.view(errors, context.address),
     });
     Ok((status, page).into_response())
 }
@@ -195,8 +198,8 @@ pub(crate) async fn save(
 pub(crate) async fn disable(
     State(app): State<Arc<App>>,
     context: Context,
-    Named(key_id): Named,
-    Posted { browser, .. }: Posted<Nothing>,
+    KeyIdPath(key_id): KeyIdPath,
+    CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     set_disabled(&app, &context, &browser, key_id, true).await?;
     Ok(back(key_id, "disabled"))
@@ -205,8 +208,8 @@ pub(crate) async fn disable(
 pub(crate) async fn enable(
     State(app): State<Arc<App>>,
     context: Context,
-    Named(key_id): Named,
-    Posted { browser, .. }: Posted<Nothing>,
+    KeyIdPath(key_id): KeyIdPath,
+    CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     set_disabled(&app, &context, &browser, key_id, false).await?;
     Ok(back(key_id, "enabled"))
@@ -230,20 +233,20 @@ async fn set_disabled(
 #[derive(Template)]
 #[template(path = "api_key_revoke.html")]
 pub(crate) struct Revoke {
-    frame: Frame,
+    layout: Layout,
     key: KeyView,
 }
 
-/// What revoking it will break.
+/// Says what revocation breaks before the user confirms it.
 pub(crate) async fn confirm_revocation(
     State(app): State<Arc<App>>,
     context: Context,
     browser: Browser,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
 ) -> Result<Page<Revoke>, ApiError> {
     let (key, used) = api_keys::find(&app, &Management::of(&browser), key_id).await?;
     Ok(Page(Revoke {
-        frame: frame(&app, &browser, &format!("Revoke {}", key.label)),
+        layout: layout(&app, &browser, &format!("Revoke {}", key.label)),
         key: KeyView::of(&key, used, &[], context.now),
     }))
 }
@@ -251,8 +254,8 @@ pub(crate) async fn confirm_revocation(
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     context: Context,
-    Named(key_id): Named,
-    Posted { browser, .. }: Posted<Nothing>,
+    KeyIdPath(key_id): KeyIdPath,
+    CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     api_keys::revoke(&app, &context, &Management::of(&browser), key_id).await?;
     Ok(back(key_id, "revoked"))
@@ -262,8 +265,8 @@ fn back(key_id: KeyId, done: &str) -> Redirect {
     Redirect::to(&format!("/api-keys/{key_id}?done={done}"))
 }
 
-fn frame(app: &App, browser: &Browser, title: &str) -> Frame {
-    Frame::new(app, title)
+fn layout(app: &App, browser: &Browser, title: &str) -> Layout {
+    Layout::new(app, title)
         .signed_in(&browser.account, &browser.csrf)
         .section(Section::ApiKeys)
         .middle()

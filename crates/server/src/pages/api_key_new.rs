@@ -1,9 +1,15 @@
-//! `/api-keys/new`: a new key, by one of two ways.
+//! `/api-keys/new`: a new key, created in one of two ways.
 //!
-//! - *In this browser*: `static/api-key-new.js` makes the pair, registers it as pending over the API, hands
-//!   over the file and activates the key when the person says that the file is saved.
-//! - *Somewhere else*: (1) the person pastes the public half; (2) the page shows the text that proves its
-//!   possession, with the commands that sign it; (3) the signature registers the key, active at once.
+//! In this browser: `static/api-key-new.js` creates the key pair, registers it as pending through
+//! the API, offers the key file for download, and activates the key when the user confirms that the
+//! file is saved.
+//!
+//! Somewhere else:
+//!
+//! 1. The user pastes the public key.
+//! 2. The page shows the text that proves possession of the private key, and the commands that sign
+//!    it.
+//! 3. The signature registers the key, which is active at once.
 
 use std::sync::Arc;
 
@@ -18,28 +24,28 @@ use tm_auth_core::{PublicKey, Refusal, label};
 use tm_auth_proto::api_key::RegistrationProof;
 use tm_auth_proto::{ErrorCode, PublicKeyInput, RegisterApiKey, challenge};
 
-use super::api_key_settings::{Errors, Settings, Shown};
-use super::page::{Frame, Page, Section, Tone};
+use super::api_key_settings::{Errors, Settings, SettingsView};
+use super::page::{Layout, Page, Section, Tone};
 use crate::app::App;
 use crate::app::api_keys::{self, default_end, future, some_scope};
 use crate::app::management::Management;
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::Posted;
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 
 #[derive(Template)]
 #[template(path = "api_key_new.html")]
 pub(crate) struct New {
-    frame: Frame,
-    settings: Shown,
+    layout: Layout,
+    settings: SettingsView,
     public_key: String,
     public_key_error: Option<String>,
     issuer: String,
     uid: String,
-    /// How commands call this program.
+    /// The name under which shell commands call `tm-auth`.
     tm_auth: String,
-    /// The service's clock, which the browser's may be far from.
+    /// The service's time in Unix seconds: the browser's clock may be wrong.
     now: i64,
 }
 
@@ -48,7 +54,7 @@ pub(crate) async fn new(
     context: Context,
     browser: Browser,
 ) -> Result<Page<New>, ApiError> {
-    // Before anything is typed, not after.
+    // Demand the proof before the user fills in the form, not after.
     Management::of(&browser).require_strong(&app, context.now).await?;
     let settings = Settings::proposed(default_end(&app, context.now));
     Ok(Page(form(
@@ -69,17 +75,17 @@ fn form(
     mut errors: Errors,
     public_key: String,
 ) -> New {
-    let mut frame = frame(app, browser, "New API key")
+    let mut layout = layout(app, browser, "New API key")
         .script("copy.js")
         .script("api-key-new.js");
     if let Some(other) = &errors.other {
-        frame = frame.notice(Tone::Problem, other.clone());
+        layout = layout.notice(Tone::Problem, other.clone());
     }
     New {
-        frame,
+        layout,
         public_key,
         public_key_error: errors.public_key.take(),
-        settings: settings.shown(errors, context.address),
+        settings: settings.view(errors, context.address),
         issuer: app.issuer.url.clone(),
         uid: browser.account.uid.to_string(),
         tm_auth: app.config.pages.command.clone(),
@@ -87,9 +93,9 @@ fn form(
     }
 }
 
-/// Step 1 of the second way.
+/// The form of step 1.
 #[derive(Deserialize)]
-pub(crate) struct Pasted {
+pub(crate) struct PublicKeyForm {
     #[serde(flatten)]
     settings: Settings,
     #[serde(default)]
@@ -99,10 +105,10 @@ pub(crate) struct Pasted {
 pub(crate) async fn paste(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted {
+    CsrfForm {
         browser,
         form: pasted,
-    }: Posted<Pasted>,
+    }: CsrfForm<PublicKeyForm>,
 ) -> Result<Response, ApiError> {
     Management::of(&browser).require_strong(&app, context.now).await?;
     let error = match check(&pasted, context.now) {
@@ -120,7 +126,7 @@ pub(crate) async fn paste(
         }
         Err(error) => error,
     };
-    // A private key is not sent back either.
+    // Do not echo a private key.
     let shown = if error.code == ErrorCode::PrivateKeySubmitted {
         String::new()
     } else {
@@ -138,9 +144,9 @@ pub(crate) async fn paste(
     Ok((status, Page(page)).into_response())
 }
 
-/// All that registering will demand, but for the proof: so that nobody signs in vain.
-fn check(pasted: &Pasted, now: Timestamp) -> Result<PublicKey, ApiError> {
-    // First of all: whoever pasted a private key must hear it, whatever else is wrong.
+/// Checks all that registration demands except the proof, so that the user does not sign in vain.
+fn check(pasted: &PublicKeyForm, now: Timestamp) -> Result<PublicKey, ApiError> {
+    // First: a pasted private key is reported whatever else is wrong.
     let key = PublicKey::parse(&PublicKeyInput::Text(pasted.public_key.clone()));
     if key == Err(Refusal::PrivateKeySubmitted) {
         return Err(Refusal::PrivateKeySubmitted.into());
@@ -155,8 +161,8 @@ fn check(pasted: &Pasted, now: Timestamp) -> Result<PublicKey, ApiError> {
 #[derive(Template)]
 #[template(path = "api_key_proof.html")]
 pub(crate) struct Proof {
-    frame: Frame,
-    carried: Vec<(&'static str, String)>,
+    layout: Layout,
+    hidden_fields: Vec<(&'static str, String)>,
     label: String,
     fingerprint: String,
     text: String,
@@ -170,7 +176,7 @@ fn proof_page(
     app: &App,
     context: &Context,
     browser: &Browser,
-    pasted: &Pasted,
+    pasted: &PublicKeyForm,
     key: &PublicKey,
     timestamp: i64,
     error: Option<String>,
@@ -178,13 +184,13 @@ fn proof_page(
     let (issuer, uid) = (&app.issuer.url, browser.account.uid);
     let fingerprint = key.fingerprint();
     let text = challenge::registration(issuer, uid, &fingerprint, timestamp);
-    let mut carried = pasted.settings.carried();
-    carried.push(("public_key", pasted.public_key.clone()));
-    carried.push(("timestamp", timestamp.to_string()));
+    let mut hidden_fields = pasted.settings.hidden_fields();
+    hidden_fields.push(("public_key", pasted.public_key.clone()));
+    hidden_fields.push(("timestamp", timestamp.to_string()));
     let until = Timestamp::from_second(timestamp).map_or(context.now, |at| at + PROOF_TOLERANCE);
     Proof {
-        frame: frame(app, browser, "Show that you hold the key").script("copy.js"),
-        carried,
+        layout: layout(app, browser, "Prove possession of the key").script("copy.js"),
+        hidden_fields,
         label: pasted.settings.label.clone(),
         with_tm_auth: format!(
             "{} key prove --key-file truemarkets-api-key.json --issuer {issuer} --account {uid} --timestamp {timestamp}",
@@ -201,11 +207,11 @@ fn proof_page(
     }
 }
 
-/// Step 3 of the second way.
+/// The form of step 3.
 #[derive(Deserialize)]
-pub(crate) struct Signed {
+pub(crate) struct ProofForm {
     #[serde(flatten)]
-    pasted: Pasted,
+    pasted: PublicKeyForm,
     #[serde(default)]
     timestamp: String,
     #[serde(default)]
@@ -215,12 +221,12 @@ pub(crate) struct Signed {
 pub(crate) async fn prove(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted {
+    CsrfForm {
         browser,
         form: signed,
-    }: Posted<Signed>,
+    }: CsrfForm<ProofForm>,
 ) -> Result<Response, ApiError> {
-    let Signed {
+    let ProofForm {
         pasted,
         timestamp,
         signature,
@@ -232,7 +238,7 @@ pub(crate) async fn prove(
             public_key: PublicKeyInput::Text(pasted.public_key.clone()),
             proof: RegistrationProof {
                 timestamp,
-                // Tools break long lines.
+                // Tools wrap long lines.
                 signature: signature.split_whitespace().collect(),
             },
             scopes: Some(pasted.settings.scopes()),
@@ -256,10 +262,10 @@ pub(crate) async fn prove(
         return Ok((status, Page(page)).into_response());
     };
     match errors.signature {
-        // The same text again, unless it is too old to be signed.
+        // Show the same text again, unless it has expired.
         Some(problem) => {
             let (timestamp, problem) = if code == ErrorCode::TimestampOutOfRange {
-                let problem = "The text had become too old. This is a new one: sign it.".to_owned();
+                let problem = "The text you signed has expired. Sign the new one.".to_owned();
                 (context.now.as_second(), problem)
             } else {
                 (timestamp, problem)
@@ -275,8 +281,8 @@ pub(crate) async fn prove(
     }
 }
 
-fn frame(app: &App, browser: &Browser, title: &str) -> Frame {
-    Frame::new(app, title)
+fn layout(app: &App, browser: &Browser, title: &str) -> Layout {
+    Layout::new(app, title)
         .signed_in(&browser.account, &browser.csrf)
         .section(Section::ApiKeys)
 }

@@ -1,4 +1,4 @@
-//! The fields that making and changing a key have in common: as text, as it was typed.
+//! The fields of the forms that create and edit a key, as the user typed them.
 
 use std::net::IpAddr;
 
@@ -9,9 +9,10 @@ use serde::Deserialize;
 use tm_auth_core::ApiKey;
 use tm_auth_proto::{ErrorCode, Scope, Scopes};
 
+use super::words::sentence;
 use crate::error::ApiError;
 
-/// As a form posts them.
+/// The posted fields.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
@@ -24,7 +25,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Of a key that is there already.
+    /// The fields that show an existing key.
     pub(crate) fn of(key: &ApiKey) -> Self {
         let on = |scope| {
             if key.scopes.contains(scope) {
@@ -44,7 +45,7 @@ impl Settings {
         }
     }
 
-    /// Of a new key: what trades need, and an end.
+    /// The proposal for a new key: permission to read and trade, and an expiry.
     pub(crate) fn proposed(end: Timestamp) -> Self {
         Self {
             read: "on".to_owned(),
@@ -66,7 +67,7 @@ impl Settings {
         .collect()
     }
 
-    /// Empty: no end.
+    /// `None` if the field is empty: the key never expires.
     pub(crate) fn end(&self) -> Result<Option<Timestamp>, ApiError> {
         let text = self.expires_at.trim();
         if text.is_empty() {
@@ -88,8 +89,8 @@ impl Settings {
             .collect()
     }
 
-    /// To be carried on in hidden fields.
-    pub(crate) fn carried(&self) -> Vec<(&'static str, String)> {
+    /// As hidden fields of the next step's form.
+    pub(crate) fn hidden_fields(&self) -> Vec<(&'static str, String)> {
         [
             ("label", &self.label),
             ("read", &self.read),
@@ -103,8 +104,8 @@ impl Settings {
         .collect()
     }
 
-    pub(crate) fn shown(self, errors: Errors, seen_ip: IpAddr) -> Shown {
-        Shown {
+    pub(crate) fn view(self, errors: Errors, seen_ip: IpAddr) -> SettingsView {
+        SettingsView {
             label: self.label,
             read: !self.read.is_empty(),
             trade: !self.trade.is_empty(),
@@ -117,13 +118,13 @@ impl Settings {
     }
 }
 
-/// What `<input type="datetime-local">` takes, which has no time zone: the label says UTC.
+/// The value of an `<input type="datetime-local">`, which has no time zone: the label says UTC.
 fn local(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
-/// As the template takes them.
-pub(crate) struct Shown {
+/// The fields as the template shows them.
+pub(crate) struct SettingsView {
     pub(crate) label: String,
     pub(crate) read: bool,
     pub(crate) trade: bool,
@@ -134,7 +135,7 @@ pub(crate) struct Shown {
     pub(crate) seen_ip: String,
 }
 
-/// What is wrong, by field.
+/// The error messages, by field.
 #[derive(Default)]
 pub(crate) struct Errors {
     pub(crate) label: Option<String>,
@@ -143,16 +144,17 @@ pub(crate) struct Errors {
     pub(crate) allowed_ips: Option<String>,
     pub(crate) public_key: Option<String>,
     pub(crate) signature: Option<String>,
-    /// What is wrong with none of them.
+    /// An error that belongs to no field.
     pub(crate) other: Option<String>,
 }
 
 impl Errors {
-    /// What the form's author can mend. `Err`: everything else, a session that is too old among it.
+    /// The errors that the user can correct in the form. `Err` returns every other error, such as a
+    /// demand to log in again.
     pub(crate) fn of(error: ApiError) -> Result<Self, ApiError> {
-        let mendable =
+        let correctable =
             matches!(error.status().as_u16(), 400 | 409) || error.code == ErrorCode::TimestampOutOfRange;
-        if !mendable {
+        if !correctable {
             return Err(error);
         }
         let mut errors = Self::default();
@@ -171,17 +173,5 @@ impl Errors {
         };
         *place = Some(sentence(problem));
         Ok(errors)
-    }
-}
-
-/// The rules speak in phrases, for programs; people get a sentence.
-fn sentence(problem: &str) -> String {
-    let mut chars = problem.chars();
-    let first = chars.next().into_iter().flat_map(char::to_uppercase);
-    let sentence: String = first.chain(chars).collect();
-    if sentence.ends_with(['.', '?']) {
-        sentence
-    } else {
-        format!("{sentence}.")
     }
 }

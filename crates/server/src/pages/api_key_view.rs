@@ -1,4 +1,4 @@
-//! A key as its pages show it.
+//! An API key as pages show it.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::ApiKey;
@@ -9,12 +9,13 @@ use tm_auth_store::{KeyRefusal, KeyUse};
 
 use super::words::{self, Instant, Status};
 
-/// From here on the end is pointed out; the first reminder goes out then as well.
-const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Used within the life of an access token: something is working with it.
-const RECENT: SignedDuration = SignedDuration::from_hours(1);
-/// Refusals that the list of keys still points to.
-const TELLING: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// From this long before a key's expiry pages highlight it; the first reminder is sent then as
+/// well.
+const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// A key used within this time counts as in use.
+const IN_USE: SignedDuration = SignedDuration::from_hours(1);
+/// The list of keys shows a key's latest refusal for this long.
+const REFUSAL_SHOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 pub(crate) struct KeyView {
     pub(crate) key_id: KeyId,
@@ -26,10 +27,10 @@ pub(crate) struct KeyView {
     pub(crate) created: Instant,
     pub(crate) pending_until: Instant,
     pub(crate) end: Option<Instant>,
-    pub(crate) end_name: &'static str,
-    pub(crate) ends_soon: bool,
+    pub(crate) expiry_name: &'static str,
+    pub(crate) expires_soon: bool,
     pub(crate) last_used: Option<Used>,
-    /// The latest, where it still matters.
+    /// The latest refusal, if it is recent and the key is usable.
     pub(crate) refusal: Option<RefusalView>,
 }
 
@@ -60,7 +61,7 @@ impl RefusalView {
 }
 
 impl KeyView {
-    /// `refusals` are the account's, latest first.
+    /// `refusals` are those of the account, latest first.
     pub(crate) fn of(
         key: &ApiKey,
         last_use: Option<KeyUse>,
@@ -68,16 +69,16 @@ impl KeyView {
         now: Timestamp,
     ) -> Self {
         let status = key.status(now);
-        let (end_name, end) = match (status, key.lifecycle.revoked_at()) {
+        let (expiry_name, end) = match (status, key.lifecycle.revoked_at()) {
             (ApiKeyStatus::Revoked, Some(at)) => ("Revoked", Some(at)),
-            (ApiKeyStatus::Expired, _) => ("Ended", key.expires_at),
-            _ => ("Ends", key.expires_at),
+            (ApiKeyStatus::Expired, _) => ("Expired", key.expires_at),
+            _ => ("Expires", key.expires_at),
         };
         let status = Status::of(status);
         let latest = refusals
             .iter()
             .find(|refusal| refusal.key_id == key.key_id)
-            .filter(|refusal| status.usable && now.duration_since(refusal.last_at) < TELLING);
+            .filter(|refusal| status.usable && now.duration_since(refusal.last_at) < REFUSAL_SHOWN);
         Self {
             key_id: key.key_id,
             label: key.label.clone(),
@@ -87,12 +88,12 @@ impl KeyView {
             created: Instant::new(key.created_at, now),
             pending_until: Instant::new(key.created_at + PENDING_LIFE, now),
             end: end.map(|at| Instant::new(at, now)),
-            end_name,
-            ends_soon: status.usable && end.is_some_and(|at| at.duration_since(now) < SOON),
+            expiry_name,
+            expires_soon: status.usable && end.is_some_and(|at| at.duration_since(now) < EXPIRY_WARNING),
             last_used: last_use.map(|used| Used {
                 at: Instant::new(used.at, now),
                 ip: used.ip.to_string(),
-                recent: now.duration_since(used.at) < RECENT,
+                recent: now.duration_since(used.at) < IN_USE,
             }),
             refusal: latest.map(|refusal| RefusalView::of(refusal, now)),
             status,

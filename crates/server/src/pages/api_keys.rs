@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 
 use super::api_key_view::KeyView;
-use super::page::{Frame, Page, Section};
+use super::page::{Layout, Page, Section};
 use crate::app::App;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
@@ -15,7 +15,7 @@ use crate::http::context::Context;
 #[derive(Template)]
 #[template(path = "api_keys.html")]
 pub(crate) struct List {
-    frame: Frame,
+    layout: Layout,
     keys: Vec<KeyView>,
 }
 
@@ -31,10 +31,10 @@ pub(crate) async fn list(
         .iter()
         .map(|(key, used)| KeyView::of(key, *used, &refusals, context.now))
         .collect();
-    // What is over stays visible, below what works.
+    // Keys that no longer work stay visible below the others.
     keys.sort_by_key(|key| !key.status.usable && !key.status.pending);
     Ok(Page(List {
-        frame: Frame::new(&app, "API keys")
+        layout: Layout::new(&app, "API keys")
             .signed_in(&browser.account, &browser.csrf)
             .section(Section::ApiKeys),
         keys,

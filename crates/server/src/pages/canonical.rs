@@ -1,8 +1,8 @@
-//! One name for the pages of a sandbox.
+//! Redirects the pages of a sandbox to its configured host name.
 //!
-//! `http://127.0.0.1:8080` reaches the same service as `http://localhost:8080`, but is another origin: its forms are
-//! refused, and no passkey is made for an IP address. Whoever opens a page there is led to the one name. Elsewhere
-//! a proxy may have changed the host, so nothing is concluded from it.
+//! `http://127.0.0.1:8080` reaches the same service as `http://localhost:8080` but is another
+//! origin: its forms are refused, and passkeys do not work for an IP address. Other deployments may
+//! have a proxy that changes `Host`, so they never redirect.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, Uri};
 
 use crate::app::App;
 
-/// The way to the page's own address, for a page that was asked for by this machine's number.
+/// The redirect for a page that was requested at a loopback IP address.
 pub(crate) fn redirect(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
     if *method != Method::GET || !app.config.public_url.is_loopback() {
         return None;

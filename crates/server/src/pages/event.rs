@@ -1,4 +1,4 @@
-//! An entry of the audit trail, as the account's owner reads it.
+//! An audit entry as pages show it to the account's owner.
 
 use jiff::Timestamp;
 use tm_auth_core::Account;
@@ -7,18 +7,18 @@ use tm_auth_store::AuditEntry;
 
 use super::words::{self, Instant};
 
-pub(crate) struct Event {
+pub(crate) struct EventView {
     pub(crate) what: String,
     pub(crate) detail: Option<String>,
-    /// The key it is about, and what it is called.
+    /// The key it is about, with the key's label.
     pub(crate) key: Option<(KeyId, String)>,
     pub(crate) who: &'static str,
     pub(crate) ip: Option<String>,
     pub(crate) at: Instant,
 }
 
-impl Event {
-    /// `key`: the entry's key, where the page does not show it anyway.
+impl EventView {
+    /// `key` is the entry's key, or `None` if the page is about that key.
     pub(crate) fn of(
         entry: &AuditEntry,
         account: &Account,
@@ -29,9 +29,9 @@ impl Event {
             what: words::action(&entry.action),
             detail: entry.detail.as_deref().and_then(words::detail),
             key,
-            who: who(&entry.origin.actor, account),
-            ip: entry.origin.ip.map(|ip| ip.to_string()),
-            at: Instant::new(entry.origin.at, now),
+            who: who(&entry.audit_context.actor, account),
+            ip: entry.audit_context.ip.map(|ip| ip.to_string()),
+            at: Instant::new(entry.audit_context.at, now),
         }
     }
 }
@@ -41,8 +41,8 @@ fn who(actor: &str, account: &Account) -> &'static str {
         "operator" => "An operator",
         "service" => "The service",
         _ if actor == account.uid.to_string() => "You",
-        // A key's or session's own id: what was done with its secret.
+        // The id of a key or a session, whose secret was used.
         _ if actor.parse::<KeyId>().is_ok() => "A program",
-        _ => "Somebody not signed in",
+        _ => "Someone who was not logged in",
     }
 }

@@ -1,13 +1,13 @@
-//! The headers of every HTML answer.
+//! The headers of every HTML response.
 
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue};
 
 use crate::app::App;
 
-/// Besides those of every answer.
+/// The headers of pages besides those of every response.
 const PAGE_HEADERS: [(HeaderName, &str); 3] = [
-    // A page shows an account: nobody may find it behind the Back button after signing out.
+    // The Back button must not show an account's page after logout.
     (CACHE_CONTROL, "no-store"),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
@@ -19,7 +19,7 @@ const PAGE_HEADERS: [(HeaderName, &str); 3] = [
     ),
 ];
 
-/// Adds them, if the answer is a page.
+/// Adds them if the response is a page.
 pub(crate) fn add(app: &App, headers: &mut HeaderMap) {
     let is_page = headers
         .get(CONTENT_TYPE)
@@ -35,12 +35,13 @@ pub(crate) fn add(app: &App, headers: &mut HeaderMap) {
     headers.insert(CONTENT_SECURITY_POLICY, policy);
 }
 
-/// Where forms may lead besides this service: browsers hold redirects that follow a form to it as well.
+/// The origin that forms may lead to besides this service. Browsers apply `form-action` to the
+/// redirects that follow a form as well.
 fn form_target(app: &App) -> Option<&str> {
     app.config.apple.as_ref().map(|apple| apple.issuer.as_str())
 }
 
-/// Nothing but our own files; nothing inline; no page of ours within another's.
+/// Allows only files of this service, nothing inline, and no framing.
 fn content_security_policy(form_target: Option<&str>) -> String {
     let form_target = form_target.map(|origin| format!(" {origin}")).unwrap_or_default();
     format!(

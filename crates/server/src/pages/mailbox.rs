@@ -1,8 +1,8 @@
-//! `GET /mailbox`: what this service would have mailed, for who tries it on their own machine.
+//! `GET /mailbox`: the e-mails that a sandbox would have sent.
 //!
-//! It exists where the mailbox does ([`crate::config::Delivery`]), and for requests that name this machine
-//! as their host only: a page elsewhere whose name was made to lead here (DNS rebinding) is not ours, and
-//! would read every code.
+//! The page exists if mail is delivered to the mailbox ([`crate::config::Delivery`]), and only for
+//! requests whose `Host` is this machine. Otherwise a foreign page could read every code by DNS
+//! rebinding.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use tm_auth_proto::ErrorCode;
 
-use super::page::{Frame, Page};
+use super::page::{Layout, Page};
 use super::words::Instant;
 use crate::app::App;
 use crate::error::ApiError;
@@ -24,21 +24,21 @@ use crate::mail::Delivered;
 #[derive(Template)]
 #[template(path = "mailbox.html")]
 pub(crate) struct Mailbox {
-    frame: Frame,
-    mails: Vec<Shown>,
+    layout: Layout,
+    mails: Vec<MailView>,
 }
 
-struct Shown {
+struct MailView {
     to: String,
     subject: String,
     at: Instant,
     blocks: Vec<Block>,
 }
 
-/// A part of a mail's text.
+/// A part of an e-mail's text.
 #[derive(Debug, PartialEq, Eq)]
 enum Block {
-    Words(Vec<String>),
+    Paragraph(Vec<String>),
     Code(String),
     Link { label: String, url: String },
 }
@@ -50,15 +50,18 @@ pub(crate) async fn mailbox(
 ) -> Result<Page<Mailbox>, ApiError> {
     let mails = app
         .mailbox()
-        .filter(|_| is_asked_as_this_machine(&headers))
+        .filter(|_| host_is_this_machine(&headers))
         .ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     let origin = app.config.public_url.origin();
-    let mails = mails.iter().map(|mail| shown(mail, origin, &context)).collect();
-    let frame = Frame::new(&app, "Mailbox").middle();
-    Ok(Page(Mailbox { frame, mails }))
+    let mails = mails
+        .iter()
+        .map(|mail| mail_view(mail, origin, &context))
+        .collect();
+    let layout = Layout::new(&app, "Mailbox").middle();
+    Ok(Page(Mailbox { layout, mails }))
 }
 
-fn is_asked_as_this_machine(headers: &HeaderMap) -> bool {
+fn host_is_this_machine(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let Some(Ok(authority)) = host.map(str::parse::<Authority>) else {
         return false;
@@ -70,8 +73,8 @@ fn is_asked_as_this_machine(headers: &HeaderMap) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn shown(mail: &Delivered, origin: &str, context: &Context) -> Shown {
-    Shown {
+fn mail_view(mail: &Delivered, origin: &str, context: &Context) -> MailView {
+    MailView {
         to: mail.to.clone(),
         subject: mail.subject.clone(),
         at: Instant::new(mail.at, context.now),
@@ -83,8 +86,8 @@ fn shown(mail: &Delivered, origin: &str, context: &Context) -> Shown {
     }
 }
 
-/// The letter's text says by its form what its parts are: an indented code, a label with an address of ours
-/// below it, and paragraphs.
+/// Recognises the parts of a letter's text by their form: an indented code, a label above a URL of
+/// this service, and paragraphs.
 fn block(text: &str, origin: &str) -> Option<Block> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     match lines.as_slice() {
@@ -96,7 +99,9 @@ fn block(text: &str, origin: &str) -> Option<Block> {
                 url: (*url).to_owned(),
             })
         }
-        lines => Some(Block::Words(lines.iter().map(|&line| line.to_owned()).collect())),
+        lines => Some(Block::Paragraph(
+            lines.iter().map(|&line| line.to_owned()).collect(),
+        )),
     }
 }
 
@@ -107,10 +112,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f13_only_who_asks_this_machine_by_its_name_sees_it() {
+    fn f13_only_requests_to_this_machine_see_the_mailbox() {
         let asked = |host: &'static str| {
             let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
-            is_asked_as_this_machine(&headers)
+            host_is_this_machine(&headers)
         };
         for host in [
             "localhost",
@@ -133,24 +138,24 @@ mod tests {
         ] {
             assert!(!asked(host), "{host}");
         }
-        assert!(!is_asked_as_this_machine(&HeaderMap::new()));
+        assert!(!host_is_this_machine(&HeaderMap::new()));
     }
 
     #[test]
-    fn f20_a_letters_parts_are_told_apart() {
+    fn f20_the_parts_of_a_letter_are_recognised() {
         let origin = "http://localhost:8080";
-        let words = |text: &str| Some(Block::Words(vec![text.to_owned()]));
-        assert_eq!(block("Hello", origin), words("Hello"));
+        let paragraph = |text: &str| Some(Block::Paragraph(vec![text.to_owned()]));
+        assert_eq!(block("Hello", origin), paragraph("Hello"));
         assert_eq!(block("", origin), None);
         assert_eq!(
             block("    1234-5678", origin),
             Some(Block::Code("1234-5678".to_owned()))
         );
-        let link = |url: &str| block(&format!("Sign in:\n{url}"), origin);
+        let link = |url: &str| block(&format!("Log in:\n{url}"), origin);
         assert_eq!(
             link("http://localhost:8080/sign-in/link#a"),
             Some(Block::Link {
-                label: "Sign in".to_owned(),
+                label: "Log in".to_owned(),
                 url: "http://localhost:8080/sign-in/link#a".to_owned()
             })
         );
@@ -159,7 +164,7 @@ mod tests {
             "http://localhost:80801/",
             "javascript:alert(1)",
         ] {
-            assert!(matches!(link(url), Some(Block::Words(_))), "{url}");
+            assert!(matches!(link(url), Some(Block::Paragraph(_))), "{url}");
         }
     }
 }

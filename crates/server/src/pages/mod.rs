@@ -1,5 +1,6 @@
-//! The pages: rendered here, plain forms that POST and redirect, scripts only where WebAuthn and WebCrypto
-//! need them. One file per page; `templates/` has the words, `static/` style and scripts.
+//! The HTML pages: rendered on the server, with plain forms that POST and redirect. Scripts are
+//! used only where WebAuthn and WebCrypto need them. There is one file per page; `templates/` has
+//! the markup, `static/` the style and the scripts.
 
 pub(crate) mod activity;
 pub(crate) mod api_key;
@@ -28,7 +29,7 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
-/// Every page.
+/// The routes of all pages.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(home))
@@ -51,7 +52,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/mailbox", get(mailbox::mailbox))
 }
 
-/// Who is not signed in is led on to the sign-in from there.
+/// The list of keys redirects to the login if necessary.
 async fn home() -> Redirect {
     Redirect::to("/api-keys")
 }

@@ -1,22 +1,21 @@
-//! Where a sign-in leads to: to a page of ours from a list, whatever was asked for.
+//! The page that follows a login.
 //!
-//! `next` comes with links and forms, so anybody can write it. It is never judged by what is wrong with it, but
-//! by what it is: one of these paths, or a page of a key, exactly. A query is left out; everything else leads
-//! home.
+//! `next` comes with links and forms, so an attacker can set it. It must equal a path on a list or
+//! the path of a key's page; its query is dropped. Any other value means the home page.
 
 use tm_auth_proto::KeyId;
 
 const HOME: &str = "/api-keys";
 const PAGES: [&str; 5] = ["/api-keys", "/api-keys/new", "/security", "/activity", "/mailbox"];
 
-/// A path of ours.
+/// A path of this service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Next(String);
 
 impl Next {
-    pub(crate) fn parse(wanted: &str) -> Self {
-        let path = wanted.split_once('?').map_or(wanted, |(path, _)| path);
-        // Written anew, so that nothing of what was asked for is taken over.
+    pub(crate) fn parse(requested: &str) -> Self {
+        let path = requested.split_once('?').map_or(requested, |(path, _)| path);
+        // Take the path from the list, so that no byte of the request is used.
         let page = PAGES.iter().find(|page| **page == path).map(ToString::to_string);
         Self(page.or_else(|| key_page(path)).unwrap_or_else(|| HOME.to_owned()))
     }
@@ -26,7 +25,7 @@ impl Next {
     }
 }
 
-/// `/api-keys/{key_id}`, and what is asked about that key.
+/// `/api-keys/{key_id}` and the pages below it that a GET opens.
 fn key_page(path: &str) -> Option<String> {
     let rest = path.strip_prefix("/api-keys/")?;
     let (id, page) = rest.split_once('/').unwrap_or((rest, ""));
@@ -47,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f14_g26_a_sign_in_leads_to_a_page_of_ours_and_nowhere_else() {
+    fn f14_g26_a_login_leads_only_to_pages_of_this_service() {
         for page in PAGES {
             assert_eq!(Next::parse(page).as_str(), page);
         }

@@ -1,7 +1,7 @@
-//! A page as it is answered, and the frame around what it says.
+//! The response of a page, and the layout around its content.
 //!
-//! A page is an askama template that extends `base.html` and has a field `frame`; [`Page`] makes the answer
-//! of it. The headers that belong to pages are added to every HTML answer by [`super::headers`].
+//! A page is an askama template that extends `base.html` and has a field `layout`. [`Page`] renders
+//! it into the response. [`super::headers`] adds the headers of pages to every HTML response.
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -24,24 +24,24 @@ impl<T: Template> IntoResponse for Page<T> {
     }
 }
 
-/// What is around every page: title, navigation, who is signed in, a word about what was just done.
-pub(crate) struct Frame {
+/// The parts around every page's content: title, navigation, user menu, notice.
+pub(crate) struct Layout {
     pub(crate) title: String,
     pub(crate) environment: Environment,
-    pub(crate) person: Option<Person>,
+    pub(crate) user: Option<User>,
     pub(crate) section: Option<Section>,
     pub(crate) notice: Option<Notice>,
     pub(crate) scripts: Vec<&'static str>,
     pub(crate) width: &'static str,
 }
 
-/// Who is signed in, as the frame shows it.
-pub(crate) struct Person {
+/// The logged-in user, as the layout shows them.
+pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) csrf: String,
 }
 
-/// What the navigation leads to.
+/// The sections of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
     ApiKeys,
@@ -67,7 +67,7 @@ impl Section {
     }
 }
 
-/// One sentence above a page.
+/// A message above a page's content.
 pub(crate) struct Notice {
     pub(crate) tone: Tone,
     pub(crate) text: String,
@@ -89,7 +89,7 @@ impl Tone {
         }
     }
 
-    /// How a screen reader takes it: what went wrong interrupts.
+    /// The ARIA role: a screen reader announces problems at once.
     pub(crate) fn role(self) -> &'static str {
         match self {
             Self::Done | Self::Warning => "status",
@@ -98,12 +98,12 @@ impl Tone {
     }
 }
 
-impl Frame {
+impl Layout {
     pub(crate) fn new(app: &App, title: impl Into<String>) -> Self {
         Self {
             title: title.into(),
             environment: app.config.environment,
-            person: None,
+            user: None,
             section: None,
             notice: None,
             scripts: Vec::new(),
@@ -111,16 +111,16 @@ impl Frame {
         }
     }
 
-    /// With navigation, the account's name and the way out.
+    /// Adds the navigation, the account's name and the logout form.
     pub(crate) fn signed_in(mut self, account: &Account, csrf: &str) -> Self {
-        self.person = Some(Person {
+        self.user = Some(User {
             name: account_name(account),
             csrf: csrf.to_owned(),
         });
         self
     }
 
-    /// The entry of the navigation that the page belongs to.
+    /// Marks the section of the navigation that the page belongs to.
     pub(crate) fn section(mut self, section: Section) -> Self {
         self.section = Some(section);
         self
@@ -134,46 +134,46 @@ impl Frame {
         self
     }
 
-    /// An ES module of `static/`.
+    /// Loads an ES module of `static/`.
     pub(crate) fn script(mut self, name: &'static str) -> Self {
         self.scripts.push(name);
         self
     }
 
-    /// For a single form, such as a sign-in.
+    /// The width for a single form, such as the login.
     pub(crate) fn narrow(mut self) -> Self {
         self.width = "narrow";
         self
     }
 
-    /// As wide as it may be, which a page is unless it says otherwise.
+    /// The full width, which is the default.
     pub(crate) fn wide(mut self) -> Self {
         self.width = "";
         self
     }
 
-    /// For text and forms.
+    /// The width for text and forms.
     pub(crate) fn middle(mut self) -> Self {
         self.width = "middle";
         self
     }
 
-    /// What forms carry in their hidden field `csrf`; empty where nobody is signed in.
+    /// The value of the forms' hidden field `csrf`; empty if no user is logged in.
     pub(crate) fn csrf(&self) -> &str {
-        self.person.as_ref().map_or("", |person| &person.csrf)
+        self.user.as_ref().map_or("", |user| &user.csrf)
     }
 
     pub(crate) fn is_uat(&self) -> bool {
         self.environment == Environment::Uat
     }
 
-    /// Where a static file is.
-    #[allow(clippy::unused_self, reason = "templates reach it through their frame")]
+    /// The URL of a static file.
+    #[allow(clippy::unused_self, reason = "templates call it on their layout")]
     pub(crate) fn asset(&self, name: &str) -> String {
         static_files::url(name)
     }
 
-    #[allow(clippy::unused_self, reason = "templates reach it through their frame")]
+    #[allow(clippy::unused_self, reason = "templates call it on their layout")]
     pub(crate) fn sections(&self) -> [Section; 3] {
         [Section::ApiKeys, Section::Security, Section::Activity]
     }
@@ -184,7 +184,7 @@ impl Frame {
     }
 }
 
-/// What an account is called where it is shown to its owner.
+/// The name under which pages show an account to its owner.
 pub(crate) fn account_name(account: &Account) -> String {
     account.email.clone().unwrap_or_else(|| {
         let uid = account.uid.to_string();

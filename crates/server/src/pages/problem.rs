@@ -1,8 +1,8 @@
-//! An error as a page, for people; programs get the JSON body.
+//! Errors as HTML pages. API clients get the JSON body instead.
 //!
-//! 1. It must be a page that was asked for, by a browser that takes HTML.
-//! 2. Who is not signed in is led to the sign-in and back.
-//! 3. Everybody else reads what is wrong in words, the code, and the request id.
+//! 1. The request must be for a page and accept HTML.
+//! 2. A GET without a login, or without a fresh enough one, redirects to the login page and back.
+//! 3. Every other error is a page with an explanation, the code and the request id.
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -11,28 +11,29 @@ use http::{HeaderMap, Method, Uri};
 use tm_auth_proto::ErrorCode;
 
 use super::next::Next;
-use super::page::{Frame, Page};
+use super::page::{Layout, Page};
+use super::words::sentence;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::query::query_value;
 
-/// What tells, before the request is handled, whether its error will be read by a person.
+/// A client that gets errors as HTML. Decided before the request is handled.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
-    /// Whether the page may simply be asked for again.
-    asked: bool,
-    /// Where to come back to after a sign-in: what was asked for, or the page that a form stood on.
+pub(crate) struct HtmlClient {
+    /// Whether the request is a GET, which can be repeated after a login.
+    is_get: bool,
+    /// The page to return to after a login: the requested page, or the page with the posted form.
     back: String,
 }
 
-impl Reader {
-    /// `None`: a program.
+impl HtmlClient {
+    /// `None` for an API client.
     pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let path = uri.path();
         let is_page = !["/v1/", "/.well-known/", "/static/"]
             .iter()
             .any(|programs| path.starts_with(programs));
-        // Before any header is looked at: mints and refreshes pass here too.
+        // Check the path before any header: this also runs for each mint and refresh.
         if !is_page {
             return None;
         }
@@ -44,22 +45,22 @@ impl Reader {
         if !takes_html {
             return None;
         }
-        let asked = *method == Method::GET;
+        let is_get = *method == Method::GET;
         let back = match uri.path_and_query() {
-            Some(page) if asked => page.to_string(),
+            Some(page) if is_get => page.to_string(),
             _ => form_page(path),
         };
-        Some(Self { asked, back })
+        Some(Self { is_get, back })
     }
 
-    /// The way to the sign-in and back.
+    /// The login page, with the way back.
     fn sign_in(&self) -> String {
         format!("/sign-in?next={}", query_value(&self.back))
     }
 }
 
-/// Where the form stood that was posted to `path`: at the same address, at the one above it, or on the page of
-/// all ways in.
+/// The page with the form that posts to `path`: the Security page, the page at the same path, or
+/// the page one level above.
 fn form_page(path: &str) -> String {
     let of_security = ["/security/", "/passkeys/", "/recovery/", "/apple/"];
     if of_security.iter().any(|prefix| path.starts_with(prefix)) {
@@ -73,77 +74,77 @@ fn form_page(path: &str) -> String {
     page.unwrap_or_else(|| Next::parse("")).to_string()
 }
 
-/// The page of an error. Its status stays, but for a redirect to the sign-in.
-pub(crate) fn page(app: &App, reader: &Reader, error: &ApiError, request_id: &str) -> Response {
+/// The page of an error, with the error's status, or a redirect to the login page.
+pub(crate) fn page(app: &App, client: &HtmlClient, error: &ApiError, request_id: &str) -> Response {
     let status = error.status();
     let (title, text, way_out) = match error.code {
-        ErrorCode::MissingSession | ErrorCode::ReauthRequired if reader.asked => {
-            return Redirect::to(&reader.sign_in()).into_response();
+        ErrorCode::MissingSession | ErrorCode::ReauthRequired if client.is_get => {
+            return Redirect::to(&client.sign_in()).into_response();
         }
         ErrorCode::MissingSession => (
-            "You are signed out",
-            "Your session has ended. Nothing was changed. Sign in, then try again.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            "You are logged out",
+            "Your session has ended. Nothing was changed. Log in, then try again.".to_owned(),
+            (client.sign_in(), "Log in"),
         ),
         ErrorCode::ReauthRequired => (
             "Please confirm that it is you",
-            "This takes a sign-in of the last five minutes, by the strongest way your account has. Nothing was changed.".to_owned(),
-            (reader.sign_in(), "Sign in again"),
+            "Your last login is more than five minutes old, or this requires a stronger login method of your account. Nothing was changed. Log in again, then try again.".to_owned(),
+            (client.sign_in(), "Log in again"),
         ),
         ErrorCode::CrossSiteRequest => (
-            "That did not come from this page",
-            "The request was refused because it did not come from a page of this service, or from one of an earlier session. Nothing was changed. Open the page again and repeat it.".to_owned(),
+            "This request was refused",
+            "The request did not come from a page of your current session. Nothing was changed. Open the page again, then try again.".to_owned(),
             home(),
         ),
         ErrorCode::AppleSignInUnknown => (
-            "This sign-in is over",
-            "What came back from Apple does not belong to a sign-in that this browser began within the last ten minutes, or it came twice. Nothing was changed. Begin again.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            "This login has ended",
+            "Apple’s answer does not belong to a login that this browser started within the last ten minutes, or it was already used. Nothing was changed. Log in again.".to_owned(),
+            (client.sign_in(), "Log in"),
         ),
         ErrorCode::AppleSignInCancelled => (
-            "Nobody was signed in",
-            "The sign-in was cancelled at Apple. Nothing was changed. Try it again, or choose another way.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            "You are not logged in",
+            "The login was cancelled at Apple. Nothing was changed. Try again, or choose another login method.".to_owned(),
+            (client.sign_in(), "Log in"),
         ),
         ErrorCode::AppleTokenInvalid => (
-            "Apple’s answer does not hold",
-            "What came back from Apple could not be verified, so nobody was signed in and nothing was changed. Begin again.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            "Apple’s answer is not valid",
+            "Apple’s answer could not be verified. You are not logged in, and nothing was changed. Log in again.".to_owned(),
+            (client.sign_in(), "Log in"),
         ),
         ErrorCode::AppleUnavailable => (
-            "Apple does not answer",
-            "Apple could not be reached just now. Nothing was changed. Try again in a moment, or choose another way to sign in.".to_owned(),
-            (reader.sign_in(), "Sign in"),
+            "Apple cannot be reached",
+            "Apple did not answer. Nothing was changed. Try again in a moment, or choose another login method.".to_owned(),
+            (client.sign_in(), "Log in"),
         ),
         ErrorCode::AddressHasAccount => (
-            "This address has an account already",
-            "An account here has the e-mail address of your Apple account. Sign in to it the way you always do; on its security page you can then link Apple. Nothing was changed.".to_owned(),
-            ("/sign-in?next=/security".to_owned(), "Sign in"),
+            "This address already has an account",
+            "An account with the e-mail address of your Apple account already exists. Nothing was changed. Log in to that account as usual. You can then link Apple on its Security page.".to_owned(),
+            ("/sign-in?next=/security".to_owned(), "Log in"),
         ),
         ErrorCode::AppleLinkedElsewhere | ErrorCode::AppleAlreadyLinked => (
             "Apple was not linked",
-            error.message().to_owned(),
-            ("/security".to_owned(), "To your security page"),
+            explanation(error),
+            ("/security".to_owned(), "Open the Security page"),
         ),
         ErrorCode::NotFound | ErrorCode::KeyNotFound => (
-            "There is nothing here",
-            "The address is wrong, or what was here is gone, or it belongs to another account.".to_owned(),
+            "Page not found",
+            "The address is wrong, or the page was removed, or it belongs to another account.".to_owned(),
             home(),
         ),
         ErrorCode::RateLimited => (
-            "Too many tries",
-            "Please wait a minute, then try again.".to_owned(),
+            "Too many requests",
+            "Wait a minute, then try again.".to_owned(),
             home(),
         ),
         _ if status.is_server_error() => (
-            "That is our fault",
-            "The service could not do this just now. Nothing that you see as done was lost. Try again in a moment; if it stays like this, tell us the request number below.".to_owned(),
+            "The service has a problem",
+            "The service could not handle your request. It may or may not have taken effect: check before you try again. If the problem persists, send the request ID below to True Markets support.".to_owned(),
             home(),
         ),
-        _ => ("That did not work", error.message().to_owned(), home()),
+        _ => ("The request failed", explanation(error), home()),
     };
     let template = Problem {
-        frame: Frame::new(app, title).middle(),
+        layout: Layout::new(app, title).middle(),
         text,
         way_out,
         status: status.as_u16(),
@@ -153,14 +154,25 @@ pub(crate) fn page(app: &App, reader: &Reader, error: &ApiError, request_id: &st
     (status, error.headers(), Page(template)).into_response()
 }
 
+/// The error's message as a sentence, without the name of a part of the request that users do not
+/// see.
+fn explanation(error: &ApiError) -> String {
+    match error.field_violations() {
+        [violation, ..] if matches!(violation.field.as_str(), "cookie" | "form") => {
+            sentence(&violation.message)
+        }
+        _ => sentence(error.message()),
+    }
+}
+
 fn home() -> (String, &'static str) {
-    ("/api-keys".to_owned(), "To your API keys")
+    ("/api-keys".to_owned(), "Open your API keys")
 }
 
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct Problem<'a> {
-    frame: Frame,
+    layout: Layout,
     text: String,
     way_out: (String, &'static str),
     status: u16,
@@ -173,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_sign_in_a_person_is_back_at_the_form() {
+    fn a_login_leads_back_to_the_page_with_the_form() {
         let key = "/api-keys/b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e";
         for (posted, page) in [
             (format!("{key}/edit"), format!("{key}/edit")),

@@ -1,7 +1,7 @@
-//! `GET /static/{version}/{name}`: style, scripts and the mark, all within the binary.
+//! `GET /static/{version}/{name}`: style, scripts and the icon, all compiled into the binary.
 //!
-//! The version is a hash over all of them, so that a URL never changes its content and browsers keep it for
-//! ever; and a module can import its neighbour by `./name`.
+//! The version is a hash over all files, so the content of a URL never changes and browsers may
+//! cache it for ever. A module imports another one by `./name`.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// Name, type, content.
+/// Name, media type, content.
 const FILES: &[(&str, &str, &[u8])] = &[
     (
         "private-key.js",
@@ -51,7 +51,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     URL_SAFE_NO_PAD.encode(&hash.finish().as_ref()[..12])
 });
 
-/// Where a file is served. The name is written in our own templates; one that is not on the list is a defect.
+/// The URL of a file. Names come from this crate's own templates, so an unknown one is a defect.
 pub(crate) fn url(name: &str) -> String {
     assert!(
         FILES.iter().any(|(file, ..)| *file == name),
@@ -63,7 +63,7 @@ pub(crate) fn url(name: &str) -> String {
 pub(crate) async fn serve(Path((version, name)): Path<(String, String)>) -> Result<Response, ApiError> {
     let (_, content_type, content) = FILES
         .iter()
-        // An old version is not answered with new content: a cache would keep it for ever.
+        // Never answer an old version with new content: caches would keep it for ever.
         .find(|(file, ..)| *file == name && version == *VERSION)
         .ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     let headers = [
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn h11_no_script_keeps_anything_or_makes_code_or_markup_of_text() {
+    fn h11_no_script_stores_data_or_turns_text_into_code_or_markup() {
         let scripts: Vec<_> = FILES.iter().filter(|(_, kind, _)| *kind == JS).collect();
         assert!(!scripts.is_empty());
         for (name, _, content) in scripts {
@@ -106,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn a_modules_imports_are_served_beside_it() {
+    fn every_import_of_a_module_is_served() {
         for (name, kind, content) in FILES {
             let script = std::str::from_utf8(content).unwrap_or_default();
             for import in script.split(" from \"").skip(1).filter(|_| *kind == JS) {
                 let file = import.split('"').next().unwrap_or_default();
-                let file = file.strip_prefix("./").expect("a neighbour");
+                let file = file.strip_prefix("./").expect("an import by ./name");
                 assert!(FILES.iter().any(|(known, ..)| *known == file), "{name}: {file}");
             }
         }

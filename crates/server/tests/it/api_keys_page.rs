@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_proto::challenge;
-use tm_auth_store::Origin;
+use tm_auth_store::AuditContext;
 
-use crate::support::{Shown, TestBrowser, TestKey, TestServer, eventually};
+use crate::support::{HtmlPage, TestBrowser, TestKey, TestServer, eventually};
 
 /// The settings as the form posts them.
 const SETTINGS: [(&str, &str); 5] = [
@@ -23,7 +23,7 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 /// The value of a hidden field.
-fn hidden(page: &Shown, name: &str) -> String {
+fn hidden(page: &HtmlPage, name: &str) -> String {
     let begin = format!("name=\"{name}\" value=\"");
     let rest = page.text.split(&begin).nth(1).expect("the field is there");
     rest.split('"').next().unwrap().to_owned()
@@ -42,7 +42,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Registers a public key by the page's two forms.
-async fn register(browser: &TestBrowser, server: &TestServer, key: &TestKey) -> Shown {
+async fn register(browser: &TestBrowser, server: &TestServer, key: &TestKey) -> HtmlPage {
     let public = key.signer.public_key_pem().unwrap();
     let proof = browser
         .post("/api-keys/new", &with(&[("public_key", &public)]))
@@ -147,7 +147,7 @@ async fn a_wrong_signature_is_told_and_an_old_text_is_replaced() {
     server.advance(301);
     let browser = server.browser(&account).await;
     let answer = browser.post("/api-keys/new/proof", &with(&fields(&other))).await;
-    answer.assert_shows("too old");
+    answer.assert_shows("expired");
     assert_eq!(hidden(&answer, "timestamp"), server.now().as_second().to_string());
     assert!(server.store.api_keys_of(account.uid).await.unwrap().is_empty());
 }
@@ -348,7 +348,7 @@ async fn a_key_is_changed_disabled_enabled_and_ended_from_its_page() {
     // Ending it says first what that breaks.
     let confirm = eventually(async || {
         let page = browser.get(&format!("{path}/revoke")).await;
-        page.text.contains("Something is using it now").then_some(page)
+        page.text.contains("This key is in use").then_some(page)
     })
     .await;
     confirm.assert_shows("127.0.0.1").assert_shows("Revoke this key");
@@ -357,7 +357,7 @@ async fn a_key_is_changed_disabled_enabled_and_ended_from_its_page() {
         .get(answer.location())
         .await
         .assert_shows("Revoked")
-        .assert_hides("Disable it for now");
+        .assert_hides("Disable the key");
     // And the reason of the refusal stands on the page.
     let page = eventually(async || {
         let page = browser.get(&path).await;
@@ -392,10 +392,10 @@ async fn h10_a_session_that_ended_shows_and_changes_nothing_more() {
     assert_eq!(browser.get(&path).await.status, 200);
     let ended = server
         .store
-        .end_person_session(
+        .end_user_session(
             key.account.uid,
             browser.session.sid,
-            &Origin::operator(server.now()),
+            &AuditContext::operator(server.now()),
         )
         .await;
     assert!(ended.unwrap());
@@ -408,7 +408,7 @@ async fn h10_a_session_that_ended_shows_and_changes_nothing_more() {
     let answer = browser.post(&format!("{path}/revoke"), &[]).await;
     assert_eq!(answer.status, 401, "{answer:?}");
     answer
-        .assert_shows("You are signed out")
+        .assert_shows("You are logged out")
         .assert_shows(&format!("/sign-in?next={path}"));
     server.mint(&key).await;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_store::AuditEntry;
 
 use crate::support::{Answer, Database, TestServer, eventually, execute};
@@ -18,10 +18,10 @@ async fn entry(server: &TestServer, action: &str, answer: &Answer) -> AuditEntry
         .iter()
         .find(|entry| entry.action == action)
         .unwrap_or_else(|| panic!("{action} is not among {actions:?}"));
-    assert_eq!(entry.origin.at, server.now(), "{entry:?}");
-    assert_eq!(entry.origin.ip, Some([127, 0, 0, 1].into()), "{entry:?}");
-    assert!(!entry.origin.actor.is_empty(), "{entry:?}");
-    let request_id = entry.origin.request_id.as_deref();
+    assert_eq!(entry.audit_context.at, server.now(), "{entry:?}");
+    assert_eq!(entry.audit_context.ip, Some([127, 0, 0, 1].into()), "{entry:?}");
+    assert!(!entry.audit_context.actor.is_empty(), "{entry:?}");
+    let request_id = entry.audit_context.request_id.as_deref();
     assert_eq!(request_id, Some(answer.header("x-request-id")), "{entry:?}");
     entry.clone()
 }
@@ -40,7 +40,7 @@ async fn i12_each_sign_in_failure_and_change_has_a_row_with_who_when_whence_and_
     let sign_in = entry(&server, "sign_in", &right).await;
     let account = server.store.account_by_email(ADA).await.unwrap().unwrap();
     assert_eq!(sign_in.uid, Some(account.uid));
-    assert_eq!(sign_in.origin.actor, account.uid.to_string());
+    assert_eq!(sign_in.audit_context.actor, account.uid.to_string());
     assert_eq!(sign_in.sid, browser.sid());
     let detail = sign_in.detail.unwrap();
     assert!(detail.contains("method=email_code"), "{detail}");
@@ -107,8 +107,8 @@ async fn i12_a_limit_that_is_reached_has_one_row_a_minute_however_often() {
         trail.into_iter().find(|entry| entry.action == "limit_reached")
     })
     .await;
-    assert_eq!((row.origin.at, row.origin.request_id), (at, first));
-    assert_eq!(row.origin.ip, Some([127, 0, 0, 1].into()));
+    assert_eq!((row.audit_context.at, row.audit_context.request_id), (at, first));
+    assert_eq!(row.audit_context.ip, Some([127, 0, 0, 1].into()));
     assert_eq!(
         row.detail.as_deref(),
         Some("code=rate_limited route=/v1/auth/api-key/token count=5")
@@ -143,10 +143,10 @@ async fn i12_who_is_not_signed_in_after_all_has_a_row() {
     let code = server.code_mail(ADA).code;
     browser.submit("/sign-in/code", &[("code", &code)]).await;
     let account = server.store.account_by_email(ADA).await.unwrap().unwrap();
-    let origin = tm_auth_store::Origin::operator(server.now());
+    let audit_context = tm_auth_store::AuditContext::operator(server.now());
     let disabled = server
         .store
-        .set_account_disabled(account.uid, Some(server.now()), &origin);
+        .set_account_disabled(account.uid, Some(server.now()), &audit_context);
     assert!(disabled.await.unwrap());
     server.advance(61);
     let mut browser = server.visitor();

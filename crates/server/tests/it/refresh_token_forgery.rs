@@ -68,7 +68,7 @@ async fn e12_a_token_that_was_tampered_with_is_refused_without_a_look_at_the_dat
 #[tokio::test]
 async fn e12_the_mac_key_alone_makes_no_token() {
     let (server, [a, b]) = two_sessions().await;
-    let ring = server.service_keys().ring().await.unwrap();
+    let ring = server.signing_keys().ring().await.unwrap();
     let sign = |typ: &str, claims: &Value| ring.mac().sign_jws(typ, claims.to_string().as_bytes());
     let good = jwt::payload(&a);
     let signed = |edit: &dyn Fn(&mut Value)| sign(REFRESH_TOKEN_TYP, &edited(&a, |claims| edit(claims)));
@@ -118,20 +118,20 @@ async fn e12_the_mac_key_alone_makes_no_token() {
 async fn e12_the_other_environment_is_named_where_the_token_names_it() {
     let (server, [a, _]) = two_sessions().await;
     let faults = server.store.faults();
-    let ring = server.service_keys().ring().await.unwrap();
+    let ring = server.signing_keys().ring().await.unwrap();
     let production = edited(&a, |claims| claims["env"] = "production".into()).to_string();
     let by_claim = ring.mac().sign_jws(REFRESH_TOKEN_TYP, production.as_bytes());
     let kid = MacKey::kid_of(&[7; 32], tm_auth_proto::Environment::Production);
     let theirs = MacKey::new(kid, &[7; 32]).unwrap();
     let by_kid = theirs.sign_jws(REFRESH_TOKEN_TYP, production.as_bytes());
-    let before = (faults.calls("rotate_session"), faults.calls("service_keys"));
+    let before = (faults.calls("rotate_session"), faults.calls("signing_keys"));
     for token in [by_claim, by_kid] {
         let answer = server.refresh(&token).await;
         answer.assert_error(401, "wrong_environment");
         let production = "https://api.truemarkets.co/v1/auth";
         assert!(answer.text.contains(production), "{answer:?}");
     }
-    let after = (faults.calls("rotate_session"), faults.calls("service_keys"));
+    let after = (faults.calls("rotate_session"), faults.calls("signing_keys"));
     assert_eq!(after, before);
 }
 
@@ -140,7 +140,7 @@ async fn e12_names_of_keys_made_up_at_random_cost_one_read_a_second() {
     let (server, [a, _]) = two_sessions().await;
     let faults = server.store.faults();
     let claims = jwt::payload(&a).to_string();
-    let before = faults.calls("service_keys");
+    let before = faults.calls("signing_keys");
     for byte in 0..100 {
         let kid = MacKey::kid_of(&[byte; 32], server.config.environment);
         let unknown = MacKey::new(kid, &[byte; 32]).unwrap();
@@ -150,14 +150,14 @@ async fn e12_names_of_keys_made_up_at_random_cost_one_read_a_second() {
             .await
             .assert_error(401, "invalid_refresh_token");
     }
-    assert_eq!(faults.calls("service_keys"), before + 1);
+    assert_eq!(faults.calls("signing_keys"), before + 1);
     assert_eq!(faults.calls("rotate_session"), 0);
 }
 
 #[tokio::test]
 async fn e12_a_counter_from_the_future_means_a_lost_suffix_and_is_audited() {
     let (server, [a, _]) = two_sessions().await;
-    let ring = server.service_keys().ring().await.unwrap();
+    let ring = server.signing_keys().ring().await.unwrap();
     let future = edited(&a, |claims| claims["n"] = 41.into()).to_string();
     let future = ring.mac().sign_jws(REFRESH_TOKEN_TYP, future.as_bytes());
     let next = server.refresh(&future).await.refresh_token();

@@ -4,7 +4,8 @@ use tm_auth_core::Refusal;
 use tm_auth_proto::AccountId;
 
 use super::given::{
-    account, at, audited, fresh_uuid, key, new_account, new_session, open, origin, rotate, rotation, session,
+    account, at, audit_context, audited, fresh_uuid, key, new_account, new_session, open, rotate, rotation,
+    session,
 };
 use crate::{Change, OpenOutcome, Revocation, Revoked, Store};
 
@@ -21,7 +22,7 @@ async fn an_account_is_kept_as_it_was_made(store: &Store) {
     let early = new_account(None, 5);
     for new in [&late, &early] {
         let made = store
-            .create_account(new.clone(), &origin(10))
+            .create_account(new.clone(), &audit_context(10))
             .await
             .unwrap()
             .unwrap();
@@ -43,10 +44,19 @@ async fn an_account_is_kept_as_it_was_made(store: &Store) {
 
 async fn an_address_belongs_to_one_account(store: &Store) {
     let first = new_account(Some("owner@example.com"), 0);
-    assert!(store.create_account(first, &origin(0)).await.unwrap().is_some());
+    assert!(
+        store
+            .create_account(first, &audit_context(0))
+            .await
+            .unwrap()
+            .is_some()
+    );
     let second = new_account(Some("owner@example.com"), 1);
     assert_eq!(
-        store.create_account(second.clone(), &origin(1)).await.unwrap(),
+        store
+            .create_account(second.clone(), &audit_context(1))
+            .await
+            .unwrap(),
         None
     );
     assert_eq!(store.account(second.uid).await.unwrap(), None);
@@ -65,7 +75,7 @@ async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Store) {
     let before = store.changes(0).await.unwrap().latest;
     assert!(
         store
-            .set_account_disabled(uid, Some(at(2)), &origin(2))
+            .set_account_disabled(uid, Some(at(2)), &audit_context(2))
             .await
             .unwrap()
     );
@@ -96,7 +106,7 @@ async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Store)
     let (decided, _) = new_session(&key, 1);
     for disabled_at in [Some(at(2)), None] {
         store
-            .set_account_disabled(key.account.uid, disabled_at, &origin(2))
+            .set_account_disabled(key.account.uid, disabled_at, &audit_context(2))
             .await
             .unwrap();
     }
@@ -113,7 +123,7 @@ async fn nobody_disables_an_account_that_does_not_exist(store: &Store) {
     let nobody = AccountId(fresh_uuid());
     assert!(
         !store
-            .set_account_disabled(nobody, Some(at(0)), &origin(0))
+            .set_account_disabled(nobody, Some(at(0)), &audit_context(0))
             .await
             .unwrap()
     );

@@ -2,7 +2,7 @@
 
 use tm_auth_proto::{AccountId, SessionId};
 
-use super::given::{at, audited, fresh_key_id, fresh_uuid, origin};
+use super::given::{at, audit_context, audited, fresh_key_id, fresh_uuid};
 use crate::{Change, Revocation, Revoked, Store};
 
 super::table!("revocations":
@@ -25,7 +25,7 @@ async fn entries_are_listed_from_a_moment_on(store: &Store) {
                     revoked,
                     at: at(seconds),
                 },
-                &origin(9),
+                &audit_context(9),
             )
             .await
             .unwrap();
@@ -55,7 +55,7 @@ async fn a_later_entry_replaces_an_earlier_one_and_never_the_other_way_round(sto
                     revoked,
                     at: at(seconds),
                 },
-                &origin(9),
+                &audit_context(9),
             )
             .await
             .unwrap();

@@ -4,12 +4,12 @@ use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use super::row::parse;
 use super::{Columns, Store, Tx, args};
-use crate::{AuditEntry, Origin, Result};
+use crate::{AuditContext, AuditEntry, Result};
 
 impl Store {
     /// Adds entries to the audit trail.
     pub async fn audit(&self, entries: Vec<AuditEntry>) -> Result<()> {
-        self.write_loosely(async move |tx| {
+        self.write_read_committed(async move |tx| {
             for entry in &entries {
                 add(tx, entry).await?;
             }
@@ -27,7 +27,7 @@ impl Store {
 /// Adds an entry within the transaction of what it is about.
 pub(crate) async fn note(
     tx: &mut Tx<'_>,
-    origin: &Origin,
+    audit_context: &AuditContext,
     action: &'static str,
     uid: Option<AccountId>,
     key_id: Option<KeyId>,
@@ -38,7 +38,7 @@ pub(crate) async fn note(
     add(
         tx,
         &AuditEntry {
-            origin: origin.clone(),
+            audit_context: audit_context.clone(),
             action: action.into(),
             uid,
             key_id,
@@ -50,19 +50,19 @@ pub(crate) async fn note(
 }
 
 pub(super) async fn add(tx: &mut Tx<'_>, entry: &AuditEntry) -> Result<()> {
-    let origin = &entry.origin;
+    let audit_context = &entry.audit_context;
     tx.execute(
         "INSERT INTO audit (at, action, actor, uid, key_id, sid, ip, request_id, detail)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         args![
-            origin.at,
+            audit_context.at,
             *entry.action,
-            origin.actor,
+            audit_context.actor,
             entry.uid,
             entry.key_id,
             entry.sid,
-            origin.ip.map(|ip| ip.to_string()),
-            origin.request_id,
+            audit_context.ip.map(|ip| ip.to_string()),
+            audit_context.request_id,
             entry.detail,
         ],
     )
@@ -78,7 +78,7 @@ pub(super) async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) 
 
 fn read(columns: &mut Columns<'_>) -> Result<AuditEntry> {
     Ok(AuditEntry {
-        origin: Origin {
+        audit_context: AuditContext {
             at: columns.next()?,
             actor: columns.next()?,
             ip: columns.next::<Option<&str>>()?.map(parse).transpose()?,

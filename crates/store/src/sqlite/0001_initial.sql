@@ -47,7 +47,7 @@ CREATE TABLE sessions (
     current      INTEGER NOT NULL,         -- the newest refresh token's counter
     parent       INTEGER,                  -- the counter that was exchanged for it
     rotated_at   INTEGER NOT NULL,
-    reissues     INTEGER NOT NULL,
+    reissue_count INTEGER NOT NULL,
     challenge_at INTEGER NOT NULL,
     opened_at    INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE sessions (
 ) STRICT, WITHOUT ROWID;
 
 -- Signing and MAC keys, sealed under the key-encryption key.
-CREATE TABLE service_keys (
+CREATE TABLE signing_keys (
     kid           TEXT PRIMARY KEY,
     purpose       TEXT NOT NULL,
     algorithm     TEXT,
@@ -66,7 +66,7 @@ CREATE TABLE service_keys (
     retired_at    INTEGER
 ) STRICT, WITHOUT ROWID;
 -- At most one key of a purpose signs, whatever two nodes do at once.
-CREATE UNIQUE INDEX one_signing_key ON service_keys (purpose) WHERE signing_since IS NOT NULL AND retired_at IS NULL;
+CREATE UNIQUE INDEX one_signing_key ON signing_keys (purpose) WHERE signing_since IS NOT NULL AND retired_at IS NULL;
 
 CREATE TABLE revocations (
     kind    TEXT NOT NULL,                 -- session, key, account, everything
@@ -80,7 +80,7 @@ CREATE INDEX revocations_by_time ON revocations (at);
 CREATE TABLE changes (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,
     at      INTEGER NOT NULL,
-    kind    TEXT NOT NULL,                 -- key, account, service_keys, revocations
+    kind    TEXT NOT NULL,                 -- key, account, signing_keys, revocations
     subject BLOB NOT NULL
 ) STRICT;
 

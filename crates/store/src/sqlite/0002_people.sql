@@ -61,7 +61,7 @@ CREATE TABLE apple_identities (
 CREATE UNIQUE INDEX apple_identities_by_uid ON apple_identities (uid);
 
 -- Sessions of people: browsers (a cookie) and command lines (refresh tokens).
-CREATE TABLE person_sessions (
+CREATE TABLE user_sessions (
     sid          BLOB PRIMARY KEY,
     uid          BLOB NOT NULL REFERENCES accounts (uid),
     kind         TEXT NOT NULL,            -- browser, native
@@ -72,7 +72,7 @@ CREATE TABLE person_sessions (
     current      INTEGER NOT NULL,
     parent       INTEGER,
     rotated_at   INTEGER NOT NULL,
-    reissues     INTEGER NOT NULL,
+    reissue_count INTEGER NOT NULL,
     opened_at    INTEGER NOT NULL,
     last_used_at INTEGER NOT NULL,
     expires_at   INTEGER NOT NULL,
@@ -81,7 +81,7 @@ CREATE TABLE person_sessions (
     ended_at     INTEGER,
     end_reason   TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX person_sessions_by_uid ON person_sessions (uid, opened_at);
+CREATE INDEX user_sessions_by_uid ON user_sessions (uid, opened_at);
 
 -- Networks from which an account signed in: they get mail when its address is being flooded.
 CREATE TABLE sign_in_networks (
@@ -92,7 +92,7 @@ CREATE TABLE sign_in_networks (
 ) STRICT, WITHOUT ROWID;
 
 -- A mailed code, and the link in the same mail. Only keyed hashes of codes, since those are short.
-CREATE TABLE sign_in_codes (
+CREATE TABLE email_codes (
     flow_id      BLOB PRIMARY KEY,
     email        TEXT NOT NULL,
     network      TEXT NOT NULL,            -- who asked
@@ -106,13 +106,13 @@ CREATE TABLE sign_in_codes (
     expires_at   INTEGER NOT NULL,
     used_at      INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX sign_in_codes_by_email ON sign_in_codes (email, asked_at);
-CREATE INDEX sign_in_codes_by_browser ON sign_in_codes (browser_hash) WHERE browser_hash IS NOT NULL;
-CREATE INDEX sign_in_codes_by_end ON sign_in_codes (expires_at);
-CREATE UNIQUE INDEX sign_in_codes_by_link ON sign_in_codes (link_hash) WHERE link_hash IS NOT NULL;
+CREATE INDEX email_codes_by_email ON email_codes (email, asked_at);
+CREATE INDEX email_codes_by_browser ON email_codes (browser_hash) WHERE browser_hash IS NOT NULL;
+CREATE INDEX email_codes_by_end ON email_codes (expires_at);
+CREATE UNIQUE INDEX email_codes_by_link ON email_codes (link_hash) WHERE link_hash IS NOT NULL;
 
 -- What limits are counted from: failed codes and sent mails of the last 24 hours.
-CREATE TABLE code_events (
+CREATE TABLE email_code_events (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     kind        TEXT NOT NULL,             -- failed, sent
     email       TEXT NOT NULL,
@@ -120,7 +120,7 @@ CREATE TABLE code_events (
     at          INTEGER NOT NULL,
     short_codes INTEGER NOT NULL           -- failed: with how many codes of 8 digits it was compared
 ) STRICT;
-CREATE INDEX code_events_by_email ON code_events (email, kind, at);
+CREATE INDEX email_code_events_by_email ON email_code_events (email, kind, at);
 
 -- WebAuthn ceremonies and Apple sign-ins under way: single use, a few minutes.
 CREATE TABLE ceremonies (

@@ -111,7 +111,7 @@ impl Sqlite {
 }
 
 /// The outcome of work whose statements are all done when they return.
-fn at_once<T>(work: impl Future<Output = T>) -> T {
+fn poll_ready<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
         Poll::Pending => unreachable!("nothing that works on SQLite waits"),

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tm_auth_proto::Environment;
 
 use crate::sql::{Engine, Tx, args, audit, setting};
-use crate::{Origin, Result, Store, StoreError};
+use crate::{AuditContext, Result, Store, StoreError};
 use rows::Checked;
 use tables::{TABLES, Table};
 
@@ -62,8 +62,13 @@ impl Store {
     }
 
     /// Fills an empty database from a file. Nothing is changed unless all of it is there and as it was.
-    pub async fn import(&self, source: &Path, environment: Environment, origin: &Origin) -> Result<Contents> {
-        let (source, origin) = (source.to_owned(), origin.clone());
+    pub async fn import(
+        &self,
+        source: &Path,
+        environment: Environment,
+        audit_context: &AuditContext,
+    ) -> Result<Contents> {
+        let (source, audit_context) = (source.to_owned(), audit_context.clone());
         let restarts_numbers = matches!(self.engine, Engine::Postgres(_));
         self.write(async move |tx| {
             let contents = import(tx, file::Reader::open(&source)?, environment).await?;
@@ -71,7 +76,16 @@ impl Store {
             if restarts_numbers {
                 restart_numbers(tx).await?;
             }
-            audit::note(tx, &origin, "database_imported", None, None, None, Some(&detail)).await?;
+            audit::note(
+                tx,
+                &audit_context,
+                "database_imported",
+                None,
+                None,
+                None,
+                Some(&detail),
+            )
+            .await?;
             Ok(contents)
         })
         .await

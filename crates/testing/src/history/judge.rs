@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::SignedDuration;
-use tm_auth_core::session::Lives;
+use tm_auth_core::session::SessionLifetimes;
 use tm_auth_proto::SessionId;
 
 use super::invariants;
@@ -16,7 +16,7 @@ use super::{Answer, Call, Operation};
 #[derive(Clone, Copy, Debug)]
 pub struct Judge {
     /// The service's own.
-    pub lives: Lives,
+    pub lifetimes: SessionLifetimes,
     /// Configurations to look at per session before giving up. A configuration takes a few hundred bytes.
     pub budget: usize,
 }
@@ -56,13 +56,13 @@ pub enum Violation {
 impl Default for Judge {
     /// The service's defaults, and a budget that fits into a gigabyte.
     fn default() -> Self {
-        let lives = Lives {
+        let lifetimes = SessionLifetimes {
             idle: SignedDuration::from_hours(30 * 24),
             absolute: SignedDuration::from_hours(365 * 24),
-            same_successor: SignedDuration::from_secs(90),
+            reuse_grace: SignedDuration::from_secs(90),
         };
         Self {
-            lives,
+            lifetimes,
             budget: 1_000_000,
         }
     }
@@ -74,7 +74,7 @@ impl Judge {
         let mut operations = operations.to_vec();
         operations.sort_by_key(|operation| operation.began);
         let sessions = by_session(&operations)?;
-        invariants::check(&operations, self.lives.same_successor)?;
+        invariants::check(&operations, self.lifetimes.reuse_grace)?;
         let mut summary = Summary {
             sessions: sessions.len(),
             operations: operations.len(),
@@ -85,7 +85,7 @@ impl Judge {
             configurations: 0,
         };
         for (session, (opened, calls)) in sessions {
-            match search(&Model::new(opened.now, self.lives), &calls, self.budget) {
+            match search(&Model::new(opened.now, self.lifetimes), &calls, self.budget) {
                 Found::Order { configurations } => summary.configurations += configurations,
                 Found::NoOrder(stuck) => return Err(Violation::NoOrder(session, stuck)),
                 Found::Undecided => return Err(Violation::Undecided(session, self.budget)),
@@ -163,15 +163,15 @@ impl fmt::Display for Stuck {
         for operation in &self.placed {
             write!(f, "\n  {operation}")?;
         }
-        let line = &self.state.line;
+        let family = &self.state.family;
         write!(
             f,
-            "\nthe row is then at {}, parent {:?}, rotated at {}, {} reissues, ended {:?}, key revoked {}; of these, \
+            "\nthe row is then at {}, parent {:?}, rotated at {}, {} reissue_count, ended {:?}, key revoked {}; of these, \
              of which one must come next, not all can be explained:",
-            line.current,
-            line.parent,
-            line.rotated_at,
-            line.reissues,
+            family.current,
+            family.parent,
+            family.rotated_at,
+            family.reissue_count,
             self.state.ended,
             self.state.key_revoked
         )?;

@@ -1,14 +1,14 @@
 //! One session as one row: what the nodes together must look like.
 //!
-//! The rule itself is not written here. [`tm_auth_core::session::Session::permit`] says whether the session goes
+//! The rule itself is not written here. [`tm_auth_core::session::Session::check_usable`] says whether the session goes
 //! on, [`tm_auth_core::rotation::decide`] which token is the newest.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
-use tm_auth_core::rotation::{Decision, Line, decide};
+use tm_auth_core::rotation::{Decision, TokenFamily, decide};
 use tm_auth_core::secret::SecretHash;
-use tm_auth_core::session::{EndReason, Lives, Session};
+use tm_auth_core::session::{EndReason, Session, SessionLifetimes};
 use tm_auth_core::{Account, ApiKey, Lifecycle, PublicKey, Refusal};
 use tm_auth_proto::{AccountId, ErrorCode, KeyId, OrganizationId, Scopes, SessionId};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ const POINT: [u8; 33] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// Where its line of tokens stands.
-    pub line: Line,
+    pub family: TokenFamily,
     /// Whether and why it was ended.
     pub ended: Option<EndReason>,
     /// Whether its key was revoked.
@@ -60,20 +60,20 @@ pub struct Model {
     session: Session,
     live_key: ApiKey,
     revoked_key: ApiKey,
-    lives: Lives,
+    lifetimes: SessionLifetimes,
 }
 
 impl Model {
     /// A session that was opened at `opened_at`, with a key that has no end.
-    pub fn new(opened_at: Timestamp, lives: Lives) -> Self {
+    pub fn new(opened_at: Timestamp, lifetimes: SessionLifetimes) -> Self {
         let session = Session {
             sid: SessionId(Uuid::nil()),
             key_id: KeyId(Uuid::nil()),
             secret_hash: SecretHash([0; 32]),
-            line: Line::start(opened_at),
+            family: TokenFamily::start(opened_at),
             mac_kid: String::new(),
             opened_at,
-            expires_at: opened_at + lives.absolute,
+            expires_at: opened_at + lifetimes.absolute,
             ended: None,
         };
         let live_key = key(opened_at);
@@ -88,14 +88,14 @@ impl Model {
             session,
             live_key,
             revoked_key,
-            lives,
+            lifetimes,
         }
     }
 
     /// Just opened.
     pub fn start(&self) -> State {
         State {
-            line: self.session.line,
+            family: self.session.family,
             ended: None,
             key_revoked: false,
         }
@@ -119,17 +119,17 @@ impl Model {
                 answered(State { ended, ..*state }, Reply::Done)
             }
             Call::Refresh { counter, .. } => {
-                if let Err(refusal) = self.permit(state, now) {
+                if let Err(refusal) = self.check_usable(state, now) {
                     return answered(*state, Reply::Refused(refusal.code()));
                 }
-                match decide(&state.line, *counter, now, self.lives.same_successor) {
+                match decide(&state.family, *counter, now, self.lifetimes.reuse_grace) {
                     Decision::Rotate {
                         fast_forward: true, ..
                     } => None,
-                    Decision::Rotate { next: line, .. } | Decision::Reissue { next: line } => {
-                        answered(State { line, ..*state }, Reply::Issued(line.current))
+                    Decision::Rotate { next: family, .. } | Decision::Reissue { next: family } => {
+                        answered(State { family, ..*state }, Reply::Issued(family.current))
                     }
-                    Decision::Repeat => answered(*state, Reply::Issued(state.line.current)),
+                    Decision::Repeat => answered(*state, Reply::Issued(state.family.current)),
                     Decision::Superseded => {
                         answered(*state, Reply::Refused(Refusal::RefreshSuperseded.code()))
                     }
@@ -143,16 +143,16 @@ impl Model {
         }
     }
 
-    fn permit(&self, state: &State, now: Timestamp) -> Result<(), Refusal> {
+    fn check_usable(&self, state: &State, now: Timestamp) -> Result<(), Refusal> {
         let mut session = self.session.clone();
-        session.line = state.line;
+        session.family = state.family;
         session.ended = state.ended.map(|reason| (now, reason));
         let key = if state.key_revoked {
             &self.revoked_key
         } else {
             &self.live_key
         };
-        session.permit(key, SOMEWHERE, &self.lives, now)
+        session.check_usable(key, SOMEWHERE, &self.lifetimes, now)
     }
 }
 

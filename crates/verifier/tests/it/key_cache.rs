@@ -1,14 +1,15 @@
 //! When the key cache fetches the issuer's keys, and how long it uses them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 use tm_auth_proto::Environment;
-use tm_auth_verifier::testing::TestIssuer;
+use tm_auth_verifier::testing::{ISSUER, TestIssuer};
 use tm_auth_verifier::{
-    Fetch, FetchFuture, FetchRequest, Fetched, InvalidToken, Unavailable, Verifier, VerifyError,
+    Fetch, FetchFuture, FetchRequest, Fetched, InvalidToken, KeyCache, KeyTimes, Unavailable, Verifier,
+    VerifyError,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -240,4 +241,55 @@ async fn the_first_token_waits_for_the_first_keys() {
         .await
         .unwrap();
     assert_eq!(issuer.jwks_fetches(), 1);
+}
+
+#[tokio::test]
+async fn b06_b07_a_cache_on_its_own_fetches_when_it_is_due_and_once_per_cool_down() {
+    let issuer = TestIssuer::new(Environment::Uat);
+    let old = issuer.signing_key().kid().to_owned();
+    let mut times = KeyTimes::default();
+    times.max_age = Duration::from_hours(1);
+    times.cool_down = Duration::from_mins(1);
+    let seconds = Arc::new(AtomicU64::new(1_000_000));
+    let clock = Arc::clone(&seconds);
+    let elapsed = move || Duration::from_secs(clock.load(Ordering::Relaxed));
+    let url = format!("{ISSUER}/.well-known/jwks.json");
+    let cache = Arc::new(KeyCache::new(Arc::new(issuer.clone()), url, times, elapsed));
+    assert_eq!(issuer.jwks_fetches(), 0, "not before a token comes");
+    let fetched = async |kid: &str| {
+        let keys = cache.keys_for(kid).await;
+        (keys.is_some_and(|keys| keys.contains(kid)), issuer.jwks_fetches())
+    };
+    issuer.set_offline(true);
+    assert_eq!(fetched(&old).await, (false, 1));
+    issuer.set_offline(false);
+    assert_eq!(fetched(&old).await, (false, 1), "within the cool-down");
+    seconds.fetch_add(60, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 2));
+    assert_eq!(fetched(&old).await, (true, 2));
+
+    // A name that is not in the set.
+    issuer.rotate();
+    let new = issuer.signing_key().kid().to_owned();
+    seconds.fetch_add(59, Ordering::Relaxed);
+    assert_eq!(fetched(&new).await, (false, 2));
+    seconds.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(fetched(&new).await, (true, 3));
+    assert_eq!(fetched("made-up").await, (false, 3));
+    // A set that is due, with the issuer there and without it.
+    seconds.fetch_add(3599, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 3));
+    seconds.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 4));
+    issuer.set_offline(true);
+    seconds.fetch_add(24 * 3600 - 1, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 5));
+    seconds.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (false, 5), "too old");
+    // A clock that was set back makes a set no younger.
+    issuer.set_offline(false);
+    seconds.fetch_add(60, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 6));
+    seconds.fetch_sub(3600, Ordering::Relaxed);
+    assert_eq!(fetched(&old).await, (true, 7));
 }

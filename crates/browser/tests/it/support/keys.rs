@@ -26,14 +26,14 @@ impl Browser {
         self.open("/api-keys/new").await;
         self.fill("Name", name).await;
         self.fill("Public key", public_key).await;
-        self.press("Continue to the proof").await;
-        self.see("Show that you hold it").await;
+        self.press("Continue").await;
+        self.see("Prove possession of the key").await;
         let command = format!("//p[contains(., '{tool}')]/following-sibling::*[1][self::div]//code");
         let command = self.find(&command).await.text().await.expect("a command");
         let signature = shell(folder, &command);
         self.fill("Signature", signature.trim()).await;
         self.press("Register the key").await;
-        self.see_no_more("Show that you hold it").await;
+        self.see_no_more("Prove possession of the key").await;
     }
 
     /// Revokes the key whose page is open.

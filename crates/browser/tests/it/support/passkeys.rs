@@ -55,7 +55,7 @@ impl Browser {
         let added = self.cdp("Page.addScriptToEvaluateOnNewDocument", script).await;
         self.open("/sign-in").await;
         self.cdp("Page.removeScriptToEvaluateOnNewDocument", added).await;
-        self.press("Sign in with a passkey").await;
+        self.press("Log in with a passkey").await;
     }
 
     /// Whether its owner is there: where not, ceremonies wait.

@@ -15,7 +15,7 @@ impl Browser {
     pub(crate) async fn confirm_by_passkey(&self) {
         self.open("/security").await;
         self.press("Confirm").await;
-        self.press("Sign in with a passkey").await;
+        self.press("Log in with a passkey").await;
         self.arrive("/security").await;
         self.see_no_more("confirm with your passkey").await;
     }
@@ -32,7 +32,7 @@ impl Browser {
     pub(crate) async fn delete_account(&self, name: &str) {
         self.open("/security/delete").await;
         self.fill("Type", name).await;
-        self.press("Delete the account for ever").await;
+        self.press("Delete the account").await;
         self.arrive("/sign-in").await;
     }
 }

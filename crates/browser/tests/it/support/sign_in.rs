@@ -15,7 +15,7 @@ impl Browser {
     pub(crate) async fn ask_for_mail(&self, address: &str) {
         self.open("/sign-in").await;
         self.fill("E-mail address", address).await;
-        self.press("Mail me a code").await;
+        self.press("E-mail me a code").await;
         self.see("Enter the code").await;
     }
 
@@ -25,7 +25,7 @@ impl Browser {
         self.ask_for_mail(address).await;
         let code = service.next_mail(address, before).await.code();
         self.fill("Code", &code).await;
-        self.press("Sign in").await;
+        self.press("Log in").await;
         self.arrive("/api-keys").await;
     }
 
@@ -35,8 +35,8 @@ impl Browser {
         self.ask_for_mail(address).await;
         let link = service.next_mail(address, before).await.link();
         self.visit(&link).await;
-        self.see(&format!("Sign in as {address}?")).await;
-        self.press("Sign in").await;
+        self.see(&format!("Log in as {address}?")).await;
+        self.press("Log in").await;
         self.arrive("/api-keys").await;
     }
 
@@ -57,7 +57,7 @@ impl Browser {
     pub(crate) async fn press_sign_out(&self) {
         let menu = self.find("//details[contains(@class, 'account')]/summary").await;
         menu.click().await.expect("a menu");
-        self.press("Sign out").await;
+        self.press("Log out").await;
     }
 
     /// With a passkey at hand, which the sign-in page would use by itself.

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use tm_auth_client::proto::ApiKey;
+use tm_auth_core::user_text;
 
 use super::management::ManagementArgs;
 use crate::client::{Console, Failure};
@@ -46,8 +47,8 @@ fn line(key: &ApiKey) -> String {
         "{}  {:<8}  {}  scopes: {}  expires: {end}  last used: {used}",
         key.key_id,
         status.as_str().unwrap_or_default(),
-        // Whatever was registered elsewhere does not move this terminal's cursor.
-        key.label.replace(char::is_control, " "),
+        // A service may be compromised: its labels must not control this terminal.
+        user_text::clean(&key.label, " "),
         key.scopes,
     )
 }

@@ -2,8 +2,8 @@
 //! database or one of them taken away under load.
 
 mod away;
+mod email_codes;
 mod limits;
-mod one_time_codes;
 mod outages;
 mod races;
 mod revoked;

@@ -1,11 +1,11 @@
-//! The mail that says when a key ends.
+//! The e-mail that announces the expiry of a key.
 
 use jiff::Timestamp;
 
 use super::{Fact, Letter, Letterhead, Link, quoted};
 use crate::mail::Mail;
 
-/// For the key of this label, which ends within `days` days, at `end`.
+/// The reminder for a key with this label, which expires at `end`, within `days` days.
 pub(crate) fn key_reminder(head: Letterhead<'_>, to: &str, label: &str, days: u8, end: Timestamp) -> Mail {
     let product = head.product();
     let span = match days {
@@ -13,19 +13,19 @@ pub(crate) fn key_reminder(head: Letterhead<'_>, to: &str, label: &str, days: u8
         days => format!("{days} days"),
     };
     let letter = Letter {
-        subject: format!("An API key ends within {span} ({product})"),
+        subject: format!("An API key expires within {span} ({product})"),
         opening: vec![format!(
-            "Your API key {} ends within {span}. From that instant on it neither mints nor refreshes tokens.",
+            "Your API key {} expires within {span}. Programs cannot use it after that.",
             quoted(label)
         )],
         code: None,
-        link: Some(Link { label: "Look at your API keys", url: head.url("/api-keys") }),
+        link: Some(Link { label: "Open your API keys", url: head.url("/api-keys") }),
         closing: vec![
-            "To go on, give it a later end, or make another key and exchange it before then. If it is not used any more, there is nothing to do."
+            "To keep using it, set a later expiry, or create another key and switch to it before then. If you no longer need the key, you do not have to do anything."
                 .to_owned(),
         ],
         facts: vec![Fact {
-            name: "Ends",
+            name: "Expires",
             value: end.strftime("%-d %B %Y, %H:%M:%S UTC").to_string(),
         }],
     };

@@ -1,31 +1,33 @@
-//! What mails say. Each is a [`Letter`], set as plain text and as HTML by one template each.
+//! The content of e-mails. Each is a [`Letter`], rendered as plain text and as HTML.
 //!
-//! A mail names the service's origin, the time in UTC, and the device and network coarsely; no name, no
-//! address, and no code in the subject, which locked screens show. Its links begin with the configured public
-//! origin, whatever host a request named.
+//! An e-mail has the service's origin, the time in UTC, and the approximate device and network. It
+//! does not have the recipient's name or address, and its subject has no code, because locked
+//! screens show subjects. Links start with the configured public origin, never with the host of a
+//! request.
 
+mod email_code;
 mod key_reminder;
 mod notice;
-mod sign_in_code;
 
 use std::net::IpAddr;
 
 use askama::Template;
 use jiff::Timestamp;
+use tm_auth_core::user_text;
 use tm_auth_proto::Environment;
 
 use super::Mail;
 use crate::config::PublicUrl;
 
+pub(crate) use email_code::{CodePurpose, EmailCodeMail, email_code};
 pub(crate) use key_reminder::key_reminder;
 pub(crate) use notice::{Notice, notice};
-pub(crate) use sign_in_code::{CodeFor, SignInCode, sign_in_code};
 
-/// What every mail says of the service.
+/// The facts about the service in every e-mail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Letterhead<'a> {
     environment: Environment,
-    /// Origin of every link.
+    /// The origin of every link.
     origin: &'a str,
 }
 
@@ -37,7 +39,7 @@ impl<'a> Letterhead<'a> {
         }
     }
 
-    /// What people know the service by.
+    /// The name of the service.
     fn product(self) -> &'static str {
         match self.environment {
             Environment::Production => "True Markets",
@@ -45,13 +47,13 @@ impl<'a> Letterhead<'a> {
         }
     }
 
-    /// A page of the service: `path` begins with a slash.
+    /// The URL of a page. `path` starts with a slash.
     fn url(self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 }
 
-/// A mail's parts, in the order in which they are read.
+/// The parts of an e-mail, in reading order.
 struct Letter {
     subject: String,
     opening: Vec<String>,
@@ -121,8 +123,8 @@ impl Letter {
         };
         Mail {
             to: address.to_owned(),
-            text: text.render().expect("a string takes everything"),
-            html: html.render().expect("a string takes everything"),
+            text: text.render().expect("rendering to a string cannot fail"),
+            html: html.render().expect("rendering to a string cannot fail"),
             subject: self.subject,
             expires_at,
         }
@@ -133,7 +135,7 @@ fn time(at: Timestamp) -> String {
     at.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
 
-/// Enough of an address to know whether it may have been oneself.
+/// The network of an address: enough to recognise one's own.
 fn coarse_network(address: IpAddr) -> String {
     match address.to_canonical() {
         address if address.is_loopback() => "this machine".to_owned(),
@@ -148,22 +150,14 @@ fn coarse_network(address: IpAddr) -> String {
     }
 }
 
-/// Somebody else's words within our sentence: one line, nothing that reorders it.
+/// Quotes a user's text within a sentence: on one line, without invisible characters.
 fn quoted(words: &str) -> String {
-    let harmless = |c: char| match c {
-        c if c.is_control() => ' ',
-        '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{061c}'
-        | '\u{feff}' => ' ',
-        c => c,
-    };
-    let words: String = words.chars().take(100).map(harmless).collect();
+    let words: String = words.chars().take(100).collect();
+    let words = user_text::clean(&words, " ");
     format!("\u{201c}{}\u{201d}", words.trim())
 }
 
-/// Enough of an address for who knows it.
+/// Masks an e-mail address so that only those who know it recognise it.
 fn masked(email: &str) -> String {
     match email.split_once('@') {
         Some((local, domain)) => {
@@ -194,9 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn f20_foreign_words_stay_within_their_line() {
+    fn f20_quoted_text_stays_on_one_line() {
         assert_eq!(quoted("a\r\nBcc: v@y.com"), "\u{201c}a  Bcc: v@y.com\u{201d}");
-        assert_eq!(quoted("\u{202e}evil"), "\u{201c}evil\u{201d}");
+        assert_eq!(quoted("\u{202e}evil\u{ad}"), "\u{201c}evil\u{201d}");
+        assert_eq!(quoted("می\u{200c}خواهم"), "\u{201c}می\u{200c}خواهم\u{201d}");
         assert_eq!(quoted(&"x".repeat(500)).chars().count(), 102);
     }
 

@@ -1,4 +1,4 @@
-//! Mails that say what changed.
+//! The e-mails that report changes.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,13 +6,12 @@ use super::{Fact, Letter, Letterhead, Link, coarse_network, masked, quoted, time
 use crate::http::context::Context;
 use crate::mail::Mail;
 
-/// Old news is of no use.
+/// A notice is dropped if it is not delivered within this time.
 const LIFE: SignedDuration = SignedDuration::from_hours(24);
 
-const NOT_YOU: &str =
-    "If that was not you, sign in now: end the sessions and revoke the keys that you do not know.";
+const NOT_YOU: &str = "If this was not you, log in now, then end the sessions and revoke the API keys that you do not recognise.";
 
-/// What happened.
+/// A change to report.
 pub(crate) enum Notice {
     KeyCreated {
         label: String,
@@ -29,7 +28,7 @@ pub(crate) enum Notice {
     PasskeyRemoved {
         name: String,
     },
-    /// Told to the old address.
+    /// Sent to the old address.
     EmailChanged {
         old: String,
         new: String,
@@ -51,16 +50,16 @@ pub(crate) fn notice(head: Letterhead<'_>, context: &Context, to: &str, notice: 
     let (subject, what) = words(notice);
     let mut closing = vec![NOT_YOU.to_owned()];
     if matches!(notice, Notice::AccountDeleted | Notice::EmailChanged { .. }) {
-        // Nobody can sign in by this address any more.
-        closing = vec!["If that was not you, write to the support of True Markets.".to_owned()];
+        // The recipient's address can no longer log in.
+        closing = vec!["If this was not you, contact True Markets support.".to_owned()];
     }
-    let signs_in = !matches!(notice, Notice::AccountDeleted | Notice::EmailChanged { .. });
+    let can_log_in = !matches!(notice, Notice::AccountDeleted | Notice::EmailChanged { .. });
     let letter = Letter {
         subject: format!("{subject} ({product})"),
         opening: vec![what],
         code: None,
-        link: signs_in.then(|| Link {
-            label: "Look at your account",
+        link: can_log_in.then(|| Link {
+            label: "Open your account",
             url: head.url(path(notice)),
         }),
         closing,
@@ -78,7 +77,7 @@ pub(crate) fn notice(head: Letterhead<'_>, context: &Context, to: &str, notice: 
     letter.to(head, to, context.now + LIFE)
 }
 
-/// The page that shows it.
+/// The page that shows the change.
 fn path(notice: &Notice) -> &'static str {
     match notice {
         Notice::KeyCreated { .. } | Notice::KeyRevoked { .. } | Notice::KeyChanged { .. } => "/api-keys",
@@ -90,66 +89,66 @@ fn words(notice: &Notice) -> (&'static str, String) {
     match notice {
         Notice::KeyCreated { label } => (
             "An API key was created",
-            format!("The API key {} was created in your account and can mint tokens.", quoted(label)),
+            format!("The API key {} was created in your account. Programs can use it from now on.", quoted(label)),
         ),
         Notice::KeyRevoked { label } => (
             "An API key was revoked",
-            format!("The API key {} was revoked. Whatever used it is refused from now on.", quoted(label)),
+            format!("The API key {} was revoked. Programs can no longer use it.", quoted(label)),
         ),
         Notice::KeyChanged { label } => (
             "An API key was changed",
-            format!("The name, scopes, addresses or end of the API key {} were changed.", quoted(label)),
+            format!("The API key {} was changed: its name, permissions, allowed IP addresses or expiry, or whether it is enabled.", quoted(label)),
         ),
         Notice::PasskeyAdded { name } => (
             "A passkey was added",
-            format!("The passkey {} can sign in to your account from now on.", quoted(name)),
+            format!("The passkey {} was added. It can log in to your account.", quoted(name)),
         ),
         Notice::PasskeyRemoved { name } => (
             "A passkey was removed",
-            format!("The passkey {} cannot sign in to your account any more.", quoted(name)),
+            format!("The passkey {} was removed. It can no longer log in to your account.", quoted(name)),
         ),
         Notice::EmailChanged { new, .. } => (
             "Your e-mail address was changed",
             format!(
-                "Your account has another address now: {}. This one does not sign in to it any more, and gets no further mail about it.",
+                "The e-mail address of your account was changed to {}. This address can no longer log in to the account and gets no further notices.",
                 masked(new)
             ),
         ),
         Notice::AppleLinked => (
             "Sign in with Apple was linked",
-            "An Apple account can sign in to your account from now on.".to_owned(),
+            "An Apple account was linked. It can log in to your account.".to_owned(),
         ),
         Notice::AppleUnlinked => (
             "Sign in with Apple was unlinked",
-            "No Apple account can sign in to your account any more.".to_owned(),
+            "Your Apple account was unlinked. It can no longer log in to your account.".to_owned(),
         ),
         Notice::AccountDeleted => (
             "Your account was deleted",
-            "Your account was deleted. Its API keys are revoked and its sessions are over.".to_owned(),
+            "Your account was deleted. Its API keys were revoked and its sessions were ended.".to_owned(),
         ),
         Notice::RecoveryStarted { ready_at } => (
-            "A recovery of your account has begun",
+            "A recovery of your account was started",
             format!(
-                "Somebody signed in without your passkey and asked to add a new one. From {} on they can. If you have your passkey, sign in with it: that cancels the recovery.",
+                "After an e-mail login, your passkey was reported lost. From {} on, an e-mail login can add a new passkey. If you still have your passkey, log in with it: that cancels the recovery.",
                 time(*ready_at)
             ),
         ),
         Notice::RecoveryCancelled => (
             "The recovery of your account was cancelled",
-            "The recovery of your account was cancelled. Adding a passkey takes one that you have.".to_owned(),
+            "The recovery of your account was cancelled. Adding a passkey requires one of your existing passkeys again.".to_owned(),
         ),
         Notice::RecoveryCompleted => (
-            "The recovery of your account is over",
+            "The recovery of your account was completed",
             "A passkey was added to your account after the waiting time of its recovery.".to_owned(),
         ),
         Notice::SessionReused => (
             "A session was ended",
-            "A refresh token of your account was presented again after a later one had been used, as happens when somebody copied it. That session is over; API keys and other sessions go on."
+            "A refresh token of your account was used again after a newer one had been used, as happens when a token is copied. Its session was ended. Your API keys and other sessions keep working."
                 .to_owned(),
         ),
         Notice::SignedOutEverywhere => (
-            "You were signed out everywhere",
-            "The sessions of your account were ended. API keys go on.".to_owned(),
+            "You were logged out",
+            "Sessions of your account were ended, and their devices were logged out. Your API keys keep working.".to_owned(),
         ),
     }
 }

@@ -1,4 +1,5 @@
-//! Deleting the account: what that does is said, the name is typed, the strongest proof is asked for.
+//! Deletes the account. The page says what that does; the user types the account's name and needs
+//! the strongest proof.
 
 use std::sync::Arc;
 
@@ -14,15 +15,15 @@ use super::require_strong;
 use crate::app::App;
 use crate::app::notices;
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::Posted;
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
-use crate::pages::page::{Frame, Page, Section, account_name};
+use crate::pages::page::{Layout, Page, Section, account_name};
 use crate::pages::sign_out::signed_out;
 
 #[derive(Deserialize)]
-pub(crate) struct Confirmation {
+pub(crate) struct DeleteForm {
     #[serde(default)]
     name: String,
 }
@@ -30,8 +31,8 @@ pub(crate) struct Confirmation {
 #[derive(Template)]
 #[template(path = "security_delete.html")]
 struct Delete {
-    frame: Frame,
-    /// What must be typed.
+    layout: Layout,
+    /// The name that the user must type.
     name: String,
     missing: Option<Missing>,
     live_keys: usize,
@@ -49,7 +50,7 @@ pub(crate) async fn show(
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form }: Posted<Confirmation>,
+    CsrfForm { browser, form }: CsrfForm<DeleteForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
     let name = account_name(&browser.account);
@@ -58,22 +59,22 @@ pub(crate) async fn delete(
             &app,
             &context,
             &browser,
-            Some("This is not the name above. Nothing was deleted."),
+            Some("This is not the name shown above. Nothing was deleted."),
         );
         return Ok((StatusCode::BAD_REQUEST, Page(page.await?)).into_response());
     }
     let uid = browser.account.uid;
-    // Read before it is gone: the last mail goes there.
+    // Read the address before deletion: the last notice goes there.
     let contact = app.store.contact_email(uid).await?;
-    let told = Account {
+    let owner = Account {
         email: browser.account.email.clone().or(contact),
         ..browser.account
     };
-    let origin = context.origin(uid);
-    if app.store.delete_account(uid, &origin).await? {
+    let audit_context = context.audit_context(uid);
+    if app.store.delete_account(uid, &audit_context).await? {
         app.api_keys.forget(&tm_auth_store::Change::Account(uid));
         app.reload_revocations().await?;
-        notices::tell(&app, &context, &told, Notice::AccountDeleted).await;
+        notices::tell(&app, &context, &owner, Notice::AccountDeleted).await;
     }
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
 }
@@ -86,7 +87,7 @@ async fn page(
 ) -> Result<Delete, ApiError> {
     let keys = app.store.api_keys_of(browser.account.uid).await?;
     Ok(Delete {
-        frame: Frame::new(app, "Delete your account")
+        layout: Layout::new(app, "Delete your account")
             .section(Section::Security)
             .signed_in(&browser.account, &browser.csrf)
             .middle(),

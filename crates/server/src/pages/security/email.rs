@@ -1,10 +1,12 @@
 //! Changing the e-mail address.
 //!
-//! 1. The owner, proved by the strongest way, names the new address; a code and a link go there and nowhere
-//!    else. The answer is the same whether the address is free or not.
-//! 2. The code is typed, or the link's button pressed, in the same browser and session: then the address is
-//!    proved. Only now it is told if another account has it.
-//! 3. The store changes it; codes that are out for the old one are dead. The old address is written to.
+//! 1. The owner, who has the strongest proof, enters the new address. A code and a link are sent to
+//!    it. The response is the same whether another account has the address or not.
+//! 2. The owner enters the code, or opens the link and presses its button, in the same browser and
+//!    session. This verifies the address. Only now the response tells whether another account has
+//!    it.
+//! 3. The store changes the address, which invalidates the codes for the old one. The old address
+//!    is notified.
 
 use std::sync::Arc;
 
@@ -14,35 +16,35 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use tm_auth_core::one_time_code::Purpose;
+use tm_auth_core::email_code::Purpose;
 use tm_auth_core::secret::FlowSecret;
 use tm_auth_core::{EmailAddress, Refusal};
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::EmailChange;
-use tm_auth_store::sign_in_code::ProvedEmail;
+use tm_auth_store::email_code::ProvedEmail;
 
 use super::{Done, done, require_strong};
 use crate::app::notices;
 use crate::app::{App, email_code, user_sessions};
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::Posted;
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
 use crate::http::device::device;
 use crate::mail::templates::Notice;
 use crate::pages::next::Next;
-use crate::pages::page::{Frame, Page, Section};
+use crate::pages::page::{Layout, Page, Section};
 use crate::pages::sign_in::Flow;
 
 #[derive(Deserialize)]
-pub(crate) struct NewAddress {
+pub(crate) struct AddressForm {
     #[serde(default)]
     email: String,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ByCode {
+pub(crate) struct CodeForm {
     #[serde(default)]
     code: String,
     /// A checkbox.
@@ -50,7 +52,7 @@ pub(crate) struct ByCode {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ByLink {
+pub(crate) struct LinkForm {
     #[serde(default)]
     token: String,
     /// A checkbox.
@@ -60,7 +62,7 @@ pub(crate) struct ByLink {
 #[derive(Template)]
 #[template(path = "security_email_code.html")]
 struct CodePage {
-    frame: Frame,
+    layout: Layout,
     email: Option<String>,
     error: Option<&'static str>,
 }
@@ -68,8 +70,8 @@ struct CodePage {
 #[derive(Template)]
 #[template(path = "security_email_link.html")]
 struct LinkPage {
-    frame: Frame,
-    /// The new address; `None`: this is not the browser that asked.
+    layout: Layout,
+    /// The new address; `None` in a browser that did not ask for the change.
     email: Option<String>,
 }
 
@@ -77,7 +79,7 @@ pub(crate) async fn ask(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Posted { browser, form }: Posted<NewAddress>,
+    CsrfForm { browser, form }: CsrfForm<AddressForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
     let email = EmailAddress::parse(&form.email)?;
@@ -109,7 +111,7 @@ pub(crate) async fn by_code(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Posted { browser, form }: Posted<ByCode>,
+    CsrfForm { browser, form }: CsrfForm<CodeForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
     let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
@@ -117,8 +119,7 @@ pub(crate) async fn by_code(
     match email_code::by_code(&app, &context, flow.codes(), purpose, &form.code).await {
         Ok(proved) => set(&app, &context, &browser, proved, form.end_sessions.is_some()).await,
         Err(error) if error.code == ErrorCode::InvalidCode => {
-            let error =
-                "This code is wrong, used or too old. Look at the newest mail, or ask for another one.";
+            let error = "This code is wrong, used or expired. Use the code of the newest e-mail, or ask for another one.";
             let page = code_page(&app, &context, &headers, &browser, Some(error)).await?;
             Ok((StatusCode::BAD_REQUEST, page).into_response())
         }
@@ -126,7 +127,7 @@ pub(crate) async fn by_code(
     }
 }
 
-/// Looked at by anybody who opens the mail, so nobody must be signed in to see the code.
+/// Needs no login: another browser that opens the link shows the code to enter in the first one.
 pub(crate) async fn link(
     State(app): State<Arc<App>>,
     context: Context,
@@ -139,7 +140,7 @@ pub(crate) async fn link(
         Err(error) => return Err(error),
     };
     let email = match &browser {
-        Some(browser) => asked_for(&app, &context, &headers, browser).await?,
+        Some(browser) => requested_address(&app, &context, &headers, browser).await?,
         None => None,
     };
     let title = if email.is_some() {
@@ -147,18 +148,18 @@ pub(crate) async fn link(
     } else {
         "Your code"
     };
-    let mut frame = Frame::new(&app, title).narrow().script("sign-in-link.js");
+    let mut layout = Layout::new(&app, title).narrow().script("sign-in-link.js");
     if let Some(browser) = &browser {
-        frame = frame.signed_in(&browser.account, &browser.csrf);
+        layout = layout.signed_in(&browser.account, &browser.csrf);
     }
-    Ok(Page(LinkPage { frame, email }).into_response())
+    Ok(Page(LinkPage { layout, email }).into_response())
 }
 
 pub(crate) async fn by_link(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Posted { browser, form }: Posted<ByLink>,
+    CsrfForm { browser, form }: CsrfForm<LinkForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
     let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
@@ -177,8 +178,8 @@ async fn set(
 ) -> Result<Response, ApiError> {
     let account = &browser.account;
     let new = proved.email().to_string();
-    let origin = context.origin(account.uid);
-    match app.store.set_email(proved, &origin).await? {
+    let audit_context = context.audit_context(account.uid);
+    match app.store.set_email(proved, &audit_context).await? {
         EmailChange::Changed(old) => {
             app.api_keys.forget(&tm_auth_store::Change::Account(account.uid));
             if end_others {
@@ -189,7 +190,7 @@ async fn set(
             }
         }
         EmailChange::Unchanged => {}
-        EmailChange::Taken => return Err(Refusal::AddressResting.into()),
+        EmailChange::Taken => return Err(Refusal::AddressInCooldown.into()),
         EmailChange::NoAccount => return Err(Refusal::AccountDisabled.into()),
     }
     let cookie = [(SET_COOKIE, cookie::clear(&app.config.public_url, Name::Flow))];
@@ -204,18 +205,18 @@ async fn code_page(
     error: Option<&'static str>,
 ) -> Result<Response, ApiError> {
     let page = CodePage {
-        frame: Frame::new(app, "Prove the new address")
+        layout: Layout::new(app, "Verify the new address")
             .section(Section::Security)
             .signed_in(&browser.account, &browser.csrf)
             .narrow(),
-        email: asked_for(app, context, headers, browser).await?,
+        email: requested_address(app, context, headers, browser).await?,
         error,
     };
     Ok(Page(page).into_response())
 }
 
-/// The address that this browser and account asked to have, while its code lives.
-async fn asked_for(
+/// The new address for which this browser and account have a valid code.
+async fn requested_address(
     app: &App,
     context: &Context,
     headers: &HeaderMap,

@@ -1,10 +1,10 @@
-//! `/security`: the ways into an account and where its owner is signed in, to be looked at and changed.
+//! `/security`: the login methods and the sessions of an account.
 //!
-//! 1. [`overview`] shows them. Where a change would take a newer or stronger proof than the session has, it
-//!    says so and leads to the sign-in and back, instead of offering what would be refused.
-//! 2. Each change is a form: [`email`], [`sessions`], [`delete`]; passkeys, recovery and Apple have routes of
-//!    their own. Each asks for the proof again, is in the audit trail, and is mailed to the owner.
-//! 3. It leads back here, with one sentence about what was done.
+//! 1. [`overview`] shows them. If a change needs a newer or stronger proof than the session has,
+//!    the page links to the login instead of offering a form that would be refused.
+//! 2. Each change is a form: [`email`], [`sessions`], [`recovery`] and [`delete`] here, others in
+//!    the modules for passkeys and Apple. Each handler checks the proof it needs.
+//! 3. The handler redirects back to the page, which says what was done.
 
 mod delete;
 mod email;
@@ -39,12 +39,12 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .merge(recovery::routes())
 }
 
-/// Back to the page, with a word about what was done.
+/// Redirects to the page, which says what was done.
 fn done(what: Done) -> Redirect {
     Redirect::to(&format!("/security?done={}", what.as_str()))
 }
 
-/// Demands the proof that changes of credentials take.
+/// Demands the proof that changes of login methods need.
 async fn require_strong(app: &App, context: &Context, browser: &Browser) -> Result<(), ApiError> {
     Management::of(browser).require_strong(app, context.now).await
 }

@@ -1,18 +1,18 @@
-//! The page itself.
+//! The Security page.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{self, State};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tm_auth_core::person::{AuthMethod, PersonSession, SessionKind};
 use tm_auth_core::recovery::{Recovery, Stage, may_add_passkey, may_start};
+use tm_auth_core::user::{AuthMethod, SessionKind, UserSession};
 use tm_auth_proto::ErrorCode;
-use tm_auth_store::WaysIn;
+use tm_auth_store::LoginMethods;
 use tm_auth_store::apple_identity::AppleIdentity;
 use tm_auth_store::passkey::Passkey;
 
@@ -21,10 +21,10 @@ use crate::app::{App, user_sessions};
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
-use crate::pages::page::{Frame, Page, Section, Tone};
+use crate::pages::page::{Layout, Page, Section, Tone};
 use crate::pages::words::Instant;
 
-/// What was just done: a closed list, since anybody can write a query.
+/// The change just made. A closed list, because any site can link here with a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Done {
@@ -45,25 +45,25 @@ impl Done {
     fn sentence(self) -> &'static str {
         match self {
             Self::Email => {
-                "Your e-mail address is changed. We wrote to the old one. Is somebody else signed in? Look at the sessions below."
+                "Your e-mail address was changed, and the old address was notified. Check below where you are logged in."
             }
-            Self::Session => "That session is over.",
-            Self::Sessions => "You are signed out everywhere else.",
+            Self::Session => "The session was ended.",
+            Self::Sessions => "You are logged out everywhere else.",
         }
     }
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Wanted {
+pub(crate) struct Query {
     done: Option<Done>,
 }
 
-/// What changes take that this session does not have.
+/// What the session lacks for changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// A proof of the last five minutes.
+    /// A login within the last five minutes.
     Fresh,
-    /// One by a passkey.
+    /// A login with a passkey within the last five minutes.
     Passkey,
 }
 
@@ -77,30 +77,30 @@ impl Missing {
 #[template(path = "security.html")]
 #[allow(
     clippy::struct_excessive_bools,
-    reason = "a page is made of facts that have nothing to do with each other"
+    reason = "the facts of a page are independent of each other"
 )]
 struct Overview {
-    frame: Frame,
+    layout: Layout,
     missing: Option<Missing>,
     /// Whether sessions may be ended.
     fresh: bool,
     mail: bool,
     email: Option<String>,
     contact: Option<String>,
-    passkeys: Vec<PasskeyRow>,
+    passkeys: Vec<PasskeyView>,
     makes_passkeys: bool,
-    apple: Option<AppleRow>,
+    apple: Option<AppleView>,
     offers_apple: bool,
-    /// Whether only one way in is left.
+    /// Whether only one login method is left.
     last: bool,
-    recovery: Option<RecoveryRow>,
-    /// Whether this sign-in may add a passkey because of it.
+    recovery: Option<RecoveryView>,
+    /// Whether this session may add a passkey, by its proof or by a recovery.
     may_add: bool,
     may_recover: bool,
-    sessions: Vec<SessionRow>,
+    sessions: Vec<SessionView>,
 }
 
-struct PasskeyRow {
+struct PasskeyView {
     id: String,
     name: String,
     kind: &'static str,
@@ -109,18 +109,18 @@ struct PasskeyRow {
     suspect: bool,
 }
 
-struct AppleRow {
+struct AppleView {
     email: Option<String>,
     since: Instant,
     withdrawn: bool,
 }
 
-struct RecoveryRow {
+struct RecoveryView {
     ready_at: Instant,
     ready: bool,
 }
 
-struct SessionRow {
+struct SessionView {
     sid: String,
     device: String,
     kind: &'static str,
@@ -135,7 +135,7 @@ pub(crate) async fn show(
     State(app): State<Arc<App>>,
     context: Context,
     browser: Browser,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    query: Result<extract::Query<Query>, QueryRejection>,
 ) -> Result<Page<impl Template>, ApiError> {
     let (uid, proof) = (browser.account.uid, browser.session.proof);
     let passkeys = app.store.passkeys_of(uid).await?;
@@ -144,14 +144,14 @@ pub(crate) async fn show(
     let recovery = recovery.filter(|recovery| recovery.stage(context.now) != Stage::Lapsed);
     let sessions = user_sessions::live(&app, &context, &browser.account).await?;
     let contact = app.store.contact_email(uid).await?;
-    let ways: WaysIn = app.store.ways_in(uid).await?;
+    let ways: LoginMethods = app.store.login_methods(uid).await?;
 
-    let mut frame = Frame::new(&app, "Security")
+    let mut layout = Layout::new(&app, "Security")
         .section(Section::Security)
         .script("passkey.js")
         .signed_in(&browser.account, &browser.csrf);
-    if let Some(done) = wanted.ok().and_then(|Query(wanted)| wanted.done) {
-        frame = frame.notice(Tone::Done, done.sentence());
+    if let Some(done) = query.ok().and_then(|extract::Query(query)| query.done) {
+        layout = layout.notice(Tone::Done, done.sentence());
     }
     Ok(Page(Overview {
         missing: missing(&app, &context, &browser).await?,
@@ -164,21 +164,21 @@ pub(crate) async fn show(
         last: ways.count() <= 1,
         may_add: may_add_passkey(&proof, recovery.as_ref(), context.now),
         may_recover: recovery.is_none() && !passkeys.is_empty() && may_start(&proof, context.now),
-        recovery: recovery.map(|recovery| recovery_row(&recovery, context.now)),
+        recovery: recovery.map(|recovery| recovery_view(&recovery, context.now)),
         passkeys: passkeys
             .into_iter()
-            .map(|passkey| passkey_row(passkey, context.now))
+            .map(|passkey| passkey_view(passkey, context.now))
             .collect(),
-        apple: apple.map(|identity| apple_row(identity, context.now)),
+        apple: apple.map(|identity| apple_view(identity, context.now)),
         sessions: sessions
             .into_iter()
-            .map(|session| session_row(session, &browser, context.now))
+            .map(|session| session_view(session, &browser, context.now))
             .collect(),
-        frame,
+        layout,
     }))
 }
 
-/// What a change would be refused for just now.
+/// What a change would be refused for now.
 pub(super) async fn missing(
     app: &App,
     context: &Context,
@@ -198,13 +198,13 @@ pub(super) async fn missing(
     }
 }
 
-fn passkey_row(passkey: Passkey, now: Timestamp) -> PasskeyRow {
-    PasskeyRow {
+fn passkey_view(passkey: Passkey, now: Timestamp) -> PasskeyView {
+    PasskeyView {
         id: URL_SAFE_NO_PAD.encode(&passkey.credential_id),
         name: passkey.name,
         kind: match (passkey.backup_eligible, passkey.backed_up) {
             (_, true) => "synced between your devices",
-            (true, false) => "on one device, may be synced",
+            (true, false) => "on one device, can be synced",
             (false, false) => "bound to one device",
         },
         created: Instant::new(passkey.created_at, now),
@@ -213,28 +213,28 @@ fn passkey_row(passkey: Passkey, now: Timestamp) -> PasskeyRow {
     }
 }
 
-fn apple_row(identity: AppleIdentity, now: Timestamp) -> AppleRow {
-    AppleRow {
+fn apple_view(identity: AppleIdentity, now: Timestamp) -> AppleView {
+    AppleView {
         email: identity.email,
         since: Instant::new(identity.created_at, now),
         withdrawn: identity.withdrawn_at.is_some(),
     }
 }
 
-fn recovery_row(recovery: &Recovery, now: Timestamp) -> RecoveryRow {
-    RecoveryRow {
+fn recovery_view(recovery: &Recovery, now: Timestamp) -> RecoveryView {
+    RecoveryView {
         ready_at: Instant::new(recovery.ready_at, now),
         ready: recovery.stage(now) == Stage::Ready,
     }
 }
 
-fn session_row(session: PersonSession, browser: &Browser, now: Timestamp) -> SessionRow {
-    SessionRow {
+fn session_view(session: UserSession, browser: &Browser, now: Timestamp) -> SessionView {
+    SessionView {
         sid: session.sid.to_string(),
         kind: match session.kind {
             SessionKind::Browser => "",
             SessionKind::Native => "command line",
-            SessionKind::Management => "command line, manages credentials",
+            SessionKind::Management => "command line, manages API keys",
         },
         method: match session.proof.method {
             AuthMethod::Passkey => "passkey",

@@ -1,5 +1,8 @@
-//! `/recovery/start` and `/recovery/cancel`: the forms of the security page by which somebody who lost the passkey gets a new one. The rules are in
-//! [`tm_auth_core::recovery`]; a passkey sign-in cancels in [`crate::passkeys::sign_in`].
+//! `/recovery/start` and `/recovery/cancel`: the forms of the Security page for an owner who lost
+//! the passkey.
+//!
+//! The rules are in [`tm_auth_core::recovery`]. A login with a passkey cancels the recovery in
+//! [`crate::passkeys::sign_in`].
 
 use std::sync::Arc;
 
@@ -12,37 +15,37 @@ use tm_auth_proto::ErrorCode;
 
 use crate::app::App;
 use crate::app::notices;
-use crate::auth::csrf_form::{Nothing, Posted};
+use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
 
-/// Forms of our pages come here.
+/// The routes of the forms.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/recovery/start", post(start))
         .route("/recovery/cancel", post(cancel))
 }
 
-/// Where the forms are.
+/// The page with the forms.
 const PAGE: &str = "/security";
 
-/// Starts one, and announces it.
+/// Starts a recovery and announces it by e-mail.
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, .. }: Posted<Nothing>,
+    CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     if !recovery::may_start(&browser.session.proof, context.now) {
         return Err(ApiError::with_message(
             ErrorCode::ReauthRequired,
-            "sign in by e-mail first: the recovery is announced to the same address".to_owned(),
+            "log in by e-mail first: the recovery is announced to the same address".to_owned(),
         ));
     }
     let uid = browser.account.uid;
     let new = Recovery::start(uid, context.now);
-    let origin = context.origin(uid);
-    let started = app.store.start_recovery(new, &origin);
+    let audit_context = context.audit_context(uid);
+    let started = app.store.start_recovery(new, &audit_context);
     let (recovery, is_new) = started.await??;
     if is_new {
         let ready_at = recovery.ready_at;
@@ -57,15 +60,15 @@ pub(crate) async fn start(
     Ok(Redirect::to(PAGE))
 }
 
-/// Cancels it. Whoever is signed in may: it takes nothing from anybody.
+/// Cancels the recovery. Any session may: cancelling gives no access.
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, .. }: Posted<Nothing>,
+    CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     let uid = browser.account.uid;
-    let origin = context.origin(uid);
-    let cancelled = app.store.cancel_recovery(uid, &origin);
+    let audit_context = context.audit_context(uid);
+    let cancelled = app.store.cancel_recovery(uid, &audit_context);
     if cancelled.await? {
         notices::tell(&app, &context, &browser.account, Notice::RecoveryCancelled).await;
     }

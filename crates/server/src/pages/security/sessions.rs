@@ -1,4 +1,4 @@
-//! Signing out elsewhere: one session, all others, or all. Any fresh sign-in may.
+//! Ends one session, all others, or all. Needs a login within the last five minutes, by any method.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use super::{Done, done};
 use crate::app::management::Management;
 use crate::app::{App, user_sessions};
 use crate::auth::browser::Browser;
-use crate::auth::csrf_form::{Nothing, Posted};
+use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::pages::sign_out::signed_out;
 
 #[derive(Deserialize)]
-pub(crate) struct Which {
+pub(crate) struct EndSessionForm {
     sid: String,
 }
 
 pub(crate) async fn end(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form }: Posted<Which>,
+    CsrfForm { browser, form }: CsrfForm<EndSessionForm>,
 ) -> Result<Redirect, ApiError> {
     require_fresh(&context, &browser)?;
     let sid = form.sid.parse();
@@ -37,7 +37,7 @@ pub(crate) async fn end(
 pub(crate) async fn end_others(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form: _ }: Posted<Nothing>,
+    CsrfForm { browser, form: _ }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     require_fresh(&context, &browser)?;
     user_sessions::end_all_but(&app, &context, &browser.account, Some(browser.session.sid)).await?;
@@ -47,7 +47,7 @@ pub(crate) async fn end_others(
 pub(crate) async fn end_all(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form: _ }: Posted<Nothing>,
+    CsrfForm { browser, form: _ }: CsrfForm<Empty>,
 ) -> Result<Response, ApiError> {
     require_fresh(&context, &browser)?;
     user_sessions::end_all_but(&app, &context, &browser.account, None).await?;

@@ -1,15 +1,15 @@
-//! `/sign-in`: an address is asked for.
+//! `/sign-in`: the login page, which asks for an e-mail address or a passkey.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{self, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use tm_auth_core::one_time_code::Purpose;
+use tm_auth_core::email_code::Purpose;
 use tm_auth_core::{EmailAddress, Refusal};
 use tm_auth_proto::ErrorCode;
 
@@ -22,16 +22,16 @@ use crate::http::context::Context;
 use crate::http::device::device;
 use crate::http::form::Form;
 use crate::pages::next::Next;
-use crate::pages::page::{Frame, Page};
+use crate::pages::page::{Layout, Page};
 
 #[derive(Deserialize)]
-pub(crate) struct Wanted {
+pub(crate) struct Query {
     #[serde(default)]
     next: String,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Fields {
+pub(crate) struct AddressForm {
     #[serde(default)]
     email: String,
     #[serde(default)]
@@ -41,11 +41,11 @@ pub(crate) struct Fields {
 #[derive(Template)]
 #[template(path = "sign_in_address.html")]
 struct Address {
-    frame: Frame,
+    layout: Layout,
     next: Next,
     email: String,
     error: Option<String>,
-    /// The token of the session, where who is signed in already confirms that it is them.
+    /// The CSRF token of the session, if a logged-in user confirms that it is them.
     again: Option<String>,
     mail: bool,
     apple: bool,
@@ -54,12 +54,12 @@ struct Address {
 
 impl Address {
     fn new(app: &App, next: Next) -> Self {
-        let (frame, passkeys) = (Frame::new(app, "Sign in").narrow(), app.passkeys().is_ok());
+        let (layout, passkeys) = (Layout::new(app, "Log in").narrow(), app.passkeys().is_ok());
         Self {
-            frame: if passkeys {
-                frame.script("passkey.js")
+            layout: if passkeys {
+                layout.script("passkey.js")
             } else {
-                frame
+                layout
             },
             passkeys,
             next,
@@ -71,12 +71,13 @@ impl Address {
         }
     }
 
-    /// For who is signed in already. With a passkey the account's own are asked for, and no other account's.
+    /// Changes the page for a logged-in user, who can only confirm with a login method of the same
+    /// account.
     async fn confirm(&mut self, app: &App, browser: Browser) -> Result<(), ApiError> {
-        "Confirm that it is you".clone_into(&mut self.frame.title);
+        "Confirm that it is you".clone_into(&mut self.layout.title);
         self.passkeys &= app.store.has_passkey(browser.account.uid).await?;
         self.again = Some(browser.csrf);
-        // A mail to another address would sign in to another account.
+        // Without an address the form could only log in to another account.
         self.mail &= browser.account.email.is_some();
         self.email = browser.account.email.unwrap_or_default();
         Ok(())
@@ -86,9 +87,9 @@ impl Address {
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     signed_in: Result<Browser, ApiError>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    query: Result<extract::Query<Query>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let next = Next::parse(wanted.as_ref().map_or("", |Query(wanted)| &wanted.next));
+    let next = Next::parse(query.as_ref().map_or("", |extract::Query(query)| &query.next));
     let mut page = Address::new(&app, next);
     match signed_in {
         Ok(browser) => page.confirm(&app, browser).await?,
@@ -102,7 +103,7 @@ pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    Form(fields): Form<AddressForm>,
 ) -> Result<Response, ApiError> {
     let next = Next::parse(&fields.next);
     let email = match EmailAddress::parse(&fields.email) {

@@ -1,4 +1,4 @@
-//! `/sign-in/code`: the code is typed into the browser that asked for it.
+//! `/sign-in/code`: the user enters the code in the browser that asked for it.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use tm_auth_core::one_time_code::Purpose;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::email_code::Purpose;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_proto::ErrorCode;
 
 use super::{Flow, complete, flow};
@@ -18,13 +18,13 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::form::Form;
 use crate::pages::next::Next;
-use crate::pages::page::{Frame, Page};
+use crate::pages::page::{Layout, Page};
 
 #[derive(Deserialize)]
-pub(crate) struct Fields {
+pub(crate) struct CodeForm {
     #[serde(default)]
     code: String,
-    /// The address that the page showed. It selects nothing.
+    /// The address that the page showed. It only detects a page of an earlier login.
     #[serde(default)]
     email: String,
 }
@@ -32,9 +32,9 @@ pub(crate) struct Fields {
 #[derive(Template)]
 #[template(path = "sign_in_code.html")]
 struct Code {
-    frame: Frame,
+    layout: Layout,
     next: Next,
-    /// Where the mail went, as far as one did.
+    /// The address to which this browser's valid code was sent.
     email: Option<String>,
     error: Option<&'static str>,
 }
@@ -54,7 +54,7 @@ pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    Form(fields): Form<CodeForm>,
 ) -> Result<Response, ApiError> {
     let flow = Flow::read(&app, &headers).ok_or_else(flow::missing)?;
     let stored = flow.stored(&app, &context).await?;
@@ -62,17 +62,16 @@ pub(crate) async fn submit(
         && !fields.email.is_empty()
         && fields.email != stored.email.as_str()
     {
-        // A page that was left open while the browser began anew with another address.
+        // The page was left open while the browser started a login with another address.
         return Err(ApiError::invalid(
             "email",
-            "this page belongs to another sign-in; begin again",
+            "this page belongs to another login; log in again",
         ));
     }
     match email_code::by_code(&app, &context, flow.codes(), Purpose::SignIn, &fields.code).await {
         Ok(proved) => complete(&app, &context, &headers, &flow, proved, AuthMethod::EmailCode).await,
         Err(error) if error.code == ErrorCode::InvalidCode => {
-            let error =
-                "This code is wrong, used or too old. Look at the newest mail, or ask for another code.";
+            let error = "This code is wrong, used or expired. Use the code of the newest e-mail, or ask for another one.";
             let page = page(&app, &context, flow, Some(error)).await?;
             Ok((StatusCode::BAD_REQUEST, page).into_response())
         }
@@ -88,7 +87,7 @@ async fn page(
 ) -> Result<Response, ApiError> {
     let stored = flow.stored(app, context).await?;
     let template = Code {
-        frame: Frame::new(app, "Enter the code").narrow(),
+        layout: Layout::new(app, "Enter the code").narrow(),
         next: flow.next,
         email: stored.map(|stored| stored.email.into()),
         error,

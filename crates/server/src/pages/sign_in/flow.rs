@@ -1,4 +1,5 @@
-//! The cookie of a sign-in by mail: a secret that only the asking browser has, and where it leads.
+//! The cookie of a login by e-mail: a secret that binds the code to the browser, and the page that
+//! follows.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,7 +7,7 @@ use http::HeaderMap;
 use http::header::HeaderValue;
 use tm_auth_core::EmailAddress;
 use tm_auth_core::secret::FlowSecret;
-use tm_auth_store::sign_in_code::{CodeFlow, CodeOf};
+use tm_auth_store::email_code::{CodeFlow, CodeOf};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -15,14 +16,14 @@ use crate::http::cookie::{self, Name, SameSite};
 use crate::pages::next::Next;
 use crate::random;
 
-/// A sign-in under way in this browser.
+/// A login in progress in this browser.
 pub(crate) struct Flow {
     pub(crate) secret: FlowSecret,
     pub(crate) next: Next,
 }
 
 impl Flow {
-    /// The one that the browser's cookie names.
+    /// The flow of the browser's cookie.
     pub(crate) fn read(app: &App, headers: &HeaderMap) -> Option<Self> {
         let (secret, next) = cookie::read(&app.config.public_url, headers, Name::Flow)?.split_once('.')?;
         let next = URL_SAFE_NO_PAD.decode(next).ok()?;
@@ -32,8 +33,9 @@ impl Flow {
         })
     }
 
-    /// The one to go on with for this address: the browser's own if it is about the same one, so that an earlier
-    /// code stays good; else a new one, so that a page of another address is not taken for one of this.
+    /// Starts a flow for this address. Keeps the browser's flow if it has the same address, so that
+    /// an earlier code stays valid. Otherwise the flow is new, so that a page for another address
+    /// is not taken for one of this.
     pub(crate) async fn begin(
         app: &App,
         context: &Context,
@@ -55,19 +57,19 @@ impl Flow {
         })
     }
 
-    /// What was mailed for it and is not used yet.
+    /// The flow's address and purpose, while it has a valid code.
     pub(crate) async fn stored(&self, app: &App, context: &Context) -> Result<Option<CodeFlow>, ApiError> {
         Ok(app.store.code_flow(self.secret.hash(), context.now).await?)
     }
 
-    /// Its codes.
+    /// Selects the codes of this flow.
     pub(crate) fn codes(&self) -> CodeOf {
         CodeOf::Browser(self.secret.hash())
     }
 
     pub(crate) fn cookie(&self, app: &App) -> HeaderValue {
         let next = URL_SAFE_NO_PAD.encode(self.next.as_str());
-        // `Lax`: the link comes from the mail program's site.
+        // `Lax`: the user opens the link from another site, the mail program's.
         cookie::set(
             &app.config.public_url,
             Name::Flow,
@@ -77,10 +79,10 @@ impl Flow {
     }
 }
 
-/// What a form of another browser, or of one that takes no cookies, gets.
+/// The error for a browser without the flow's cookie.
 pub(super) fn missing() -> ApiError {
     ApiError::invalid(
         "cookie",
-        "this browser has no sign-in under way: begin where you asked for the mail, or ask for another one",
+        "this browser has no login in progress: use the browser where you asked for the e-mail, or log in again here",
     )
 }

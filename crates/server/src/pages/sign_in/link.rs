@@ -1,5 +1,6 @@
-//! `/sign-in/link`: where the mail's link leads. Its fragment has token and code, which no server sees until the
-//! page's script puts the token into the form and somebody presses the button.
+//! `/sign-in/link`: the page of the e-mail's link. Token and code are in the URL's fragment, which
+//! browsers do not send. The page's script puts the token into the form, and pressing the button
+//! sends it.
 
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde::Deserialize;
 use tm_auth_core::Refusal;
-use tm_auth_core::one_time_code::Purpose;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::email_code::Purpose;
 use tm_auth_core::secret::FlowSecret;
+use tm_auth_core::user::AuthMethod;
 
 use super::{Flow, complete, flow};
 use crate::app::App;
@@ -19,10 +20,10 @@ use crate::app::email_code;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::form::Form;
-use crate::pages::page::{Frame, Page};
+use crate::pages::page::{Layout, Page};
 
 #[derive(Deserialize)]
-pub(crate) struct Fields {
+pub(crate) struct LinkForm {
     #[serde(default)]
     token: String,
 }
@@ -30,8 +31,8 @@ pub(crate) struct Fields {
 #[derive(Template)]
 #[template(path = "sign_in_link.html")]
 struct Link {
-    frame: Frame,
-    /// Whom the button signs in; `None`: not in this browser.
+    layout: Layout,
+    /// The address that the button logs in; `None` in a browser that did not ask for the e-mail.
     email: Option<String>,
 }
 
@@ -47,9 +48,9 @@ pub(crate) async fn show(
     let email = stored
         .filter(|stored| stored.purpose == Purpose::SignIn)
         .map(|stored| String::from(stored.email));
-    let title = if email.is_some() { "Sign in" } else { "Your code" };
+    let title = if email.is_some() { "Log in" } else { "Your code" };
     let template = Link {
-        frame: Frame::new(&app, title).narrow().script("sign-in-link.js"),
+        layout: Layout::new(&app, title).narrow().script("sign-in-link.js"),
         email,
     };
     Ok(Page(template).into_response())
@@ -59,7 +60,7 @@ pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    Form(fields): Form<LinkForm>,
 ) -> Result<Response, ApiError> {
     let flow = Flow::read(&app, &headers).ok_or_else(flow::missing)?;
     let token = FlowSecret::decode(&fields.token).ok_or(Refusal::InvalidCode)?;

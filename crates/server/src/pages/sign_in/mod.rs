@@ -1,10 +1,12 @@
-//! Signing in by mail, in a browser.
+//! Login and sign-up by e-mail, in a browser.
 //!
-//! 1. [`address`]: somebody gives an address; the browser gets a cookie, and the mail a code and a link.
-//! 2. [`code`]: the code is typed into the same browser. The address is the one that the cookie's row has.
-//! 3. [`link`]: or the link is opened there and a button pressed. Opening alone does nothing: mail is opened by
-//!    machines. Another browser, which has not the cookie, only shows the code.
-//! 4. Either opens a session, and leads to the page that was wanted.
+//! 1. [`address`]: the user enters an address. The browser gets a cookie; the e-mail has a code and
+//!    a link.
+//! 2. [`code`]: the user enters the code in the same browser. The address is the one stored with
+//!    the cookie's flow.
+//! 3. [`link`]: or the user opens the link there and presses a button. Opening alone does nothing,
+//!    because mail scanners open links. Another browser, without the cookie, only shows the code.
+//! 4. Either opens a session and redirects to the requested page.
 
 mod address;
 mod code;
@@ -18,8 +20,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
-use tm_auth_core::person::AuthMethod;
-use tm_auth_store::sign_in_code::ProvedEmail;
+use tm_auth_core::user::AuthMethod;
+use tm_auth_store::email_code::ProvedEmail;
 
 use crate::app::App;
 use crate::app::email_code;
@@ -37,7 +39,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/sign-in/link", get(link::show).post(link::submit))
 }
 
-/// Signs the owner of a proved address in and leads them on. The flow is done: its cookie goes.
+/// Opens a session for the owner of a verified address, clears the flow's cookie and redirects to
+/// the next page.
 async fn complete(
     app: &App,
     context: &Context,

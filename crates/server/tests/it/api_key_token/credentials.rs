@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tm_auth_core::{PublicKey, registration};
 use tm_auth_proto::{Environment, KeyId, Scopes};
 use tm_auth_server::random;
-use tm_auth_store::{NewApiKey, Origin};
+use tm_auth_store::{AuditContext, NewApiKey};
 
 use super::PATH;
 use crate::support::{START, TestKey, TestServer, execute};
@@ -35,7 +35,7 @@ async fn keys_in_every_state(server: &TestServer) -> Vec<(TestKey, Option<&'stat
         .manage(&revoked.account, reqwest::Method::DELETE, &path(&revoked), None)
         .await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let operator = Origin::operator(server.now());
+    let operator = AuditContext::operator(server.now());
     let done = server
         .store
         .set_account_disabled(disabled.account.uid, Some(server.now()), &operator);
@@ -64,18 +64,24 @@ async fn pending_key(server: &TestServer) -> TestKey {
         key_id: KeyId::generate(Environment::Uat, random::bytes()),
         uid: account.uid,
         label: "pending".to_owned(),
-        public_key: registration::prove(public_key, &proof, server.issuer(), account.uid, server.now())
-            .unwrap(),
+        public_key: registration::verify_possession(
+            public_key,
+            &proof,
+            server.issuer(),
+            account.uid,
+            server.now(),
+        )
+        .unwrap(),
         scopes: Scopes::ALL,
         allowed_ips: Vec::new(),
         created_at: server.now(),
         active: false,
         expires_at: None,
     };
-    let origin = Origin::operator(server.now());
+    let audit_context = AuditContext::operator(server.now());
     let registered = server
         .store
-        .register_key(new, 20, &origin)
+        .register_key(new, 20, &audit_context)
         .await
         .unwrap()
         .unwrap();
@@ -146,7 +152,7 @@ async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
     let server = TestServer::start().await;
     let key = server.key().await;
     server.mint(&key).await;
-    let operator = Origin::operator(server.now());
+    let operator = AuditContext::operator(server.now());
     let uid = key.account.uid;
     server
         .store

@@ -29,6 +29,10 @@ async fn c08_labels_are_short_and_have_nothing_that_deceives() {
         "a\u{2028}b".into(),
         "a\u{200b}b".into(),
         "\u{feff}a".into(),
+        "a\u{ad}b".into(),
+        "a\u{180e}b".into(),
+        "a\u{e0041}b".into(),
+        "a\u{200d}".into(),
         "x".repeat(65),
         "x".repeat(10 << 10),
     ] {
@@ -43,6 +47,8 @@ async fn c08_labels_are_short_and_have_nothing_that_deceives() {
     for good in [
         "<script>alert(1)</script>",
         "Ü 取引 \"bot\" & co",
+        "می\u{200c}خواهم",
+        "👨\u{200d}👩\u{200d}👧",
         &"ü".repeat(64),
     ] {
         let answer = register_with(&server, &account, "label", json!(format!("  {good} "))).await;

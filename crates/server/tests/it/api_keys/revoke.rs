@@ -48,11 +48,11 @@ async fn c10_after_the_answer_nothing_of_the_key_goes_on() {
         (trail[0].action.as_ref(), trail[0].key_id),
         ("key_revoked", Some(key.id()))
     );
-    let origin = &trail[0].origin;
-    assert_eq!(origin.at, server.now());
-    assert_eq!(origin.actor, key.account.uid.to_string());
-    assert_eq!(origin.ip, Some([127, 0, 0, 1].into()));
-    assert_eq!(origin.request_id.as_deref(), Some(request_id.as_str()));
+    let audit_context = &trail[0].audit_context;
+    assert_eq!(audit_context.at, server.now());
+    assert_eq!(audit_context.actor, key.account.uid.to_string());
+    assert_eq!(audit_context.ip, Some([127, 0, 0, 1].into()));
+    assert_eq!(audit_context.request_id.as_deref(), Some(request_id.as_str()));
 
     // The account's other key is not concerned.
     assert_eq!(

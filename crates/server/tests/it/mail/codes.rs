@@ -15,7 +15,7 @@ async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
     server.visitor().submit("/sign-in", &[("email", ADA)]).await;
     let found = server.code_mail(ADA);
     let (mail, code, token) = (&found.mail, &found.code, found.token.as_ref().unwrap());
-    assert_eq!(mail.subject, "Sign in to True Markets UAT");
+    assert_eq!(mail.subject, "Log in to True Markets UAT");
     let (four, rest) = code.split_once('-').unwrap();
     assert!(
         [four, rest]
@@ -26,10 +26,10 @@ async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
     for part in [
         format!("    {code}\n"),
         format!("\n{}/sign-in/link#token={token}&code={digits}\n", server.origin),
-        "It works once, until 15 January 2027, 08:10 UTC.".to_owned(),
+        "The code works once, until 15 January 2027, 08:10 UTC.".to_owned(),
         "Do not share the code or the link".to_owned(),
-        "Asked for: 15 January 2027, 08:00 UTC".to_owned(),
-        "By: Firefox on Linux".to_owned(),
+        "Requested: 15 January 2027, 08:00 UTC".to_owned(),
+        "Device: Firefox on Linux".to_owned(),
         "From: this machine".to_owned(),
         format!("\nTrue Markets UAT\n{}", server.origin),
     ] {
@@ -131,12 +131,21 @@ async fn f19_a_code_is_tried_until_it_runs_out_and_never_after() {
     let settings = smtp.settings();
     let log = CapturedLog::start();
     let server = TestServer::start_with(|config| config.mail = settings).await;
-    let ask = async |email: &str| server.post("/email/otc", &json!({ "email": email })).await.status;
-    assert_eq!(ask("late@example.com").await, 200);
+    let ask = async |email: &str| server.post("/email/otc", &json!({ "email": email })).await;
+    let late = ask("late@example.com").await;
+    assert_eq!(late.status, 200);
     eventually(async || (smtp.connections() >= 2).then_some(())).await;
     server.advance(600);
-    eventually(async || log.text().contains(r#""reason":"expired""#).then_some(())).await;
-    assert_eq!(ask("soon@example.com").await, 200);
+    let dropped = eventually(async || {
+        let text = log.text();
+        text.lines()
+            .find(|line| line.contains(r#""reason":"expired""#))
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+    })
+    .await;
+    // The line can be joined to the request that asked for the code.
+    assert_eq!(dropped["span"]["request_id"], late.header("x-request-id"));
+    assert_eq!(ask("soon@example.com").await.status, 200);
     server.advance(599);
     smtp.behave(Behaviour::default());
     let mail = smtp.mail().await;

@@ -26,7 +26,7 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
         "When: 15 January 2027, 08:00 UTC",
         "From: this machine",
         &format!("{}/api-keys", server.origin),
-        "If that was not you",
+        "If this was not you",
     ] {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
@@ -103,7 +103,7 @@ async fn e02_the_owner_is_told_once_of_a_reused_refresh_token() {
         (OWNER, "A session was ended (True Markets UAT)")
     );
     assert!(
-        mails[0].text.contains("as happens when somebody copied it"),
+        mails[0].text.contains("as happens when a token is copied"),
         "{}",
         mails[0].text
     );

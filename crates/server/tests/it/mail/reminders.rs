@@ -24,7 +24,7 @@ async fn key(server: &TestServer, owner: &Account, hours: i64, less: i64) {
 
 fn reminders(server: &TestServer, address: &str) -> Vec<Arc<Delivered>> {
     let mut mails = server.inbox(address);
-    mails.retain(|mail| mail.subject.starts_with("An API key ends"));
+    mails.retain(|mail| mail.subject.starts_with("An API key expires"));
     mails
 }
 
@@ -60,7 +60,7 @@ async fn c10_an_owner_is_reminded_30_7_and_1_day_before_over_restarts() {
 
         let mails = reminders(&server, OWNER);
         let subjects: Vec<_> = mails.iter().map(|mail| mail.subject.clone()).collect();
-        let expected = within.map(|within| format!("An API key ends within {within} (True Markets UAT)"));
+        let expected = within.map(|within| format!("An API key expires within {within} (True Markets UAT)"));
         assert_eq!(
             subjects,
             expected.into_iter().collect::<Vec<_>>(),

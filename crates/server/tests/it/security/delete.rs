@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tm_auth_core::person::{AuthMethod, SessionKind};
+use tm_auth_core::user::{AuthMethod, SessionKind};
 
 use super::{ADA, ada, audited, sign_in, told};
 use crate::support::{TestServer, jwt};

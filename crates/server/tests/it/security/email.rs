@@ -111,7 +111,7 @@ async fn f21_sessions_elsewhere_end_with_the_change_where_asked() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let mut other = server
-        .signed_in(&account, tm_auth_core::person::AuthMethod::EmailCode)
+        .signed_in(&account, tm_auth_core::user::AuthMethod::EmailCode)
         .await;
     let code = asked(&server, &mut browser, NEW).await;
     browser
@@ -136,7 +136,7 @@ async fn f22_an_address_that_was_given_up_leads_to_nobody_for_thirty_days_and_th
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let program = server
-        .signed_in_program(&account, tm_auth_core::person::SessionKind::Native)
+        .signed_in_program(&account, tm_auth_core::user::SessionKind::Native)
         .await;
     let code = asked(&server, &mut browser, NEW).await;
     browser.submit("/security/email/code", &[("code", &code)]).await;

@@ -1,6 +1,6 @@
 //! The page.
 
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_store::passkey::{AddedBy, NewPasskey};
 
 use super::{ADA, ada};
@@ -17,8 +17,10 @@ async fn passkey(server: &TestServer, uid: tm_auth_proto::AccountId, id: u8, nam
         backed_up: id == 1,
         created_at: server.now(),
     };
-    let origin = tm_auth_store::Origin::service(server.now());
-    let added = server.store.add_passkey(uid, new, AddedBy::Proof, 20, &origin);
+    let audit_context = tm_auth_store::AuditContext::service(server.now());
+    let added = server
+        .store
+        .add_passkey(uid, new, AddedBy::Proof, 20, &audit_context);
     added.await.unwrap().unwrap();
 }
 
@@ -32,7 +34,7 @@ async fn g20_the_last_way_in_is_not_offered_for_removal() {
         .get("/security")
         .await
         .assert_shows("Phone")
-        .assert_shows("the only way into your account")
+        .assert_shows("your only login method")
         .assert_hides("/passkeys/remove");
     passkey(&server, account.uid, 2, "Key on a chain").await;
     browser
@@ -40,7 +42,7 @@ async fn g20_the_last_way_in_is_not_offered_for_removal() {
         .await
         .assert_shows("synced between your devices")
         .assert_shows("bound to one device")
-        .assert_hides("the only way into your account")
+        .assert_hides("your only login method")
         .assert_shows("/passkeys/remove");
 }
 

@@ -1,6 +1,6 @@
 //! Signing out: here, elsewhere, everywhere.
 
-use tm_auth_core::person::{AuthMethod, SessionKind};
+use tm_auth_core::user::{AuthMethod, SessionKind};
 
 use super::{ADA, ada, audited, told};
 use crate::support::TestServer;
@@ -22,7 +22,7 @@ async fn e16_one_session_is_ended_from_the_page() {
     browser
         .get(ended.location())
         .await
-        .assert_shows("That session is over")
+        .assert_shows("The session was ended")
         .assert_hides(&sid);
     assert_eq!(other.get("/v1/auth/sessions").await.status, 200);
     let again = browser.submit("/security/sessions/end", &[("sid", &sid)]).await;
@@ -52,7 +52,7 @@ async fn e16_all_others_or_all_are_ended_and_the_owner_is_told() {
         .await
         .assert_error(401, "missing_session");
     assert_eq!(audited(&server, &account, "session_ended").await, 2);
-    let left = server.store.person_sessions_of(account.uid).await.unwrap();
+    let left = server.store.user_sessions_of(account.uid).await.unwrap();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -74,6 +74,6 @@ async fn e16_c12_any_fresh_sign_in_ends_sessions_and_no_stale_one() {
             .assert_shows("reauth_required")
             .assert_shows("/sign-in?next=/security");
     }
-    let left = server.store.person_sessions_of(account.uid).await.unwrap();
+    let left = server.store.user_sessions_of(account.uid).await.unwrap();
     assert_eq!(left.len(), 2);
 }

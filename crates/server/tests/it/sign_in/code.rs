@@ -34,7 +34,7 @@ async fn f02_f06_a_wrong_used_or_old_code_signs_nobody_in() {
     for wrong in ["", "00000000-", "x"] {
         let shown = browser.submit("/sign-in/code", &[("code", wrong)]).await;
         assert_eq!(shown.status, 400);
-        shown.assert_shows("wrong, used or too old").assert_shows(ADA);
+        shown.assert_shows("wrong, used or expired").assert_shows(ADA);
     }
     server.advance(600);
     assert_eq!(
@@ -73,7 +73,7 @@ async fn f08_f12_a_code_works_only_in_the_browser_that_asked() {
         .submit("/sign-in/code", &[("code", &code), ("email", ADA)])
         .await;
     assert_eq!(shown.status, 400);
-    shown.assert_shows("no sign-in under way");
+    shown.assert_shows("no login in progress");
     let mut other = asked(&server, "bob@example.com").await;
     assert_eq!(
         other.submit("/sign-in/code", &[("code", &code)]).await.status,
@@ -144,7 +144,7 @@ async fn f07_asking_again_in_the_same_browser_leaves_the_first_code_valid() {
         "/activity"
     );
     // The other one was for the same sign-in, and went with it.
-    let unused = rows(&server, "SELECT 1 FROM sign_in_codes WHERE used_at IS NULL");
+    let unused = rows(&server, "SELECT 1 FROM email_codes WHERE used_at IS NULL");
     assert!(unused.is_empty());
 }
 

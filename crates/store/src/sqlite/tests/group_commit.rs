@@ -14,29 +14,29 @@ use crate::{Result, Store, StoreError};
 /// Holds the writer, so that what is submitted meanwhile gathers into one batch. Gone: it goes on.
 struct Held {
     release: Sender<()>,
-    piece: JoinHandle<Result<()>>,
+    job: JoinHandle<Result<()>>,
 }
 
 async fn hold(store: &Arc<Store>) -> Held {
     let (release, released): (_, Receiver<()>) = channel();
     let (begun_sender, begun) = tokio::sync::oneshot::channel();
     let store = Arc::clone(store);
-    let piece = tokio::spawn(async move {
-        let piece = async move |_: &mut Tx<'_>| {
+    let job = tokio::spawn(async move {
+        let job = async move |_: &mut Tx<'_>| {
             begun_sender.send(()).unwrap();
             assert!(released.recv().is_err(), "released by the end of its sender");
             Ok(())
         };
-        engine(&store).write(piece).await
+        engine(&store).write(job).await
     });
     begun.await.unwrap();
-    Held { release, piece }
+    Held { release, job }
 }
 
 impl Held {
     async fn release(self) {
         drop(self.release);
-        self.piece.await.unwrap().unwrap();
+        self.job.await.unwrap().unwrap();
     }
 }
 

@@ -30,7 +30,7 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
     let before = server.changes(0).await.unwrap().latest;
     let (uid, key_id) = (key.account.uid, key.key_id);
     command
-        .revoke_key(uid, key_id, &given::origin(1))
+        .revoke_key(uid, key_id, &given::audit_context(1))
         .await
         .unwrap()
         .unwrap();

@@ -109,7 +109,7 @@ fn found(operations: &[Operation]) -> Found {
         .cloned()
         .collect();
     let judge = Judge::default();
-    search(&Model::new(at(0), judge.lives), &calls, judge.budget)
+    search(&Model::new(at(0), judge.lifetimes), &calls, judge.budget)
 }
 
 fn at(seconds: i64) -> Timestamp {

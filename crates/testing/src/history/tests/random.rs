@@ -47,7 +47,7 @@ fn samples(most: usize, overlap: u64) -> impl Strategy<Value = Vec<Sample>> {
 
 /// Executes the calls one after another, and notes them as if they had overlapped.
 fn execute(samples: &[Sample]) -> Vec<Operation> {
-    let model = Model::new(at(0), Judge::default().lives);
+    let model = Model::new(at(0), Judge::default().lifetimes);
     let (mut state, mut seconds) = (model.start(), 0);
     let mut script = Script::new();
     // Instant, whether it is an end, call: an end never comes before a beginning of the same instant.
@@ -59,7 +59,7 @@ fn execute(samples: &[Sample]) -> Vec<Operation> {
             1 => Call::RevokeKey { key: KEY },
             _ => Call::Refresh {
                 session: SESSION,
-                counter: (state.line.current - sample.back).max(0),
+                counter: (state.family.current - sample.back).max(0),
             },
         };
         let mut answer = Answer::Unknown;
@@ -187,7 +187,7 @@ proptest! {
         {
             operation.answer = answer;
         }
-        let model = Model::new(at(0), Judge::default().lives);
+        let model = Model::new(at(0), Judge::default().lifetimes);
         let expected = any_order(&model, &model.start(), &operations[1..]);
         let found = found(&operations);
         prop_assert_eq!(matches!(found, Found::Order { .. }), expected, "{:?}", found);

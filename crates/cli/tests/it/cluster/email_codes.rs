@@ -39,7 +39,7 @@ async fn f03_f04_i08_codes_guessed_on_three_nodes_at_once_are_compared_five_time
     for answer in guessing.join_all().await {
         assert_invalid(&answer.expect_err("it is wrong"));
     }
-    let sql = "SELECT count(*) FROM code_events WHERE kind = 'failed'";
+    let sql = "SELECT count(*) FROM email_code_events WHERE kind = 'failed'";
     let compared = psql(&cluster.postgres_url(), sql);
     assert_eq!(compared, ATTEMPTS.to_string());
     for api in &nodes {

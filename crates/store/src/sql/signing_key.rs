@@ -1,38 +1,38 @@
 //! The service's signing and MAC keys.
 
-use tm_auth_core::signing::{Algorithm, Purpose, Sealed, StoredKey};
+use tm_auth_core::signing::{Algorithm, Purpose, Sealed, StoredSigningKey};
 
 use super::row::damaged;
 use super::{Columns, Store, Tx, args, audit, housekeeping, setting};
-use crate::{Change, Origin, Result};
+use crate::{AuditContext, Change, Result};
 
-const VERSION: &str = "service_keys_version";
+const VERSION: &str = "signing_keys_version";
 
 impl Store {
     /// The service's keys and the version of the set.
-    pub async fn service_keys(&self) -> Result<(i64, Vec<StoredKey>)> {
+    pub async fn signing_keys(&self) -> Result<(i64, Vec<StoredSigningKey>)> {
         self.read(async |tx| all(tx).await).await
     }
 
     /// Replaces rows of the set if it is still at `version`. `false`: somebody else was faster; read again.
-    pub async fn update_service_keys(
+    pub async fn update_signing_keys(
         &self,
         version: i64,
-        put: Vec<StoredKey>,
+        put: Vec<StoredSigningKey>,
         remove: Vec<String>,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<bool> {
-        let origin = origin.clone();
-        self.write(async move |tx| update(tx, version, &put, &remove, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| update(tx, version, &put, &remove, &audit_context).await)
             .await
     }
 }
 
-pub(super) async fn all(tx: &mut Tx<'_>) -> Result<(i64, Vec<StoredKey>)> {
+pub(super) async fn all(tx: &mut Tx<'_>) -> Result<(i64, Vec<StoredSigningKey>)> {
     // One statement, so that version and rows belong together. Without a key there is one row that is all NULL.
     let sql = "SELECT (SELECT value FROM settings WHERE name = ?1),
             k.kid, k.purpose, k.algorithm, k.sealed, k.published_at, k.signing_since, k.retired_at
-         FROM (SELECT 1 AS one) always LEFT JOIN service_keys k ON always.one = 1
+         FROM (SELECT 1 AS one) always LEFT JOIN signing_keys k ON always.one = 1
          ORDER BY k.published_at, k.kid";
     let rows = tx
         .list(sql, args![VERSION], |columns| {
@@ -47,23 +47,32 @@ pub(super) async fn all(tx: &mut Tx<'_>) -> Result<(i64, Vec<StoredKey>)> {
 pub(super) async fn update(
     tx: &mut Tx<'_>,
     expected: i64,
-    put: &[StoredKey],
+    put: &[StoredSigningKey],
     remove: &[String],
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<bool> {
     if parse_version(setting::get(tx, VERSION).await?)? != expected {
         return Ok(false);
     }
     for kid in remove {
-        tx.execute("DELETE FROM service_keys WHERE kid = ?1", args![kid])
+        tx.execute("DELETE FROM signing_keys WHERE kid = ?1", args![kid])
             .await?;
-        audit::note(tx, origin, "service_key_removed", None, None, None, Some(kid)).await?;
+        audit::note(
+            tx,
+            audit_context,
+            "signing_key_removed",
+            None,
+            None,
+            None,
+            Some(kid),
+        )
+        .await?;
     }
     // Retiring ones first: at no moment may two keys of a purpose sign.
     let (retired, others): (Vec<_>, Vec<_>) = put.iter().partition(|key| key.retired_at.is_some());
     for key in retired.into_iter().chain(others) {
         tx.execute(
-            "INSERT INTO service_keys (kid, purpose, algorithm, sealed, published_at, signing_since, retired_at)
+            "INSERT INTO signing_keys (kid, purpose, algorithm, sealed, published_at, signing_since, retired_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (kid) DO UPDATE
              SET sealed = excluded.sealed, signing_since = excluded.signing_since, retired_at = excluded.retired_at",
@@ -79,10 +88,19 @@ pub(super) async fn update(
         )
         .await?;
         let detail = format!("{} {:?}", key.kid, key.state());
-        audit::note(tx, origin, "service_key_changed", None, None, None, Some(&detail)).await?;
+        audit::note(
+            tx,
+            audit_context,
+            "signing_key_changed",
+            None,
+            None,
+            None,
+            Some(&detail),
+        )
+        .await?;
     }
     setting::set(tx, VERSION, &(expected + 1).to_string()).await?;
-    housekeeping::announce(tx, origin.at, Change::ServiceKeys).await?;
+    housekeeping::announce(tx, audit_context.at, Change::SigningKeys).await?;
     Ok(true)
 }
 
@@ -91,13 +109,13 @@ fn parse_version(text: Option<String>) -> Result<i64> {
 }
 
 /// `None`: the row that stands for no key.
-fn read(columns: &mut Columns<'_>) -> Result<Option<StoredKey>> {
+fn read(columns: &mut Columns<'_>) -> Result<Option<StoredSigningKey>> {
     let Some(kid) = columns.next()? else {
         return Ok(None);
     };
     let purpose: &str = columns.next()?;
     let algorithm: Option<&str> = columns.next()?;
-    Ok(Some(StoredKey {
+    Ok(Some(StoredSigningKey {
         kid,
         purpose: Purpose::parse(purpose).ok_or_else(|| damaged(format!("a key for {purpose}")))?,
         algorithm: algorithm

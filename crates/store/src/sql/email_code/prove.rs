@@ -2,16 +2,16 @@
 
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
-use tm_auth_core::one_time_code::rules::Outstanding;
-use tm_auth_core::one_time_code::{CodeMac, FlowId, Length, Purpose};
+use tm_auth_core::email_code::rules::Outstanding;
+use tm_auth_core::email_code::{CodeMac, FlowId, Length, Purpose};
 use tm_auth_core::secret::SecretHash;
 
 use super::super::row::{damaged, parse};
 use super::super::value::AsValue;
 use super::super::{Columns, Tx, account, args, audit};
 use super::{events, purpose_columns};
-use crate::sign_in_code::{CodeAttempt, CodeFlow, CodeOf, ProvedEmail};
-use crate::{Origin, Result};
+use crate::email_code::{CodeAttempt, CodeFlow, CodeOf, ProvedEmail};
+use crate::{AuditContext, Result};
 
 /// A live code, with what it takes to compare and use it.
 struct Candidate {
@@ -23,7 +23,7 @@ struct Candidate {
 pub(super) async fn consume(
     tx: &mut Tx<'_>,
     attempt: &CodeAttempt,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<ProvedEmail, Refusal>> {
     let (network, now) = (attempt.network.as_str(), attempt.now);
     let candidates = candidates(tx, attempt).await?;
@@ -54,7 +54,7 @@ pub(super) async fn consume(
                     .matches(candidate.outstanding.flow_id, &candidate.mac)
             });
         if right.is_some() {
-            tx.execute("DELETE FROM code_events WHERE id = ?1", args![counted])
+            tx.execute("DELETE FROM email_code_events WHERE id = ?1", args![counted])
                 .await?;
         }
         right
@@ -64,7 +64,7 @@ pub(super) async fn consume(
             Purpose::SetEmail(uid) => Some(uid),
             Purpose::SignIn => account::by_email(tx, &email).await?.map(|owner| owner.uid),
         };
-        audit::note(tx, origin, "code_refused", owner, None, None, None).await?;
+        audit::note(tx, audit_context, "code_refused", owner, None, None, None).await?;
         return Ok(Err(Refusal::InvalidCode));
     };
     use_up(tx, right.outstanding.flow_id, now).await?;
@@ -81,7 +81,7 @@ async fn candidates(tx: &mut Tx<'_>, attempt: &CodeAttempt) -> Result<Vec<Candid
         CodeOf::Browser(browser_hash) => ("browser_hash = ?4", browser_hash.as_value()),
     };
     let sql = format!(
-        "SELECT email, flow_id, network, is_long, asked_at, code_mac FROM sign_in_codes
+        "SELECT email, flow_id, network, is_long, asked_at, code_mac FROM email_codes
          WHERE used_at IS NULL AND expires_at > ?1 AND purpose = ?2 AND uid IS NOT DISTINCT FROM ?3 AND {condition}"
     );
     let args = [attempt.now.as_value(), purpose.as_value(), uid.as_value(), key];
@@ -113,7 +113,7 @@ pub(super) async fn consume_link(
     now: Timestamp,
 ) -> Result<Result<ProvedEmail, Refusal>> {
     let (word, uid) = purpose_columns(purpose);
-    let sql = "SELECT flow_id, email FROM sign_in_codes WHERE link_hash = ?1 AND browser_hash = ?2
+    let sql = "SELECT flow_id, email FROM email_codes WHERE link_hash = ?1 AND browser_hash = ?2
         AND purpose = ?3 AND uid IS NOT DISTINCT FROM ?4 AND used_at IS NULL AND expires_at > ?5";
     let found = tx
         .find(sql, args![link_hash, browser_hash, word, uid, now], |columns| {
@@ -130,8 +130,8 @@ pub(super) async fn consume_link(
 /// Uses up a code, and with it the others of the same browser: the sign-in they were for is done.
 async fn use_up(tx: &mut Tx<'_>, flow_id: FlowId, now: Timestamp) -> Result<()> {
     tx.execute(
-        "UPDATE sign_in_codes SET used_at = ?2 WHERE used_at IS NULL AND (flow_id = ?1
-         OR browser_hash = (SELECT browser_hash FROM sign_in_codes WHERE flow_id = ?1))",
+        "UPDATE email_codes SET used_at = ?2 WHERE used_at IS NULL AND (flow_id = ?1
+         OR browser_hash = (SELECT browser_hash FROM email_codes WHERE flow_id = ?1))",
         args![flow_id, now],
     )
     .await?;
@@ -143,7 +143,7 @@ pub(super) async fn flow(
     browser_hash: &SecretHash,
     now: Timestamp,
 ) -> Result<Option<CodeFlow>> {
-    let sql = "SELECT email, purpose, uid, expires_at FROM sign_in_codes
+    let sql = "SELECT email, purpose, uid, expires_at FROM email_codes
         WHERE browser_hash = ?1 AND used_at IS NULL AND expires_at > ?2 ORDER BY asked_at DESC LIMIT 1";
     tx.find(sql, args![browser_hash, now], |columns| {
         Ok(CodeFlow {

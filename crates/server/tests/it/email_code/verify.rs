@@ -3,7 +3,7 @@
 use serde_json::json;
 use tm_auth_proto::{ErrorBody, TokenResponse};
 use tm_auth_server::config::Kek;
-use tm_auth_store::Origin;
+use tm_auth_store::AuditContext;
 
 use super::{ADA, ask, other_than, verify};
 use crate::support::{Answer, TestServer, jwt};
@@ -139,10 +139,10 @@ async fn c10_a_disabled_account_is_told_so_after_its_proof_and_gets_no_session()
     ask(&server, ADA).await;
     verify(&server, ADA, &server.code_mail(ADA).code).await;
     let uid = server.store.accounts().await.unwrap()[0].uid;
-    let origin = Origin::operator(server.now());
+    let audit_context = AuditContext::operator(server.now());
     server
         .store
-        .set_account_disabled(uid, Some(server.now()), &origin)
+        .set_account_disabled(uid, Some(server.now()), &audit_context)
         .await
         .unwrap();
     server.advance(60);

@@ -1,8 +1,8 @@
 //! Emailed one-time codes.
 //!
 //! 1. A request for a code generates one of 8 digits, or of 16 if the address is under attack
-//!    ([`OneTimeCode::generate`]). [`rules`] decide whether it may be emailed.
-//! 2. The database stores only a MAC of the code and its row's id ([`OneTimeCode::mac`]). The key
+//!    ([`EmailCode::generate`]). [`rules`] decide whether it may be emailed.
+//! 2. The database stores only a MAC of the code and its row's id ([`EmailCode::mac`]). The key
 //!    is not in the database: eight digits could be found from a plain hash within a second.
 //! 3. The user types the code; white space and dashes are ignored ([`TypedCode::new`]). [`rules`]
 //!    decide which stored codes the attempt is compared with ([`TypedCode::matches`]).
@@ -56,9 +56,9 @@ pub struct FlowId(pub [u8; 16]);
 
 /// A code to be emailed. `Debug` does not show it.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct OneTimeCode(String);
+pub struct EmailCode(String);
 
-impl OneTimeCode {
+impl EmailCode {
     /// Step 1: generates a code; all codes are equally likely.
     ///
     /// Calls `random` until the number is below the largest multiple of the number of codes. The
@@ -86,9 +86,9 @@ impl OneTimeCode {
     }
 }
 
-impl fmt::Debug for OneTimeCode {
+impl fmt::Debug for EmailCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OneTimeCode { .. }")
+        f.write_str("EmailCode { .. }")
     }
 }
 

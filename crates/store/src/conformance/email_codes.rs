@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use tm_auth_core::one_time_code::{CodePepper, FlowId, Length, OneTimeCode, Purpose, TypedCode};
-use tm_auth_core::person::SessionKind;
+use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, Length, Purpose, TypedCode};
 use tm_auth_core::secret::FlowSecret;
 use tm_auth_core::secret::SecretHash;
+use tm_auth_core::user::SessionKind;
 use tm_auth_core::{Account, EmailAddress, Refusal};
 
-use super::given::{RETENTION, account, at, audited, fresh_uuid, new_account, origin};
-use crate::identity::RESTING;
-use crate::sign_in_code::{CodeAttempt, CodeFlow, CodeOf, NewCode, NewLink, ProvedEmail};
+use super::given::{RETENTION, account, at, audit_context, audited, fresh_uuid, new_account};
+use crate::email_code::{CodeAttempt, CodeFlow, CodeOf, NewCode, NewLink, ProvedEmail};
+use crate::identity::COOLDOWN;
 use crate::{AuditEntry, EmailChange, Store};
 
-super::table!("sign_in_codes":
+super::table!("email_codes":
     f02_f06_a_code_works_once_and_for_ten_minutes,
     f03_five_attempts_from_one_network_and_the_askers_own_goes_on,
     f03_f07_an_attempt_counts_against_every_code_outstanding_then,
@@ -50,8 +50,7 @@ const RIGHT_LONG: u128 = 1_234_567_890_123_456;
 /// Asks for a code: `12345678`, or `1234567890123456`.
 fn new_code(address: &str, network: &str, browser: Option<NewLink>, seconds: i64) -> NewCode {
     let flow_id = FlowId(*fresh_uuid().as_bytes());
-    let mac =
-        |length, code: u128| OneTimeCode::generate(length, || code.to_be_bytes()).mac(flow_id, &pepper());
+    let mac = |length, code: u128| EmailCode::generate(length, || code.to_be_bytes()).mac(flow_id, &pepper());
     NewCode {
         flow_id,
         email: email(address),
@@ -67,7 +66,7 @@ fn new_code(address: &str, network: &str, browser: Option<NewLink>, seconds: i64
 async fn ask(store: &Store, new: NewCode) -> Option<Length> {
     let seconds = new.asked_at.duration_since(at(0)).as_secs();
     store
-        .ask_for_code(new, &origin(seconds))
+        .ask_for_code(new, &audit_context(seconds))
         .await
         .expect("the database answers")
 }
@@ -93,7 +92,7 @@ pub(super) fn attempt(typed: &str, network: &str, seconds: i64) -> CodeAttempt {
 pub(super) async fn consume(store: &Store, attempt: CodeAttempt) -> Result<ProvedEmail, Refusal> {
     let seconds = attempt.now.duration_since(at(0)).as_secs();
     store
-        .consume_code(attempt, &origin(seconds))
+        .consume_code(attempt, &audit_context(seconds))
         .await
         .expect("the database answers")
 }
@@ -113,7 +112,7 @@ async fn wrong(store: &Store, times: u32, network: &str, seconds: i64) {
 
 async fn account_of(store: &Store, proved: ProvedEmail, seconds: i64) -> Result<Account, Refusal> {
     store
-        .account_by_proved_email(proved, new_account(None, seconds), &origin(seconds))
+        .account_by_proved_email(proved, new_account(None, seconds), &audit_context(seconds))
         .await
         .expect("the database answers")
 }
@@ -465,9 +464,9 @@ async fn f18_a_flooded_address_gets_mail_for_known_networks_only(store: &Store) 
 
 /// Signs the account in from this network, in a browser.
 async fn known_network(store: &Store, account: &Account, network: &str) {
-    let session = super::person_sessions::new(account, SessionKind::Browser, 0);
+    let session = super::user_sessions::new(account, SessionKind::Browser, 0);
     let opened = store
-        .open_person_session(session, network.to_owned(), None, &origin(0))
+        .open_user_session(session, network.to_owned(), None, &audit_context(0))
         .await;
     assert!(opened.expect("the database answers"));
 }
@@ -538,13 +537,13 @@ async fn f22_a_released_address_rests_and_is_a_new_account_afterwards(store: &St
         ..in_browser(1, "12345678", 60)
     };
     let proved = consume(store, attempt).await.expect("the right code");
-    let changed = store.set_email(proved, &origin(60)).await;
+    let changed = store.set_email(proved, &audit_context(60)).await;
     let expected = EmailChange::Changed(Some(ADA.to_owned()));
     assert_eq!(changed.expect("the database answers"), expected);
-    let rests = 60 + RESTING.as_secs();
+    let rests = 60 + COOLDOWN.as_secs();
     for seconds in [120, rests - 1] {
         let refused = sign_in(store, ADA, "owner", seconds).await;
-        assert_eq!(refused, Err(Refusal::AddressResting));
+        assert_eq!(refused, Err(Refusal::AddressInCooldown));
     }
     let new = sign_in(store, ADA, "owner", rests + 60)
         .await
@@ -558,7 +557,9 @@ async fn f22_a_released_address_rests_and_is_a_new_account_afterwards(store: &St
 
 async fn c10_a_disabled_account_does_not_sign_in(store: &Store) {
     let ada = sign_in(store, ADA, "owner", 0).await.expect("an account");
-    let disabled = store.set_account_disabled(ada.uid, Some(at(1)), &origin(1)).await;
+    let disabled = store
+        .set_account_disabled(ada.uid, Some(at(1)), &audit_context(1))
+        .await;
     assert!(disabled.expect("the database answers"));
     // Asking gives the same answer as ever, and only the proof tells.
     assert_eq!(

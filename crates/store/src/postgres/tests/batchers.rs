@@ -171,7 +171,7 @@ async fn e06_one_token_many_times_in_a_batch_has_one_successor() {
         rotated.push(waiting.await.unwrap().unwrap().unwrap());
     }
     let successor = &rotated[0].session;
-    assert_eq!((successor.line.current, successor.line.parent), (1, Some(0)));
+    assert_eq!((successor.family.current, successor.family.parent), (1, Some(0)));
     assert!(rotated.iter().all(|rotated| rotated.session == *successor));
     let moved = rotated
         .iter()

@@ -37,7 +37,7 @@ fn f10_s5_a_million_codes_are_uniformly_distributed() {
     let mut by_slice = [0u32; 1000];
     let mut distinct = HashSet::new();
     for _ in 0..SAMPLES {
-        let code = OneTimeCode::generate(Length::Short, random);
+        let code = EmailCode::generate(Length::Short, random);
         assert_eq!(code.0.len(), 8);
         let number: usize = code.0.parse().unwrap();
         by_slice[number / 100_000] += 1;
@@ -65,20 +65,20 @@ fn f10_numbers_above_the_largest_multiple_are_drawn_again() {
             .into_iter()
             .map(u128::to_be_bytes)
             .collect::<Vec<_>>();
-        let code = OneTimeCode::generate(Length::Short, || draws.pop().unwrap());
+        let code = EmailCode::generate(Length::Short, || draws.pop().unwrap());
         assert_eq!(code.0, "07654321");
         assert!(draws.is_empty());
     }
-    let last = OneTimeCode::generate(Length::Short, || (fair - 1).to_be_bytes());
+    let last = EmailCode::generate(Length::Short, || (fair - 1).to_be_bytes());
     assert_eq!(last.0, "99999999");
-    let long = OneTimeCode::generate(Length::Long, || 42u128.to_be_bytes());
+    let long = EmailCode::generate(Length::Long, || 42u128.to_be_bytes());
     assert_eq!(long.0, "0000000000000042");
 }
 
 #[test]
 fn f10_e13_only_a_mac_that_depends_on_pepper_and_row_is_stored() {
     let (flow, other_flow) = (FlowId([1; 16]), FlowId([2; 16]));
-    let code = OneTimeCode::generate(Length::Short, || 12_345_678u128.to_be_bytes());
+    let code = EmailCode::generate(Length::Short, || 12_345_678u128.to_be_bytes());
     let stored = code.mac(flow, &pepper(1));
     let typed =
         |text: &str, peppers: &[u8]| TypedCode::new(text, peppers.iter().map(|byte| pepper(*byte)).collect());
@@ -118,7 +118,7 @@ fn f10_e13_only_a_mac_that_depends_on_pepper_and_row_is_stored() {
     assert_ne!(stored.0.as_slice(), digest(&SHA256, b"12345678").as_ref());
     assert_eq!(
         format!("{code:?} {:?} {:?}", pepper(1), typed("12345678", &[1])),
-        "OneTimeCode { .. } CodePepper { .. } TypedCode { .. }"
+        "EmailCode { .. } CodePepper { .. } TypedCode { .. }"
     );
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::connection::Lent;
+use super::connection::PooledConnection;
 use super::{PATIENCE, Postgres, overloaded};
 use crate::error::Chain;
 use crate::{Result, StoreError};
@@ -31,7 +31,7 @@ pub(crate) trait Batched: Clone + Send + Sync + Sized + 'static {
     type Outcome: Send + 'static;
 
     /// Where such items gather.
-    fn lane(postgres: &Postgres) -> &Lane<Self>;
+    fn lane(postgres: &Postgres) -> &Batcher<Self>;
 
     /// Does a batch; the outcomes stand in the order of the items.
     fn run(
@@ -40,7 +40,7 @@ pub(crate) trait Batched: Clone + Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<Vec<Option<Self::Outcome>>, sqlx::Error>> + Send;
 }
 
-pub(crate) struct Lane<T: Batched> {
+pub(crate) struct Batcher<T: Batched> {
     queue: mpsc::Sender<Waiting<T>>,
 }
 
@@ -49,7 +49,7 @@ struct Waiting<T: Batched> {
     reply: oneshot::Sender<Result<Option<T::Outcome>>>,
 }
 
-impl<T: Batched> Lane<T> {
+impl<T: Batched> Batcher<T> {
     /// Starts the lane's task, which ends with the lane. Needs a tokio runtime.
     pub(super) fn start(pool: PgPool) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_QUEUE);
@@ -96,10 +96,10 @@ async fn run<T: Batched>(pool: &PgPool, items: &[T]) -> Result<Vec<Option<T::Out
     if items.is_empty() {
         return Ok(Vec::new());
     }
-    let mut lent = Lent::from(pool.acquire().await?);
-    match T::run(lent.connection(), items).await {
+    let mut pooled = PooledConnection::from(pool.acquire().await?);
+    match T::run(pooled.connection(), items).await {
         Ok(outcomes) => {
-            lent.give_back();
+            pooled.give_back();
             Ok(outcomes)
         }
         // The server answered and did nothing: one by one each gets its own answer.

@@ -1,7 +1,7 @@
 //! `POST /email/otc`: what may be learnt from asking.
 
 use serde_json::json;
-use tm_auth_store::Origin;
+use tm_auth_store::AuditContext;
 use tm_auth_store::faults::Fault;
 
 use super::{ADA, ask, verify};
@@ -21,10 +21,10 @@ async fn f01_known_unknown_disabled_and_unreachable_addresses_get_the_same_answe
     let disabled = server.store.accounts().await.unwrap().into_iter();
     let disabled = disabled.filter(|account| account.email.as_deref() == Some("disabled@example.com"));
     for account in disabled {
-        let origin = Origin::operator(server.now());
+        let audit_context = AuditContext::operator(server.now());
         server
             .store
-            .set_account_disabled(account.uid, Some(server.now()), &origin)
+            .set_account_disabled(account.uid, Some(server.now()), &audit_context)
             .await
             .unwrap();
     }
@@ -103,7 +103,7 @@ async fn f17_what_is_no_plain_address_is_refused_and_nothing_is_sent() {
         .await
         .assert_error(400, "invalid_request");
     assert!(server.app.mailbox().unwrap().is_empty());
-    assert!(rows(&server, "SELECT email FROM sign_in_codes").is_empty());
+    assert!(rows(&server, "SELECT email FROM email_codes").is_empty());
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn g25_who_only_asks_leaves_nothing_that_survives() {
     assert!(!browser.cookies.contains_key("sid"));
     for table in [
         "accounts",
-        "person_sessions",
+        "user_sessions",
         "sign_in_networks",
         "apple_identities",
         "passkeys",
@@ -142,7 +142,7 @@ async fn g25_who_only_asks_leaves_nothing_that_survives() {
         200
     );
     assert_eq!(rows(&server, "SELECT 1 FROM accounts").len(), 1);
-    assert_eq!(rows(&server, "SELECT 1 FROM person_sessions").len(), 1);
+    assert_eq!(rows(&server, "SELECT 1 FROM user_sessions").len(), 1);
     assert_eq!(browser.get("/sign-in").await.status, 200);
     assert!(!browser.cookies.contains_key("sid"));
     // Ten minutes later what the attacker asked for is over, and an hour later it is gone.
@@ -152,7 +152,7 @@ async fn g25_who_only_asks_leaves_nothing_that_survives() {
         .sweep(server.now(), &server.app.retention())
         .await
         .unwrap();
-    assert!(rows(&server, "SELECT 1 FROM sign_in_codes").is_empty());
+    assert!(rows(&server, "SELECT 1 FROM email_codes").is_empty());
 }
 
 #[tokio::test]

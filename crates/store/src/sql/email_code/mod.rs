@@ -5,23 +5,23 @@ mod events;
 mod prove;
 
 use jiff::Timestamp;
-use tm_auth_core::one_time_code::{FlowId, Length, Purpose};
+use tm_auth_core::email_code::{FlowId, Length, Purpose};
 use tm_auth_core::secret::SecretHash;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::row::only;
 use super::{Store, Tx, account, args, identity};
-use crate::sign_in_code::{CodeAttempt, CodeFlow, NewCode, ProvedEmail};
-use crate::{NewAccount, Origin, Result};
+use crate::email_code::{CodeAttempt, CodeFlow, NewCode, ProvedEmail};
+use crate::{AuditContext, NewAccount, Result};
 
 impl Store {
     /// Keeps a code if one more mail may go out, and says which of the two lengths to mail. `None`: no mail, and
     /// what was outstanding stays as it was. Asking resets nothing; with one code more than a network may have
     /// for an address, the oldest gives way.
-    pub async fn ask_for_code(&self, new: NewCode, origin: &Origin) -> Result<Option<Length>> {
-        let origin = origin.clone();
-        self.write(async move |tx| ask::ask(tx, &new, &origin).await)
+    pub async fn ask_for_code(&self, new: NewCode, audit_context: &AuditContext) -> Result<Option<Length>> {
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| ask::ask(tx, &new, &audit_context).await)
             .await
     }
 
@@ -36,10 +36,10 @@ impl Store {
     pub async fn consume_code(
         &self,
         attempt: CodeAttempt,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<ProvedEmail, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| prove::consume(tx, &attempt, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| prove::consume(tx, &attempt, &audit_context).await)
             .await
     }
 
@@ -68,10 +68,10 @@ impl Store {
         &self,
         proved: ProvedEmail,
         new: NewAccount,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<Account, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| account_of(tx, &proved, &new, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| account_of(tx, &proved, &new, &audit_context).await)
             .await
     }
 }
@@ -80,7 +80,7 @@ async fn account_of(
     tx: &mut Tx<'_>,
     proved: &ProvedEmail,
     new: &NewAccount,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<Account, Refusal>> {
     let email = proved.email.as_str();
     if proved.purpose != Purpose::SignIn {
@@ -91,20 +91,24 @@ async fn account_of(
         Some(account) => return Ok(Ok(account)),
         None => {}
     }
-    if resting(tx, email, new.created_at).await?.is_some() {
-        return Ok(Err(Refusal::AddressResting));
+    if cooldown_owner(tx, email, new.created_at).await?.is_some() {
+        return Ok(Err(Refusal::AddressInCooldown));
     }
-    identity::wake(tx, email).await?;
+    identity::end_cooldown(tx, email).await?;
     let new = NewAccount {
         email: Some(email.to_owned()),
         ..new.clone()
     };
-    let made = account::create(tx, &new, origin).await?;
+    let made = account::create(tx, &new, audit_context).await?;
     Ok(made.ok_or(Refusal::InvalidCode))
 }
 
 /// The account that gave this address up, while it rests.
-pub(super) async fn resting(tx: &mut Tx<'_>, email: &str, now: Timestamp) -> Result<Option<AccountId>> {
+pub(super) async fn cooldown_owner(
+    tx: &mut Tx<'_>,
+    email: &str,
+    now: Timestamp,
+) -> Result<Option<AccountId>> {
     let sql = "SELECT uid FROM released_addresses WHERE email = ?1 AND until > ?2";
     tx.find(sql, args![email, now], only).await
 }

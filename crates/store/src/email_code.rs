@@ -5,12 +5,12 @@
 //!    [`Store::consume_link`](crate::Store::consume_link) turns it into a [`ProvedEmail`], once.
 //! 3. [`Store::account_by_proved_email`](crate::Store::account_by_proved_email) finds the account of that address, or makes it.
 //!
-//! The rules are those of [`tm_auth_core::one_time_code::rules`]; an implementation keeps the books for them,
+//! The rules are those of [`tm_auth_core::email_code::rules`]; an implementation keeps the books for them,
 //! in the same transaction as what they decide.
 
 use jiff::Timestamp;
 use tm_auth_core::EmailAddress;
-use tm_auth_core::one_time_code::{CodeMac, FlowId, Purpose, TypedCode};
+use tm_auth_core::email_code::{CodeMac, FlowId, Purpose, TypedCode};
 use tm_auth_core::secret::SecretHash;
 
 /// A wish for a code.

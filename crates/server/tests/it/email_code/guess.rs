@@ -87,7 +87,10 @@ async fn f04_i08_s5_of_five_hundred_codes_at_once_on_three_nodes_five_are_compar
     let guesses: Vec<String> = (0..500).map(guess).collect();
     let attempts = guesses.iter().zip(nodes.iter().cycle());
     let answers = at_once(attempts.map(|(guess, node)| verify_from(node, THIEF, ADA, guess))).await;
-    let compared = rows(&first, "SELECT count(*) FROM code_events WHERE kind = 'failed'");
+    let compared = rows(
+        &first,
+        "SELECT count(*) FROM email_code_events WHERE kind = 'failed'",
+    );
     let proved = answers.iter().filter(|answer| answer.status == 200).count();
     for answer in answers.iter().filter(|answer| answer.status != 200) {
         answer.assert_error(401, "invalid_code");
@@ -124,7 +127,7 @@ async fn f05_d16_s6_a_distributed_attack_makes_codes_longer_and_locks_nobody_out
     assert!(attempts >= 100);
     let compared = rows(
         &server,
-        "SELECT sum(short_codes) <= 100 FROM code_events WHERE kind = 'failed'",
+        "SELECT sum(short_codes) <= 100 FROM email_code_events WHERE kind = 'failed'",
     );
     assert_eq!(compared, [[1.into()]], "at most one in a million is guessed");
     // The short code works where it was asked for, and nowhere else.
@@ -159,7 +162,10 @@ async fn f05_one_network_fails_twenty_times_an_hour() {
         for _ in 0..5 {
             verify_from(&server, THIEF, ADA, &other_than(&code)).await;
         }
-        let failed = rows(&server, "SELECT count(*) FROM code_events WHERE kind = 'failed'");
+        let failed = rows(
+            &server,
+            "SELECT count(*) FROM email_code_events WHERE kind = 'failed'",
+        );
         assert_eq!(failed, [[i64::from((round + 1) * 5).min(20).into()]]);
         server.advance(61);
     }

@@ -1,15 +1,15 @@
-//! What every page has, whatever it says: headers, errors for people, files that never change.
+//! What every page has: headers, error pages, static files.
 
 use tm_auth_store::faults::Fault;
 
 use super::support::TestServer;
 
-/// The matrix' numbers, as a browser gets them.
+/// The policy of every page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 #[tokio::test]
-async fn h05_h06_h08_h10_every_page_is_locked_down_and_kept_nowhere_errors_included() {
+async fn h05_h06_h08_h10_every_page_and_error_page_has_strict_headers_and_is_not_stored() {
     let server = TestServer::start().await;
     let browser = server.browser(&server.account().await).await;
     for (path, status) in [
@@ -47,7 +47,7 @@ async fn h05_h06_h08_h10_every_page_is_locked_down_and_kept_nowhere_errors_inclu
 }
 
 #[tokio::test]
-async fn h06_the_api_answers_programs_as_before() {
+async fn h06_the_api_answers_with_json() {
     let server = TestServer::start().await;
     let answer = server.get("/nowhere").await;
     answer.assert_error(404, "not_found");
@@ -60,14 +60,14 @@ async fn h06_the_api_answers_programs_as_before() {
 }
 
 #[tokio::test]
-async fn who_is_not_signed_in_is_led_to_the_sign_in_and_back() {
+async fn a_page_without_a_login_redirects_to_the_login_and_back() {
     let server = TestServer::start().await;
     let page = server.page("/api-keys?page=2&x=%26").await;
     assert_eq!(page.location(), "/sign-in?next=/api-keys%3Fpage%3D2%26x%3D%2526");
 }
 
 #[tokio::test]
-async fn h08_static_files_are_named_by_their_content_and_kept_for_ever() {
+async fn h08_the_url_of_a_static_file_never_changes_its_content() {
     let server = TestServer::start().await;
     let page = server.page("/nowhere").await;
     let begin = page.text.find("/static/").unwrap();
@@ -81,13 +81,13 @@ async fn h08_static_files_are_named_by_their_content_and_kept_for_ever() {
     );
     assert_eq!(style.header("x-content-type-options"), "nosniff");
     assert!(style.text.contains("prefers-color-scheme: dark"));
-    // Another version's address never gives this version's content.
+    // The URL of another version never has this version's content.
     let version = path.split('/').nth(2).unwrap();
     assert_eq!(server.page(&path.replace(version, "0")).await.status, 404);
 }
 
 #[tokio::test]
-async fn h06_h08_a_failure_of_ours_is_a_page_as_well_and_says_nothing_of_its_cause() {
+async fn h06_h08_a_server_error_is_a_page_without_its_cause() {
     let server = TestServer::start().await;
     let faults = server.store.faults();
     let browser = server.browser(&server.account().await).await;
@@ -97,7 +97,7 @@ async fn h06_h08_a_failure_of_ours_is_a_page_as_well_and_says_nothing_of_its_cau
     assert_eq!(page.header("content-security-policy"), POLICY);
     assert_eq!(page.header("cache-control"), "no-store");
     assert_eq!(page.header("retry-after"), "1");
-    page.assert_shows("That is our fault")
+    page.assert_shows("The service has a problem")
         .assert_shows(page.header("x-request-id"))
         .assert_hides("injected");
     faults.set(Fault::None);
@@ -105,12 +105,12 @@ async fn h06_h08_a_failure_of_ours_is_a_page_as_well_and_says_nothing_of_its_cau
 }
 
 #[tokio::test]
-async fn h03_a_form_is_ours_by_the_browsers_word_alone() {
+async fn h03_a_form_is_accepted_only_if_the_browser_says_it_is_same_origin() {
     let server = TestServer::start().await;
     let browser = server.browser(&server.account().await).await;
     let ours = server.origin.as_str();
     for (origin, site, status) in [
-        // What Chromium and Firefox send under our referrer policy, and what they would send without it.
+        // What Chromium and Firefox send under this service's referrer policy, and without it.
         (Some("null"), Some("same-origin"), 303),
         (Some(ours), Some("same-origin"), 303),
         (None, Some("same-origin"), 303),
@@ -152,9 +152,9 @@ async fn h03_a_form_is_ours_by_the_browsers_word_alone() {
     }
 }
 
-/// A form at another origin than the configured one is refused, and no passkey is made for an IP address.
+/// Forms at another origin are refused, and passkeys do not work for an IP address.
 #[tokio::test]
-async fn a_page_that_is_asked_for_by_the_machines_number_leads_to_its_name() {
+async fn a_page_at_a_loopback_address_redirects_to_the_host_name() {
     let server = TestServer::start().await;
     let number = server.origin.replace("localhost", "127.0.0.1");
     let ask = async |url: String, accept: &str| {
@@ -173,7 +173,7 @@ async fn a_page_that_is_asked_for_by_the_machines_number_leads_to_its_name() {
         ask(format!("{}{path}", server.origin), "text/html").await,
         (200, None)
     );
-    // Programs reach the API by whatever name, and a name that is not ours is led nowhere.
+    // The API answers at any host name, and a foreign host name is not redirected.
     let health = format!("{number}/v1/auth/health");
     assert_eq!(ask(health, "text/html").await, (200, None));
     let foreign = server

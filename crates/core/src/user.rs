@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::{AccountId, SessionId};
 
-use crate::rotation::Line;
+use crate::rotation::TokenFamily;
 use crate::secret::SecretHash;
 use crate::session::EndReason;
 use crate::{Account, Refusal};
@@ -112,7 +112,7 @@ impl SessionKind {
 
 /// A stored session of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PersonSession {
+pub struct UserSession {
     /// Primary key; see [`session_id`].
     pub sid: SessionId,
     /// Account of the user.
@@ -124,7 +124,7 @@ pub struct PersonSession {
     /// The authentication that opened the session.
     pub proof: Proof,
     /// State of the refresh tokens. Unused by browsers.
-    pub line: Line,
+    pub family: TokenFamily,
     /// MAC key of the newest refresh token; `None` for browsers.
     pub mac_kid: Option<String>,
     /// When the session was opened.
@@ -143,14 +143,14 @@ pub struct PersonSession {
 
 /// Lifetimes of users' sessions.
 #[derive(Clone, Copy, Debug)]
-pub struct PersonLives {
+pub struct UserSessionLifetimes {
     /// A session expires if it is not used for this long.
     pub idle: SignedDuration,
     /// A session expires this long after it was opened, used or not.
     pub absolute: SignedDuration,
 }
 
-impl PersonLives {
+impl UserSessionLifetimes {
     /// [`SessionKind::Browser`] and [`SessionKind::Management`].
     pub const BROWSER: Self = Self {
         idle: SignedDuration::from_hours(12),
@@ -165,22 +165,22 @@ impl PersonLives {
 
 impl SessionKind {
     /// Lifetimes of a session of this kind.
-    pub fn lives(&self) -> PersonLives {
+    pub fn lifetimes(&self) -> UserSessionLifetimes {
         match self {
-            SessionKind::Browser | SessionKind::Management => PersonLives::BROWSER,
-            SessionKind::Native => PersonLives::NATIVE,
+            SessionKind::Browser | SessionKind::Management => UserSessionLifetimes::BROWSER,
+            SessionKind::Native => UserSessionLifetimes::NATIVE,
         }
     }
 }
 
-impl PersonSession {
+impl UserSession {
     /// When the session expires unless it is used before.
-    pub fn idle_end(&self) -> Timestamp {
-        (self.last_used_at + self.kind.lives().idle).min(self.expires_at)
+    pub fn idle_expires_at(&self) -> Timestamp {
+        (self.last_used_at + self.kind.lifetimes().idle).min(self.expires_at)
     }
 
     /// Checks that the session has not ended or expired, and that its account is not disabled.
-    pub fn permit(&self, account: &Account, now: Timestamp) -> Result<(), Refusal> {
+    pub fn check_usable(&self, account: &Account, now: Timestamp) -> Result<(), Refusal> {
         match self.ended {
             Some((_, EndReason::Reused)) => return Err(Refusal::RefreshReused),
             Some(_) => return Err(Refusal::SessionEnded),
@@ -188,7 +188,7 @@ impl PersonSession {
         }
         if account.disabled_at.is_some() {
             Err(Refusal::AccountDisabled)
-        } else if self.idle_end() <= now {
+        } else if self.idle_expires_at() <= now {
             Err(Refusal::SessionExpired)
         } else {
             Ok(())
@@ -204,7 +204,7 @@ pub fn session_id(now: Timestamp, random: &[u8; 10]) -> SessionId {
 }
 
 /// Whether this is the id of a user's session.
-pub fn is_persons(sid: SessionId) -> bool {
+pub fn is_user_session(sid: SessionId) -> bool {
     sid.0.get_version_num() == 7
 }
 
@@ -238,7 +238,9 @@ mod tests {
     #[test]
     fn the_id_tells_a_users_session_from_an_api_keys() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        assert!(is_persons(session_id(now, &[7; 10])));
-        assert!(!is_persons(SessionId(uuid::Uuid::from_u128(0x8000_8000 << 64))));
+        assert!(is_user_session(session_id(now, &[7; 10])));
+        assert!(!is_user_session(SessionId(uuid::Uuid::from_u128(
+            0x8000_8000 << 64
+        ))));
     }
 }

@@ -1,7 +1,7 @@
 //! Which codes were sent and failed: what the limits are counted from.
 
 use jiff::Timestamp;
-use tm_auth_core::one_time_code::rules::{DAY, HOUR, Tried};
+use tm_auth_core::email_code::rules::{DAY, HOUR, Tried};
 
 use super::super::row::{damaged, only};
 use super::super::{Tx, args};
@@ -12,7 +12,7 @@ pub(super) async fn tried(tx: &mut Tx<'_>, email: &str, network: &str, now: Time
     Ok(Tried {
         by_network: times(
             tx,
-            "SELECT at FROM code_events WHERE email = ?1 AND kind = 'failed' AND network = ?2 AND at > ?3",
+            "SELECT at FROM email_code_events WHERE email = ?1 AND kind = 'failed' AND network = ?2 AND at > ?3",
             email,
             network,
             now - HOUR,
@@ -20,14 +20,14 @@ pub(super) async fn tried(tx: &mut Tx<'_>, email: &str, network: &str, now: Time
         .await?,
         short_comparisons: tx
             .value(
-                "SELECT CAST(coalesce(sum(short_codes), 0) AS BIGINT) FROM code_events
+                "SELECT CAST(coalesce(sum(short_codes), 0) AS BIGINT) FROM email_code_events
                  WHERE email = ?1 AND kind = 'failed' AND at > ?2",
                 args![email, now - DAY],
             )
             .await?,
         short_outstanding: tx
             .value(
-                "SELECT count(*) FROM sign_in_codes
+                "SELECT count(*) FROM email_codes
                  WHERE email = ?1 AND is_long = 0 AND used_at IS NULL AND expires_at > ?2",
                 args![email, now],
             )
@@ -56,7 +56,7 @@ pub(super) async fn note(
     let short = i64::try_from(short).map_err(damaged)?;
     tx
         .value(
-            "INSERT INTO code_events (kind, email, network, at, short_codes) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+            "INSERT INTO email_code_events (kind, email, network, at, short_codes) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
             args![kind, email, network, at, short],
         )
         .await

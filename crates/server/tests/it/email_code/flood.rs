@@ -44,14 +44,14 @@ async fn i09_a_flood_of_wishes_is_refused_in_time_and_leaves_nothing_behind() {
     assert_eq!(served + answers[&503], WISHES, "{answers:?}");
     assert!(served.abs_diff(QUEUE) < 20, "{answers:?}");
     // A wish that was refused left no row.
-    for table in ["sign_in_codes", "code_events"] {
+    for table in ["email_codes", "email_code_events"] {
         assert_eq!(count(&server, table), served, "{table}");
     }
 
     server.advance(DAY + 1);
     let retention = server.app.retention();
     while server.store.sweep(server.now(), &retention).await.unwrap().more {}
-    for table in ["sign_in_codes", "code_events"] {
+    for table in ["email_codes", "email_code_events"] {
         assert_eq!(count(&server, table), 0, "{table}");
     }
 }
