@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tm_auth_core::Account;
 use tm_auth_proto::json::Object;
-use tm_auth_store::{AppleWithdrawal, AuditEntry};
+use tm_auth_store::{AppleWithdrawal, AuditAction, AuditEntry};
 
 use super::id_token::{LEEWAY, addressed_to, number, text};
 use super::{Apple, Failure, offered};
@@ -70,8 +70,8 @@ pub(crate) async fn notifications(
         "consent-revoked" | "account-delete" | "account-deleted" => {
             withdrawn(&app, apple, &context, event).await?;
         }
-        "email-disabled" => relay(&app, apple, &context, event, "apple_mail_disabled").await?,
-        "email-enabled" => relay(&app, apple, &context, event, "apple_mail_enabled").await?,
+        "email-disabled" => relay(&app, apple, &context, event, AuditAction::AppleMailDisabled).await?,
+        "email-enabled" => relay(&app, apple, &context, event, AuditAction::AppleMailEnabled).await?,
         _ => tracing::info!(
             request_id = context.request_id,
             "a notification of Apple's of an unknown kind"
@@ -142,7 +142,7 @@ async fn relay(
     apple: &Apple,
     context: &Context,
     event: Event,
-    action: &'static str,
+    action: AuditAction,
 ) -> Result<(), ApiError> {
     let found = app
         .store
@@ -152,7 +152,7 @@ async fn relay(
     };
     let entry = AuditEntry {
         audit_context: context.audit_context("apple"),
-        action: action.into(),
+        action,
         uid: Some(uid),
         key_id: None,
         sid: None,
