@@ -42,6 +42,15 @@ impl AuditContext {
     }
 }
 
+/// A page of a history, newest entries first.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// The entries.
+    pub entries: Vec<AuditEntry>,
+    /// The page of older entries begins before this time. `None`: there are none.
+    pub older: Option<Timestamp>,
+}
+
 /// One line of the trail.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {

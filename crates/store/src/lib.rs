@@ -31,7 +31,7 @@ pub mod transfer;
 pub use account::NewAccount;
 pub use api_key::{KeyChange, KeyUse, NewApiKey};
 pub use apple_identity::{AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal};
-pub use audit::{AuditContext, AuditEntry};
+pub use audit::{AuditContext, AuditEntry, History};
 pub use audit_action::AuditAction;
 pub use ceremony::Ceremony;
 pub use error::{Result, StoreError};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{self, State};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tm_auth_proto::KeyId;
 
@@ -17,21 +18,21 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 
 const PER_PAGE: u32 = 50;
-/// Bounds how much of the trail one request reads.
-const LAST_PAGE: u32 = 40;
 
 #[derive(Template)]
 #[template(path = "activity.html")]
 pub(crate) struct Activity {
     layout: Layout,
     events: Vec<EventView>,
-    newer: Option<u32>,
-    older: Option<u32>,
+    is_newest: bool,
+    /// In milliseconds. The page of older entries begins before it.
+    older: Option<i64>,
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Query {
-    page: u32,
+    /// In milliseconds.
+    before: i64,
 }
 
 pub(crate) async fn activity(
@@ -41,22 +42,18 @@ pub(crate) async fn activity(
     query: Result<extract::Query<Query>, QueryRejection>,
 ) -> Result<Page<Activity>, ApiError> {
     let uid = browser.account.uid;
-    let page = query
+    let before = query
         .ok()
-        .map_or(1, |extract::Query(query)| query.page.clamp(1, LAST_PAGE));
-    let before = (page - 1) * PER_PAGE;
-    // One more entry than the page shows tells whether there is a next page.
-    let trail = app.store.audit_trail(Some(uid), before + PER_PAGE + 1).await?;
-    let older = trail.len() > (before + PER_PAGE) as usize && page < LAST_PAGE;
+        .and_then(|extract::Query(query)| Timestamp::from_millisecond(query.before).ok());
+    let history = app.store.account_history(uid, before, PER_PAGE).await?;
     let keys = app.store.api_keys_of(uid).await?;
     let labels: HashMap<KeyId, &str> = keys
         .iter()
         .map(|(key, _)| (key.key_id, key.label.as_str()))
         .collect();
-    let events = trail
+    let events = history
+        .entries
         .iter()
-        .skip(before as usize)
-        .take(PER_PAGE as usize)
         .map(|entry| {
             let key = entry
                 .key_id
@@ -69,7 +66,7 @@ pub(crate) async fn activity(
             .signed_in(&browser.account, &browser.csrf)
             .section(Section::Activity),
         events,
-        newer: (page > 1).then(|| page - 1),
-        older: older.then(|| page + 1),
+        is_newest: before.is_none(),
+        older: history.older.map(Timestamp::as_millisecond),
     }))
 }

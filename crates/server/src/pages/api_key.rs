@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{self, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{KeyFile, KeyId, UpdateApiKey};
@@ -23,10 +24,8 @@ use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
 
-/// How many of the account's newest audit entries are searched for those of the key.
-const TRAIL: u32 = 1000;
-/// The most entries that the page shows.
-const EVENTS: usize = 20;
+/// Entries of the history on one page.
+const EVENTS: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "api_key.html")]
@@ -36,6 +35,9 @@ pub(crate) struct Details {
     first_token: Option<FirstToken>,
     refusals: Vec<RefusalView>,
     events: Vec<EventView>,
+    is_newest: bool,
+    /// In milliseconds. The page of older events begins before it.
+    older: Option<i64>,
 }
 
 /// The commands that get the first token with an unused key.
@@ -66,11 +68,13 @@ impl FirstToken {
     }
 }
 
-/// `done` names the change just made; [`done_sentence`] knows its values.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Query {
+    /// The change just made; [`done_sentence`] knows its values.
     done: String,
+    /// In milliseconds. The history shows entries before it.
+    before: Option<i64>,
 }
 
 pub(crate) async fn details(
@@ -83,13 +87,13 @@ pub(crate) async fn details(
     let uid = browser.account.uid;
     let (key, used) = api_keys::find(&app, &Management::of(&browser), key_id).await?;
     let refusals = app.store.refusals_of(uid).await?;
-    let trail = app.store.audit_trail(Some(uid), TRAIL).await?;
-    let events = trail.iter().filter(|entry| entry.key_id == Some(key_id));
+    let query = query.ok().map(|extract::Query(query)| query).unwrap_or_default();
+    let before = query
+        .before
+        .and_then(|before| Timestamp::from_millisecond(before).ok());
+    let history = app.store.key_history(uid, key_id, before, EVENTS).await?;
     let mut layout = layout(&app, &browser, &key.label).wide().script("copy.js");
-    if let Some(text) = query
-        .ok()
-        .and_then(|extract::Query(query)| done_sentence(&query.done))
-    {
+    if let Some(text) = done_sentence(&query.done) {
         layout = layout.notice(Tone::Done, text);
     }
     let view = KeyView::of(&key, used, &refusals, context.now);
@@ -110,10 +114,13 @@ pub(crate) async fn details(
             .filter(|refusal| refusal.key_id == key_id)
             .map(|refusal| RefusalView::of(refusal, context.now))
             .collect(),
-        events: events
-            .take(EVENTS)
+        events: history
+            .entries
+            .iter()
             .map(|entry| EventView::of(entry, &browser.account, None, context.now))
             .collect(),
+        is_newest: before.is_none(),
+        older: history.older.map(Timestamp::as_millisecond),
         layout,
     }))
 }

@@ -1,4 +1,4 @@
-//! `/api-keys…` and `/activity`, as a browser without scripts uses them.
+//! `/api-keys…`, as a browser without scripts uses them.
 
 use jiff::SignedDuration;
 use reqwest::Method;
@@ -411,36 +411,4 @@ async fn h10_a_session_that_ended_shows_and_changes_nothing_more() {
         .assert_shows("You are logged out")
         .assert_shows(&format!("/sign-in?next={path}"));
     server.mint(&key).await;
-}
-
-#[tokio::test]
-async fn the_activity_is_in_words_and_pages() {
-    let server = TestServer::start().await;
-    let key = server.key().await;
-    let browser = server.browser(&key.account).await;
-    let path = format!("/api-keys/{}", key.id());
-    for _ in 0..30 {
-        for action in ["disable", "enable"] {
-            browser.post(&format!("{path}/{action}"), &[]).await;
-        }
-    }
-    let first = browser.get("/activity").await;
-    first
-        .assert_shows("Enabled a key")
-        .assert_shows("You")
-        .assert_shows("127.0.0.1")
-        .assert_shows("2027-01-15 08:00:00 UTC")
-        .assert_shows("/activity?page=2")
-        .assert_hides("/activity?page=0");
-    let second = browser.get("/activity?page=2").await;
-    second
-        .assert_shows("Registered a key")
-        .assert_shows("with a passkey, in a browser")
-        .assert_hides("/activity?page=3");
-    // Nobody else's.
-    let stranger = server.browser(&server.account().await).await;
-    stranger
-        .get("/activity")
-        .await
-        .assert_hides(&key.id().to_string());
 }

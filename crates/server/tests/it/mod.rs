@@ -16,6 +16,7 @@ mod database_outage;
 mod email_code;
 mod environments;
 mod health;
+mod histories_page;
 mod issued_tokens;
 mod jwks;
 pub(super) mod key_forms;

@@ -11,6 +11,7 @@ mod ceremonies;
 mod contacts;
 mod email_codes;
 pub mod given;
+mod histories;
 mod housekeeping;
 mod identities;
 mod key_refusals;
@@ -60,6 +61,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         signing_keys::CASES,
         revocations::CASES,
         housekeeping::CASES,
+        histories::CASES,
         contacts::CASES,
         reminders::CASES,
     ]

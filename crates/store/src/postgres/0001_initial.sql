@@ -110,7 +110,9 @@ CREATE TABLE audit (
     request_id TEXT,
     detail     TEXT
 );
-CREATE INDEX audit_by_uid ON audit (uid, id);
+-- An account's history and a key's, by time.
+CREATE INDEX audit_by_uid ON audit (uid, at, id);
+CREATE INDEX audit_by_key ON audit (uid, key_id, at, id) WHERE key_id IS NOT NULL;
 CREATE FUNCTION refuse_to_change_audit() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the audit trail is append-only';

@@ -1,10 +1,12 @@
 //! The audit trail.
 
+use jiff::Timestamp;
 use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use super::row::parse;
+use super::value::AsValue;
 use super::{Columns, Store, Tx, args};
-use crate::{AuditAction, AuditContext, AuditEntry, Result};
+use crate::{AuditAction, AuditContext, AuditEntry, History, Result};
 
 impl Store {
     /// Adds entries to the audit trail.
@@ -21,6 +23,32 @@ impl Store {
     /// The newest audit entries of an account, or of all.
     pub async fn audit_trail(&self, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
         self.read(async move |tx| newest(tx, uid, limit).await).await
+    }
+
+    /// Reads the newest entries of an account, or the newest ones before a time.
+    ///
+    /// Entries of the same time stay on one page, which can be longer than `limit` for that reason. The pages
+    /// that [`History::older`] leads to thus repeat and skip nothing.
+    pub async fn account_history(
+        &self,
+        uid: AccountId,
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<History> {
+        self.read(async move |tx| history(tx, uid, None, before, limit).await)
+            .await
+    }
+
+    /// Reads the entries of an account that are about one key, like [`Store::account_history`].
+    pub async fn key_history(
+        &self,
+        uid: AccountId,
+        key_id: KeyId,
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<History> {
+        self.read(async move |tx| history(tx, uid, Some(key_id), before, limit).await)
+            .await
     }
 }
 
@@ -70,10 +98,65 @@ pub(super) async fn add(tx: &mut Tx<'_>, entry: &AuditEntry) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
-    let sql = "SELECT at, actor, ip, request_id, action, uid, key_id, sid, detail FROM audit
-         WHERE ?1 IS NULL OR uid = ?1 ORDER BY id DESC LIMIT ?2";
-    tx.list(sql, args![uid, limit], read).await
+const COLUMNS: &str = "at, actor, ip, request_id, action, uid, key_id, sid, detail";
+
+async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
+    match uid {
+        // One statement with `?1 IS NULL OR uid = ?1` would use no index.
+        Some(uid) => {
+            let sql =
+                format!("SELECT {COLUMNS} FROM audit WHERE uid = ?1 ORDER BY at DESC, id DESC LIMIT ?2");
+            tx.list(&sql, args![uid, limit], read).await
+        }
+        None => {
+            let sql = format!("SELECT {COLUMNS} FROM audit ORDER BY id DESC LIMIT ?1");
+            tx.list(&sql, args![limit], read).await
+        }
+    }
+}
+
+async fn history(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    key_id: Option<KeyId>,
+    before: Option<Timestamp>,
+    limit: u32,
+) -> Result<History> {
+    let before = before.map_or(i64::MAX, Timestamp::as_millisecond);
+    let mut args = vec![uid.as_value(), before.as_value()];
+    args.extend(key_id.as_ref().map(AsValue::as_value));
+    let entries = tx.list(&page_sql(key_id.is_some(), limit), &args, read).await?;
+    let mut older = None;
+    if let Some(oldest) = entries.last() {
+        let oldest = oldest.audit_context.at;
+        args[1] = oldest.as_value();
+        let sql = format!(
+            "SELECT 1 FROM audit WHERE {} LIMIT 1",
+            before_sql(key_id.is_some())
+        );
+        older = tx.exists(&sql, &args).await?.then_some(oldest);
+    }
+    Ok(History { entries, older })
+}
+
+/// The entries down to the time of the one at which the page is full. All entries of that time are on the page.
+pub(crate) fn page_sql(of_key: bool, limit: u32) -> String {
+    let before = before_sql(of_key);
+    let last = limit.saturating_sub(1);
+    format!(
+        "SELECT {COLUMNS} FROM audit WHERE {before} AND at >= coalesce(
+             (SELECT at FROM audit WHERE {before} ORDER BY at DESC, id DESC LIMIT 1 OFFSET {last}), 0)
+         ORDER BY at DESC, id DESC"
+    )
+}
+
+/// An index serves both conditions, since neither is optional within a statement.
+fn before_sql(of_key: bool) -> &'static str {
+    if of_key {
+        "uid = ?1 AND key_id = ?3 AND at < ?2"
+    } else {
+        "uid = ?1 AND at < ?2"
+    }
 }
 
 fn read(columns: &mut Columns<'_>) -> Result<AuditEntry> {

@@ -96,6 +96,8 @@ CREATE TABLE audit (
     request_id TEXT,
     detail     TEXT
 ) STRICT;
-CREATE INDEX audit_by_uid ON audit (uid, id);
+-- An account's history and a key's, by time. The id of the row is the last column of each index.
+CREATE INDEX audit_by_uid ON audit (uid, at);
+CREATE INDEX audit_by_key ON audit (uid, key_id, at) WHERE key_id IS NOT NULL;
 CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;

@@ -5,6 +5,7 @@ mod batchers;
 mod durability;
 mod failing;
 mod migrating;
+mod plans;
 mod retrying;
 mod several_stores;
 

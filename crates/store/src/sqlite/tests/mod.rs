@@ -5,6 +5,7 @@ mod backup;
 mod full_disk;
 mod group_commit;
 mod opening;
+mod plans;
 mod rows;
 
 use std::path::Path;
