@@ -8,8 +8,8 @@
 //! 3. Both in turn, several times over, so that a machine whose speed drifts does so for both. Quoted are
 //!    the median, the smallest and the largest, and the ratio of the medians.
 
+mod baseline;
 mod database;
-mod limits;
 mod load;
 mod server;
 mod statistics;
@@ -59,7 +59,7 @@ async fn compare(binary: &Path, runs: usize) {
         let (mut mint_limit, mut refresh_limit) = (Figure::default(), Figure::default());
         let service = server::Server::start(binary, algorithm);
         for _ in 0..runs {
-            let limit = limits::measure(algorithm);
+            let limit = baseline::measure(algorithm);
             mint_limit.add(limit.mint);
             refresh_limit.add(limit.refresh);
             let (minted, tokens) = load::mint(&service, REQUESTS).await;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tm_auth_client::AuthApi;
 use tm_auth_proto::{CompactJws, ErrorCode, TokenResponse};
 
-use crate::harness::Dev;
-use crate::served::{Service, claims, generation, is_sound, refusal};
+use crate::dev::Dev;
+use crate::service::{Service, claims, generation, is_sound, refusal};
 
 fn kid(tokens: &TokenResponse) -> String {
     let header = CompactJws::parse(&tokens.access_token).expect("a JWS").header;

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tm_auth_client::{ApiError, AuthApi};
 use tm_auth_proto::{ErrorCode, TokenResponse};
 
-use crate::served::{Bot, Service, generation, is_sound};
+use crate::service::{Bot, Service, generation, is_sound};
 
 /// A file system of its own; only root can make one.
 struct SmallDisk(TempDir);

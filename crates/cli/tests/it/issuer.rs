@@ -9,7 +9,7 @@ use tm_auth_verifier::testing::{ISSUER, TestIssuer};
 use tm_auth_verifier::{Algorithm, Clock};
 use tokio::net::TcpListener;
 
-use crate::harness::now;
+use crate::dev::now;
 
 /// The audience of [`ForeignIssuer::claims`].
 pub(crate) const AUDIENCE: &str = "https://api.test";

@@ -4,8 +4,8 @@
 //! Once as the owner of keys and once as a program with a platform token: each reaches operations that
 //! refuse the other. The seed is fixed, so a failure comes again.
 
-use crate::foreign::{Program, workspace};
-use crate::harness::Dev;
+use crate::dev::Dev;
+use crate::external_program::{Program, workspace};
 
 /// More than a run can send: what is tested here is the document, not the limits.
 const RAISED: [(&str, &str); 4] = [

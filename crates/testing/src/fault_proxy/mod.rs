@@ -5,7 +5,7 @@
 //! ([`heal`](FaultProxy::heal)). The direction from the server also reads the messages, to lose the answer to a
 //! commit on purpose ([`cut_before_next_answer`](FaultProxy::cut_before_next_answer)).
 
-mod answers;
+mod commit_detector;
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-use self::answers::{Answers, Seen};
+use self::commit_detector::{Answers, Seen};
 use crate::ports;
 
 /// Larger than what PostgreSQL sends at once.

@@ -17,8 +17,8 @@
 //!
 //! What is not judged: person sessions, keys that end or are disabled on the way, allowed addresses.
 
+mod checker;
 pub mod invariants;
-mod judge;
 pub mod model;
 mod recorder;
 pub mod search;
@@ -30,7 +30,7 @@ use std::fmt;
 use jiff::Timestamp;
 use tm_auth_proto::{ErrorCode, KeyId, SessionId};
 
-pub use judge::{Judge, Summary, Violation};
+pub use checker::{Judge, Summary, Violation};
 pub use recorder::{Pending, Recorder};
 
 /// What was asked.

@@ -10,12 +10,12 @@
 //!
 //! No request may go without an answer for more than 75 s; the run panics where one does.
 
-mod caller;
 mod counts;
 mod load;
-mod reckoning;
+mod retrying_client;
 #[cfg(test)]
 mod tests;
+mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,10 +25,10 @@ use tm_auth_proto::{ApiKeyTokenRequest, ErrorCode, KeyId, SessionId};
 use tokio::sync::watch;
 
 use crate::bot::Bot;
-pub use caller::{Caller, Held};
 pub use counts::Counts;
 pub use load::{Load, Running};
-pub use reckoning::Report;
+pub use retrying_client::{Caller, Held};
+pub use verification::Report;
 
 /// See the module. Shared by all tasks of a run.
 pub struct Ledger {

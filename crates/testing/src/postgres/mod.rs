@@ -8,7 +8,7 @@
 //!
 //! Its databases sort text as people do, as one in production may: SQL that needs the order of bytes has to say so.
 
-mod guardian;
+mod cleanup;
 mod programs;
 
 use std::fs;
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
-use self::guardian::Guardian;
+use self::cleanup::Guardian;
 use self::programs::Programs;
 use crate::processes::{Processes, send};
 use crate::{poll, ports};

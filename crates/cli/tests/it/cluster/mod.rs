@@ -1,15 +1,15 @@
 //! Three real nodes held to what one would do: races between them, revocations that each must obey, and their
 //! database or one of them taken away under load.
 
-mod away;
+mod database_outage;
+mod email_codes;
+mod faults;
 mod limits;
-mod one_time_codes;
-mod outages;
+mod load_balancer;
+mod observer;
 mod races;
-mod revoked;
+mod revocation;
 mod sdk;
-mod together;
-mod witness;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -13,10 +13,10 @@ use tm_auth_client::AuthApi;
 use tm_auth_testing::three_nodes::ThreeNodes;
 use tm_auth_verifier::Verifier;
 
-use super::revoked::list;
+use super::revocation::list;
 use super::{SETTINGS, apis, binary, operator};
-use crate::foreign::{Program, workspace};
-use crate::harness::tm_auth;
+use crate::dev::tm_auth;
+use crate::external_program::{Program, workspace};
 use crate::platform::{self, Agree, Served};
 
 const STORIES: [&str; 4] = [

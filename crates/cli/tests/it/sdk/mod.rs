@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tm_auth_server::clock::{Clock as _, ManualClock};
 use tm_auth_verifier::{Clock, Verifier};
 
-use crate::foreign::{Program, workspace};
+use crate::external_program::{Program, workspace};
 
 async fn verifier(auth_origin: &str, clock: impl Clock) -> Verifier {
     let verifier = Verifier::builder(format!("{auth_origin}/v1/auth"), auth_origin)

@@ -15,7 +15,7 @@ use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_testing::postgres::Postgres;
 
 use super::{TestClock, run, verifier};
-use crate::harness::{free_port, now, tm_auth};
+use crate::dev::{free_port, now, tm_auth};
 use crate::platform;
 
 #[tokio::test(flavor = "multi_thread")]

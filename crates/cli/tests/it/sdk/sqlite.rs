@@ -9,7 +9,7 @@ use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tm_auth_verifier::SystemClock;
 
 use super::{TestClock, run, verifier};
-use crate::harness::{Dev, now};
+use crate::dev::{Dev, now};
 use crate::platform;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use tm_auth_proto::ErrorCode;
 use tm_auth_testing::postgres::Postgres;
 
-use crate::served::{Service, generation, refusal};
+use crate::service::{Service, generation, refusal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_moves_to_postgresql_and_its_clients_notice_nothing() {

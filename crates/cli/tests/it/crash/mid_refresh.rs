@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tm_auth_proto::SessionId;
 
-use crate::served::{Service, claims, generation};
+use crate::service::{Service, claims, generation};
 
 /// Sends a refresh and never reads the answer.
 fn send_refresh(service: &Service, refresh_token: &str) -> TcpStream {

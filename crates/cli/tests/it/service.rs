@@ -16,7 +16,7 @@ use tm_auth_client::{ApiError, AuthApi};
 use tm_auth_proto::{AccountId, ErrorCode};
 pub(crate) use tm_auth_testing::bot::{Bot, Owner, claims, generation};
 
-use crate::harness::tm_auth;
+use crate::dev::tm_auth;
 
 /// Generous: the machine may be busy.
 const START: Duration = Duration::from_mins(1);

@@ -1,6 +1,6 @@
 //! The private half of a key that is made in the browser is in nothing that the browser sends.
 //!
-//! That each form is found wherever it hides is tested in `harness.rs`; here, that it would be found on this page.
+//! That each form is found wherever it hides is tested in `self_test.rs`; here, that it would be found on this page.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

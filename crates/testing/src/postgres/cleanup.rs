@@ -1,7 +1,7 @@
 //! Ends a server whichever way its owner ends.
 //!
 //! A shell reads from a pipe that only this process holds open. The pipe closes when the owner is dropped, and also
-//! when this process exits or is killed; then the shell ends the server and removes its folder (`guardian.sh`).
+//! when this process exits or is killed; then the shell ends the server and removes its folder (`cleanup.sh`).
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,7 +16,7 @@ impl Guardian {
     /// Watches over a folder, from before there is a server in it.
     pub(super) fn of(folder: &Path) -> Self {
         let shell = Command::new("sh")
-            .args(["-c", include_str!("guardian.sh"), "guardian"])
+            .args(["-c", include_str!("cleanup.sh"), "guardian"])
             .arg(folder)
             .current_dir("/")
             // A signal from the terminal is for the test; its end is what the shell waits for.

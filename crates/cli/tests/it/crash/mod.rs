@@ -6,8 +6,8 @@
 //! 2. After a random number of acknowledgements the process is killed and started again; again and again.
 //! 3. At the end every entry of the ledger is held against the database and against the running server.
 
-mod moments;
-mod tampered;
+mod ledger_self_test;
+mod mid_refresh;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tm_auth_proto::{ErrorCode, SessionId};
 use tm_auth_testing::ledger::Load;
 
-use crate::served::{Owner, Service, is_sound, refusal};
+use crate::service::{Owner, Service, is_sound, refusal};
 
 const KILLS: u64 = 10;
 const ACKNOWLEDGEMENTS: u64 = 10_000;

@@ -12,8 +12,8 @@ use tm_auth_proto::CompactJws;
 use tm_auth_proto::compact;
 use tm_auth_verifier::Algorithm;
 
-use crate::foreign::Program;
-use crate::harness::Dev;
+use crate::dev::Dev;
+use crate::external_program::Program;
 use crate::issuer::ForeignIssuer;
 
 /// The Rust example, which follows the revocation list too.
@@ -91,7 +91,7 @@ async fn every_language(algorithm: Algorithm) {
 }
 
 fn verifiers() -> Vec<Program> {
-    let python = crate::foreign::workspace().join("examples/verify/python/verify.py");
+    let python = crate::external_program::workspace().join("examples/verify/python/verify.py");
     vec![
         Program::python("Python", &[python.to_str().expect("UTF-8")]),
         Program::node("TypeScript", "examples/verify/typescript/dist/verify.js"),

@@ -14,8 +14,8 @@ use tm_auth_testing::ledger::{Load, Report, Running};
 use tm_auth_testing::three_nodes::{NODES, ThreeNodes};
 use tokio::task::JoinSet;
 
-use super::outages::rows;
-use super::witness::{Seen, Witness, is_ready, is_unavailable};
+use super::faults::rows;
+use super::observer::{Seen, Witness, is_ready, is_unavailable};
 use super::{SETTINGS, apis, binary, bots, owner, until};
 
 const BOTS: usize = 8;

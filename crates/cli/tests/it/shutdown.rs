@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tm_auth_proto::{SessionId, TokenResponse};
 use tokio::sync::watch;
 
-use crate::served::{Bot, Service, claims};
+use crate::service::{Bot, Service, claims};
 
 fn send_mint(stream: &mut TcpStream, bot: &Bot) -> std::io::Result<()> {
     let body = serde_json::to_string(&bot.challenge()).expect("plain JSON");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tm_auth_testing::ledger::{Entry, Load};
 
 use super::rows;
-use crate::served::Service;
+use crate::service::Service;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j01_the_ledger_notices_what_a_database_forgot() {
