@@ -1,4 +1,4 @@
-//! The tests of the binary from outside: the real program, real ports, foreign clients.
+//! Tests of the binary from outside: the real program, real ports, and clients in other languages.
 
 mod administration;
 mod cluster;

@@ -1,83 +1,83 @@
-//! Reads what PostgreSQL answers, as far as is needed to see that a transaction was committed.
+//! Reads PostgreSQL's messages to the client and detects that a transaction was committed.
 //!
-//! After the start each message is a byte that tells its kind, four bytes with the length (of themselves and what
-//! follows), and the content (PostgreSQL manual, "Message Flow" and "Message Formats"). One answer may come before:
-//! the single byte that refuses TLS.
+//! A message is one byte for its type, four bytes for its length (of the length itself and the
+//! content), and the content (PostgreSQL manual, "Message Flow" and "Message Formats"). The first
+//! answer may instead be the single byte that refuses TLS.
 
-/// Sent when the server is ready for the next query; says whether a transaction is open.
+/// The server is ready for the next query. The content says whether a transaction is open.
 const READY_FOR_QUERY: u8 = b'Z';
-/// Sent when a command is done; says which, and for how many rows.
+/// A command is done. The content names the command and its number of rows.
 const COMMAND_COMPLETE: u8 = b'C';
-/// A statement failed, and its transaction with it.
+/// A statement failed, and with it its transaction.
 const ERROR: u8 = b'E';
-/// What the client has to prove, or that it has.
+/// A step of the authentication.
 const AUTHENTICATION: u8 = b'R';
-/// The answer to a client that asks for TLS, where the server has none.
+/// The server refuses TLS.
 const NO_TLS: u8 = b'N';
 
-/// What the bytes so far end with.
+/// What the bytes read so far end with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// An answer that is not whole yet.
-    Unfinished,
-    /// A whole answer that said nothing of a commit.
-    Answer,
-    /// A whole answer after which something that was written is committed.
+pub(super) enum Progress {
+    /// An answer that is not complete yet.
+    Incomplete,
+    /// A complete answer without a commit.
+    Complete,
+    /// A complete answer that reports the commit of a transaction that wrote rows.
     Committed,
 }
 
-/// The messages of one connection.
+/// Reads the messages of one connection.
 #[derive(Default)]
-pub(super) struct Answers {
+pub(super) struct CommitDetector {
     unread: Vec<u8>,
     started: bool,
-    /// In the transaction that is open.
+    /// Whether the open transaction wrote rows.
     wrote: bool,
 }
 
-impl Answers {
-    /// Takes the next bytes, however they were cut into pieces.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Seen {
+impl CommitDetector {
+    /// Takes the next bytes, in chunks of any size.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Progress {
         self.unread.extend_from_slice(bytes);
         if !self.started {
             self.started = true;
             if self.unread == [NO_TLS] {
                 self.unread.clear();
-                return Seen::Answer;
+                return Progress::Complete;
             }
         }
-        let mut seen = Seen::Unfinished;
+        let mut progress = Progress::Incomplete;
         let mut read = 0;
         while let Some((kind, content)) = first_message(&self.unread[read..]) {
             read += 5 + content.len();
             match kind {
                 COMMAND_COMPLETE => {
                     let tag = content.strip_suffix(b"\0").unwrap_or(content);
-                    // A transaction that failed is ended by this answer too when it is asked to commit.
+                    // COMMIT of a failed transaction is answered with ROLLBACK.
                     self.wrote = tag != b"ROLLBACK" && (self.wrote || is_write(tag));
-                    seen = Seen::Unfinished;
+                    progress = Progress::Incomplete;
                 }
                 READY_FOR_QUERY => {
-                    // No transaction is open any more, whether COMMIT closed it or a single statement was one.
+                    // Idle: either COMMIT ended the transaction, or a single statement was one.
                     if content == b"I" && self.wrote {
                         self.wrote = false;
-                        seen = Seen::Committed;
+                        progress = Progress::Committed;
                         break;
                     }
-                    seen = Seen::Answer;
+                    progress = Progress::Complete;
                 }
-                AUTHENTICATION => seen = Seen::Answer,
+                AUTHENTICATION => progress = Progress::Complete,
                 kind => {
                     self.wrote &= kind != ERROR;
-                    seen = Seen::Unfinished;
+                    progress = Progress::Incomplete;
                 }
             }
         }
         self.unread.drain(..read);
-        if self.unread.is_empty() || seen == Seen::Committed {
-            seen
+        if self.unread.is_empty() || progress == Progress::Committed {
+            progress
         } else {
-            Seen::Unfinished
+            Progress::Incomplete
         }
     }
 }
@@ -89,7 +89,8 @@ fn first_message(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Some((*kind, rest.get(4..length)?))
 }
 
-/// `INSERT 0 2`, `UPDATE 1`, `DELETE 3`: the last number is that of the rows.
+/// Whether a command tag, such as `INSERT 0 2` or `UPDATE 1`, reports written rows. Its last number
+/// counts them.
 fn is_write(tag: &[u8]) -> bool {
     let tag = String::from_utf8_lossy(tag);
     let mut words = tag.split(' ');
@@ -98,7 +99,7 @@ fn is_write(tag: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answers, Seen};
+    use super::{CommitDetector, Progress};
 
     fn message(kind: u8, content: &[u8]) -> Vec<u8> {
         let length = u32::try_from(content.len() + 4).expect("short");
@@ -106,39 +107,43 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_is_seen_wherever_the_bytes_are_cut() {
+    fn a_commit_is_detected_wherever_the_bytes_are_split() {
         let begin = [message(b'C', b"BEGIN\0"), message(b'Z', b"T")].concat();
         let insert = [message(b'C', b"INSERT 0 2\0"), message(b'Z', b"T")].concat();
         let commit = [message(b'C', b"COMMIT\0"), message(b'Z', b"I")].concat();
         for cut in 0..commit.len() {
-            let mut answers = Answers::default();
-            assert_eq!(answers.read(b"N"), Seen::Answer);
-            assert_eq!(answers.read(&begin), Seen::Answer);
-            assert_eq!(answers.read(&insert), Seen::Answer);
+            let mut detector = CommitDetector::default();
+            assert_eq!(detector.read(b"N"), Progress::Complete);
+            assert_eq!(detector.read(&begin), Progress::Complete);
+            assert_eq!(detector.read(&insert), Progress::Complete);
             if cut > 0 {
-                assert_eq!(answers.read(&commit[..cut]), Seen::Unfinished, "{cut}");
+                assert_eq!(detector.read(&commit[..cut]), Progress::Incomplete, "{cut}");
             }
-            assert_eq!(answers.read(&commit[cut..]), Seen::Committed, "{cut}");
+            assert_eq!(detector.read(&commit[cut..]), Progress::Committed, "{cut}");
         }
     }
 
     #[test]
-    fn what_wrote_nothing_is_no_commit() {
+    fn a_transaction_without_writes_is_not_a_commit() {
         for tags in [&["SELECT 1"][..], &["UPDATE 0"], &["BEGIN", "SELECT 3", "COMMIT"]] {
-            let mut answers = Answers::default();
+            let mut detector = CommitDetector::default();
             for tag in tags {
                 let content = [tag.as_bytes(), b"\0"].concat();
-                assert_eq!(answers.read(&message(b'C', &content)), Seen::Unfinished);
+                assert_eq!(detector.read(&message(b'C', &content)), Progress::Incomplete);
             }
-            assert_eq!(answers.read(&message(b'Z', b"I")), Seen::Answer, "{tags:?}");
+            assert_eq!(
+                detector.read(&message(b'Z', b"I")),
+                Progress::Complete,
+                "{tags:?}"
+            );
         }
     }
 
     #[test]
-    fn a_rollback_forgets_what_was_written() {
-        let mut answers = Answers::default();
-        answers.read(&[message(b'C', b"UPDATE 4\0"), message(b'Z', b"T")].concat());
+    fn a_rollback_is_not_a_commit() {
+        let mut detector = CommitDetector::default();
+        detector.read(&[message(b'C', b"UPDATE 4\0"), message(b'Z', b"T")].concat());
         let rollback = [message(b'C', b"ROLLBACK\0"), message(b'Z', b"I")].concat();
-        assert_eq!(answers.read(&rollback), Seen::Answer);
+        assert_eq!(detector.read(&rollback), Progress::Complete);
     }
 }

@@ -1,36 +1,37 @@
-//! Ends a server whichever way its owner ends.
+//! Stops a server when its owner is dropped and when the test process ends in any way.
 //!
-//! A shell reads from a pipe that only this process holds open. The pipe closes when the owner is dropped, and also
-//! when this process exits or is killed; then the shell ends the server and removes its folder (`cleanup.sh`).
+//! 1. A shell reads from a pipe that only this process holds open.
+//! 2. The pipe closes when the owner is dropped, or when this process exits or is killed.
+//! 3. The shell then stops the server and removes its folder (`cleanup.sh`).
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// See the module.
-pub(super) struct Guardian {
+/// Stops a server and removes its folder when dropped; see the module.
+pub(super) struct Cleanup {
     shell: Child,
 }
 
-impl Guardian {
-    /// Watches over a folder, from before there is a server in it.
+impl Cleanup {
+    /// Starts the shell for `folder`. Call this before a server starts in it.
     pub(super) fn of(folder: &Path) -> Self {
         let shell = Command::new("sh")
-            .args(["-c", include_str!("cleanup.sh"), "guardian"])
+            .args(["-c", include_str!("cleanup.sh"), "cleanup"])
             .arg(folder)
             .current_dir("/")
-            // A signal from the terminal is for the test; its end is what the shell waits for.
+            // Ctrl-C in the terminal is for the test only; the shell waits for the end of the test.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("a shell is everywhere");
+            .expect("`sh` starts");
         Self { shell }
     }
 }
 
-impl Drop for Guardian {
+impl Drop for Cleanup {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         self.shell.wait().ok();

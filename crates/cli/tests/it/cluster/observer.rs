@@ -1,7 +1,7 @@
-//! A client that looks on: what each node answers while something is wrong.
+//! Observes the answers of each endpoint during a fault.
 //!
-//! 1. One task per place mints, with a key of its own, and notes each answer with the time it took.
-//! 2. Another asks the same place for what has to go on without the database: JWKS, revocation list, liveness.
+//! 1. One task per endpoint mints with its own key and records each answer and its time.
+//! 2. Another task reads what must work without the database: JWKS, revocation list and liveness.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,67 +13,68 @@ use tokio::task::JoinSet;
 
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// At work until it is asked what it saw.
-pub(super) struct Witness {
+/// Running observation tasks.
+pub(super) struct Observer {
     stop: watch::Sender<bool>,
-    tasks: JoinSet<Seen>,
+    tasks: JoinSet<Observations>,
 }
 
-/// What was answered.
+/// The observed answers.
 #[derive(Default)]
-pub(super) struct Seen {
-    /// 503 with `Retry-After`.
+pub(super) struct Observations {
+    /// The number of answers 503 with `Retry-After`.
     pub(super) unavailable: usize,
-    /// Anything else.
+    /// All other errors.
     pub(super) wrong: Vec<String>,
-    /// The longest wait for any answer.
+    /// The longest wait for the answer to a mint.
     pub(super) slowest: Duration,
-    /// Reads that do not need the database.
+    /// The number of successful reads that do not need the database.
     pub(super) read: usize,
 }
 
-impl Witness {
-    /// At these places, each with its bot.
-    pub(super) fn start(places: &[(AuthApi, Arc<Bot>)]) -> Self {
+impl Observer {
+    /// Starts observing these endpoints, each with a bot of its own.
+    pub(super) fn start(endpoints: &[(AuthApi, Arc<Bot>)]) -> Self {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
-        for (api, bot) in places {
+        for (api, bot) in endpoints {
             tasks.spawn(mint(api.clone(), Arc::clone(bot), stop.subscribe()));
             tasks.spawn(read(api.clone(), stop.subscribe()));
         }
         Self { stop, tasks }
     }
 
-    pub(super) async fn stop(self) -> Seen {
+    /// Stops and returns the observations.
+    pub(super) async fn stop(self) -> Observations {
         self.stop.send_replace(true);
-        let mut all = Seen::default();
-        for seen in self.tasks.join_all().await {
-            all.unavailable += seen.unavailable;
-            all.wrong.extend(seen.wrong);
-            all.slowest = all.slowest.max(seen.slowest);
-            all.read += seen.read;
+        let mut all = Observations::default();
+        for observed in self.tasks.join_all().await {
+            all.unavailable += observed.unavailable;
+            all.wrong.extend(observed.wrong);
+            all.slowest = all.slowest.max(observed.slowest);
+            all.read += observed.read;
         }
         all
     }
 }
 
-async fn mint(api: AuthApi, bot: Arc<Bot>, mut stop: watch::Receiver<bool>) -> Seen {
-    let mut seen = Seen::default();
+async fn mint(api: AuthApi, bot: Arc<Bot>, mut stop: watch::Receiver<bool>) -> Observations {
+    let mut observed = Observations::default();
     while !*stop.borrow_and_update() {
         let began = Instant::now();
         match api.mint(&bot.challenge()).await {
             Ok(_) => {}
-            Err(error) if is_unavailable(&error) => seen.unavailable += 1,
-            Err(error) => seen.wrong.push(format!("{}: {error}", api.base_url())),
+            Err(error) if is_unavailable(&error) => observed.unavailable += 1,
+            Err(error) => observed.wrong.push(format!("{}: {error}", api.base_url())),
         }
-        seen.slowest = seen.slowest.max(began.elapsed());
+        observed.slowest = observed.slowest.max(began.elapsed());
         tokio::time::sleep(PAUSE).await;
     }
-    seen
+    observed
 }
 
-async fn read(api: AuthApi, mut stop: watch::Receiver<bool>) -> Seen {
-    let mut seen = Seen::default();
+async fn read(api: AuthApi, mut stop: watch::Receiver<bool>) -> Observations {
+    let mut observed = Observations::default();
     let http = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(10))
@@ -83,29 +84,29 @@ async fn read(api: AuthApi, mut stop: watch::Receiver<bool>) -> Seen {
         for path in ["/.well-known/jwks.json", "/revocations", "/health/live"] {
             let url = format!("{}{path}", api.base_url());
             match http.get(&url).send().await {
-                Ok(answer) if answer.status() == 200 => seen.read += 1,
-                Ok(answer) => seen.wrong.push(format!("{url}: {}", answer.status())),
-                Err(error) => seen.wrong.push(format!("{url}: {error}")),
+                Ok(answer) if answer.status() == 200 => observed.read += 1,
+                Ok(answer) => observed.wrong.push(format!("{url}: {}", answer.status())),
+                Err(error) => observed.wrong.push(format!("{url}: {error}")),
             }
         }
         tokio::time::sleep(PAUSE).await;
     }
-    seen
+    observed
 }
 
-/// 503, with a word about when to ask again.
+/// Whether this is 503 with `Retry-After`.
 pub(super) fn is_unavailable(error: &ApiError) -> bool {
     error.status() == Some(503) && error.retry_after().is_some()
 }
 
-/// Whether a node says that it does its work.
+/// Whether a node reports that it is ready.
 pub(super) async fn is_ready(api: &AuthApi) -> bool {
     let url = format!("{}/health/ready", api.base_url());
     match reqwest::get(&url).await {
         Ok(answer) => match answer.status().as_u16() {
             200 => true,
             503 => false,
-            other => panic!("{url} is neither ready nor not: {other}"),
+            other => panic!("{url} answered {other}"),
         },
         Err(error) => panic!("{url}: {error}"),
     }
