@@ -168,8 +168,8 @@ async fn keys_are_rewrapped_next_to_the_server_and_the_old_key_encryption_key_ca
     assert!(wrong.contains("key-encryption key"), "{wrong}");
     service.set("KEYS__PREVIOUS_KEK_FILE", &old.display().to_string());
     let running = service.start();
-    let output = service.admin(&["signing-keys", "reseal"]);
-    assert!(output.starts_with("3 keys sealed anew"), "{output}");
+    let output = service.admin(&["signing-keys", "rewrap"]);
+    assert!(output.starts_with("3 keys rewrapped"), "{output}");
     service.admin(&["doctor"]);
     let second = service
         .api()
@@ -222,12 +222,12 @@ async fn j16_a_backup_is_restored_to_an_empty_host() {
         std::fs::remove_file(path).ok();
     }
     std::fs::rename(&copy, service.database()).expect("the copy can be moved");
-    let output = service.run(&["recovered"]);
+    let output = service.run(&["post-restore"]);
     assert_eq!(output.status.code(), Some(0));
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(stdout.contains("are refused; 0 sessions ended"), "{stdout}");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(stderr.contains("revoke it again"), "{stderr}");
+    assert!(stderr.contains("Repeat them"), "{stderr}");
 
     let running = service.start();
     let api = service.api();
@@ -252,7 +252,7 @@ async fn j16_a_backup_is_restored_to_an_empty_host() {
         "not reported as reuse"
     );
 
-    // Next to the running server, for operators who prefer new sessions.
+    // The old name of the command still works, next to the running server too.
     let output = service.admin(&["recovered", "--end-sessions"]);
     assert!(output.ends_with("1 sessions ended"), "{output}");
     assert_eq!(

@@ -12,7 +12,7 @@ use crate::client::{Console, Failure};
 pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(super) management: ManagementArgs,
-    /// Print the service's answer
+    /// Print the service's response as JSON
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -46,7 +46,7 @@ fn line(key: &ApiKey) -> String {
         "{}  {:<8}  {}  scopes: {}  expires: {end}  last used: {used}",
         key.key_id,
         status.as_str().unwrap_or_default(),
-        // Whatever was registered elsewhere does not move this terminal's cursor.
+        // A label may contain control characters, which could move the terminal's cursor.
         key.label.replace(char::is_control, " "),
         key.scopes,
     )

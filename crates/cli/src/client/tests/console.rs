@@ -4,7 +4,7 @@ use crate::client::Console;
 use crate::client::failure::Exit;
 
 #[tokio::test]
-async fn standard_input_is_asked_for_where_a_person_types_and_is_bounded() {
+async fn standard_input_has_a_prompt_on_a_terminal_and_a_maximum_length() {
     let read = |input: &str, terminal: bool| {
         let mut notes = Vec::new();
         let mut console = Console {

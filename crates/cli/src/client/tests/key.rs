@@ -5,14 +5,14 @@ use std::path::Path;
 use tm_auth_client::proto::{ErrorCode, RegisterApiKey};
 use tm_auth_client::{Runtime, Signer, key_file};
 
-use super::{Bench, text};
+use super::{Fixture, text};
 use crate::client::failure::Exit;
 
 #[tokio::test]
-async fn key_new_writes_a_private_file_and_prints_the_public_half() {
-    let bench = Bench::new().await;
-    let path = bench.path("key.json");
-    let ran = bench
+async fn key_new_writes_a_private_file_and_prints_the_public_key() {
+    let fixture = Fixture::new().await;
+    let path = fixture.path("key.json");
+    let ran = fixture
         .run(&["key", "new", "--out", text(&path), "--label", "bot"], "")
         .await;
     assert_eq!(ran.result, Ok(()));
@@ -34,23 +34,23 @@ async fn key_new_writes_a_private_file_and_prints_the_public_half() {
         );
     }
     // A second run does not overwrite.
-    let again = bench.run(&["key", "new", "--out", text(&path)], "").await;
+    let again = fixture.run(&["key", "new", "--out", text(&path)], "").await;
     assert_eq!(again.exit(), Some(Exit::Usage));
     assert!(again.notes.contains("not overwritten") && again.output.is_empty());
     assert_eq!(key_file::load(&path).unwrap().private_key.d, file.private_key.d);
 }
 
 #[tokio::test]
-async fn key_register_proves_possession_and_keeps_the_id() {
-    let bench = Bench::new().await;
-    let path = bench.path("key.json");
-    bench
+async fn key_register_proves_possession_and_saves_the_id() {
+    let fixture = Fixture::new().await;
+    let path = fixture.path("key.json");
+    fixture
         .run(&["key", "new", "--out", text(&path), "--label", "bot"], "")
         .await;
     let made = key_file::load(&path).unwrap();
-    let token = bench.management_token().await;
-    bench.answer_with_key("bot");
-    let url = bench.issuer.url();
+    let token = fixture.management_token().await;
+    fixture.answer_with_key("bot");
+    let url = fixture.issuer.url();
     let arguments = [
         "key",
         "register",
@@ -69,11 +69,11 @@ async fn key_register_proves_possession_and_keeps_the_id() {
         "--allow-ip",
         "203.0.113.0/24",
     ];
-    let ran = bench.run(&arguments, &format!("{token}\n")).await;
+    let ran = fixture.run(&arguments, &format!("{token}\n")).await;
     assert_eq!(ran.result, Ok(()), "{ran:?}");
-    // The file got its id and its lasting name.
-    let lasting = bench.path("truemarkets-api-key-b1f0c2d4.json");
-    let kept = key_file::load(&lasting).unwrap();
+    // The file has the id and its final name.
+    let target = fixture.path("truemarkets-api-key-b1f0c2d4.json");
+    let kept = key_file::load(&target).unwrap();
     assert!(!path.exists());
     assert_eq!(kept.key_id.unwrap().short(), "b1f0c2d4");
     assert_eq!(kept.private_key.d, made.private_key.d);
@@ -82,8 +82,8 @@ async fn key_register_proves_possession_and_keeps_the_id() {
             .contains("key_id: b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e\n")
     );
     assert!(ran.output.contains("expires: 2026-02-22T00:00:00Z\n"));
-    // What was sent: the public half, a proof bound to issuer and account, and never the private half.
-    let seen = bench.issuer.seen().pop().unwrap();
+    // The request has the public key and a proof, but not the private key.
+    let seen = fixture.issuer.seen().pop().unwrap();
     assert_eq!(seen.authorization.unwrap(), format!("Bearer {token}"));
     assert!(!seen.body.contains(&made.private_key.d));
     let sent: RegisterApiKey = serde_json::from_str(&seen.body).unwrap();
@@ -93,15 +93,15 @@ async fn key_register_proves_possession_and_keeps_the_id() {
         "2026-02-22T16:00:00Z"
     );
     assert_eq!((sent.label.as_str(), sent.allowed_ips.len()), ("bot", 1));
-    assert_eq!(sent.proof.timestamp, bench.clock.now().as_second());
-    // Once is enough.
-    let again = bench
+    assert_eq!(sent.proof.timestamp, fixture.clock.now().as_second());
+    // A second registration is refused.
+    let again = fixture
         .run(
             &[
                 "key",
                 "register",
                 "--key-file",
-                text(&lasting),
+                text(&target),
                 "--base-url",
                 url,
                 "--token",
@@ -115,18 +115,18 @@ async fn key_register_proves_possession_and_keeps_the_id() {
 }
 
 #[tokio::test]
-async fn key_register_with_out_moves_the_file_and_a_refusal_moves_nothing() {
-    let bench = Bench::new().await;
-    let (path, out) = (bench.path("key.json"), bench.path("out.json"));
-    bench.run(&["key", "new", "--out", text(&path)], "").await;
-    let token = bench.management_token().await;
+async fn key_register_moves_the_file_to_out_and_a_refused_one_moves_nothing() {
+    let fixture = Fixture::new().await;
+    let (path, out) = (fixture.path("key.json"), fixture.path("out.json"));
+    fixture.run(&["key", "new", "--out", text(&path)], "").await;
+    let token = fixture.management_token().await;
     let arguments = [
         "key",
         "register",
         "--key-file",
         text(&path),
         "--base-url",
-        bench.issuer.url(),
+        fixture.issuer.url(),
         "--token",
         &token,
         "--out",
@@ -134,8 +134,8 @@ async fn key_register_with_out_moves_the_file_and_a_refusal_moves_nothing() {
         "--expires",
         "never",
     ];
-    bench.issuer.refuse_next(ErrorCode::ReauthRequired);
-    let refused = bench.run(&arguments, "").await;
+    fixture.issuer.refuse_next(ErrorCode::ReauthRequired);
+    let refused = fixture.run(&arguments, "").await;
     assert_eq!(refused.exit(), Some(Exit::Refused));
     assert!(
         refused.notes.contains("(reauth_required, request request-2)"),
@@ -145,15 +145,15 @@ async fn key_register_with_out_moves_the_file_and_a_refusal_moves_nothing() {
     assert!(refused.notes.contains("hint: managing keys"), "{}", refused.notes);
     assert_eq!(key_file::load(&path).unwrap().key_id, None);
 
-    bench.answer_with_key("tm-auth");
-    assert_eq!(bench.run(&arguments, "").await.result, Ok(()));
+    fixture.answer_with_key("tm-auth");
+    assert_eq!(fixture.run(&arguments, "").await.result, Ok(()));
     assert!(!path.exists() && key_file::load(&out).unwrap().key_id.is_some());
-    let body = bench.issuer.seen().pop().unwrap().body;
+    let body = fixture.issuer.seen().pop().unwrap().body;
     assert!(body.contains(r#""expires_at":null"#), "{body}");
-    // A token that is none never leaves.
-    let requests = bench.issuer.requests();
-    bench.run(&["key", "new", "--out", text(&path)], "").await;
-    let ran = bench
+    // An invalid token is never sent.
+    let requests = fixture.issuer.requests();
+    fixture.run(&["key", "new", "--out", text(&path)], "").await;
+    let ran = fixture
         .run(
             &[
                 "key",
@@ -161,7 +161,7 @@ async fn key_register_with_out_moves_the_file_and_a_refusal_moves_nothing() {
                 "--key-file",
                 text(&path),
                 "--base-url",
-                bench.issuer.url(),
+                fixture.issuer.url(),
                 "--token",
                 "x",
             ],
@@ -169,27 +169,27 @@ async fn key_register_with_out_moves_the_file_and_a_refusal_moves_nothing() {
         )
         .await;
     assert_eq!(
-        (ran.exit(), bench.issuer.requests()),
+        (ran.exit(), fixture.issuer.requests()),
         (Some(Exit::Usage), requests)
     );
 }
 
 #[tokio::test]
-async fn key_list_and_revoke_print_what_the_service_says() {
-    let bench = Bench::new().await;
-    bench.answer_with_key("a\u{1b}[2Jb");
-    let listed = bench.issuer.url();
+async fn key_list_and_key_revoke_print_the_response() {
+    let fixture = Fixture::new().await;
+    fixture.answer_with_key("a\u{1b}[2Jb");
+    let listed = fixture.issuer.url();
     let body = r#"{"keys":[]}"#;
-    let ran = bench
+    let ran = fixture
         .run(
             &["key", "list", "--base-url", listed, "--token", "T", "--json"],
             "",
         )
         .await;
-    // The answer that is queued is one key and no list.
+    // The queued response is a key, not a list.
     assert_eq!(ran.exit(), Some(Exit::Unavailable));
-    bench.issuer.answer_next(200, "application/json", body);
-    let ran = bench
+    fixture.issuer.answer_next(200, "application/json", body);
+    let ran = fixture
         .run(
             &["key", "list", "--base-url", listed, "--token", "T", "--json"],
             "",
@@ -199,29 +199,29 @@ async fn key_list_and_revoke_print_what_the_service_says() {
     let key = r#"{"keys":[{"key_id":"b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e","label":"a\u001b[2Jb","algorithm":"ES256",
         "fingerprint":"f","status":"revoked","scopes":["read"],"allowed_ips":[],"created_at":"2025-11-24T00:00:00Z",
         "expires_at":null,"revoked_at":null,"last_used_at":null,"last_used_ip":null}]}"#;
-    bench.issuer.answer_next(200, "application/json", key);
-    let ran = bench
+    fixture.issuer.answer_next(200, "application/json", key);
+    let ran = fixture
         .run(&["key", "list", "--base-url", listed, "--token", "T"], "")
         .await;
     assert_eq!(
         ran.output,
         "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e  revoked   a [2Jb  scopes: read  expires: never  last used: never\n"
     );
-    bench.issuer.answer_next(204, "application/json", "");
+    fixture.issuer.answer_next(204, "application/json", "");
     let id = "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e";
-    let ran = bench
+    let ran = fixture
         .run(&["key", "revoke", id, "--base-url", listed, "--token", "T"], "")
         .await;
     assert_eq!(ran.output, format!("revoked: {id}\n"));
-    assert_eq!(bench.issuer.seen().pop().unwrap().method, "DELETE");
+    assert_eq!(fixture.issuer.seen().pop().unwrap().method, "DELETE");
 }
 
 #[tokio::test]
-async fn key_prove_signs_the_text_of_the_page_and_key_adopt_keeps_the_id_it_gave() {
+async fn key_prove_signs_the_registration_text_and_key_adopt_saves_the_id() {
     use tm_auth_client::proto::api_key::RegistrationProof;
-    let bench = Bench::new().await;
-    let path = bench.path("key.json");
-    bench.run(&["key", "new", "--out", text(&path)], "").await;
+    let fixture = Fixture::new().await;
+    let path = fixture.path("key.json");
+    fixture.run(&["key", "new", "--out", text(&path)], "").await;
     let made = key_file::load(&path).unwrap();
     let (issuer, account) = (
         "https://auth.test/v1/auth",
@@ -229,7 +229,7 @@ async fn key_prove_signs_the_text_of_the_page_and_key_adopt_keeps_the_id_it_gave
     );
     let mut arguments = vec!["key", "prove", "--key-file", text(&path), "--issuer", issuer];
     arguments.extend(["--account", account, "--timestamp", "1764000000"]);
-    let ran = bench.run(&arguments, "").await;
+    let ran = fixture.run(&arguments, "").await;
     assert_eq!(ran.result, Ok(()), "{ran:?}");
     let at = jiff::Timestamp::from_second(1_764_000_000).unwrap();
     let signer = Signer::from_key_file(&made).unwrap();
@@ -242,7 +242,7 @@ async fn key_prove_signs_the_text_of_the_page_and_key_adopt_keeps_the_id_it_gave
     assert!(tm_auth_core::registration::prove(public, &proof, issuer, account, at).is_ok());
     arguments.truncate(8);
     arguments.extend(["--timestamp", "9223372036854775807"]);
-    assert_eq!(bench.run(&arguments, "").await.exit(), Some(Exit::Usage));
+    assert_eq!(fixture.run(&arguments, "").await.exit(), Some(Exit::Usage));
 
     let adopt = |path: &Path, id: &str| {
         let arguments: Vec<String> = ["key", "adopt", "--key-file", text(path), "--key-id", id]
@@ -253,18 +253,15 @@ async fn key_prove_signs_the_text_of_the_page_and_key_adopt_keeps_the_id_it_gave
     let id = "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e";
     let arguments = adopt(&path, id);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    assert_eq!(bench.run(&arguments, "").await.result, Ok(()));
-    let lasting = bench.path("truemarkets-api-key-b1f0c2d4.json");
-    let kept = key_file::load(&lasting).unwrap();
+    assert_eq!(fixture.run(&arguments, "").await.result, Ok(()));
+    let target = fixture.path("truemarkets-api-key-b1f0c2d4.json");
+    let kept = key_file::load(&target).unwrap();
     assert_eq!(kept.key_id, Some(id.parse().unwrap()));
     assert_eq!(kept.private_key.d, made.private_key.d);
     assert!(!path.exists());
-    // Never another key's file.
-    let arguments = adopt(&lasting, "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5f");
+    // The file of another key is refused.
+    let arguments = adopt(&target, "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5f");
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    assert_eq!(bench.run(&arguments, "").await.exit(), Some(Exit::Usage));
-    assert_eq!(
-        key_file::load(&lasting).unwrap().key_id,
-        Some(id.parse().unwrap())
-    );
+    assert_eq!(fixture.run(&arguments, "").await.exit(), Some(Exit::Usage));
+    assert_eq!(key_file::load(&target).unwrap().key_id, Some(id.parse().unwrap()));
 }

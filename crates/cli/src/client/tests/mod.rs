@@ -1,4 +1,4 @@
-//! The commands against the stand-in of the client crate, with a console in memory.
+//! Runs the commands against the client crate's test server, with a console in memory.
 
 mod console;
 mod key;
@@ -17,34 +17,35 @@ use tm_auth_client::{Runtime, key_file};
 use super::failure::Exit;
 use super::{ClientCommand, Console, Failure};
 
-/// The commands as the binary has them.
+/// Parses the commands like the binary.
 #[derive(Debug, Parser)]
 struct Program {
     #[command(subcommand)]
     command: ClientCommand,
 }
 
-struct Bench {
+/// A test server, its clock, and a folder for files.
+struct Fixture {
     clock: Arc<TestRuntime>,
     issuer: Issuer,
     directory: tempfile::TempDir,
 }
 
-/// What a run left behind.
+/// The result and the output of a command.
 #[derive(Debug)]
-struct Ran {
+struct RunOutput {
     result: Result<(), Failure>,
     output: String,
     notes: String,
 }
 
-impl Ran {
+impl RunOutput {
     fn exit(&self) -> Option<Exit> {
         self.result.as_ref().err().map(|failure| failure.exit)
     }
 }
 
-impl Bench {
+impl Fixture {
     async fn new() -> Self {
         let clock = Arc::new(TestRuntime::default());
         Self {
@@ -58,14 +59,14 @@ impl Bench {
         self.directory.path().join(name)
     }
 
-    /// A key file that the stand-in knows.
+    /// Writes the key file of the key that the test server knows.
     fn key_file(&self) -> PathBuf {
         let path = self.path("known.json");
         key_file::create(&path, &self.issuer.key_file()).unwrap();
         path
     }
 
-    async fn run(&self, arguments: &[&str], input: &str) -> Ran {
+    async fn run(&self, arguments: &[&str], input: &str) -> RunOutput {
         let arguments = ["tm-auth"].iter().chain(arguments);
         let program = Program::try_parse_from(arguments).unwrap();
         let (mut output, mut notes) = (Vec::new(), Vec::new());
@@ -81,20 +82,20 @@ impl Bench {
             failure.report(&mut console);
         }
         drop(console);
-        Ran {
+        RunOutput {
             result,
             output: String::from_utf8(output).unwrap(),
             notes: String::from_utf8(notes).unwrap(),
         }
     }
 
-    /// A token with the claims that a registration looks at.
+    /// A token with the claims that a registration needs.
     async fn management_token(&self) -> String {
         let source = self.issuer.token_source(self.clock.clone());
         source.access_token().await.unwrap().as_str().to_owned()
     }
 
-    /// The service's answer about a key.
+    /// Makes the test server answer the next request with a registered key.
     fn answer_with_key(&self, label: &str) {
         let body = format!(
             r#"{{"key_id":"b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e","label":{label:?},"algorithm":"ES256","fingerprint":"f",
@@ -110,6 +111,6 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn the_command_line_is_sound() {
+fn the_definition_of_the_client_commands_is_valid() {
     <Program as clap::CommandFactory>::command().debug_assert();
 }

@@ -1,38 +1,38 @@
-//! `tm-auth token` and `tm-auth refresh`, and how a command reports an error of the service.
+//! `tm-auth token` and `tm-auth refresh`, and how commands report errors of the service.
 
 use tm_auth_client::proto::{ErrorCode, TokenResponse};
 
-use super::{Bench, text};
+use super::{Fixture, text};
 use crate::client::failure::Exit;
 
 #[tokio::test]
-async fn token_and_refresh_print_the_access_token_or_everything() {
-    let bench = Bench::new().await;
-    let (path, url) = (bench.key_file(), bench.issuer.url());
-    let ran = bench
+async fn token_and_refresh_print_the_access_token_or_the_whole_response() {
+    let fixture = Fixture::new().await;
+    let (path, url) = (fixture.key_file(), fixture.issuer.url());
+    let ran = fixture
         .run(&["token", "--key-file", text(&path), "--base-url", url], "")
         .await;
     assert_eq!(ran.output.trim().split('.').count(), 3);
-    let ran = bench
+    let ran = fixture
         .run(
             &["token", "--key-file", text(&path), "--base-url", url, "--json"],
             "",
         )
         .await;
     let minted: TokenResponse = serde_json::from_str(&ran.output).unwrap();
-    let file = bench.path("tokens.json");
+    let file = fixture.path("tokens.json");
     std::fs::write(&file, &ran.output).unwrap();
 
-    let body = bench
+    let body = fixture
         .run(&["refresh", "--request-body", "--base-url", url], &ran.output)
         .await;
     assert_eq!(
         body.output,
         format!("{{\"refresh_token\":\"{}\"}}\n", minted.refresh_token)
     );
-    assert_eq!(bench.issuer.refreshes(), 0);
+    assert_eq!(fixture.issuer.refreshes(), 0);
 
-    let ran = bench
+    let ran = fixture
         .run(
             &[
                 "refresh",
@@ -46,13 +46,13 @@ async fn token_and_refresh_print_the_access_token_or_everything() {
         )
         .await;
     let refreshed: TokenResponse = serde_json::from_str(&ran.output).unwrap();
-    let ran = bench
+    let ran = fixture
         .run(&["refresh", "--base-url", url], &refreshed.refresh_token)
         .await;
     assert_eq!(ran.output.trim().split('.').count(), 3);
 
-    bench.issuer.end_sessions();
-    let ran = bench
+    fixture.issuer.end_sessions();
+    let ran = fixture
         .run(&["refresh", "--base-url", url], &refreshed.refresh_token)
         .await;
     assert_eq!(ran.exit(), Some(Exit::Refused));
@@ -61,52 +61,52 @@ async fn token_and_refresh_print_the_access_token_or_everything() {
         "{}",
         ran.notes
     );
-    let ran = bench.run(&["refresh", "--base-url", url], "").await;
+    let ran = fixture.run(&["refresh", "--base-url", url], "").await;
     assert_eq!(ran.exit(), Some(Exit::Usage));
 }
 
 #[tokio::test]
-async fn a_wrong_clock_is_named_with_its_difference() {
-    for (ahead, told) in [
+async fn the_hint_for_a_wrong_clock_contains_the_difference() {
+    for (ahead, hint) in [
         (100, "your clock is 100 s behind"),
         (-100, "your clock is 100 s ahead"),
     ] {
-        let bench = Bench::new().await;
-        let path = bench.key_file();
-        bench
+        let fixture = Fixture::new().await;
+        let path = fixture.key_file();
+        fixture
             .issuer
             .set_clock_ahead(jiff::SignedDuration::from_secs(ahead));
-        let ran = bench
+        let ran = fixture
             .run(
                 &[
                     "token",
                     "--key-file",
                     text(&path),
                     "--base-url",
-                    bench.issuer.url(),
+                    fixture.issuer.url(),
                 ],
                 "",
             )
             .await;
         assert_eq!(ran.exit(), Some(Exit::Refused));
-        assert!(ran.notes.contains(told), "{}", ran.notes);
+        assert!(ran.notes.contains(hint), "{}", ran.notes);
     }
 }
 
 #[tokio::test]
-async fn a_service_that_cannot_serve_is_told_from_one_that_refuses() {
-    let bench = Bench::new().await;
-    let path = bench.key_file();
+async fn unavailable_and_refused_have_different_exit_codes() {
+    let fixture = Fixture::new().await;
+    let path = fixture.key_file();
     let arguments = [
         "token",
         "--key-file",
         text(&path),
         "--base-url",
-        bench.issuer.url(),
+        fixture.issuer.url(),
     ];
     for code in ErrorCode::ALL {
-        bench.issuer.refuse_next(*code);
-        let ran = bench.run(&arguments, "").await;
+        fixture.issuer.refuse_next(*code);
+        let ran = fixture.run(&arguments, "").await;
         let expected = match code.status() {
             408 | 429 | 500.. => Exit::Unavailable,
             _ => Exit::Refused,
@@ -118,16 +118,16 @@ async fn a_service_that_cannot_serve_is_told_from_one_that_refuses() {
             "{first}"
         );
     }
-    bench.issuer.lose_responses(1);
-    let ran = bench.run(&arguments, "").await;
+    fixture.issuer.lose_responses(1);
+    let ran = fixture.run(&arguments, "").await;
     assert_eq!(ran.exit(), Some(Exit::Unavailable));
     assert!(
         ran.notes.contains("cannot reach") && ran.notes.contains("TM_BASE_URL"),
         "{}",
         ran.notes
     );
-    // Credentials are not sent in clear text, whatever the base URL says.
-    let ran = bench
+    // Credentials are never sent in clear text.
+    let ran = fixture
         .run(
             &[
                 "token",

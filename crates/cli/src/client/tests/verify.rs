@@ -2,15 +2,15 @@
 
 use tm_auth_client::proto::ErrorCode;
 
-use super::{Bench, text};
+use super::{Fixture, text};
 use crate::client::failure::Exit;
 
 #[tokio::test]
 async fn verify_prints_every_check_and_succeeds_for_a_valid_token_only() {
-    let bench = Bench::new().await;
-    let url = bench.issuer.url();
-    let token = bench.management_token().await;
-    let ran = bench.run(&["verify", "--base-url", url], &token).await;
+    let fixture = Fixture::new().await;
+    let url = fixture.issuer.url();
+    let token = fixture.management_token().await;
+    let ran = fixture.run(&["verify", "--base-url", url], &token).await;
     assert_eq!(ran.result, Ok(()), "{ran:?}");
     assert!(
         ran.output.contains("✓ signature\n") && ran.output.contains("✓ expiry\n"),
@@ -28,17 +28,17 @@ async fn verify_prints_every_check_and_succeeds_for_a_valid_token_only() {
     assert!(ran.notes.contains("valid for 3600 s"), "{}", ran.notes);
 
     // The keys from a file, the token as an argument.
-    let jwks = bench.path("jwks.json");
+    let jwks = fixture.path("jwks.json");
     std::fs::write(
         &jwks,
-        serde_json::to_vec(&bench.issuer.api().jwks().await.unwrap()).unwrap(),
+        serde_json::to_vec(&fixture.issuer.api().jwks().await.unwrap()).unwrap(),
     )
     .unwrap();
-    let requests = bench.issuer.requests();
-    let ran = bench
+    let requests = fixture.issuer.requests();
+    let ran = fixture
         .run(&["verify", &token, "--base-url", url, "--jwks", text(&jwks)], "")
         .await;
-    assert_eq!((ran.result, bench.issuer.requests()), (Ok(()), requests));
+    assert_eq!((ran.result, fixture.issuer.requests()), (Ok(()), requests));
 
     let other = [
         "verify",
@@ -50,7 +50,7 @@ async fn verify_prints_every_check_and_succeeds_for_a_valid_token_only() {
         "--audience",
         "https://else.example",
     ];
-    let ran = bench.run(&other, "").await;
+    let ran = fixture.run(&other, "").await;
     assert_eq!(ran.exit(), Some(Exit::Refused));
     assert!(
         ran.output.contains("✗ audience: ") && ran.output.contains("✓ issuer\n"),
@@ -61,7 +61,7 @@ async fn verify_prints_every_check_and_succeeds_for_a_valid_token_only() {
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let first = if signature.starts_with('A') { 'B' } else { 'A' };
     let altered = format!("{signed}.{first}{}", &signature[1..]);
-    let ran = bench
+    let ran = fixture
         .run(
             &["verify", &altered, "--base-url", url, "--jwks", text(&jwks)],
             "",
@@ -70,8 +70,8 @@ async fn verify_prints_every_check_and_succeeds_for_a_valid_token_only() {
     assert_eq!(ran.exit(), Some(Exit::Refused));
     assert!(ran.output.contains("· expiry: not reached"), "{}", ran.output);
 
-    bench.clock.advance(std::time::Duration::from_hours(2));
-    let ran = bench
+    fixture.clock.advance(std::time::Duration::from_hours(2));
+    let ran = fixture
         .run(&["verify", &token, "--base-url", url, "--jwks", text(&jwks)], "")
         .await;
     assert_eq!(ran.exit(), Some(Exit::Refused));
@@ -83,39 +83,39 @@ async fn verify_prints_every_check_and_succeeds_for_a_valid_token_only() {
 }
 
 #[tokio::test]
-async fn verify_takes_keys_from_where_they_cannot_be_forged_only() {
-    let bench = Bench::new().await;
-    let token = bench.management_token().await;
-    let url = bench.issuer.url();
+async fn verify_fetches_keys_over_https_or_from_this_machine_only() {
+    let fixture = Fixture::new().await;
+    let token = fixture.management_token().await;
+    let url = fixture.issuer.url();
     for (jwks, exit) in [
         ("http://example.com/jwks.json", Exit::Usage),
         ("/no/such/file", Exit::Usage),
         (&format!("{url}/nothing/here"), Exit::Refused),
     ] {
-        let ran = bench
+        let ran = fixture
             .run(&["verify", &token, "--base-url", url, "--jwks", jwks], "")
             .await;
         assert_eq!(ran.exit(), Some(exit), "{jwks}: {}", ran.notes);
     }
-    bench.issuer.refuse_next(ErrorCode::Unavailable);
-    let ran = bench.run(&["verify", &token, "--base-url", url], "").await;
+    fixture.issuer.refuse_next(ErrorCode::Unavailable);
+    let ran = fixture.run(&["verify", &token, "--base-url", url], "").await;
     assert_eq!(ran.exit(), Some(Exit::Unavailable), "{}", ran.notes);
 }
 
 #[tokio::test]
-async fn verify_looks_at_the_revocation_list_of_the_service() {
-    let bench = Bench::new().await;
-    let token = bench.management_token().await;
-    let arguments = ["verify", "--base-url", bench.issuer.url()];
-    let jwks = serde_json::to_string(&bench.issuer.api().jwks().await.unwrap()).unwrap();
-    // What the service says about the list, and what becomes of it; the keys come first each time.
+async fn verify_checks_the_revocation_list_of_the_service() {
+    let fixture = Fixture::new().await;
+    let token = fixture.management_token().await;
+    let arguments = ["verify", "--base-url", fixture.issuer.url()];
+    let jwks = serde_json::to_string(&fixture.issuer.api().jwks().await.unwrap()).unwrap();
+    // The response to the request for the list, and the exit code. The keys are fetched first.
     for (code, exit) in [
         (ErrorCode::NotFound, None),
         (ErrorCode::Unavailable, Some(Exit::Unavailable)),
     ] {
-        bench.issuer.answer_next(200, "application/json", &jwks);
-        bench.issuer.refuse_next(code);
-        let ran = bench.run(&arguments, &token).await;
+        fixture.issuer.answer_next(200, "application/json", &jwks);
+        fixture.issuer.refuse_next(code);
+        let ran = fixture.run(&arguments, &token).await;
         assert_eq!(ran.exit(), exit, "{}", ran.notes);
         assert_eq!(
             ran.output.contains("· revocation: not checked"),
@@ -124,13 +124,13 @@ async fn verify_looks_at_the_revocation_list_of_the_service() {
             ran.output
         );
     }
-    // A list that nobody signed decides nothing.
-    bench.issuer.answer_next(200, "application/json", &jwks);
-    bench.issuer.answer_next(200, "application/jwt", "x.y.z");
-    assert_eq!(bench.run(&arguments, &token).await.exit(), Some(Exit::Refused));
+    // An unsigned list is refused.
+    fixture.issuer.answer_next(200, "application/json", &jwks);
+    fixture.issuer.answer_next(200, "application/jwt", "x.y.z");
+    assert_eq!(fixture.run(&arguments, &token).await.exit(), Some(Exit::Refused));
 
-    bench.issuer.end_sessions();
-    let ran = bench.run(&arguments, &token).await;
+    fixture.issuer.end_sessions();
+    let ran = fixture.run(&arguments, &token).await;
     assert_eq!(ran.exit(), Some(Exit::Refused));
     assert!(ran.output.contains("✗ revocation: "), "{}", ran.output);
     assert!(ran.notes.contains("it was revoked"), "{}", ran.notes);
