@@ -1,4 +1,4 @@
-//! What people see and do, in Debian's Chromium.
+//! Tests of the pages in Chromium.
 
 mod framing;
 mod journeys;

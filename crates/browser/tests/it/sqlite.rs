@@ -1,10 +1,10 @@
-//! The main stories with the data in SQLite.
+//! The main journeys with SQLite.
 
 use crate::support::Service;
 use crate::{journeys, sign_up};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn g01_a_passkey_makes_an_account_and_finds_it_again() {
+async fn g01_a_passkey_signs_up_and_signs_in_again() {
     sign_up::a_passkey_makes_an_account(Service::start().await).await;
 }
 
