@@ -1,4 +1,4 @@
-//! A person, from the first passkey to the last day of the account.
+//! User journeys: API keys from their creation to their revocation, and the loss of a passkey.
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -8,13 +8,13 @@ use crate::support::{Browser, Service};
 
 const HOME: &str = "ada@example.com";
 
-/// A key made here, one made by OpenSSL, one made by `tm-auth`: each mints, is seen to be used, is revoked, and mints
-/// no more.
+/// Creates a key in the browser, which mints, shows its use, is revoked, and then cannot mint. Registers
+/// a key created with OpenSSL, and one created with `tm-auth`, which mints.
 pub(crate) async fn keys_from_three_places(service: Service) {
     let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, HOME).await;
 
-    let file = browser.create_key("made here").await;
+    let file = browser.create_key("from the browser").await;
     browser.press("View key").await;
     browser.see("Last used").await;
     let sdk = Sdk::new(&service.origin, &file);
@@ -84,7 +84,7 @@ pub(crate) async fn keys_from_three_places(service: Service) {
     browser.close().await;
 }
 
-/// How the service answers the bearer of an access token.
+/// The status of a request with this access token.
 async fn status_with(service: &Service, access_token: &str) -> u16 {
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
     let request = http.get(format!("{}/v1/auth/api-key", service.origin));
@@ -92,24 +92,24 @@ async fn status_with(service: &Service, access_token: &str) -> u16 {
     answer.expect("an answer").status().as_u16()
 }
 
-/// The passkey is lost: what e-mail alone may do, how long it takes, and who is told.
+/// Loses passkeys and recovers the account by e-mail. The owner is notified and can object for a day.
 pub(crate) async fn a_lost_passkey(service: Service) {
     let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, HOME).await;
     let telephone = browser.plug_in().await;
     browser.add_passkey("Telephone").await;
     service.mail(HOME, "Telephone").await;
-    // From here on nothing weaker changes the ways in.
+    // From now on, changes of the login methods require a passkey.
     browser.confirm_by_passkey().await;
-    // Nobody touches it while the second one is made.
-    browser.touch_by_itself(&telephone, false).await;
-    let key_ring = browser.plug_in_by("usb").await;
+    // Do not use the first passkey while the second one is created.
+    browser.set_automatic_touch(&telephone, false).await;
+    let key_ring = browser.plug_in_via("usb").await;
     browser.add_passkey("Key ring").await;
     service.mail(HOME, "Key ring").await;
-    browser.touch_by_itself(&key_ring, false).await;
+    browser.set_automatic_touch(&key_ring, false).await;
     browser.sign_out().await;
 
-    // The telephone is lost, the key ring at home. E-mail signs in, but changes nothing about the ways in.
+    // The telephone is lost. E-mail signs in, but cannot change the login methods.
     browser.lose(telephone).await;
     service.advance(SignedDuration::from_secs(61));
     browser.sign_in_by_code(&service, HOME).await;
@@ -120,10 +120,10 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     assert!(!browser.text().await.contains("Name of the new passkey"));
     browser.sign_out().await;
 
-    // At home again: the key ring signs in, and the recovery is over.
+    // The key ring signs in, which cancels the recovery.
     let before = service.mails(HOME).len();
     browser.open("/mailbox").await;
-    browser.touch_by_itself(&key_ring, true).await;
+    browser.set_automatic_touch(&key_ring, true).await;
     browser.sign_in_by_button().await;
     browser.see("A recovery of this account was in progress").await;
     let letter = service.next_mail(HOME, before).await;
@@ -132,7 +132,7 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.arrive("/api-keys").await;
     browser.sign_out_with(&key_ring).await;
 
-    // That is lost as well. This time nobody objects.
+    // The key ring is lost too. This time the recovery is not cancelled.
     browser.lose(key_ring).await;
     service.advance(SignedDuration::from_secs(61));
     browser.sign_in_by_code(&service, HOME).await;
@@ -144,13 +144,13 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.add_passkey("New telephone").await;
     service.next_mail(HOME, before).await;
     browser.confirm_by_passkey().await;
-    browser.touch_by_itself(&telephone, false).await;
+    browser.set_automatic_touch(&telephone, false).await;
     browser.delete_account(HOME).await;
     service.mail(HOME, "deleted").await;
 
-    // Nothing opens it again: the service's refusal is all that the console complains of.
+    // The passkey of the deleted account is refused; the console reports only this.
     browser.open("/mailbox").await;
-    browser.touch_by_itself(&telephone, true).await;
+    browser.set_automatic_touch(&telephone, true).await;
     browser.sign_in_by_button().await;
     let refused = "/passkeys/sign-in - Failed to load resource: the server responded with a status of 400";
     browser

@@ -1,13 +1,13 @@
-//! `kill -9` of the real server, under load and at chosen moments.
+//! Kills the server (SIGKILL) under load and at chosen moments.
 //!
-//! 1. Bots mint and refresh, each with a key of its own; now and then a key is revoked or made. What the server
-//!    acknowledges goes into a ledger. Where an answer did not come, a bot does what any client may do: it
-//!    signs anew, or presents the same refresh token again.
-//! 2. After a random number of acknowledgements the process is killed and started again; again and again.
-//! 3. At the end every entry of the ledger is held against the database and against the running server.
+//! 1. Bots mint and refresh, each with its own key; a few keys are revoked and created. Every
+//!    acknowledged write goes into a ledger. If an answer is lost, a bot retries like any client: it
+//!    signs a new challenge, or presents the same refresh token again.
+//! 2. After a random number of acknowledged writes the process is killed and started again, repeatedly.
+//! 3. At the end every entry of the ledger is compared with the database and the running server.
 
-mod moments;
-mod tampered;
+mod ledger_self_test;
+mod mid_refresh;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use std::time::{Duration, Instant};
 use tm_auth_proto::{ErrorCode, SessionId};
 use tm_auth_testing::ledger::Load;
 
-use crate::served::{Owner, Service, is_sound, refusal};
+use crate::service::{Owner, Service, error_code, passes_integrity_check};
 
 const KILLS: u64 = 10;
 const ACKNOWLEDGEMENTS: u64 = 10_000;
 const BOTS: usize = 24;
-/// So many of the bots lose their key on the way.
+/// The number of bots whose keys are revoked.
 const REVOKED: usize = 6;
-/// So many are made on the way.
-const MADE: usize = 3;
-/// Set to the minutes of a longer run.
+/// The number of keys created during the run.
+const CREATED: usize = 3;
+/// A variable with the minutes of a longer run.
 const LONG: &str = "TM_AUTH_TEST_KILL_MINUTES";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,7 +39,7 @@ async fn j01_no_acknowledged_write_is_lost_and_nothing_revoked_comes_back() {
         bots.push(Arc::new(service.bot(uid, &management_token).await));
     }
     let owner = Owner {
-        // In a longer run the first one would end.
+        // In a longer run the first token would expire.
         management_token: Box::new({
             let service = Arc::clone(&service);
             move || service.management_token(uid)
@@ -50,8 +50,8 @@ async fn j01_no_acknowledged_write_is_lost_and_nothing_revoked_comes_back() {
         base_urls: vec![service.issuer()],
         bots,
         owner,
-        revoked: REVOKED,
-        made: MADE,
+        keys_to_revoke: REVOKED,
+        keys_to_create: CREATED,
         writes: ACKNOWLEDGEMENTS,
     };
     let load = load.start();
@@ -61,29 +61,31 @@ async fn j01_no_acknowledged_write_is_lost_and_nothing_revoked_comes_back() {
     let (mut kills, mut next) = (0, 0);
     while kills < KILLS || Instant::now() < end {
         next += 100 + xorshift(&mut random) % (2 * ACKNOWLEDGEMENTS / KILLS - 300);
-        load.ledger().acknowledged(next).await;
-        // Accepted before the kill, so a replay after it.
-        let challenge = load.ledger().last_challenge().expect("somebody minted");
+        load.ledger().wait_until_acknowledged(next).await;
+        // It was accepted before the kill, so it must be refused as a replay after it.
+        let challenge = load.ledger().last_challenge().expect("a bot has minted");
         running.kill();
         running = service.start();
         let replay = service.api().mint(&challenge).await;
-        assert_eq!(refusal(replay), Some(ErrorCode::Replayed));
+        assert_eq!(error_code(replay), Some(ErrorCode::Replayed));
         kills += 1;
     }
-    load.ledger().acknowledged(ACKNOWLEDGEMENTS.max(next)).await;
+    load.ledger()
+        .wait_until_acknowledged(ACKNOWLEDGEMENTS.max(next))
+        .await;
     let ledger = load.stop().await;
 
-    assert!(is_sound(&service.database()));
+    assert!(passes_integrity_check(&service.database()));
     assert_eq!(ledger.missing_from(&rows(&service)), [""; 0]);
-    let report = ledger.reckon().await;
+    let report = ledger.verify().await;
     report.assert_clean();
     assert_eq!(report.counts.revoked, REVOKED as u64);
     println!("{kills} kills; {report}");
 }
 
-/// Every session's newest counter, and whether it is live.
+/// The newest counter of every session, and whether it is live.
 fn rows(service: &Service) -> BTreeMap<SessionId, (i64, bool)> {
-    let db = service.rows();
+    let db = service.connection();
     let mut all = db
         .prepare("SELECT sid, current, ended_at IS NULL FROM sessions")
         .expect("the table is there");

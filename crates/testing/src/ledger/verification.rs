@@ -1,4 +1,4 @@
-//! After the faults: every entry of the ledger against what the service says now.
+//! Compares every entry of the ledger with the state of the service after the faults.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,47 +9,47 @@ use tm_auth_proto::{CompactJws, ErrorCode, RevocationList, SessionId};
 use tokio::task::JoinSet;
 
 use super::{Counts, Entry, Ledger};
-use crate::history::{Judge, Summary, Violation};
+use crate::history::{Checker, Summary, Violation};
 
-/// Requests at once.
+/// The number of concurrent requests.
 const AT_ONCE: usize = 16;
-/// Of a revocation list, in bytes.
-const LONGEST_LIST: usize = 16 << 20;
+/// The maximum length of a revocation list, in bytes.
+const MAX_LIST_LEN: usize = 16 << 20;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// Its figures.
+    /// The counts of the run.
     pub counts: Counts,
-    /// What was acknowledged and is gone.
+    /// Acknowledged writes that are missing.
     pub lost: Vec<String>,
-    /// What was revoked and works.
+    /// Revoked keys and ended sessions that still work.
     pub resurrected: Vec<String>,
-    /// Two tokens where there can be one, or a history that no order explains.
+    /// The result of the history check.
     pub history: Result<Summary, Violation>,
 }
 
 impl Ledger {
-    /// Compares everything. Presents each session's newest token, so it can be done once.
-    pub async fn reckon(self: &Arc<Self>) -> Report {
+    /// Compares everything. Presents each session's newest token, so it can run only once.
+    pub async fn verify(self: &Arc<Self>) -> Report {
         let mut report = Report {
             counts: self.counts(),
             lost: std::mem::take(&mut self.entries().lost),
             resurrected: Vec::new(),
             history: Ok(Summary::default()),
         };
-        self.reckon_sessions(&mut report).await;
-        self.reckon_keys(&mut report).await;
-        for node in self.caller.nodes() {
-            self.reckon_list(node, &mut report).await;
+        self.verify_sessions(&mut report).await;
+        self.verify_keys(&mut report).await;
+        for node in self.client.nodes() {
+            self.verify_list(node, &mut report).await;
         }
-        report.history = Judge::default().check(&self.caller.history());
+        report.history = Checker::default().check(&self.client.history());
         report
     }
 
-    /// Holds the sessions against rows read from the database itself: the counter of the newest token, and whether
-    /// the session is live. This finds what no request can: a service that lost its last rotations goes on from
-    /// the token it is shown.
+    /// Compares the sessions with their rows in the database: the counter of the newest token, and
+    /// whether the session is live. Finds a loss that no request can find: if the service lost the
+    /// last rotations, it fast-forwards to the presented token.
     pub fn missing_from(&self, rows: &BTreeMap<SessionId, (i64, bool)>) -> Vec<String> {
         let mut missing = Vec::new();
         for (session, entry) in self.sessions() {
@@ -57,10 +57,10 @@ impl Ledger {
             match rows.get(&session) {
                 None => missing.push(format!("session {session} has no row")),
                 Some((current, _)) if *current < acknowledged => missing.push(format!(
-                    "session {session} is at {current}, acknowledged was {acknowledged}"
+                    "session {session} is at counter {current}, but {acknowledged} was acknowledged"
                 )),
                 Some((_, live)) if *live == entry.ended => missing.push(format!(
-                    "session {session}: live is {live}, acknowledged end is {}",
+                    "session {session}: its row is live = {live}, but its acknowledged end is {}",
                     entry.ended
                 )),
                 Some(_) => {}
@@ -69,91 +69,93 @@ impl Ledger {
         missing
     }
 
-    async fn reckon_sessions(self: &Arc<Self>, report: &mut Report) {
+    async fn verify_sessions(self: &Arc<Self>, report: &mut Report) {
         let mut asking = JoinSet::new();
         let sessions: Vec<Entry> = self.sessions().into_values().collect();
         for part in sessions.chunks(sessions.len().div_ceil(AT_ONCE).max(1)) {
             let (ledger, part) = (Arc::clone(self), part.to_vec());
             asking.spawn(async move {
-                let mut told = Vec::new();
+                let mut outcomes = Vec::new();
                 for entry in part {
-                    let outcome = ledger.caller.refresh(&entry.held).await;
-                    told.push((entry, outcome.map(|held| held.counter)));
+                    let outcome = ledger.client.refresh(&entry.held).await;
+                    outcomes.push((entry, outcome.map(|held| held.counter)));
                 }
-                told
+                outcomes
             });
         }
         for (entry, outcome) in asking.join_all().await.into_iter().flatten() {
-            self.reckon_session(&entry, outcome, report);
+            self.verify_session(&entry, outcome, report);
         }
     }
 
-    fn reckon_session(&self, entry: &Entry, outcome: Result<i64, ApiError>, report: &mut Report) {
+    fn verify_session(&self, entry: &Entry, outcome: Result<i64, ApiError>, report: &mut Report) {
         let (session, key) = (entry.held.session, entry.key_id);
-        let (asked, revoked) = {
+        let (requested, revoked) = {
             let entries = self.entries();
             (entries.revoking.contains(&key), entries.revoked.contains(&key))
         };
         match outcome {
-            Ok(_) if entry.ended => report.resurrected.push(format!("session {session}, ended")),
+            Ok(_) if entry.ended => report.resurrected.push(format!("ended session {session}")),
             Ok(_) if revoked => report
                 .resurrected
                 .push(format!("session {session} of revoked key {key}")),
             Ok(counter) if counter == entry.held.counter + 1 => {}
             Ok(counter) => report.lost.push(format!(
-                "session {session}: {} is followed by {counter}",
+                "session {session}: counter {} was followed by {counter}",
                 entry.held.counter
             )),
             Err(error) if error.code() == Some(ErrorCode::SessionEnded) && entry.ended => {}
-            Err(error) if error.code() == Some(ErrorCode::KeyRevoked) && asked => {}
+            Err(error) if error.code() == Some(ErrorCode::KeyRevoked) && requested => {}
             Err(error) => report.lost.push(format!("session {session}: {error}")),
         }
     }
 
-    async fn reckon_keys(&self, report: &mut Report) {
+    async fn verify_keys(&self, report: &mut Report) {
         let bots = self.entries().bots.clone();
         for (key, bot) in bots {
-            let outcome = self.caller.mint(&bot).await;
+            let outcome = self.client.mint(&bot).await;
             let entries = self.entries();
-            let (asked, revoked) = (entries.revoking.contains(&key), entries.revoked.contains(&key));
+            let (requested, revoked) = (entries.revoking.contains(&key), entries.revoked.contains(&key));
             match outcome {
-                Ok(_) if revoked => report.resurrected.push(format!("key {key}, revoked")),
+                Ok(_) if revoked => report.resurrected.push(format!("revoked key {key}")),
                 Ok(_) => {}
-                Err(error) if error.code() == Some(ErrorCode::KeyRevoked) && asked => {}
+                Err(error) if error.code() == Some(ErrorCode::KeyRevoked) && requested => {}
                 Err(error) => report.lost.push(format!("key {key}: {error}")),
             }
         }
     }
 
-    /// Whoever verifies tokens without asking must learn of every revocation too, from any node.
-    async fn reckon_list(&self, node: &AuthApi, report: &mut Report) {
-        let list = match node.revocations(LONGEST_LIST).await {
+    /// Verifiers read the revocation list of any node, so each list must contain every revocation.
+    async fn verify_list(&self, node: &AuthApi, report: &mut Report) {
+        let list = match node.revocations(MAX_LIST_LEN).await {
             Ok(list) => list,
             Err(error) => return report.lost.push(format!("revocation list: {error}")),
         };
-        let jws = CompactJws::parse_up_to(&list, LONGEST_LIST).expect("a JWS");
+        let jws = CompactJws::parse_up_to(&list, MAX_LIST_LEN).expect("a JWS");
         let list: RevocationList = serde_json::from_slice(&jws.payload).expect("a list");
-        let place = node.base_url();
+        let url = node.base_url();
         for key in self
             .entries()
             .revoked
             .iter()
             .filter(|key| !list.keys.contains(key))
         {
-            report.lost.push(format!("key {key} on the list of {place}"));
+            report
+                .lost
+                .push(format!("key {key} on the revocation list of {url}"));
         }
         for (session, entry) in self.sessions() {
             if entry.ended && !list.sids.contains(&session) {
                 report
                     .lost
-                    .push(format!("session {session} on the list of {place}"));
+                    .push(format!("session {session} on the revocation list of {url}"));
             }
         }
     }
 }
 
 impl Report {
-    /// Panics unless nothing was lost, resurrected or doubled.
+    /// Panics if anything is lost or resurrected, or if the history failed.
     pub fn assert_clean(&self) {
         assert!(
             self.lost.is_empty() && self.resurrected.is_empty() && self.history.is_ok(),
@@ -174,10 +176,10 @@ impl fmt::Display for Report {
         match &self.history {
             Ok(summary) => write!(
                 f,
-                "0 double successors; the history of {} calls on {} sessions ({} without an answer) has an order",
+                "the history of {} calls on {} sessions ({} without an answer) is linearizable",
                 summary.operations, summary.sessions, summary.unknown
             ),
-            Err(violation) => write!(f, "the history does not hold: {violation}"),
+            Err(violation) => write!(f, "the history check failed: {violation}"),
         }
     }
 }

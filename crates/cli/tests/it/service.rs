@@ -1,5 +1,5 @@
-//! A real `tm-auth serve` with a folder of its own, which outlives the process: it can be killed and started
-//! again, and administrative commands work beside it.
+//! Runs `tm-auth serve` in a folder that outlives the process, so that a test can kill and restart the
+//! server and run administrative commands at the same time.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -14,27 +14,27 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 use tm_auth_client::{ApiError, AuthApi};
 use tm_auth_proto::{AccountId, ErrorCode};
-pub(crate) use tm_auth_testing::bot::{Bot, Owner, claims, generation};
+pub(crate) use tm_auth_testing::bot::{Bot, Owner, claims, refresh_counter};
 
-use crate::harness::tm_auth;
+use crate::dev::tm_auth;
 
-/// Generous: the machine may be busy.
+/// Deadline for a start. It is long since the machine may be busy.
 const START: Duration = Duration::from_mins(1);
 
-/// A deployment: folder, port and settings.
+/// A deployment: its folder, port and settings.
 pub(crate) struct Service {
     folder: TempDir,
     port: u16,
     settings: Vec<(String, String)>,
 }
 
-/// Its server's process. Dropping it kills the process.
+/// A running server. Dropping it kills the process.
 pub(crate) struct Running {
     child: Child,
 }
 
 impl Service {
-    /// A new one: UAT, ES256, and limits that no test comes near.
+    /// Creates a deployment in `uat` with ES256 and limits that no test reaches.
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().expect("a folder for the test");
         let port = port();
@@ -60,12 +60,12 @@ impl Service {
         service
     }
 
-    /// Decides a setting, by the part of its variable's name after `TM_AUTH__`; empty takes it back.
+    /// Sets a setting, named by the part of its variable after `TM_AUTH__`. An empty value unsets it.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.settings.push((format!("TM_AUTH__{name}"), value.to_owned()));
     }
 
-    /// Writes a key-encryption key into the folder; one seed always gives the same.
+    /// Writes a key-encryption key into the folder. The same seed gives the same key.
     pub(crate) fn write_kek(&self, name: &str, seed: u8) {
         use base64::Engine;
         use std::os::unix::fs::PermissionsExt;
@@ -78,9 +78,9 @@ impl Service {
                 ^ seed
         });
         let text = base64::engine::general_purpose::STANDARD.encode(bytes);
-        std::fs::write(self.path(name), text).expect("the folder takes it");
+        std::fs::write(self.path(name), text).expect("the file can be written");
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o600))
-            .expect("it is ours");
+            .expect("the mode can be set");
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -103,7 +103,7 @@ impl Service {
         AuthApi::new(&format!("http://127.0.0.1:{}", self.port)).expect("a base URL")
     }
 
-    /// The binary, set up for this deployment.
+    /// A command that runs the binary with the settings of this deployment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = tm_auth();
         command
@@ -114,30 +114,30 @@ impl Service {
         command
     }
 
-    /// What a command says, whether it succeeds or not.
+    /// Runs a command, which may fail.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the binary starts")
     }
 
-    /// What a command that succeeds prints, without the last line break.
+    /// Runs a command that must succeed. Returns its standard output without the last line break.
     pub(crate) fn admin(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
         String::from_utf8(output.stdout)
             .expect("UTF-8")
             .trim_end()
             .to_owned()
     }
 
-    /// The one line with which a command fails.
+    /// Runs a command that must fail with exit code 1. Returns its error message.
     pub(crate) fn failure(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?} succeeds");
-        let told = String::from_utf8(output.stderr).expect("UTF-8");
-        let line = told.lines().last().unwrap_or_default();
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        let line = stderr.lines().last().unwrap_or_default();
         line.strip_prefix("error: ")
-            .unwrap_or_else(|| panic!("no error line: {told}"))
+            .unwrap_or_else(|| panic!("no error line: {stderr}"))
             .to_owned()
     }
 
@@ -152,49 +152,53 @@ impl Service {
         let mut running = Running { child };
         let stderr = running.child.stderr.take().expect("stderr is piped");
         let (line_sender, lines) = mpsc::channel();
-        // Reads on for as long as the process lives, so that it never waits for room in the pipe.
+        // Read for as long as the process lives, so that it never blocks on a full pipe.
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 line_sender.send(line).ok();
             }
         });
-        let mut said = String::new();
+        let mut log = String::new();
         loop {
             let line = lines
                 .recv_timeout(START)
-                .unwrap_or_else(|_| panic!("`tm-auth serve` is not ready; it logged:\n{said}"));
+                .unwrap_or_else(|_| panic!("`tm-auth serve` is not ready; it logged:\n{log}"));
             if line.contains(r#""message":"ready""#) {
                 return running;
             }
-            said.push_str(&line);
-            said.push('\n');
+            log.push_str(&line);
+            log.push('\n');
         }
     }
 
-    /// A connection of the test's own to the database.
-    pub(crate) fn rows(&self) -> Connection {
+    /// Opens a connection to the database.
+    pub(crate) fn connection(&self) -> Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         let db = Connection::open_with_flags(self.database(), flags).expect("the database is there");
-        db.busy_timeout(Duration::from_secs(5)).expect("it takes it");
+        db.busy_timeout(Duration::from_secs(5))
+            .expect("the timeout can be set");
         db
     }
 
-    /// A new account.
+    /// Creates an account with `tm-auth accounts create`.
     pub(crate) fn account(&self) -> AccountId {
         self.admin(&["accounts", "create"])
             .parse()
             .expect("it prints the uid")
     }
 
-    /// A management token, from the operator's command.
+    /// Issues a management token with `tm-auth accounts session`.
     pub(crate) fn management_token(&self, uid: AccountId) -> String {
         self.admin(&["accounts", "session", &uid.to_string()])
     }
 
-    /// Registers a new key over HTTP.
+    /// Creates a key and registers it over HTTP.
     pub(crate) async fn bot(&self, uid: AccountId, management_token: &str) -> Bot {
         let owner = self.owner(uid, management_token);
-        owner.register(&self.api()).await.expect("it may be registered")
+        owner
+            .register(&self.api())
+            .await
+            .expect("the registration succeeds")
     }
 
     /// The owner of an account's keys.
@@ -207,7 +211,7 @@ impl Service {
         }
     }
 
-    /// A new account with one key.
+    /// Creates an account with one key.
     pub(crate) async fn new_bot(&self) -> Bot {
         let uid = self.account();
         self.bot(uid, &self.management_token(uid)).await
@@ -219,21 +223,21 @@ impl Running {
         self.child.id()
     }
 
-    /// `kill -9`.
+    /// Kills the server (SIGKILL).
     pub(crate) fn kill(mut self) {
-        self.child.kill().expect("the process is ours");
+        self.child.kill().expect("the process can be killed");
         self.child.wait().expect("it ends");
     }
 
-    /// Asks it to stop.
+    /// Asks the server to stop (SIGTERM).
     pub(crate) fn terminate(&self) {
-        let asked = Command::new("kill")
+        let status = Command::new("kill")
             .args(["-TERM", &self.id().to_string()])
             .status();
-        assert!(asked.expect("`kill` is everywhere").success());
+        assert!(status.expect("`kill` starts").success());
     }
 
-    /// Waits for its end.
+    /// Waits until the server exits.
     pub(crate) fn wait(mut self) -> ExitStatus {
         self.child.wait().expect("it ends")
     }
@@ -246,15 +250,15 @@ impl Drop for Running {
     }
 }
 
-/// The word with which a request was refused.
-pub(crate) fn refusal<T>(outcome: Result<T, ApiError>) -> Option<ErrorCode> {
+/// The error code of a refused request.
+pub(crate) fn error_code<T>(outcome: Result<T, ApiError>) -> Option<ErrorCode> {
     outcome.err().and_then(|error| error.code())
 }
 
-/// A free port, another one for each service of this run.
+/// Returns a free port, a different one for each service of this process.
 fn port() -> u16 {
-    // Below the ports that the system gives to outgoing connections: while the server is down between a kill
-    // and the next start, nobody else must get its port.
+    // The port is below the range that Linux uses for outgoing connections: while the server is down
+    // between a kill and the next start, no other socket must get its port.
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = u16::try_from(std::process::id() % 400).expect("small") * 25;
     loop {
@@ -265,11 +269,11 @@ fn port() -> u16 {
     }
 }
 
-/// Whether a file is there that SQLite takes for sound.
-pub(crate) fn is_sound(database: &Path) -> bool {
+/// Whether the database passes SQLite's integrity check.
+pub(crate) fn passes_integrity_check(database: &Path) -> bool {
     let db = Connection::open(database).expect("the database opens");
-    let told: String = db
+    let result: String = db
         .pragma_query_value(None, "integrity_check", |row| row.get(0))
         .expect("it can be checked");
-    told == "ok"
+    result == "ok"
 }

@@ -1,4 +1,4 @@
-//! The verdict on a whole history.
+//! Checks a whole history.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,52 +9,54 @@ use tm_auth_proto::SessionId;
 
 use super::invariants;
 use super::model::Model;
-use super::search::{Found, Stuck, search};
+use super::search::{Counterexample, SearchResult, search};
 use super::{Answer, Call, Operation};
 
-/// Judges histories of a service whose sessions live this long.
+/// Checks histories of a service with these session lifetimes.
 #[derive(Clone, Copy, Debug)]
-pub struct Judge {
-    /// The service's own.
+pub struct Checker {
+    /// The service's session lifetimes.
     pub lifetimes: SessionLifetimes,
-    /// Configurations to look at per session before giving up. A configuration takes a few hundred bytes.
+    /// The number of configurations to visit per session before giving up. A configuration takes a
+    /// few hundred bytes.
     pub budget: usize,
 }
 
-/// What a history that holds was made of.
+/// The size of a history that passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Sessions opened.
+    /// The number of sessions opened.
     pub sessions: usize,
-    /// Calls, those without an answer included.
+    /// The number of calls, including those without an answer.
     pub operations: usize,
-    /// Calls without an answer.
+    /// The number of calls without an answer.
     pub unknown: usize,
-    /// Configurations looked at.
+    /// The number of configurations visited.
     pub configurations: usize,
 }
 
-/// Why a history does not hold. `Display` is for whoever has to find the cause.
+/// Why a history failed. `Display` shows the calls that violate the rules.
 #[derive(Debug)]
 pub enum Violation {
-    /// It is none: a call ended before it began, or its session was never opened.
+    /// Not a history: a call ended before it began, or its session was never opened.
     NotAHistory(Box<Operation>),
-    /// Tokens of another session.
+    /// A refresh issued tokens of another session.
     OtherSession(Box<Operation>),
-    /// One counter, two tokens.
+    /// Two tokens have the same counter.
     TwoTokens(Box<[Operation; 2]>),
-    /// One presented token, two successors, within the time in which it can have but one.
+    /// One presented token got two successors within the reuse grace period.
     TwoSuccessors(Box<[Operation; 2]>),
-    /// Tokens were issued to a call that began after the first of these told that the session or key is over.
+    /// The second call was issued tokens, although it began after the first had made known that the
+    /// session was ended or the key revoked.
     AfterRevocation(Box<[Operation; 2]>),
-    /// No order of this session's calls explains the answers.
-    NoOrder(SessionId, Box<Stuck>),
-    /// Whether there is an order could not be found out within the budget. Not a pass.
+    /// No order of this session's calls explains their answers.
+    NotLinearizable(SessionId, Box<Counterexample>),
+    /// The search did not end within the budget. This is not a pass.
     Undecided(SessionId, usize),
 }
 
-impl Default for Judge {
-    /// The service's defaults, and a budget that fits into a gigabyte.
+impl Default for Checker {
+    /// The service's default lifetimes, and a budget that fits into a gigabyte.
     fn default() -> Self {
         let lifetimes = SessionLifetimes {
             idle: SignedDuration::from_hours(30 * 24),
@@ -68,8 +70,8 @@ impl Default for Judge {
     }
 }
 
-impl Judge {
-    /// Judges a whole history, in any order.
+impl Checker {
+    /// Checks a whole history. The operations may be in any order.
     pub fn check(&self, operations: &[Operation]) -> Result<Summary, Violation> {
         let mut operations = operations.to_vec();
         operations.sort_by_key(|operation| operation.began);
@@ -86,16 +88,18 @@ impl Judge {
         };
         for (session, (opened, calls)) in sessions {
             match search(&Model::new(opened.now, self.lifetimes), &calls, self.budget) {
-                Found::Order { configurations } => summary.configurations += configurations,
-                Found::NoOrder(stuck) => return Err(Violation::NoOrder(session, stuck)),
-                Found::Undecided => return Err(Violation::Undecided(session, self.budget)),
+                SearchResult::Linearizable { configurations } => summary.configurations += configurations,
+                SearchResult::NotLinearizable(counterexample) => {
+                    return Err(Violation::NotLinearizable(session, counterexample));
+                }
+                SearchResult::Undecided => return Err(Violation::Undecided(session, self.budget)),
             }
         }
         Ok(summary)
     }
 }
 
-/// The opening of each session, and the calls that its row answers: those of the session and of its key.
+/// The mint of each session, and the calls that concern it: its own, and revocations of its key.
 fn by_session(
     operations: &[Operation],
 ) -> Result<BTreeMap<SessionId, (Operation, Vec<Operation>)>, Violation> {
@@ -107,17 +111,17 @@ fn by_session(
     }
     let keys = invariants::keys(operations);
     for operation in operations {
-        let nonsense = || Violation::NotAHistory(Box::new(operation.clone()));
+        let invalid = || Violation::NotAHistory(Box::new(operation.clone()));
         let answered = operation.answer != Answer::Unknown;
         if operation.ended.is_some() != answered
             || operation.ended.is_some_and(|ended| ended <= operation.began)
         {
-            return Err(nonsense());
+            return Err(invalid());
         }
         match operation.call {
             Call::Mint { .. } => {}
             Call::Refresh { session, .. } | Call::EndSession { session } => {
-                let (_, calls) = sessions.get_mut(&session).ok_or_else(nonsense)?;
+                let (_, calls) = sessions.get_mut(&session).ok_or_else(invalid)?;
                 calls.push(operation.clone());
             }
             Call::RevokeKey { key } => {
@@ -135,21 +139,32 @@ fn by_session(
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAHistory(operation) => write!(f, "this cannot be part of a history:\n  {operation}"),
-            Self::OtherSession(operation) => write!(f, "tokens of another session:\n  {operation}"),
-            Self::TwoTokens(two) => write!(f, "one counter, two tokens:\n  {}\n  {}", two[0], two[1]),
+            Self::NotAHistory(operation) => write!(f, "not a valid history:\n  {operation}"),
+            Self::OtherSession(operation) => {
+                write!(f, "a refresh issued tokens of another session:\n  {operation}")
+            }
+            Self::TwoTokens(two) => {
+                write!(f, "two tokens have the same counter:\n  {}\n  {}", two[0], two[1])
+            }
             Self::TwoSuccessors(two) => {
-                write!(f, "one token, two successors:\n  {}\n  {}", two[0], two[1])
+                write!(f, "one token has two successors:\n  {}\n  {}", two[0], two[1])
             }
             Self::AfterRevocation(two) => {
-                write!(f, "issued after it was over:\n  {}\n  {}", two[0], two[1])
+                write!(
+                    f,
+                    "tokens were issued after a revocation:\n  {}\n  {}",
+                    two[0], two[1]
+                )
             }
-            Self::NoOrder(session, stuck) => {
-                write!(f, "no order explains the answers of session {session}.{stuck}")
+            Self::NotLinearizable(session, counterexample) => {
+                write!(
+                    f,
+                    "no order explains the answers of session {session}.{counterexample}"
+                )
             }
             Self::Undecided(session, budget) => write!(
                 f,
-                "undecided: session {session} has no verdict after {budget} configurations"
+                "undecided: the search for session {session} did not end within {budget} configurations"
             ),
         }
     }
@@ -157,17 +172,17 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-impl fmt::Display for Stuck {
+impl fmt::Display for Counterexample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\nexplained, in this order:")?;
+        write!(f, "\nThe longest order found:")?;
         for operation in &self.placed {
             write!(f, "\n  {operation}")?;
         }
         let family = &self.state.family;
         write!(
             f,
-            "\nthe row is then at {}, parent {:?}, rotated at {}, {} reissue_count, ended {:?}, key revoked {}; of these, \
-             of which one must come next, not all can be explained:",
+            "\nThe row is then at {}, parent {:?}, rotated at {}, {} reissue_count, ended {:?}, key revoked {}.\
+             \nOne of these must come next, but no order explains all of them:",
             family.current,
             family.parent,
             family.rotated_at,
@@ -178,6 +193,6 @@ impl fmt::Display for Stuck {
         for operation in &self.next {
             write!(f, "\n  {operation}")?;
         }
-        write!(f, "\n{} answers come later", self.later)
+        write!(f, "\n{} more answered calls follow", self.later)
     }
 }

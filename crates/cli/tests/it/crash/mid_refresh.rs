@@ -1,4 +1,4 @@
-//! The two moments of a refresh at which a kill hurts most, each brought about on purpose.
+//! Kills the server at the two critical moments of a refresh: before the commit and before the answer.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tm_auth_proto::SessionId;
 
-use crate::served::{Service, claims, generation};
+use crate::service::{Service, claims, refresh_counter};
 
-/// Sends a refresh and never reads the answer.
+/// Sends a refresh without reading the answer.
 fn send_refresh(service: &Service, refresh_token: &str) -> TcpStream {
     let body = format!(r#"{{"refresh_token":"{refresh_token}"}}"#);
     let request = format!(
@@ -23,13 +23,13 @@ fn send_refresh(service: &Service, refresh_token: &str) -> TcpStream {
 fn current(service: &Service, sid: SessionId) -> i64 {
     let sql = "SELECT current FROM sessions WHERE sid = ?1";
     service
-        .rows()
+        .connection()
         .query_row(sql, [sid.0.as_bytes()], |row| row.get(0))
         .expect("the session is there")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e08_killed_between_commit_and_answer_the_old_token_gets_the_same_successor() {
+async fn e08_after_a_kill_between_commit_and_answer_the_old_token_gets_the_same_successor() {
     let service = Service::new();
     let running = service.start();
     let bot = service.new_bot().await;
@@ -50,7 +50,7 @@ async fn e08_killed_between_commit_and_answer_the_old_token_gets_the_same_succes
         .await
         .expect("it was committed");
     assert_eq!(
-        (generation(&second), current(&service, sid)),
+        (refresh_counter(&second), current(&service, sid)),
         (1, 1),
         "nothing was written"
     );
@@ -64,26 +64,22 @@ async fn e08_killed_between_commit_and_answer_the_old_token_gets_the_same_succes
         .api()
         .refresh(&second.refresh_token)
         .await
-        .expect("the line goes on");
-    assert_eq!((generation(&third), claims(&third).sid), (2, sid));
+        .expect("the session continues");
+    assert_eq!((refresh_counter(&third), claims(&third).sid), (2, sid));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e08_killed_before_the_commit_the_old_token_is_rotated() {
+async fn e08_after_a_kill_before_the_commit_the_old_token_is_rotated() {
     let service = Service::new();
     let running = service.start();
     let bot = service.new_bot().await;
     let first = bot.mint(&service.api()).await.expect("it mints");
     let sid = claims(&first).sid;
-    // Nobody else can write while the test does, so the server cannot commit.
-    let lock = service.rows();
-    lock.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+    // The test holds the write lock, so the server cannot commit.
+    let lock = service.connection();
+    lock.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
     let unread = send_refresh(&service, &first.refresh_token);
-    service
-        .api()
-        .jwks()
-        .await
-        .expect("an answer to a request that came after");
+    service.api().jwks().await.expect("a later request is answered");
     running.kill();
     drop(unread);
     lock.execute_batch("ROLLBACK").expect("it is open");
@@ -95,12 +91,12 @@ async fn e08_killed_before_the_commit_the_old_token_is_rotated() {
         .api()
         .refresh(&first.refresh_token)
         .await
-        .expect("it is the newest");
-    assert_eq!((generation(&second), current(&service, sid)), (1, 1));
+        .expect("the token is still the newest");
+    assert_eq!((refresh_counter(&second), current(&service, sid)), (1, 1));
     let third = service
         .api()
         .refresh(&second.refresh_token)
         .await
-        .expect("the line goes on");
-    assert_eq!((generation(&third), claims(&third).sid), (2, sid));
+        .expect("the session continues");
+    assert_eq!((refresh_counter(&third), claims(&third).sid), (2, sid));
 }

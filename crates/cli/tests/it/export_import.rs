@@ -1,12 +1,12 @@
-//! From SQLite to PostgreSQL with the commands, as an operator does it: what clients hold goes on.
+//! Moves a service from SQLite to PostgreSQL with the commands, as an operator does.
 
 use tm_auth_proto::ErrorCode;
 use tm_auth_testing::postgres::Postgres;
 
-use crate::served::{Service, generation, refusal};
+use crate::service::{Service, error_code, refresh_counter};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_moves_to_postgresql_and_its_clients_notice_nothing() {
+async fn a_service_moves_to_postgresql_and_sessions_keys_and_revocations_continue() {
     let mut service = Service::new();
     let running = service.start();
     let uid = service.account();
@@ -20,7 +20,7 @@ async fn a_service_moves_to_postgresql_and_its_clients_notice_nothing() {
         .api()
         .revoke_api_key(&token, revoked.key_id)
         .await
-        .expect("it may be revoked");
+        .expect("the key is revoked");
     let jwks = service.api().jwks().await.expect("an answer");
 
     let file = service.path("export");
@@ -46,13 +46,13 @@ async fn a_service_moves_to_postgresql_and_its_clients_notice_nothing() {
         .refresh(&tokens.refresh_token)
         .await
         .expect("the session goes on");
-    assert_eq!(generation(&refreshed), 1);
-    assert_eq!(refusal(api.mint(&challenge).await), Some(ErrorCode::Replayed));
-    assert_eq!(refusal(revoked.mint(&api).await), Some(ErrorCode::KeyRevoked));
+    assert_eq!(refresh_counter(&refreshed), 1);
+    assert_eq!(error_code(api.mint(&challenge).await), Some(ErrorCode::Replayed));
+    assert_eq!(error_code(revoked.mint(&api).await), Some(ErrorCode::KeyRevoked));
     assert_eq!(
-        refusal(api.refresh(&ended.refresh_token).await),
+        error_code(api.refresh(&ended.refresh_token).await),
         Some(ErrorCode::KeyRevoked)
     );
-    bot.mint(&api).await.expect("it mints on");
+    bot.mint(&api).await.expect("it still mints");
     drop(running);
 }

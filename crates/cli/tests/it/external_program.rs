@@ -1,4 +1,5 @@
-//! Finds the foreign programs that `scripts/tools` installs and builds. A test fails if one is missing.
+//! Finds and runs programs in other languages, which `scripts/tools` installs and builds. A test fails
+//! if its program is missing.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,17 +7,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// A foreign program and how it is started.
+/// An installed program and its first arguments.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     argv: Vec<OsString>,
 }
 
 impl Program {
-    /// Python of `target/venv` with a script or module.
+    /// The Python of `target/venv` with a script or module.
     pub(crate) fn python(name: &'static str, arguments: &[&str]) -> Self {
         let python = workspace().join("target/venv/bin/python");
-        Self::found(name, &[&python], python.clone(), arguments)
+        Self::installed(name, &[&python], python.clone(), arguments)
     }
 
     /// A compiled TypeScript example.
@@ -24,7 +25,7 @@ impl Program {
         let script = workspace().join(script);
         let node = on_path("node");
         let node = node.unwrap_or_else(|| workspace().join("target/venv/bin/node"));
-        Self::found(name, &[&node, &script], node.clone(), &[path(&script)])
+        Self::installed(name, &[&node, &script], node.clone(), &[path(&script)])
     }
 
     /// The Java example.
@@ -33,7 +34,7 @@ impl Program {
         let (classes, libraries) = (folder.join("classes"), folder.join("dependency"));
         let class_path = format!("{}:{}/*", path(&classes), path(&libraries));
         let java = on_path("java").unwrap_or_else(|| PathBuf::from("/usr/bin/java"));
-        // One short run: the cheapest collector and compiler are the fastest.
+        // For one short run, the simplest garbage collector and compiler are the fastest.
         let arguments = [
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
@@ -41,27 +42,27 @@ impl Program {
             &class_path,
             class,
         ];
-        Self::found(name, &[&java, &classes, &libraries], java.clone(), &arguments)
+        Self::installed(name, &[&java, &classes, &libraries], java.clone(), &arguments)
     }
 
-    /// A program that was built to this path of the work tree.
+    /// A program built at this path below the workspace root.
     pub(crate) fn built(name: &'static str, program: &str) -> Self {
         let program = workspace().join(program);
-        Self::found(name, &[&program], program.clone(), &[])
+        Self::installed(name, &[&program], program.clone(), &[])
     }
 
-    /// A program of another package of this workspace. Cargo puts it beside `tm-auth`.
-    pub(crate) fn of_workspace(name: &'static str) -> Self {
+    /// A program of another package of this workspace; cargo puts it next to `tm-auth`.
+    pub(crate) fn workspace_binary(name: &'static str) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_tm-auth")).with_file_name(name);
         assert!(
             program.exists(),
             "{} is missing: run scripts/test, which builds the whole workspace",
             program.display()
         );
-        Self::found(name, &[], program, &[])
+        Self::installed(name, &[], program, &[])
     }
 
-    fn found(name: &'static str, needs: &[&Path], program: PathBuf, arguments: &[&str]) -> Self {
+    fn installed(name: &'static str, needs: &[&Path], program: PathBuf, arguments: &[&str]) -> Self {
         for path in needs {
             assert!(
                 path.exists(),
@@ -76,8 +77,8 @@ impl Program {
         Self { name, argv }
     }
 
-    /// Runs it to its end with these variables and nothing else of ours, in an empty folder: some read a `.env`
-    /// from where they are, some leave files there.
+    /// Runs the program to its end with these `TM_*` variables only. Uses an empty folder, since some
+    /// programs read a `.env` file in the current folder or leave files there.
     pub(crate) fn run(&self, settings: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
         let mut command = Command::new(&self.argv[0]);
         for (name, _) in env::vars_os() {
@@ -97,14 +98,14 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.name));
         let mut stdin = child.stdin.take().expect("stdin is piped");
-        // A program that ends without reading is told by its status.
+        // A program may exit without reading its input; its status then shows the failure.
         stdin.write_all(input.as_bytes()).ok();
         drop(stdin);
         child.wait_with_output().expect("the program ends")
     }
 }
 
-/// The root of the work tree.
+/// The workspace root.
 pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -117,5 +118,5 @@ fn on_path(program: &str) -> Option<PathBuf> {
 }
 
 fn path(path: &Path) -> &str {
-    path.to_str().expect("the work tree's path is UTF-8")
+    path.to_str().expect("the workspace path is UTF-8")
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Ends the PostgreSQL server in the folder $1 and removes the folder, once nobody holds the other end of its input.
+# Waits until standard input closes, then stops the PostgreSQL server in the folder $1 and removes the folder.
 folder=$1
 trap '' HUP INT QUIT TERM
 while read -r _; do :; done
@@ -7,12 +7,12 @@ while read -r _; do :; done
 processes() {
   find /proc/[0-9]*/cwd -maxdepth 0 \( -lname "$folder" -o -lname "$folder/*" \) 2>/dev/null | cut -d / -f 3
 }
-# kill_all SIGNAL: one that ended in between is no failure.
+# kill_all SIGNAL: ignores processes that end in between.
 kill_all() {
   for process in $(processes); do kill -s "$1" "$process" 2>/dev/null; done
 }
 
-# One that is told to quit gives its shared memory back; one that was frozen has to be thawed to hear it.
+# On SIGQUIT the server releases its shared memory. A suspended server must be resumed first.
 first=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null)
 case " $(processes | tr '\n' ' ')" in
 *" $first "*)
@@ -30,7 +30,7 @@ while [ -n "$(processes)" ]; do
   sleep 0.02
 done
 
-# After a crash the memory is left over; the file names it.
+# After a crash the shared memory remains; line 7 of postmaster.pid names it.
 memory=$(sed -n '7s/.* //p' "$folder/data/postmaster.pid" 2>/dev/null)
 [ -z "$memory" ] || ipcrm -m "$memory" 2>/dev/null
 rm -rf "$folder"

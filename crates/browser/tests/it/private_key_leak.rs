@@ -1,6 +1,6 @@
-//! The private half of a key that is made in the browser is in nothing that the browser sends.
+//! The browser never sends the private key of a key that it creates.
 //!
-//! That each form is found wherever it hides is tested in `harness.rs`; here, that it would be found on this page.
+//! `self_test.rs` tests that a leak is found in every form. This test also plants leaks on the real page.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::{Browser, Service, leak};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_private_half_is_in_no_request() {
+async fn the_private_key_is_in_no_request() {
     let service = Service::start().await;
     let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, "ada@example.com").await;
@@ -22,17 +22,17 @@ async fn the_private_half_is_in_no_request() {
     let (private, public) = (number("d"), number("x"));
     assert_eq!(private.len(), 32);
 
-    // Whatever the page still does when it is left.
+    // Include what the page sends when the user leaves it.
     browser.press("View key").await;
     browser.see("Get the first token").await;
     browser.open("/api-keys").await;
     browser.open("/activity").await;
     let sent = browser.recorder.requests().concat();
     assert_eq!(leak::forms_found(&private, &sent), Vec::<&str>::new());
-    // The record is whole: the public half is in it, as the page sends it.
+    // The record is complete: it contains the public key, which the page sends.
     assert!(leak::forms_found(&public, &sent).contains(&"base64url"));
 
-    // A leak that this very page could have: its policy lets scripts talk to their own service.
+    // Plant leaks that the page's policy allows: its scripts may send requests to the service.
     let bytes = private.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
     let plant = |what: &str| {
         format!(
@@ -61,7 +61,7 @@ async fn the_private_half_is_in_no_request() {
     browser.close().await;
 }
 
-/// Who pastes a private key is stopped before anything is sent, and told to discard it.
+/// The page stops a user who pastes a private key, and sends nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pasted_private_key_is_stopped_in_the_browser() {
     let service = Service::start().await;

@@ -1,8 +1,8 @@
-//! Asks as a real client does, and notes each try in a history.
+//! A client that retries like a real one and records each attempt in a history.
 //!
-//! Every request goes to the next node. Where there is no answer, or "cannot now", it is asked again after a pause:
-//! the same refresh token, or a challenge signed anew. The pauses are shorter than a polite client's, and
-//! `Retry-After` is not waited for, so that the time without service is the service's and not the clients'.
+//! Each attempt goes to the next node. Without a decisive answer (no answer, 429 or 5xx) the client
+//! pauses and retries, with the same refresh token or a newly signed challenge. The pauses are short
+//! and ignore `Retry-After`, so that they do not lengthen the measured outages.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,27 +13,28 @@ use tm_auth_client::{ApiError, AuthApi};
 use tm_auth_proto::{ApiKeyTokenRequest, SessionId, TokenResponse};
 
 use super::counts::Counts;
-use crate::bot::{self, Bot, Owner, claims, generation};
+use crate::bot::{self, Bot, Owner, claims, refresh_counter};
 use crate::history::{Answer, Call, Operation, Recorder};
 
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
-/// Below the 90 s in which a parent gets the same successor: later, the history's one instant would not be true.
-const PATIENCE: Duration = Duration::from_secs(75);
+/// Shorter than the reuse grace period of 90 s: after it, the one instant of the history would be
+/// wrong.
+const DEADLINE: Duration = Duration::from_secs(75);
 
-/// A client of several nodes that behave as one.
-pub struct Caller {
+/// A client of several nodes that must behave like one.
+pub struct RetryingClient {
     nodes: Vec<AuthApi>,
     turn: AtomicUsize,
     recorder: Recorder,
-    /// The one instant of the history, see [`crate::history`].
+    /// The one instant of the history; see [`crate::history`].
     now: Timestamp,
     counts: Mutex<Counts>,
 }
 
-/// A session's newest refresh token.
+/// The newest refresh token of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldToken {
     /// The session.
     pub session: SessionId,
     /// The token's counter.
@@ -42,11 +43,11 @@ pub struct Held {
     pub refresh_token: String,
 }
 
-impl Held {
+impl HeldToken {
     fn of(tokens: &TokenResponse) -> Self {
         Self {
             session: claims(tokens).sid,
-            counter: generation(tokens),
+            counter: refresh_counter(tokens),
             refresh_token: tokens.refresh_token.clone(),
         }
     }
@@ -60,8 +61,8 @@ impl Held {
     }
 }
 
-impl Caller {
-    /// Of the nodes at these base URLs, or of the one proxy before them.
+impl RetryingClient {
+    /// Creates a client of the nodes at these base URLs, or of their load balancer.
     pub fn new(base_urls: &[String]) -> Self {
         let nodes = base_urls.iter().map(|url| AuthApi::new(url).expect("a base URL"));
         let to_ms = TimestampRound::new().smallest(Unit::Millisecond);
@@ -74,12 +75,12 @@ impl Caller {
         }
     }
 
-    /// Each node.
+    /// The nodes.
     pub fn nodes(&self) -> &[AuthApi] {
         &self.nodes
     }
 
-    /// What was noted so far.
+    /// The history so far.
     pub fn history(&self) -> Vec<Operation> {
         self.recorder.operations()
     }
@@ -88,32 +89,32 @@ impl Caller {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a session. Also gives the challenge that was accepted.
-    pub async fn mint(&self, bot: &Bot) -> Result<(Held, ApiKeyTokenRequest), ApiError> {
+    /// Opens a session. Also returns the accepted challenge.
+    pub async fn mint(&self, bot: &Bot) -> Result<(HeldToken, ApiKeyTokenRequest), ApiError> {
         let call = Call::Mint { key: bot.key_id };
         self.until_answered(
             Some(call),
             |api| {
                 let challenge = bot.challenge();
-                async move { Ok((Held::of(&api.mint(&challenge).await?), challenge)) }
+                async move { Ok((HeldToken::of(&api.mint(&challenge).await?), challenge)) }
             },
             |(held, _)| held.answer(),
         )
         .await
     }
 
-    /// Presents a refresh token until it is answered.
-    pub async fn refresh(&self, held: &Held) -> Result<Held, ApiError> {
+    /// Presents a refresh token until it gets a decisive answer.
+    pub async fn refresh(&self, held: &HeldToken) -> Result<HeldToken, ApiError> {
         let call = Call::Refresh {
             session: held.session,
             counter: held.counter,
         };
-        let ask = |api: AuthApi| async move { Ok(Held::of(&api.refresh(&held.refresh_token).await?)) };
-        self.until_answered(Some(call), ask, Held::answer).await
+        let ask = |api: AuthApi| async move { Ok(HeldToken::of(&api.refresh(&held.refresh_token).await?)) };
+        self.until_answered(Some(call), ask, HeldToken::answer).await
     }
 
     /// Ends a session.
-    pub async fn end_session(&self, held: &Held) -> Result<(), ApiError> {
+    pub async fn end_session(&self, held: &HeldToken) -> Result<(), ApiError> {
         let call = Call::EndSession {
             session: held.session,
         };
@@ -132,7 +133,7 @@ impl Caller {
             .await
     }
 
-    /// Makes a key. Where the answer is lost, a new pair is made: the one before is nobody's.
+    /// Creates and registers a key. A retry creates another pair and leaves the first one unused.
     pub async fn register(&self, owner: &Owner) -> Result<Bot, ApiError> {
         let ask = |api: AuthApi| async move { owner.register(&api).await };
         self.until_answered(None, ask, |_| Answer::Done).await
@@ -152,60 +153,60 @@ impl Caller {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
             let node = self.nodes[turn % self.nodes.len()].clone();
             let pending = call.map(|call| self.recorder.begin(self.now, call));
-            let outcome = ask(node).await;
-            let told = match &outcome {
-                Ok(value) => Told::Decided(answer(value)),
-                Err(error) => self.judge(error),
+            let response = ask(node).await;
+            let outcome = match &response {
+                Ok(value) => Outcome::Decided(answer(value)),
+                Err(error) => self.classify(error),
             };
-            let decided = matches!(told, Told::Decided(_));
+            let decided = matches!(outcome, Outcome::Decided(_));
             if let Some(pending) = pending {
-                match told {
-                    Told::Decided(answer) => pending.end(answer),
-                    Told::Nothing => pending.forget(),
-                    Told::Unknown => pending.end(Answer::Unknown),
+                match outcome {
+                    Outcome::Decided(answer) => pending.end(answer),
+                    Outcome::NoEffect => pending.forget(),
+                    Outcome::Unknown => pending.end(Answer::Unknown),
                 }
             }
             if decided {
                 self.counts().answered();
-                return outcome;
+                return response;
             }
             assert!(
-                first.elapsed() < PATIENCE,
-                "no answer within {PATIENCE:?}: an outage of this length is not what this run can judge"
+                first.elapsed() < DEADLINE,
+                "no answer within {DEADLINE:?}: the history check cannot handle an outage of this length"
             );
             tokio::time::sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 
-    fn judge(&self, error: &ApiError) -> Told {
+    fn classify(&self, error: &ApiError) -> Outcome {
         let mut counts = self.counts();
         match (error, error.status(), error.code()) {
             (ApiError::Unreachable { source, .. }, ..) if source.is_connect() => {
                 counts.unsent += 1;
-                Told::Nothing
+                Outcome::NoEffect
             }
             (_, Some(429), _) => {
-                counts.limited += 1;
-                Told::Nothing
+                counts.rate_limited += 1;
+                Outcome::NoEffect
             }
             (_, Some(500..), _) => {
                 counts.unavailable += 1;
-                Told::Unknown
+                Outcome::Unknown
             }
-            (_, Some(_), Some(code)) if !code.retryable() => Told::Decided(Answer::Refused(code)),
+            (_, Some(_), Some(code)) if !code.retryable() => Outcome::Decided(Answer::Refused(code)),
             _ => {
                 counts.lost += 1;
-                Told::Unknown
+                Outcome::Unknown
             }
         }
     }
 }
 
-/// What an attempt told.
-enum Told {
+/// The outcome of one attempt.
+enum Outcome {
     Decided(Answer),
-    /// Nothing was decided, for certain.
-    Nothing,
+    /// The request certainly had no effect.
+    NoEffect,
     Unknown,
 }

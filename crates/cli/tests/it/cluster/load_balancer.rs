@@ -1,4 +1,4 @@
-//! Three real nodes on one PostgreSQL, behind HAProxy: for a client they are one service.
+//! Three nodes behind HAProxy on one PostgreSQL server: to a client they are one service.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ fn start() -> ThreeNodes {
     ThreeNodes::start(binary(), &SETTINGS)
 }
 
-/// A base URL's API.
+/// The API at a base URL.
 fn api(url: &str) -> AuthApi {
     AuthApi::new(url).expect("a base URL")
 }
@@ -24,10 +24,10 @@ async fn bot(nodes: &ThreeNodes) -> Arc<Bot> {
     bots(nodes, &owner(nodes), 1).await.remove(0)
 }
 
-/// The key that signed an access token.
+/// The id of the key that signed the access token.
 fn kid(tokens: &TokenResponse) -> String {
     let header = CompactJws::parse(&tokens.access_token).expect("a JWS").header;
-    header.kid.expect("it names its key")
+    header.kid.expect("a kid")
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn each_refresh_of_a_session_lands_on_another_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn j15_nodes_stop_and_come_back_under_load_and_no_request_fails() {
+async fn j15_no_request_fails_while_nodes_restart_under_load() {
     let nodes = start();
     let stop = Arc::new(AtomicBool::new(false));
     let count = Arc::new(AtomicUsize::new(0));
@@ -100,7 +100,7 @@ async fn j15_nodes_stop_and_come_back_under_load_and_no_request_fails() {
             let mut tokens = api.mint(&bot.challenge()).await.expect("it mints");
             while !stop.load(Ordering::Relaxed) {
                 let refreshed = api.refresh(&tokens.refresh_token).await;
-                tokens = refreshed.expect("no node is missed");
+                tokens = refreshed.expect("every refresh succeeds");
                 count.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -111,7 +111,7 @@ async fn j15_nodes_stop_and_come_back_under_load_and_no_request_fails() {
         }
         nodes
     });
-    let nodes = nodes.await.expect("the nodes come back");
+    let nodes = nodes.await.expect("the nodes restart");
     stop.store(true, Ordering::Relaxed);
     load.join_all().await;
     let refreshed = count.load(Ordering::Relaxed);

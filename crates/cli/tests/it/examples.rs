@@ -1,9 +1,12 @@
-//! Verifiers and clients in other languages against the real server: `examples/`.
+//! The verifiers and clients of `examples/`, in several languages, against the real server.
 //!
-//! Per signature algorithm: every program accepts what the server minted and prints the claims that the
-//! token has, and refuses each token that a resource server must refuse. What the server would never sign
-//! comes from an issuer whose key the test holds; there too an ordinary token is accepted first, so that a
-//! refusal means what it seems to mean.
+//! For each signature algorithm, every verifier
+//!
+//! 1. accepts a token that the server minted and prints its claims,
+//! 2. refuses tokens forged from the server's tokens,
+//! 3. accepts a valid token of an issuer whose key the test holds, so that the next refusals prove
+//!    something, and
+//! 4. refuses tokens that this issuer signed but that are not valid.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,25 +15,25 @@ use tm_auth_proto::CompactJws;
 use tm_auth_proto::compact;
 use tm_auth_verifier::Algorithm;
 
-use crate::foreign::Program;
-use crate::harness::Dev;
-use crate::issuer::ForeignIssuer;
+use crate::dev::Dev;
+use crate::external_program::Program;
+use crate::issuer::HttpIssuer;
 
-/// The Rust example, which follows the revocation list too.
+/// The Rust example, which also checks the revocation list.
 const RUST: &str = "verify-access-token";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rs256_tokens_hold_in_every_language_and_no_others_do() {
+async fn every_language_verifies_rs256_tokens_and_refuses_invalid_ones() {
     every_language(Algorithm::RS256).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn es256_tokens_hold_in_every_language_and_no_others_do() {
+async fn every_language_verifies_es256_tokens_and_refuses_invalid_ones() {
     every_language(Algorithm::ES256).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eddsa_tokens_hold_in_every_language_and_no_others_do() {
+async fn every_language_verifies_eddsa_tokens_and_refuses_invalid_ones() {
     every_language(Algorithm::EdDSA).await;
 }
 
@@ -39,7 +42,7 @@ async fn the_example_clients_mint_and_refresh() {
     let dev = Dev::start(&[]);
     let key_file = dev.key_file();
     let settings = [("TM_AUTH_URL", dev.issuer())];
-    let verifier = Program::of_workspace(RUST);
+    let verifier = Program::workspace_binary(RUST);
     for client in [
         Program::node(
             "mint-refresh in TypeScript",
@@ -48,12 +51,16 @@ async fn the_example_clients_mint_and_refresh() {
         Program::built("mint-refresh in Go", "examples/mint-refresh/go/mint-refresh"),
     ] {
         let output = client.run(&borrowed(&settings), &[key_file.to_str().expect("UTF-8")], "");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {told}", client.name);
-        assert!(told.contains("minted, expires 20"), "{}: {told}", client.name);
-        assert!(told.contains("refreshed, expires 20"), "{}: {told}", client.name);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {stderr}", client.name);
+        assert!(stderr.contains("minted, expires 20"), "{}: {stderr}", client.name);
+        assert!(
+            stderr.contains("refreshed, expires 20"),
+            "{}: {stderr}",
+            client.name
+        );
         let token = String::from_utf8_lossy(&output.stdout);
-        accepts(&verifier, &settings_of(&dev), &token);
+        assert_accepts(&verifier, &settings_of(&dev), &token);
         let output = client.run(&borrowed(&settings), &["/nowhere.json"], "");
         assert_eq!(output.status.code(), Some(1), "{}: no key file", client.name);
     }
@@ -64,51 +71,55 @@ async fn every_language(algorithm: Algorithm) {
     let minted = dev.mint().await;
     let header = CompactJws::parse(&minted.access_token).expect("a JWS").header;
     assert_eq!(header.alg, algorithm.as_str());
-    let foreign = ForeignIssuer::start(algorithm).await;
+    let other_issuer = HttpIssuer::start(algorithm).await;
     let settings = settings_of(&dev);
     for program in verifiers() {
-        accepts(&program, &settings, &minted.access_token);
-        for (what, token) in of_the_server(&minted.access_token, &minted.refresh_token, &foreign) {
-            refuses(&program, &settings, what, &token);
+        assert_accepts(&program, &settings, &minted.access_token);
+        for (what, token) in forgeries(&minted.access_token, &minted.refresh_token, &other_issuer) {
+            assert_refuses(&program, &settings, what, &token);
         }
         let audience = with(&settings, "TM_AUDIENCE", dev.issuer());
-        refuses(&program, &audience, "another audience", &minted.access_token);
+        assert_refuses(&program, &audience, "another audience", &minted.access_token);
         let issuer = with(&settings, "TM_ISSUER", format!("{}/", dev.issuer()));
         if program.name == RUST {
-            // Never comes to the token: the revocation list that it gets is not that issuer's.
+            // It fails before the token: the revocation list is of another issuer.
             let output = program.run(&borrowed(&issuer), &[], &minted.access_token);
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(1), "{told}");
-            assert!(told.contains("is not the expected issuer"), "{told}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{stderr}");
+            assert!(stderr.contains("is not the expected issuer"), "{stderr}");
         } else {
-            refuses(&program, &issuer, "another issuer", &minted.access_token);
+            assert_refuses(&program, &issuer, "another issuer", &minted.access_token);
         }
-        accepts(&program, &foreign.settings(), &foreign.sign(&foreign.claims()));
-        for (what, token) in never_signed_here(&foreign, algorithm) {
-            refuses(&program, &foreign.settings(), what, &token);
+        assert_accepts(
+            &program,
+            &other_issuer.settings(),
+            &other_issuer.sign(&other_issuer.claims()),
+        );
+        for (what, token) in signed_but_invalid(&other_issuer, algorithm) {
+            assert_refuses(&program, &other_issuer.settings(), what, &token);
         }
     }
 }
 
 fn verifiers() -> Vec<Program> {
-    let python = crate::foreign::workspace().join("examples/verify/python/verify.py");
+    let python = crate::external_program::workspace().join("examples/verify/python/verify.py");
     vec![
         Program::python("Python", &[python.to_str().expect("UTF-8")]),
         Program::node("TypeScript", "examples/verify/typescript/dist/verify.js"),
         Program::built("Go", "examples/verify/go/verify"),
         Program::java("Java", "examples/verify/java", "Verify"),
-        Program::of_workspace(RUST),
+        Program::workspace_binary(RUST),
     ]
 }
 
-/// What somebody with the server's tokens and an issuer of their own can make.
-fn of_the_server(access: &str, refresh: &str, foreign: &ForeignIssuer) -> Vec<(&'static str, String)> {
+/// Tokens that an attacker can make from the server's tokens and a key of their own.
+fn forgeries(access: &str, refresh: &str, other_issuer: &HttpIssuer) -> Vec<(&'static str, String)> {
     let jws = CompactJws::parse(access).expect("a JWS");
     let kid = jws.header.kid.clone().expect("a kid");
     let mut claims: Value = serde_json::from_slice(&jws.payload).expect("claims");
-    let same_claims = foreign.sign(&claims);
-    let same_kid = foreign.sign_with(&claims, &[("kid", &kid)]);
-    claims["sub"] = json!("somebody@else.example");
+    let same_claims = other_issuer.sign(&claims);
+    let same_kid = other_issuer.sign_with(&claims, &[("kid", &kid)]);
+    claims["sub"] = json!("mallory@example.com");
     let (signed, signature) = access.rsplit_once('.').expect("three parts");
     let (header, payload) = signed.split_once('.').expect("three parts");
     let altered = URL_SAFE_NO_PAD.encode(claims.to_string());
@@ -124,19 +135,19 @@ fn of_the_server(access: &str, refresh: &str, foreign: &ForeignIssuer) -> Vec<(&
     ]
 }
 
-/// Rightly signed, and to be refused all the same.
-fn never_signed_here(foreign: &ForeignIssuer, algorithm: Algorithm) -> Vec<(&'static str, String)> {
-    let claims = foreign.claims();
+/// Tokens that the issuer signed but that must be refused.
+fn signed_but_invalid(other_issuer: &HttpIssuer, algorithm: Algorithm) -> Vec<(&'static str, String)> {
+    let claims = other_issuer.claims();
     let now = claims["iat"].as_i64().expect("iat is a number");
     let with = |name: &str, value: Value| {
         let mut changed = claims.clone();
         changed[name] = value;
-        foreign.sign(&changed)
+        other_issuer.sign(&changed)
     };
     let without = |name: &str| {
         let mut changed = claims.clone();
         changed.as_object_mut().expect("an object").remove(name);
-        foreign.sign(&changed)
+        other_issuer.sign(&changed)
     };
     let other_algorithm = match algorithm {
         Algorithm::RS256 => "ES256",
@@ -149,12 +160,18 @@ fn never_signed_here(foreign: &ForeignIssuer, algorithm: Algorithm) -> Vec<(&'st
         ("no exp", without("exp")),
         ("no jti", without("jti")),
         ("no client_id", without("client_id")),
-        ("typ rt+jwt", foreign.sign_with(&claims, &[("typ", "rt+jwt")])),
-        ("typ JWT", foreign.sign_with(&claims, &[("typ", "JWT")])),
-        ("unknown kid", foreign.sign_with(&claims, &[("kid", "nobody")])),
+        (
+            "typ rt+jwt",
+            other_issuer.sign_with(&claims, &[("typ", "rt+jwt")]),
+        ),
+        ("typ JWT", other_issuer.sign_with(&claims, &[("typ", "JWT")])),
+        (
+            "unknown kid",
+            other_issuer.sign_with(&claims, &[("kid", "unknown")]),
+        ),
         (
             "alg of another kind",
-            foreign.sign_with(&claims, &[("alg", other_algorithm)]),
+            other_issuer.sign_with(&claims, &[("alg", other_algorithm)]),
         ),
     ]
 }
@@ -181,12 +198,12 @@ fn borrowed(settings: &Settings) -> Vec<(&'static str, &str)> {
         .collect()
 }
 
-fn accepts(program: &Program, settings: &Settings, token: &str) {
+fn assert_accepts(program: &Program, settings: &Settings, token: &str) {
     let output = program.run(&borrowed(settings), &[], token);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "{} refuses a token that holds: {told}",
+        "{} refuses a valid token: {stderr}",
         program.name
     );
     let printed: Value = serde_json::from_slice(&output.stdout).expect("claims are printed as JSON");
@@ -197,16 +214,20 @@ fn accepts(program: &Program, settings: &Settings, token: &str) {
     }
 }
 
-/// It says why, too: a program that fell over has not refused.
-fn refuses(program: &Program, settings: &Settings, what: &str, token: &str) {
+/// Also checks the message: a program that crashed has not refused.
+fn assert_refuses(program: &Program, settings: &Settings, what: &str, token: &str) {
     let output = program.run(&borrowed(settings), &[], token);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(
         output.status.code(),
         Some(1),
-        "{} on {what}: {told}",
+        "{} on {what}: {stderr}",
         program.name
     );
-    assert!(told.contains("refused: "), "{} on {what}: {told}", program.name);
+    assert!(
+        stderr.contains("refused: "),
+        "{} on {what}: {stderr}",
+        program.name
+    );
     assert!(output.stdout.is_empty(), "{} on {what}", program.name);
 }

@@ -1,4 +1,4 @@
-//! What no implementation can do without: the signatures of a mint and of a refresh.
+//! The baseline: the signatures that every implementation of a mint and a refresh needs.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use tm_auth_core::PublicKey;
@@ -6,25 +6,26 @@ use tm_auth_core::signature::Signature;
 use tm_auth_core::signing::{Algorithm, MacKey, SigningKey};
 use tm_auth_proto::Environment;
 
+/// Operations between two readings of the CPU time.
 const CHUNK: u32 = 100;
-/// µs.
-const LONG_ENOUGH: f64 = 200_000.0;
-/// About the size of an access token's claims.
+/// In µs. Long enough that the granularity of the system's accounting does not matter.
+const MIN_TIME: f64 = 200_000.0;
+/// About as long as the claims of an access token.
 const CLAIMS: [u8; 424] = [b'x'; 424];
 
-/// µs per operation.
-pub(crate) struct Limit {
+/// In µs per operation.
+pub(crate) struct Baseline {
     /// Verify the challenge, sign an access token, MAC a refresh token.
     pub(crate) mint: f64,
-    /// Check and make a MAC, sign an access token.
+    /// Verify and create a MAC, sign an access token.
     pub(crate) refresh: f64,
 }
 
-pub(crate) fn measure(algorithm: &str) -> Limit {
+pub(crate) fn measure(algorithm: &str) -> Baseline {
     let algorithm = Algorithm::parse(algorithm).expect("one of the three");
-    let signing = SigningKey::generate(algorithm, Environment::Uat).expect("a key can be made");
+    let signing = SigningKey::generate(algorithm, Environment::Uat).expect("key generation works");
     let mac = MacKey::new("mac".to_owned(), &[7; 32]).expect("32 bytes are a key");
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key can be made");
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("key generation works");
     let public = PublicKey::from_sec1(pair.public_key().as_ref()).expect("the point is on the curve");
     let text = b"b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e.1800000000";
     let signature = pair
@@ -35,14 +36,14 @@ pub(crate) fn measure(algorithm: &str) -> Limit {
     let sign = time(|| drop(std::hint::black_box(signing.sign_jws("at+jwt", &CLAIMS))));
     let verify = time(|| assert!(std::hint::black_box(public.verifies(text, &signature))));
     let seal = time(|| drop(std::hint::black_box(mac.sign_jws("rt+jwt", &CLAIMS[..300]))));
-    Limit {
+    Baseline {
         mint: verify + sign + seal,
         refresh: sign + 2.0 * seal,
     }
 }
 
-/// CPU time of this thread per operation, µs: time that others took the processor away does not count. Long
-/// enough that the system's clock tick does not show.
+/// The CPU time of this thread per operation, in µs. Time in which other threads used the processor
+/// does not count.
 fn time(operation: impl Fn()) -> f64 {
     operation();
     let before = cpu_of_this_thread();
@@ -51,13 +52,13 @@ fn time(operation: impl Fn()) -> f64 {
         (0..CHUNK).for_each(|_| operation());
         rounds += f64::from(CHUNK);
         let spent = cpu_of_this_thread() - before;
-        if spent >= LONG_ENOUGH {
+        if spent >= MIN_TIME {
             return spent / rounds;
         }
     }
 }
 
-/// µs, from the first field of schedstat (nanoseconds on the processor).
+/// In µs, from the first field of schedstat, which is in nanoseconds.
 fn cpu_of_this_thread() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has it");
     text.split(' ')

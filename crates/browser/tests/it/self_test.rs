@@ -1,13 +1,13 @@
-//! That the harness sees what it is there to see.
+//! Tests of the test support: it must find what it looks for.
 
 use crate::support::{Browser, Service, Theme, leak};
 
-/// A page with what the tests of the real pages look for and must find.
+/// A page with faults that the tests of the real pages must find.
 const BAD_PAGE: &str = "<!doctype html><html lang=en><title>t</title>
     <main><h1>Hello</h1><img src=\"data:image/png;base64,AAAA\"><p style=\"color:#bbb;background:#fff\">pale</p></main>";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_page_does_wrong_is_seen() {
+async fn faults_of_a_page_are_found() {
     let service = Service::start().await;
     let browser = Browser::start(&service.origin).await;
     browser.recorder.site("bad.test", BAD_PAGE);
@@ -25,7 +25,7 @@ async fn what_a_page_does_wrong_is_seen() {
             .iter()
             .any(|line| line.contains("alas"))
     );
-    browser.look(320, 640, Theme::Dark).await;
+    browser.set_viewport(320, 640, Theme::Dark).await;
     let dark = "[innerWidth, matchMedia('(prefers-color-scheme: dark)').matches].join()";
     assert_eq!(browser.evaluate(dark).await, "320,true");
     assert!(browser.picture().await.starts_with(b"\x89PNG"));
@@ -35,7 +35,7 @@ async fn what_a_page_does_wrong_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_passkey_is_made_found_and_lost() {
+async fn a_virtual_passkey_is_created_used_and_removed() {
     let service = Service::start().await;
     let browser = Browser::start(&service.origin).await;
     browser.open("/v1/auth/health").await;
@@ -58,18 +58,17 @@ async fn a_passkey_is_made_found_and_lost() {
     browser.close().await;
 }
 
-/// Every way a page has to send something, and every form.
+/// Leaks a secret in every way that a page can send something, and in every form.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_leak_is_found_in_every_form() {
     let service = Service::start().await;
     let browser = Browser::start(&service.origin).await;
     let mut secret: [u8; 32] = std::array::from_fn(|index| u8::try_from(index * 37 % 256).unwrap() ^ 0xa5);
-    // Its base64 begins with `++//`, which forms escape.
+    // Its base64 begins with `++//`, which an encoded form escapes.
     secret[..3].copy_from_slice(&[0xfb, 0xef, 0xff]);
-    browser.recorder.site(
-        "leaky.test",
-        "<!doctype html><body>a page that may send what it likes",
-    );
+    browser
+        .recorder
+        .site("leaky.test", "<!doctype html><body>a page without a policy");
     browser.visit("http://leaky.test/").await;
     let before = browser.recorder.requests().concat();
     assert_eq!(leak::forms_found(&secret, &before), Vec::<&str>::new());

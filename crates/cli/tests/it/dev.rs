@@ -1,4 +1,4 @@
-//! A running `tm-auth dev` of a test's own: its own port, its own folder, ended with the value.
+//! Runs `tm-auth dev` for one test, on a port and in a folder of its own.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -15,20 +15,20 @@ use tm_auth_client::{AuthApi, Signer, key_file};
 use tm_auth_proto::{AccessClaims, CompactJws, KeyFile, TokenResponse};
 use tm_auth_verifier::{Clock, SystemClock};
 
-/// Generous: making an RSA key alone may take seconds on a busy machine.
+/// Deadline for a start. It is long since creating an RSA key may take seconds on a busy machine.
 const START: Duration = Duration::from_mins(1);
 
-/// `tm-auth dev`. Dropping it kills the process.
+/// A running `tm-auth dev`. Dropping it kills the process.
 pub(crate) struct Dev {
     child: Child,
     folder: TempDir,
     origin: String,
-    /// What the program printed before it was ready.
+    /// The output of the program before it was ready.
     pub(crate) printed: String,
 }
 
 impl Dev {
-    /// Starts one with these variables in its environment.
+    /// Starts the sandbox with these environment variables and waits until it is ready.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a folder for the test");
         let port = free_port();
@@ -43,7 +43,7 @@ impl Dev {
             .expect("the binary starts");
         let stdout = child.stdout.take().expect("stdout is piped");
         let (line_sender, lines) = mpsc::channel();
-        // Reads on for as long as the process lives, so that it never waits for room in the pipe.
+        // Read for as long as the process lives, so that it never blocks on a full pipe.
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 line_sender.send(line).ok();
@@ -68,33 +68,33 @@ impl Dev {
         }
     }
 
-    /// `http://localhost:PORT`: the audience of its tokens.
+    /// The origin, which is the audience of its tokens: `http://localhost:PORT`.
     pub(crate) fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The base path, which is the issuer of its tokens.
+    /// The base URL, which is the issuer of its tokens.
     pub(crate) fn issuer(&self) -> String {
         format!("{}/v1/auth", self.origin)
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         let port = self.origin.rsplit_once(':').expect("an origin with a port").1;
         SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port")))
     }
 
-    /// Its process.
+    /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its folder: configuration, database and key file.
+    /// Its data folder: configuration, database and key file.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The configuration it wrote, which administrative commands take.
+    /// The configuration file it wrote, for administrative commands.
     pub(crate) fn config_file(&self) -> PathBuf {
         self.folder().join("tm-auth.toml")
     }
@@ -119,7 +119,7 @@ impl Dev {
         claims.uid.to_string()
     }
 
-    /// A token that manages the account's keys, from the operator's command.
+    /// Issues a management token with `tm-auth accounts session`.
     pub(crate) fn management_token(&self, uid: &str) -> String {
         let output = tm_auth()
             .args(["accounts", "session", "--config"])
@@ -127,17 +127,17 @@ impl Dev {
             .arg(uid)
             .output()
             .expect("the binary starts");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "accounts session: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "accounts session: {stderr}");
         String::from_utf8(output.stdout)
             .expect("a token")
             .trim()
             .to_owned()
     }
 
-    /// Ends the process; the folder stays.
+    /// Kills the process and keeps the folder.
     pub(crate) fn stop(&mut self) {
-        self.child.kill().expect("the process is ours");
+        self.child.kill().expect("the process can be killed");
         self.child.wait().expect("it ends");
     }
 
@@ -159,7 +159,7 @@ impl Drop for Dev {
     }
 }
 
-/// The binary, with no setting from the environment of the test run.
+/// A command that runs the binary without the `TM_*` variables of the test run.
 pub(crate) fn tm_auth() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tm-auth"));
     for (name, _) in std::env::vars_os() {
@@ -170,12 +170,12 @@ pub(crate) fn tm_auth() -> Command {
     command
 }
 
-/// The machine's time: these tests run real programs, which know no other.
+/// The machine's time: the programs under test have no other clock.
 pub(crate) fn now() -> Timestamp {
     SystemClock.now()
 }
 
-/// A port that was free a moment ago.
+/// Returns a port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()

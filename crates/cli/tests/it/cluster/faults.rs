@@ -1,10 +1,11 @@
-//! The database or a node taken away under load, and what was acknowledged before, between and after.
+//! Faults of the database and of nodes under load: no acknowledged write may be lost.
 //!
-//! 1. Bots work through HAProxy; each acknowledged write goes into a ledger.
-//! 2. One after the other: PostgreSQL is killed, frozen, cut off, held back, and loses answers to commits; a node is
-//!    killed, and another one frozen. While the database is away the nodes' other answers go on.
-//! 3. At the end every entry is held against the rows and against the service, and the history of all calls must
-//!    have one order.
+//! 1. Bots work through HAProxy. Each acknowledged write goes into a ledger.
+//! 2. PostgreSQL is killed, frozen, cut off, held back, and loses answers to commits; then one node is
+//!    killed and another frozen. While the database is away, the nodes still serve what needs no
+//!    database.
+//! 3. At the end every entry is compared with the rows and the service, and the history of all calls
+//!    must be linearizable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,59 +24,61 @@ use super::{SETTINGS, apis, binary, bots, owner};
 
 const BOTS: usize = 16;
 const REVOKED: usize = 5;
-const MADE: usize = 3;
-/// Between two faults, so that each meets a service at work.
+const CREATED: usize = 3;
+/// Acknowledged writes between two faults, so that each fault hits a working service.
 const BETWEEN: u64 = 700;
-/// Set to the number of rounds of a longer run; one round has each fault once.
+/// A variable with the number of rounds of a longer run; a round has each fault once.
 const ROUNDS: &str = "TM_AUTH_TEST_FAULT_ROUNDS";
-/// The longest wait for a node to be ready again. What it took is printed.
+/// The limit until a node is ready again. The test prints the actual time.
 const CEILING: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e08_j03_j06_j08_nothing_acknowledged_is_lost_whatever_is_taken_away() {
+async fn e08_j03_j06_j08_no_acknowledged_write_is_lost_in_any_fault() {
     let mut settings = SETTINGS.to_vec();
-    // Shorter than the service's own, so that a frozen server is answered for soon.
+    // Shorter than the default, so that requests fail soon while the database is frozen.
     settings.push(("LIMITS__DATABASE_SECONDS", "3"));
     let nodes = ThreeNodes::start_with_fault_proxy(binary(), &settings);
     let owner = owner(&nodes);
     let bots = bots(&nodes, &owner, BOTS).await;
-    let witness = Arc::clone(&bots[BOTS - 1]);
+    let idle_bot = Arc::clone(&bots[BOTS - 1]);
     let rounds = std::env::var(ROUNDS).map_or(1, |text| text.parse().expect("a number"));
     let load = Load {
         base_urls: vec![nodes.url().to_owned()],
         bots,
         owner,
-        revoked: REVOKED,
-        made: MADE,
+        keys_to_revoke: REVOKED,
+        keys_to_create: CREATED,
         writes: 5_000,
     };
     let load = load.start();
     let apis = apis(&nodes);
     let mut next = 0;
     for round in 0..rounds {
-        for (name, break_it, mend) in FAULTS {
+        for (name, inject, repair) in FAULTS {
             next += BETWEEN;
-            load.ledger().acknowledged(next).await;
-            tokio::task::block_in_place(|| break_it(&nodes));
+            load.ledger().wait_until_acknowledged(next).await;
+            tokio::task::block_in_place(|| inject(&nodes));
             if name.starts_with("PostgreSQL") {
-                without_database(&apis, &witness, name).await;
+                assert_serves_without_database(&apis, &idle_bot, name).await;
             }
-            let mended = Instant::now();
-            tokio::task::block_in_place(|| mend(&nodes));
-            let started = mended.elapsed();
+            let repaired = Instant::now();
+            tokio::task::block_in_place(|| repair(&nodes));
+            let started = repaired.elapsed();
             let acknowledged = load.ledger().counts().acknowledged();
-            load.ledger().acknowledged(acknowledged + 1).await;
-            let served = mended.elapsed().saturating_sub(started);
+            load.ledger().wait_until_acknowledged(acknowledged + 1).await;
+            let served = repaired.elapsed().saturating_sub(started);
             all_ready(&nodes).await;
-            println!("round {round}: {name}: back after {started:.1?}, and served again {served:.2?} later");
+            println!("round {round}: {name}: repaired after {started:.1?}, served again {served:.2?} later");
         }
     }
-    load.ledger().acknowledged((next + BETWEEN).max(5_000)).await;
+    load.ledger()
+        .wait_until_acknowledged((next + BETWEEN).max(5_000))
+        .await;
     let ledger = load.stop().await;
 
     assert!(nodes.fault_proxy().answers_lost() > 0);
     assert_eq!(ledger.missing_from(&rows(&nodes)), [""; 0]);
-    let report = ledger.reckon().await;
+    let report = ledger.verify().await;
     report.assert_clean();
     assert_eq!(report.counts.revoked, REVOKED as u64);
     println!("{report}");
@@ -83,7 +86,7 @@ async fn e08_j03_j06_j08_nothing_acknowledged_is_lost_whatever_is_taken_away() {
 
 type Step = fn(&ThreeNodes);
 
-/// What is taken away, and how it comes back.
+/// The name of each fault, how to inject it, and how to repair it.
 const FAULTS: &[(&str, Step, Step)] = &[
     (
         "PostgreSQL killed",
@@ -118,7 +121,7 @@ const FAULTS: &[(&str, Step, Step)] = &[
     ),
 ];
 
-/// Commits that happen while their answers do not arrive.
+/// Loses the answers to five commits.
 fn lose_answers(nodes: &ThreeNodes) {
     let proxy = nodes.fault_proxy();
     let begun = Instant::now();
@@ -126,14 +129,14 @@ fn lose_answers(nodes: &ThreeNodes) {
         let before = proxy.answers_lost();
         proxy.cut_before_next_answer();
         while proxy.answers_lost() == before {
-            assert!(begun.elapsed() < CEILING, "no answer to lose, the {lost}th time");
+            assert!(begun.elapsed() < CEILING, "answer {lost} of 5 was not lost");
             std::thread::yield_now();
         }
     }
 }
 
-/// Writes are refused with a word on when to come back; everything that needs no database goes on.
-async fn without_database(apis: &[AuthApi], bot: &Arc<Bot>, fault: &'static str) {
+/// Checks that writes get 503 with `Retry-After` and that everything without the database works.
+async fn assert_serves_without_database(apis: &[AuthApi], bot: &Arc<Bot>, fault: &'static str) {
     let mut nodes = JoinSet::new();
     for api in apis {
         let (api, bot) = (api.clone(), Arc::clone(bot));
@@ -167,12 +170,12 @@ async fn all_ready(nodes: &ThreeNodes) {
     for node in NODES {
         let url = format!("{}/v1/auth/health/ready", nodes.node_url(node));
         while !matches!(client.get(&url).send().await, Ok(answer) if answer.status() == StatusCode::OK) {
-            assert!(begun.elapsed() < CEILING, "node {node} does not come back");
+            assert!(begun.elapsed() < CEILING, "node {node} does not get ready");
         }
     }
 }
 
-/// Every session's newest counter, and whether it is live.
+/// The newest counter of every session, and whether it is live.
 pub(super) fn rows(nodes: &ThreeNodes) -> BTreeMap<SessionId, (i64, bool)> {
     let sql = "SELECT encode(sid, 'hex'), current, ended_at IS NULL FROM sessions";
     let rows = tm_auth_testing::postgres::psql(&nodes.postgres_url(), sql);

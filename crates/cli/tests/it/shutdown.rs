@@ -1,4 +1,4 @@
-//! SIGTERM: nothing new is accepted, what was begun is finished, and the process ends well.
+//! SIGTERM: the server accepts no new connections, finishes the requests in flight and exits with 0.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tm_auth_proto::{SessionId, TokenResponse};
 use tokio::sync::watch;
 
-use crate::served::{Bot, Service, claims};
+use crate::service::{Bot, Service, claims};
 
 fn send_mint(stream: &mut TcpStream, bot: &Bot) -> std::io::Result<()> {
     let body = serde_json::to_string(&bot.challenge()).expect("plain JSON");
@@ -20,7 +20,7 @@ fn send_mint(stream: &mut TcpStream, bot: &Bot) -> std::io::Result<()> {
     stream.write_all(request.as_bytes())
 }
 
-/// One answer, head and body, or what there is of it.
+/// Reads one response, head and body, or as much of it as arrives.
 fn read_answer(stream: &mut TcpStream) -> (String, std::io::Result<()>) {
     let mut bytes = Vec::new();
     let mut buffer = [0; 8192];
@@ -48,7 +48,7 @@ fn tokens(answer: &str) -> TokenResponse {
 }
 
 fn stored(service: &Service) -> BTreeSet<SessionId> {
-    let db = service.rows();
+    let db = service.connection();
     let mut statement = db
         .prepare("SELECT sid FROM sessions")
         .expect("the table is there");
@@ -64,24 +64,23 @@ async fn j15_after_sigterm_every_request_in_flight_is_answered_and_the_exit_code
     let service = Service::new();
     let running = service.start();
     let bot = service.new_bot().await;
-    // Nobody else can write while the test does: the mints below are in flight for as long as it likes.
-    let lock = service.rows();
-    lock.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+    // The test holds the write lock, so the mints below stay in flight until it releases it.
+    let lock = service.connection();
+    lock.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
     let mut in_flight: Vec<TcpStream> = (0..50)
         .map(|_| TcpStream::connect(service.address()).expect("it listens"))
         .collect();
     for stream in &mut in_flight {
         send_mint(stream, &bot).expect("it reads");
     }
-    service
-        .api()
-        .jwks()
-        .await
-        .expect("an answer to a request that came after");
+    service.api().jwks().await.expect("a later request is answered");
     running.terminate();
     let begun = Instant::now();
     while TcpStream::connect(service.address()).is_ok() {
-        assert!(begun.elapsed() < Duration::from_secs(5), "it goes on accepting");
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "the server still accepts connections"
+        );
     }
     lock.execute_batch("ROLLBACK").expect("it is open");
     let mut answered = BTreeSet::new();
@@ -97,15 +96,14 @@ async fn j15_after_sigterm_every_request_in_flight_is_answered_and_the_exit_code
     assert_eq!(stored(&service), answered);
 }
 
-/// What a connection has done when there is no more to be had.
+/// The results of one client thread.
 struct Outcome {
     answered: Vec<SessionId>,
-    /// Parts of an answer that breaks off; there must be none.
+    /// Responses that broke off; there must be none.
     torn: Vec<String>,
 }
 
-/// Mints on one connection, request after request, and on a new one where the server closed it; until none is
-/// accepted any more.
+/// Mints on one connection after another, until the server accepts none.
 fn mint_until_refused(service: &Service, bot: &Bot, count: &watch::Sender<u64>) -> Outcome {
     let mut outcome = Outcome {
         answered: Vec::new(),
@@ -118,7 +116,8 @@ fn mint_until_refused(service: &Service, bot: &Bot, count: &watch::Sender<u64>) 
                     outcome.answered.push(claims(&tokens(&answer)).sid);
                     count.send_modify(|count| *count += 1);
                 }
-                // It crossed with the close of an idle connection: not read, and so not done (see below).
+                // The request crossed with the close of an idle connection, so it was not processed.
+                // The test verifies this at its end.
                 (nothing, Err(_)) if nothing.is_empty() => break,
                 (part, Err(_)) => {
                     outcome.torn.push(part);
@@ -131,7 +130,7 @@ fn mint_until_refused(service: &Service, bot: &Bot, count: &watch::Sender<u64>) 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn j15_sigterm_under_load_leaves_no_write_unanswered_and_tears_no_answer() {
+async fn j15_sigterm_under_load_answers_every_write_and_truncates_no_response() {
     let service = Arc::new(Service::new());
     let running = service.start();
     let bot = Arc::new(service.new_bot().await);
@@ -159,25 +158,25 @@ async fn j15_sigterm_under_load_leaves_no_write_unanswered_and_tears_no_answer()
         .into_iter()
         .flat_map(|outcome| outcome.answered)
         .collect();
-    // Each answer's session is there, and each session's answer was heard: no request in flight failed.
+    // Every answered session is stored, and every stored session was answered.
     assert_eq!(stored(&service), answered);
 }
 
 #[tokio::test]
-async fn j15_a_node_that_is_to_stop_says_so_before_it_does() {
+async fn j15_a_stopping_node_fails_readiness_before_it_stops_serving() {
     let mut service = Service::new();
-    // Longer than this takes: the process is killed at the end.
+    // Longer than this test; the process is killed at its end.
     service.set("LIMITS__DRAIN_SECONDS", "300");
     let running = service.start();
     let bot = service.new_bot().await;
     let api = service.api();
     api.health().await.expect("it is ready");
     running.terminate();
-    let told = Instant::now();
+    let terminated = Instant::now();
     while api.health().await.is_ok() {
-        assert!(told.elapsed() < Duration::from_secs(30), "it stays ready");
+        assert!(terminated.elapsed() < Duration::from_secs(30), "it stays ready");
     }
-    // Who has not heard of it yet is served.
+    // Clients that do not know yet are still served.
     bot.mint(&api).await.expect("it still mints");
     api.jwks().await.expect("it still serves");
 }
