@@ -1,6 +1,7 @@
 //! `tm-auth doctor`: checks what the service needs, each thing after those it depends on.
 
 use tm_auth_server::clock::Clock;
+use tm_auth_store::error::Chain;
 
 use super::{ConfigArgs, Failure, Outcome, deployment};
 
@@ -23,7 +24,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
         .store
         .ping()
         .await
-        .map_err(|error| Failure(format!("writes: {error}")))?;
+        .map_err(|error| Failure(format!("writes: {}", Chain(&error))))?;
     passed("writes", "the database accepts them");
     let keys = deployment.signing_keys();
     let listed = keys.list().await?;

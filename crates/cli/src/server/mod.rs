@@ -13,11 +13,12 @@ mod serve;
 mod signing_keys;
 mod transfer;
 
-use std::fmt::Display;
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use tm_auth_store::error::Chain;
 
 /// A command for the server.
 #[derive(Debug, Subcommand)]
@@ -59,9 +60,9 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
-impl<E: Display> From<E> for Failure {
+impl<E: Into<Box<dyn Error>>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(error.to_string())
+        Self(Chain(&*error.into()).to_string())
     }
 }
 

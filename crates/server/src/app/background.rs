@@ -1,10 +1,11 @@
 //! Work that no request asks for. A failure is logged, and the next round tries again.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tm_auth_store::error::Chain;
 use tm_auth_store::{Change, Retention};
 use tokio::task::JoinSet;
 
@@ -155,7 +156,7 @@ impl App {
     }
 }
 
-fn failed(task: &'static str, error: &dyn Display) {
+fn failed(task: &'static str, error: &dyn Error) {
     crate::metrics::background_failure(task);
-    tracing::warn!(task, %error, "a background task failed and will try again");
+    tracing::warn!(task, error = %Chain(error), "a background task failed and will try again");
 }

@@ -15,6 +15,7 @@ use tm_auth_core::token::access;
 use tm_auth_core::token::refresh::{self, Unverified, VerifiedRefreshToken};
 use tm_auth_core::user::is_user_session;
 use tm_auth_proto::{Environment, SessionId, TokenResponse};
+use tm_auth_store::error::Chain;
 use tm_auth_store::{KeyUse, Rotation};
 
 use super::{App, notices, sign_in, tokens};
@@ -114,7 +115,9 @@ async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
     match owner.await {
         Ok(Some(account)) => notices::tell(app, context, &account, Notice::SessionReused).await,
         Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "the owner of an ended session could not be read"),
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "the owner of an ended session could not be read")
+        }
     }
 }
 
@@ -170,7 +173,7 @@ async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> 
         return Ok(None);
     }
     let reloaded = app.current_keys.reload_for_unknown_kid(app.now()).await;
-    reloaded.map_err(ApiError::unavailable)?;
+    reloaded.map_err(|error| ApiError::unavailable(Chain(&error)))?;
     Ok(app.keys().mac_by_kid(kid).map(Arc::clone))
 }
 

@@ -317,9 +317,7 @@ fn retire_signing(
 }
 
 fn busy() -> SigningKeyError {
-    SigningKeyError::Store(StoreError::Unavailable(
-        "others keep changing the service's keys".to_owned(),
-    ))
+    SigningKeyError::Store(StoreError::unavailable("others keep changing the service's keys"))
 }
 
 fn algorithm(configured: SigningAlgorithm) -> Algorithm {

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::connection::PooledConnection;
 use super::{PATIENCE, Postgres, overloaded};
+use crate::error::Chain;
 use crate::{Result, StoreError};
 
 /// Items per statement.
@@ -82,7 +83,7 @@ async fn serve<T: Batched>(pool: PgPool, mut waiting: mpsc::Receiver<Waiting<T>>
                 }
             }
             Err(error) => {
-                tracing::error!(%error, items = items.len(), "a batch failed");
+                tracing::error!(error = %Chain(&error), items = items.len(), "a batch failed");
                 for reply in replies {
                     let _ = reply.send(Err(error.clone()));
                 }
@@ -112,7 +113,7 @@ async fn run<T: Batched>(pool: &PgPool, items: &[T]) -> Result<Vec<Option<T::Out
 }
 
 async fn within<T>(patience: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let late = |_| StoreError::Unavailable("the database did not answer in time".to_owned());
+    let late = |_| StoreError::unavailable("the database did not answer in time");
     tokio::time::timeout(patience, work).await.map_err(late)?
 }
 

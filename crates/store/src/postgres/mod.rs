@@ -88,7 +88,7 @@ pub async fn is_empty(options: &PostgresOptions) -> Result<bool> {
 
 fn connect(options: &PostgresOptions) -> Result<Postgres> {
     // The URL holds the password: no part of it may reach a message.
-    let unreadable = |_| StoreError::Unusable("the PostgreSQL URL cannot be read".to_owned());
+    let unreadable = |_| StoreError::unusable("the PostgreSQL URL cannot be read");
     let patience = PATIENCE.as_millis().to_string();
     let connect = options
         .url
@@ -198,7 +198,7 @@ fn pause(attempt: u32) -> Duration {
 }
 
 fn overloaded() -> StoreError {
-    StoreError::Unavailable("too many callers wait for the database".to_owned())
+    StoreError::unavailable("too many callers wait for the database")
 }
 
 /// Whether another transaction was in the way, so that the same work may succeed when it is begun anew.
@@ -219,13 +219,13 @@ pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Damaged(error.to_string()),
-            sqlx::Error::Database(error) => match error.code().as_deref() {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::damaged(error),
+            sqlx::Error::Database(ref database) => match database.code().as_deref() {
                 // Wrong password, no such user, no such database: trying again will not help.
-                Some("28P01" | "28000" | "3D000" | "42501") => Self::Unusable(error.to_string()),
-                _ => Self::Unavailable(error.to_string()),
+                Some("28P01" | "28000" | "3D000" | "42501") => Self::unusable(error),
+                _ => Self::unavailable(error),
             },
-            other => Self::Unavailable(other.to_string()),
+            _ => Self::unavailable(error),
         }
     }
 }

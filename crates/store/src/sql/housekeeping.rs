@@ -47,9 +47,8 @@ impl Store {
     pub async fn backup(&self, target: &Path) -> Result<()> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.backup(target).await,
-            Engine::Postgres(_) => Err(StoreError::Unusable(
-                "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump"
-                    .to_owned(),
+            Engine::Postgres(_) => Err(StoreError::unusable(
+                "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump",
             )),
         }
     }

@@ -76,7 +76,7 @@ impl Store {
             0 => calls.await,
             milliseconds => tokio::time::timeout(Duration::from_millis(milliseconds), calls)
                 .await
-                .unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned()))),
+                .unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time"))),
         }
     }
 

@@ -46,9 +46,7 @@ impl Readers {
             }
             outcome
         });
-        outcome
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+        outcome.await.map_err(StoreError::unavailable)?
     }
 }
 

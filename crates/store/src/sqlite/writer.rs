@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{poll_ready, run};
+use crate::error::Chain;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
@@ -50,7 +51,7 @@ impl Writer {
             reply,
         });
         self.queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Unavailable("too many writes are waiting".to_owned()),
+            TrySendError::Full(_) => StoreError::unavailable("too many writes are waiting"),
             TrySendError::Disconnected(_) => gone(),
         })?;
         outcome.await.map_err(|_| gone())?
@@ -58,7 +59,7 @@ impl Writer {
 }
 
 fn gone() -> StoreError {
-    StoreError::Unavailable("the writer has stopped".to_owned())
+    StoreError::unavailable("the writer has stopped")
 }
 
 /// A piece of work, its type of outcome forgotten.
@@ -118,7 +119,7 @@ fn serve(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>) {
         batch.extend(jobs.try_iter().take(MAX_BATCH - 1));
         let committed = transaction(&mut connection, &mut batch);
         if let Err(error) = &committed {
-            tracing::error!(%error, jobs = batch.len(), "a transaction failed");
+            tracing::error!(error = %Chain(error), jobs = batch.len(), "a transaction failed");
         }
         for job in batch {
             job.deliver(&committed);
@@ -131,8 +132,8 @@ fn transaction(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Resul
     for job in batch.iter_mut() {
         job.run(connection);
         if connection.is_autocommit() {
-            return Err(StoreError::Unavailable(
-                "the transaction was rolled back by SQLite".to_owned(),
+            return Err(StoreError::unavailable(
+                "the transaction was rolled back by SQLite",
             ));
         }
     }

@@ -120,7 +120,7 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
     refuse_filled(tx).await?;
     let (environment, at) = file.header()?;
     if environment != expected {
-        return Err(StoreError::Unusable(format!(
+        return Err(StoreError::unusable(format!(
             "the file is of the {environment} environment, the configuration says {expected}"
         )));
     }
@@ -137,7 +137,7 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
         .await?;
         let found = checked.of(table);
         if found != promised {
-            return Err(StoreError::Unusable(format!(
+            return Err(StoreError::unusable(format!(
                 "{}: the file promises {} rows with checksum {}, and {} with {} arrived",
                 table.name, promised.rows, promised.sha256, found.rows, found.sha256
             )));
@@ -153,19 +153,18 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
 }
 
 async fn environment(tx: &mut Tx<'_>) -> Result<Environment> {
-    let nothing =
-        || StoreError::Unusable("the database belongs to no environment yet: it is empty".to_owned());
+    let nothing = || StoreError::unusable("the database belongs to no environment yet: it is empty");
     let bound = setting::get(tx, "environment").await?.ok_or_else(nothing)?;
     bound
         .parse()
-        .map_err(|_| StoreError::Damaged(format!("an environment called {bound}")))
+        .map_err(|_| StoreError::damaged(format!("an environment called {bound}")))
 }
 
 async fn refuse_filled(tx: &mut Tx<'_>) -> Result<()> {
     for table in TABLES {
         let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
         if tx.exists(&sql, args![]).await? {
-            return Err(StoreError::Unusable(format!(
+            return Err(StoreError::unusable(format!(
                 "the database is not empty: {} has rows; make an empty one and run `tm-auth migrate` on it",
                 table.name
             )));

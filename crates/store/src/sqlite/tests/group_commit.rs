@@ -65,7 +65,7 @@ async fn a_piece_that_fails_takes_nothing_with_it() {
     let first = queue(&store, async |tx| set(tx, "first", "1").await).await;
     let failing = queue(&store, async |tx| -> Result<()> {
         set(tx, "failing", "1").await?;
-        Err(StoreError::Damaged("on purpose".to_owned()))
+        Err(StoreError::damaged("on purpose"))
     })
     .await;
     let broken = queue(&store, async |tx| {
@@ -93,7 +93,7 @@ async fn a_piece_that_fails_takes_nothing_with_it() {
     last.await.unwrap().unwrap();
     let on_purpose = failing.await.unwrap().unwrap_err();
     assert!(
-        matches!(&on_purpose, StoreError::Damaged(text) if text == "on purpose"),
+        matches!(&on_purpose, StoreError::Damaged(cause) if cause.to_string() == "on purpose"),
         "{on_purpose}"
     );
     assert!(matches!(broken.await.unwrap(), Err(StoreError::Unavailable(_))));
@@ -117,8 +117,8 @@ async fn beyond_the_queue_callers_hear_at_once_and_the_others_are_served() {
     }
     let refused = store.ping().await.unwrap_err();
     assert!(
-        refused.to_string().contains("too many writes are waiting"),
-        "{refused}"
+        matches!(&refused, StoreError::Unavailable(cause) if cause.to_string() == "too many writes are waiting"),
+        "{refused:?}"
     );
     held.release().await;
     for (number, waiter) in (0..).zip(waiting) {
