@@ -283,12 +283,12 @@ async fn commands_alone_plan_create_and_administer_a_database() {
     }
     assert_eq!(
         service.admin(&["migrate", "--plan"]),
-        "pending 0001_initial\npending 0002_people"
+        "pending 0001_initial"
     );
     assert!(!service.database().exists(), "--plan creates nothing");
     assert_eq!(
         service.admin(&["migrate"]),
-        "running 0001_initial\nrunning 0002_people"
+        "running 0001_initial"
     );
     for arguments in [["migrate", "--plan"].as_slice(), &["migrate"]] {
         assert_eq!(service.admin(arguments), "the schema is up to date");
