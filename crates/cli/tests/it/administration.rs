@@ -281,15 +281,9 @@ async fn commands_alone_plan_create_and_administer_a_database() {
             "{arguments:?} says what to do: {line}"
         );
     }
-    assert_eq!(
-        service.admin(&["migrate", "--plan"]),
-        "pending 0001_initial"
-    );
+    assert_eq!(service.admin(&["migrate", "--plan"]), "pending 0001_initial");
     assert!(!service.database().exists(), "--plan creates nothing");
-    assert_eq!(
-        service.admin(&["migrate"]),
-        "running 0001_initial"
-    );
+    assert_eq!(service.admin(&["migrate"]), "running 0001_initial");
     for arguments in [["migrate", "--plan"].as_slice(), &["migrate"]] {
         assert_eq!(service.admin(arguments), "the schema is up to date");
     }
