@@ -130,7 +130,7 @@ fn hint_for(code: ErrorCode, error: &ServerError, now: Timestamp) -> Option<Stri
         | ErrorCode::InvalidToken
         | ErrorCode::ManagementTokenRequired
         | ErrorCode::ReauthRequired => {
-            "managing keys needs a recent sign-in: `tm-auth login`, or a new token in TM_MANAGEMENT_TOKEN"
+            "managing keys needs a recent login: `tm-auth login`, or a new token in TM_MANAGEMENT_TOKEN"
         }
         ErrorCode::InvalidCode => "use the code in the newest mail; `tm-auth login` mails another one",
         ErrorCode::KeyAlreadyRegistered | ErrorCode::KnownPrivateKey => {

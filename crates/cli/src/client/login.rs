@@ -1,4 +1,4 @@
-//! `tm-auth login`: signs in with an e-mail code, to manage the account's keys.
+//! `tm-auth login`: logs in with an e-mail code, to manage the account's keys.
 //!
 //! 1. The service mails a code to the address, unless --code gives one.
 //! 2. The code is exchanged for tokens whose only audience is the auth service, so they cannot trade.
@@ -11,7 +11,7 @@ use super::service::ServiceArgs;
 use super::session_file::{Session, SessionFileArgs};
 use super::{Console, Failure};
 
-/// Sign in with an e-mail code, to register, list and revoke API keys
+/// Log in with an e-mail code, to register, list and revoke API keys
 ///
 /// A new address creates an account. For five minutes you can register keys (`tm-auth key register`),
 /// for a day list and revoke them. An account with a passkey registers keys on the API Keys page only.
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &LoginArgs, console: &mut Console<'_>) -> Result<(
         .await;
     let tokens = verified.map_err(|error| Failure::of_service(&error, console.now))?;
     Session::new(&api, &email, &tokens).save(&path)?;
-    console.print(&format!("signed_in: {email}"))?;
+    console.print(&format!("logged_in: {email}"))?;
     console.print(&format!("session_file: {}", path.display()))?;
     console.note("Now create a key: `tm-auth key new`, then `tm-auth key register` within five minutes.");
     Ok(())

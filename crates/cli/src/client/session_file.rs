@@ -1,4 +1,4 @@
-//! The file with the sign-in of `tm-auth login`: tokens that manage the account's keys.
+//! The file with the session of `tm-auth login`: tokens that manage the account's keys.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -15,7 +15,7 @@ use super::Failure;
 /// The session file of a command.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SessionFileArgs {
-    /// The file with the sign-in of `tm-auth login` [default: ~/.config/tm-auth/session.json]
+    /// The file with the session of `tm-auth login` [default: ~/.config/tm-auth/session.json]
     #[arg(long, env = "TM_SESSION_FILE", value_name = "FILE")]
     session_file: Option<PathBuf>,
 }
@@ -39,7 +39,7 @@ impl SessionFileArgs {
     }
 }
 
-/// The sign-in at one service.
+/// The session at one service.
 #[derive(Deserialize, Serialize)]
 pub(super) struct Session {
     pub(super) base_url: String,
@@ -63,20 +63,20 @@ impl Session {
     pub(super) fn load(path: &Path) -> Result<Self, Failure> {
         let text = fs::read(path).map_err(|error| {
             let shown = path.display();
-            Failure::usage(format!("cannot read the sign-in from {shown}: {error}"))
-                .hint("sign in: `tm-auth login`; or set a management token in TM_MANAGEMENT_TOKEN")
+            Failure::usage(format!("cannot read the session from {shown}: {error}"))
+                .hint("log in: `tm-auth login`; or set a management token in TM_MANAGEMENT_TOKEN")
         })?;
         // Drop serde's message, which could quote a token.
         serde_json::from_slice(&text).map_err(|_| {
             Failure::usage(format!("{} is not a session file", path.display()))
-                .hint("sign in again: `tm-auth login`")
+                .hint("log in again: `tm-auth login`")
         })
     }
 
     /// Writes a temporary file with mode 0600 and renames it, so that the file is never incomplete.
     pub(super) fn save(&self, path: &Path) -> Result<(), Failure> {
         let failed = |error: std::io::Error| {
-            Failure::usage(format!("cannot write the sign-in to {}: {error}", path.display()))
+            Failure::usage(format!("cannot write the session to {}: {error}", path.display()))
         };
         let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

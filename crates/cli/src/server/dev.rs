@@ -64,7 +64,7 @@ pub(super) async fn run(args: DevArgs) -> Outcome {
 const CONFIG: &str = "tm-auth.toml";
 const KEK: &str = "kek";
 
-/// Refuses other addresses: `dev` shows its mail, which contains sign-in codes, on a page.
+/// Refuses other addresses: `dev` shows its mail, which contains login codes, on a page.
 fn loopback(listen: SocketAddr) -> Result<SocketAddr, Failure> {
     if !listen.ip().is_loopback() {
         return Err(Failure(format!(

@@ -17,8 +17,8 @@ use super::management::ManagementArgs;
 use crate::client::key_file::KeyFileArgs;
 use crate::client::{Console, Failure};
 
-/// The age up to which a sign-in counts as recent. The service allows 300 s; clocks differ.
-const RECENT_SIGN_IN_SECONDS: i64 = 290;
+/// The age up to which a login counts as recent. The service allows 300 s; clocks differ.
+const RECENT_LOGIN_SECONDS: i64 = 290;
 
 /// Register the public key of a key pair from `tm-auth key new`
 ///
@@ -84,9 +84,9 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
     let registered = api.register_api_key(&token, &request).await;
     let key = registered.map_err(|error| {
         let failure = Failure::of_service(&error, console.now);
-        let recent = console.now.as_second() - claims.auth_time < RECENT_SIGN_IN_SECONDS;
-        if args.management.is_signed_in() && recent && error.code() == Some(ErrorCode::ReauthRequired) {
-            // The sign-in is recent, so the service requires a stronger one: the account has a passkey.
+        let recent = console.now.as_second() - claims.auth_time < RECENT_LOGIN_SECONDS;
+        if args.management.is_from_login() && recent && error.code() == Some(ErrorCode::ReauthRequired) {
+            // The login is recent, so the service requires a stronger one: the account has a passkey.
             failure.hint(format!(
                 "this account has a passkey, so register the key at {}",
                 api_keys_page(&api)

@@ -1,4 +1,4 @@
-//! `tm-auth login`, and the commands that use its sign-in.
+//! `tm-auth login`, and the commands that use its session.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -51,7 +51,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn login_mails_a_code_asks_for_it_and_saves_the_sign_in_for_its_owner_only() {
+async fn login_mails_a_code_asks_for_it_and_saves_the_session_for_its_owner_only() {
     let fixture = Fixture::new().await;
     let path = fixture.path("new/folder/session.json");
     let token = fixture.answer_a_login().await;
@@ -65,7 +65,7 @@ async fn login_mails_a_code_asks_for_it_and_saves_the_sign_in_for_its_owner_only
     assert_eq!(fixture.bodies("/email/otc/verify"), [verification]);
     assert_eq!(
         ran.output,
-        format!("signed_in: ada@example.com\nsession_file: {}\n", path.display())
+        format!("logged_in: ada@example.com\nsession_file: {}\n", path.display())
     );
     assert!(!format!("{ran:?}").contains(&token));
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -95,7 +95,7 @@ async fn login_with_a_code_requests_no_other_code() {
 }
 
 #[tokio::test]
-async fn a_wrong_code_keeps_the_last_sign_in() {
+async fn a_wrong_code_keeps_the_last_session() {
     let fixture = Fixture::new().await;
     let path = fixture.path("session.json");
     std::fs::write(&path, "the last one").unwrap();
@@ -112,7 +112,7 @@ async fn a_wrong_code_keeps_the_last_sign_in() {
 }
 
 #[tokio::test]
-async fn key_commands_use_the_sign_in_and_refresh_its_token_when_it_expires() {
+async fn key_commands_use_the_session_and_refresh_its_token_when_it_expires() {
     let fixture = Fixture::new().await;
     let (path, url) = (fixture.path("session.json"), fixture.issuer.url().to_owned());
     let list = ["key", "list", "--base-url", &url, "--session-file", text(&path)];
@@ -152,7 +152,7 @@ async fn key_commands_use_the_sign_in_and_refresh_its_token_when_it_expires() {
     assert_eq!(fixture.run(&list, "").await.result, Ok(()));
     assert_eq!(fixture.bodies("/token/refresh").len(), 1);
 
-    // An expired sign-in has a hint, and a sign-in at another service is not sent to this one.
+    // An expired session has a hint, and the token of another service is not sent to this one.
     fixture.clock.advance(std::time::Duration::from_mins(10));
     fixture.issuer.refuse_next(ErrorCode::SessionExpired);
     let ran = fixture.run(&list, "").await;
@@ -168,7 +168,7 @@ async fn key_commands_use_the_sign_in_and_refresh_its_token_when_it_expires() {
     ];
     let ran = fixture.run(&elsewhere, "").await;
     assert_eq!(ran.exit(), Some(Exit::Usage));
-    assert!(ran.notes.contains("the last sign-in was at"), "{ran:?}");
+    assert!(ran.notes.contains("the last login was at"), "{ran:?}");
 }
 
 #[tokio::test]
