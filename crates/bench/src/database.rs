@@ -1,8 +1,8 @@
 //! The CPU time of the PostgreSQL server per mint and per refresh, for several numbers of callers.
 //!
 //! 1. A durable server of its own, with the store of one node.
-//! 2. Concurrent callers; each writes its next row as soon as the last one is committed. Batches form
-//!    as they do under load.
+//! 2. Concurrent callers; each writes its next row as soon as the last one is committed. Batches
+//!    form as they do under load.
 //! 3. The baseline: multi-row inserts of rows of the same shape, without checks of key and account.
 
 use std::sync::Arc;

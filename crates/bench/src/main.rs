@@ -1,11 +1,13 @@
-//! Measures the CPU time of mints and refreshes. Run it with `scripts/bench`; `scripts/bench postgres`
-//! measures the CPU time of the PostgreSQL server instead ([`database`]).
+//! Measures the CPU time of mints and refreshes. Run it with `scripts/bench`; `scripts/bench
+//! postgres` measures the CPU time of the PostgreSQL server instead ([`database`]).
 //!
-//! 1. The baseline: the CPU time of the signatures that every mint and refresh needs, in this process.
+//! 1. The baseline: the CPU time of the signatures that every mint and refresh needs, in this
+//!    process.
 //! 2. The service: the CPU time that the server process uses for a fixed number of requests on
-//!    loopback. Requests per second would be misleading, since the load generator shares the machine.
-//! 3. Both are measured in turn, several times, so that a drift in the machine's speed affects both.
-//!    The output has the median, minimum and maximum, and the ratio of the medians.
+//!    loopback. Requests per second would be misleading, since the load generator shares the
+//!    machine.
+//! 3. Both are measured in turn, several times, so that a drift in the machine's speed affects
+//!    both. The output has the median, minimum and maximum, and the ratio of the medians.
 
 mod baseline;
 mod database;

@@ -29,7 +29,7 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary runs");
-        let output = process.stdout.take().expect("it is piped");
+        let output = process.stdout.take().expect("the stream is piped");
         let (mut key, mut origin) = (None, None);
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             if let Some((_, path)) = line.split_once("TM_KEY_FILE=") {
@@ -49,7 +49,7 @@ impl Server {
             _folder: folder,
             api: AuthApi::new(&origin).expect("a URL"),
             signer: Signer::from_key_file(&key).expect("a key"),
-            key_id: key.key_id.expect("it is registered"),
+            key_id: key.key_id.expect("a registered key"),
         }
     }
 
@@ -57,9 +57,10 @@ impl Server {
     pub(crate) fn cpu(&self) -> f64 {
         /// `sysconf(_SC_CLK_TCK)` is 100 on every Linux that Rust supports.
         const TICKS_PER_SECOND: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("it runs");
-        // The name may contain spaces and ends at the last parenthesis. utime and stime are fields 14
-        // and 15.
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the process runs");
+        // The name may contain spaces and ends at the last parenthesis. utime and stime are fields
+        // 14 and 15.
         let fields: Vec<&str> = stat
             .rsplit_once(')')
             .expect("proc(5)")

@@ -1,4 +1,5 @@
-//! `tm-auth`: one binary with the auth service, its administrative commands and the client commands.
+//! `tm-auth`: one binary with the auth service, its administrative commands and the client
+//! commands.
 
 mod client;
 mod server;

@@ -1,8 +1,8 @@
 //! Starts `examples/three-nodes` for a test: three nodes behind HAProxy on one PostgreSQL server.
 //!
 //! The script that starts the nodes stops them when its standard input closes. That happens when
-//! [`ThreeNodes`] is dropped and when the test process ends in any way. Nodes are numbered 1 to 3, as
-//! in the response header `x-served-by`.
+//! [`ThreeNodes`] is dropped and when the test process ends in any way. Nodes are numbered 1 to 3,
+//! as in the response header `x-served-by`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -39,13 +39,14 @@ pub struct ThreeNodes {
 }
 
 impl ThreeNodes {
-    /// Starts `program` (the binary `tm-auth`) three times and waits until HAProxy reaches the nodes.
-    /// A setting is named by the part of its variable after `TM_AUTH__`.
+    /// Starts `program` (the binary `tm-auth`) three times and waits until HAProxy reaches the
+    /// nodes. A setting is named by the part of its variable after `TM_AUTH__`.
     pub fn start(program: &Path, settings: &[(&str, &str)]) -> Self {
         Self::launch(program, settings, ports::free(), None)
     }
 
-    /// Like [`start`](Self::start), with a [`fault_proxy`](Self::fault_proxy) in front of PostgreSQL.
+    /// Like [`start`](Self::start), with a [`fault_proxy`](Self::fault_proxy) in front of
+    /// PostgreSQL.
     pub fn start_with_fault_proxy(program: &Path, settings: &[(&str, &str)]) -> Self {
         let port = ports::free();
         let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], port)));
@@ -69,7 +70,8 @@ impl ThreeNodes {
             .arg("--until-stdin-closes")
             .env("POSTGRES_PORT", postgres_port.to_string())
             .env("DATABASE_PORT", database_port.to_string())
-            // Ctrl-C in the terminal is for the test only; the script waits for the end of the test.
+            // Ctrl-C in the terminal is for the test only; the script waits for the end of the
+            // test.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

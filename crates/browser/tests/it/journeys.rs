@@ -8,8 +8,8 @@ use crate::support::{Browser, Service};
 
 const HOME: &str = "ada@example.com";
 
-/// Creates a key in the browser, which mints, shows its use, is revoked, and then cannot mint. Registers
-/// a key created with OpenSSL, and one created with `tm-auth`, which mints.
+/// Creates a key in the browser, which mints, shows its use, is revoked, and then cannot mint.
+/// Registers a key created with OpenSSL, and one created with `tm-auth`, which mints.
 pub(crate) async fn keys_from_three_places(service: Service) {
     let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, HOME).await;
@@ -92,7 +92,8 @@ async fn status_with(service: &Service, access_token: &str) -> u16 {
     answer.expect("an answer").status().as_u16()
 }
 
-/// Loses passkeys and recovers the account by e-mail. The owner is notified and can object for a day.
+/// Loses passkeys and recovers the account by e-mail. The owner is notified and can object for a
+/// day.
 pub(crate) async fn a_lost_passkey(service: Service) {
     let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, HOME).await;

@@ -129,7 +129,7 @@ async fn use_key(service: &Service, file: &Path) {
     api.mint(&request).await.expect("a token");
     let late = now - SignedDuration::from_mins(10);
     let request = signer.mint_request(key_id, late).expect("a signature");
-    api.mint(&request).await.expect_err("it is too late");
+    api.mint(&request).await.expect_err("the challenge is too old");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! The browser never sends the private key of a key that it creates.
 //!
-//! `self_test.rs` tests that a leak is found in every form. This test also plants leaks on the real page.
+//! `self_test.rs` tests that a leak is found in every form. This test also plants leaks on the real
+//! page.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,7 +1,8 @@
 //! `tm-auth login`: logs in with an e-mail code, to manage the account's keys.
 //!
 //! 1. The service mails a code to the address, unless --code gives one.
-//! 2. The code is exchanged for tokens whose only audience is the auth service, so they cannot trade.
+//! 2. The code is exchanged for tokens whose only audience is the auth service, so they cannot
+//!    trade.
 //! 3. The tokens are saved in a file that only its owner can read, for `tm-auth key`.
 
 use clap::Args;
@@ -13,8 +14,9 @@ use super::{Console, Failure};
 
 /// Log in with an e-mail code, to register, list and revoke API keys
 ///
-/// A new address creates an account. For five minutes you can register keys (`tm-auth key register`),
-/// for a day list and revoke them. An account with a passkey registers keys on the API Keys page only.
+/// A new address creates an account. For five minutes you can register keys (`tm-auth key
+/// register`), for a day list and revoke them. An account with a passkey registers keys on the API
+/// Keys page only.
 #[derive(Args, Debug)]
 #[command(after_help = super::EXIT_CODES)]
 pub(crate) struct LoginArgs {

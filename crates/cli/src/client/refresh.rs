@@ -11,14 +11,14 @@ use super::{Console, Failure, token};
 
 /// Exchange a refresh token and print the new access token
 ///
-/// Reads the refresh token, or the JSON output of `tm-auth token --json`, from standard input or from a
-/// file:
+/// Reads the refresh token, or the JSON output of `tm-auth token --json`, from standard input or
+/// from a file:
 ///
 ///   tm-auth token --json > tokens.json
 ///   tm-auth refresh --json < tokens.json > newer.json
 ///
-/// A refresh token can be exchanged once: keep the new one, which only --json prints. If the response is
-/// lost, run the command again with the same refresh token.
+/// A refresh token can be exchanged once: keep the new one, which only --json prints. If the
+/// response is lost, run the command again with the same refresh token.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = super::EXIT_CODES)]
 pub(crate) struct RefreshArgs {

@@ -13,8 +13,8 @@ use super::{Console, Failure};
 ///
 ///   curl -H "Authorization: Bearer $(tm-auth token)" https://api.truemarkets.co/...
 ///
-/// With --json it prints the whole response: access_token, refresh_token, expires_in (the time at which
-/// the access token expires) and token_type.
+/// With --json it prints the whole response: access_token, refresh_token, expires_in (the time at
+/// which the access token expires) and token_type.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = super::EXIT_CODES)]
 pub(crate) struct TokenArgs {

@@ -22,8 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Verify an access token as a resource server does
 ///
-/// Prints each check with ✓ or ✗ and exits with 0 only if the token is valid. Reads the token, or the
-/// JSON response of a mint, from standard input:
+/// Prints each check with ✓ or ✗ and exits with 0 only if the token is valid. Reads the token, or
+/// the JSON response of a mint, from standard input:
 ///
 ///   tm-auth token | tm-auth verify
 #[derive(Args, Debug)]

@@ -18,7 +18,8 @@ pub(crate) enum AccountsCommand {
     Create {
         #[command(flatten)]
         config: ConfigArgs,
-        /// The owner's e-mail address, which you have verified. It becomes the `sub` of their tokens
+        /// The owner's e-mail address, which you have verified. It becomes the `sub` of their
+        /// tokens
         #[arg(long)]
         email: Option<String>,
     },

@@ -11,7 +11,8 @@ use super::{ConfigArgs, Outcome};
 pub(crate) struct BackupArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The file to write; it must not exist. Its secrets are unusable without the key-encryption key
+    /// The file to write; it must not exist. Its secrets are unusable without the key-encryption
+    /// key
     target: PathBuf,
 }
 

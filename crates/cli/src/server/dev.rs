@@ -1,7 +1,7 @@
 //! `tm-auth dev`: a sandbox with one command.
 //!
-//! 1. The first start creates a folder with a key-encryption key and an ordinary configuration file.
-//!    Administrative commands work on it with `--config`.
+//! 1. The first start creates a folder with a key-encryption key and an ordinary configuration
+//!    file. Administrative commands work on it with `--config`.
 //! 2. It creates a demo account and a demo key. The private key is only in the key file.
 //! 3. It prints commands to paste, and serves.
 //!
@@ -79,8 +79,8 @@ fn loopback(listen: SocketAddr) -> Result<SocketAddr, Failure> {
     Ok(SocketAddr::new(listen.ip(), port))
 }
 
-/// Adds the other loopback address if it is available: some clients resolve `localhost` to ::1, others
-/// to 127.0.0.1.
+/// Adds the other loopback address if it is available: some clients resolve `localhost` to ::1,
+/// others to 127.0.0.1.
 fn addresses(listen: SocketAddr) -> Vec<SocketAddr> {
     let other: IpAddr = if listen.is_ipv4() {
         Ipv6Addr::LOCALHOST.into()
@@ -129,8 +129,8 @@ fn toml_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The environment variables, with those overridden that follow from the arguments: the folder and the
-/// port may differ from the first start.
+/// The environment variables, with those overridden that follow from the arguments: the folder and
+/// the port may differ from the first start.
 fn environment(data: &Path, port: u16) -> Vec<(String, String)> {
     let path = |name: &str| data.join(name).display().to_string();
     let overrides = [
@@ -145,8 +145,8 @@ fn environment(data: &Path, port: u16) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Finds a usable key file, or creates a demo key in the oldest account, which it creates if there is
-/// none.
+/// Finds a usable key file, or creates a demo key in the oldest account, which it creates if there
+/// is none.
 async fn demo_key(
     config: &Config,
     store: &Store,
@@ -202,8 +202,8 @@ async fn demo_key(
 
 /// Finds a key file in the folder whose key can mint.
 ///
-/// Opens only `.json` files: closing any descriptor of the database file would release SQLite's POSIX
-/// locks for the whole process, and the next command would take the database for unused.
+/// Opens only `.json` files: closing any descriptor of the database file would release SQLite's
+/// POSIX locks for the whole process, and the next command would take the database for unused.
 async fn usable_key_file(
     store: &Store,
     data: &Path,

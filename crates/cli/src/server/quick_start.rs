@@ -1,5 +1,5 @@
-//! The text that `dev` prints for new users: the page to open, and the steps mint, JWKS and refresh as
-//! commands to paste. They need only curl and this binary.
+//! The text that `dev` prints for new users: the page to open, and the steps mint, JWKS and refresh
+//! as commands to paste. They need only curl and this binary.
 
 use std::path::Path;
 

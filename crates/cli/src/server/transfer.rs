@@ -18,7 +18,8 @@ pub(crate) struct ExportArgs {
     /// Export while the server runs, for a rehearsal. Later writes are not in the file
     #[arg(long)]
     while_serving: bool,
-    /// The file to write; it must not exist. Its secrets are unusable without the key-encryption key
+    /// The file to write; it must not exist. Its secrets are unusable without the key-encryption
+    /// key
     target: PathBuf,
 }
 

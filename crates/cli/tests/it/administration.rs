@@ -16,7 +16,7 @@ fn kid(tokens: &TokenResponse) -> String {
 }
 
 async fn published(api: &AuthApi) -> Vec<String> {
-    let set = api.jwks().await.expect("it is served");
+    let set = api.jwks().await.expect("the JWKS is served");
     set.keys.into_iter().map(|key| key.kid).collect()
 }
 
@@ -67,8 +67,8 @@ async fn j21_a_second_server_is_refused_and_commands_work_next_to_the_first() {
     service.start();
 }
 
-/// Without SQLite's locks, the next command would take the database for unused and delete the server's
-/// WAL files when it closes the database.
+/// Without SQLite's locks, the next command would take the database for unused and delete the
+/// server's WAL files when it closes the database.
 #[test]
 fn j21_a_sandbox_keeps_its_database_locks_after_it_searched_its_folder() {
     let dev = Dev::start(&[]);
@@ -89,7 +89,7 @@ async fn b03_a_revoked_signing_key_leaves_the_jwks_within_5_s_and_the_next_key_s
     let _running = service.start();
     let bot = service.new_bot().await;
     let api = service.api();
-    let old = bot.mint(&api).await.expect("it mints");
+    let old = bot.mint(&api).await.expect("the mint succeeds");
     let before = published(&api).await;
     assert_eq!(before.len(), 2, "one key signs, the next one is published");
     let (old_kid, next_kid) = (
@@ -111,7 +111,7 @@ async fn b03_a_revoked_signing_key_leaves_the_jwks_within_5_s_and_the_next_key_s
         error_code(api.own_api_key(&old.access_token).await),
         Some(ErrorCode::InvalidToken)
     );
-    let new = bot.mint(&api).await.expect("it mints");
+    let new = bot.mint(&api).await.expect("the mint succeeds");
     assert_eq!(&kid(&new), next_kid, "verifiers know this key already");
     api.own_api_key(&new.access_token)
         .await
@@ -121,7 +121,7 @@ async fn b03_a_revoked_signing_key_leaves_the_jwks_within_5_s_and_the_next_key_s
     let refreshed = api
         .refresh(&old.refresh_token)
         .await
-        .expect("the session goes on");
+        .expect("the session continues");
     assert_eq!(&kid(&refreshed), next_kid);
 }
 
@@ -157,7 +157,7 @@ async fn keys_are_rewrapped_next_to_the_server_and_the_old_key_encryption_key_ca
     let mut service = Service::new();
     let running = service.start();
     let bot = service.new_bot().await;
-    let first = bot.mint(&service.api()).await.expect("it mints");
+    let first = bot.mint(&service.api()).await.expect("the mint succeeds");
     let published_before = published(&service.api()).await;
     drop(running);
 
@@ -200,7 +200,7 @@ async fn j16_a_backup_is_restored_to_an_empty_host() {
     let running = service.start();
     let bot = service.new_bot().await;
     let api = service.api();
-    let before = bot.mint(&api).await.expect("it mints");
+    let before = bot.mint(&api).await.expect("the mint succeeds");
     let copy = service.path("copy.db");
     let output = service.admin(&["backup", &copy.display().to_string()]);
     assert_eq!(output, copy.display().to_string());
@@ -210,9 +210,9 @@ async fn j16_a_backup_is_restored_to_an_empty_host() {
     let went_on = api
         .refresh(&before.refresh_token)
         .await
-        .expect("the session goes on");
+        .expect("the session continues");
     let challenge = bot.challenge();
-    let lost = api.mint(&challenge).await.expect("it mints");
+    let lost = api.mint(&challenge).await.expect("the mint succeeds");
     drop(running);
     assert!(passes_integrity_check(&copy));
 

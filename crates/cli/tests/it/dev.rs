@@ -138,7 +138,7 @@ impl Dev {
     /// Kills the process and keeps the folder.
     pub(crate) fn stop(&mut self) {
         self.child.kill().expect("the process can be killed");
-        self.child.wait().expect("it ends");
+        self.child.wait().expect("the process ends");
     }
 
     /// Mints with the demo key.
@@ -178,5 +178,5 @@ pub(crate) fn now() -> Timestamp {
 /// Returns a port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    listener.local_addr().expect("the local address").port()
 }

@@ -14,8 +14,8 @@ async fn a_service_moves_to_postgresql_and_sessions_keys_and_revocations_continu
     let bot = service.bot(uid, &token).await;
     let revoked = service.bot(uid, &token).await;
     let challenge = bot.challenge();
-    let tokens = service.api().mint(&challenge).await.expect("it mints");
-    let ended = revoked.mint(&service.api()).await.expect("it mints");
+    let tokens = service.api().mint(&challenge).await.expect("the mint succeeds");
+    let ended = revoked.mint(&service.api()).await.expect("the mint succeeds");
     service
         .api()
         .revoke_api_key(&token, revoked.key_id)
@@ -45,7 +45,7 @@ async fn a_service_moves_to_postgresql_and_sessions_keys_and_revocations_continu
     let refreshed = api
         .refresh(&tokens.refresh_token)
         .await
-        .expect("the session goes on");
+        .expect("the session continues");
     assert_eq!(refresh_counter(&refreshed), 1);
     assert_eq!(error_code(api.mint(&challenge).await), Some(ErrorCode::Replayed));
     assert_eq!(error_code(revoked.mint(&api).await), Some(ErrorCode::KeyRevoked));
@@ -53,6 +53,6 @@ async fn a_service_moves_to_postgresql_and_sessions_keys_and_revocations_continu
         error_code(api.refresh(&ended.refresh_token).await),
         Some(ErrorCode::KeyRevoked)
     );
-    bot.mint(&api).await.expect("it still mints");
+    bot.mint(&api).await.expect("the mint still succeeds");
     drop(running);
 }

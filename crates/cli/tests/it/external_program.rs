@@ -1,5 +1,5 @@
-//! Finds and runs programs in other languages, which `scripts/tools` installs and builds. A test fails
-//! if its program is missing.
+//! Finds and runs programs in other languages, which `scripts/tools` installs and builds. A test
+//! fails if its program is missing.
 
 use std::env;
 use std::ffi::OsString;
@@ -77,8 +77,8 @@ impl Program {
         Self { name, argv }
     }
 
-    /// Runs the program to its end with these `TM_*` variables only. Uses an empty folder, since some
-    /// programs read a `.env` file in the current folder or leave files there.
+    /// Runs the program to its end with these `TM_*` variables only. Uses an empty folder, since
+    /// some programs read a `.env` file in the current folder or leave files there.
     pub(crate) fn run(&self, settings: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
         let mut command = Command::new(&self.argv[0]);
         for (name, _) in env::vars_os() {

@@ -74,17 +74,23 @@ async fn j11_on_a_full_disk_writes_get_503_verification_continues_and_the_servic
     // Take half of the free space.
     let free = 1 << 20;
     let taken: u64 = std::fs::read_dir(disk.path())
-        .expect("it is mounted")
-        .map(|entry| entry.expect("an entry").metadata().expect("it is there").len())
+        .expect("the disk is mounted")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .metadata()
+                .expect("the file exists")
+                .len()
+        })
         .sum();
     let room = usize::try_from(free - taken).expect("small") / 2;
     std::fs::write(&ballast, vec![0; room]).expect("the file fits");
 
     // An open read transaction keeps SQLite from reusing the WAL, so the disk fills up.
-    let reader = rusqlite::Connection::open(&database).expect("it opens");
+    let reader = rusqlite::Connection::open(&database).expect("the database opens");
     reader
         .execute_batch("BEGIN; SELECT count(*) FROM sessions")
-        .expect("it reads");
+        .expect("the transaction starts");
     let (mut issued, error) = mint_until_full(&api, &bot).await;
     let refreshed = issued.pop().expect("some mints succeed");
     assert!(!issued.is_empty());
@@ -102,18 +108,18 @@ async fn j11_on_a_full_disk_writes_get_503_verification_continues_and_the_servic
             .get(format!("{}{path}", api.base_url()))
             .send()
             .await
-            .expect("it serves");
+            .expect("a response");
         assert_eq!(answer.status().as_u16(), status, "{path}");
     }
-    assert_eq!(api.jwks().await.expect("it is served").keys.len(), 2);
-    api.revocations(1 << 20).await.expect("it is served");
+    assert_eq!(api.jwks().await.expect("the JWKS is served").keys.len(), 2);
+    api.revocations(1 << 20).await.expect("the list is served");
     api.own_api_key(&issued[0].access_token)
         .await
         .expect("the token is valid");
 
     drop(reader);
-    std::fs::remove_file(&ballast).expect("it is there");
-    bot.mint(&api).await.expect("it mints again");
+    std::fs::remove_file(&ballast).expect("the file exists");
+    bot.mint(&api).await.expect("the mint succeeds again");
     for tokens in &issued {
         let next = api
             .refresh(&tokens.refresh_token)
@@ -121,7 +127,7 @@ async fn j11_on_a_full_disk_writes_get_503_verification_continues_and_the_servic
             .expect("an issued token is stored");
         assert_eq!(refresh_counter(&next), 1);
     }
-    api.health().await.expect("it is healthy");
+    api.health().await.expect("the server is healthy");
     drop(running);
     assert!(passes_integrity_check(&database));
 }

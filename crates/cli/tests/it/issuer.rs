@@ -34,7 +34,7 @@ impl HttpIssuer {
                 get(async move || list.sign_revocations(&list.revocation_list())),
             );
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let base = format!("http://{}", listener.local_addr().expect("its address"));
+        let base = format!("http://{}", listener.local_addr().expect("the local address"));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { issuer, base }
     }

@@ -92,7 +92,7 @@ pub(crate) async fn start_with_nodes(
             }),
         );
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let origin = format!("http://{}", listener.local_addr().expect("its address"));
+    let origin = format!("http://{}", listener.local_addr().expect("the local address"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     origin
 }

@@ -1,8 +1,8 @@
 //! Runs Schemathesis on the OpenAPI document of the running server. It generates valid and invalid
 //! requests and checks each answer against the document.
 //!
-//! It runs once with a management token and once with a platform token, since each reaches operations
-//! that refuse the other. The seed is fixed, so that a failure is repeatable.
+//! It runs once with a management token and once with a platform token, since each reaches
+//! operations that refuse the other. The seed is fixed, so that a failure is repeatable.
 
 use crate::dev::Dev;
 use crate::external_program::{Program, workspace};
@@ -15,9 +15,9 @@ const RAISED: [(&str, &str); 4] = [
     ("TM_AUTH__LIMITS__REFRESH_PER_SESSION_PER_MINUTE", "60000"),
 ];
 
-/// Checks that do not apply. `positive_data_acceptance`: most operations need a signature, a token or
-/// a key, which Schemathesis cannot generate, so a request that matches the document may be refused.
-/// `use_after_free`: a revoked key stays visible, as revoked.
+/// Checks that do not apply. `positive_data_acceptance`: most operations need a signature, a token
+/// or a key, which Schemathesis cannot generate, so a request that matches the document may be
+/// refused. `use_after_free`: a revoked key stays visible, as revoked.
 const EXCLUDED_CHECKS: &str = "positive_data_acceptance,use_after_free";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Runs `tm-auth serve` in a folder that outlives the process, so that a test can kill and restart the
-//! server and run administrative commands at the same time.
+//! Runs `tm-auth serve` in a folder that outlives the process, so that a test can kill and restart
+//! the server and run administrative commands at the same time.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -60,7 +60,8 @@ impl Service {
         service
     }
 
-    /// Sets a setting, named by the part of its variable after `TM_AUTH__`. An empty value unsets it.
+    /// Sets a setting, named by the part of its variable after `TM_AUTH__`. An empty value unsets
+    /// it.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.settings.push((format!("TM_AUTH__{name}"), value.to_owned()));
     }
@@ -182,9 +183,7 @@ impl Service {
 
     /// Creates an account with `tm-auth accounts create`.
     pub(crate) fn account(&self) -> AccountId {
-        self.admin(&["accounts", "create"])
-            .parse()
-            .expect("it prints the uid")
+        self.admin(&["accounts", "create"]).parse().expect("a uid")
     }
 
     /// Issues a management token with `tm-auth accounts session`.
@@ -226,7 +225,7 @@ impl Running {
     /// Kills the server (SIGKILL).
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("the process can be killed");
-        self.child.wait().expect("it ends");
+        self.child.wait().expect("the process ends");
     }
 
     /// Asks the server to stop (SIGTERM).
@@ -239,7 +238,7 @@ impl Running {
 
     /// Waits until the server exits.
     pub(crate) fn wait(mut self) -> ExitStatus {
-        self.child.wait().expect("it ends")
+        self.child.wait().expect("the process ends")
     }
 }
 
@@ -257,8 +256,8 @@ pub(crate) fn error_code<T>(outcome: Result<T, ApiError>) -> Option<ErrorCode> {
 
 /// Returns a free port, a different one for each service of this process.
 fn port() -> u16 {
-    // The port is below the range that Linux uses for outgoing connections: while the server is down
-    // between a kill and the next start, no other socket must get its port.
+    // The port is below the range that Linux uses for outgoing connections: while the server is
+    // down between a kill and the next start, no other socket must get its port.
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = u16::try_from(std::process::id() % 400).expect("small") * 25;
     loop {
@@ -274,6 +273,6 @@ pub(crate) fn passes_integrity_check(database: &Path) -> bool {
     let db = Connection::open(database).expect("the database opens");
     let result: String = db
         .pragma_query_value(None, "integrity_check", |row| row.get(0))
-        .expect("it can be checked");
+        .expect("the check runs");
     result == "ok"
 }

@@ -1,4 +1,5 @@
-//! SIGTERM: the server accepts no new connections, finishes the requests in flight and exits with 0.
+//! SIGTERM: the server accepts no new connections, finishes the requests in flight and exits with
+//! 0.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -68,10 +69,10 @@ async fn j15_after_sigterm_every_request_in_flight_is_answered_and_the_exit_code
     let lock = service.connection();
     lock.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
     let mut in_flight: Vec<TcpStream> = (0..50)
-        .map(|_| TcpStream::connect(service.address()).expect("it listens"))
+        .map(|_| TcpStream::connect(service.address()).expect("the server listens"))
         .collect();
     for stream in &mut in_flight {
-        send_mint(stream, &bot).expect("it reads");
+        send_mint(stream, &bot).expect("the request is sent");
     }
     service.api().jwks().await.expect("a later request is answered");
     running.terminate();
@@ -82,7 +83,7 @@ async fn j15_after_sigterm_every_request_in_flight_is_answered_and_the_exit_code
             "the server still accepts connections"
         );
     }
-    lock.execute_batch("ROLLBACK").expect("it is open");
+    lock.execute_batch("ROLLBACK").expect("the transaction is open");
     let mut answered = BTreeSet::new();
     for stream in &mut in_flight {
         let (answer, outcome) = read_answer(stream);
@@ -116,8 +117,8 @@ fn mint_until_refused(service: &Service, bot: &Bot, count: &watch::Sender<u64>) 
                     outcome.answered.push(claims(&tokens(&answer)).sid);
                     count.send_modify(|count| *count += 1);
                 }
-                // The request crossed with the close of an idle connection, so it was not processed.
-                // The test verifies this at its end.
+                // The request crossed with the close of an idle connection, so it was not
+                // processed. The test verifies this at its end.
                 (nothing, Err(_)) if nothing.is_empty() => break,
                 (part, Err(_)) => {
                     outcome.torn.push(part);
@@ -145,12 +146,12 @@ async fn j15_sigterm_under_load_answers_every_write_and_truncates_no_response() 
         .subscribe()
         .wait_for(|count| *count >= 500)
         .await
-        .expect("it lives");
+        .expect("the sender lives");
     running.terminate();
     let status = running.wait();
     let outcomes: Vec<Outcome> = load
         .into_iter()
-        .map(|thread| thread.join().expect("it ends"))
+        .map(|thread| thread.join().expect("the thread ends"))
         .collect();
     assert_eq!(status.code(), Some(0));
     assert!(outcomes.iter().all(|outcome| outcome.torn.is_empty()));
@@ -170,13 +171,16 @@ async fn j15_a_stopping_node_fails_readiness_before_it_stops_serving() {
     let running = service.start();
     let bot = service.new_bot().await;
     let api = service.api();
-    api.health().await.expect("it is ready");
+    api.health().await.expect("the server is ready");
     running.terminate();
     let terminated = Instant::now();
     while api.health().await.is_ok() {
-        assert!(terminated.elapsed() < Duration::from_secs(30), "it stays ready");
+        assert!(
+            terminated.elapsed() < Duration::from_secs(30),
+            "the server stays ready"
+        );
     }
     // Clients that do not know yet are still served.
-    bot.mint(&api).await.expect("it still mints");
-    api.jwks().await.expect("it still serves");
+    bot.mint(&api).await.expect("the mint still succeeds");
+    api.jwks().await.expect("the JWKS is still served");
 }

@@ -2,9 +2,10 @@
 //!
 //! 1. Each connection has two threads, one per direction.
 //! 2. Before a thread forwards bytes, it checks the current fault: [`cut`](FaultProxy::cut),
-//!    [`hold`](FaultProxy::hold), [`delay`](FaultProxy::delay), or none ([`heal`](FaultProxy::heal)).
-//! 3. The thread that reads from the server also parses the messages, so that it can lose the answer
-//!    to a commit ([`cut_before_next_answer`](FaultProxy::cut_before_next_answer)).
+//!    [`hold`](FaultProxy::hold), [`delay`](FaultProxy::delay), or none
+//!    ([`heal`](FaultProxy::heal)).
+//! 3. The thread that reads from the server also parses the messages, so that it can lose the
+//!    answer to a commit ([`cut_before_next_answer`](FaultProxy::cut_before_next_answer)).
 
 mod commit_detector;
 

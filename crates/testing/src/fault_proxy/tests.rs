@@ -41,7 +41,7 @@ impl Fixture {
     }
 
     fn succeeds(&self, sql: &str) -> bool {
-        self.run(sql).wait().expect("it ends").success()
+        self.run(sql).wait().expect("the process ends").success()
     }
 
     fn rows(&self) -> String {
@@ -59,7 +59,7 @@ fn a_cut_path_carries_nothing_until_it_is_healed() {
         (fixture.postgres.psql(&fixture.direct, waits) == "1").then_some(())
     });
     fixture.proxy.cut();
-    assert!(!waiting.wait().expect("it ends").success());
+    assert!(!waiting.wait().expect("the process ends").success());
     assert!(!fixture.succeeds("INSERT INTO t VALUES (2)"));
     fixture.proxy.heal();
     assert!(fixture.succeeds("INSERT INTO t VALUES (3)"));
@@ -74,10 +74,10 @@ fn a_held_path_keeps_connections_open_and_forwards_nothing() {
     poll::until("it is connected", SOON, || {
         (fixture.proxy.connections() == 1).then_some(())
     });
-    assert!(held.try_wait().expect("our child").is_none());
+    assert!(held.try_wait().expect("a child process").is_none());
     assert_eq!(fixture.rows(), "0");
     fixture.proxy.heal();
-    assert!(held.wait().expect("it ends").success());
+    assert!(held.wait().expect("the process ends").success());
     assert_eq!(fixture.rows(), "1");
 }
 
@@ -90,7 +90,7 @@ fn a_held_path_can_be_cut() {
         (fixture.proxy.connections() == 1).then_some(())
     });
     fixture.proxy.cut();
-    assert!(!held.wait().expect("it ends").success());
+    assert!(!held.wait().expect("the process ends").success());
     assert_eq!(fixture.rows(), "0");
 }
 

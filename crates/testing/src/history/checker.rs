@@ -181,7 +181,7 @@ impl fmt::Display for Counterexample {
         let family = &self.state.family;
         write!(
             f,
-            "\nThe row is then at {}, parent {:?}, rotated at {}, {} reissue_count, ended {:?}, key revoked {}.\
+            "\nThe row is then at {}, parent {:?}, rotated at {}, {} reissues, ended {:?}, key revoked {}.\
              \nOne of these must come next, but no order explains all of them:",
             family.current,
             family.parent,

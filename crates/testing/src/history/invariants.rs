@@ -2,7 +2,8 @@
 //!
 //! 1. A refresh issues tokens of the session whose token was presented.
 //! 2. A session has one token per counter, byte for byte.
-//! 3. If all calls of a session lie within the reuse grace period, each presented token has one successor.
+//! 3. If all calls of a session lie within the reuse grace period, each presented token has one
+//!    successor.
 //! 4. Nothing is issued to a call that began after a revocation was known. It is known once it was
 //!    acknowledged, or once a call was refused because of it.
 

@@ -1,7 +1,8 @@
 //! The sequential model: one session as one row, which several nodes must be equivalent to.
 //!
-//! The rules are those of the service. [`tm_auth_core::session::Session::check_usable`] decides whether a
-//! session may be refreshed, [`tm_auth_core::rotation::decide`] what a refresh token yields.
+//! The rules are those of the service. [`tm_auth_core::session::Session::check_usable`] decides
+//! whether a session may be refreshed, [`tm_auth_core::rotation::decide`] what a refresh token
+//! yields.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -14,8 +14,8 @@ pub struct Recorder {
     operations: Mutex<Vec<Operation>>,
 }
 
-/// A call in flight. If it is dropped without an answer, for example because its task was cancelled,
-/// it is recorded as [`Answer::Unknown`].
+/// A call in flight. If it is dropped without an answer, for example because its task was
+/// cancelled, it is recorded as [`Answer::Unknown`].
 #[derive(Debug)]
 #[must_use]
 pub struct Pending<'a> {

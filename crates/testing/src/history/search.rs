@@ -2,13 +2,13 @@
 //! with Lowe's memory of visited configurations.
 //!
 //! A configuration is the set of calls placed so far and the resulting state. A call can be placed
-//! next if it began before any unplaced call ended, and if the model gives the recorded answer. Three
-//! rules keep the number of configurations small. None of them loses an order:
+//! next if it began before any unplaced call ended, and if the model gives the recorded answer.
+//! Three rules keep the number of configurations small. None of them loses an order:
 //!
 //! 1. A call that can be placed next and changes nothing is placed at once. Counters only increase
 //!    and ends are final, so a call that could be placed later can also be placed here.
-//! 2. A call without an answer is placed only if it changes something; otherwise it may as well never
-//!    have taken effect. Of several equal calls, the one that began first is tried.
+//! 2. A call without an answer is placed only if it changes something; otherwise it may as well
+//!    never have taken effect. Of several equal calls, the one that began first is tried.
 //! 3. A configuration is skipped if another one had the same answered calls and the same state, and
 //!    used a subset of its unanswered calls: that one has all continuations of this one.
 
@@ -118,8 +118,8 @@ impl<'a> Search<'a> {
             if configurations > budget {
                 return SearchResult::Undecided;
             }
-            // The last one pushed is visited first: answered calls before unanswered ones, early ones
-            // before late ones.
+            // The last one pushed is visited first: answered calls before unanswered ones, early
+            // ones before late ones.
             self.push_unanswered(&configuration, &mut open);
             self.push_answered(&configuration, &mut open);
         }

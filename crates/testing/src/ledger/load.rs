@@ -1,4 +1,5 @@
-//! The load: bots that open, refresh and end sessions, and their owner, who revokes and creates keys.
+//! The load: bots that open, refresh and end sessions, and their owner, who revokes and creates
+//! keys.
 
 use std::sync::Arc;
 
@@ -52,14 +53,14 @@ impl Load {
             tasks.spawn(run_bot(Arc::clone(&ledger), bot));
         }
         let owner = Arc::new(self.owner);
-        let (made, writes) = (self.keys_to_create, self.writes);
+        let (to_create, writes) = (self.keys_to_create, self.writes);
         tasks.spawn(revoke_keys(
             Arc::clone(&ledger),
             Arc::clone(&owner),
             to_revoke,
             writes,
         ));
-        tasks.spawn(create_keys(Arc::clone(&ledger), owner, made, writes));
+        tasks.spawn(create_keys(Arc::clone(&ledger), owner, to_create, writes));
         RunningLoad { ledger, tasks }
     }
 }
@@ -137,10 +138,10 @@ async fn revoke_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, to_revoke: Vec<Arc<
     }
 }
 
-async fn create_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, made: usize, writes: u64) {
+async fn create_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, count: usize, writes: u64) {
     let mut workers = JoinSet::new();
-    let share = writes / (made as u64 + 1);
-    for index in 1..=made as u64 {
+    let share = writes / (count as u64 + 1);
+    for index in 1..=count as u64 {
         if !reached(&ledger, index * share).await {
             break;
         }

@@ -1,13 +1,13 @@
 //! A ledger of the writes that a service acknowledged under faults, compared with its state later.
 //!
-//! 1. [`Load::start`] starts bots against any number of nodes. They open sessions, refresh them (some
-//!    by two tasks at once) and end some; a few keys are created and revoked. Each write is recorded
-//!    when its answer was read.
+//! 1. [`Load::start`] starts bots against any number of nodes. They open sessions, refresh them
+//!    (some by two tasks at once) and end some; a few keys are created and revoked. Each write is
+//!    recorded when its answer was read.
 //! 2. Meanwhile the test injects faults into nodes, network and database. It waits until enough
 //!    writes are [acknowledged](Ledger::wait_until_acknowledged) in between.
 //! 3. After [`RunningLoad::stop`], [`Ledger::verify`] compares every entry with the service. Every
-//!    acknowledged write must be there, everything revoked must stay revoked, and the history of all
-//!    calls must be linearizable ([`crate::history`]).
+//!    acknowledged write must be there, everything revoked must stay revoked, and the history of
+//!    all calls must be linearizable ([`crate::history`]).
 //!
 //! The run panics if a request gets no answer for more than 75 s.
 
@@ -158,7 +158,8 @@ impl Ledger {
         self.entries().revoked.clone()
     }
 
-    /// The last accepted challenge of a key that the run does not revoke. Sending it again is a replay.
+    /// The last accepted challenge of a key that the run does not revoke. Sending it again is a
+    /// replay.
     pub fn last_challenge(&self) -> Option<ApiKeyTokenRequest> {
         self.entries().last_challenge.clone()
     }

@@ -1,8 +1,8 @@
 //! A client that retries like a real one and records each attempt in a history.
 //!
 //! Each attempt goes to the next node. Without a decisive answer (no answer, 429 or 5xx) the client
-//! pauses and retries, with the same refresh token or a newly signed challenge. The pauses are short
-//! and ignore `Retry-After`, so that they do not lengthen the measured outages.
+//! pauses and retries, with the same refresh token or a newly signed challenge. The pauses are
+//! short and ignore `Retry-After`, so that they do not lengthen the measured outages.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

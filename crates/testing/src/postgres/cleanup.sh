@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# Waits until standard input closes, then stops the PostgreSQL server in the folder $1 and removes the folder.
+# Waits until standard input closes, then stops the PostgreSQL server in the folder $1 and removes
+# the folder.
 folder=$1
 trap '' HUP INT QUIT TERM
 while read -r _; do :; done

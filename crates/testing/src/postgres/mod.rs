@@ -1,7 +1,7 @@
 //! Starts a PostgreSQL server from the installed package.
 //!
-//! 1. `initdb` fills a new folder below the temporary folder. If the test runs as root, `initdb` and
-//!    the server run as the user `postgres`, since PostgreSQL refuses root.
+//! 1. `initdb` fills a new folder below the temporary folder. If the test runs as root, `initdb`
+//!    and the server run as the user `postgres`, since PostgreSQL refuses root.
 //! 2. The server listens on a free port of 127.0.0.1, without a socket file and without passwords.
 //! 3. Each test uses an empty [database](Postgres::database) of the shared server. A test that
 //!    crashes or freezes the server starts one of its own.
@@ -45,8 +45,8 @@ pub enum Durability {
     On,
 }
 
-/// Returns the rows of a statement, one line each, with columns separated by `|`. Several statements
-/// run as one transaction. Panics with the server's message if the statement fails.
+/// Returns the rows of a statement, one line each, with columns separated by `|`. Several
+/// statements run as one transaction. Panics with the server's message if the statement fails.
 pub fn psql(url: &str, sql: &str) -> String {
     rows_of(psql_command(&Programs::find(), url, sql), sql)
 }
@@ -226,7 +226,7 @@ impl Postgres {
             .expect("postgres starts");
         let child = server.insert(child);
         poll::until("the server is ready", START, || {
-            let ended = child.try_wait().expect("it is our child");
+            let ended = child.try_wait().expect("a child process");
             assert!(ended.is_none(), "the server exited:\n{}", self.log());
             let answer = self
                 .programs
@@ -283,7 +283,7 @@ impl Drop for Postgres {
 /// Waits for the first process to exit, so that it does not stay a zombie.
 fn wait_for_exit(server: &mut Option<Child>) {
     if let Some(mut child) = server.take() {
-        child.wait().expect("it is our child");
+        child.wait().expect("a child process");
     }
 }
 

@@ -37,7 +37,8 @@ impl Programs {
         command
     }
 
-    /// A command that runs a program as the test's user, without the `PG*` variables of the test run.
+    /// A command that runs a program as the test's user, without the `PG*` variables of the test
+    /// run.
     pub(super) fn client(&self, name: &str) -> Command {
         let mut command = Command::new(self.folder.join(name));
         for (variable, _) in std::env::vars_os() {

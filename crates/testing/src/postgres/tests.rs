@@ -64,9 +64,9 @@ fn a_frozen_server_answers_only_after_a_thaw() {
     let patience = Some(Duration::from_millis(200));
     connection.set_read_timeout(patience).expect("a deadline");
     assert!(connection.read(&mut [0]).is_err());
-    assert!(asking.try_wait().expect("our child").is_none());
+    assert!(asking.try_wait().expect("a child process").is_none());
     postgres.thaw();
-    assert!(asking.wait().expect("our child").success());
+    assert!(asking.wait().expect("the process ends").success());
 }
 
 #[test]
@@ -92,17 +92,17 @@ fn killing_the_test_process_leaves_nothing_behind() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("it starts");
+        .expect("the test process starts");
     let stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
     let folder = stdout
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.split_once("holds ").map(|(_, folder)| folder.to_owned()))
-        .expect("it prints the folder of its server");
+        .expect("the output names the folder");
     let folder = Path::new(&folder);
     assert!(folder.join("data/postmaster.pid").exists());
-    process.kill().expect("it can be killed");
-    process.wait().expect("it ends");
+    process.kill().expect("the process can be killed");
+    process.wait().expect("the process ends");
     poll::until("the folder is gone", SOON, || (!folder.exists()).then_some(()));
     assert!(super::Processes::of(folder).alive().is_empty());
 }

@@ -19,7 +19,8 @@ pub(crate) struct Axe {
 }
 
 impl Browser {
-    /// Loads axe-core into an isolated world, where the page's Content-Security-Policy does not apply.
+    /// Loads axe-core into an isolated world, where the page's Content-Security-Policy does not
+    /// apply.
     pub(crate) async fn axe(&self) -> Axe {
         let source = std::fs::read_to_string(installed::file(AXE)).expect("axe-core is text");
         let frame = self.cdp("Page.getFrameTree", json!({})).await["frameTree"]["frame"]["id"].clone();

@@ -228,7 +228,7 @@ impl Browser {
             false
         })
         .await;
-        found.expect("it was found")
+        found.expect("the loop found one")
     }
 
     /// Types keys into the focused element.
@@ -312,9 +312,9 @@ impl Browser {
             found.is_some()
         })
         .await;
-        let file = found.expect("it was found");
+        let file = found.expect("the loop found one");
         let kept = self.folder.path().join(file.file_name().expect("a name"));
-        std::fs::rename(&file, &kept).expect("it can be moved");
+        std::fs::rename(&file, &kept).expect("the file can be moved");
         kept
     }
 

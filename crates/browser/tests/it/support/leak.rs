@@ -38,8 +38,8 @@ fn plain_forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
     found
 }
 
-/// The base64 of the secret inside a longer text, for each of its three possible offsets. Leaves out
-/// characters that also encode neighbouring bytes.
+/// The base64 of the secret inside a longer text, for each of its three possible offsets. Leaves
+/// out characters that also encode neighbouring bytes.
 fn base64_windows(secret: &[u8], alphabet: &Alphabet) -> [String; 3] {
     let engine = GeneralPurpose::new(alphabet, NO_PAD);
     [0, 1, 2].map(|before| {

@@ -1,10 +1,10 @@
 //! A proxy that records every byte of one browser's requests, also those to loopback addresses.
 //!
 //! 1. The browser sends `GET http://host:port/path`, as to any proxy.
-//! 2. For a host under `.test` the proxy returns the page that the test set. It connects to no other
-//!    machine, but records the attempt.
-//! 3. It forwards requests to this machine in origin form, one connection per request, and returns the
-//!    responses unchanged.
+//! 2. For a host under `.test` the proxy returns the page that the test set. It connects to no
+//!    other machine, but records the attempt.
+//! 3. It forwards requests to this machine in origin form, one connection per request, and returns
+//!    the responses unchanged.
 
 use std::collections::HashMap;
 use std::io;
@@ -34,7 +34,7 @@ impl Recorder {
     /// Starts the proxy. It ends with the test's runtime.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("its address");
+        let address = listener.local_addr().expect("the local address");
         let record = Arc::new(Record::default());
         let of_task = Arc::clone(&record);
         tokio::spawn(async move {

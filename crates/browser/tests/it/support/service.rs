@@ -101,8 +101,8 @@ async fn open(database: &Database) -> Arc<Store> {
     }
 }
 
-/// Reserves a port, since the issuer URL contains it before the service binds it. The port is below the
-/// range that Linux uses for outgoing connections.
+/// Reserves a port, since the issuer URL contains it before the service binds it. The port is below
+/// the range that Linux uses for outgoing connections.
 fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     /// A bound UDP socket of the same number reserves the port for this process.

@@ -53,15 +53,16 @@ impl Browser {
         self.arrive("/sign-in").await;
     }
 
-    /// Presses the button only: with a passkey that needs no touch, the sign-in page signs in again at
-    /// once.
+    /// Presses the button only: with a passkey that needs no touch, the sign-in page signs in again
+    /// at once.
     pub(crate) async fn press_sign_out(&self) {
         let menu = self.find("//details[contains(@class, 'account')]/summary").await;
         menu.click().await.expect("a menu");
         self.press("Log out").await;
     }
 
-    /// Signs out after disabling the authenticator, which the sign-in page would use without a click.
+    /// Signs out after disabling the authenticator, which the sign-in page would use without a
+    /// click.
     pub(crate) async fn sign_out_with(&self, authenticator: &Authenticator) {
         self.set_automatic_touch(authenticator, false).await;
         self.sign_out().await;

@@ -11,8 +11,8 @@ use crate::client::{Console, Failure};
 
 /// Write the id of a key that you registered on the API Keys page into its file
 ///
-/// Then moves the file to truemarkets-api-key-<first 8 of the id>.json in the same folder, or to --out.
-/// Sends no request.
+/// Then moves the file to truemarkets-api-key-<first 8 of the id>.json in the same folder, or to
+/// --out. Sends no request.
 #[derive(Args, Debug)]
 pub(crate) struct AdoptArgs {
     #[command(flatten)]

@@ -15,9 +15,9 @@ const REFRESH_EARLY: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
 pub(super) struct ManagementArgs {
     #[command(flatten)]
     pub(super) service: ServiceArgs,
-    /// A management token; `-` reads it from standard input. Prefer TM_MANAGEMENT_TOKEN, since other users
-    /// of the machine can see arguments. A token minted with an API key cannot manage keys [default: the
-    /// session of `tm-auth login`]
+    /// A management token; `-` reads it from standard input. Prefer TM_MANAGEMENT_TOKEN, since
+    /// other users of the machine can see arguments. A token minted with an API key cannot manage
+    /// keys [default: the session of `tm-auth login`]
     #[arg(
         long,
         env = "TM_MANAGEMENT_TOKEN",
@@ -49,7 +49,8 @@ impl ManagementArgs {
         Ok(token)
     }
 
-    /// The access token of the last login, which must be at this service. Refreshes it if it expired.
+    /// The access token of the last login, which must be at this service. Refreshes it if it
+    /// expired.
     async fn session_token(&self, api: &AuthApi, console: &mut Console<'_>) -> Result<String, Failure> {
         let path = self.session.path()?;
         let session = Session::load(&path)?;

@@ -9,8 +9,8 @@ use crate::client::{Console, Failure};
 
 /// Create a key pair on this machine
 ///
-/// Creates an EC P-256 key pair, writes it to a file that only you can read, and prints the public key
-/// with its fingerprint. The private key never leaves the file.
+/// Creates an EC P-256 key pair, writes it to a file that only you can read, and prints the public
+/// key with its fingerprint. The private key never leaves the file.
 ///
 /// Next: `tm-auth key register --key-file FILE`, or paste the public key on the API Keys page.
 #[derive(Args, Debug)]

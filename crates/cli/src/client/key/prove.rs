@@ -9,8 +9,8 @@ use crate::client::{Console, Failure};
 
 /// Print the proof that you hold a key, for the API Keys page
 ///
-/// The page shows this command with its values. Paste its output back into the page. It is a signature of
-/// a text for this registration and has no other use. Sends no request.
+/// The page shows this command with its values. Paste its output back into the page. It is a
+/// signature of a text for this registration and has no other use. Sends no request.
 #[derive(Args, Debug)]
 pub(crate) struct ProveArgs {
     #[command(flatten)]

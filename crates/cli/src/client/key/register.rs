@@ -3,7 +3,8 @@
 //! 1. Load the key file. The key must not be registered yet, and --out must not exist.
 //! 2. Sign the registration text, since the service requires proof of possession.
 //! 3. Register the public key.
-//! 4. Write the id into the file. The service knows the key now, so a failure message contains the id.
+//! 4. Write the id into the file. The service knows the key now, so a failure message contains the
+//!    id.
 //! 5. Move the file to its final name.
 
 use std::path::{Path, PathBuf};
@@ -22,9 +23,9 @@ const RECENT_LOGIN_SECONDS: i64 = 290;
 
 /// Register the public key of a key pair from `tm-auth key new`
 ///
-/// The private key stays on this machine and signs the proof that you hold it. Writes the key id into the
-/// key file, then moves the file to truemarkets-api-key-<first 8 of the id>.json in the same folder, or to
-/// --out.
+/// The private key stays on this machine and signs the proof that you hold it. Writes the key id
+/// into the key file, then moves the file to truemarkets-api-key-<first 8 of the id>.json in the
+/// same folder, or to --out.
 #[derive(Args, Debug)]
 #[command(after_help = crate::client::EXIT_CODES)]
 pub(crate) struct RegisterArgs {
@@ -38,12 +39,12 @@ pub(crate) struct RegisterArgs {
     /// A permission of the key: read, trade or transfer. Repeat for several [default: all three]
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(super) scopes: Vec<Scope>,
-    /// When the key expires: days such as 90d, a date such as 2027-01-31 (midnight UTC), an RFC 3339 time,
-    /// or never [default: set by the service, normally a year]
+    /// When the key expires: days such as 90d, a date such as 2027-01-31 (midnight UTC), an RFC
+    /// 3339 time, or never [default: set by the service, normally a year]
     #[arg(long, value_name = "WHEN")]
     pub(super) expires: Option<Lifetime>,
-    /// An address or network that may use the key, such as 203.0.113.7 or 203.0.113.0/24. Repeat for
-    /// several [default: any address]
+    /// An address or network that may use the key, such as 203.0.113.7 or 203.0.113.0/24. Repeat
+    /// for several [default: any address]
     #[arg(long = "allow-ip", value_name = "ADDRESS")]
     pub(super) allow_ip: Vec<String>,
     /// Where to move the registered key file
@@ -86,7 +87,8 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
         let failure = Failure::of_service(&error, console.now);
         let recent = console.now.as_second() - claims.auth_time < RECENT_LOGIN_SECONDS;
         if args.management.is_from_login() && recent && error.code() == Some(ErrorCode::ReauthRequired) {
-            // The login is recent, so the service requires a stronger one: the account has a passkey.
+            // The login is recent, so the service requires a stronger one: the account has a
+            // passkey.
             failure.hint(format!(
                 "this account has a passkey, so register the key at {}",
                 api_keys_page(&api)
@@ -121,7 +123,8 @@ fn api_keys_page(api: &AuthApi) -> String {
     format!("{}/api-keys", base.strip_suffix("/v1/auth").unwrap_or(base))
 }
 
-/// The token's claims, unverified: the proof contains `iss` and `uid`, and the service verifies both.
+/// The token's claims, unverified: the proof contains `iss` and `uid`, and the service verifies
+/// both.
 fn claims(token: &str) -> Result<AccessClaims, Failure> {
     CompactJws::parse(token)
         .ok()

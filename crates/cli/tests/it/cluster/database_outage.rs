@@ -1,7 +1,9 @@
-//! What clients see while the database is away, and how soon the nodes recover when it is back.
+//! What clients see while the database is unavailable, and how soon the nodes recover when it is
+//! back.
 //!
-//! Bots work meanwhile ([`Load`]). An [`Observer`] at each node and at HAProxy checks every answer: a
-//! failure is 503 with `Retry-After`, within the deadline, and reads that need no database succeed.
+//! Bots work meanwhile ([`Load`]). An [`Observer`] at each node and at HAProxy checks every answer:
+//! a failure is 503 with `Retry-After`, within the deadline, and reads that need no database
+//! succeed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ const BOTS: usize = 8;
 const BETWEEN: u64 = 500;
 /// A variable with the number of rounds of a longer run; a round has each fault once.
 const ROUNDS: &str = "TM_AUTH_TEST_FAULT_ROUNDS";
-/// How long the database stays away after every node has failed readiness.
+/// How long the database stays unavailable after every node has failed readiness.
 const OUTAGE: Duration = Duration::from_secs(3);
 /// The limit from the return of the database until every node mints.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(5);
@@ -68,7 +70,7 @@ async fn wait_for_readiness(apis: &[AuthApi], expected: bool) -> Duration {
             .map(|api| async move { is_ready(&api).await })
             .collect();
         while let Some(ready) = asking.join_next().await {
-            if ready.expect("it answers") != expected {
+            if ready.expect("the task ends") != expected {
                 return None;
             }
         }
@@ -215,7 +217,7 @@ async fn j06_e03_a_retry_after_a_lost_commit_answer_gets_the_committed_result() 
         };
         until("the refresh succeeds", DEADLINE, ask).await.0
     };
-    let mut tokens = bot.mint(&apis[0]).await.expect("it mints");
+    let mut tokens = bot.mint(&apis[0]).await.expect("the mint succeeds");
     let sid = claims(&tokens).sid;
     for counter in 1..=20 {
         let lost = path.answers_lost();

@@ -37,7 +37,7 @@ async fn f03_f04_i08_guesses_on_three_nodes_at_once_get_five_attempts_together()
         guessing.spawn(async move { api.verify_email_code(email, &format!("{wrong:08}"), None).await });
     }
     for answer in guessing.join_all().await {
-        assert_invalid(&answer.expect_err("it is wrong"));
+        assert_invalid(&answer.expect_err("the code is wrong"));
     }
     let sql = "SELECT count(*) FROM email_code_events WHERE kind = 'failed'";
     let compared = psql(&cluster.postgres_url(), sql);
@@ -81,7 +81,7 @@ fn assert_invalid(error: &ApiError) {
 
 /// Requests a code from a node and reads it in that node's mailbox.
 async fn mailed(api: &AuthApi, email: &str) -> String {
-    api.request_email_code(email).await.expect("it is mailed");
+    api.request_email_code(email).await.expect("the code is mailed");
     let origin = api.base_url().strip_suffix("/v1/auth").expect("the base path");
     let page = reqwest::get(format!("{origin}/mailbox"))
         .await

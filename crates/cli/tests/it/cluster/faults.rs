@@ -1,11 +1,11 @@
 //! Faults of the database and of nodes under load: no acknowledged write may be lost.
 //!
 //! 1. Bots work through HAProxy. Each acknowledged write goes into a ledger.
-//! 2. PostgreSQL is killed, frozen, cut off, held back, and loses answers to commits; then one node is
-//!    killed and another frozen. While the database is away, the nodes still serve what needs no
-//!    database.
-//! 3. At the end every entry is compared with the rows and the service, and the history of all calls
-//!    must be linearizable.
+//! 2. PostgreSQL is killed, frozen, cut off, held back, and loses answers to commits; then one node
+//!    is killed and another frozen. While the database is unavailable, the nodes still serve what
+//!    needs no database.
+//! 3. At the end every entry is compared with the rows and the service, and the history of all
+//!    calls must be linearizable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -45,7 +45,7 @@ async fn b04_three_nodes_that_start_at_once_on_an_empty_database_sign_with_one_k
     for node in NODES {
         let api = api(nodes.node_url(node));
         assert_eq!(api.jwks().await.expect("an answer"), jwks, "node {node}");
-        kids.insert(kid(&api.mint(&bot.challenge()).await.expect("it mints")));
+        kids.insert(kid(&api.mint(&bot.challenge()).await.expect("the mint succeeds")));
     }
     assert_eq!(kids.len(), 1);
     assert!(signing[0].starts_with(kids.first().expect("one")), "{listed}");
@@ -97,7 +97,7 @@ async fn j15_no_request_fails_while_nodes_restart_under_load() {
         let api = api(nodes.url());
         let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
         load.spawn(async move {
-            let mut tokens = api.mint(&bot.challenge()).await.expect("it mints");
+            let mut tokens = api.mint(&bot.challenge()).await.expect("the mint succeeds");
             while !stop.load(Ordering::Relaxed) {
                 let refreshed = api.refresh(&tokens.refresh_token).await;
                 tokens = refreshed.expect("every refresh succeeds");

@@ -57,9 +57,7 @@ fn operator(nodes: &ThreeNodes, arguments: &[&str]) -> String {
 
 /// Creates an account. Its management token is valid for longer than the test.
 fn owner(nodes: &ThreeNodes) -> Owner {
-    let uid: AccountId = operator(nodes, &["accounts", "create"])
-        .parse()
-        .expect("it prints the uid");
+    let uid: AccountId = operator(nodes, &["accounts", "create"]).parse().expect("a uid");
     let token = operator(nodes, &["accounts", "session", &uid.to_string()]);
     Owner {
         uid,

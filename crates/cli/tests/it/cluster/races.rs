@@ -20,7 +20,7 @@ async fn e06_j08_fifty_refreshes_at_once_over_three_nodes_have_one_order_and_one
     let nodes = ThreeNodes::start(binary(), &SETTINGS);
     let bot = bots(&nodes, &owner(&nodes), 1).await.remove(0);
     let client = Arc::new(RetryingClient::new(&node_urls(&nodes)));
-    let (mut held, _) = client.mint(&bot).await.expect("it mints");
+    let (mut held, _) = client.mint(&bot).await.expect("the mint succeeds");
     for counter in 1..=REFRESHES {
         let mut tasks = JoinSet::new();
         for _ in 0..AT_ONCE {

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 use super::{SETTINGS, apis, binary, bots, node_urls, operator, owner};
 
-/// The limit until every node lists a revocation. It is long since the machine may be busy; the test
-/// prints the actual time.
+/// The limit until every node lists a revocation. It is long since the machine may be busy; the
+/// test prints the actual time.
 const CEILING: Duration = Duration::from_secs(20);
 const REVOKED: usize = 12;
 
@@ -117,15 +117,15 @@ async fn e10_an_account_disabled_by_a_command_is_refused_by_every_node() {
     // Make every node cache the key.
     let mut sessions = Vec::new();
     for api in &apis {
-        sessions.push(bot.mint(api).await.expect("it mints"));
+        sessions.push(bot.mint(api).await.expect("the mint succeeds"));
     }
     operator(&nodes, &["accounts", "disable", &owner.uid.to_string()]);
     for (api, tokens) in apis.iter().zip(&sessions) {
-        let mint = bot.mint(api).await.expect_err("it is disabled");
+        let mint = bot.mint(api).await.expect_err("the account is disabled");
         let refresh = api
             .refresh(&tokens.refresh_token)
             .await
-            .expect_err("it is disabled");
+            .expect_err("the account is disabled");
         assert_eq!(
             (mint.code(), refresh.code()),
             (Some(ErrorCode::AccountDisabled), Some(ErrorCode::AccountDisabled))

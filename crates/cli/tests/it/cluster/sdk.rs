@@ -1,4 +1,5 @@
-//! The platform's Python SDK, unchanged, against three nodes: each of its calls goes to another node.
+//! The platform's Python SDK, unchanged, against three nodes: each of its calls goes to another
+//! node.
 //!
 //! The verifier fetches from one node directly, so that HAProxy's turns belong to the SDK alone.
 
@@ -117,8 +118,8 @@ fn register(nodes: &ThreeNodes, key_file: &Path, token: &str) {
         .stdout(Stdio::null())
         .spawn()
         .expect("the binary starts");
-    let mut stdin = register.stdin.take().expect("it is piped");
-    stdin.write_all(token.as_bytes()).expect("it reads its token");
+    let mut stdin = register.stdin.take().expect("the stream is piped");
+    stdin.write_all(token.as_bytes()).expect("the token is sent");
     drop(stdin);
-    assert!(register.wait().expect("it ends").success());
+    assert!(register.wait().expect("the process ends").success());
 }

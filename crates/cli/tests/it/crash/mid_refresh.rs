@@ -1,4 +1,5 @@
-//! Kills the server at the two critical moments of a refresh: before the commit and before the answer.
+//! Kills the server at the two critical moments of a refresh: before the commit and before the
+//! answer.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -15,8 +16,8 @@ fn send_refresh(service: &Service, refresh_token: &str) -> TcpStream {
         "POST /v1/auth/token/refresh HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = TcpStream::connect(service.address()).expect("it listens");
-    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut stream = TcpStream::connect(service.address()).expect("the server listens");
+    stream.write_all(request.as_bytes()).expect("the request is sent");
     stream
 }
 
@@ -33,7 +34,7 @@ async fn e08_after_a_kill_between_commit_and_answer_the_old_token_gets_the_same_
     let service = Service::new();
     let running = service.start();
     let bot = service.new_bot().await;
-    let first = bot.mint(&service.api()).await.expect("it mints");
+    let first = bot.mint(&service.api()).await.expect("the mint succeeds");
     let sid = claims(&first).sid;
     let unread = send_refresh(&service, &first.refresh_token);
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -48,7 +49,7 @@ async fn e08_after_a_kill_between_commit_and_answer_the_old_token_gets_the_same_
         .api()
         .refresh(&first.refresh_token)
         .await
-        .expect("it was committed");
+        .expect("the refresh was committed");
     assert_eq!(
         (refresh_counter(&second), current(&service, sid)),
         (1, 1),
@@ -73,7 +74,7 @@ async fn e08_after_a_kill_before_the_commit_the_old_token_is_rotated() {
     let service = Service::new();
     let running = service.start();
     let bot = service.new_bot().await;
-    let first = bot.mint(&service.api()).await.expect("it mints");
+    let first = bot.mint(&service.api()).await.expect("the mint succeeds");
     let sid = claims(&first).sid;
     // The test holds the write lock, so the server cannot commit.
     let lock = service.connection();
@@ -82,11 +83,11 @@ async fn e08_after_a_kill_before_the_commit_the_old_token_is_rotated() {
     service.api().jwks().await.expect("a later request is answered");
     running.kill();
     drop(unread);
-    lock.execute_batch("ROLLBACK").expect("it is open");
+    lock.execute_batch("ROLLBACK").expect("the transaction is open");
     drop(lock);
 
     let _running = service.start();
-    assert_eq!(current(&service, sid), 0, "it was not committed");
+    assert_eq!(current(&service, sid), 0, "the refresh was not committed");
     let second = service
         .api()
         .refresh(&first.refresh_token)

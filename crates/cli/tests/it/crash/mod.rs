@@ -1,9 +1,10 @@
 //! Kills the server (SIGKILL) under load and at chosen moments.
 //!
 //! 1. Bots mint and refresh, each with its own key; a few keys are revoked and created. Every
-//!    acknowledged write goes into a ledger. If an answer is lost, a bot retries like any client: it
-//!    signs a new challenge, or presents the same refresh token again.
-//! 2. After a random number of acknowledged writes the process is killed and started again, repeatedly.
+//!    acknowledged write goes into a ledger. If an answer is lost, a bot retries like any client:
+//!    it signs a new challenge, or presents the same refresh token again.
+//! 2. After a random number of acknowledged writes the process is killed and started again,
+//!    repeatedly.
 //! 3. At the end every entry of the ledger is compared with the database and the running server.
 
 mod ledger_self_test;
@@ -93,7 +94,7 @@ fn rows(service: &Service) -> BTreeMap<SessionId, (i64, bool)> {
         let sid = SessionId(row.get(0)?);
         Ok((sid, (row.get(1)?, row.get(2)?)))
     });
-    rows.expect("they can be read")
+    rows.expect("the rows can be read")
         .collect::<Result<_, _>>()
         .expect("rows of sessions")
 }

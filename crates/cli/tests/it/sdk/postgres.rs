@@ -1,4 +1,5 @@
-//! The SDK against a service on PostgreSQL, in this process, so that the test can advance its clock.
+//! The SDK against a service on PostgreSQL, in this process, so that the test can advance its
+//! clock.
 
 use std::fs;
 use std::path::PathBuf;
@@ -85,7 +86,7 @@ impl Sandbox {
         let store = postgres::open(&options).await.expect("an empty database");
         let app = App::start(config, Arc::new(store), Arc::clone(&clock) as _)
             .await
-            .expect("it starts");
+            .expect("the service starts");
         let bound = serve::bind(app).await.expect("the port is free");
         tokio::spawn(bound.serve(std::future::pending()));
 
@@ -105,7 +106,7 @@ impl Sandbox {
             clock,
             management_token,
         };
-        sandbox.register(uid.parse().expect("it prints the uid")).await;
+        sandbox.register(uid.parse().expect("a uid")).await;
         sandbox
     }
 

@@ -39,8 +39,8 @@ async fn the_sdk_is_refused_everywhere_with_a_revoked_key() {
     );
 }
 
-/// Runs the service in this process, on the folder that `dev` created, so that the test can advance the
-/// clocks of the service and the verifier.
+/// Runs the service in this process, on the folder that `dev` created, so that the test can advance
+/// the clocks of the service and the verifier.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_refreshes_an_expired_token_by_itself() {
     let mut dev = Dev::start(&[]);
@@ -56,7 +56,7 @@ async fn the_sdk_refreshes_an_expired_token_by_itself() {
     config.network.listen = vec![dev.address()];
     let app = App::start(config, Arc::new(store), Arc::clone(&clock) as _)
         .await
-        .expect("it starts");
+        .expect("the service starts");
     let bound = serve::bind(app).await.expect("the port of `dev` is free again");
     tokio::spawn(bound.serve(std::future::pending()));
 

@@ -99,8 +99,8 @@ fn j08_each_session_is_checked_separately() {
     assert_eq!(script.refresh(12..13, 1, issued(2)).passes().sessions, 2);
 }
 
-/// Has the size of the real races, with lost answers. Shows that the budget suffices for them, also to
-/// find that the last answer is impossible.
+/// Has the size of the real races, with lost answers. Shows that the budget suffices for them, also
+/// to find that the last answer is impossible.
 #[test]
 fn j08_a_large_race_is_decided_within_the_budget() {
     let mut script = Script::new();
