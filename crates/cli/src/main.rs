@@ -48,10 +48,18 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_definition_is_valid() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_former_names_of_commands_still_work() {
+        for former in [["recovered"].as_slice(), &["signing-keys", "reseal"]] {
+            let arguments = ["tm-auth"].iter().chain(former);
+            assert!(super::Cli::try_parse_from(arguments).is_ok(), "{former:?}");
+        }
     }
 }
