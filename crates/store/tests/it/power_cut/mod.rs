@@ -17,6 +17,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use libtest_mimic::Trial;
 use rusqlite::{Connection, OptionalExtension};
 use tempfile::TempDir;
 use tm_auth_proto::SessionId;
@@ -30,8 +31,8 @@ pub(crate) use writer::{is_writer, write};
 const CUTS: [usize; 6] = [1, 17, 300, 1100, 2500, 5000];
 
 /// The tests of this module.
-pub(crate) fn tests() -> Vec<crate::Test> {
-    let test = |name: &str, run: fn()| (format!("power_cut::{name}"), Box::new(run) as Box<dyn FnOnce()>);
+pub(crate) fn tests() -> Vec<Trial> {
+    let test = |name: &str, run: fn()| crate::test(format!("power_cut::{name}"), run);
     vec![
         test("j02_no_acknowledged_write_is_lost_to_a_power_cut", || {
             for cut in CUTS {
