@@ -1,8 +1,8 @@
-//! Mailed codes on three nodes: three stores on one PostgreSQL, one of them behind a path that loses answers.
+//! Mailed codes on three nodes: three stores on one PostgreSQL, one of them behind a proxy that loses answers.
 //!
-//! 1. Each code is sent to all three at once.
-//! 2. One of them may hear that it was right. Where the answer of one was lost nobody knows what became of it, so then
-//!    there may be none: never two.
+//! 1. Each code is sent to all three stores at once.
+//! 2. At most one store accepts it. Exactly one does, unless an answer was lost: then the outcome is
+//!    unknown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use tm_auth_testing::fault_proxy::FaultProxy;
 use tm_auth_testing::postgres::Postgres;
 
 const CODES: u128 = 3_000;
-/// Set to the number of codes of a longer run.
+/// The variable with the number of codes of a longer run, which also prints its figures.
 const LONG: &str = "TM_AUTH_TEST_CODES";
 const AT_ONCE: u128 = 20;
-/// The answer to a commit is lost every so many codes.
+/// One answer in so many codes is lost.
 const LOST_EVERY: u128 = 200;
 const NETWORK: &str = "192.0.2.1";
 
@@ -77,7 +77,7 @@ async fn each_code_is_consumed_once_at_most() {
     assert!(open.parse::<usize>().expect("a number") <= unknown);
 }
 
-/// Whether everybody heard what became of it.
+/// Whether all three outcomes are known.
 async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
     let pepper = CodePepper::derive(&[7; 32]);
     let email = EmailAddress::parse(&format!("user{number}@example.com")).expect("an address");
@@ -99,7 +99,7 @@ async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
         ip: None,
         request_id: None,
     };
-    // Asked at a node whose path is sound.
+    // The second store's path loses nothing.
     let asked = stores[1].ask_for_code(new, &origin).await;
     assert_eq!(asked.expect("the database answers"), Some(Length::Short));
     let consume = async |store: &Store| {
@@ -122,7 +122,7 @@ async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
         }
     }
     assert!(consumed <= 1, "code {number} was consumed {consumed} times");
-    assert!(consumed == 1 || !known, "code {number} was consumed by nobody");
+    assert!(consumed == 1 || !known, "code {number} was never consumed");
     known
 }
 
