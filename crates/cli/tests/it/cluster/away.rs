@@ -94,7 +94,7 @@ fn assert_only_503(seen: &Seen) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn j03_j06_s13_a_database_that_is_away_costs_503_only_and_five_seconds_after_its_return_at_most() {
+async fn j03_j06_a_database_that_is_away_costs_503_only_and_five_seconds_after_its_return_at_most() {
     let nodes = ThreeNodes::start(binary(), &SETTINGS);
     let owner = owner(&nodes);
     let apis = apis(&nodes);
