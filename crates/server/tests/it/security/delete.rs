@@ -8,7 +8,7 @@ use super::{ADA, ada, audited, sign_in, told};
 use crate::support::{TestServer, jwt};
 
 #[tokio::test]
-async fn e10_f22_s9_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_again() {
+async fn e10_f22_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_again() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let key = server.key_of(&account).await;
