@@ -12,7 +12,7 @@ use tm_auth_core::{Account, EmailAddress, Refusal};
 use super::given::{RETENTION, account, at, audit_context, audited, fresh_uuid, new_account};
 use crate::email_code::{CodeAttempt, CodeFlow, CodeOf, NewCode, NewLink, ProvedEmail};
 use crate::identity::COOLDOWN;
-use crate::{AuditEntry, EmailChange, Store};
+use crate::{AuditAction, AuditEntry, EmailChange, Store};
 
 super::table!("email_codes":
     f02_f06_a_code_works_once_and_for_ten_minutes,
@@ -493,8 +493,8 @@ async fn f01_g25_asking_makes_no_account_and_proving_makes_one(store: &Store) {
     // In nobody's trail, but written: how long it takes tells nobody whether there is an account.
     assert_eq!(
         (
-            audited(store, "code_sent").await,
-            audited(store, "code_refused").await
+            audited(store, AuditAction::CodeSent).await,
+            audited(store, AuditAction::CodeRefused).await
         ),
         (1, 5)
     );
@@ -507,20 +507,25 @@ async fn f01_g25_asking_makes_no_account_and_proving_makes_one(store: &Store) {
         store.accounts().await.expect("the database answers"),
         std::slice::from_ref(&made)
     );
-    assert_eq!(audited(store, "account_created").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountCreated).await, 1);
     asked(store, 180).await;
     wrong(store, 1, "owner", 181).await;
     let trail = store
         .audit_trail(Some(made.uid), 10)
         .await
         .expect("the database answers");
-    let actions: Vec<&str> = trail
+    let actions: Vec<AuditAction> = trail
         .iter()
-        .map(|entry: &AuditEntry| entry.action.as_ref())
+        .map(|entry: &AuditEntry| entry.action.clone())
         .collect();
     assert_eq!(
         actions,
-        ["code_refused", "code_sent", "code_sent", "account_created"]
+        [
+            AuditAction::CodeRefused,
+            AuditAction::CodeSent,
+            AuditAction::CodeSent,
+            AuditAction::AccountCreated
+        ]
     );
 }
 
