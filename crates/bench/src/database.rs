@@ -31,7 +31,7 @@ pub(crate) async fn compare(runs: usize) {
         url: server.database(),
         max_connections: 8,
     };
-    let store: Arc<dyn Store> = Arc::new(postgres::open(&options).await.expect("the server is there"));
+    let store: Arc<Store> = Arc::new(postgres::open(&options).await.expect("the server is there"));
     let key = given::key(&store).await;
     let mut bare = PgConnection::connect(&options.url)
         .await
@@ -67,7 +67,7 @@ fn sessions(key: &ApiKey, rows: usize) -> Vec<Opened> {
     (0..rows).map(|_| given::new_session(key, 0)).collect()
 }
 
-async fn open(store: &Arc<dyn Store>, sessions: &[Opened], callers: usize) {
+async fn open(store: &Arc<Store>, sessions: &[Opened], callers: usize) {
     let mut tasks = JoinSet::new();
     for caller in 0..callers {
         let store = Arc::clone(store);
@@ -87,7 +87,7 @@ async fn open(store: &Arc<dyn Store>, sessions: &[Opened], callers: usize) {
     tasks.join_all().await;
 }
 
-async fn rotate(store: &Arc<dyn Store>, sessions: Vec<Opened>, callers: usize) {
+async fn rotate(store: &Arc<Store>, sessions: Vec<Opened>, callers: usize) {
     let mut parts: Vec<Vec<Opened>> = (0..callers).map(|_| Vec::new()).collect();
     for (number, session) in sessions.into_iter().enumerate() {
         parts[number % callers].push(session);

@@ -1,4 +1,4 @@
-//! What can go wrong with one request, and who is to blame.
+//! Why a request failed, and whose fault that is.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,60 +7,65 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tm_auth_proto::{ErrorBody, ErrorCode};
 
-/// Why a request brought no result.
+/// Why a request failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ApiError {
-    /// The service, or something in front of it, said no.
-    Refused(Box<Refusal>),
-    /// There was no answer: no connection, or none in time. Whether the request arrived is not known.
+    /// The service, or a proxy in front of it, responded with an error. Status 4xx is usually the
+    /// fault of the caller: its request, its credentials or its clock. Status 5xx is the fault of
+    /// the service.
+    Server(Box<ServerError>),
+    /// The fault of the network, of the service or of the base URL: there was no response, or not
+    /// in time. The service may have executed the request.
     Unreachable {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the network said.
+        /// The error of the HTTP client.
         source: reqwest::Error,
     },
-    /// The answer reports success, but it is not what this endpoint answers.
+    /// The fault of the service, or of a wrong base URL: the response is too long, or it reports
+    /// success but is not what this endpoint returns.
     Unreadable {
         /// The HTTP status.
         status: u16,
-        /// The request's id, where there was one.
+        /// The `x-request-id` of the response, if present.
         request_id: Option<String>,
-        /// What is wrong with it.
+        /// What is wrong with the response. Contains none of its content.
         reason: String,
     },
 }
 
 impl ApiError {
-    /// The service's machine word, where it gave a known one.
+    /// Returns the service's error code, if the response has a known one.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Refused(refusal) => refusal.code,
+            Self::Server(error) => error.code,
             Self::Unreachable { .. } | Self::Unreadable { .. } => None,
         }
     }
 
-    /// The HTTP status, where there was an answer.
+    /// Returns the HTTP status, if there was a response.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Refused(refusal) => Some(refusal.status),
+            Self::Server(error) => Some(error.status),
             Self::Unreadable { status, .. } => Some(*status),
             Self::Unreachable { .. } => None,
         }
     }
 
-    /// What finds the request in the service's log.
+    /// Returns the id of the request in the service's log, if the response has one.
     pub fn request_id(&self) -> Option<&str> {
         match self {
-            Self::Refused(refusal) => refusal.request_id.as_deref(),
+            Self::Server(error) => error.request_id.as_deref(),
             Self::Unreadable { request_id, .. } => request_id.as_deref(),
             Self::Unreachable { .. } => None,
         }
     }
 
-    /// When the service wants to be asked again, where it said so.
+    /// Returns how long the service asks to wait before the next request, if it does.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused(refusal) => refusal.retry_after,
+            Self::Server(error) => error.retry_after,
             Self::Unreachable { .. } | Self::Unreadable { .. } => None,
         }
     }
@@ -69,22 +74,23 @@ impl ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Server(error) => error.fmt(f),
             Self::Unreachable { url, source } => {
-                // The outermost error only says "error sending request"; the innermost says why.
+                // The outermost error only says "error sending request". The innermost one says
+                // why.
                 let mut cause: &dyn std::error::Error = source;
                 while let Some(inner) = cause.source() {
                     cause = inner;
                 }
                 let cause = if source.is_timeout() {
-                    "no answer in time".to_owned()
+                    "no response in time".to_owned()
                 } else {
                     cause.to_string()
                 };
                 write!(f, "cannot reach {url}: {cause}")
             }
             Self::Unreadable { status, reason, .. } => {
-                write!(f, "the answer (status {status}) cannot be read: {reason}")
+                write!(f, "cannot read the response (status {status}): {reason}")
             }
         }
     }
@@ -94,68 +100,72 @@ impl std::error::Error for ApiError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreachable { source, .. } => Some(source),
-            Self::Refused(_) | Self::Unreadable { .. } => None,
+            Self::Server(_) | Self::Unreadable { .. } => None,
         }
     }
 }
 
-/// An answer that is not a success.
+/// A response with an error status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+#[non_exhaustive]
+pub struct ServerError {
     /// The HTTP status.
     pub status: u16,
-    /// The machine word. `None` where the answer is not the service's own (a proxy's, say), or where the
-    /// service is newer than this crate and the word not known to it.
+    /// The error code. `None` if the response is not from the service (but from a proxy, for
+    /// example), or if the service is newer than this crate and the code is unknown to it.
     pub code: Option<ErrorCode>,
-    /// The whole body, where it is the service's own.
+    /// The whole body. `None` if `code` is.
     pub body: Option<ErrorBody>,
-    /// For people; never empty, without control characters.
+    /// A message for people: not empty, without control characters, at most 400 characters of the
+    /// body.
     pub message: String,
-    /// What finds the request in the service's log: from the body, else from `x-request-id`.
+    /// The id of the request in the service's log: from the body, else from `x-request-id`.
     pub request_id: Option<String>,
-    /// `Retry-After`, where it is a number of seconds.
+    /// `Retry-After`, if it is a number of seconds.
     pub retry_after: Option<Duration>,
-    /// The server's clock: from the body, else from the `Date` header.
+    /// The service's clock: from the body, else from the `Date` header.
     pub server_time: Option<Timestamp>,
 }
 
-impl Refusal {
+impl ServerError {
     pub(crate) fn new(status: u16, headers: &reqwest::header::HeaderMap, body: &[u8]) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let parsed: Option<ErrorBody> = serde_json::from_slice(body).ok();
-        let loose: Loose = serde_json::from_slice(body).unwrap_or_default();
-        let message = loose
+        let partial: PartialErrorBody = serde_json::from_slice(body).unwrap_or_default();
+        let message = partial
             .message
-            .map(|text| printable(&text))
+            .map(|text| sanitize(&text))
             .filter(|text| !text.is_empty());
         Self {
             status,
             code: parsed.as_ref().map(|body| body.code),
             message: message.unwrap_or_else(|| {
                 format!(
-                    "status {status} with a body that is not this service's own ({}); is the base URL right, \
-                     and does a proxy stand between?",
-                    printable(header("content-type").unwrap_or("no content type"))
+                    "status {status} with a body that is not from the auth service ({}); is the base URL \
+                     right, and is there a proxy in between?",
+                    sanitize(header("content-type").unwrap_or("no content type"))
                 )
             }),
-            request_id: loose
+            request_id: partial
                 .request_id
                 .as_deref()
                 .or_else(|| header("x-request-id"))
-                .map(printable),
+                .map(sanitize),
             retry_after: header("retry-after")
                 .and_then(|seconds| seconds.trim().parse().ok())
                 .map(Duration::from_secs),
             server_time: parsed
                 .as_ref()
                 .and_then(|body| body.server_time)
-                .or_else(|| date(headers)),
+                .or_else(|| date_header(headers)),
             body: parsed,
         }
     }
 }
 
-impl fmt::Display for Refusal {
+impl std::error::Error for ServerError {}
+
+impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (", self.message)?;
         match self.code {
@@ -169,24 +179,25 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The `Date` header: the server's clock, to the second.
-pub(crate) fn date(headers: &reqwest::header::HeaderMap) -> Option<Timestamp> {
+/// Parses the `Date` header: the service's clock, in whole seconds.
+pub(crate) fn date_header(headers: &reqwest::header::HeaderMap) -> Option<Timestamp> {
     let text = headers.get(reqwest::header::DATE)?.to_str().ok()?;
     let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text);
     parsed.ok()
 }
 
-/// The two members that older and newer services have as well.
+/// The two members that older and newer services have too.
 #[derive(Default, Deserialize)]
-struct Loose {
+struct PartialErrorBody {
     #[serde(default)]
     message: Option<String>,
     #[serde(default)]
     request_id: Option<String>,
 }
 
-/// What came over the network goes to terminals and logs: no control characters, and not without end.
-fn printable(text: &str) -> String {
+/// Makes text from the network safe for terminals and logs: replaces control characters, and keeps
+/// at most 400 characters.
+fn sanitize(text: &str) -> String {
     text.chars()
         .map(|character| if character.is_control() { ' ' } else { character })
         .take(400)

@@ -1,7 +1,10 @@
-//! The key file on disk.
+//! Reads and writes key files.
 //!
-//! A file is written whole or not at all: its content goes to a temporary file beside it (mode 0600 from
-//! its first byte), reaches the disk, and is then renamed into place.
+//! A key file is written atomically:
+//!
+//! 1. Write the content to a temporary file in the same directory, created with mode 0600.
+//! 2. Sync the temporary file to disk.
+//! 3. Rename it to the key file, and sync the directory.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,34 +13,37 @@ use std::path::{Path, PathBuf};
 use tm_auth_proto::KeyFile;
 use zeroize::Zeroizing;
 
-/// A key file is a few hundred bytes; anything much longer is some other file.
+/// The longest key file to read, in bytes. A real one has a few hundred.
 const MAX_LEN: u64 = 64 * 1024;
 
-/// Reads a key file. A file that others on this machine can read is loaded with a warning in the log.
+/// Reads a key file. If other users of this machine can read it too, logs a warning.
 pub fn load(path: impl AsRef<Path>) -> Result<KeyFile, KeyFileError> {
     let path = path.as_ref();
     let failed = |source| KeyFileError::read(path, source);
     let file = File::open(path).map_err(failed)?;
     warn_if_exposed(path, &file);
-    // Room for all of it at once: a growing buffer would leave copies of the private key behind.
+    // Allocate once: a buffer that grows leaves copies of the private key in memory.
     let length = file.metadata().map_err(failed)?.len().min(MAX_LEN);
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
     file.take(MAX_LEN + 1).read_to_end(&mut content).map_err(failed)?;
     parse(path, &content)
 }
 
-/// Writes a new key file with mode 0600. Never overwrites: a key file may be the only copy of a key.
+/// Writes a new key file with mode 0600. Fails if the file exists, because a key file may be the
+/// only copy of its key.
 pub fn create(path: impl AsRef<Path>, key: &KeyFile) -> Result<(), KeyFileError> {
     let path = path.as_ref();
-    // Taking the name first makes "not there" and "now ours" one step.
+    // Create an empty file first, so that checking that it does not exist and creating it are one
+    // step.
     new_private_file(path).map_err(|source| KeyFileError::write(path, source))?;
     replace(path, key).inspect_err(|_| {
-        // The name was taken by this call and holds nothing.
+        // Remove the empty file that this call created.
         fs::remove_file(path).ok();
     })
 }
 
-/// Puts `key` in the place of the file at `path`, which may or may not exist, with mode 0600.
+/// Writes a key file with mode 0600, and replaces the file at `path` if there is one. Steps 1 to 3
+/// of the module.
 pub fn replace(path: impl AsRef<Path>, key: &KeyFile) -> Result<(), KeyFileError> {
     let path = path.as_ref();
     let failed = |source| KeyFileError::write(path, source);
@@ -57,31 +63,33 @@ pub fn replace(path: impl AsRef<Path>, key: &KeyFile) -> Result<(), KeyFileError
     Ok(())
 }
 
-/// Why a key file could not be read or written. No message shows any of the file's content.
+/// Why a key file could not be read or written. Always the fault of this deployment. No message
+/// contains any of the file's content.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeyFileError {
-    /// The file system refused to hand it out.
+    /// The file cannot be read.
     #[error("cannot read the key file {}: {source}", path.display())]
     Read {
-        /// The key file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file system refused to take it.
+    /// The file cannot be written.
     #[error("cannot write the key file {}: {source}", path.display())]
     Write {
-        /// The key file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// It was read, but it is no key file.
+    /// The file is not a key file.
     #[error("{} is not a key file: {reason}", path.display())]
     NotAKeyFile {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         reason: String,
     },
 }
@@ -99,27 +107,26 @@ impl KeyFileError {
 }
 
 fn parse(path: &Path, content: &[u8]) -> Result<KeyFile, KeyFileError> {
-    let not = |reason: String| KeyFileError::NotAKeyFile {
+    let not_a_key_file = |reason: String| KeyFileError::NotAKeyFile {
         path: path.to_owned(),
         reason,
     };
     if content.len() as u64 > MAX_LEN {
-        return Err(not("it is longer than 64 KB".to_owned()));
+        return Err(not_a_key_file("it is longer than 64 KB".to_owned()));
     }
     if content.trim_ascii_start().starts_with(b"-----BEGIN") {
-        return Err(not(
-            "it is a PEM file; the JSON file that `tm-auth key new` or the API Keys page made is wanted"
-                .to_owned(),
+        return Err(not_a_key_file(
+            "it is a PEM file, not the JSON file of the API Keys page or of `tm-auth key new`".to_owned(),
         ));
     }
-    // serde's own message may quote the value it stumbled over, and that may be the private key.
+    // Do not use serde's message: it may quote the invalid value, which may be the private key.
     serde_json::from_slice(content).map_err(|error| {
         let what = if error.is_data() {
-            "a member is missing or of the wrong type"
+            "a member is missing or has the wrong type"
         } else {
             "it is not JSON"
         };
-        not(format!(
+        not_a_key_file(format!(
             "{what} (line {}, column {})",
             error.line(),
             error.column()
@@ -127,7 +134,7 @@ fn parse(path: &Path, content: &[u8]) -> Result<KeyFile, KeyFileError> {
     })
 }
 
-/// Files of existing users may have any mode, so this is a warning and no refusal.
+/// Only warns, because the key files of existing users may have any mode.
 #[cfg(unix)]
 fn warn_if_exposed(path: &Path, file: &File) {
     use std::os::unix::fs::PermissionsExt;
@@ -137,7 +144,7 @@ fn warn_if_exposed(path: &Path, file: &File) {
         tracing::warn!(
             path = %path.display(),
             mode = format!("{mode:04o}"),
-            "other users of this machine may read the key file; `chmod 600` it"
+            "other users of this machine may read the key file; run `chmod 600` on it"
         );
     }
 }
@@ -153,7 +160,8 @@ fn new_private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// A new file in the same directory, since only there a rename is atomic.
+/// Creates a temporary file in the same directory, because a rename is atomic only within a file
+/// system.
 fn temporary_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let name = path
         .file_name()
@@ -165,15 +173,15 @@ fn temporary_beside(path: &Path) -> io::Result<(PathBuf, File)> {
         temporary.push(format!(".{}-{attempt}.tmp", std::process::id()));
         let temporary = path.with_file_name(temporary);
         match new_private_file(&temporary) {
-            // Left behind by a crash, or another thread is writing the same file.
+            // A crash left this file behind, or another thread is writing the same key file.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 16 => attempt += 1,
             other => return other.map(|file| (temporary, file)),
         }
     }
 }
 
-/// Makes the rename itself durable where the system can. The content is on disk already, so a failure here
-/// is no failure of the write.
+/// Makes the rename durable, if the system can. Ignores a failure, because the content is on disk
+/// already.
 fn sync_directory(path: &Path) {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

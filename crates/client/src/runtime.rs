@@ -1,4 +1,4 @@
-//! Time, randomness and waiting, as arguments: a test turns the clock instead of waiting for it.
+//! Time, randomness and waiting, passed as arguments so that a test can set them by hand.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,30 +6,31 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// A wait that somebody else ends.
+/// The future that [`Runtime::sleep`] returns.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where a [`TokenSource`](crate::TokenSource) takes time, chance and patience from.
+/// The source of time and randomness of a [`TokenSource`](crate::TokenSource).
 pub trait Runtime: Send + Sync + 'static {
-    /// The local clock. It may be wrong: the source measures by how much when the service complains.
+    /// Returns the time of the local clock. It may be wrong: if the service refuses a timestamp,
+    /// the token source measures the difference and corrects for it.
     fn now(&self) -> Timestamp;
 
-    /// Resolves after `duration`.
+    /// Waits for `duration`.
     fn sleep(&self, duration: Duration) -> Sleep;
 
-    /// A uniformly distributed number. It spreads the refreshes of many bots over time and decides nothing
-    /// about security.
+    /// Returns a uniformly distributed number. It only spreads the requests of many bots over time;
+    /// security does not depend on it.
     fn random(&self) -> u64;
 }
 
-/// The machine's clock, tokio's timer and the cryptographic generator.
+/// The system clock, tokio's timer and the system's random numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRuntime;
 
 impl Runtime for SystemRuntime {
     #[allow(
         clippy::disallowed_methods,
-        reason = "this is the one real clock of the crate"
+        reason = "the only place that reads the real clock"
     )]
     fn now(&self) -> Timestamp {
         Timestamp::now()
@@ -41,9 +42,9 @@ impl Runtime for SystemRuntime {
 
     fn random(&self) -> u64 {
         let mut bytes = [0; 8];
-        // Without randomness the refreshes of several bots are not spread; that is no reason to stop one.
+        // Without randomness the requests of several bots are not spread, which is harmless.
         if aws_lc_rs::rand::fill(&mut bytes).is_err() {
-            tracing::warn!("the system gave no randomness; refresh times are not spread");
+            tracing::warn!("the system provides no randomness; the times of requests are not spread");
         }
         u64::from_le_bytes(bytes)
     }

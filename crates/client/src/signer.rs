@@ -1,7 +1,8 @@
-//! A P-256 key pair, and the two texts it signs.
+//! The key pair of an API key, and the texts that it signs.
 //!
-//! The private number lives in the cryptographic library, which wipes it when the pair goes; every copy that
-//! this module makes of it is wiped too.
+//! The cryptographic library holds the private key and wipes it when the pair is dropped. This
+//! module wipes the copies that it makes for decoding; a [`PrivateJwk`] that it returns wipes
+//! itself.
 
 use std::fmt;
 
@@ -17,7 +18,7 @@ use tm_auth_proto::jwks::p256_thumbprint_text;
 use tm_auth_proto::{AccountId, ApiKeyTokenRequest, KeyFile, KeyId, PrivateJwk, PublicKeyInput, challenge};
 use zeroize::Zeroizing;
 
-/// Signs with the private half of an API key. `Debug` shows the fingerprint and nothing else.
+/// Signs with the private key of an API key (ES256). `Debug` shows only the fingerprint.
 pub struct Signer {
     pair: EcdsaKeyPair,
     x: String,
@@ -26,14 +27,14 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Makes a new key pair from the system's randomness.
+    /// Generates a new key pair.
     pub fn generate() -> Result<Self, SignerError> {
         let pair =
             EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| SignerError::Library)?;
         Ok(Self::of(pair))
     }
 
-    /// The key pair of a key file.
+    /// Reads the key pair of a key file.
     pub fn from_key_file(file: &KeyFile) -> Result<Self, SignerError> {
         if file.algorithm != "ES256" {
             return Err(SignerError::NotP256);
@@ -41,16 +42,16 @@ impl Signer {
         Self::from_jwk(&file.private_key)
     }
 
-    /// The key pair of a private JWK. Its public half must be the one that belongs to `d`: otherwise every
-    /// signature would be refused, and nobody could say why.
+    /// Reads the key pair of a private JWK. Fails if `x` and `y` do not belong to `d`. Otherwise
+    /// the service would refuse every signature, without a hint at the reason.
     pub fn from_jwk(jwk: &PrivateJwk) -> Result<Self, SignerError> {
         if jwk.kty != "EC" || jwk.crv != "P-256" {
             return Err(SignerError::NotP256);
         }
-        let d = number("d", &jwk.d)?;
+        let d = decode_member("d", &jwk.d)?;
         let mut point = [4; 65];
-        point[1..33].copy_from_slice(&*number("x", &jwk.x)?);
-        point[33..].copy_from_slice(&*number("y", &jwk.y)?);
+        point[1..33].copy_from_slice(&*decode_member("x", &jwk.x)?);
+        point[33..].copy_from_slice(&*decode_member("y", &jwk.y)?);
         EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, &*d, &point)
             .map(Self::of)
             .map_err(|_| SignerError::Inconsistent)
@@ -70,8 +71,8 @@ impl Signer {
         }
     }
 
-    /// The body of a mint: `{key_id}.{timestamp}`, signed. Each call signs anew, so two bodies of one second
-    /// differ and both are accepted.
+    /// Returns the body of a mint request, with a signature over `{key_id}.{timestamp}`. Signatures
+    /// are randomized, so two requests of the same second differ, and the service accepts both.
     pub fn mint_request(&self, key_id: KeyId, at: Timestamp) -> Result<ApiKeyTokenRequest, SignerError> {
         let key_id = key_id.to_string();
         let timestamp = challenge::seconds(at);
@@ -83,8 +84,8 @@ impl Signer {
         })
     }
 
-    /// The proof that whoever registers this public key holds it. `issuer` and `account` are the `iss` and
-    /// `uid` of the token that registers it.
+    /// Returns the proof of possession for registering the public key. `issuer` and `account` are
+    /// the `iss` and `uid` of the access token that registers it.
     pub fn registration_proof(
         &self,
         issuer: &str,
@@ -97,7 +98,8 @@ impl Signer {
         Ok(RegistrationProof { timestamp, signature })
     }
 
-    /// ES256 over the bytes of `text`: r‖s, 64 bytes, base64url without padding (RFC 7518 section 3.4).
+    /// Signs the bytes of `text` with ES256. Returns r‖s, 64 bytes (RFC 7518 section 3.4), in
+    /// base64url without padding.
     pub fn sign(&self, text: &str) -> Result<String, SignerError> {
         self.pair
             .sign(&SystemRandom::new(), text.as_bytes())
@@ -105,12 +107,12 @@ impl Signer {
             .map_err(|_| SignerError::Library)
     }
 
-    /// The RFC 7638 thumbprint of the public key, base64url.
+    /// Returns the SHA-256 thumbprint (RFC 7638) of the public key, in base64url without padding.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The public key as SPKI PEM, for the API Keys page.
+    /// Returns the public key as a SubjectPublicKeyInfo in PEM, for the API Keys page.
     pub fn public_key_pem(&self) -> Result<String, SignerError> {
         let der = self
             .pair
@@ -129,7 +131,7 @@ impl Signer {
         Ok(pem)
     }
 
-    /// The public key as a JWK, for a registration.
+    /// Returns the public key as a JWK, for a registration.
     pub fn public_jwk(&self) -> PublicKeyInput {
         let member = |name: &str, value: &str| (name.to_owned(), value.into());
         PublicKeyInput::Jwk(
@@ -144,7 +146,7 @@ impl Signer {
         )
     }
 
-    /// The pair as it is kept in a key file. Private.
+    /// Returns the key pair as a JWK, for a key file. Contains the private key.
     pub fn private_jwk(&self) -> Result<PrivateJwk, SignerError> {
         let d = self
             .pair
@@ -160,7 +162,7 @@ impl Signer {
         })
     }
 
-    /// A key file of this pair that is not registered yet.
+    /// Returns a key file of this key pair, which is not registered yet: it has no `key_id`.
     pub fn key_file(&self, label: &str, created_at: Timestamp) -> Result<KeyFile, SignerError> {
         Ok(KeyFile {
             key_id: None,
@@ -186,31 +188,33 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// Why a key does not sign.
+/// Why a key cannot sign. The fault of the key file, except for [`SignerError::Library`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SignerError {
-    /// It is some other kind of key.
+    /// The key has another type.
     #[error("the key is not an EC key on P-256 for ES256")]
     NotP256,
-    /// A number of the JWK is malformed.
+    /// This member of the JWK is malformed.
     #[error("`{0}` of the private key is not 32 bytes in base64url without padding")]
-    Number(&'static str),
-    /// The three numbers are not one key pair.
+    InvalidMember(&'static str),
+    /// The public key does not belong to the private key.
     #[error("`d`, `x` and `y` of the private key do not belong together: the key file was altered")]
     Inconsistent,
-    /// The cryptographic library failed, which it does only without memory or randomness.
+    /// The cryptographic library failed, for lack of memory or randomness.
     #[error("the cryptographic library failed")]
     Library,
 }
 
-/// RFC 7518 section 6.2.1.2: "The length of this octet string MUST be the full size of a coordinate".
-fn number(name: &'static str, text: &str) -> Result<Zeroizing<[u8; 32]>, SignerError> {
-    // The decoder wants room for its own estimate of the length, which rounds up.
-    let mut room = Zeroizing::new([0; 48]);
-    let mut number = Zeroizing::new([0; 32]);
-    match URL_SAFE_NO_PAD.decode_slice(text, room.as_mut_slice()) {
-        Ok(32) => number.copy_from_slice(&room[..32]),
-        _ => return Err(SignerError::Number(name)),
+/// Decodes a member of 32 bytes. RFC 7518 section 6.2.1.2: "The length of this octet string MUST be
+/// the full size of a coordinate for the curve". Section 6.2.2.1 requires 32 octets of `d` too.
+fn decode_member(name: &'static str, text: &str) -> Result<Zeroizing<[u8; 32]>, SignerError> {
+    // The decoder needs room for its estimate of the length, which it rounds up.
+    let mut buffer = Zeroizing::new([0; 48]);
+    let mut value = Zeroizing::new([0; 32]);
+    match URL_SAFE_NO_PAD.decode_slice(text, buffer.as_mut_slice()) {
+        Ok(32) => value.copy_from_slice(&buffer[..32]),
+        _ => return Err(SignerError::InvalidMember(name)),
     }
-    Ok(number)
+    Ok(value)
 }

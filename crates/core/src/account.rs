@@ -1,27 +1,28 @@
-//! Accounts: who owns keys.
+//! Accounts, which own API keys.
 
 use jiff::Timestamp;
 use tm_auth_proto::{AccountId, OrganizationId};
 
-/// An account, as the rules need it.
+/// The facts about an account that the rules need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Stable for ever.
+    /// Id that never changes.
     pub uid: AccountId,
-    /// Its personal organization.
+    /// The account's personal organization.
     pub organization_id: OrganizationId,
-    /// The address it proved here, if any.
+    /// Verified email address, if the account has one.
     pub email: Option<String>,
-    /// When it was made.
+    /// When the account was created.
     pub created_at: Timestamp,
-    /// Since when it may do nothing.
+    /// When the account was disabled. All its requests are refused from then on.
     pub disabled_at: Option<Timestamp>,
-    /// Counts every change of the row, so that a decision made on a copy can be checked against it.
+    /// Increases with each change of the row. A write that relies on a copy of the row can check
+    /// that the copy is current.
     pub version: i64,
 }
 
 impl Account {
-    /// The `sub` claim: the proved e-mail, else the `uid`.
+    /// The `sub` claim: the verified email address, or the `uid` if there is none.
     pub fn subject(&self) -> String {
         self.email.clone().unwrap_or_else(|| self.uid.to_string())
     }

@@ -1,4 +1,10 @@
-//! The challenge of a mint: `{key_id}.{timestamp}`, signed.
+//! The challenge of a mint: the signed text `{key_id}.{timestamp}`.
+//!
+//! 1. [`Challenge::parse`] checks everything that does not require the key: the syntax, that the
+//!    timestamp is close to the server's clock, and that the key belongs to this environment.
+//! 2. [`crate::ApiKey::prove`] verifies the signature.
+//! 3. `Challenge::session_id` derives the id of the session that the challenge opens. The id is a
+//!    primary key, so the database refuses to accept the same challenge twice.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::{SignedDuration, Timestamp};
@@ -8,20 +14,20 @@ use crate::Refusal;
 use crate::refusal::TimestampHint;
 use crate::signature::Signature;
 
-/// A challenge that is well formed, of this environment and fresh. Its signature is not verified yet.
+/// A fresh challenge for this environment. Its signature is not verified yet.
 #[derive(Clone, Debug)]
 pub struct Challenge {
     key_id: KeyId,
     at: Timestamp,
-    /// What was signed: the key id exactly as sent.
+    /// Signed text, with the key id exactly as sent.
     text: String,
     signature: Signature,
 }
 
 impl Challenge {
-    /// Reads a challenge and checks all that needs no key: syntax, environment, freshness.
+    /// Step 1: parses a challenge; checks syntax, freshness and environment.
     ///
-    /// `tolerance` is the accepted distance between the timestamp and `now`, inclusive.
+    /// `tolerance` is the maximum distance between the timestamp and `now`, inclusive.
     pub fn parse(
         request: &ApiKeyTokenRequest,
         environment: Environment,
@@ -45,12 +51,12 @@ impl Challenge {
         })
     }
 
-    /// The key it claims to be from.
+    /// Id of the key that the challenge claims to come from.
     pub fn key_id(&self) -> KeyId {
         self.key_id
     }
 
-    /// The second that was signed.
+    /// The signed timestamp, a whole second.
     pub fn at(&self) -> Timestamp {
         self.at
     }
@@ -63,11 +69,12 @@ impl Challenge {
         &self.signature
     }
 
-    /// The id of the session that this challenge opens, and of no other: the replay guard.
+    /// Step 3: derives the id of the session that this challenge opens. The id prevents replays.
     ///
-    /// A UUID of version 8 (RFC 9562): 40 bits of the challenge's second, so that ids grow with time and an
-    /// index takes them cheaply; then 82 bits of SHA-256 over environment, key, second and `r`. The same
-    /// challenge in whatever encoding collides with itself on the primary key, on every node.
+    /// The id is a version 8 UUID (RFC 9562 section 5.8). Its first 40 bits are the timestamp: ids
+    /// increase over time, so inserting them into an index is cheap. Another 82 bits are from a
+    /// SHA-256 over environment, key id, timestamp and `r`. The id does not depend on the encoding
+    /// of the signature, on `s` or on the node.
     pub(crate) fn session_id(&self, environment: Environment) -> SessionId {
         let second = self.at.as_second().to_be_bytes();
         let mut hash = Context::new(&SHA256);
@@ -82,11 +89,11 @@ impl Challenge {
     }
 }
 
-/// A key id as clients send it: 36 characters with dashes, in either case.
+/// Parses a key id: a UUID of 36 characters, with dashes, in upper or lower case.
 fn parse_key_id(text: &str) -> Result<KeyId, Refusal> {
     let problem = || Refusal::InvalidField {
         field: "key_id",
-        problem: "must be a UUID such as the key file has".to_owned(),
+        problem: "must be a UUID, as in the key file".to_owned(),
     };
     if text.len() != 36 {
         return Err(problem());
@@ -94,9 +101,10 @@ fn parse_key_id(text: &str) -> Result<KeyId, Refusal> {
     text.parse().map_err(|_| problem())
 }
 
-/// Compares whole seconds: a client cannot say fractions.
+/// Checks that the timestamp is close to `now`. Compares whole seconds, because clients send no
+/// fractions.
 fn fresh(seconds: i64, tolerance: SignedDuration, now: Timestamp) -> Result<Timestamp, Refusal> {
-    // No clock, however wrong, is before 1970: this is a fault of the program and not of its clock.
+    // No clock is set before 1970: the client has a bug, not a wrong clock.
     if seconds < 0 {
         return Err(Refusal::InvalidField {
             field: "timestamp",
@@ -105,7 +113,7 @@ fn fresh(seconds: i64, tolerance: SignedDuration, now: Timestamp) -> Result<Time
     }
     let server = now.as_second();
     if seconds.abs_diff(server) <= tolerance.as_secs().unsigned_abs() {
-        // Within the tolerance of a valid instant; only the last seconds of the year 9999 have none.
+        // Fails only for the last seconds of the year 9999, the limit of `Timestamp`.
         if let Ok(at) = Timestamp::from_second(seconds) {
             return Ok(at);
         }
@@ -113,7 +121,7 @@ fn fresh(seconds: i64, tolerance: SignedDuration, now: Timestamp) -> Result<Time
     Err(Refusal::TimestampOutOfRange {
         server_time: now,
         skew_ms: seconds.saturating_sub(server).saturating_mul(1000),
-        // As seconds this lies millennia ahead; as milliseconds or finer it is about now.
+        // In seconds this is millennia ahead; in milliseconds or a finer unit it may be now.
         hint: if seconds / 100 >= server {
             TimestampHint::NotSeconds
         } else {

@@ -1,18 +1,21 @@
-//! E-mail addresses: one normalisation, made at the edge and nowhere else.
+//! Normalization of email addresses.
 //!
-//! The normalised address is all there is: the key by which an account is found, what is stored and what mail
-//! is sent to. So a mail can never go to another mailbox than the one that was looked up.
+//! Addresses are normalized once, when they are parsed. The service stores the normalized address,
+//! finds accounts by it, and sends email to it. An email can therefore never go to another mailbox
+//! than the one that was looked up.
 //!
-//! 1. Spaces around it are dropped; it has one `@`, and at most 254 octets (RFC 5321 section 4.5.3.1.3).
-//! 2. The local part is an ASCII dot-atom (RFC 5322 section 3.2.3) of at most 64 octets, and lower case is the
-//!    same. No provider in use tells `Ada` from `ada`, while people type both. Quoted strings, comments and
-//!    non-ASCII local parts are refused: mail servers disagree about which of those are equal.
-//! 3. The domain goes through UTS 46 (IDNA 2008, non-transitional) to its A-labels in lower case: what a mail
-//!    server looks up. Composed and decomposed letters, ligatures and width variants thereby are one domain;
-//!    look-alikes of another script are others, as in the DNS. Two labels at least, no address literal, no dot
-//!    at the end.
+//! 1. Spaces around the address are removed. The address has one `@` and at most 254 octets
+//!    (RFC 5321 section 4.5.3.1.3).
+//! 2. The local part is an ASCII dot-atom (RFC 5322 section 3.2.3) of at most 64 octets. It becomes
+//!    lower case: users type both `Ada` and `ada`, and providers deliver both to the same mailbox.
+//!    Quoted strings, comments and non-ASCII characters are refused, because mail servers disagree
+//!    about which of those are equal.
+//! 3. The domain becomes lower-case A-labels by UTS 46 (non-transitional), the form that mail
+//!    servers look up. Composed and decomposed letters, ligatures and width variants thus become
+//!    equal. Look-alikes from other scripts stay different, as in the DNS. The domain has at least
+//!    two labels, is not an address literal, and does not end with a dot.
 //!
-//! Dots and `+tags` stay: what they mean is each provider's own affair.
+//! Dots and `+tags` in the local part stay, because their meaning depends on the provider.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,19 +24,19 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use crate::Refusal;
 
-/// RFC 5321 section 4.5.3.1.3: a path has at most 256 octets, two of them are its brackets.
+/// RFC 5321 section 4.5.3.1.3: at most 256 octets for a path, of which two are its brackets.
 const MAX_OCTETS: usize = 254;
 /// RFC 5321 section 4.5.3.1.1.
 const MAX_LOCAL_OCTETS: usize = 64;
 
-/// A normalised address.
+/// A normalized email address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EmailAddress(String);
 
 impl EmailAddress {
-    /// Normalises what somebody typed.
+    /// Normalizes an address as typed by a user.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        normalise(text)
+        normalize(text)
             .map(Self)
             .map_err(|problem| Refusal::InvalidField {
                 field: "email",
@@ -41,7 +44,7 @@ impl EmailAddress {
             })
     }
 
-    /// As it is stored and mailed to.
+    /// The normalized address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -66,8 +69,8 @@ impl From<EmailAddress> for String {
     }
 }
 
-fn normalise(text: &str) -> Result<String, &'static str> {
-    const FORM: &str = "must be one address such as ada@example.com";
+fn normalize(text: &str) -> Result<String, &'static str> {
+    const FORM: &str = "must be one address, such as ada@example.com";
     let text = text.trim_matches(' ');
     if text.len() > MAX_OCTETS {
         return Err("must have at most 254 octets");
@@ -76,15 +79,15 @@ fn normalise(text: &str) -> Result<String, &'static str> {
     if local.is_empty() || domain.is_empty() || domain.contains('@') {
         return Err(FORM);
     }
-    let address = format!("{}@{}", normalise_local(local)?, normalise_domain(domain)?);
-    // A-labels may be longer than what was typed.
+    let address = format!("{}@{}", normalize_local(local)?, normalize_domain(domain)?);
+    // A-labels can be longer than the text that the user typed.
     if address.len() > MAX_OCTETS {
         return Err("must have at most 254 octets");
     }
     Ok(address)
 }
 
-fn normalise_local(local: &str) -> Result<String, &'static str> {
+fn normalize_local(local: &str) -> Result<String, &'static str> {
     if local.len() > MAX_LOCAL_OCTETS {
         return Err("must have at most 64 octets before the @");
     }
@@ -102,7 +105,7 @@ fn is_atext(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
 }
 
-fn normalise_domain(domain: &str) -> Result<String, &'static str> {
+fn normalize_domain(domain: &str) -> Result<String, &'static str> {
     const PROBLEM: &str = "must have a domain name after the @";
     let domain = Uts46::new()
         .to_ascii(
@@ -113,7 +116,7 @@ fn normalise_domain(domain: &str) -> Result<String, &'static str> {
         )
         .map_err(|_| PROBLEM)?;
     let (_, top) = domain.rsplit_once('.').ok_or(PROBLEM)?;
-    // No top-level domain is a number; `127.0.0.1` and the like are addresses of machines.
+    // No top-level domain is numeric; this is an IP address such as `127.0.0.1`.
     if top.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(PROBLEM);
     }

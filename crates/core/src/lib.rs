@@ -1,9 +1,21 @@
-//! The rules of the auth service, pure and synchronous: time, randomness and rows are arguments.
+//! The rules of the auth service. The crate is pure and synchronous: time, randomness and database
+//! rows are arguments.
 //!
-//! A mint goes through [`challenge::Challenge`] (is it well formed and fresh?), [`api_key::ApiKey::prove`]
-//! (does the signature hold, may the key?) and [`session::open`] (what is stored, what is handed out). A
-//! refresh goes through [`token::refresh`] (is the token ours?) and [`rotation::decide`] (is it the newest?).
-//! Each step demands the value that the step before made, so none can be left out.
+//! A mint takes these steps:
+//!
+//! 1. [`Challenge::parse`] checks syntax, freshness and environment of the request.
+//! 2. [`ApiKey::prove`] verifies the signature, then checks that the key may be used.
+//! 3. [`session::open`] derives the session to store.
+//! 4. [`token::access`] and [`token::refresh`] issue its tokens.
+//!
+//! A refresh takes these steps:
+//!
+//! 1. [`token::refresh::Unverified`] verifies the presented token.
+//! 2. [`session::Session::permit`] checks that the session and its key may be used.
+//! 3. [`rotation::decide`] compares the token with the newest one of the session.
+//! 4. [`token::access`] and [`token::refresh`] issue the next tokens.
+//!
+//! Verification steps return a value that the next step requires, so that no caller can skip them.
 
 pub mod account;
 pub mod api_key;
@@ -28,7 +40,7 @@ pub mod token;
 pub mod user_text;
 
 pub use account::Account;
-pub use api_key::{ApiKey, ProvenKey};
+pub use api_key::{ApiKey, Lifecycle, ProvenKey};
 pub use challenge::Challenge;
 pub use email_address::EmailAddress;
 pub use public_key::PublicKey;

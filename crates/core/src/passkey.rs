@@ -1,19 +1,21 @@
-//! Passkeys: what their signature counters tell.
+//! Signature counters of passkeys.
 
-/// What the counter of an assertion says.
+/// Result of comparing the signature counter of an assertion with the stored one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
-    /// It grew, or this authenticator has none.
+    /// The counter increased, or the authenticator has no counter. Accept.
     Fine,
-    /// It did not grow, on a passkey that may live on several devices, each with a counter of its own: accepted,
-    /// noted, and shown to the owner.
+    /// The counter did not increase, but the passkey may exist on several devices with a counter
+    /// each. Accept, audit, and tell the owner.
     Suspect,
-    /// It did not grow, on a passkey that cannot leave its device: somebody has a copy. Refused.
+    /// The counter did not increase, and the passkey cannot leave its device: it was cloned.
+    /// Refuse.
     Copied,
 }
 
-/// WebAuthn section 7.2 step 22: "If authData.signCount is nonzero or credentialRecord.signCount is nonzero", it
-/// must be "greater than"; what follows where it is not is up to us.
+/// Compares the counter of an assertion with the stored one, as WebAuthn Level 3 section 7.2
+/// requires if either "is nonzero". The presented counter must be "greater than" the stored one;
+/// the standard leaves the consequence to the Relying Party.
 pub fn judge_counter(stored: u32, presented: u32, backup_eligible: bool) -> Counter {
     if presented > stored || (presented == 0 && stored == 0) {
         Counter::Fine
@@ -29,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn g14_a_counter_that_does_not_grow_is_a_copy_where_none_can_be() {
+    fn g14_a_stale_counter_is_refused_unless_the_passkey_is_synced() {
         for (stored, presented, device_bound, synced) in [
             (0, 0, Counter::Fine, Counter::Fine),
             (0, 1, Counter::Fine, Counter::Fine),

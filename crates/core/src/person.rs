@@ -1,8 +1,8 @@
-//! People: how they prove who they are, and the sessions that a proof opens.
+//! Users: how they authenticate, and their sessions.
 //!
-//! A browser's session is a cookie; a command line's a line of refresh tokens, judged like a key's. Their ids
-//! are UUIDs of version 7, those of a key's sessions of version 8, so each is told from the other without a
-//! look-up.
+//! A browser holds its session by a cookie. A program holds it by refresh tokens, which
+//! [`crate::rotation`] judges like those of API keys. The id of a user's session is a version 7
+//! UUID, that of an API key's session a version 8 UUID, so that the id tells them apart.
 
 use std::net::IpAddr;
 
@@ -14,18 +14,18 @@ use crate::secret::SecretHash;
 use crate::session::EndReason;
 use crate::{Account, Refusal};
 
-/// How a person proved who they are.
+/// How a user authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// A passkey with user verification.
+    /// Passkey with user verification.
     Passkey,
-    /// A one-time code from a mail.
+    /// One-time code from an email.
     EmailCode,
-    /// The link in the same mail.
+    /// Link from the same email.
     MagicLink,
     /// Sign in with Apple.
     Apple,
-    /// An operator vouched for them at the command line.
+    /// An operator vouched for the user on the command line.
     Operator,
 }
 
@@ -38,7 +38,7 @@ impl AuthMethod {
         Self::Operator,
     ];
 
-    /// As it is stored, and as the `amr` claim of a management token has it.
+    /// Name in the database and in the `amr` claim.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passkey => "passkey",
@@ -49,50 +49,51 @@ impl AuthMethod {
         }
     }
 
-    /// Back from [`AuthMethod::as_str`].
+    /// Parses the result of [`AuthMethod::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == text)
     }
 
-    /// Whether nothing stronger exists: what an account with a passkey takes for changes of its credentials.
+    /// Whether no method is stronger. An account with a passkey requires such a method for changes
+    /// of its credentials.
     pub fn is_strongest(self) -> bool {
         matches!(self, Self::Passkey | Self::Operator)
     }
 }
 
-/// A proof of who somebody is.
+/// An authentication of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// How.
+    /// Authentication method.
     pub method: AuthMethod,
-    /// When.
+    /// When the user authenticated.
     pub at: Timestamp,
 }
 
-/// What changes credentials takes a proof at most this old.
+/// Maximum age of a fresh proof, inclusive. Changes of credentials require a fresh proof.
 pub const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
 impl Proof {
-    /// Whether it was given within the last five minutes.
+    /// Whether the user authenticated at most [`FRESH`] ago.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
-        // In whole seconds, as the `auth_time` of a token has it.
+        // In whole seconds, as in the `auth_time` claim.
         now.as_second() - self.at.as_second() <= FRESH.as_secs()
     }
 }
 
-/// What holds a session.
+/// Kind of a user's session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionKind {
-    /// A browser, by its cookie.
+    /// A browser with a cookie.
     Browser,
-    /// A command line, by refresh tokens, to use the platform.
+    /// A program with refresh tokens that uses the platform.
     Native,
-    /// A command line, by refresh tokens, to manage the account's credentials and for nothing else.
+    /// A program with refresh tokens that can only manage the account's credentials.
     Management,
 }
 
 impl SessionKind {
-    /// As it is stored.
+    /// Name in the database and in responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Browser => "browser",
@@ -101,7 +102,7 @@ impl SessionKind {
         }
     }
 
-    /// Back from [`SessionKind::as_str`].
+    /// Parses the result of [`SessionKind::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Browser, Self::Native, Self::Management]
             .into_iter()
@@ -109,53 +110,53 @@ impl SessionKind {
     }
 }
 
-/// A person's session, as it is stored.
+/// A stored session of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonSession {
-    /// Its id.
+    /// Primary key; see [`session_id`].
     pub sid: SessionId,
-    /// Whose it is.
+    /// Account of the user.
     pub uid: AccountId,
-    /// What holds it.
+    /// Kind of the session.
     pub kind: SessionKind,
-    /// What recognises the secret in the cookie or the refresh tokens.
+    /// Hash of the secret in the cookie or in the refresh tokens.
     pub secret_hash: SecretHash,
-    /// The proof it was opened with.
+    /// The authentication that opened the session.
     pub proof: Proof,
-    /// Native: where its line of refresh tokens stands.
+    /// State of the refresh tokens. Unused by browsers.
     pub line: Line,
-    /// Native: the MAC key of the newest refresh token.
+    /// MAC key of the newest refresh token; `None` for browsers.
     pub mac_kid: Option<String>,
-    /// When it was opened.
+    /// When the session was opened.
     pub opened_at: Timestamp,
-    /// When it was last seen, to the minute.
+    /// When the session was last used. A browser's session is updated at most once a minute.
     pub last_used_at: Timestamp,
-    /// When it ends at the latest.
+    /// When the session expires at the latest.
     pub expires_at: Timestamp,
-    /// From where it was last used.
+    /// Client address of the last use.
     pub address: IpAddr,
-    /// Browser and system, coarsely.
+    /// Browser and operating system, without versions.
     pub device: String,
-    /// When and why it was ended before its time.
+    /// When and why the session ended, unless it only expired.
     pub ended: Option<(Timestamp, EndReason)>,
 }
 
-/// How long a person's sessions live.
+/// Lifetimes of users' sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct PersonLives {
-    /// It ends when it is not used for this long.
+    /// A session expires if it is not used for this long.
     pub idle: SignedDuration,
-    /// It ends this long after it was opened.
+    /// A session expires this long after it was opened, used or not.
     pub absolute: SignedDuration,
 }
 
 impl PersonLives {
-    /// A browser's, and a command line's that manages credentials: 12 hours without use, 24 hours in all.
+    /// [`SessionKind::Browser`] and [`SessionKind::Management`].
     pub const BROWSER: Self = Self {
         idle: SignedDuration::from_hours(12),
         absolute: SignedDuration::from_hours(24),
     };
-    /// A command line's: 14 days without use, 30 days in all.
+    /// [`SessionKind::Native`].
     pub const NATIVE: Self = Self {
         idle: SignedDuration::from_hours(14 * 24),
         absolute: SignedDuration::from_hours(30 * 24),
@@ -163,7 +164,7 @@ impl PersonLives {
 }
 
 impl SessionKind {
-    /// How long such a session lives.
+    /// Lifetimes of a session of this kind.
     pub fn lives(&self) -> PersonLives {
         match self {
             SessionKind::Browser | SessionKind::Management => PersonLives::BROWSER,
@@ -173,12 +174,12 @@ impl SessionKind {
 }
 
 impl PersonSession {
-    /// When the session ends if nobody uses it from here on.
+    /// When the session expires unless it is used before.
     pub fn idle_end(&self) -> Timestamp {
         (self.last_used_at + self.kind.lives().idle).min(self.expires_at)
     }
 
-    /// Whether it may go on: it must not be over, and its account must be allowed to act.
+    /// Checks that the session has not ended or expired, and that its account is not disabled.
     pub fn permit(&self, account: &Account, now: Timestamp) -> Result<(), Refusal> {
         match self.ended {
             Some((_, EndReason::Reused)) => return Err(Refusal::RefreshReused),
@@ -195,13 +196,14 @@ impl PersonSession {
     }
 }
 
-/// A fresh id of a person's session: time-ordered, from 10 random bytes.
+/// Creates the id of a user's session: a version 7 UUID from 10 random bytes. Ids increase over
+/// time.
 pub fn session_id(now: Timestamp, random: &[u8; 10]) -> SessionId {
     let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
     SessionId(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
 }
 
-/// Whether a session is a person's, by its id.
+/// Whether this is the id of a user's session.
 pub fn is_persons(sid: SessionId) -> bool {
     sid.0.get_version_num() == 7
 }
@@ -211,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_read_back() {
+    fn methods_and_kinds_parse_back_from_their_names() {
         for method in AuthMethod::ALL {
             assert_eq!(AuthMethod::parse(method.as_str()), Some(method));
         }
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_persons_session_is_known_by_its_id() {
+    fn the_id_tells_a_users_session_from_an_api_keys() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         assert!(is_persons(session_id(now, &[7; 10])));
         assert!(!is_persons(SessionId(uuid::Uuid::from_u128(0x8000_8000 << 64))));

@@ -1,47 +1,48 @@
-//! Recovery: how somebody who lost the passkey gets one again, and a thief of the mailbox does not.
+//! Account recovery for users who lost their passkey, designed to stop a thief of the mailbox.
 //!
-//! 1. Its owner signs in by mail and starts a recovery, which is announced by mail.
-//! 2. For 24 hours it gives nothing. Whoever has a passkey signs in with it, which cancels the recovery at once.
-//! 3. Then, for seven days, a fresh e-mail sign-in may add a passkey; that ends the recovery. Everything else
-//!    that takes a passkey still takes one: the new one.
+//! 1. The owner signs in by email and starts a recovery. The service announces it by email.
+//! 2. For 24 hours the owner waits. A sign-in with a passkey cancels the recovery.
+//! 3. For the next seven days, a fresh sign-in by email may add a passkey, which ends the recovery.
+//!    All other actions that require a passkey still do; the new one works.
 //!
-//! It binds nobody else: existing API keys go on, and any fresh sign-in may revoke them.
+//! A recovery does not affect API keys. They keep working, and any fresh sign-in may revoke them.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::AccountId;
 
 use crate::person::{AuthMethod, Proof};
 
-/// How long it is announced before it gives anything.
+/// Waiting time of step 2.
 pub const WAIT: SignedDuration = SignedDuration::from_hours(24);
 
-/// How long it may then be used: one that was forgotten must not weaken the account for ever.
+/// Duration of step 3. It is limited, so that a forgotten recovery does not weaken the account
+/// forever.
 pub const OPEN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// A recovery, as it is stored.
+/// A stored recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recovery {
-    /// Whose.
+    /// Account to recover.
     pub uid: AccountId,
-    /// When it was started.
+    /// When the owner started the recovery.
     pub started_at: Timestamp,
-    /// When it is over and may be used.
+    /// When the waiting time ends.
     pub ready_at: Timestamp,
 }
 
-/// Where it stands.
+/// Stage of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Its owner waits.
+    /// Step 2: the waiting time has not passed yet.
     Waiting,
-    /// An e-mail sign-in may add a passkey.
+    /// Step 3: a sign-in by email may add a passkey.
     Ready,
-    /// As if it had never been.
+    /// The recovery has expired and has no effect any more.
     Lapsed,
 }
 
 impl Recovery {
-    /// One that begins now.
+    /// Step 1: starts a recovery.
     pub fn start(uid: AccountId, now: Timestamp) -> Self {
         Self {
             uid,
@@ -50,12 +51,12 @@ impl Recovery {
         }
     }
 
-    /// When it lapses.
+    /// When step 3 ends.
     pub fn lapses_at(&self) -> Timestamp {
         self.ready_at + OPEN
     }
 
-    /// Where it stands.
+    /// Stage of the recovery at `now`.
     pub fn stage(&self, now: Timestamp) -> Stage {
         if now < self.ready_at {
             Stage::Waiting
@@ -67,13 +68,13 @@ impl Recovery {
     }
 }
 
-/// Whether this proof may start a recovery: a fresh one, and by mail, since the announcement goes to the same
-/// address and its owner is who must see it.
+/// Whether a user with this proof may start a recovery. The user must have signed in by email: the
+/// announcement goes to the same address.
 pub fn may_start(proof: &Proof, now: Timestamp) -> bool {
     proof.is_fresh(now) && by_mail(proof.method)
 }
 
-/// Whether this proof may add a passkey because of a recovery.
+/// Whether a user with this proof may add a passkey in step 3 of a recovery.
 pub fn may_add_passkey(proof: &Proof, recovery: Option<&Recovery>, now: Timestamp) -> bool {
     proof.is_fresh(now)
         && by_mail(proof.method)
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn c12_a_recovery_gives_nothing_for_a_day_and_then_one_thing_for_a_week() {
+    fn c12_a_recovery_waits_a_day_then_allows_adding_a_passkey_for_a_week() {
         let recovery = Recovery::start(AccountId(uuid::Uuid::nil()), at(0));
         let (day, week) = (24 * 3600, 7 * 24 * 3600);
         for (seconds, stage) in [
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn c12_only_a_fresh_sign_in_by_mail_starts_or_uses_one() {
+    fn c12_only_a_fresh_sign_in_by_email_starts_or_uses_a_recovery() {
         let recovery = Recovery::start(AccountId(uuid::Uuid::nil()), at(-2 * 24 * 3600));
         for (method, may) in [
             (AuthMethod::EmailCode, true),

@@ -1,4 +1,4 @@
-//! Why the service says no: one enum, free of HTTP, each variant with the facts its caller may learn.
+//! Reasons for which the service refuses a request. This module knows nothing of HTTP.
 
 use std::net::IpAddr;
 
@@ -6,46 +6,50 @@ use jiff::Timestamp;
 use tm_auth_proto::error::Recover;
 use tm_auth_proto::{Environment, ErrorCode};
 
-/// A refusal. `Display` is the text for the caller.
+/// Reason for refusing a request. Variants contain only facts that the caller may learn; `Display`
+/// is the message for the caller.
+// Not `#[non_exhaustive]`, like all enums of this crate: only this workspace uses it, and the
+// compiler should find each match that a new variant affects.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A field is malformed.
+    /// A field is malformed. See [`ErrorCode::InvalidRequest`].
     #[error("{field}: {problem}")]
     InvalidField {
-        /// Its path in the request.
+        /// Path of the field in the request.
         field: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the field.
         problem: String,
     },
-    /// The signature's encoding is none of the accepted ones.
+    /// See [`ErrorCode::BadSignatureEncoding`].
     #[error("signature: {0}")]
     BadSignatureEncoding(#[from] crate::signature::EncodingError),
-    /// The credential belongs to the other environment.
-    #[error("this is the {here} environment; the credential belongs to {theirs}: use {}", theirs.public_base_url())]
+    /// See [`ErrorCode::WrongEnvironment`].
+    #[error("this is the {here} environment, but the credential belongs to {theirs}: use {}", theirs.public_base_url())]
     WrongEnvironment {
-        /// The environment of this service.
+        /// Environment of this service.
         here: Environment,
-        /// The environment of the credential.
+        /// Environment of the credential.
         theirs: Environment,
     },
-    /// The challenge is too old or too new.
+    /// See [`ErrorCode::TimestampOutOfRange`].
     #[error("timestamp is {} s {} the server's clock{}", skew_ms.unsigned_abs() / 1000, if *skew_ms < 0 { "behind" } else { "ahead of" }, hint.as_str())]
     TimestampOutOfRange {
-        /// The server's clock.
+        /// Time on the server's clock.
         server_time: Timestamp,
-        /// The caller's timestamp less the server's clock.
+        /// The request's timestamp minus the server's clock, in milliseconds.
         skew_ms: i64,
-        /// What the caller probably did.
+        /// Likely mistake of the caller.
         hint: TimestampHint,
     },
-    /// Unknown key, or a signature that does not verify: one answer for both.
+    /// See [`ErrorCode::InvalidCredentials`]. The same for an unknown key and for a wrong
+    /// signature, so that callers cannot find out which keys exist.
     #[error("no API key with this id verifies the signature of `{{key_id}}.{{timestamp}}`")]
     InvalidCredentials,
-    /// The challenge was used before.
-    #[error("this signature was used already; sign again with a later timestamp")]
+    /// See [`ErrorCode::Replayed`].
+    #[error("this signature was already used; sign again with a later timestamp")]
     Replayed,
-    /// The challenge is older than the restore of the database.
-    #[error("the service was restored after this signature was made; sign again")]
+    /// See [`ErrorCode::ChallengeBeforeRecovery`].
+    #[error("this signature was made before the service was restored from a backup; sign again")]
     ChallengeBeforeRecovery,
     /// See [`ErrorCode::KeyRevoked`].
     #[error("this API key was revoked")]
@@ -54,10 +58,10 @@ pub enum Refusal {
     #[error("this API key has expired")]
     KeyExpired,
     /// See [`ErrorCode::KeyPending`].
-    #[error("this API key waits for its owner to confirm that the key file is saved")]
+    #[error("this API key is pending; its owner must first confirm that the key file is saved")]
     KeyPending,
     /// See [`ErrorCode::KeyDisabled`].
-    #[error("this API key is disabled for now; its owner can enable it again")]
+    #[error("this API key is disabled; its owner can enable it again")]
     KeyDisabled,
     /// See [`ErrorCode::AccountDisabled`].
     #[error("the account of this API key is disabled")]
@@ -65,20 +69,20 @@ pub enum Refusal {
     /// See [`ErrorCode::IpNotAllowed`].
     #[error("this API key may not be used from {seen}")]
     IpNotAllowed {
-        /// The address the request came from.
+        /// Address from which the request came.
         seen: IpAddr,
     },
     /// See [`ErrorCode::InvalidRefreshToken`].
-    #[error("the refresh token is not one of this service")]
+    #[error("the token is not a refresh token of this service")]
     InvalidRefreshToken,
     /// See [`ErrorCode::RefreshSuperseded`].
-    #[error("a newer refresh token of this session was handed out moments ago; use that one")]
+    #[error("a newer refresh token of this session was issued moments ago; use that one")]
     RefreshSuperseded,
     /// See [`ErrorCode::RefreshReused`].
-    #[error("an old refresh token was used again, so the session was ended as a precaution")]
+    #[error("an old refresh token was reused; the session was ended as a precaution")]
     RefreshReused,
     /// See [`ErrorCode::SessionExpired`].
-    #[error("the session is over")]
+    #[error("the session has expired, or is unknown")]
     SessionExpired,
     /// See [`ErrorCode::SessionEnded`].
     #[error("the session was ended")]
@@ -88,79 +92,79 @@ pub enum Refusal {
     InvalidPublicKey(&'static str),
     /// See [`ErrorCode::PrivateKeySubmitted`].
     #[error(
-        "this is a private key: it was not stored, but discard it and make a new pair; only the public key belongs here"
+        "this is a private key. It was not stored or logged, but discard it and create a new key pair; submit only the public key"
     )]
     PrivateKeySubmitted,
     /// See [`ErrorCode::KnownPrivateKey`].
-    #[error("the private half of this key is published; make a new pair")]
+    #[error("the private half of this key is public; create a new key pair")]
     KnownPrivateKey,
     /// See [`ErrorCode::InvalidProof`].
     #[error(
-        "proof: the signature does not verify over the registration text of this issuer, account, key and timestamp"
+        "proof: the signature does not verify; check the signed text (issuer, account or key id, fingerprint, timestamp)"
     )]
     InvalidProof,
     /// See [`ErrorCode::KeyAlreadyRegistered`].
-    #[error("this public key was registered before; make a new pair")]
+    #[error("this public key was registered before; create a new key pair")]
     KeyAlreadyRegistered,
     /// See [`ErrorCode::KeyLimitReached`].
-    #[error("an account may have {limit} live API keys; revoke one first")]
+    #[error("the account has reached its limit of {limit} API keys; revoke one first")]
     KeyLimitReached {
-        /// The limit.
+        /// Maximum number of keys, not counting expired and revoked ones.
         limit: u32,
     },
     /// See [`ErrorCode::KeyNotFound`].
     #[error("this account has no such API key")]
     KeyNotFound,
     /// See [`ErrorCode::AppleLinkedElsewhere`].
-    #[error("this Apple account signs in to another account here; unlink it there first")]
+    #[error("this Apple account is linked to another account here; unlink it there first")]
     AppleLinkedElsewhere,
     /// See [`ErrorCode::AppleAlreadyLinked`].
-    #[error("this account has an Apple account already; unlink that one first")]
+    #[error("this account already has a linked Apple account; unlink that one first")]
     AppleAlreadyLinked,
     /// See [`ErrorCode::KeyNotLive`].
     #[error("this API key is revoked or expired and cannot be changed")]
     KeyNotLive,
     /// See [`ErrorCode::InvalidCode`].
-    #[error("this code is wrong, used or too old; ask for another one")]
+    #[error("this code is wrong, used or expired; request a new one")]
     InvalidCode,
     /// See [`ErrorCode::AddressResting`].
-    #[error("this address was another account's until recently and cannot be used for a new one yet")]
+    #[error("this email address belonged to another account until recently and is blocked for 30 days")]
     AddressResting,
     /// See [`ErrorCode::PasskeyRefused`].
-    #[error("this passkey's answer is not accepted here; try again, or sign in another way")]
+    #[error("the passkey response is not valid here; try again, or sign in another way")]
     PasskeyRefused,
     /// See [`ErrorCode::CeremonyOver`].
-    #[error("that took too long, was answered already or belongs to another browser; begin again")]
+    #[error("this took too long, was already completed, or belongs to another browser; start again")]
     CeremonyOver,
     /// See [`ErrorCode::PasskeyAlreadyRegistered`].
-    #[error("this passkey is registered already")]
+    #[error("this passkey is already registered")]
     PasskeyAlreadyRegistered,
     /// See [`ErrorCode::PasskeyLimitReached`].
-    #[error("an account may have {limit} passkeys; remove one first")]
+    #[error("the account has reached its limit of {limit} passkeys; remove one first")]
     PasskeyLimitReached {
-        /// The limit.
+        /// Maximum number of passkeys.
         limit: u32,
     },
     /// See [`ErrorCode::PasskeyNotFound`].
     #[error("this account has no such passkey")]
     PasskeyNotFound,
     /// See [`ErrorCode::LastWayIn`].
-    #[error("this is the last way into the account; add another one first")]
+    #[error("this is the last way to sign in to the account; add another one first")]
     LastWayIn,
     /// See [`ErrorCode::NothingToRecover`].
-    #[error("this account has no passkey, so there is none to wait for")]
+    #[error("this account has no passkey, so there is nothing to recover")]
     NothingToRecover,
     /// See [`ErrorCode::ReauthRequired`].
-    #[error("this account has a passkey: sign in with it")]
+    #[error("this account has a passkey; sign in with it")]
     ProofTooWeak,
 }
 
-/// What a caller with a far-off timestamp probably did.
+/// Likely mistake of a caller whose timestamp is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestampHint {
-    /// Nothing to add.
+    /// Unknown.
     None,
-    /// Sent milliseconds, microseconds or nanoseconds.
+    /// The caller sent milliseconds, microseconds or nanoseconds.
     NotSeconds,
 }
 
@@ -168,13 +172,13 @@ impl TimestampHint {
     fn as_str(self) -> &'static str {
         match self {
             Self::None => "",
-            Self::NotSeconds => "; it looks like a finer unit: send whole Unix seconds",
+            Self::NotSeconds => "; its unit may be milliseconds: send whole Unix seconds",
         }
     }
 }
 
 impl Refusal {
-    /// The machine word.
+    /// The error code of the response.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::InvalidField { .. } => ErrorCode::InvalidRequest,
@@ -218,7 +222,8 @@ impl Refusal {
         }
     }
 
-    /// How the caller gets going again: a holder of a working key mints anew.
+    /// How the caller gets working tokens again, if its session is lost: the holder of an API key
+    /// can mint new ones.
     pub fn recover(&self) -> Option<Recover> {
         match self {
             Self::InvalidRefreshToken | Self::RefreshReused | Self::SessionExpired | Self::SessionEnded => {

@@ -1,8 +1,12 @@
-//! Registering a public key: proof that whoever registers it holds it; and activating one that was registered
-//! as pending: proof that its file was saved.
+//! Proof of possession when a public key is registered and when a pending key is activated.
 //!
-//! The proof comes before the look-up whether the key is known: without it, the answer "already registered"
-//! would tell anybody who has a key here.
+//! 1. [`prove`] verifies a signature by the submitted public key, before the service looks whether
+//!    the key is already registered. Otherwise the response `key_already_registered` would reveal
+//!    to anyone which public keys are registered here.
+//! 2. The service stores the key under a new id: active at once, or pending.
+//! 3. [`confirm`] verifies a signature by a pending key over its new id. It proves that the owner
+//!    kept the private key, for example saved the key file. A pending key that is not activated
+//!    within [`PENDING_LIFE`] is deleted.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::api_key::RegistrationProof;
@@ -12,36 +16,37 @@ use crate::refusal::TimestampHint;
 use crate::signature::Signature;
 use crate::{ApiKey, PublicKey, Refusal};
 
-/// How far a proof's timestamp may be from the server's clock: people paste proofs by hand. A proof is no
-/// credential: it names issuer, account and key, and registering twice is refused anyway.
+/// Maximum distance between a proof's timestamp and the server's clock, inclusive. It is longer
+/// than for a mint, because people paste proofs by hand. A replayed proof is harmless: it names
+/// issuer, account and key, and a key can be registered only once.
 pub const PROOF_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// A public key whose private half its registrant holds. Only [`prove`] makes one.
+/// A public key whose private key the caller holds. Only [`prove`] creates one.
 #[derive(Clone, Debug)]
 pub struct OwnedPublicKey(PublicKey);
 
 impl OwnedPublicKey {
-    /// The key.
+    /// The public key.
     pub fn key(&self) -> &PublicKey {
         &self.0
     }
 }
 
-/// How long a pending key waits for its activation.
+/// Time after its registration at which a pending key expires.
 pub const PENDING_LIFE: SignedDuration = SignedDuration::from_hours(24);
 
-/// A key that its holder confirmed. Only [`confirm`] makes one, and activating demands it.
+/// A key whose holder confirmed it. Only [`confirm`] creates one, and activation requires it.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfirmedKey(KeyId);
 
 impl ConfirmedKey {
-    /// Which.
+    /// Id of the confirmed key.
     pub fn key_id(self) -> KeyId {
         self.0
     }
 }
 
-/// Checks a registration proof.
+/// Step 1: verifies a registration proof.
 pub fn prove(
     key: PublicKey,
     proof: &RegistrationProof,
@@ -54,7 +59,7 @@ pub fn prove(
     Ok(OwnedPublicKey(key))
 }
 
-/// Checks the signature that activates a key.
+/// Step 3: verifies the signature that activates a key.
 pub fn confirm(
     key: &ApiKey,
     proof: &RegistrationProof,

@@ -1,64 +1,69 @@
-//! Refresh rotation: which of a session's tokens is the newest, told by two counters.
+//! Refresh token rotation and reuse detection (RFC 9700 section 4.14.2).
 //!
-//! A session is one line of tokens, each carrying its counter. The row keeps `current` (the newest token's)
-//! and `parent` (the one that was exchanged for it), and no row per refresh. A presented counter n is
+//! The refresh tokens of a session are a token family. Each token carries a counter. The session's
+//! row has `current`, the counter of the newest token, and `parent`, the counter of the token that
+//! was exchanged for it. There is no row per token. [`decide`] judges a presented counter. "Soon"
+//! means within the reuse grace after the last rotation:
 //!
-//! 1. `current`: the next token is issued;
-//! 2. newer than `current`: a lost suffix of the database; treated as `current`;
-//! 3. `parent`, soon after the rotation: the answer was lost, or ten threads asked at once; the same
-//!    successor again, and nothing is written;
-//! 4. `parent`, later: the successor was never used; a new one, which voids it;
-//! 5. anything else, soon after the rotation: a slow thread of the same program; refused, nothing ended;
-//! 6. anything else, later: reuse; the session ends.
+//! 1. `current`: issue the next token.
+//! 2. Greater than `current`: the database lost its last writes. Treat the counter as `current`.
+//! 3. `parent`, soon: the response was lost, or several threads refreshed at once. Issue the same
+//!    successor again and write nothing.
+//! 4. `parent`, later: the client never used the successor. Issue another one, which invalidates
+//!    the unused one, but at most three times in a row.
+//! 5. Any other counter, soon: a slow thread of the same client. Refuse, but keep the session.
+//! 6. Otherwise a token was reused: end the session.
 //!
-//! Why "one before current is always welcome" is not enough: a thief and the owner taking turns would both
-//! live for ever. Here every branch but one is soon neither current nor parent.
+//! Accepting `parent` without invalidating the successor would not be enough: a thief and the owner
+//! who refresh in turns would both stay signed in forever. Here each turn invalidates the other
+//! party's token, so that one of them soon reaches step 6.
 //!
-//! What this cannot tell apart: two parties that always meet within the window.
+//! Two parties that share a token and always refresh within the reuse grace are not detected.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Re-issues in a row before the session ends: a client that loses every answer is broken, or two.
+/// Maximum number of consecutive times that step 4 issues another successor. A client that loses
+/// more responses is broken, or two clients share the token.
 const MAX_REISSUES: i64 = 3;
 
-/// Where a session's line of tokens stands.
+/// State of a session's token family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Line {
-    /// The newest token's counter.
+    /// Counter of the newest token.
     pub current: i64,
-    /// The counter of the token that was exchanged for it; none before the first refresh.
+    /// Counter of the token that was exchanged for the newest; `None` before the first refresh.
     pub parent: Option<i64>,
     /// When the newest token was issued.
     pub rotated_at: Timestamp,
-    /// How often in a row the parent came back late.
+    /// How many times in a row step 4 issued another successor.
     pub reissues: i64,
 }
 
-/// What becomes of a presented token.
+/// Result of [`decide`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Issue the next token: the line becomes `next`.
+    /// Steps 1 and 2: issue the next token.
     Rotate {
-        /// The line afterwards.
+        /// New state of the family.
         next: Line,
-        /// The presented token was newer than the row: the database lost a suffix. Worth an audit entry.
+        /// True in step 2: the presented counter was greater than `current`.
         fast_forward: bool,
     },
-    /// Hand out the current token again, byte for byte. Nothing is written.
+    /// Step 3: issue the newest token again, byte for byte. The family does not change.
     Repeat,
-    /// Issue a new successor that voids the unused one.
+    /// Step 4: issue another successor, which invalidates the unused one.
     Reissue {
-        /// The line afterwards.
+        /// New state of the family.
         next: Line,
     },
-    /// Refuse; nothing is ended.
+    /// Step 5: refuse, but keep the session.
     Superseded,
-    /// End the session.
+    /// Step 6: end the session.
     Reuse,
 }
 
 impl Line {
-    /// The line of a session that was just opened.
+    /// The family of a session that was just opened.
     pub fn start(now: Timestamp) -> Self {
         Self {
             current: 0,
@@ -69,9 +74,9 @@ impl Line {
     }
 }
 
-/// Decides on a presented counter. `window` is the time in which the same successor is handed out again.
+/// Judges the counter of a presented token, steps 1 to 6. `window` is the reuse grace.
 pub fn decide(line: &Line, presented: i64, now: Timestamp, window: SignedDuration) -> Decision {
-    // A clock that stepped back makes this negative, which counts as soon: the milder side.
+    // Negative if the clock stepped back. That counts as soon, which is the lenient choice.
     let soon = now.duration_since(line.rotated_at) <= window;
     if presented >= line.current {
         let next = Line {

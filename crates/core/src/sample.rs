@@ -1,4 +1,4 @@
-//! What the tests build upon: an account, a key whose private half is at hand, and what it signs.
+//! Test fixtures: an account, an API key with its private key, and signed challenges.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::{AccountId, ApiKeyTokenRequest, Environment, KeyId, OrganizationId, Scopes};
 
 use crate::session::Lives;
-use crate::{Account, ApiKey, Challenge, PublicKey};
+use crate::{Account, ApiKey, Challenge, Lifecycle, PublicKey};
 
 pub(crate) const NOW: i64 = 1_800_000_000;
 pub(crate) const HERE: Environment = Environment::Uat;
@@ -22,12 +22,12 @@ pub(crate) const LIVES: Lives = Lives {
     same_successor: SignedDuration::from_secs(90),
 };
 
-/// So many seconds after [`NOW`].
+/// The time `seconds` after [`NOW`].
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(NOW + seconds).unwrap()
 }
 
-/// The last instant before `instant` that a clock can show.
+/// One nanosecond before `instant`.
 pub(crate) fn just_before(instant: Timestamp) -> Timestamp {
     instant - SignedDuration::from_nanos(1)
 }
@@ -44,7 +44,7 @@ pub(crate) fn public(pair: &EcdsaKeyPair) -> PublicKey {
     PublicKey::from_sec1(pair.public_key().as_ref()).unwrap()
 }
 
-/// ES256 over `text`: r‖s.
+/// Signs `text` with ES256; returns r‖s.
 pub(crate) fn sign(pair: &EcdsaKeyPair, text: &str) -> [u8; 64] {
     let signature = pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
     signature.as_ref().try_into().unwrap()
@@ -61,7 +61,7 @@ pub(crate) fn account() -> Account {
     }
 }
 
-/// A live key of [`account`] without an end or restrictions.
+/// An active key of [`account`] without expiry or restrictions.
 pub(crate) fn key(pair: &EcdsaKeyPair) -> ApiKey {
     ApiKey {
         key_id: KeyId::generate(HERE, [0x5a; 16]),
@@ -71,15 +71,38 @@ pub(crate) fn key(pair: &EcdsaKeyPair) -> ApiKey {
         scopes: Scopes::ALL,
         allowed_ips: Vec::new(),
         created_at: at(-500),
-        activated_at: Some(at(-500)),
         expires_at: None,
-        disabled_at: None,
-        revoked_at: None,
+        lifecycle: Lifecycle::Active {
+            activated_at: at(-500),
+        },
         version: 3,
     }
 }
 
-/// The challenge of `key_id` at [`NOW`], as it is read from a request with this signature.
+/// Makes a key pending, as if it had never been activated.
+pub(crate) fn deactivate(key: &mut ApiKey) {
+    key.lifecycle = Lifecycle::Pending {
+        disabled_at: key.lifecycle.disabled_at(),
+    };
+}
+
+/// Disables an active key a second before [`NOW`].
+pub(crate) fn disable(key: &mut ApiKey) {
+    key.lifecycle = Lifecycle::Disabled {
+        activated_at: key.lifecycle.activated_at().unwrap(),
+        disabled_at: at(-1),
+    };
+}
+
+/// Revokes a key a second before [`NOW`].
+pub(crate) fn revoke(key: &mut ApiKey) {
+    key.lifecycle = Lifecycle::Revoked {
+        revoked_at: at(-1),
+        disabled_at: key.lifecycle.disabled_at(),
+    };
+}
+
+/// A challenge of `key_id` at [`NOW`] with the given signature.
 pub(crate) fn challenge(key_id: &str, signature: [u8; 64]) -> Challenge {
     let request = ApiKeyTokenRequest {
         key_id: key_id.into(),
@@ -89,7 +112,7 @@ pub(crate) fn challenge(key_id: &str, signature: [u8; 64]) -> Challenge {
     Challenge::parse(&request, HERE, SignedDuration::from_secs(30), at(0)).unwrap()
 }
 
-/// The challenge of `key_id` at [`NOW`], signed as it should be.
+/// A challenge of `key_id` at [`NOW`] with a valid signature.
 pub(crate) fn signed(pair: &EcdsaKeyPair, key_id: KeyId) -> Challenge {
     challenge(&key_id.to_string(), sign(pair, &format!("{key_id}.{NOW}")))
 }

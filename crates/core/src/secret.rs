@@ -1,4 +1,4 @@
-//! Secrets that the service hands out, and the form in which they are stored: two types, so that only the
+//! Secrets that the service issues, and their hashes. They have different types, so that only the
 //! hash can reach a database.
 
 use std::fmt;
@@ -9,42 +9,43 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::ZeroizeOnDrop;
 
-/// `N` random bytes that only their holder has. `Debug` shows nothing.
+/// A secret of `N` random bytes. `Debug` does not show them.
 #[derive(Clone, ZeroizeOnDrop)]
 pub struct Secret<const N: usize>([u8; N]);
 
-/// The 128 random bits that every refresh token of a session carries, and the cookie of a browser's.
+/// Secret of a session: 128 random bits, part of its refresh tokens or its cookie.
 pub type SessionSecret = Secret<16>;
 
-/// 256 random bits: the token of a link, or what the cookie of the browser carries that asked for it.
+/// Secret of a sign-in flow: 256 random bits, part of an emailed link or of the cookie of the
+/// browser that requested it.
 pub type FlowSecret = Secret<32>;
 
-/// SHA-256 of a [`Secret`]: enough to recognise it, useless to present. So many random bits need no slow hash.
+/// SHA-256 of a [`Secret`]. A password hash is unnecessary: 128 random bits cannot be guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecretHash(pub [u8; 32]);
 
 impl<const N: usize> Secret<N> {
-    /// Takes random bytes.
+    /// Wraps random bytes.
     pub fn new(random: [u8; N]) -> Self {
         Self(random)
     }
 
-    /// The form in which it is stored.
+    /// The hash to store.
     pub fn hash(&self) -> SecretHash {
         SecretHash(
             digest(&SHA256, &self.0)
                 .as_ref()
                 .try_into()
-                .expect("SHA-256 has 32 bytes"),
+                .expect("a SHA-256 digest has 32 bytes"),
         )
     }
 
-    /// As tokens, links and cookies carry it.
+    /// Encodes the secret for tokens, links and cookies: base64url without padding.
     pub fn encode(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// Back from [`Secret::encode`].
+    /// Decodes the result of [`Secret::encode`]; `None` for any other text.
     pub fn decode(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
@@ -57,7 +58,7 @@ impl<const N: usize> fmt::Debug for Secret<N> {
 }
 
 impl SecretHash {
-    /// Whether `secret` is the one, compared in constant time.
+    /// Whether this is the hash of `secret`. Compares in constant time.
     pub fn matches<const N: usize>(&self, secret: &Secret<N>) -> bool {
         verify_slices_are_equal(&self.0, &secret.hash().0).is_ok()
     }
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn e13_a_secret_is_recognised_by_its_hash_and_never_shown() {
+    fn e13_a_secret_matches_its_hash_and_debug_does_not_show_it() {
         let secret = SessionSecret::new([7; 16]);
         assert!(secret.hash().matches(&secret));
         assert!(!secret.hash().matches(&SessionSecret::new([8; 16])));

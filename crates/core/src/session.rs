@@ -1,4 +1,11 @@
-//! Sessions: what a mint opens, and under which conditions it goes on.
+//! Sessions of API keys.
+//!
+//! 1. [`open`] derives a session from a key that verified a challenge.
+//! 2. The store inserts it, unless the key or the account changed since they were read. The id
+//!    comes from the challenge, so that the primary key refuses a replay.
+//! 3. At each refresh, [`Session::permit`] checks that the session has not ended or expired and
+//!    that its key may be used. Then [`crate::rotation::decide`] judges the presented refresh
+//!    token.
 
 use std::net::IpAddr;
 
@@ -9,78 +16,79 @@ use crate::rotation::Line;
 use crate::secret::{SecretHash, SessionSecret};
 use crate::{ApiKey, ProvenKey, Refusal};
 
-/// How long sessions live.
+/// Lifetimes of API key sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct Lives {
-    /// A session ends when it is not refreshed for this long.
+    /// A session expires if it is not refreshed for this long.
     pub idle: SignedDuration,
-    /// A session ends this long after it was opened, refreshed or not.
+    /// A session expires this long after it was opened, refreshed or not.
     pub absolute: SignedDuration,
-    /// In this time after a rotation the parent gets the same successor again.
+    /// Reuse grace: see [`crate::rotation`].
     pub same_successor: SignedDuration,
 }
 
-/// A session about to be stored.
+/// A session to be stored.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// Made from the challenge, so that the primary key refuses a replay.
+    /// Primary key, derived from the challenge.
     pub sid: SessionId,
-    /// The key that opened it.
+    /// Key that opened the session.
     pub key_id: KeyId,
-    /// The key's owner.
+    /// Owner of the key.
     pub uid: AccountId,
-    /// The key row's version at the decision: the store opens nothing on another one.
+    /// Version of the key's row that was judged. The store opens no session if it has changed.
     pub key_version: i64,
-    /// The account row's version at the decision, likewise.
+    /// Version of the account's row that was judged. The store opens no session if it has changed.
     pub account_version: i64,
-    /// What recognises the session's secret.
+    /// Hash of the session's secret.
     pub secret_hash: SecretHash,
-    /// Random; tells our own retry after an unknown commit from a replay.
+    /// Random. If it is unknown whether an insert committed, the caller retries; the nonce
+    /// distinguishes its own row from a replay.
     pub open_nonce: [u8; 16],
-    /// The MAC key of the first refresh token.
+    /// MAC key of the first refresh token.
     pub mac_kid: String,
-    /// The second that was signed. Nothing is deleted while its challenge could still be accepted.
+    /// Signed timestamp. The row must outlive the time in which the challenge would be accepted.
     pub challenge_at: Timestamp,
-    /// When it was opened.
+    /// When the session was opened.
     pub opened_at: Timestamp,
-    /// When it ends at the latest.
+    /// When the session expires at the latest.
     pub expires_at: Timestamp,
 }
 
 /// A stored session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Its id.
+    /// Primary key, derived from the challenge.
     pub sid: SessionId,
-    /// The key that opened it.
+    /// Key that opened the session.
     pub key_id: KeyId,
-    /// What recognises its secret.
+    /// Hash of the session's secret.
     pub secret_hash: SecretHash,
-    /// Where its line of refresh tokens stands.
+    /// State of the refresh tokens.
     pub line: Line,
-    /// The MAC key of the newest refresh token.
+    /// MAC key of the newest refresh token.
     pub mac_kid: String,
-    /// When it was opened: when its holder last signed.
+    /// When the session was opened, which is also when its holder authenticated.
     pub opened_at: Timestamp,
-    /// When it ends at the latest.
+    /// When the session expires at the latest.
     pub expires_at: Timestamp,
-    /// When and why it was ended before its time.
+    /// When and why the session ended, unless it only expired.
     pub ended: Option<(Timestamp, EndReason)>,
 }
 
-/// Why a session was ended.
+/// Reason why a session ended before it expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndReason {
-    /// An old refresh token came back.
+    /// An old refresh token was reused.
     Reused,
-    /// Its holder presented the refresh token to `/token/revoke`.
+    /// The holder of a token or the account's owner ended it.
     Revoked,
     /// An operator ended all sessions, for example after a restore.
     Operator,
 }
 
 impl EndReason {
-    /// As it is stored.
+    /// Name in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reused => "reused",
@@ -89,7 +97,7 @@ impl EndReason {
         }
     }
 
-    /// Back from [`EndReason::as_str`].
+    /// Parses the result of [`EndReason::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Reused, Self::Revoked, Self::Operator]
             .into_iter()
@@ -97,17 +105,17 @@ impl EndReason {
     }
 }
 
-/// The random bytes that opening a session takes.
+/// Random bytes for [`open`].
 #[derive(Clone, Debug)]
 pub struct OpenRandomness {
-    /// The session's secret.
+    /// Secret of the session.
     pub secret: SessionSecret,
     /// See [`NewSession::open_nonce`].
     pub open_nonce: [u8; 16],
 }
 
-/// Opens a session for whoever proved a key. Returns what is stored; the secret goes into the refresh token
-/// and nowhere else.
+/// Step 1: derives the session to store. The secret belongs into the refresh token and nowhere
+/// else; the session has only its hash.
 pub fn open(
     proven: &ProvenKey,
     randomness: &OpenRandomness,
@@ -134,7 +142,7 @@ pub fn open(
 }
 
 impl NewSession {
-    /// The row as it is once it is stored.
+    /// The session after step 2.
     pub fn stored(&self) -> Session {
         Session {
             sid: self.sid,
@@ -150,12 +158,12 @@ impl NewSession {
 }
 
 impl Session {
-    /// When the session ends if nobody refreshes it from here on.
+    /// When the session expires unless it is refreshed before.
     pub fn idle_end(&self, lives: &Lives) -> Timestamp {
         (self.line.rotated_at + lives.idle).min(self.expires_at)
     }
 
-    /// Whether a refresh may go on from this session: it must not be over, and its key must be usable now.
+    /// Step 3: checks that the session has not ended or expired and that its key may be used.
     pub fn permit(
         &self,
         key: &ApiKey,

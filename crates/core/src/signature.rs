@@ -1,36 +1,37 @@
-//! The encodings in which an ECDSA signature arrives, parsed into one.
+//! Parses the encodings of ECDSA signatures that clients send.
 //!
-//! RFC 7518 section 3.4 fixes 64 bytes r‖s in base64url; that is what real clients send. Libraries that
-//! default to DER or to padded base64 are the commonest reason why a first request fails, so those are read
-//! as well. One signature has exactly one value here, whichever encoding it came in: the replay guard keys on
-//! `r`, and an encoding must not be a way around it.
+//! RFC 7518 section 3.4 specifies 64 bytes r‖s, and JWS encodes them in base64url. Real clients
+//! send this form. Some libraries default to DER or to padded base64, which is the most common
+//! reason why a first request fails, so these are accepted as well. A signature has the same value
+//! in all encodings: replays are detected by `r`, and another encoding must not circumvent that.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-/// Longest text that is looked at: a DER signature of 72 bytes takes 96 characters.
+/// Maximum length of a text. A DER signature of 72 bytes has 96 characters.
 const MAX_TEXT: usize = 128;
 
-/// An ECDSA P-256 signature: r‖s, 32 bytes each, big-endian. Not verified.
+/// An ECDSA P-256 signature, not verified: r‖s, 32 bytes each, big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signature([u8; 64]);
 
-/// Why a text is not a signature.
+/// Reason why a text is not a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodingError {
-    /// Neither base64url nor base64, or not in canonical form.
+    /// The text is not canonical base64url or base64.
     #[error("not base64url or base64 (hex is not accepted)")]
     Base64,
-    /// Decoded, but neither 64 bytes nor a DER signature.
+    /// The text is too long, or the decoded bytes are neither 64 bytes nor DER.
     #[error("decodes to neither 64 bytes r‖s nor a DER ECDSA signature")]
     Length,
-    /// Looks like DER, but not the one minimal encoding of two positive 256-bit numbers.
+    /// The decoded bytes start like DER, but are not the DER encoding of two positive 256-bit
+    /// numbers.
     #[error("a DER signature must be minimally encoded")]
     Der,
 }
 
 impl Signature {
-    /// Reads a signature as sent.
+    /// Parses a signature as sent by a client.
     pub fn parse(text: &str) -> Result<Self, EncodingError> {
         if text.len() > MAX_TEXT {
             return Err(EncodingError::Length);
@@ -43,13 +44,13 @@ impl Signature {
         }
     }
 
-    /// r‖s.
+    /// The bytes r‖s.
     pub fn as_bytes(&self) -> &[u8; 64] {
         &self.0
     }
 
-    /// The number that identifies the challenge. Not `s`: anyone can turn (r, s) into the equally valid
-    /// (r, n − s), but nobody can make another r without the private key.
+    /// The number `r`, which identifies the signature. `s` would not: anyone can turn (r, s) into
+    /// the equally valid (r, n − s), but another `r` requires the private key.
     pub fn r(&self) -> [u8; 32] {
         let mut r = [0; 32];
         r.copy_from_slice(&self.0[..32]);
@@ -63,7 +64,7 @@ impl From<[u8; 64]> for Signature {
     }
 }
 
-/// Base64url or base64, padded or not; each engine refuses non-zero trailing bits.
+/// Decodes base64url or base64, with or without padding. The engines refuse non-zero trailing bits.
 fn decode(text: &str) -> Option<Vec<u8>> {
     let engine = match (text.contains(['-', '_']), text.ends_with('=')) {
         (true, false) => &URL_SAFE_NO_PAD,
@@ -74,12 +75,13 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     engine.decode(text).ok()
 }
 
-/// `SEQUENCE { INTEGER r, INTEGER s }` in DER (RFC 3279 section 2.2.3), the whole input.
+/// Parses `SEQUENCE { INTEGER r, INTEGER s }` in DER (RFC 3279 section 2.2.3) without trailing
+/// bytes.
 fn from_der(der: &[u8]) -> Option<Signature> {
     let [0x30, length, body @ ..] = der else {
         return None;
     };
-    // Two 33-byte integers take 70 bytes, so the long form of a length is never minimal here.
+    // Two 33-byte integers have 70 bytes, so DER requires the short form of the length.
     if usize::from(*length) != body.len() {
         return None;
     }
@@ -94,14 +96,15 @@ fn from_der(der: &[u8]) -> Option<Signature> {
     Some(Signature(raw))
 }
 
-/// One positive INTEGER of at most 256 bits, minimally encoded (X.690 section 8.3.2).
+/// Parses a positive INTEGER of at most 256 bits, minimally encoded (X.690 section 8.3.2). Returns
+/// it and the rest of the input.
 fn integer(input: &[u8]) -> Option<([u8; 32], &[u8])> {
     let [0x02, length, rest @ ..] = input else {
         return None;
     };
     let (content, rest) = rest.split_at_checked(usize::from(*length))?;
     let digits = match content {
-        // A leading zero belongs there only where the number would read as negative without it.
+        // A leading zero is minimal only if the number would be negative without it.
         [0, digits @ ..] if digits.first().is_some_and(|first| first & 0x80 != 0) => digits,
         [first, ..] if *first != 0 && first & 0x80 == 0 => content,
         _ => return None,
@@ -135,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn d11_raw_and_der_in_either_alphabet_padded_or_not_are_one_signature() {
+    fn d11_raw_and_der_in_both_alphabets_padded_or_not_are_the_same_signature() {
         for bytes in [raw().to_vec(), der()] {
             for engine in [&URL_SAFE_NO_PAD, &URL_SAFE, &STANDARD_NO_PAD, &STANDARD] {
                 let signature = Signature::parse(&engine.encode(&bytes)).unwrap();
@@ -166,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn d11_the_longest_text_that_is_read_is_read() {
-        // 96 bytes: too long for any signature, but short enough to be decoded and told so.
+    fn d11_a_text_of_the_maximum_length_is_decoded() {
+        // 96 bytes are too long for a signature, but short enough to be decoded.
         let longest = STANDARD_NO_PAD.encode([0x30; 96]);
         assert_eq!(longest.len(), MAX_TEXT);
         assert_eq!(Signature::parse(&longest), Err(EncodingError::Der));
@@ -200,14 +203,14 @@ mod tests {
             der[index] = byte;
             der
         };
-        refused(&altered(1, 68)); // the sequence is longer than it says
-        refused(&altered(1, 70)); // or shorter
-        refused(&altered(2, 0x03)); // r is no INTEGER
-        refused(&altered(3, 200)); // r runs over the end
+        refused(&altered(1, 68)); // the sequence is longer than its length
+        refused(&altered(1, 70)); // the sequence is shorter than its length
+        refused(&altered(2, 0x03)); // r is not an INTEGER
+        refused(&altered(3, 200)); // r extends beyond the end
         refused(&altered(4, 1)); // r has 257 bits
-        refused(&altered(5, 0x71)); // r has a zero it does not need
+        refused(&altered(5, 0x71)); // r has an unnecessary leading zero
         refused(&altered(39, 0x91)); // s is negative
-        refused(&altered(39, 0)); // s has a zero it does not need
+        refused(&altered(39, 0)); // s has an unnecessary leading zero
         refused(&[0x30, 6, 0x02, 1, 0, 0x02, 1, 1]); // zero
         refused(&[0x30, 4, 0x02, 0, 0x02, 0]); // empty
         let mut trailing = altered(1, 70);

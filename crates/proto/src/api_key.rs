@@ -8,179 +8,186 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{KeyId, Scopes};
 
-/// A registered API key, as its owner sees it.
+/// A registered API key, as the API shows it to the key's owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKey {
-    /// Its id.
+    /// UUID that identifies the key.
     pub key_id: KeyId,
-    /// The name its owner gave it.
+    /// Name that the owner gave the key.
     pub label: String,
     /// Always `ES256`.
     pub algorithm: String,
-    /// The RFC 7638 thumbprint of the public key, base64url.
+    /// RFC 7638 thumbprint of the public key, base64url without padding.
     pub fingerprint: String,
-    /// Whether it can mint.
+    /// Whether the key can mint tokens, and if not, why.
     pub status: ApiKeyStatus,
-    /// What its tokens may do.
+    /// Scopes of the key's tokens.
     pub scopes: Scopes,
-    /// The addresses it may be used from; empty means any.
+    /// Networks from which the key may be used; empty means any.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub allowed_ips: Vec<IpNet>,
-    /// When it was registered.
+    /// When the key was registered.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
-    /// When it ends, where it does.
+    /// When the key expires; `null` if it never does.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<Timestamp>,
-    /// Since when its owner has it disabled, where they have.
+    /// When the owner disabled the key; `null` if it is not disabled.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub disabled_at: Option<Timestamp>,
-    /// When it was revoked, where it was.
+    /// When the key was revoked; `null` if it was not.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub revoked_at: Option<Timestamp>,
-    /// When it last minted or refreshed; may lag by a few seconds.
+    /// When the key was last used for a mint or a refresh; may lag by a few seconds.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub last_used_at: Option<Timestamp>,
-    /// From where it last did.
+    /// Client address of that last use.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub last_used_ip: Option<IpAddr>,
 }
 
-/// See [`ApiKey::status`].
+/// Status of an API key.
+// Not `#[non_exhaustive]`: the rules and the server's pages must decide about each status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ApiKeyStatus {
-    /// Registered, but its owner has not yet confirmed that the key file is saved.
+    /// Registered, but not yet activated: the owner has not confirmed that the key file is saved.
     Pending,
-    /// It mints.
+    /// The key can mint tokens.
     Active,
-    /// Its owner disabled it for now.
+    /// The owner disabled the key and can enable it again.
     Disabled,
-    /// Its end has passed.
+    /// The key's `expires_at` has passed.
     Expired,
-    /// Its owner or an operator ended it; there is no way back.
+    /// The owner or an operator revoked the key. This is final.
     Revoked,
 }
 
-/// The keys of an account.
+/// All API keys of an account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKeyList {
-    /// Newest first, revoked ones included.
+    /// Newest first; includes expired and revoked keys.
     pub keys: Vec<ApiKey>,
 }
 
-/// A key's own view of itself (`GET /api-key`).
+/// Response of `GET /api-key`: a key looks at itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OwnApiKey {
-    /// The key that minted the token.
+    /// The key that minted the request's bearer token.
     pub key: ApiKey,
-    /// The address this request came from, as the server sees it.
+    /// Address from which this request came, as the server sees it.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub seen_ip: IpAddr,
-    /// The server's clock.
+    /// Time on the server's clock.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub server_time: Timestamp,
 }
 
-/// Registers a public key (`POST /api-keys`).
+/// Request of `POST /api-keys`: registers a public key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RegisterApiKey {
-    /// A name, at most 64 characters.
+    /// Name of the key, at most 64 characters.
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     pub label: String,
-    /// The public key.
+    /// Public half of the key pair.
     pub public_key: PublicKeyInput,
-    /// Proof that whoever registers the key holds it.
+    /// Proof that the caller holds the private half.
     #[serde(deserialize_with = "crate::json::object")]
     pub proof: RegistrationProof,
-    /// What its tokens may do; everything where it is left out.
+    /// Scopes of the key's tokens; all scopes if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Scopes>,
-    /// When it ends; a year from now where it is left out, `null` for never.
+    /// When the key expires; one year from now if absent, never if `null`.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "present"
     )]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
-    #[allow(clippy::option_option, reason = "left out and null differ")]
+    #[allow(clippy::option_option, reason = "absent and null differ")]
     pub expires_at: Option<Option<Timestamp>>,
-    /// The addresses or networks it may be used from; any where it is left out or empty.
+    /// Addresses or networks from which the key may be used; any if absent or empty.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub allowed_ips: Vec<String>,
-    /// Whether the key mints only once it was activated (`POST /api-keys/{key_id}/activate`). Where it is not
-    /// within 24 hours, it is deleted and its public key is free again.
+    /// If true, the key mints nothing until it is activated (`POST /api-keys/{key_id}/activate`). A
+    /// key that is not activated within 24 hours is deleted, and its public key can be registered
+    /// again.
     #[serde(default, skip_serializing_if = "is_false")]
     pub pending: bool,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference to `skip_serializing_if`"
+)]
 fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A P-256 public key in any of the forms that tools print.
+/// A P-256 public key in one of the encodings that common tools print.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum PublicKeyInput {
-    /// SPKI PEM (line breaks may be written `\n`), SPKI DER in base64, or a SEC1 point (uncompressed or
-    /// compressed) in hex or base64.
+    /// SPKI PEM (line breaks may be written `\n`), SPKI DER in base64, or a SEC1 point
+    /// (uncompressed or compressed) in hex or base64.
     Text(String),
-    /// A JWK.
+    /// JWK (RFC 7517).
     Jwk(serde_json::Map<String, serde_json::Value>),
 }
 
-/// A signature over the text of [`crate::challenge::registration`], or of [`crate::challenge::activation`].
+/// Proof that the caller holds the private key: a signature over the text for registrations or the
+/// text for activations. `docs/API.md` describes both.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RegistrationProof {
-    /// Unix seconds in the signed text, within five minutes of the server's clock.
+    /// The signed text's timestamp: Unix seconds, within five minutes of the server's clock.
     pub timestamp: i64,
-    /// The signature, encoded as at a mint.
+    /// ES256 signature, in the encodings that `POST /api-key/token` accepts.
     pub signature: String,
 }
 
-/// Changes a key (`PATCH /api-keys/{key_id}`). What is left out stays.
+/// Request of `PATCH /api-keys/{key_id}`: changes a key. Absent members stay as they are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateApiKey {
-    /// A new name.
+    /// New name, at most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// New scopes, in force from the next mint or refresh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Scopes>,
-    /// A new end, `null` for none.
+    /// New expiry; never if `null`.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "present"
     )]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
-    #[allow(clippy::option_option, reason = "left out and null differ")]
+    #[allow(clippy::option_option, reason = "absent and null differ")]
     pub expires_at: Option<Option<Timestamp>>,
-    /// A new list of addresses; empty for any.
+    /// New addresses or networks from which the key may be used; any if empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
     pub allowed_ips: Option<Vec<String>>,
-    /// Whether it is disabled: while it is, nothing mints or refreshes with it, and its tokens do not hold.
+    /// Disables the key if true, enables it if false. While a key is disabled, mints and refreshes
+    /// with it fail and its access tokens are revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
 }
 
-/// Tells a member that is `null` from one that is left out.
-#[allow(clippy::option_option, reason = "left out and null differ")]
+/// Deserializes a `null` member to `Some(None)`; an absent one defaults to `None`.
+#[allow(clippy::option_option, reason = "absent and null differ")]
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Timestamp>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -190,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_that_is_null_is_not_one_that_is_left_out() {
+    fn expires_at_distinguishes_null_from_absent() {
         let end = |body: &str| serde_json::from_str::<UpdateApiKey>(body).unwrap().expires_at;
         let at: Timestamp = "2027-01-15T08:00:00Z".parse().unwrap();
         assert_eq!(end("{}"), None);

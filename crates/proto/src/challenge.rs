@@ -1,29 +1,29 @@
-//! The texts that a key's holder signs. Each purpose has a text that no other purpose can produce.
+//! The texts that the holder of a key signs. No text of one purpose equals a text of another.
 
 use jiff::Timestamp;
 
 use crate::{AccountId, KeyId};
 
-/// What a mint signs: `{key_id}.{timestamp}`, the key id exactly as sent.
+/// Text that a mint signs: `{key_id}.{timestamp}`, with the key id exactly as sent.
 pub fn mint(key_id: &str, timestamp: i64) -> String {
     format!("{key_id}.{timestamp}")
 }
 
-/// What the registration of a public key signs, so that nobody registers a key without holding it.
+/// Text that proves possession of the private key when its public key is registered.
 ///
-/// It begins with a word and contains line breaks, so it can never equal the text of a mint; it names the
-/// issuer and the account, so a proof given to one cannot be used at another.
+/// It contains line breaks, so it never equals the text of a mint. It names the issuer and the
+/// account, so a proof made for one is useless at another.
 pub fn registration(issuer: &str, account: AccountId, fingerprint: &str, timestamp: i64) -> String {
     format!("tm-auth key registration v1\n{issuer}\n{account}\n{fingerprint}\n{timestamp}")
 }
 
-/// What confirms that the file of a pending key is saved: whoever signs it holds the private half *after* the page
-/// handed it over. No mint and no registration has this text.
+/// Text that activates a pending key. The service chooses `key_id` when it registers the key, so
+/// this signature proves that the caller kept the private key after the registration.
 pub fn activation(issuer: &str, key_id: KeyId, timestamp: i64) -> String {
     format!("tm-auth key activation v1\n{issuer}\n{key_id}\n{timestamp}")
 }
 
-/// Unix seconds of an instant, as the texts carry them.
+/// Unix seconds of an instant, rounded down: the timestamp of the texts above.
 pub fn seconds(at: Timestamp) -> i64 {
     at.as_second()
 }
@@ -32,9 +32,9 @@ pub fn seconds(at: Timestamp) -> i64 {
 mod tests {
     use super::*;
 
-    /// Existing clients sign these bytes: a change here locks each of them out.
+    /// Existing clients sign these bytes: a change here locks all of them out.
     #[test]
-    fn d01_c07_the_signed_texts_are_these_bytes() {
+    fn d01_c07_the_signed_texts_are_fixed() {
         let account = AccountId(uuid::Uuid::from_u128(0xa11ce));
         assert_eq!(
             mint("b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e", 1_764_000_000),
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn d01_an_instant_is_signed_as_its_whole_second() {
+    fn d01_a_timestamp_is_rounded_down_to_the_second() {
         let at = Timestamp::from_millisecond(1_764_000_000_999).unwrap();
         assert_eq!(seconds(at), 1_764_000_000);
     }

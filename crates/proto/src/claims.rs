@@ -6,80 +6,81 @@ use crate::{AccountId, Environment, OrganizationId, Scopes, SessionId};
 
 /// The `typ` header of an access token (RFC 9068 section 2.1).
 pub const ACCESS_TOKEN_TYP: &str = "at+jwt";
-/// The `typ` header of a refresh token, which only the auth service reads.
+/// The `typ` header of a refresh token. Only the auth service verifies refresh tokens.
 pub const REFRESH_TOKEN_TYP: &str = "rt+jwt";
 /// The `typ` header of the revocation list.
 pub const REVOCATIONS_TYP: &str = "revocations+jwt";
 
-/// `client_id` of a token that a person got in a browser.
+/// `client_id` of the platform's web application. This service does not issue it.
 pub const WEB_CLIENT: &str = "truemarkets-web";
-/// `client_id` of a token that a person got in a program.
+/// `client_id` of tokens that a user obtained by signing in, for example by an emailed code.
 pub const NATIVE_CLIENT: &str = "truemarkets-native";
 
-/// What an access token says. Times are Unix seconds.
+/// Claims of an access token. Times are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
-    /// The public URL of the issuer's base path.
+    /// Issuer: the public URL of the service's base path.
     pub iss: String,
-    /// The account's e-mail where the account proved one here, else its `uid`. An address can change
-    /// hands: authorize by `uid`.
+    /// Subject: the account's verified email address, or its `uid` if it has none. An address can
+    /// move to another account; authorize by `uid`.
     pub sub: String,
-    /// Whom the token is for. The issuer's own URL means: for managing credentials, and for nothing else.
+    /// Audience. The issuer's own URL as the only audience marks a management token, which is valid
+    /// only for managing credentials.
     pub aud: Audience,
     /// When the token was issued.
     pub iat: i64,
-    /// From when it holds; this service leaves it out.
+    /// When the token becomes valid; this service omits the claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
-    /// When it ends.
+    /// When the token expires.
     pub exp: i64,
-    /// Its own id.
+    /// UUID that identifies the token.
     pub jti: String,
-    /// The key id where an API key minted it, else [`WEB_CLIENT`] or [`NATIVE_CLIENT`].
+    /// The key id if an API key minted the token, else [`NATIVE_CLIENT`].
     pub client_id: String,
     /// Space-separated scopes; see [`AccessClaims::scopes`].
     pub scope: String,
-    /// The account.
+    /// Account that the token speaks for.
     pub uid: AccountId,
-    /// The platform's own claims.
+    /// Claims specific to the platform.
     pub tm: TmClaims,
-    /// The session the token came from: what a revocation of one session names.
+    /// Session that issued the token; the revocation list names ended sessions by it.
     pub sid: SessionId,
-    /// When the holder last proved possession of a credential (not of a refresh token).
+    /// When the holder last authenticated. A refresh does not count as authentication.
     pub auth_time: i64,
-    /// How a person proved who they are (RFC 8176 section 1); empty where a key did.
+    /// Authentication method of the user (RFC 8176 section 1); empty if an API key authenticated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
-    /// The environment of the issuer.
+    /// Environment of the issuer.
     pub env: Environment,
 }
 
 impl AccessClaims {
-    /// The known scopes.
+    /// The scopes that this version knows; unknown words are ignored.
     pub fn scopes(&self) -> Scopes {
         Scopes::from_claim(&self.scope)
     }
 }
 
-/// `tm`: the platform's own claims.
+/// Value of the `tm` claim: claims specific to the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TmClaims {
-    /// The organization the account acts for.
+    /// Organization that the account acts for.
     pub organization_id: OrganizationId,
 }
 
-/// `aud`: one string or a list of them (RFC 7519 section 4.1.3).
+/// Value of the `aud` claim: one string or a list of strings (RFC 7519 section 4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
-    /// The usual form.
+    /// A single string.
     One(String),
-    /// Several audiences.
+    /// A list.
     Many(Vec<String>),
 }
 
 impl Audience {
-    /// Whether `audience` is a member, compared byte for byte.
+    /// Whether `audience` is one of the audiences, compared byte for byte.
     pub fn contains(&self, audience: &str) -> bool {
         match self {
             Self::One(one) => one == audience,
@@ -87,7 +88,7 @@ impl Audience {
         }
     }
 
-    /// Whether `audience` is the only member.
+    /// Whether `audience` is the only audience.
     pub fn is_exactly(&self, audience: &str) -> bool {
         match self {
             Self::One(one) => one == audience,
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_audience_is_matched_whole() {
+    fn an_audience_matches_only_the_whole_string() {
         let many = Audience::Many(vec!["https://a".into(), "https://b".into()]);
         assert!(many.contains("https://b") && !many.contains("https://"));
         assert!(!many.is_exactly("https://a"));

@@ -1,5 +1,6 @@
-//! The JWS compact serialization (RFC 7515 section 7.1), taken apart and put together. No cryptography:
-//! what comes out of [`CompactJws::parse`] is unverified.
+//! Parses and builds the JWS Compact Serialization (RFC 7515 section 7.1).
+//!
+//! This module verifies nothing: the result of [`CompactJws::parse`] is untrusted.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,75 +8,78 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::Object;
 
-/// Longest token that is looked at, in bytes. Ours stay under 1.5 KB.
+/// Longest token that [`CompactJws::parse`] accepts, in bytes. This service's access tokens stay
+/// under 1.5 KB.
 pub const MAX_LEN: usize = 8 * 1024;
 
-/// A token in its three parts, unverified.
+/// The three parts of a token, not verified.
 #[derive(Debug, Clone)]
 pub struct CompactJws<'a> {
-    /// `header.payload`, the bytes that are signed.
+    /// JWS Signing Input: `header.payload` as sent.
     pub signing_input: &'a [u8],
-    /// The header's members that anything here looks at.
+    /// Decoded header.
     pub header: Header,
-    /// The payload's bytes.
+    /// Decoded payload.
     pub payload: Vec<u8>,
-    /// The signature's bytes.
+    /// Decoded signature.
     pub signature: Vec<u8>,
 }
 
-/// The members of a JOSE header that are read. `jwk`, `jku`, `x5u` and `x5c` are not among them: a token
-/// never chooses its own key (RFC 8725 section 3.10).
+/// The members of a JOSE header that this service reads. `jwk`, `jku`, `x5u` and `x5c` are not
+/// among them: a token must not choose its own key (RFC 8725 section 3.10).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Header {
-    /// The signature algorithm.
+    /// Signature or MAC algorithm.
     pub alg: String,
-    /// The kind of token.
+    /// Media type of the token, for example `at+jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typ: Option<String>,
-    /// The key it was signed with.
+    /// Id of the key that signed the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
-    /// Extensions that must be understood; none is, so its presence is a refusal.
+    /// Critical extensions; always absent in a parsed header, since none is supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crit: Option<serde_json::Value>,
-    /// RFC 7797's unencoded payload, which is not understood either.
+    /// Unencoded payload (RFC 7797); always absent in a parsed header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub b64: Option<serde_json::Value>,
-    /// Compression (RFC 7516), refused.
+    /// Compression (RFC 7516 section 4.1.3); always absent in a parsed header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zip: Option<serde_json::Value>,
 }
 
-/// Why bytes are not a compact JWS that is looked at any further.
+/// Reason why [`CompactJws::parse`] refuses a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Malformed {
-    /// Longer than [`MAX_LEN`], or than the length given to [`CompactJws::parse_up_to`].
+    /// The text is longer than [`MAX_LEN`], or than the `max_len` of [`CompactJws::parse_up_to`].
     #[error("the token is too long")]
     TooLong,
-    /// Not exactly three parts separated by dots.
-    #[error("a token has three parts separated by dots")]
+    /// The text does not have exactly three parts separated by dots.
+    #[error("a token must have three parts separated by dots")]
     Parts,
-    /// A part is not base64url without padding, in canonical form.
+    /// A part is not canonical base64url without padding.
     #[error("a part of the token is not unpadded base64url")]
     Base64,
-    /// The header is not a JSON object with `alg`, or names a member twice.
-    #[error("the token's header is not a JSON object with `alg`")]
+    /// The header is not a JSON object with `alg`, or it has a duplicate member name.
+    #[error("the token's header is not a JSON object with `alg` and unique member names")]
     Header,
-    /// The header carries an extension (`crit`, `b64`, `zip`) that is not understood.
-    #[error("the token's header asks for an extension that is not supported")]
+    /// The header has one of the unsupported members `crit`, `b64` and `zip`.
+    #[error("the token's header requires an extension that is not supported")]
     Extension,
 }
 
 impl<'a> CompactJws<'a> {
-    /// Takes a token apart.
+    /// Parses a token of at most [`MAX_LEN`] bytes.
     ///
-    /// RFC 7515 section 5.2, steps 1 to 6: base64url "with no line breaks, whitespace, or other additional
-    /// characters", member names unique, and `crit` refused since no extension is understood.
+    /// Follows RFC 7515 section 5.2, steps 1 to 7: base64url with "no line breaks, whitespace, or
+    /// other additional characters", unique member names, and `crit` refused because no extension
+    /// is supported.
     pub fn parse(token: &'a str) -> Result<Self, Malformed> {
         Self::parse_up_to(token, MAX_LEN)
     }
 
-    /// The same for documents that may be longer than a token: the revocation list. `max_len` is in bytes.
+    /// Parses a document of at most `max_len` bytes, for example the revocation list.
     pub fn parse_up_to(token: &'a str, max_len: usize) -> Result<Self, Malformed> {
         if token.len() > max_len {
             return Err(Malformed::TooLong);
@@ -88,7 +92,7 @@ impl<'a> CompactJws<'a> {
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Malformed::Base64);
         let header = decode(header)?;
         let members = Object::parse(&header).map_err(|_| Malformed::Header)?;
-        // By presence, not by value: `"crit": null` asks for something too.
+        // By presence, not by value: `"crit": null` is present, too.
         if ["crit", "b64", "zip"].iter().any(|name| members.contains(name)) {
             return Err(Malformed::Extension);
         }
@@ -102,7 +106,7 @@ impl<'a> CompactJws<'a> {
     }
 }
 
-/// `header.payload` of a token about to be signed.
+/// Builds the JWS Signing Input: `header.payload`.
 pub fn signing_input(alg: &str, typ: &str, kid: &str, payload: &[u8]) -> String {
     let header = serde_json::json!({ "alg": alg, "kid": kid, "typ": typ }).to_string();
     let mut text = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 400);
@@ -112,7 +116,7 @@ pub fn signing_input(alg: &str, typ: &str, kid: &str, payload: &[u8]) -> String 
     text
 }
 
-/// Appends the signature.
+/// Appends the signature to the signing input.
 pub fn finish(mut signing_input: String, signature: &[u8]) -> String {
     signing_input.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut signing_input);
@@ -129,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_together_comes_apart() {
+    fn a_built_token_parses_back() {
         let text = finish(signing_input("ES256", "at+jwt", "k1", b"{}"), b"sig");
         let parsed = CompactJws::parse(&text).unwrap();
         assert_eq!(parsed.header.alg, "ES256");
@@ -143,20 +147,20 @@ mod tests {
     }
 
     #[test]
-    fn a16_a_member_named_twice_is_refused() {
-        for twice in [
+    fn a16_a_duplicate_header_member_is_refused() {
+        for duplicate in [
             r#"{"alg":"none","alg":"ES256"}"#,
             r#"{"alg":"ES256","x":1,"x":1}"#,
         ] {
             assert_eq!(
-                CompactJws::parse(&token(twice, "{}")).unwrap_err(),
+                CompactJws::parse(&token(duplicate, "{}")).unwrap_err(),
                 Malformed::Header
             );
         }
     }
 
     #[test]
-    fn a_header_is_an_object() {
+    fn a_header_that_is_not_an_object_is_refused() {
         for header in [r#"["ES256","at+jwt"]"#, r#""ES256""#, "null", ""] {
             assert_eq!(
                 CompactJws::parse(&token(header, "{}")).unwrap_err(),
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a07_extensions_are_refused() {
+    fn a07_header_extensions_are_refused() {
         for header in [
             r#"{"alg":"ES256","crit":["x"]}"#,
             r#"{"alg":"ES256","crit":null}"#,
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a17_only_canonical_unpadded_base64url_is_read() {
+    fn a17_only_canonical_unpadded_base64url_is_accepted() {
         let good = token(r#"{"alg":"ES256"}"#, "{}");
         assert!(CompactJws::parse(&good).is_ok());
         for bad in [
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a08_other_numbers_of_parts_and_long_tokens_are_refused() {
+    fn a08_wrong_part_counts_and_long_tokens_are_refused() {
         assert_eq!(MAX_LEN, 8192);
         for bad in ["", "a", "a.b", "a.b.c.d", "a.b.c.d.e"] {
             assert_eq!(CompactJws::parse(bad).unwrap_err(), Malformed::Parts);

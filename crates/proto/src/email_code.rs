@@ -1,35 +1,35 @@
-//! `POST /email/otc` and `POST /email/otc/verify`: sign-up and sign-in by a mailed code, one flow for both.
+//! `POST /email/otc` and `POST /email/otc/verify`: sign-up and sign-in with an emailed code.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Asks for a code by mail.
+/// Request of `POST /email/otc`: sends a code by email.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EmailCodeRequest {
-    /// Where it is mailed.
+    /// Address that receives the code.
     #[cfg_attr(feature = "openapi", schema(example = "ada@example.com", max_length = 254))]
     pub email: String,
 }
 
-/// The answer to a wish for a code: the same whether the address has an account or not, and whether a mail
-/// goes out or its limits are reached.
+/// Response of `POST /email/otc`. It is the same whether or not the address has an account, and
+/// whether or not the address's limits allow another email.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EmailCodeAnswer {}
 
-/// Presents a mailed code.
+/// Request of `POST /email/otc/verify`: exchanges an emailed code for tokens.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EmailCodeVerification {
-    /// The address it was mailed to.
+    /// Address that received the code.
     #[cfg_attr(feature = "openapi", schema(example = "ada@example.com", max_length = 254))]
     pub email: String,
-    /// The code, with or without spaces and dashes.
+    /// Code from the email; spaces and dashes are ignored.
     #[cfg_attr(feature = "openapi", schema(example = "1234-5678"))]
     pub code: String,
-    /// What the tokens are for; left out: for the platform.
+    /// Audience of the tokens; the platform if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<TokenAudience>,
 }
@@ -40,11 +40,11 @@ impl fmt::Debug for EmailCodeVerification {
     }
 }
 
-/// For whom tokens are, where not for the platform.
+/// An audience other than the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenAudience {
-    /// For this service alone, to manage the account's keys. The platform takes them for nothing.
+    /// This service only: the tokens manage the account's keys, and the platform refuses them.
     Auth,
 }

@@ -4,19 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which of the two deployments something belongs to.
+/// The deployment that a token, key or session belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
-    /// Real money.
+    /// Trades with real money.
     Production,
-    /// The sandbox where integrators work.
+    /// Sandbox for integrators.
     Uat,
 }
 
 impl Environment {
-    /// The word in configuration, claims and answers.
+    /// Name in configuration, claims and responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Production => "production",
@@ -24,7 +24,7 @@ impl Environment {
         }
     }
 
-    /// The public base URL of the platform's own deployment, named in `wrong_environment` answers.
+    /// Base URL of the platform's own deployment. The message of `wrong_environment` names it.
     pub fn public_base_url(self) -> &'static str {
         match self {
             Self::Production => "https://api.truemarkets.co/v1/auth",
@@ -60,7 +60,9 @@ impl std::str::FromStr for Environment {
         match text {
             "production" => Ok(Self::Production),
             "uat" => Ok(Self::Uat),
-            other => Err(format!("`{other}` is no environment: use `production` or `uat`")),
+            other => Err(format!(
+                "unknown environment `{other}`: use `production` or `uat`"
+            )),
         }
     }
 }
@@ -70,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_environment_is_the_same_word_everywhere() {
+    fn an_environment_has_one_name_in_text_and_json() {
         for (environment, word, url) in [
             (
                 Environment::Production,

@@ -5,28 +5,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::Environment;
 
-/// Whether the service can do its work, and what time it believes it is.
+/// Response of the health endpoints.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
-    /// `ok`, or `unavailable` with a status of 503.
+    /// `ok` with HTTP status 200, or `unavailable` with 503.
     pub status: HealthStatus,
-    /// The environment this service is.
+    /// Environment that the service runs in.
     pub environment: Environment,
-    /// The server's clock, to compare with one's own.
+    /// Time on the server's clock; clients can compare it with their own.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub server_time: Timestamp,
-    /// The program's version.
+    /// Version of the server program.
     pub version: String,
 }
 
-/// See [`Health::status`].
+/// Whether the service is able to serve requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
-    /// It can.
+    /// The service is ready.
     Ok,
-    /// It cannot, for now.
+    /// The service is temporarily unable to serve requests.
     Unavailable,
 }

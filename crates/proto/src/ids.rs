@@ -1,4 +1,4 @@
-//! The identifiers, each a type of its own so that none can stand in for another.
+//! Identifiers. Each has its own type, so that the compiler refuses to mix them up.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,37 +36,37 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// An account (`uid`): stable for ever, never used again, unlike an e-mail address.
+    /// Id of an account (`uid`). Unlike an email address it never changes and is never reused.
     AccountId
 );
 uuid_id!(
-    /// An organization (`tm.organization_id`); every account has a personal one.
+    /// Id of an organization (`tm.organization_id`). Every account has a personal organization.
     OrganizationId
 );
 uuid_id!(
-    /// A session (`sid`): one line of refresh tokens.
+    /// Id of a session (`sid`).
     SessionId
 );
 uuid_id!(
-    /// A registered API key (`key_id`): a UUID of version 8 that carries its environment, see
-    /// [`KeyId::generate`].
+    /// Id of a registered API key (`key_id`): a version 8 UUID. Its first four bits name the key's
+    /// environment.
     KeyId
 );
 
 use crate::Environment;
 
 impl KeyId {
-    /// Makes a key id from 16 random bytes.
+    /// Creates a key id from 16 random bytes.
     ///
-    /// Layout (RFC 9562, version 8): the first four bits name the environment, then version and
-    /// variant at their fixed places; the other 118 bits are random.
+    /// Layout (RFC 9562 section 5.8): the first four bits name the environment, version and variant
+    /// have their fixed places, and the other 118 bits are random.
     pub fn generate(environment: Environment, random: [u8; 16]) -> Self {
         let mut bytes = random;
         bytes[0] = (environment.nibble() << 4) | (bytes[0] & 0x0f);
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
-    /// The environment in the id's own bits; `None` for a UUID that this service never made.
+    /// The environment that the id names; `None` if this service did not create the id.
     pub fn environment(self) -> Option<Environment> {
         if self.0.get_version_num() != 8 || self.0.get_variant() != uuid::Variant::RFC4122 {
             return None;
@@ -74,7 +74,7 @@ impl KeyId {
         Environment::from_nibble(self.0.as_bytes()[0] >> 4)
     }
 
-    /// The first eight hex digits, as in the key file's name.
+    /// The first eight hex digits, as in the name of the key file.
     pub fn short(self) -> String {
         self.0.simple().to_string()[..8].to_owned()
     }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_id_tells_its_environment_and_keeps_118_random_bits() {
+    fn a_key_id_names_its_environment_and_has_118_random_bits() {
         for environment in [Environment::Production, Environment::Uat] {
             let zeros = KeyId::generate(environment, [0; 16]);
             let ones = KeyId::generate(environment, [0xff; 16]);
@@ -103,18 +103,18 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_uuid_has_no_environment() {
+    fn a_uuid_from_elsewhere_has_no_environment() {
         assert_eq!(KeyId(Uuid::nil()).environment(), None);
         let v4 = KeyId::from_str("1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b").unwrap();
         assert_eq!(v4.environment(), None);
-        // Another version or another variant, with bits where an environment could be.
+        // Wrong version or wrong variant, although the first four bits would name an environment.
         for foreign in [
             "ab4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b",
             "ab4e28ba-2fa1-8d3b-c3f5-ef19b5a7633b",
         ] {
             assert_eq!(KeyId::from_str(foreign).unwrap().environment(), None);
         }
-        let v8_of_no_environment = KeyId::from_str("fb4e28ba-2fa1-8d3b-a3f5-ef19b5a7633b").unwrap();
-        assert_eq!(v8_of_no_environment.environment(), None);
+        let unknown_environment = KeyId::from_str("fb4e28ba-2fa1-8d3b-a3f5-ef19b5a7633b").unwrap();
+        assert_eq!(unknown_environment.environment(), None);
     }
 }

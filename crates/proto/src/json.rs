@@ -1,7 +1,8 @@
-//! A JSON object read one member at a time, so that each can be refused by its name.
+//! Reads a JSON object member by member and refuses duplicate names.
 //!
-//! RFC 7515 section 4 and RFC 7519 section 4 leave a parser two ways with a name that comes twice: refuse
-//! it, or take the last. Two parsers that choose differently read two tokens out of one, so it is refused.
+//! RFC 7515 section 4 and RFC 7519 section 4 allow a parser to refuse a duplicate name or to use
+//! the last one. Two parsers that choose differently read two different tokens from the same text,
+//! so this one refuses.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,37 +10,38 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Most members that are looked at: ours have sixteen, and comparing the names costs their square.
+/// Maximum number of members. An access token has 15 claims; the search for duplicates takes
+/// quadratic time.
 pub const MAX_MEMBERS: usize = 64;
 
-/// The members of a JSON object, each still text.
+/// A JSON object whose members are not parsed yet.
 #[derive(Debug)]
 pub struct Object<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
-/// Bytes that are not one JSON object with unique names and at most [`MAX_MEMBERS`] members.
+/// The bytes are not one JSON object with unique names and at most [`MAX_MEMBERS`] members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a JSON object whose names are unique")]
+#[error("not a JSON object with unique member names")]
 pub struct NotAnObject;
 
 impl<'a> Object<'a> {
-    /// Reads the names; the values are only skipped over, however deep they are.
+    /// Parses the names. Skips the values, at any depth.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, NotAnObject> {
         serde_json::from_slice(bytes).map_err(|_| NotAnObject)
     }
 
-    /// Whether there is a member of that name, be it `null`.
+    /// Whether the object has a member `name`, even if its value is `null`.
     pub fn contains(&self, name: &str) -> bool {
         self.raw(name).is_some()
     }
 
-    /// The member as `T`; `None` where there is none of that name.
+    /// Parses the member `name`; `None` if the object has no such member.
     pub fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<Result<T, serde_json::Error>> {
         self.raw(name).map(|raw| serde_json::from_str(raw.get()))
     }
 
-    /// The member as an object.
+    /// Parses the member `name` as an object; `None` if the object has no such member.
     pub fn read_object(&self, name: &str) -> Option<Result<Self, NotAnObject>> {
         self.raw(name).map(|raw| Self::parse(raw.get().as_bytes()))
     }
@@ -70,7 +72,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
                         return Err(A::Error::custom("too many members"));
                     }
                     if members.iter().any(|(member, _)| *member == name) {
-                        return Err(A::Error::custom("a name comes twice"));
+                        return Err(A::Error::custom("duplicate member name"));
                     }
                     members.push((name, value));
                 }
@@ -82,11 +84,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// Reads a `T` from a JSON object and from nothing else: serde's derived structs would also take an array
-/// of their members in order, which no document of ours describes.
+/// Deserializes `T` from a JSON object only. A struct with a derived `Deserialize` would also
+/// accept an array of its members in order, which the API does not document.
 ///
 /// # Errors
-/// What the deserializer says; `expected a JSON object` for anything else.
+/// Returns the deserializer's error; `expected a JSON object` if the value is something else.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct OneObject<T>(std::marker::PhantomData<T>);
     impl<'de, T: Deserialize<'de>> Visitor<'de> for OneObject<T> {
@@ -108,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d04_an_array_is_no_object() {
+    fn d04_an_array_is_not_accepted_as_an_object() {
         #[derive(Debug, PartialEq, serde::Deserialize)]
         struct Point {
             x: i64,
@@ -137,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn a16_a_name_that_comes_twice_is_refused_however_it_is_written() {
-        for twice in [r#"{"a":1,"a":1}"#, r#"{"sub":1,"\u0073ub":2}"#] {
-            assert_eq!(Object::parse(twice.as_bytes()).unwrap_err(), NotAnObject);
+    fn a16_a_duplicate_name_is_refused_even_if_escaped() {
+        for duplicate in [r#"{"a":1,"a":1}"#, r#"{"sub":1,"\u0073ub":2}"#] {
+            assert_eq!(Object::parse(duplicate.as_bytes()).unwrap_err(), NotAnObject);
         }
     }
 
     #[test]
-    fn anything_but_one_object_is_refused() {
+    fn anything_other_than_one_object_is_refused() {
         for other in [
             "",
             "[]",
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a18_many_members_are_refused_and_deep_ones_skipped() {
+    fn a18_too_many_members_are_refused_and_deep_values_are_skipped() {
         let with = |count: usize| {
             let members: Vec<String> = (0..count).map(|index| format!("\"{index}\":0")).collect();
             format!("{{{}}}", members.join(","))

@@ -1,4 +1,5 @@
-//! The key file: what the API Keys page and `tm-auth key new` hand to the user. It holds the private key.
+//! The key file, which the API Keys page and `tm-auth key new` give to the user. It contains the
+//! private key.
 
 use std::fmt;
 
@@ -8,25 +9,25 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::KeyId;
 
-/// An API key with its private half. `Debug` never shows the private key.
+/// An API key with its private key. `Debug` does not show the private key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeyFile {
-    /// The id the service gave the key; absent while it is not registered.
+    /// Id that the service gave the key; absent until the key is registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<KeyId>,
-    /// The name its owner gave it.
+    /// Name that the owner gave the key.
     #[serde(default)]
     pub label: String,
     /// Always `ES256`.
     #[serde(default = "es256")]
     pub algorithm: String,
-    /// The RFC 7638 thumbprint of the public key, base64url.
+    /// RFC 7638 thumbprint of the public key, base64url without padding.
     #[serde(default)]
     pub fingerprint: String,
-    /// When the key was made.
+    /// When the key pair was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// The key pair.
+    /// Key pair; despite the name it includes the public key.
     pub private_key: PrivateJwk,
 }
 
@@ -35,7 +36,7 @@ fn es256() -> String {
 }
 
 impl KeyFile {
-    /// The file's name: `truemarkets-api-key-<first 8 of key_id>.json`.
+    /// Name of the file: `truemarkets-api-key-<first 8 of key_id>.json`.
     pub fn name(key_id: KeyId) -> String {
         format!("truemarkets-api-key-{}.json", key_id.short())
     }
@@ -48,11 +49,11 @@ pub struct PrivateJwk {
     pub kty: String,
     /// Always `P-256`.
     pub crv: String,
-    /// The public point.
+    /// The x coordinate of the public point.
     pub x: String,
-    /// The public point.
+    /// The y coordinate of the public point.
     pub y: String,
-    /// The private number.
+    /// Private key.
     pub d: String,
 }
 

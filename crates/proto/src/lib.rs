@@ -1,7 +1,7 @@
-//! What crosses the wire between clients, the auth service and resource servers.
+//! Wire types that clients, the auth service and resource servers exchange.
 //!
-//! Every type here is exactly one JSON document of `docs/API.md`, or a part of one. The crate does no
-//! I/O, no cryptography and reads no clock, so the service, the client and the verifier can share it.
+//! Most types are one JSON document of `docs/API.md` or a part of one. The crate does no I/O and no
+//! cryptography, and it reads no clock, so the service, the client and the verifier can share it.
 
 pub mod api_key;
 pub mod challenge;

@@ -1,4 +1,4 @@
-//! The revocation list: the claims of the JWS that `GET /revocations` answers.
+//! The revocation list: the claims of the JWS that `GET /revocations` returns.
 
 use std::collections::BTreeMap;
 
@@ -6,28 +6,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccessClaims, AccountId, Environment, KeyId, SessionId};
 
-/// What was revoked within the longest life of an access token. Times are Unix seconds.
+/// Recent revocations. An entry stays in the list until every token that it concerns has expired.
+/// Times are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RevocationList {
-    /// The issuer, as in tokens.
+    /// Issuer, as in access tokens.
     pub iss: String,
-    /// The environment of the issuer.
+    /// Environment of the issuer.
     pub env: Environment,
-    /// The start of the 30-second slot in which the list was made.
+    /// Start of the 30-second slot in which the list was issued.
     pub iat: i64,
-    /// When a copy of the list is too old to rely on: `iat` + 120.
+    /// When verifiers must stop relying on this copy of the list: `iat` + 120.
     pub exp: i64,
-    /// Sessions that ended before their time.
+    /// Ended sessions. All of their tokens are revoked.
     #[serde(default)]
     pub sids: Vec<SessionId>,
-    /// API keys that were revoked: none of their tokens holds.
+    /// Revoked and disabled API keys. All tokens that they minted are revoked.
     #[serde(default)]
     pub keys: Vec<KeyId>,
-    /// Accounts whose tokens issued before the given second do not hold.
+    /// Accounts, each with a time. The account's tokens issued before that second are revoked.
     #[serde(default)]
     pub uids: BTreeMap<AccountId, i64>,
-    /// No token issued before this second holds.
+    /// All tokens issued before this second are revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_before: Option<i64>,
 }
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn c10_a_token_is_revoked_by_its_session_its_key_its_account_or_its_age() {
+    fn c10_a_token_is_revoked_by_session_key_account_or_issue_time() {
         let revokes = |change: fn(&mut RevocationList)| {
             let mut list = list();
             change(&mut list);
@@ -106,7 +107,7 @@ mod tests {
         assert!(!revokes(|list| list.sids = vec![SessionId(Uuid::from_u128(2))]));
         assert!(revokes(|list| list.keys = vec![key(1)]));
         assert!(!revokes(|list| list.keys = vec![key(2)]));
-        // What was issued in the given second still holds: it may have been issued after the revocation.
+        // A token issued in the given second is not revoked.
         assert!(revokes(|list| list.uids = [(claims().uid, 1001)].into()));
         assert!(!revokes(|list| list.uids = [(claims().uid, 1000)].into()));
         assert!(!revokes(
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn c10_a_persons_token_is_of_no_key() {
+    fn c10_a_users_token_is_not_revoked_by_a_key() {
         let list = RevocationList {
             keys: vec![key(1)],
             ..list()

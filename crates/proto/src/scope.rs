@@ -1,4 +1,4 @@
-//! What a token may do. In a claim a space-separated string (RFC 6749 section 3.3), elsewhere a list.
+//! Scopes: a space-separated string in claims (RFC 6749 section 3.3), a JSON list elsewhere.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Scope {
     /// Look at balances, orders and markets.
     Read,
@@ -19,10 +20,10 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Every scope, in the order in which they are written.
+    /// All scopes, in the order in which claims and responses list them.
     pub const ALL: [Self; 3] = [Self::Read, Self::Trade, Self::Transfer];
 
-    /// The word in claims and answers.
+    /// Name in claims and responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -46,9 +47,9 @@ impl FromStr for Scope {
     }
 }
 
-/// A word that is no scope.
+/// A word that does not name a scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no scope: use read, trade or transfer")]
+#[error("unknown scope `{0}`: use read, trade or transfer")]
 pub struct UnknownScope(String);
 
 /// A set of scopes.
@@ -56,9 +57,9 @@ pub struct UnknownScope(String);
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// No scope at all.
+    /// The empty set: the scopes of a management token.
     pub const NONE: Self = Self(0);
-    /// Every scope: what a key without restriction and a person's token carry.
+    /// All scopes: those of a user's platform token, and of a key registered without `scopes`.
     pub const ALL: Self = Self(0b111);
 
     /// Whether `scope` is in the set.
@@ -66,7 +67,7 @@ impl Scopes {
         self.0 & scope.bit() != 0
     }
 
-    /// Whether every member of `other` is in this set.
+    /// Whether all scopes of `other` are in the set.
     pub fn contains_all(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -76,13 +77,12 @@ impl Scopes {
         self.0 == 0
     }
 
-    /// The members, in their written order.
+    /// The scopes in the set, in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
 
-    /// The words of a `scope` claim that are known here. RFC 6749 lets an issuer add words, so unknown
-    /// ones are passed over rather than refused.
+    /// Parses a `scope` claim. Ignores unknown words, so that a newer issuer can add scopes.
     pub fn from_claim(text: &str) -> Self {
         text.split(' ').filter_map(|word| word.parse().ok()).collect()
     }
@@ -112,7 +112,7 @@ impl fmt::Debug for Scopes {
     }
 }
 
-/// As a list: `["read", "trade"]`.
+/// Serializes as a list: `["read", "trade"]`.
 impl Serialize for Scopes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter())
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_keeps_its_order_and_passes_over_unknown_words() {
+    fn a_claim_has_a_fixed_order_and_unknown_words_are_ignored() {
         assert_eq!(Scopes::ALL.to_string(), "read trade transfer");
         assert_eq!(
             Scopes::from_claim("transfer read withdraw"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_contains_its_members_only() {
+    fn a_set_contains_only_its_scopes() {
         let read: Scopes = [Scope::Read].into_iter().collect();
         assert!(read.contains(Scope::Read) && !read.contains(Scope::Trade));
         assert!(Scopes::ALL.contains_all(read) && !read.contains_all(Scopes::ALL));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_a_list_and_an_unknown_word_is_refused() {
+    fn json_is_a_list_and_unknown_words_are_refused() {
         assert_eq!(
             serde_json::to_string(&Scopes::ALL).unwrap(),
             r#"["read","trade","transfer"]"#
@@ -173,7 +173,7 @@ mod tests {
 
     #[cfg(feature = "openapi")]
     #[test]
-    fn the_schema_of_a_set_brings_that_of_its_members() {
+    fn the_schema_of_a_set_includes_the_schema_of_a_scope() {
         let mut schemas = Vec::new();
         <Scopes as utoipa::ToSchema>::schemas(&mut schemas);
         assert_eq!(schemas[0].0, "Scope");

@@ -1,4 +1,4 @@
-//! `GET|DELETE /sessions` and `DELETE /sessions/{sid}`: where an account's owner is signed in.
+//! `GET|DELETE /sessions` and `DELETE /sessions/{sid}`: the sessions of an account's owner.
 
 use std::net::IpAddr;
 
@@ -7,36 +7,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::SessionId;
 
-/// One place in which the owner of an account is signed in.
+/// One session of an account's owner, for example a browser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Session {
-    /// Its id.
+    /// UUID that identifies the session.
     pub sid: SessionId,
-    /// `browser`, `native` (a program that uses the platform) or `management` (one that manages credentials).
+    /// `browser`, `native` (a program that uses the platform) or `management` (a program that
+    /// manages credentials).
     pub kind: String,
-    /// How its holder proved who they are: `passkey`, `email_code`, `magic_link`, `apple` or `operator`.
+    /// How the owner authenticated: `passkey`, `email_code`, `magic_link`, `apple` or `operator`.
     pub method: String,
-    /// Browser and system, coarsely.
+    /// Browser and operating system, without versions.
     pub device: String,
-    /// From where it was last used.
+    /// Client address of the last use.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub ip: IpAddr,
-    /// When it was opened.
+    /// When the owner signed in.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub opened_at: Timestamp,
-    /// When it was last used, to the minute.
+    /// When the session was last used, accurate to one minute.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub last_used_at: Timestamp,
-    /// When it ends if it is not used again.
+    /// When the session expires if it is not used again.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub expires_at: Timestamp,
-    /// Whether it is the one that asks.
+    /// Whether this request belongs to the session.
     pub current: bool,
 }
 
-/// The live sessions of an account's owner. Those that a key opened are not among them: a key is cut off by
-/// revoking it.
+/// Response of `GET /sessions`: the active sessions of an account's owner. Sessions of API keys are
+/// not listed; revoke the key to end them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionList {
@@ -44,10 +45,10 @@ pub struct SessionList {
     pub sessions: Vec<Session>,
 }
 
-/// What a `DELETE` of sessions did.
+/// Response to a `DELETE` of sessions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionsEnded {
-    /// How many are over now that were not before.
+    /// Number of sessions that the request ended.
     pub ended: u64,
 }

@@ -87,13 +87,13 @@ impl Bound {
         if let Some(mail) = self.mail {
             mail.stop().await;
         }
-        if let Err(error) = self.app.usage.flush(&self.app).await {
+        if let Err(error) = self.app.usage.flush(&self.app.store).await {
             tracing::warn!(%error, "the last uses of keys were not written");
         }
-        if let Err(error) = self.app.refusals.flush(&self.app).await {
+        if let Err(error) = self.app.refusals.flush(&self.app.store).await {
             tracing::warn!(%error, "the last refusals of keys were not written");
         }
-        if let Err(error) = self.app.reached_limits.flush(&self.app, None).await {
+        if let Err(error) = self.app.reached_limits.flush(&self.app.store, None).await {
             tracing::warn!(%error, "the last limits that were reached were not written");
         }
     }

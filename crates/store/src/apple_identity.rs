@@ -3,12 +3,8 @@
 //! An identity is Apple's (`iss`, `sub`) and nothing else; the address in a token selects no account. An account has
 //! at most one, so that "Apple" on the security page is one thing.
 
-use async_trait::async_trait;
 use jiff::Timestamp;
-use tm_auth_core::{Account, Refusal};
-use tm_auth_proto::AccountId;
-
-use crate::{NewAccount, Origin, Result};
+use tm_auth_core::Account;
 
 /// Whom Apple vouched for just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,50 +55,4 @@ pub struct AppleWithdrawal {
     pub account: Account,
     /// Whether it was the one way in, and so stays, marked.
     pub kept: bool,
-}
-
-/// What the service does with Apple's identities.
-#[async_trait]
-pub trait AppleIdentities: Send + Sync {
-    /// The account of this identity; made now, with the identity, where nobody has it. `new.email` is not looked at:
-    /// what Apple says is where notices go and opens nothing, and if an account proved that address here, nothing is
-    /// made. Codes and links that anybody asked for in the name of the address before are dead with the account's
-    /// making. Of two sign-ins at once with a new identity one makes the account and the other finds it. An identity
-    /// that was withdrawn counts again: whoever comes with it has just consented.
-    async fn account_by_apple(
-        &self,
-        subject: AppleSubject,
-        new: NewAccount,
-        display_name: Option<String>,
-        origin: &Origin,
-    ) -> Result<AppleSignIn>;
-
-    /// Gives an account this identity, in place of one that was withdrawn. It is no error to do it twice. Refused
-    /// where another account has it, where this one has another, and where the account may not act.
-    async fn link_apple(
-        &self,
-        uid: AccountId,
-        subject: AppleSubject,
-        origin: &Origin,
-    ) -> Result<Result<(), Refusal>>;
-
-    /// Takes the identity away. `false`: the account has none. Refused where it is the last way in.
-    async fn unlink_apple(&self, uid: AccountId, origin: &Origin) -> Result<Result<bool, Refusal>>;
-
-    /// The identity of an account.
-    async fn apple_identity_of(&self, uid: AccountId) -> Result<Option<AppleIdentity>>;
-
-    /// The account of an identity, whatever their state.
-    async fn account_of_apple(&self, iss: String, sub: String) -> Result<Option<Account>>;
-
-    /// Apple tells at `told_at` that a person withdrew: the identity is taken from its account, or marked where it
-    /// is the one way in, and every session of that person ends. `None`: nobody has the identity, or it was linked
-    /// after `told_at`, so that an old message that comes again does nothing.
-    async fn withdraw_apple(
-        &self,
-        iss: String,
-        sub: String,
-        told_at: Timestamp,
-        origin: &Origin,
-    ) -> Result<Option<AppleWithdrawal>>;
 }

@@ -2,11 +2,8 @@
 
 use std::borrow::Cow;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use tm_auth_proto::AccountId;
-
-use crate::Result;
 
 /// What the service remembers while a browser is busy elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,21 +18,4 @@ pub struct Ceremony {
     pub state: String,
     /// When it is over.
     pub expires_at: Timestamp,
-}
-
-/// What the service does with ceremonies.
-#[async_trait]
-pub trait Ceremonies: Send + Sync {
-    /// Remembers one. Its id is fresh randomness and collides with no other.
-    async fn begin_ceremony(&self, new: Ceremony) -> Result<()>;
-
-    /// Takes one away and gives it to whoever asked first: of any number of callers exactly one gets it, and
-    /// it is gone whatever that caller makes of it, also where it turns out to be of another kind or over.
-    /// `None`: there is none of this kind that is not over.
-    async fn take_ceremony(
-        &self,
-        id_hash: [u8; 32],
-        kind: &'static str,
-        now: Timestamp,
-    ) -> Result<Option<Ceremony>>;
 }

@@ -4,13 +4,7 @@
 //! [`RESTING`] nobody else gets it, so that mail still on its way, or a link in an old mailbox, never meets
 //! another account.
 
-use async_trait::async_trait;
 use jiff::SignedDuration;
-use tm_auth_core::Account;
-use tm_auth_proto::AccountId;
-
-use crate::sign_in_code::ProvedEmail;
-use crate::{Origin, Result};
 
 /// How long an address that was given up rests.
 pub const RESTING: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -44,23 +38,4 @@ pub enum EmailChange {
     Taken,
     /// There is no such account, or it may not act.
     NoAccount,
-}
-
-/// What the service does with the ways into accounts.
-#[async_trait]
-pub trait Identities: Send + Sync {
-    /// The account that proved this address, whatever its state. Reads only.
-    async fn account_by_email(&self, email: &str) -> Result<Option<Account>>;
-
-    /// Gives an account the address that was proved for it. Its old one rests, and the codes and links that
-    /// are out for the old one or for another change of this account's address are dead.
-    async fn set_email(&self, proved: ProvedEmail, origin: &Origin) -> Result<EmailChange>;
-
-    /// The ways into an account. None for one that does not exist.
-    async fn ways_in(&self, uid: AccountId) -> Result<WaysIn>;
-
-    /// Deletes an account for ever: its keys are revoked, its sessions ended, its ways in gone, its address
-    /// rests, and its tokens are on the revocation list. What stays is its id, which is never used again, its
-    /// keys' public halves and its trail. `false`: there was no such account, or it was deleted already.
-    async fn delete_account(&self, uid: AccountId, origin: &Origin) -> Result<bool>;
 }

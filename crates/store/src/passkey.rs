@@ -1,11 +1,7 @@
 //! Passkeys: WebAuthn credentials, several per account.
 
-use async_trait::async_trait;
 use jiff::Timestamp;
-use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
-
-use crate::{NewAccount, Origin, Result};
 
 /// Made by the authenticator, at most 1023 bytes, known once in this service.
 pub type CredentialId = Vec<u8>;
@@ -91,74 +87,4 @@ pub enum AddedBy {
     Proof,
     /// An e-mail sign-in after a recovery that is over.
     Recovery,
-}
-
-/// What the service does with passkeys.
-#[async_trait]
-pub trait Passkeys: Send + Sync {
-    /// What authenticators are told of this account. The first caller's `fresh` handle becomes the account's
-    /// for good. `None`: no such account.
-    async fn passkey_user(&self, uid: AccountId, fresh: UserHandle) -> Result<Option<PasskeyUser>>;
-
-    /// The account with this handle.
-    async fn account_by_user_handle(&self, handle: UserHandle) -> Result<Option<Account>>;
-
-    /// Makes an account together with its first passkey: never the one without the other. Refused where the
-    /// credential is known already, whosever it is.
-    async fn sign_up_with_passkey(
-        &self,
-        account: NewAccount,
-        user: PasskeyUser,
-        passkey: NewPasskey,
-        origin: &Origin,
-    ) -> Result<Result<Account, Refusal>>;
-
-    /// Adds a passkey to an account that may act. Refused where the credential is known already, whosever it
-    /// is, and at `max` of them. Ends a recovery; with [`AddedBy::Recovery`] there must be one that is over
-    /// at `passkey.created_at`, in this same step. Returns whether there was one.
-    async fn add_passkey(
-        &self,
-        uid: AccountId,
-        passkey: NewPasskey,
-        by: AddedBy,
-        max: u32,
-        origin: &Origin,
-    ) -> Result<Result<bool, Refusal>>;
-
-    /// One passkey with its account, whatever its state.
-    async fn passkey(&self, credential_id: CredentialId) -> Result<Option<(Passkey, Account)>>;
-
-    /// The passkeys of an account, oldest first.
-    async fn passkeys_of(&self, uid: AccountId) -> Result<Vec<Passkey>>;
-
-    /// Whether the account has a passkey: then nothing weaker changes its credentials.
-    async fn has_passkey(&self, uid: AccountId) -> Result<bool>;
-
-    /// Judges the counter by [`tm_auth_core::passkey::judge_counter`] on the row as it is and moves the row
-    /// along, in one step: of two assertions at once neither sets the counter back. A refused one is noted
-    /// too. An accepted one cancels a recovery of the account.
-    async fn use_passkey(
-        &self,
-        credential_id: CredentialId,
-        used: PasskeyUse,
-        origin: &Origin,
-    ) -> Result<Result<PasskeyUsed, Refusal>>;
-
-    /// Gives a passkey of this account another name.
-    async fn rename_passkey(
-        &self,
-        uid: AccountId,
-        credential_id: CredentialId,
-        name: String,
-        origin: &Origin,
-    ) -> Result<Result<(), Refusal>>;
-
-    /// Removes a passkey of this account, unless nothing else lets its owner in: no other passkey, no proved
-    /// e-mail address, no Apple identity. Returns its name.
-    async fn remove_passkey(
-        &self,
-        uid: AccountId,
-        credential_id: CredentialId,
-        origin: &Origin,
-    ) -> Result<Result<String, Refusal>>;
 }

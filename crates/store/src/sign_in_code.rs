@@ -1,19 +1,17 @@
 //! Mailed codes and links, and the accounts they lead to.
 //!
-//! 1. [`SignInCodes::ask_for_code`] keeps a code and says whether, and how long, it may be mailed.
-//! 2. [`SignInCodes::consume_code`] or [`SignInCodes::consume_link`] turns it into a [`ProvedEmail`], once.
-//! 3. [`SignInCodes::account_by_proved_email`] finds the account of that address, or makes it.
+//! 1. [`Store::ask_for_code`](crate::Store::ask_for_code) keeps a code and says whether, and how long, it may be mailed.
+//! 2. [`Store::consume_code`](crate::Store::consume_code) or
+//!    [`Store::consume_link`](crate::Store::consume_link) turns it into a [`ProvedEmail`], once.
+//! 3. [`Store::account_by_proved_email`](crate::Store::account_by_proved_email) finds the account of that address, or makes it.
 //!
 //! The rules are those of [`tm_auth_core::one_time_code::rules`]; an implementation keeps the books for them,
 //! in the same transaction as what they decide.
 
-use async_trait::async_trait;
 use jiff::Timestamp;
-use tm_auth_core::one_time_code::{CodeMac, FlowId, Length, Purpose, TypedCode};
+use tm_auth_core::EmailAddress;
+use tm_auth_core::one_time_code::{CodeMac, FlowId, Purpose, TypedCode};
 use tm_auth_core::secret::SecretHash;
-use tm_auth_core::{Account, EmailAddress, Refusal};
-
-use crate::{NewAccount, Origin, Result};
 
 /// A wish for a code.
 #[derive(Clone, Debug)]
@@ -97,47 +95,4 @@ impl ProvedEmail {
     pub fn purpose(&self) -> Purpose {
         self.purpose
     }
-}
-
-/// What the service does with mailed codes.
-#[async_trait]
-pub trait SignInCodes: Send + Sync {
-    /// Keeps a code if one more mail may go out, and says which of the two lengths to mail. `None`: no mail, and
-    /// what was outstanding stays as it was. Asking resets nothing; with one code more than a network may have
-    /// for an address, the oldest gives way.
-    async fn ask_for_code(&self, new: NewCode, origin: &Origin) -> Result<Option<Length>>;
-
-    /// Takes a code back that could not be mailed, as if nobody had asked.
-    async fn withdraw_code(&self, flow_id: FlowId) -> Result<()>;
-
-    /// Judges an attempt. It is counted before anything is compared, in one step with the comparison, so that
-    /// attempts at the same moment cannot be more than the rules allow; the right code uses itself up and takes
-    /// its own count back. Wrong, used, too old, tried too often: one answer.
-    async fn consume_code(
-        &self,
-        attempt: CodeAttempt,
-        origin: &Origin,
-    ) -> Result<Result<ProvedEmail, Refusal>>;
-
-    /// Uses a link up in the browser that asked for it, and the code beside it; elsewhere it changes nothing.
-    async fn consume_link(
-        &self,
-        link_hash: SecretHash,
-        browser_hash: SecretHash,
-        purpose: Purpose,
-        now: Timestamp,
-    ) -> Result<Result<ProvedEmail, Refusal>>;
-
-    /// What this browser asked for and has not used, for whatever purpose. Changes nothing.
-    async fn code_flow(&self, browser_hash: SecretHash, now: Timestamp) -> Result<Option<CodeFlow>>;
-
-    /// The account of an address that was proved for signing in, or a new one with it. Of two that come at the
-    /// same moment for a new address both get the same account. Refused: the account is disabled, or the address
-    /// rests after another account gave it up.
-    async fn account_by_proved_email(
-        &self,
-        proved: ProvedEmail,
-        new: NewAccount,
-        origin: &Origin,
-    ) -> Result<Result<Account, Refusal>>;
 }

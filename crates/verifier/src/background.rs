@@ -1,4 +1,4 @@
-//! The two loops that keep the copies fresh. Each ends with the last verifier, which aborts it.
+//! The two background loops of a verifier. Dropping the last clone of the verifier aborts them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,32 +8,35 @@ use tokio::time::sleep;
 use crate::key_cache::KeyCache;
 use crate::revocation_feed::RevocationFeed;
 
-pub(crate) async fn keep_keys(keys: Arc<KeyCache>) {
-    // Whoever built the verifier may have got the keys meanwhile.
-    keys.refetch_if_cool().await;
+/// Step 1 of the [key cache](crate::key_cache).
+pub(crate) async fn refresh_keys(keys: Arc<KeyCache>) {
+    // The application may already have called `Verifier::refresh`.
+    keys.refresh_unless_cooling_down().await;
     loop {
-        sleep(spread(keys.until_next().await)).await;
-        // The outcome is in log and metrics; the next wait depends on it.
+        sleep(jitter(keys.time_to_next_refresh().await)).await;
+        // The cache logs and counts the outcome, and the next wait depends on it.
         keys.refresh().await.ok();
     }
 }
 
-pub(crate) async fn keep_revocations(feed: Arc<RevocationFeed>, interval: Duration) {
+/// Step 1 of the [revocation feed](crate::revocation_feed).
+pub(crate) async fn poll_revocations(feed: Arc<RevocationFeed>, interval: Duration) {
     loop {
         feed.poll().await.ok();
-        sleep(spread(interval)).await;
+        sleep(jitter(interval)).await;
     }
 }
 
-/// Less or more by up to a tenth, so that verifiers which were started together do not ask together.
-fn spread(interval: Duration) -> Duration {
+/// Varies an interval by up to 10 % either way, so that verifiers that started together do not send
+/// their requests together.
+fn jitter(interval: Duration) -> Duration {
     let mut random = [0; 1];
-    // Without randomness the verifiers ask together, which is no reason to stop.
+    // Without randomness the intervals are 10 % shorter and do not vary, which is harmless.
     aws_lc_rs::rand::fill(&mut random).ok();
-    spread_by(interval, random[0])
+    jitter_by(interval, random[0])
 }
 
-fn spread_by(interval: Duration, random: u8) -> Duration {
+fn jitter_by(interval: Duration, random: u8) -> Duration {
     interval * 9 / 10 + interval / 5 * u32::from(random) / 255
 }
 
@@ -42,11 +45,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_varies_by_a_tenth() {
+    fn jitter_varies_an_interval_by_a_tenth() {
         let interval = Duration::from_secs(10);
-        assert_eq!(spread_by(interval, 0), Duration::from_secs(9));
-        assert_eq!(spread_by(interval, 255), Duration::from_secs(11));
-        let middle = spread_by(interval, 127);
+        assert_eq!(jitter_by(interval, 0), Duration::from_secs(9));
+        assert_eq!(jitter_by(interval, 255), Duration::from_secs(11));
+        let middle = jitter_by(interval, 127);
         assert!(middle > Duration::from_millis(9_990) && middle < Duration::from_millis(10_010));
     }
 }

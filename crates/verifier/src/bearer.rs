@@ -1,43 +1,48 @@
-//! The token of a request. It is taken from `Authorization` and from nowhere else: a token in the query or
-//! in a form would end in logs, histories and `Referer` headers.
+//! Reads the bearer token of a request and checks it and its scopes.
+//!
+//! The token is read from `Authorization` only: a token in a query or a form would end up in logs,
+//! browser histories and `Referer` headers (RFC 6750 section 5.3).
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use tm_auth_proto::{AccessClaims, Scopes};
 
-use crate::{Denial, Verifier};
+use crate::{BearerError, Verifier};
 
-/// Verifies the token of a request and what it may do.
+/// Verifies the token of a request and requires these scopes of it.
 pub(crate) async fn authorize(
     verifier: &Verifier,
     headers: &HeaderMap,
     required: Scopes,
-) -> Result<AccessClaims, Denial> {
-    let claims = verifier.verify(token(headers)?).await?;
-    permit(&claims, required)?;
+) -> Result<AccessClaims, BearerError> {
+    let claims = verifier.verify(bearer_token(headers)?).await?;
+    require_scopes(&claims, required)?;
     Ok(claims)
 }
 
-pub(crate) fn permit(claims: &AccessClaims, required: Scopes) -> Result<(), Denial> {
+pub(crate) fn require_scopes(claims: &AccessClaims, required: Scopes) -> Result<(), BearerError> {
     if claims.scopes().contains_all(required) {
         Ok(())
     } else {
-        Err(Denial::InsufficientScope(required))
+        Err(BearerError::InsufficientScope(required))
     }
 }
 
-/// RFC 6750 section 2.1: `Bearer`, whose case does not matter (RFC 9110 section 11.1), spaces, the token.
-/// With two headers of the name two programs could each believe another one, so neither is read.
-fn token(headers: &HeaderMap) -> Result<&str, Denial> {
+/// Returns the token of `Authorization: Bearer …` (RFC 6750 section 2.1). The scheme is
+/// case-insensitive (RFC 9110 section 11.1).
+///
+/// A request with two `Authorization` headers is rejected: a proxy and this service could each read
+/// a different one.
+fn bearer_token(headers: &HeaderMap) -> Result<&str, BearerError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().ok_or(Denial::MissingToken)?;
+    let value = values.next().ok_or(BearerError::MissingToken)?;
     if values.next().is_some() {
-        return Err(Denial::Unreadable);
+        return Err(BearerError::MalformedHeader);
     }
-    let value = value.to_str().map_err(|_| Denial::Unreadable)?;
+    let value = value.to_str().map_err(|_| BearerError::MalformedHeader)?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Denial::MissingToken);
+        return Err(BearerError::MissingToken);
     }
     Ok(token.trim_start_matches(' '))
 }

@@ -1,4 +1,4 @@
-//! The settings of a [`Verifier`], each with the value it has where nobody sets it.
+//! The settings of a [`Verifier`] and their defaults.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,14 +7,15 @@ use std::time::Duration;
 use reqwest::Url;
 use tm_auth_proto::Environment;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::background;
 use crate::key_cache::{KeyCache, KeyTimes};
 use crate::revocation_feed::{FeedSettings, RevocationFeed};
 use crate::verifier::Shared;
-use crate::{Clock, Fetch, HttpFetch, LeewayTooLong, Policy, SystemClock, Verifier, WithoutRevocations};
+use crate::{Clock, Fetch, HttpFetch, LeewayTooLong, OnStaleRevocations, Policy, SystemClock, Verifier};
 
-/// Builds a [`Verifier`].
+/// Builds a [`Verifier`]. Each method names its default; only issuer and audience are required.
 #[derive(Clone)]
 #[must_use]
 pub struct VerifierBuilder {
@@ -27,24 +28,26 @@ pub struct VerifierBuilder {
     clock: Arc<dyn Clock>,
     times: KeyTimes,
     poll_interval: Duration,
-    max_silence: Duration,
-    without: WithoutRevocations,
+    revocations_max_stale: Duration,
+    on_stale: OnStaleRevocations,
 }
 
-/// Settings with which no verifier can be built.
+/// Why a verifier cannot be built. Always the fault of this deployment: its settings or its
+/// runtime.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BuildError {
-    /// The leeway.
+    /// The leeway is too long.
     #[error(transparent)]
     Leeway(#[from] LeewayTooLong),
-    /// An address that is no URL, or one over plain HTTP that is not on this machine.
+    /// The text is not a URL, or it is a plain `http` URL of another machine.
     #[error("`{0}` is not an https URL (plain http is for loopback only)")]
     Url(String),
-    /// The background tasks need a tokio runtime to run in.
-    #[error("a verifier is built inside a tokio runtime")]
+    /// `build` was called outside a tokio runtime, which the background tasks need.
+    #[error("a verifier must be built inside a tokio runtime")]
     NoRuntime,
-    /// The HTTP client.
-    #[error("the HTTP client cannot be set up: {0}")]
+    /// The HTTP client cannot be created, for example because TLS cannot be set up.
+    #[error("the HTTP client cannot be created: {0}")]
     Http(#[from] reqwest::Error),
 }
 
@@ -58,112 +61,112 @@ impl VerifierBuilder {
             revocations: true,
             fetch: None,
             clock: Arc::new(SystemClock),
-            times: KeyTimes {
-                max_age: Duration::from_mins(5),
-                cool_down: Duration::from_secs(30),
-                retry: Duration::from_secs(5),
-                max_stale: Duration::from_hours(24),
-                timeout: Duration::from_secs(5),
-            },
+            times: KeyTimes::default(),
             poll_interval: Duration::from_secs(5),
-            max_silence: Duration::from_mins(1),
-            without: WithoutRevocations::GoOn,
+            revocations_max_stale: Duration::from_mins(1),
+            on_stale: OnStaleRevocations::FailOpen,
         }
     }
 
-    /// Accepts one more audience.
-    pub fn or_audience(mut self, audience: impl Into<String>) -> Self {
-        self.policy = self.policy.or_audience(audience);
+    /// Accepts tokens for this audience too. By default only the audience given to
+    /// [`Verifier::builder`] is accepted.
+    pub fn add_audience(mut self, audience: impl Into<String>) -> Self {
+        self.policy = self.policy.add_audience(audience);
         self
     }
 
-    /// Expects tokens of this environment. Set it: the other environment's tokens are then refused even
-    /// where somebody mixed up issuers.
+    /// Accepts only tokens of this environment. By default both are accepted. Set it, so that
+    /// tokens of the other environment are rejected even if the issuer is misconfigured.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.policy = self.policy.environment(environment);
         self
     }
 
-    /// Tolerates clocks that differ by this many seconds, 0 to 60; 10 where it is not set.
+    /// Tolerates clocks that differ by this many seconds. 0 to 60, by default 10.
     pub fn leeway(mut self, seconds: u8) -> Self {
         self.leeway = Some(seconds);
         self
     }
 
-    /// Where the keys are, instead of `{issuer}/.well-known/jwks.json`.
+    /// The URL of the JWKS. By default `{issuer}/.well-known/jwks.json`.
     pub fn jwks_url(mut self, url: impl Into<String>) -> Self {
         self.jwks_url = Some(url.into());
         self
     }
 
-    /// Where the revocation list is, instead of `{issuer}/revocations`.
+    /// The URL of the revocation list. By default `{issuer}/revocations`.
     pub fn revocations_url(mut self, url: impl Into<String>) -> Self {
         self.revocations_url = Some(url.into());
         self
     }
 
-    /// Does without the revocation list: a token then dies by its `exp` only.
+    /// Does not fetch the revocation list: every token is then accepted until its `exp`.
     pub fn without_revocations(mut self) -> Self {
         self.revocations = false;
         self
     }
 
-    /// Fetches by other means than HTTPS.
+    /// Fetches the documents with this. By default with [`HttpFetch`].
     pub fn fetch(mut self, fetch: impl Fetch) -> Self {
         self.fetch = Some(Arc::new(fetch));
         self
     }
 
-    /// Takes the time of day from elsewhere.
+    /// Reads the time of day from this clock. By default from [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Renews the keys after this long, or sooner where the issuer's `Cache-Control` says so; 300 s.
+    /// Refreshes the keys after this time, plus or minus 10 %, or sooner if the issuer's
+    /// `Cache-Control: max-age` is shorter, but not before the cool-down. By default 300 s.
     pub fn keys_max_age(mut self, max_age: Duration) -> Self {
         self.times.max_age = max_age;
         self
     }
 
-    /// Least time between two fetches of the keys that unknown key names cause; 30 s.
+    /// The shortest time between two fetches of the keys because of an unknown `kid`. By default 30
+    /// s.
     pub fn keys_cool_down(mut self, cool_down: Duration) -> Self {
         self.times.cool_down = cool_down;
         self
     }
 
-    /// Goes on for this long with keys that the issuer no longer confirms; 24 h. Then every token is
-    /// answered with [`crate::Unavailable::Keys`].
+    /// Uses the keys for this time after the issuer last confirmed them. Then every token fails
+    /// with [`Unavailable::Keys`](crate::Unavailable::Keys). By default 24 h.
     pub fn keys_max_stale(mut self, max_stale: Duration) -> Self {
         self.times.max_stale = max_stale;
         self
     }
 
-    /// Deadline of one fetch of either document; 5 s.
+    /// The deadline of one fetch, of the keys or of the revocation list. By default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.times.timeout = timeout;
         self
     }
 
-    /// Polls the revocation list this often, less or more a tenth; 5 s.
+    /// The interval, plus or minus 10 %, at which the revocation list is polled. By default 5 s.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self
     }
 
-    /// Calls the revocation list unavailable after this long without one; 60 s.
-    pub fn revocations_max_silence(mut self, max_silence: Duration) -> Self {
-        self.max_silence = max_silence;
+    /// The revocation list is stale if the issuer last confirmed it longer ago than this. By
+    /// default 60 s.
+    pub fn revocations_max_stale(mut self, max_stale: Duration) -> Self {
+        self.revocations_max_stale = max_stale;
         self
     }
 
-    /// What becomes of tokens while the revocation list is unavailable; they are accepted by default.
-    pub fn when_revocations_are_unavailable(mut self, without: WithoutRevocations) -> Self {
-        self.without = without;
+    /// What to do with tokens while the revocation list is stale. By default
+    /// [`OnStaleRevocations::FailOpen`].
+    pub fn on_stale_revocations(mut self, on_stale: OnStaleRevocations) -> Self {
+        self.on_stale = on_stale;
         self
     }
 
-    /// Checks the settings and starts the background tasks, which get keys and revocation list at once.
+    /// Checks the settings and starts the background tasks, which begin by fetching the keys and
+    /// the revocation list.
     pub fn build(self) -> Result<Verifier, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let policy = match self.leeway {
@@ -178,7 +181,7 @@ impl VerifierBuilder {
             .revocations_url
             .unwrap_or_else(|| under_issuer("revocations"));
         for url in [&jwks_url, &revocations_url] {
-            if !is_private(url) {
+            if !is_secure(url) {
                 return Err(BuildError::Url(url.clone()));
             }
         }
@@ -186,12 +189,15 @@ impl VerifierBuilder {
             Some(fetch) => fetch,
             None => Arc::new(HttpFetch::new()?),
         };
-        let keys = Arc::new(KeyCache::new(Arc::clone(&fetch), jwks_url, self.times));
+        let started = Instant::now();
+        let elapsed = move || started.elapsed();
+        let keys = KeyCache::new(Arc::clone(&fetch), jwks_url, self.times, elapsed);
+        let keys = Arc::new(keys);
         let feed = self.revocations.then(|| {
             let settings = FeedSettings {
                 url: revocations_url,
-                max_silence: self.max_silence,
-                without: self.without,
+                max_stale: self.revocations_max_stale,
+                on_stale: self.on_stale,
                 timeout: self.times.timeout,
             };
             let (clock, keys) = (Arc::clone(&self.clock), Arc::clone(&keys));
@@ -199,11 +205,11 @@ impl VerifierBuilder {
         });
         let mut tasks = vec![
             runtime
-                .spawn(background::keep_keys(Arc::clone(&keys)))
+                .spawn(background::refresh_keys(Arc::clone(&keys)))
                 .abort_handle(),
         ];
         if let Some(feed) = &feed {
-            let poll = background::keep_revocations(Arc::clone(feed), self.poll_interval);
+            let poll = background::poll_revocations(Arc::clone(feed), self.poll_interval);
             tasks.push(runtime.spawn(poll).abort_handle());
         }
         let shared = Shared {
@@ -219,8 +225,9 @@ impl VerifierBuilder {
     }
 }
 
-/// Whether nobody on the way can change what comes from there: TLS, or this machine.
-fn is_private(url: &str) -> bool {
+/// Whether responses from this URL cannot be changed on the way: it uses TLS, or stays on this
+/// machine.
+fn is_secure(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;
     };
@@ -236,14 +243,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_is_for_this_machine_only() {
+    fn plain_http_is_accepted_for_this_machine_only() {
         for good in [
             "https://api.truemarkets.co/v1/auth/revocations",
             "http://localhost:8080/x",
             "http://127.0.0.1:8080/x",
             "http://[::1]:8080/x",
         ] {
-            assert!(is_private(good), "{good}");
+            assert!(is_secure(good), "{good}");
         }
         for bad in [
             "http://api.truemarkets.co/x",
@@ -255,7 +262,7 @@ mod tests {
             "/x",
             "",
         ] {
-            assert!(!is_private(bad), "{bad}");
+            assert!(!is_secure(bad), "{bad}");
         }
     }
 }

@@ -1,39 +1,41 @@
-//! The payload of an access token made into [`AccessClaims`], each claim by its name so that a refusal can
-//! tell which one was missing or wrong.
+//! Parses the payload of an access token into [`AccessClaims`], one claim at a time, so that the
+//! error names the claim that is missing or invalid.
 
 use serde::de::DeserializeOwned;
 use tm_auth_proto::json::{NotAnObject, Object};
 use tm_auth_proto::{AccessClaims, TmClaims};
 
-use crate::Refusal;
+use crate::InvalidToken;
 
-/// RFC 9068 section 2.2 requires iss, exp, aud, sub, client_id, iat and jti; the others are this service's.
-pub(crate) fn read(payload: &[u8]) -> Result<AccessClaims, Refusal> {
-    let object = Object::parse(payload).map_err(|NotAnObject| Refusal::NotClaims)?;
+/// RFC 9068 section 2.2 requires `iss`, `exp`, `aud`, `sub`, `client_id`, `iat` and `jti`. This
+/// issuer also requires `scope`, `uid`, `tm`, `sid`, `auth_time` and `env`; `nbf` and `amr` are
+/// optional.
+pub(crate) fn read(payload: &[u8]) -> Result<AccessClaims, InvalidToken> {
+    let object = Object::parse(payload).map_err(|NotAnObject| InvalidToken::MalformedPayload)?;
     let tm = match object.read_object("tm") {
-        None => return Err(Refusal::ClaimMissing("tm")),
-        Some(Err(NotAnObject)) => return Err(Refusal::ClaimInvalid("tm")),
+        None => return Err(InvalidToken::MissingClaim("tm")),
+        Some(Err(NotAnObject)) => return Err(InvalidToken::InvalidClaim("tm")),
         Some(Ok(tm)) => TmClaims {
             organization_id: required(&tm, "organization_id")?,
         },
     };
     Ok(AccessClaims {
-        iss: text(&object, "iss")?,
-        sub: text(&object, "sub")?,
+        iss: non_empty_string(&object, "iss")?,
+        sub: non_empty_string(&object, "sub")?,
         aud: required(&object, "aud")?,
-        iat: seconds(&object, "iat")?,
+        iat: numeric_date(&object, "iat")?,
         nbf: object
             .contains("nbf")
-            .then(|| seconds(&object, "nbf"))
+            .then(|| numeric_date(&object, "nbf"))
             .transpose()?,
-        exp: seconds(&object, "exp")?,
-        jti: text(&object, "jti")?,
-        client_id: text(&object, "client_id")?,
+        exp: numeric_date(&object, "exp")?,
+        jti: non_empty_string(&object, "jti")?,
+        client_id: non_empty_string(&object, "client_id")?,
         scope: required(&object, "scope")?,
         uid: required(&object, "uid")?,
         tm,
         sid: required(&object, "sid")?,
-        auth_time: seconds(&object, "auth_time")?,
+        auth_time: numeric_date(&object, "auth_time")?,
         amr: object
             .contains("amr")
             .then(|| required(&object, "amr"))
@@ -43,28 +45,28 @@ pub(crate) fn read(payload: &[u8]) -> Result<AccessClaims, Refusal> {
     })
 }
 
-fn required<T: DeserializeOwned>(object: &Object<'_>, name: &'static str) -> Result<T, Refusal> {
+fn required<T: DeserializeOwned>(object: &Object<'_>, name: &'static str) -> Result<T, InvalidToken> {
     match object.read(name) {
-        None => Err(Refusal::ClaimMissing(name)),
-        Some(value) => value.map_err(|_| Refusal::ClaimInvalid(name)),
+        None => Err(InvalidToken::MissingClaim(name)),
+        Some(value) => value.map_err(|_| InvalidToken::InvalidClaim(name)),
     }
 }
 
-/// A string with something in it.
-fn text(object: &Object<'_>, name: &'static str) -> Result<String, Refusal> {
+/// A string that is not empty.
+fn non_empty_string(object: &Object<'_>, name: &'static str) -> Result<String, InvalidToken> {
     let text: String = required(object, name)?;
     if text.is_empty() {
-        return Err(Refusal::ClaimInvalid(name));
+        return Err(InvalidToken::InvalidClaim(name));
     }
     Ok(text)
 }
 
-/// RFC 7519 section 2 would let a NumericDate be a fraction; this issuer writes whole seconds, so nothing
-/// else is read: no float, no string, no negative number, nothing that does not fit 63 bits.
-fn seconds(object: &Object<'_>, name: &'static str) -> Result<i64, Refusal> {
+/// Unix seconds. RFC 7519 section 2 allows fractions in a NumericDate, but this issuer writes whole
+/// seconds. So a fraction, a string, a negative number or a number above 63 bits is invalid.
+fn numeric_date(object: &Object<'_>, name: &'static str) -> Result<i64, InvalidToken> {
     let seconds: i64 = required(object, name)?;
     if seconds < 0 {
-        return Err(Refusal::ClaimInvalid(name));
+        return Err(InvalidToken::InvalidClaim(name));
     }
     Ok(seconds)
 }

@@ -1,49 +1,52 @@
-//! An axum extractor for the caller of a handler.
+//! An axum extractor for the claims of the caller.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use tm_auth_proto::{AccessClaims, Scope, Scopes};
 
-use crate::{Denial, RequestId, Verifier, bearer};
+use crate::{BearerError, RequestId, Verifier, bearer};
 
-/// Who calls. Takes the claims that a [`crate::BearerLayer`] left, else verifies the token itself with the
-/// [`Verifier`] in the router's state. Authorize by `claims.uid`, never by `claims.sub`.
+/// The caller of a handler.
+///
+/// Takes the claims from the request's extensions if a [`BearerLayer`](crate::BearerLayer) put them
+/// there. Otherwise verifies the token with the [`Verifier`] in the router's state. Authorize by
+/// `claims.uid`, never by `claims.sub`: an e-mail address can change hands.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// What the token says.
+    /// The claims of the verified token.
     pub claims: AccessClaims,
     request_id: RequestId,
 }
 
 impl Caller {
-    /// Goes on only if the token carries this scope.
-    pub fn require(&self, scope: Scope) -> Result<(), Rejected> {
+    /// Rejects the request with 403 unless the token has this scope.
+    pub fn require(&self, scope: Scope) -> Result<(), Rejection> {
         let required: Scopes = [scope].into_iter().collect();
-        bearer::permit(&self.claims, required).map_err(|denial| Rejected {
-            denial,
+        bearer::require_scopes(&self.claims, required).map_err(|error| Rejection {
+            error,
             request_id: self.request_id.clone(),
         })
     }
 }
 
-/// A request that was not let in; it answers like [`crate::BearerLayer`].
+/// A rejected request. Its response is that of [`BearerLayer`](crate::BearerLayer).
 #[derive(Clone, Debug)]
-pub struct Rejected {
-    denial: Denial,
+pub struct Rejection {
+    error: BearerError,
     request_id: RequestId,
 }
 
-impl Rejected {
-    /// Why.
-    pub fn denial(&self) -> Denial {
-        self.denial
+impl Rejection {
+    /// Returns the reason.
+    pub fn error(&self) -> BearerError {
+        self.error
     }
 }
 
-impl IntoResponse for Rejected {
+impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        self.denial.respond(&self.request_id)
+        self.error.respond(&self.request_id)
     }
 }
 
@@ -52,9 +55,9 @@ where
     Verifier: FromRef<S>,
     S: Send + Sync,
 {
-    type Rejection = Rejected;
+    type Rejection = Rejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejected> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
         let request_id = RequestId::of(&parts.headers);
         let claims = match parts.extensions.get::<AccessClaims>() {
             Some(claims) => Ok(claims.clone()),
@@ -62,7 +65,7 @@ where
         };
         match claims {
             Ok(claims) => Ok(Self { claims, request_id }),
-            Err(denial) => Err(Rejected { denial, request_id }),
+            Err(error) => Err(Rejection { error, request_id }),
         }
     }
 }

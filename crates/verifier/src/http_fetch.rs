@@ -1,26 +1,28 @@
 //! [`Fetch`] over HTTPS.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, IF_NONE_MATCH};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 
-use crate::{Fetch, FetchError, FetchRequest, Fetched, Fetching};
+use crate::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
 
-/// Longest ETag that is kept, in bytes.
+/// Longest ETag that is stored, in bytes. A document with a longer one is fetched in full each
+/// time.
 const MAX_ETAG_LEN: usize = 256;
 
-/// Fetches with `reqwest` over rustls and the system's certificates. Follows no redirect: a redirect would
-/// let whoever answers choose an address inside our network.
+/// Fetches with `reqwest`, rustls and the system's root certificates.
+///
+/// Follows no redirects: a redirect would let the responding server choose an address inside this
+/// deployment's network.
 #[derive(Clone, Debug)]
 pub struct HttpFetch {
     client: Client,
 }
 
 impl HttpFetch {
-    /// Sets up the client; fails where TLS cannot be set up.
+    /// Creates the HTTP client. Fails if TLS cannot be set up.
     pub fn new() -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .redirect(Policy::none())
@@ -53,19 +55,19 @@ impl HttpFetch {
 }
 
 impl Fetch for HttpFetch {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
         Box::pin(self.get(request))
     }
 }
 
-/// Reads piece by piece, so that no more than the cap (and one piece) is ever in memory.
+/// Reads the body in chunks, so that at most `max_len` bytes and one chunk are in memory.
 async fn read(mut response: Response, max_len: usize) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(transport)? {
-        if body.len() + piece.len() > max_len {
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > max_len {
             return Err(FetchError::TooLarge);
         }
-        body.extend_from_slice(&piece);
+        body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
@@ -75,7 +77,7 @@ fn etag(headers: &HeaderMap) -> Option<String> {
     (etag.len() <= MAX_ETAG_LEN).then(|| etag.to_owned())
 }
 
-/// `max-age` of `Cache-Control` (RFC 9111 section 5.2.2.1); the first one where there are several.
+/// The first `max-age` directive of `Cache-Control` (RFC 9111 section 5.2.2.1).
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = headers.get(CACHE_CONTROL)?.to_str().ok()?.split(',');
     let seconds = directives.filter_map(|directive| {
@@ -85,13 +87,9 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
     seconds.into_iter().next()?.parse().ok().map(Duration::from_secs)
 }
 
-/// The whole chain of causes in one line: "error sending request" alone helps nobody. Without the URL, which
-/// the log line has already.
+/// Removes the URL, which the caches log as a field of its own.
 fn transport(error: reqwest::Error) -> FetchError {
-    let error = error.without_url();
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    FetchError::Transport(text)
+    FetchError::transport(error.without_url())
 }
 
 #[cfg(test)]
@@ -103,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn max_age_is_read_among_other_directives() {
+    fn max_age_is_found_among_other_directives() {
         let of = |value: &str| max_age(&headers(CACHE_CONTROL, value));
         assert_eq!(of("public, max-age=300"), Some(Duration::from_mins(5)));
         assert_eq!(of("Max-Age=7, s-maxage=9"), Some(Duration::from_secs(7)));
@@ -114,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_etag_is_not_kept() {
+    fn a_long_etag_is_not_stored() {
         let of = |len: usize| etag(&headers(ETAG, &"e".repeat(len)));
         assert_eq!(of(MAX_ETAG_LEN).map(|etag| etag.len()), Some(MAX_ETAG_LEN));
         assert_eq!(of(MAX_ETAG_LEN + 1), None);

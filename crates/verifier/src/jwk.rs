@@ -1,4 +1,4 @@
-//! One JWK (RFC 7517) made into a public key, if it is one that may be used.
+//! Parses one JWK (RFC 7517) into a public key, if the key is usable.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
@@ -11,15 +11,17 @@ use tm_auth_proto::json::Object;
 
 use crate::Algorithm;
 
-/// Sizes of an RSA modulus in bytes: 2048, 3072 or 4096 bits. Smaller ones are weak, larger ones slow, odd
-/// ones nobody's honest key.
+/// Permitted sizes of an RSA modulus, in bytes: 2048, 3072 and 4096 bits. Smaller keys are weak,
+/// larger ones are slow to verify with, and no common tool generates other sizes.
 const RSA_LEN: [usize; 3] = [256, 384, 512];
-/// 65537, the one exponent: a small one is fragile, a large one lets a JWKS make each verification slow.
+/// 65537, the only permitted exponent. Small exponents are fragile, and with a large one a JWKS
+/// could make each verification slow.
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 
-/// Reads a key out of a set whose other keys may be of any kind. `None` for one without `kty`, `kid` or
-/// `alg`, or with a member that comes twice.
-pub(crate) fn read(text: &RawValue) -> Option<Jwk> {
+/// Parses the JSON of one key. Returns `None` if it is not an object with unique names, if `kty`,
+/// `kid` or `alg` is missing, if a member has the wrong type, or if a key without `use` is not for
+/// verifying.
+pub(crate) fn from_json(text: &RawValue) -> Option<Jwk> {
     let object = Object::parse(text.get().as_bytes()).ok()?;
     let required = |name| object.read::<String>(name)?.ok();
     let optional = |name| object.read::<Option<String>>(name).map_or(Some(None), Result::ok);
@@ -40,7 +42,7 @@ pub(crate) fn read(text: &RawValue) -> Option<Jwk> {
     })
 }
 
-/// What a key without `use` is for.
+/// The value of `use` that `key_ops` implies for a key without `use`.
 fn use_of_key_ops(object: &Object<'_>) -> Option<String> {
     let for_verifying = match object.read::<Vec<String>>("key_ops") {
         Some(operations) => operations.ok()?.iter().any(|operation| operation == "verify"),
@@ -49,7 +51,7 @@ fn use_of_key_ops(object: &Object<'_>) -> Option<String> {
     for_verifying.then(|| "sig".to_owned())
 }
 
-/// The public key and the algorithm it is bound to, `None` if it may not be used.
+/// Returns the public key and its algorithm, or `None` if the key is not usable.
 pub(crate) fn parse(jwk: &Jwk) -> Option<(Algorithm, ParsedPublicKey)> {
     if jwk.use_ != "sig" || jwk.kid.is_empty() {
         return None;
@@ -68,8 +70,8 @@ fn rsa(jwk: &Jwk) -> Option<ParsedPublicKey> {
         return None;
     }
     let (n, e) = (decode(jwk.n.as_ref())?, decode(jwk.e.as_ref())?);
-    // RFC 7518 section 6.3.1.1 knows libraries that prefix a zero octet, and wants it omitted. A modulus
-    // with one, or a bit short of its length, does not pass.
+    // RFC 7518 section 6.3.1.1 forbids the leading zero octet that some libraries write. A modulus
+    // with one, or with its highest bit unset, is not of full size.
     let full_size = RSA_LEN.contains(&n.len()) && *n.first()? >= 0x80;
     if !full_size || e != RSA_EXPONENT {
         return None;
@@ -88,7 +90,7 @@ fn p256(jwk: &Jwk) -> Option<ParsedPublicKey> {
     if x.len() != 32 {
         return None;
     }
-    // Parsing checks the length of both together and that the point is on the curve.
+    // `ParsedPublicKey::new` checks the total length and that the point is on the curve.
     ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, [&[4], x.as_slice(), &y].concat()).ok()
 }
 

@@ -1,139 +1,197 @@
-//! The issuer's keys, kept fresh.
+//! The cache of the issuer's keys.
 //!
-//! 1. A background task gets the JWKS at once, then whenever its `max-age` (at most a set time) is over.
-//! 2. A token with an unknown `kid` may get it out of turn: one fetch at a time, and none within the
-//!    cool-down after the last one, so that tokens with made-up names cost the issuer nothing.
-//! 3. A set is replaced whole or not at all. One that cannot be had, is none, or holds no usable key leaves
-//!    the one before in use, until that one is too old to be trusted.
+//! 1. A background task fetches the JWKS when the verifier is built, then again when the issuer's
+//!    `max-age` has passed: not before the cool-down, not later than the setting `keys_max_age`.
+//!    After a failure it retries after the cool-down, or after 5 s while there are no keys at all.
+//! 2. A token with an unknown `kid` causes an extra fetch. There is one fetch at a time, which all
+//!    such tokens share, and none within the cool-down after the last one began. So any number of
+//!    tokens with made-up `kid`s causes at most one request per cool-down.
+//! 3. A fetched set replaces the cached one as a whole. If the fetch fails, or the document is not
+//!    a JWKS or has no usable key, the cached set stays in use.
+//! 4. A set that the issuer has not confirmed for longer than `keys_max_stale` is not used any
+//!    more.
+//!
+//! A cache without a verifier has no background task: [`KeyCache::keys_for`] fetches when that is due.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::{Fetch, FetchError, FetchRequest, Fetched, KeySet};
 
 /// Longest JWKS that is read, in bytes.
 pub const MAX_JWKS_LEN: usize = 64 * 1024;
 
-/// Intervals of the cache.
+/// The intervals of a [`KeyCache`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyTimes {
-    /// A copy is renewed after this long, or sooner where the issuer says so.
-    pub(crate) max_age: Duration,
-    /// Least time between two fetches while a set is in use.
-    pub(crate) cool_down: Duration,
-    /// Time between two fetches while there is none.
-    pub(crate) retry: Duration,
-    /// A copy that was not confirmed for this long is no longer used.
-    pub(crate) max_stale: Duration,
-    /// Deadline of one fetch.
-    pub(crate) timeout: Duration,
+#[non_exhaustive]
+pub struct KeyTimes {
+    /// Upper limit of the issuer's `max-age`, and its default. 5 min by default.
+    pub max_age: Duration,
+    /// Shortest time between two fetches for unknown `kid`s; also the wait after a failed fetch.
+    /// 30 s by default.
+    pub cool_down: Duration,
+    /// Wait of a verifier's background task between two fetches while there are no keys. 5 s by
+    /// default.
+    pub retry: Duration,
+    /// Longest time for which keys are used after the issuer last confirmed them. 24 h by default.
+    pub max_stale: Duration,
+    /// Deadline of one fetch. 5 s by default.
+    pub timeout: Duration,
 }
 
-pub(crate) struct KeyCache {
+impl Default for KeyTimes {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_mins(5),
+            cool_down: Duration::from_secs(30),
+            retry: Duration::from_secs(5),
+            max_stale: Duration::from_hours(24),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A cache of an issuer's keys.
+///
+/// A [`crate::Verifier`] has its own. Use this one for tokens that are not access tokens, with
+/// [`KeyCache::keys_for`] and [`KeySet::verify_signature`].
+pub struct KeyCache {
     fetch: Arc<dyn Fetch>,
     url: String,
     times: KeyTimes,
-    held: RwLock<Option<Held>>,
-    flight: Mutex<Flight>,
+    elapsed: Box<dyn Fn() -> Duration + Send + Sync>,
+    cached: RwLock<Option<CachedKeys>>,
+    state: Mutex<RefreshState>,
 }
 
 #[derive(Clone)]
-struct Held {
+struct CachedKeys {
     keys: Arc<KeySet>,
-    confirmed: Instant,
-}
-
-/// What only the one fetch at a time reads and writes.
-#[derive(Default)]
-struct Flight {
-    last_attempt: Option<Instant>,
-    failed: bool,
-    etag: Option<String>,
+    /// By [`KeyCache::elapsed`], as every point in time here.
+    confirmed: Duration,
+    /// The issuer's `max-age`.
     max_age: Option<Duration>,
 }
 
+/// The state of the single fetch. Locked while a fetch is running.
+#[derive(Default)]
+struct RefreshState {
+    last_attempt: Option<Duration>,
+    failed: bool,
+    etag: Option<String>,
+}
+
 impl KeyCache {
-    pub(crate) fn new(fetch: Arc<dyn Fetch>, url: String, times: KeyTimes) -> Self {
+    /// Returns a cache of the JWKS at `url`. Fetches nothing yet.
+    ///
+    /// `elapsed` returns the time since some fixed instant. A clock that is set back counts like a
+    /// clock that is set forward.
+    pub fn new(
+        fetch: Arc<dyn Fetch>,
+        url: String,
+        times: KeyTimes,
+        elapsed: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
         Self {
             fetch,
             url,
             times,
-            held: RwLock::new(None),
-            flight: Mutex::new(Flight::default()),
+            elapsed: Box::new(elapsed),
+            cached: RwLock::new(None),
+            state: Mutex::new(RefreshState::default()),
         }
     }
 
-    /// The keys, unless there are none or they were not confirmed for too long.
+    /// Returns the keys for a token that names `kid`. Fetches them first if that is due or none has
+    /// this name, at most once per cool-down. `None` if there are no keys, or the issuer has not
+    /// confirmed them for too long.
+    pub async fn keys_for(self: &Arc<Self>, kid: &str) -> Option<Arc<KeySet>> {
+        let is_fresh = |cached: CachedKeys| {
+            self.since(cached.confirmed) < self.max_age(cached.max_age) && cached.keys.contains(kid)
+        };
+        if !self.cached().is_some_and(is_fresh) {
+            self.refresh_unless_cooling_down().await;
+        }
+        self.current()
+    }
+
+    /// Returns the keys, unless there are none or they are too old. Step 4.
     pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
-        let held = self.held()?;
-        (held.confirmed.elapsed() <= self.times.max_stale).then_some(held.keys)
+        let cached = self.cached()?;
+        (self.since(cached.confirmed) < self.times.max_stale).then_some(cached.keys)
     }
 
-    /// How long ago the issuer last confirmed the keys.
+    /// Returns how long ago the issuer last confirmed the keys.
     pub(crate) fn age(&self) -> Option<Duration> {
-        self.held().map(|held| held.confirmed.elapsed())
+        self.cached().map(|cached| self.since(cached.confirmed))
     }
 
-    /// Gets the set unless that was tried within the cool-down; waits for a fetch that is under way.
-    pub(crate) async fn refetch_if_cool(self: &Arc<Self>) {
-        if self.flight.try_lock().is_ok_and(|flight| self.cooling(&flight)) {
+    /// Fetches the keys unless the last fetch began within the cool-down. Waits for a fetch that is
+    /// already running instead of starting another. Step 2.
+    pub(crate) async fn refresh_unless_cooling_down(self: &Arc<Self>) {
+        if self.state.try_lock().is_ok_and(|state| self.in_cool_down(&state)) {
             return;
         }
-        // In a task of its own: the request that asked may be given up by its sender, who could otherwise
-        // break off each fetch as soon as the cool-down lets one begin.
+        // Fetch in a separate task: if a request is cancelled, its fetch must continue. Otherwise
+        // an attacker could cancel each fetch that the cool-down permits.
         let this = Arc::clone(self);
         let fetch = tokio::spawn(async move {
-            let mut flight = this.flight.lock().await;
-            if !this.cooling(&flight) {
-                this.renew(&mut flight).await.ok();
+            let mut state = this.state.lock().await;
+            if !this.in_cool_down(&state) {
+                this.refresh_locked(&mut state).await.ok();
             }
         });
         fetch.await.ok();
     }
 
-    /// Gets the set now, cool-down or not.
+    /// Fetches the keys now, regardless of the cool-down.
     pub(crate) async fn refresh(&self) -> Result<(), FetchError> {
-        let mut flight = self.flight.lock().await;
-        self.renew(&mut flight).await
+        let mut state = self.state.lock().await;
+        self.refresh_locked(&mut state).await
     }
 
-    /// How long the background task waits before it gets the set again.
-    pub(crate) async fn until_next(&self) -> Duration {
-        let flight = self.flight.lock().await;
-        let age = self.age();
-        if let Some(age) = age {
-            gauge!("tm_auth_verifier_keys_age_seconds").set(age.as_secs_f64());
-        }
-        match (age, flight.failed) {
-            (None, _) => self.times.retry,
-            (Some(_), true) => self.times.cool_down,
-            (Some(_), false) => self.max_age(flight.max_age),
+    /// Returns how long the background task waits before the next fetch. Step 1.
+    pub(crate) async fn time_to_next_refresh(&self) -> Duration {
+        let state = self.state.lock().await;
+        let Some(cached) = self.cached() else {
+            return self.times.retry;
+        };
+        gauge!("tm_auth_verifier_keys_age_seconds").set(self.since(cached.confirmed).as_secs_f64());
+        if state.failed {
+            self.times.cool_down
+        } else {
+            self.max_age(cached.max_age)
         }
     }
 
-    fn max_age(&self, said: Option<Duration>) -> Duration {
+    fn max_age(&self, advertised: Option<Duration>) -> Duration {
         let max = self.times.max_age;
-        said.map_or(max, |said| said.max(self.times.cool_down).min(max))
+        advertised.map_or(max, |advertised| advertised.max(self.times.cool_down).min(max))
     }
 
-    fn cooling(&self, flight: &Flight) -> bool {
-        flight
+    fn in_cool_down(&self, state: &RefreshState) -> bool {
+        state
             .last_attempt
-            .is_some_and(|at| at.elapsed() < self.times.cool_down)
+            .is_some_and(|at| self.since(at) < self.times.cool_down)
     }
 
-    async fn renew(&self, flight: &mut Flight) -> Result<(), FetchError> {
-        // Before the first wait: a fetch that is broken off counts too.
-        flight.last_attempt = Some(Instant::now());
-        flight.failed = true;
-        let result = self.replace(flight).await;
-        flight.failed = result.is_err();
+    fn since(&self, at: Duration) -> Duration {
+        (self.elapsed)().abs_diff(at)
+    }
+
+    /// Fetches the keys, and logs and counts the outcome.
+    async fn refresh_locked(&self, state: &mut RefreshState) -> Result<(), FetchError> {
+        // Set both before the first await, so that a cancelled fetch counts as a failed one.
+        state.last_attempt = Some((self.elapsed)());
+        state.failed = true;
+        let result = self.fetch_keys(state).await;
+        state.failed = result.is_err();
         let outcome = if let Err(error) = &result {
-            tracing::warn!(url = self.url, %error, "the issuer's keys could not be renewed");
+            tracing::warn!(url = self.url, %error, "cannot refresh the issuer's keys");
             "failed"
         } else {
             "ok"
@@ -142,36 +200,41 @@ impl KeyCache {
         result
     }
 
-    async fn replace(&self, flight: &mut Flight) -> Result<(), FetchError> {
+    /// Step 3.
+    async fn fetch_keys(&self, state: &mut RefreshState) -> Result<(), FetchError> {
         let request = FetchRequest {
             url: &self.url,
-            etag: flight.etag.as_deref(),
+            etag: state.etag.as_deref(),
             max_len: MAX_JWKS_LEN,
         };
         let fetched = timeout(self.times.timeout, self.fetch.fetch(request))
             .await
             .map_err(|_| FetchError::Timeout)??;
-        let keys = match fetched {
+        let (keys, max_age) = match fetched {
             Fetched::NotModified { max_age } => {
-                flight.max_age = max_age;
-                self.held().ok_or(FetchError::NothingToConfirm)?.keys
+                let cached = self.cached().ok_or(FetchError::UnexpectedNotModified)?;
+                (cached.keys, max_age)
             }
             Fetched::Document { body, etag, max_age } => {
                 let keys = KeySet::from_json(&body)?;
                 if keys.is_empty() {
                     return Err(FetchError::NoUsableKey);
                 }
-                (flight.etag, flight.max_age) = (etag, max_age);
+                state.etag = etag;
                 gauge!("tm_auth_verifier_keys").set(u32::try_from(keys.len()).unwrap_or(u32::MAX));
-                Arc::new(keys)
+                (Arc::new(keys), max_age)
             }
         };
-        let confirmed = Instant::now();
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(Held { keys, confirmed });
+        let confirmed = (self.elapsed)();
+        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(CachedKeys {
+            keys,
+            confirmed,
+            max_age,
+        });
         Ok(())
     }
 
-    fn held(&self) -> Option<Held> {
-        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn cached(&self) -> Option<CachedKeys> {
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

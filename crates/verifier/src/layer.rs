@@ -1,4 +1,4 @@
-//! A tower layer that lets in only requests with a token that holds.
+//! A tower layer that rejects requests without a valid access token.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,9 +9,12 @@ use tower::{Layer, Service};
 
 use crate::{RequestId, Verifier, bearer};
 
-/// Puts [`tm_auth_proto::AccessClaims`] into the extensions of a request, or answers in the service's
-/// place: 401 with `WWW-Authenticate`, 403 where a scope is lacking, 503 where nothing could be decided.
-/// Bodies are made from a `String`, as those of axum and `http_body_util::Full` can be.
+/// Verifies the bearer token of each request.
+///
+/// Puts the [`AccessClaims`](tm_auth_proto::AccessClaims) of a valid token into the request's
+/// extensions. Rejects other requests without calling the service: 401 with `WWW-Authenticate`, 403
+/// if a required scope is missing, 503 if the token could not be judged. The service's response
+/// body must implement `From<String>`, as axum's and `http_body_util::Full` do.
 #[derive(Clone, Debug)]
 pub struct BearerLayer {
     verifier: Verifier,
@@ -19,7 +22,7 @@ pub struct BearerLayer {
 }
 
 impl BearerLayer {
-    /// Lets in every token that the verifier accepts.
+    /// Accepts every token that the verifier accepts, whatever its scopes.
     pub fn new(verifier: Verifier) -> Self {
         Self {
             verifier,
@@ -27,7 +30,7 @@ impl BearerLayer {
         }
     }
 
-    /// Wants this scope too.
+    /// Also requires this scope.
     #[must_use]
     pub fn require(mut self, scope: Scope) -> Self {
         self.required = self.required.iter().chain([scope]).collect();
@@ -44,7 +47,7 @@ impl<S> Layer<S> for BearerLayer {
     }
 }
 
-/// What [`BearerLayer`] makes of a service.
+/// The service that [`BearerLayer`] produces.
 #[derive(Clone, Debug)]
 pub struct BearerService<S> {
     inner: S,
@@ -67,7 +70,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        // The one that said it is ready goes into the future, its clone stays here.
+        // `poll_ready` made this instance ready, so this one must serve the call; its clone may not
+        // be.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();
@@ -78,7 +82,7 @@ where
                     parts.extensions.insert(claims);
                     inner.call(Request::from_parts(parts, body)).await
                 }
-                Err(denial) => Ok(denial.respond(&RequestId::of(&parts.headers))),
+                Err(error) => Ok(error.respond(&RequestId::of(&parts.headers))),
             }
         })
     }

@@ -1,40 +1,41 @@
-//! Verifies True Markets access tokens locally: what a resource server needs of the auth service, without a
-//! request to it per token.
+//! Verifies True Markets access tokens locally, without a request to the auth service per token.
 //!
-//! 1. [`Verifier::builder`] takes issuer, audience and environment; `build` starts two background tasks,
-//!    one for the issuer's keys, one for its revocation list.
-//! 2. [`Verifier::verify`] decides from memory. Only a token that names an unknown key makes it ask for the
-//!    keys, at most once per cool-down however many such tokens come.
-//! 3. `BearerLayer` (feature `tower`) and `Caller` (feature `axum`, on by default) do that for each request
-//!    and answer those that are not let in.
+//! 1. [`Verifier::builder`] takes the issuer, the audience and other settings.
+//!    [`build`](VerifierBuilder::build) starts two background tasks: one refreshes the issuer's
+//!    keys, the other polls its revocation list.
+//! 2. [`Verifier::verify`] decides from memory. It fetches the keys only if a token names an
+//!    unknown key, and at most once per cool-down, however many such tokens arrive.
+//! 3. `BearerLayer` (feature `tower`) and `Caller` (feature `axum`, on by default) verify the token
+//!    of each request and respond to the requests that they reject.
 //!
-//! Below lies a pure layer, [`check`], [`explain`] and [`check_revocations`], for whoever has keys and time
-//! at hand.
+//! [`check`], [`explain`] and [`check_revocations`] are the pure functions behind it, for callers
+//! that have the keys and the time at hand.
 //!
 //! ```
 //! use jiff::Timestamp;
-//! use tm_auth_verifier::{KeySet, Policy, Refusal, check};
+//! use tm_auth_verifier::{InvalidToken, KeySet, Policy, check};
 //!
 //! let keys = KeySet::from_json(br#"{"keys":[]}"#)?;
 //! let policy = Policy::new("https://api.truemarkets.co/v1/auth", "https://api.truemarkets.co");
-//! let refusal = check("not.a.token", &keys, &policy, Timestamp::UNIX_EPOCH).unwrap_err();
-//! assert!(matches!(refusal, Refusal::Malformed(_)));
+//! let error = check("not.a.token", &keys, &policy, Timestamp::UNIX_EPOCH).unwrap_err();
+//! assert!(matches!(error, InvalidToken::Malformed(_)));
 //! # Ok::<(), tm_auth_verifier::NotAKeySet>(())
 //! ```
 //!
-//! Randomness is used for request ids and to spread polls, the time of day comes from a [`Clock`], and
-//! intervals are measured by the runtime's monotonic clock.
+//! The time of day comes from a [`Clock`]; intervals are measured with the runtime's monotonic
+//! clock. Randomness is used for request ids and for jitter only.
 
 mod algorithm;
 mod background;
 #[cfg(feature = "tower")]
 mod bearer;
+#[cfg(feature = "tower")]
+mod bearer_error;
 mod builder;
 mod check;
 mod claims;
 mod clock;
-#[cfg(feature = "tower")]
-mod denial;
+mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod fetch;
@@ -47,7 +48,6 @@ mod layer;
 mod policy;
 #[cfg(any(feature = "tower", feature = "testing"))]
 mod random;
-mod refusal;
 mod revocation_feed;
 mod revocations;
 #[cfg(feature = "testing")]
@@ -55,26 +55,28 @@ pub mod testing;
 mod verifier;
 
 pub use algorithm::Algorithm;
-pub use builder::{BuildError, VerifierBuilder};
-pub use check::{CheckResult, MAX_REVOCATIONS_LEN, Outcome, check, check_revocations, explain};
-pub use clock::{Clock, SystemClock};
 #[cfg(feature = "tower")]
-pub use denial::{Denial, RequestId};
+pub use bearer_error::{BearerError, RequestId};
+pub use builder::{BuildError, VerifierBuilder};
+pub use check::{Check, CheckResult, MAX_REVOCATIONS_LEN, Outcome, check, check_revocations, explain};
+pub use clock::{Clock, SystemClock};
+pub use error::{InvalidToken, Revoked, Unavailable, VerifyError};
 #[cfg(feature = "axum")]
-pub use extract::{Caller, Rejected};
-pub use fetch::{Fetch, FetchError, FetchRequest, Fetched, Fetching};
+pub use extract::{Caller, Rejection};
+pub use fetch::{Fetch, FetchError, FetchFuture, FetchRequest, Fetched};
 pub use http_fetch::HttpFetch;
-pub use key_cache::MAX_JWKS_LEN;
+pub use key_cache::{KeyCache, KeyTimes, MAX_JWKS_LEN};
 pub use key_set::{KeySet, NotAKeySet};
 #[cfg(feature = "tower")]
 pub use layer::{BearerLayer, BearerService};
 pub use policy::{DEFAULT_LEEWAY, LeewayTooLong, MAX_LEEWAY, Policy};
-pub use refusal::{Check, Refusal, Revoked};
-pub use revocation_feed::WithoutRevocations;
-pub use revocations::{REMEMBERED, Revocations};
-pub use verifier::{Ages, Unavailable, Verifier, VerifyError};
+pub use revocation_feed::OnStaleRevocations;
+pub use revocations::{REVOCATION_RETENTION, Revocations};
+pub use verifier::{Ages, Verifier};
 
-/// The README's examples, run as tests.
+pub use tm_auth_proto as proto;
+
+/// Runs the examples of the README as tests.
 #[cfg(all(doctest, feature = "axum", feature = "testing"))]
 #[doc = include_str!("../README.md")]
-struct Readme;
+struct ReadmeExamples;

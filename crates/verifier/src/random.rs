@@ -1,13 +1,13 @@
-//! Random names. Nothing here has to be secret.
+//! Random ids. They do not have to be secret.
 
 use std::fmt::Write as _;
 
-/// 128 random bits in hex.
+/// Returns 128 random bits as 32 hexadecimal digits.
 pub(crate) fn hex() -> String {
     let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system gives randomness");
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system provides randomness");
     bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes any text");
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
         text
     })
 }

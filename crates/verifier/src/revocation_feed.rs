@@ -1,12 +1,14 @@
-//! The revocation list, polled.
+//! Polls the revocation list.
 //!
-//! 1. A background task gets the list every few seconds; mostly the answer is `304 Not Modified`.
-//! 2. A list is used only if a key of the issuer signed it, it is of our issuer and environment, made
-//!    already and not yet stale, and not older than the one in use.
-//! 3. A `304` confirms the list in use only while that one is not stale itself: an answer that says "not
-//!    modified" for ever must not keep revocations from us for ever.
-//! 4. When no list could be had for longer than a set time, a metric says so, and tokens are treated as the
-//!    policy wants. Revocations that were seen hold on in either case.
+//! 1. A background task fetches the list every few seconds. The usual response is `304 Not
+//!    Modified`.
+//! 2. A new list is used only if [`check_revocations`] accepts it and it is not older than the list
+//!    in use. If its key is unknown, the keys are refreshed first.
+//! 3. A `304` confirms the list in use only until the `exp` of that list. Otherwise a proxy that
+//!    always responds "not modified" could hide revocations forever.
+//! 4. If the last confirmation is longer ago than `revocations_max_stale`, the list is stale: a
+//!    metric reports it, and [`OnStaleRevocations`] decides about tokens. Revocations that were
+//!    seen stay in force either way.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,27 +20,27 @@ use tokio::time::{Instant, timeout};
 
 use crate::key_cache::KeyCache;
 use crate::{
-    Clock, Fetch, FetchError, FetchRequest, Fetched, MAX_REVOCATIONS_LEN, Policy, Refusal, Revocations,
+    Clock, Fetch, FetchError, FetchRequest, Fetched, InvalidToken, MAX_REVOCATIONS_LEN, Policy, Revocations,
     Unavailable, VerifyError, check_revocations,
 };
 
-/// What becomes of tokens while the revocation list cannot be had.
+/// What to do with a token while the revocation list is stale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WithoutRevocations {
-    /// They are judged by what is known: revocations that were seen hold, later ones are not seen. A token
-    /// dies by its `exp` at the latest.
+pub enum OnStaleRevocations {
+    /// Accept it unless a revocation was seen earlier. A token that was revoked since then is
+    /// accepted until its `exp`. This is the default.
     #[default]
-    GoOn,
-    /// None is accepted: [`Unavailable::Revocations`].
-    Refuse,
+    FailOpen,
+    /// Fail with [`Unavailable::Revocations`].
+    FailClosed,
 }
 
-/// Settings of the feed.
+/// The settings of the feed.
 pub(crate) struct FeedSettings {
     pub(crate) url: String,
-    /// No list for longer than this is too long.
-    pub(crate) max_silence: Duration,
-    pub(crate) without: WithoutRevocations,
+    /// The list is stale if it was confirmed longer ago than this.
+    pub(crate) max_stale: Duration,
+    pub(crate) on_stale: OnStaleRevocations,
     /// Deadline of one fetch.
     pub(crate) timeout: Duration,
 }
@@ -49,15 +51,16 @@ pub(crate) struct RevocationFeed {
     keys: Arc<KeyCache>,
     policy: Policy,
     settings: FeedSettings,
-    held: RwLock<Held>,
+    current: RwLock<CurrentList>,
     etag: Mutex<Option<String>>,
 }
 
 #[derive(Clone, Default)]
-struct Held {
+struct CurrentList {
     revocations: Arc<Revocations>,
-    /// When the list in use goes stale, Unix seconds.
+    /// `exp` of the list in use, in Unix seconds.
     exp: i64,
+    /// When the issuer last confirmed the list in use.
     confirmed: Option<Instant>,
 }
 
@@ -75,47 +78,47 @@ impl RevocationFeed {
             keys,
             policy,
             settings,
-            held: RwLock::default(),
+            current: RwLock::default(),
             etag: Mutex::default(),
         }
     }
 
-    /// Holds a token against the list.
+    /// Checks the claims of a token against the list. Step 4.
     pub(crate) fn check(&self, claims: &AccessClaims) -> Result<(), VerifyError> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(revoked) = held.revocations.revoked(claims) {
-            return Err(Refusal::Revoked(revoked).into());
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(revoked) = current.revocations.revoked(claims) {
+            return Err(InvalidToken::Revoked(revoked).into());
         }
-        if self.settings.without == WithoutRevocations::Refuse && self.silent(held.confirmed) {
+        if self.settings.on_stale == OnStaleRevocations::FailClosed && self.is_stale(current.confirmed) {
             return Err(Unavailable::Revocations.into());
         }
         Ok(())
     }
 
-    /// How long ago the list was last confirmed.
+    /// Returns how long ago the issuer last confirmed the list.
     pub(crate) fn age(&self) -> Option<Duration> {
-        self.held().confirmed.map(|at| at.elapsed())
+        self.current().confirmed.map(|at| at.elapsed())
     }
 
-    /// Gets the list now.
+    /// Fetches the list now. Steps 2 and 3.
     pub(crate) async fn poll(&self) -> Result<(), FetchError> {
         let mut etag = self.etag.lock().await;
-        let result = self.renew(&mut etag).await;
+        let result = self.fetch_list(&mut etag).await;
         let outcome = if let Err(error) = &result {
-            // Whatever was wrong, ask for the whole list next time.
+            // Fetch the full list next time, since a 304 would not help.
             *etag = None;
-            tracing::warn!(url = self.settings.url, %error, "the revocation list could not be renewed");
+            tracing::warn!(url = self.settings.url, %error, "cannot refresh the revocation list");
             "failed"
         } else {
             "ok"
         };
         counter!("tm_auth_verifier_fetches_total", "document" => "revocations", "outcome" => outcome)
             .increment(1);
-        self.report();
+        self.report_metrics();
         result
     }
 
-    async fn renew(&self, etag: &mut Option<String>) -> Result<(), FetchError> {
+    async fn fetch_list(&self, etag: &mut Option<String>) -> Result<(), FetchError> {
         let request = FetchRequest {
             url: &self.settings.url,
             etag: etag.as_deref(),
@@ -127,36 +130,40 @@ impl RevocationFeed {
         match fetched {
             Fetched::NotModified { .. } => self.confirm(),
             Fetched::Document { body, etag: new, .. } => {
-                let text = std::str::from_utf8(&body).map_err(|_| FetchError::NotText)?;
-                self.accept(self.read(text.trim_ascii()).await?)?;
+                let text = std::str::from_utf8(&body).map_err(|_| FetchError::RevocationsNotText)?;
+                self.accept(self.verify(text.trim_ascii()).await?)?;
                 *etag = new;
                 Ok(())
             }
         }
     }
 
-    async fn read(&self, text: &str) -> Result<RevocationList, FetchError> {
-        match self.try_read(text) {
-            // The list may be the first thing that is signed with a new key, or come before the keys.
-            Err(FetchError::NoKeys | FetchError::Revocations(Refusal::UnknownKey)) => {
-                self.keys.refetch_if_cool().await;
-                self.try_read(text)
+    /// Step 2: verifies a list, with refreshed keys if necessary.
+    async fn verify(&self, text: &str) -> Result<RevocationList, FetchError> {
+        match self.try_verify(text) {
+            // The list may be the first document that is signed with a new key, or arrive before
+            // the keys do.
+            Err(FetchError::NoKeys | FetchError::InvalidRevocations(InvalidToken::UnknownKey)) => {
+                self.keys.refresh_unless_cooling_down().await;
+                self.try_verify(text)
             }
             result => result,
         }
     }
 
-    fn try_read(&self, text: &str) -> Result<RevocationList, FetchError> {
+    fn try_verify(&self, text: &str) -> Result<RevocationList, FetchError> {
         let keys = self.keys.current().ok_or(FetchError::NoKeys)?;
-        check_revocations(text, &keys, &self.policy, self.clock.now()).map_err(FetchError::Revocations)
+        check_revocations(text, &keys, &self.policy, self.clock.now()).map_err(FetchError::InvalidRevocations)
     }
 
+    /// Step 2: replaces the list in use.
     fn accept(&self, list: RevocationList) -> Result<(), FetchError> {
         let exp = list.exp;
-        // Outside the lock that each token takes: a long list takes a while. Only one poll is under way.
-        let before = Arc::clone(&self.held().revocations);
-        let revocations = before.followed_by(list).ok_or(FetchError::Older)?;
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held {
+        // Merge outside the lock that each token takes, because merging a long list takes long. The
+        // lock on `etag` ensures that there is one poll at a time.
+        let before = Arc::clone(&self.current().revocations);
+        let revocations = before.updated_with(list).ok_or(FetchError::OlderRevocations)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = CurrentList {
             revocations: Arc::new(revocations),
             exp,
             confirmed: Some(Instant::now()),
@@ -164,31 +171,35 @@ impl RevocationFeed {
         Ok(())
     }
 
+    /// Step 3.
     fn confirm(&self) -> Result<(), FetchError> {
-        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         self.policy
-            .not_expired(held.exp, self.clock.now().as_second())
-            .map_err(|_| FetchError::NothingToConfirm)?;
-        held.confirmed = Some(Instant::now());
+            .check_expiry(current.exp, self.clock.now().as_second())
+            .map_err(|_| FetchError::UnexpectedNotModified)?;
+        current.confirmed = Some(Instant::now());
         Ok(())
     }
 
-    fn silent(&self, confirmed: Option<Instant>) -> bool {
-        confirmed.is_none_or(|at| at.elapsed() > self.settings.max_silence)
+    fn is_stale(&self, confirmed: Option<Instant>) -> bool {
+        confirmed.is_none_or(|at| at.elapsed() > self.settings.max_stale)
     }
 
-    fn held(&self) -> Held {
-        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn current(&self) -> CurrentList {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    fn report(&self) {
-        let held = self.held();
-        if let Some(at) = held.confirmed {
+    fn report_metrics(&self) {
+        let current = self.current();
+        if let Some(at) = current.confirmed {
             gauge!("tm_auth_verifier_revocations_age_seconds").set(at.elapsed().as_secs_f64());
         }
-        let entries = u32::try_from(held.revocations.len()).unwrap_or(u32::MAX);
+        let entries = u32::try_from(current.revocations.len()).unwrap_or(u32::MAX);
         gauge!("tm_auth_verifier_revocations").set(entries);
-        let silent = u8::from(self.silent(held.confirmed));
-        gauge!("tm_auth_verifier_revocations_unavailable").set(silent);
+        let is_stale = u8::from(self.is_stale(current.confirmed));
+        gauge!("tm_auth_verifier_revocations_stale").set(is_stale);
     }
 }

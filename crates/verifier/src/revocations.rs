@@ -1,4 +1,5 @@
-//! Revocation lists, indexed so that a look-up costs the same however long they are.
+//! The merged content of revocation lists, indexed so that the cost of a look-up does not grow with
+//! their length.
 
 use std::collections::HashMap;
 
@@ -6,15 +7,15 @@ use tm_auth_proto::{AccessClaims, AccountId, KeyId, RevocationList, SessionId};
 
 use crate::Revoked;
 
-/// How long a revocation that was seen holds on after the last list that had it, in seconds: the longest
-/// life of an access token (3600 s), and what the issuer adds for clocks that differ.
-pub const REMEMBERED: i64 = 3600 + 120;
+/// How long a revocation is remembered after the last list that contained it, in seconds: the
+/// longest lifetime of an access token (3600 s) plus 120 s for clock differences, as at the issuer.
+pub const REVOCATION_RETENTION: i64 = 3600 + 120;
 
-/// What the lists seen so far revoke.
+/// The revocations of all lists that were seen.
 ///
-/// A revocation is never taken back while a token exists that it could be about, even if a later list
-/// lacks it: a node of the issuer that lost its database goes on signing the list it remembers, and the
-/// verifier may be sent to it in turn with the others.
+/// A revocation stays in force while a token that it concerns may exist, even if a later list lacks
+/// it. A node of the issuer that lost its database connection keeps signing the list that it
+/// remembers, and a load balancer may send the verifier to that node and to others in turn.
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
     iat: i64,
@@ -24,9 +25,9 @@ pub struct Revocations {
     issued_before: Option<IssuedBefore>,
 }
 
-/// `iat` of the last list that had the entry.
+/// The `iat` of the last list that contained the entry.
 type Seen = i64;
-/// A second: tokens issued in it hold, earlier ones do not.
+/// A Unix second. Tokens issued before it are revoked; tokens issued in it are not.
 type IssuedBefore = i64;
 
 impl From<RevocationList> for Revocations {
@@ -38,18 +39,19 @@ impl From<RevocationList> for Revocations {
 }
 
 impl Revocations {
-    /// These and those of a list that is not older; `None` if it is. A list of the same age counts: within
-    /// one slot of its clock the issuer adds to it.
-    pub fn followed_by(&self, list: RevocationList) -> Option<Self> {
+    /// Returns these revocations and those of `list`, or `None` if `list` is older than the last
+    /// one. A list with the same `iat` is not older: the issuer rounds `iat` down to 30 s, and adds
+    /// entries within that time.
+    pub fn updated_with(&self, list: RevocationList) -> Option<Self> {
         if list.iat < self.iat {
             return None;
         }
-        let mut both = self.clone();
-        both.add(list);
-        Some(both)
+        let mut merged = self.clone();
+        merged.add(list);
+        Some(merged)
     }
 
-    /// Why the token with these claims does not hold, if it does not.
+    /// Returns the kind of entry that revokes the token with these claims, if one does.
     pub fn revoked(&self, claims: &AccessClaims) -> Option<Revoked> {
         let before = |limit: IssuedBefore| claims.iat < limit;
         if self.sids.contains_key(&claims.sid) {
@@ -69,12 +71,12 @@ impl Revocations {
         }
     }
 
-    /// The number of sessions, keys and accounts.
+    /// Returns the number of revoked sessions and keys, and of accounts with revoked tokens.
     pub fn len(&self) -> usize {
         self.sids.len() + self.keys.len() + self.uids.len()
     }
 
-    /// Whether no token at all is revoked.
+    /// Whether nothing is revoked.
     pub fn is_empty(&self) -> bool {
         self.len() == 0 && self.issued_before.is_none()
     }
@@ -90,13 +92,13 @@ impl Revocations {
         }
         self.issued_before = self.issued_before.max(list.issued_before);
 
-        let matters = |at: Seen| at.saturating_add(REMEMBERED) > seen;
-        self.sids.retain(|_, at| matters(*at));
-        self.keys.retain(|_, at| matters(*at));
-        self.uids.retain(|_, (_, at)| matters(*at));
+        let is_needed = |at: Seen| at.saturating_add(REVOCATION_RETENTION) > seen;
+        self.sids.retain(|_, at| is_needed(*at));
+        self.keys.retain(|_, at| is_needed(*at));
+        self.uids.retain(|_, (_, at)| is_needed(*at));
     }
 
-    /// `client_id` is a key id only where a key minted the token.
+    /// `client_id` is a key id only if an API key minted the token.
     fn revokes_key(&self, client_id: &str) -> bool {
         client_id.parse().is_ok_and(|key| self.keys.contains_key(&key))
     }

@@ -1,4 +1,4 @@
-//! What a resource server holds: policy, keys, revocations, clock.
+//! The verifier: policy, keys, revocation list and clock of a resource server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,9 +11,14 @@ use tokio::task::AbortHandle;
 use crate::builder::VerifierBuilder;
 use crate::key_cache::KeyCache;
 use crate::revocation_feed::RevocationFeed;
-use crate::{Check, CheckResult, Clock, FetchError, KeySet, Outcome, Policy, Refusal, check, explain};
+use crate::{
+    Check, CheckResult, Clock, FetchError, InvalidToken, KeySet, Outcome, Policy, Unavailable, VerifyError,
+    check, explain,
+};
 
-/// Verifies access tokens. Cheap to clone; clones share keys, revocations and background tasks, which end
+/// Verifies access tokens.
+///
+/// Clones are cheap. They share the keys, the revocation list and the background tasks, which end
 /// when the last clone is dropped.
 #[derive(Clone)]
 pub struct Verifier {
@@ -36,80 +41,70 @@ impl Drop for Shared {
     }
 }
 
-/// Why a token was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum VerifyError {
-    /// The token does not hold: 401.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Nothing was decided: 503.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-/// What is missing to decide. The issuer's side or the network's, never the caller's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailable {
-    /// No keys were ever had, or they were not confirmed for too long.
-    #[error("the issuer's keys cannot be had")]
-    Keys,
-    /// The revocation list cannot be had, and the policy is [`crate::WithoutRevocations::Refuse`].
-    #[error("the revocation list cannot be had")]
-    Revocations,
-}
-
-/// How old the copies are that tokens are held against; `None` for one that was never had.
+/// The ages of the cached documents. `None` for a document that was never fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ages {
-    /// Since the issuer last confirmed its keys.
+    /// Time since the issuer last confirmed its keys.
     pub keys: Option<Duration>,
-    /// Since the issuer last confirmed the revocation list.
+    /// Time since the issuer last confirmed the revocation list.
     pub revocations: Option<Duration>,
 }
 
 impl Verifier {
-    /// Begins a verifier of tokens of this issuer (the public URL of its base path) for this audience.
+    /// Starts to build a verifier of tokens that `issuer` (the public URL of its base path) issued
+    /// for `audience`.
     pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> VerifierBuilder {
         VerifierBuilder::new(issuer.into(), audience.into())
     }
 
-    /// Verifies a token. Waits only where it names a key that is not known, or none was had yet: then the
-    /// issuer's keys are got, at most once per cool-down whatever the number of such tokens.
+    /// Verifies a token and returns its claims.
+    ///
+    /// 1. Check the token with the cached keys: see [`check`].
+    /// 2. If `kid` is unknown, or there are no keys, fetch the keys, at most once per cool-down,
+    ///    and check again. Only this step waits.
+    /// 3. Check the claims against the revocation list.
+    /// 4. Count the outcome in `tm_auth_verifier_tokens_total`.
     pub async fn verify(&self, token: &str) -> Result<AccessClaims, VerifyError> {
         let result = match self.decide(token) {
-            Err(VerifyError::Refused(Refusal::UnknownKey) | VerifyError::Unavailable(Unavailable::Keys)) => {
-                self.shared.keys.refetch_if_cool().await;
+            Err(
+                VerifyError::InvalidToken(InvalidToken::UnknownKey)
+                | VerifyError::Unavailable(Unavailable::Keys),
+            ) => {
+                self.shared.keys.refresh_unless_cooling_down().await;
                 self.decide(token)
             }
             result => result,
         };
         let outcome = match &result {
             Ok(_) => "accepted",
-            Err(VerifyError::Refused(refusal)) => refusal.check().as_str(),
+            Err(VerifyError::InvalidToken(refusal)) => refusal.check().as_str(),
             Err(VerifyError::Unavailable(_)) => "unavailable",
         };
         counter!("tm_auth_verifier_tokens_total", "outcome" => outcome).increment(1);
         result
     }
 
-    /// Tells of every check whether it holds, with the keys and revocations that are here now.
+    /// Returns the outcome of every check, with the cached keys and the cached revocation list.
     pub fn explain(&self, token: &str) -> Result<Vec<CheckResult>, Unavailable> {
         let (keys, now) = (self.keys()?, self.shared.clock.now());
-        let mut lines = explain(token, &keys, &self.shared.policy, now);
+        let mut results = explain(token, &keys, &self.shared.policy, now);
         let outcome = match self.decide(token) {
             Ok(_) => Outcome::Passed,
-            Err(VerifyError::Refused(revoked @ Refusal::Revoked(_))) => Outcome::Failed(revoked),
+            Err(VerifyError::InvalidToken(revoked @ InvalidToken::Revoked(_))) => Outcome::Failed(revoked),
             Err(_) => Outcome::NotReached,
         };
-        lines.push(CheckResult {
+        results.push(CheckResult {
             check: Check::Revocation,
             outcome,
         });
-        Ok(lines)
+        Ok(results)
     }
 
-    /// Gets keys and revocation list now. At start-up, before the first request is let in, this tells
-    /// whether the issuer can be reached; in tests it makes a rotation or a revocation known.
+    /// Fetches the keys and the revocation list now, regardless of the cool-down.
+    ///
+    /// Call it at start-up, before accepting requests: it fails if the issuer cannot be reached. In
+    /// tests it makes a key rotation or a revocation known.
     pub async fn refresh(&self) -> Result<(), FetchError> {
         self.shared.keys.refresh().await?;
         match &self.shared.feed {
@@ -118,7 +113,7 @@ impl Verifier {
         }
     }
 
-    /// How old the copies are, for a health page.
+    /// Returns the ages of the cached documents, for example for a health endpoint.
     pub fn ages(&self) -> Ages {
         Ages {
             keys: self.shared.keys.age(),
@@ -126,6 +121,7 @@ impl Verifier {
         }
     }
 
+    /// Steps 1 and 3 of [`Verifier::verify`].
     fn decide(&self, token: &str) -> Result<AccessClaims, VerifyError> {
         let keys = self.keys()?;
         let claims = check(token, &keys, &self.shared.policy, self.shared.clock.now())?;

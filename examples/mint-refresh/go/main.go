@@ -1,10 +1,11 @@
-// Mint-refresh mints a token pair with an API key, refreshes it once, and prints the newer access token.
+// Mint-refresh mints a pair of tokens with an API key, refreshes it once, and prints the new access
+// token.
 //
-//  1. Read the key file that the API Keys page handed out (first argument, or TM_KEY_FILE).
+//  1. Read the key file from the API Keys page (first argument, or TM_KEY_FILE).
 //  2. Sign "{key_id}.{unix seconds}" with ES256: raw r‖s, not DER, in base64url.
 //  3. POST it to /api-key/token below TM_AUTH_URL.
-//  4. POST the refresh token to /token/refresh before the access token ends. Keep only the newest refresh
-//     token; when a refresh is refused, mint again.
+//  4. POST the refresh token to /token/refresh before the access token expires. Keep only the
+//     newest refresh token. If a refresh is refused, mint again.
 package main
 
 import (
@@ -30,7 +31,7 @@ type keyFile struct {
 type tokens struct {
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
-	// The instant at which the access token ends: not a number of seconds.
+	// When the access token expires: a date-time, not a number of seconds.
 	ExpiresIn time.Time `json:"expires_in"`
 	TokenType string    `json:"token_type"`
 }
@@ -62,12 +63,12 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr, "minted, ends", minted.ExpiresIn.Format(time.RFC3339))
+	fmt.Fprintln(os.Stderr, "minted, expires", minted.ExpiresIn.Format(time.RFC3339))
 	refreshed, err := post("/token/refresh", map[string]any{"refresh_token": minted.RefreshToken})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr, "refreshed, ends", refreshed.ExpiresIn.Format(time.RFC3339))
+	fmt.Fprintln(os.Stderr, "refreshed, expires", refreshed.ExpiresIn.Format(time.RFC3339))
 	fmt.Println(refreshed.AccessToken)
 	return nil
 }
@@ -121,14 +122,14 @@ func post(path string, body any) (tokens, error) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		// code is the word to decide by, message is for people, request_id is for support.
-		var refusal struct {
+		// Programs decide by code. message is for people, request_id for support.
+		var failure struct {
 			Code, Message string
 			RequestID     string `json:"request_id"`
 		}
-		_ = json.NewDecoder(response.Body).Decode(&refusal)
+		_ = json.NewDecoder(response.Body).Decode(&failure)
 		return tokens{}, fmt.Errorf("%s: %s (status %d, request %s)",
-			refusal.Code, refusal.Message, response.StatusCode, refusal.RequestID)
+			failure.Code, failure.Message, response.StatusCode, failure.RequestID)
 	}
 	var answer tokens
 	err = json.NewDecoder(response.Body).Decode(&answer)

@@ -1,11 +1,11 @@
-// Verify checks a True Markets access token that comes on standard input.
+// Verify checks a True Markets access token, which it reads from standard input.
 //
-//  1. Take the public keys of the issuer (TM_JWKS, a URL or a file; the issuer's own by default).
-//  2. Pick the key that the token's kid names; it tells the one algorithm it is for.
-//  3. Verify the signature, then the kind of token, issuer, audience and end.
+//  1. Load the public keys of the issuer (TM_JWKS, a URL or a file; by default the issuer's URL).
+//  2. Pick the key that the token's kid names. The key determines the algorithm.
+//  3. Verify the signature, then issuer, audience and expiry, then the type.
 //
-// A service makes the keyfunc once and keeps it: it refreshes the keys in the background, and fetches
-// them again when a token names one it does not know.
+// A service creates the keyfunc once and keeps it: it refreshes the keys in the background, and
+// fetches them again if a token names an unknown key.
 package main
 
 import (
@@ -42,7 +42,7 @@ func run() (jwt.MapClaims, error) {
 	}
 	keys, err := keySet(jwks)
 	if err != nil {
-		return nil, fmt.Errorf("keys of %s: %w", issuer, err)
+		return nil, fmt.Errorf("cannot load the keys of %s: %w", jwks, err)
 	}
 	input, err := io.ReadAll(os.Stdin)
 	if err != nil {
@@ -70,12 +70,12 @@ func verify(text string, keys keyfunc.Keyfunc, issuer, audience string) (jwt.Map
 	if err != nil {
 		return nil, err
 	}
-	// RFC 9068 section 4: a refresh token or an ID token is no access token.
+	// RFC 9068 section 4: do not accept a refresh token or an ID token.
 	if token.Header["typ"] != "at+jwt" {
 		return nil, errors.New("not an access token: typ is not at+jwt")
 	}
 	for _, name := range []string{"sub", "iat", "jti", "client_id"} {
-		if _, there := claims[name]; !there {
+		if _, present := claims[name]; !present {
 			return nil, fmt.Errorf("the claim %s is missing", name)
 		}
 	}

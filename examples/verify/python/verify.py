@@ -1,11 +1,11 @@
-"""Verifies a True Markets access token that comes on standard input.
+"""Verifies a True Markets access token, which it reads from standard input.
 
-1. Fetch the public keys of the issuer (TM_JWKS, a URL or a file; the issuer's own by default).
-2. Pick the key that the token's `kid` names; it tells the one algorithm it is for.
-3. Verify the signature, then the kind of token, issuer, audience and end.
+1. Load the public keys of the issuer (TM_JWKS, a URL or a file; by default the issuer's URL).
+2. Pick the key that the token's `kid` names. The key determines the algorithm.
+3. Verify the signature, then issuer, audience and expiry, then the type.
 
-A service makes the PyJWKClient once and keeps it: it caches the keys, and fetches again when a
-token names one it does not know.
+A service creates the PyJWKClient once and keeps it: it caches the keys, and fetches them again if a
+token names an unknown key.
 """
 
 import json
@@ -36,14 +36,14 @@ def verify(token: str, jwks: str, issuer: str, audience: str) -> dict:
     verified = jwt.decode_complete(
         token,
         signing_key(token, jwks),
-        # The token's `alg` has to be one of these *and* the one its key is for: PyJWT compares both.
+        # PyJWT requires the token's `alg` to be one of these *and* the algorithm of its key.
         algorithms=ALGORITHMS,
         issuer=issuer,
         audience=audience,
         leeway=LEEWAY_SECONDS,
         options={"require": REQUIRED},
     )
-    # RFC 9068 section 4: "The resource server MUST verify that the "typ" header value is "at+jwt"".
+    # RFC 9068 section 4: do not accept a refresh token or an ID token.
     if verified["header"].get("typ") != "at+jwt":
         raise jwt.InvalidTokenError("not an access token: typ is not at+jwt")
     return verified["payload"]

@@ -7,9 +7,7 @@ use crate::support::{Browser, Service};
 #[tokio::test(flavor = "multi_thread")]
 async fn h05_a_framed_page_does_not_render() {
     let service = Service::start().await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let browser = Browser::start(&service.origin).await;
     let sign_in = format!("{}/sign-in", service.origin);
     let framing = |inner: &str| format!("<!doctype html><title>t</title><iframe src='{inner}'></iframe>");
     browser.recorder.site("framing.test", &framing(&sign_in));

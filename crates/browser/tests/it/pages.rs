@@ -14,10 +14,8 @@ const ADDRESS: &str = "ada@example.com";
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_the_pages_before_the_sign_in() {
     let mut provider = None;
-    let service = Service::start_with(|config| provider = AppleProvider::start(config)).await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let service = Service::start_with(|config| provider = Some(AppleProvider::start(config))).await;
+    let browser = Browser::start(&service.origin).await;
     browser.open("/sign-in").await;
     browser.inspect("sign-in").await;
     browser.open("/mailbox").await;
@@ -42,7 +40,7 @@ async fn h11_the_pages_before_the_sign_in() {
     browser.expect_status(404).await;
     browser.inspect("nothing-here").await;
 
-    let elsewhere = Browser::start(&service.origin).await.expect("it was installed");
+    let elsewhere = Browser::start(&service.origin).await;
     elsewhere.visit(&letter.link()).await;
     elsewhere.see(&letter.code()).await;
     elsewhere.inspect("sign-in-link-elsewhere").await;
@@ -53,9 +51,7 @@ async fn h11_the_pages_before_the_sign_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_the_pages_of_keys() {
     let service = Service::start().await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, ADDRESS).await;
     browser.inspect("api-keys-empty").await;
     browser.open("/api-keys/new").await;
@@ -139,10 +135,8 @@ async fn use_key(service: &Service, file: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_the_pages_of_the_ways_in() {
     let mut provider = None;
-    let service = Service::start_with(|config| provider = AppleProvider::start(config)).await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let service = Service::start_with(|config| provider = Some(AppleProvider::start(config))).await;
+    let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, ADDRESS).await;
     browser.open("/security").await;
     browser.inspect("security-new").await;

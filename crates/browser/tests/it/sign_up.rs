@@ -5,9 +5,7 @@ use thirtyfour::Key;
 use crate::support::{AppleProvider, Browser, Service};
 
 pub(crate) async fn a_passkey_makes_an_account(service: Service) {
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let browser = Browser::start(&service.origin).await;
     let device = browser.plug_in().await;
     browser.sign_up_by_passkey("Ada").await;
     browser.see("No key yet").await;
@@ -34,9 +32,7 @@ pub(crate) async fn a_passkey_makes_an_account(service: Service) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailed_code_makes_an_account_and_finds_it_again() {
     let service = Service::start().await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, "ada@example.com").await;
     assert_eq!(browser.signed_in_as().await, "ada@example.com");
     browser.see("No key yet").await;
@@ -65,9 +61,7 @@ async fn a_mailed_code_makes_an_account_and_finds_it_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailed_link_makes_an_account() {
     let service = Service::start().await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_link(&service, "ada@example.com").await;
     browser.see("No key yet").await;
     assert_eq!(browser.signed_in_as().await, "ada@example.com");
@@ -78,9 +72,7 @@ async fn a_mailed_link_makes_an_account() {
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_the_keyboard_is_enough() {
     let service = Service::start().await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let browser = Browser::start(&service.origin).await;
     let focus = "document.activeElement.id || document.activeElement.textContent.trim()";
     let outlined = "getComputedStyle(document.activeElement).outlineStyle !== 'none'";
     browser.open("/sign-in").await;
@@ -111,12 +103,8 @@ async fn h11_the_keyboard_is_enough() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f11_a_scanner_with_javascript_uses_no_link_up() {
     let service = Service::start().await;
-    let Some(browser) = Browser::start(&service.origin).await else {
-        return;
-    };
-    let Some(scanner) = Browser::start(&service.origin).await else {
-        return;
-    };
+    let browser = Browser::start(&service.origin).await;
+    let scanner = Browser::start(&service.origin).await;
     let address = "ada@example.com";
     browser.ask_for_mail(address).await;
     let letter = service.next_mail(address, 0).await;
@@ -148,10 +136,8 @@ async fn f11_a_scanner_with_javascript_uses_no_link_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apple_account_makes_an_account_and_finds_it_again() {
     let mut provider = None;
-    let service = Service::start_with(|config| provider = AppleProvider::start(config)).await;
-    let (Some(_provider), Some(browser)) = (provider, Browser::start(&service.origin).await) else {
-        return;
-    };
+    let service = Service::start_with(|config| provider = Some(AppleProvider::start(config))).await;
+    let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_apple("eve").await;
     browser.see("No key yet").await;
     let name = browser.signed_in_as().await;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use tm_auth_client::api::BaseUrlError;
 use tm_auth_client::proto::ErrorCode;
-use tm_auth_client::{ApiError, KeyFileError, Refusal, SignerError};
+use tm_auth_client::{ApiError, KeyFileError, ServerError, SignerError};
 
 use super::Console;
 
@@ -58,19 +58,19 @@ impl Failure {
     pub(super) fn of_service(error: &ApiError, now: Timestamp) -> Self {
         let status = error.status().unwrap_or(0);
         let exit = match error {
-            ApiError::Refused(_) if status == 408 || status == 429 || status >= 500 => Exit::Unavailable,
-            ApiError::Refused(_) => Exit::Refused,
-            ApiError::Unreachable { .. } | ApiError::Unreadable { .. } => Exit::Unavailable,
+            ApiError::Server(_) if status == 408 || status == 429 || status >= 500 => Exit::Unavailable,
+            ApiError::Server(_) => Exit::Refused,
+            _ => Exit::Unavailable,
         };
         Self {
             exit,
             message: error.to_string(),
             hint: match error {
-                ApiError::Refused(refusal) => refusal.code.and_then(|code| way_out(code, refusal, now)),
+                ApiError::Server(error) => error.code.and_then(|code| way_out(code, error, now)),
                 ApiError::Unreachable { .. } => {
                     Some("is TM_BASE_URL (or TM_ENV) right, and the network up?".to_owned())
                 }
-                ApiError::Unreadable { .. } => Some("is TM_BASE_URL right?".to_owned()),
+                _ => Some("is TM_BASE_URL right?".to_owned()),
             },
         }
     }
@@ -104,9 +104,9 @@ impl From<BaseUrlError> for Failure {
 }
 
 /// What to do about a code, where there is something to do.
-fn way_out(code: ErrorCode, refusal: &Refusal, now: Timestamp) -> Option<String> {
+fn way_out(code: ErrorCode, error: &ServerError, now: Timestamp) -> Option<String> {
     let hint = match code {
-        ErrorCode::TimestampOutOfRange => return clock_difference(refusal, now),
+        ErrorCode::TimestampOutOfRange => return clock_difference(error, now),
         ErrorCode::InvalidCredentials => {
             "is this key registered, in this environment (TM_ENV), and is the key file unaltered?"
         }
@@ -139,10 +139,10 @@ fn way_out(code: ErrorCode, refusal: &Refusal, now: Timestamp) -> Option<String>
     Some(hint.to_owned())
 }
 
-fn clock_difference(refusal: &Refusal, now: Timestamp) -> Option<String> {
-    let ahead = match refusal.body.as_ref().and_then(|body| body.skew_ms) {
+fn clock_difference(error: &ServerError, now: Timestamp) -> Option<String> {
+    let ahead = match error.body.as_ref().and_then(|body| body.skew_ms) {
         Some(skew_ms) => skew_ms / 1000,
-        None => now.duration_since(refusal.server_time?).as_secs(),
+        None => now.duration_since(error.server_time?).as_secs(),
     };
     let direction = if ahead < 0 { "behind" } else { "ahead" };
     Some(format!("your clock is {} s {direction}", ahead.unsigned_abs()))

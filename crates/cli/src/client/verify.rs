@@ -164,7 +164,7 @@ async fn revocations(
 ) -> Result<Option<RevocationList>, Failure> {
     let text = match api.revocations(MAX_REVOCATIONS_LEN).await {
         Ok(text) => text,
-        Err(ApiError::Refused(refusal)) if refusal.status == 404 => return Ok(None),
+        Err(ApiError::Server(error)) if error.status == 404 => return Ok(None),
         Err(error) => return Err(Failure::of_service(&error, console.now)),
     };
     check_revocations(text.trim(), keys, policy, console.now)

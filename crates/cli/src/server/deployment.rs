@@ -8,14 +8,14 @@ use tm_auth_server::config::{Database, PostgresUrl};
 use tm_auth_server::signing_keys::rotation::ServiceKeys;
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
-use tm_auth_store::{Origin, SqlStore, Store};
+use tm_auth_store::{Origin, Store};
 
 use super::{ConfigArgs, Failure};
 
 /// An opened deployment.
 pub(super) struct Deployment {
     pub(super) config: Config,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<Store>,
     pub(super) clock: SystemClock,
 }
 
@@ -50,7 +50,7 @@ impl Deployment {
 }
 
 /// Opens the database and brings its schema up to date.
-pub(super) async fn open(config: &Config, role: Role) -> Result<Arc<SqlStore>, Failure> {
+pub(super) async fn open(config: &Config, role: Role) -> Result<Arc<Store>, Failure> {
     Ok(Arc::new(match &config.database {
         Database::Sqlite { path } => sqlite::open(&SqliteOptions {
             path: path.clone(),

@@ -47,7 +47,7 @@ pub(super) async fn run(args: DevArgs) -> Outcome {
     let config = config.check()?;
     logging::init(&config.log);
 
-    let store: Arc<dyn Store> = deployment::open(&config, Role::Server).await?;
+    let store: Arc<Store> = deployment::open(&config, Role::Server).await?;
     let clock = SystemClock;
     let issuer = config.issuer().to_owned();
     let origin = config.public_url.origin().to_owned();
@@ -147,7 +147,7 @@ fn environment(data: &Path, port: u16) -> Vec<(String, String)> {
 /// Finds the demo key's file, or makes account, key and file.
 async fn demo_key(
     config: &Config,
-    store: &dyn Store,
+    store: &Store,
     issuer: &str,
     data: &Path,
     clock: &SystemClock,
@@ -202,7 +202,7 @@ async fn demo_key(
 /// Opens nothing but key files: closing any descriptor of the database file would give up SQLite's POSIX locks
 /// for the whole process, and the next command beside the server would take the database for unused.
 async fn usable_key_file(
-    store: &dyn Store,
+    store: &Store,
     data: &Path,
     clock: &SystemClock,
 ) -> Result<Option<PathBuf>, Failure> {

@@ -1,7 +1,4 @@
-//! Where the foreign programs are, and what to do where one is not.
-//!
-//! `scripts/tools` installs and builds them. A developer without Java still runs the other tests: what is
-//! missing is said and skipped. Under `CI=true` it is a failure.
+//! Finds the foreign programs that `scripts/tools` installs and builds. A test fails if one is missing.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,13 +14,13 @@ pub(crate) struct Program {
 
 impl Program {
     /// Python of `target/venv` with a script or module.
-    pub(crate) fn python(name: &'static str, arguments: &[&str]) -> Option<Self> {
+    pub(crate) fn python(name: &'static str, arguments: &[&str]) -> Self {
         let python = workspace().join("target/venv/bin/python");
         Self::found(name, &[&python], python.clone(), arguments)
     }
 
     /// A compiled TypeScript example.
-    pub(crate) fn node(name: &'static str, script: &str) -> Option<Self> {
+    pub(crate) fn node(name: &'static str, script: &str) -> Self {
         let script = workspace().join(script);
         let node = on_path("node");
         let node = node.unwrap_or_else(|| workspace().join("target/venv/bin/node"));
@@ -31,7 +28,7 @@ impl Program {
     }
 
     /// The Java example.
-    pub(crate) fn java(name: &'static str, folder: &str, class: &str) -> Option<Self> {
+    pub(crate) fn java(name: &'static str, folder: &str, class: &str) -> Self {
         let folder = workspace().join(folder).join("target");
         let (classes, libraries) = (folder.join("classes"), folder.join("dependency"));
         let class_path = format!("{}:{}/*", path(&classes), path(&libraries));
@@ -48,29 +45,35 @@ impl Program {
     }
 
     /// A program that was built to this path of the work tree.
-    pub(crate) fn built(name: &'static str, program: &str) -> Option<Self> {
+    pub(crate) fn built(name: &'static str, program: &str) -> Self {
         let program = workspace().join(program);
         Self::found(name, &[&program], program.clone(), &[])
     }
 
-    /// A program of this workspace that is not of this package: cargo puts it beside ours.
-    pub(crate) fn beside_ours(name: &'static str) -> Option<Self> {
+    /// A program of another package of this workspace. Cargo puts it beside `tm-auth`.
+    pub(crate) fn of_workspace(name: &'static str) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_tm-auth")).with_file_name(name);
-        Self::found(name, &[&program], program.clone(), &[])
+        assert!(
+            program.exists(),
+            "{} is missing: run scripts/test, which builds the whole workspace",
+            program.display()
+        );
+        Self::found(name, &[], program, &[])
     }
 
-    fn found(name: &'static str, needs: &[&Path], program: PathBuf, arguments: &[&str]) -> Option<Self> {
-        if let Some(missing) = needs.iter().find(|path| !path.exists()) {
-            let told = format!("{name}: {} is missing, run scripts/tools", missing.display());
-            assert!(env::var("CI").as_deref() != Ok("true"), "{told}");
-            eprintln!("skipped {told}");
-            return None;
+    fn found(name: &'static str, needs: &[&Path], program: PathBuf, arguments: &[&str]) -> Self {
+        for path in needs {
+            assert!(
+                path.exists(),
+                "{name}: {} is missing: run scripts/tools",
+                path.display()
+            );
         }
         let argv = [program.into_os_string()]
             .into_iter()
             .chain(arguments.iter().map(OsString::from))
             .collect();
-        Some(Self { name, argv })
+        Self { name, argv }
     }
 
     /// Runs it to its end with these variables and nothing else of ours, in an empty folder: some read a `.env`

@@ -23,9 +23,7 @@ const NOT_MEANT: &str = "positive_data_acceptance,use_after_free";
 #[tokio::test(flavor = "multi_thread")]
 async fn i15_schemathesis_finds_no_5xx_no_undocumented_status_and_no_schema_violation() {
     let dev = Dev::start(&RAISED);
-    let Some(schemathesis) = Program::python("Schemathesis", &["-m", "schemathesis.cli", "run"]) else {
-        return;
-    };
+    let schemathesis = Program::python("Schemathesis", &["-m", "schemathesis.cli", "run"]);
     let hooks = workspace().join("crates/cli/tests/it/python");
     let settings = [
         ("PYTHONPATH", hooks.to_str().expect("UTF-8")),

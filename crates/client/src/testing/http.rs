@@ -1,4 +1,4 @@
-//! The stand-in's HTTP: one task per connection, until the listener goes.
+//! The HTTP server of the stand-in: one task per connection, until the accepting task is aborted.
 
 use std::sync::Arc;
 
@@ -13,32 +13,32 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::net::TcpListener;
 
-use super::issuer::{Seen, Shared};
+use super::issuer::{SeenRequest, Shared};
 
-/// An answer before it is one of HTTP.
+/// A response before it is encoded as HTTP.
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) content_type: String,
     pub(super) retry_after: Option<u64>,
     pub(super) body: Vec<u8>,
-    /// What the `Date` header says.
+    /// The value of the `Date` header.
     pub(super) date: Timestamp,
     pub(super) request_id: String,
 }
 
-/// The peer goes away without an answer.
+/// Closes the connection without a response.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer was lost on purpose")]
+#[error("the response was lost on purpose")]
 pub(super) struct Lost;
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    // Ends every connection when the accepting task is aborted.
+    // Dropped, and so ends every connection, when the accepting task is aborted.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
-            let service = service_fn(|request| answer(Arc::clone(&shared), request));
-            // A connection that the client or a fault switch cut is none of the stand-in's failures.
+            let service = service_fn(|request| respond(Arc::clone(&shared), request));
+            // Ignore the error: the client, or the test by `lose_responses`, closed the connection.
             hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await
@@ -48,7 +48,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Lost)?.to_bytes();
     let authorization = head
@@ -56,17 +56,17 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         .get("authorization")
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
-    let seen = Seen {
+    let seen = SeenRequest {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         authorization,
         body: String::from_utf8_lossy(&body).into_owned(),
     };
-    let reply = shared.answer(seen).await.ok_or(Lost)?;
-    Ok(response(reply))
+    let reply = shared.respond(seen).await.ok_or(Lost)?;
+    Ok(encode(reply))
 }
 
-fn response(reply: Reply) -> Response<Full<Bytes>> {
+fn encode(reply: Reply) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(reply.body)));
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap_or_default();
     let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&reply.date);

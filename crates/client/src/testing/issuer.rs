@@ -1,4 +1,4 @@
-//! The stand-in itself: fault switches, counters, and the few endpoints a bot uses.
+//! The stand-in: the endpoints that a bot uses, fault switches and counters.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,51 +15,52 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::http::{Reply, serve};
-use super::sessions::Sessions;
+use super::sessions::SessionStore;
 use crate::{AuthApi, Runtime, Signer, TokenSource};
 
-/// A stand-in for the auth service on a loopback port. Gone when it is dropped.
+/// A stand-in for the auth service on a loopback port. Stops when it is dropped.
 pub struct Issuer {
     shared: Arc<Shared>,
     origin: String,
     accepting: tokio::task::JoinHandle<()>,
 }
 
-/// A request as it arrived.
+/// A request that the stand-in received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// `GET`, `POST` …
+#[non_exhaustive]
+pub struct SeenRequest {
+    /// The method, for example `GET`.
     pub method: String,
-    /// The path, from `/v1/auth` on.
+    /// The path, beginning with `/v1/auth`.
     pub path: String,
-    /// The `Authorization` header.
+    /// The `Authorization` header, if present.
     pub authorization: Option<String>,
-    /// The body.
+    /// The body, with invalid UTF-8 replaced.
     pub body: String,
 }
 
 pub(super) struct Shared {
     runtime: Arc<dyn Runtime>,
-    board: Mutex<Board>,
-    /// Requests wait while this is true.
-    held: watch::Sender<bool>,
-    /// How many requests arrived.
+    state: Mutex<State>,
+    /// Requests wait while this is true. See [`Issuer::hold`].
+    paused: watch::Sender<bool>,
+    /// The number of requests that arrived.
     arrived: watch::Sender<usize>,
 }
 
-struct Board {
-    sessions: Sessions,
-    ahead: SignedDuration,
-    lost: usize,
+struct State {
+    sessions: SessionStore,
+    clock_ahead: SignedDuration,
+    responses_to_lose: usize,
     scripted: VecDeque<Scripted>,
     always: Option<ErrorCode>,
     retry_after: u64,
-    seen: Vec<Seen>,
+    seen: Vec<SeenRequest>,
 }
 
-/// What the next request is answered, whatever it is.
+/// The response to the next request, whatever it is.
 enum Scripted {
-    Refusal(ErrorCode),
+    Error(ErrorCode),
     Raw {
         status: u16,
         content_type: String,
@@ -68,23 +69,23 @@ enum Scripted {
 }
 
 impl Issuer {
-    /// Starts on a free port. Its clock is `runtime`'s.
+    /// Starts on a free port. Takes the time from `runtime`.
     pub async fn start(runtime: Arc<dyn Runtime>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let origin = format!("http://{}", listener.local_addr()?);
         let signing_key = Signer::generate().map_err(io::Error::other)?;
         let shared = Arc::new(Shared {
             runtime,
-            board: Mutex::new(Board {
-                sessions: Sessions::new(signing_key, format!("{origin}/v1/auth")),
-                ahead: SignedDuration::ZERO,
-                lost: 0,
+            state: Mutex::new(State {
+                sessions: SessionStore::new(signing_key, format!("{origin}/v1/auth")),
+                clock_ahead: SignedDuration::ZERO,
+                responses_to_lose: 0,
                 scripted: VecDeque::new(),
                 always: None,
                 retry_after: 1,
                 seen: Vec::new(),
             }),
-            held: watch::Sender::new(false),
+            paused: watch::Sender::new(false),
             arrived: watch::Sender::new(0),
         });
         let accepting = tokio::spawn(serve(listener, Arc::clone(&shared)));
@@ -95,108 +96,110 @@ impl Issuer {
         })
     }
 
-    /// The base URL for [`AuthApi::new`], or for `TM_BASE_URL`.
+    /// Returns the base URL, for [`AuthApi::new`] or for the variable `TM_BASE_URL`.
     pub fn url(&self) -> &str {
         &self.origin
     }
 
-    /// A client of this stand-in.
+    /// Creates a client of this stand-in.
     ///
     /// # Panics
-    /// Where no HTTP client can be set up on this machine.
+    /// If the HTTP client cannot be created.
     pub fn api(&self) -> AuthApi {
-        AuthApi::new(&self.origin).expect("a loopback URL is a base URL")
+        AuthApi::new(&self.origin).expect("the HTTP client can be created")
     }
 
-    /// Makes `key` known.
+    /// Registers `key` and returns its new id.
     pub fn register(&self, key: &Signer) -> KeyId {
-        self.board().sessions.register(key)
+        self.state().sessions.register(key)
     }
 
-    /// A key file of a new key that is known here, for code that loads one.
+    /// Generates and registers a key, and returns its key file, for code that loads one.
     ///
     /// # Panics
-    /// Where the cryptographic library fails.
+    /// If the cryptographic library fails.
     pub fn key_file(&self) -> KeyFile {
-        let key = Signer::generate().expect("the library makes keys");
+        let key = Signer::generate().expect("key generation succeeds");
         let mut file = key
             .key_file("stand-in", self.shared.runtime.now())
-            .expect("the library hands out keys");
+            .expect("a new key can be exported");
         file.key_id = Some(self.register(&key));
         file
     }
 
-    /// A token source of a new key that is known here.
+    /// Generates and registers a key, and returns a token source for it.
     ///
     /// # Panics
-    /// As [`Issuer::api`] and [`Issuer::key_file`].
+    /// Like [`Issuer::api`] and [`Issuer::key_file`].
     pub fn token_source(&self, runtime: Arc<dyn Runtime>) -> TokenSource {
-        let key = Signer::generate().expect("the library makes keys");
+        let key = Signer::generate().expect("key generation succeeds");
         TokenSource::with_runtime(self.api(), self.register(&key), key, runtime)
     }
 
-    /// How long access tokens live from now on; an hour at first.
-    pub fn set_access_token_life(&self, life: Duration) {
-        self.board().sessions.life = life;
+    /// Sets the lifetime of new access tokens. By default one hour.
+    pub fn set_access_token_lifetime(&self, lifetime: Duration) {
+        self.state().sessions.access_token_lifetime = lifetime;
     }
 
-    /// What `key_expires_at` says from now on.
-    pub fn set_key_end(&self, end: Option<Timestamp>) {
-        self.board().sessions.key_end = end;
+    /// Sets `key_expires_at` of new responses. By default it is absent.
+    pub fn set_key_expiry(&self, expires_at: Option<Timestamp>) {
+        self.state().sessions.key_expires_at = expires_at;
     }
 
-    /// Sets the service's clock ahead of the runtime's (behind, where negative).
-    pub fn set_clock_ahead(&self, ahead: SignedDuration) {
-        self.board().ahead = ahead;
+    /// Sets by how much the stand-in's clock is ahead of the runtime's, or behind if negative. By
+    /// default zero.
+    pub fn set_clock_ahead(&self, clock_ahead: SignedDuration) {
+        self.state().clock_ahead = clock_ahead;
     }
 
-    /// Carries out the next `count` requests, but closes the connection instead of answering.
+    /// Executes the next `count` requests, but closes the connection instead of responding.
     pub fn lose_responses(&self, count: usize) {
-        self.board().lost = count;
+        self.state().responses_to_lose = count;
     }
 
-    /// Refuses the next request; several calls queue up.
+    /// Responds to the next request with this error. Several calls queue up.
     pub fn refuse_next(&self, code: ErrorCode) {
-        self.board().scripted.push_back(Scripted::Refusal(code));
+        self.state().scripted.push_back(Scripted::Error(code));
     }
 
-    /// Refuses every request, until called with `None`.
+    /// Responds to every request with this error, until called with `None`.
     pub fn refuse_always(&self, code: Option<ErrorCode>) {
-        self.board().always = code;
+        self.state().always = code;
     }
 
-    /// The seconds in `Retry-After` of `replayed`, `rate_limited` and `unavailable`; 1 at first.
+    /// Sets `Retry-After`, in seconds (by default 1), of `replayed`, `rate_limited` and
+    /// `unavailable`.
     pub fn set_retry_after(&self, seconds: u64) {
-        self.board().retry_after = seconds;
+        self.state().retry_after = seconds;
     }
 
-    /// Answers the next request with this; several calls queue up.
+    /// Responds to the next request with this. Several calls queue up.
     pub fn answer_next(&self, status: u16, content_type: &str, body: &str) {
-        self.board().scripted.push_back(Scripted::Raw {
+        self.state().scripted.push_back(Scripted::Raw {
             status,
             content_type: content_type.to_owned(),
             body: body.to_owned(),
         });
     }
 
-    /// Ends every session, as an owner can: refreshes answer `session_ended`.
+    /// Ends every session, as an account's owner can. Refreshes then respond `session_ended`.
     pub fn end_sessions(&self) {
-        self.board().sessions.end_all();
+        self.state().sessions.end_all();
     }
 
-    /// Lets requests arrive but not go on, until [`Issuer::release`].
+    /// Holds every request after it arrives, until [`Issuer::release`].
     pub fn hold(&self) {
-        self.shared.held.send_replace(true);
+        self.shared.paused.send_replace(true);
     }
 
-    /// Lets held requests go on.
+    /// Executes the held requests and responds to them.
     pub fn release(&self) {
-        self.shared.held.send_replace(false);
+        self.shared.paused.send_replace(false);
     }
 
-    /// Returns when at least `count` requests have arrived since the start.
+    /// Waits until at least `count` requests have arrived since the start.
     pub async fn arrived(&self, count: usize) {
-        // The sender lives as long as this value does.
+        // Cannot fail: the sender is dropped with `self`.
         self.shared
             .arrived
             .subscribe()
@@ -205,36 +208,36 @@ impl Issuer {
             .ok();
     }
 
-    /// Every request so far, oldest first.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.board().seen.clone()
+    /// Returns every request so far, oldest first.
+    pub fn seen(&self) -> Vec<SeenRequest> {
+        self.state().seen.clone()
     }
 
-    /// How many mints were asked for.
+    /// Returns the number of mint requests, successful or not.
     pub fn mints(&self) -> usize {
         self.count("/api-key/token")
     }
 
-    /// How many refreshes were asked for.
+    /// Returns the number of refresh requests, successful or not.
     pub fn refreshes(&self) -> usize {
         self.count("/token/refresh")
     }
 
-    /// How many requests arrived.
+    /// Returns the number of requests.
     pub fn requests(&self) -> usize {
-        self.board().seen.len()
+        self.state().seen.len()
     }
 
     fn count(&self, path: &str) -> usize {
-        self.board()
+        self.state()
             .seen
             .iter()
             .filter(|seen| seen.path.ends_with(path))
             .count()
     }
 
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.shared.board()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
     }
 }
 
@@ -245,26 +248,26 @@ impl Drop for Issuer {
 }
 
 impl Shared {
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` where the answer is lost.
-    pub(super) async fn answer(&self, seen: Seen) -> Option<Reply> {
+    /// Returns the response, or `None` if it is to be lost.
+    pub(super) async fn respond(&self, seen: SeenRequest) -> Option<Reply> {
         let number = {
-            let mut board = self.board();
-            board.seen.push(seen.clone());
-            board.seen.len()
+            let mut state = self.state();
+            state.seen.push(seen.clone());
+            state.seen.len()
         };
         self.arrived.send_modify(|arrived| *arrived += 1);
-        self.held.subscribe().wait_for(|held| !held).await.ok()?;
-        self.board().answer(&seen, self.runtime.now(), number)
+        self.paused.subscribe().wait_for(|paused| !paused).await.ok()?;
+        self.state().respond(&seen, self.runtime.now(), number)
     }
 }
 
-impl Board {
-    fn answer(&mut self, seen: &Seen, local: Timestamp, number: usize) -> Option<Reply> {
-        let now = local.checked_add(self.ahead).unwrap_or(local);
+impl State {
+    fn respond(&mut self, seen: &SeenRequest, local: Timestamp, number: usize) -> Option<Reply> {
+        let now = local.checked_add(self.clock_ahead).unwrap_or(local);
         let reply = Reply {
             status: 200,
             content_type: "application/json".to_owned(),
@@ -289,26 +292,26 @@ impl Board {
                     ..reply
                 });
             }
-            (Some(Scripted::Refusal(code)), _) | (None, Some(code)) => Err(code),
-            (None, None) => self.carry_out(seen, now),
+            (Some(Scripted::Error(code)), _) | (None, Some(code)) => Err(code),
+            (None, None) => self.execute(seen, now),
         };
-        if self.lost > 0 {
-            self.lost -= 1;
+        if self.responses_to_lose > 0 {
+            self.responses_to_lose -= 1;
             return None;
         }
         Some(match outcome {
             Ok(body) => Reply { body, ..reply },
-            Err(code) => refusal(code, self.retry_after, reply),
+            Err(code) => error_reply(code, self.retry_after, reply),
         })
     }
 
-    fn carry_out(&mut self, seen: &Seen, now: Timestamp) -> Result<Vec<u8>, ErrorCode> {
+    fn execute(&mut self, seen: &SeenRequest, now: Timestamp) -> Result<Vec<u8>, ErrorCode> {
         let path = seen.path.strip_prefix("/v1/auth").ok_or(ErrorCode::NotFound)?;
         match (seen.method.as_str(), path) {
-            ("POST", "/api-key/token") => tokens(self.sessions.mint(&body(seen)?, now)?),
+            ("POST", "/api-key/token") => to_json(self.sessions.mint(&body(seen)?, now)?),
             ("POST", "/token/refresh") => {
                 let request: RefreshTokenRequest = body(seen)?;
-                tokens(self.sessions.refresh(&request.refresh_token, now)?)
+                to_json(self.sessions.refresh(&request.refresh_token, now)?)
             }
             ("POST", "/token/revoke") => {
                 let request: RefreshTokenRequest = body(seen)?;
@@ -325,15 +328,15 @@ impl Board {
     }
 }
 
-fn body<T: DeserializeOwned>(seen: &Seen) -> Result<T, ErrorCode> {
+fn body<T: DeserializeOwned>(seen: &SeenRequest) -> Result<T, ErrorCode> {
     serde_json::from_str(&seen.body).map_err(|_| ErrorCode::InvalidRequest)
 }
 
-fn tokens(tokens: TokenResponse) -> Result<Vec<u8>, ErrorCode> {
+fn to_json(tokens: TokenResponse) -> Result<Vec<u8>, ErrorCode> {
     serde_json::to_vec(&tokens).map_err(|_| ErrorCode::Internal)
 }
 
-fn refusal(code: ErrorCode, retry_after: u64, reply: Reply) -> Reply {
+fn error_reply(code: ErrorCode, retry_after: u64, reply: Reply) -> Reply {
     let time_matters = code == ErrorCode::TimestampOutOfRange;
     let body = ErrorBody {
         type_: code.type_(),

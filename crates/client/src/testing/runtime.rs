@@ -1,4 +1,4 @@
-//! Time that passes only when told to.
+//! A clock that tests set by hand.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use crate::Runtime;
 use crate::runtime::Sleep;
 
-/// A clock to turn by hand. Whoever sleeps moves the clock and goes on at once, so no test ever waits.
+/// A clock that tests set by hand. Sleeping moves the clock forward and returns at once, so no test
+/// waits.
 #[derive(Debug)]
 pub struct TestRuntime {
     now: Mutex<Timestamp>,
@@ -18,7 +19,7 @@ pub struct TestRuntime {
 }
 
 impl TestRuntime {
-    /// A clock that shows `now`.
+    /// Creates a clock that shows `now`.
     pub fn starting_at(now: Timestamp) -> Self {
         Self {
             now: Mutex::new(now),
@@ -27,30 +28,31 @@ impl TestRuntime {
         }
     }
 
-    /// Turns the clock forward.
+    /// Moves the clock forward.
     pub fn advance(&self, duration: Duration) {
         let mut now = lock(&self.now);
         *now = now.checked_add(duration).unwrap_or(Timestamp::MAX);
     }
 
-    /// Sets the clock, backwards too.
+    /// Sets the clock, forward or back.
     pub fn set(&self, now: Timestamp) {
         *lock(&self.now) = now;
     }
 
-    /// What every draw brings from now on; 200 at first, the middle of the spread of refresh times.
+    /// Sets the number that [`Runtime::random`] returns. By default 200, which refreshes tokens
+    /// exactly five minutes before they expire.
     pub fn set_random(&self, value: u64) {
         self.random.store(value, Ordering::SeqCst);
     }
 
-    /// Every sleep so far, oldest first.
+    /// Returns the duration of every sleep so far, oldest first.
     pub fn slept(&self) -> Vec<Duration> {
         lock(&self.slept).clone()
     }
 }
 
 impl Default for TestRuntime {
-    /// Some second in November 2025.
+    /// Creates a clock that shows 2025-11-24T16:00:00Z.
     fn default() -> Self {
         Self::starting_at(Timestamp::constant(1_764_000_000, 0))
     }

@@ -1,4 +1,4 @@
-//! The service's rules for mints and refreshes, as far as a client can tell them apart.
+//! The service's rules for mints and refreshes, as far as a client can observe them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,43 +16,45 @@ use tm_auth_proto::{
 
 use crate::Signer;
 
-const WINDOW: SignedDuration = SignedDuration::from_secs(30);
-/// How long an exchanged refresh token brings the same successor.
-const SAME_SUCCESSOR: SignedDuration = SignedDuration::from_secs(90);
+/// The largest difference between a request's timestamp and the clock.
+const TIMESTAMP_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
+/// How long after its exchange a refresh token gives the same successor again.
+const REUSE_GRACE: SignedDuration = SignedDuration::from_secs(90);
 
-/// Everything the stand-in remembers about keys and sessions.
-pub(super) struct Sessions {
+/// The keys and sessions of the stand-in.
+pub(super) struct SessionStore {
     signing_key: Signer,
     issuer: String,
-    pub(super) life: Duration,
-    pub(super) key_end: Option<Timestamp>,
+    pub(super) access_token_lifetime: Duration,
+    pub(super) key_expires_at: Option<Timestamp>,
     keys: BTreeMap<KeyId, Vec<u8>>,
-    /// Key, timestamp and r of every signature that was accepted.
+    /// Key id, timestamp and r of every accepted signature.
     used: BTreeSet<(KeyId, i64, [u8; 32])>,
-    rows: BTreeMap<SessionId, Row>,
+    sessions: BTreeMap<SessionId, Session>,
     issued: u64,
 }
 
-struct Row {
+struct Session {
     key_id: KeyId,
     opened_at: Timestamp,
-    /// The counter of the newest refresh token, and of the one that was exchanged for it.
+    /// The counter of the newest refresh token.
     current: u64,
+    /// The counter of the refresh token that was exchanged for it.
     parent: Option<u64>,
     rotated_at: Timestamp,
     ended: bool,
 }
 
-impl Sessions {
+impl SessionStore {
     pub(super) fn new(signing_key: Signer, issuer: String) -> Self {
         Self {
             signing_key,
             issuer,
-            life: Duration::from_hours(1),
-            key_end: None,
+            access_token_lifetime: Duration::from_hours(1),
+            key_expires_at: None,
             keys: BTreeMap::new(),
             used: BTreeSet::new(),
-            rows: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             issued: 0,
         }
     }
@@ -69,8 +71,8 @@ impl Sessions {
     }
 
     pub(super) fn end_all(&mut self) {
-        for row in self.rows.values_mut() {
-            row.ended = true;
+        for session in self.sessions.values_mut() {
+            session.ended = true;
         }
     }
 
@@ -81,8 +83,10 @@ impl Sessions {
     ) -> Result<TokenResponse, ErrorCode> {
         let signed_at =
             Timestamp::from_second(request.timestamp).map_err(|_| ErrorCode::TimestampOutOfRange)?;
-        // The service counts whole seconds.
-        if (signed_at.as_second() - now.as_second()).unsigned_abs() > WINDOW.as_secs().unsigned_abs() {
+        // The service compares whole seconds.
+        if (signed_at.as_second() - now.as_second()).unsigned_abs()
+            > TIMESTAMP_TOLERANCE.as_secs().unsigned_abs()
+        {
             return Err(ErrorCode::TimestampOutOfRange);
         }
         let signature = URL_SAFE_NO_PAD
@@ -107,7 +111,7 @@ impl Sessions {
         let sid: SessionId = format!("{:032x}", self.issued)
             .parse()
             .map_err(|_| ErrorCode::Internal)?;
-        let row = Row {
+        let session = Session {
             key_id,
             opened_at: now,
             current: 0,
@@ -115,46 +119,46 @@ impl Sessions {
             rotated_at: now,
             ended: false,
         };
-        self.rows.insert(sid, row);
+        self.sessions.insert(sid, session);
         self.tokens(sid, now)
     }
 
     pub(super) fn refresh(&mut self, token: &str, now: Timestamp) -> Result<TokenResponse, ErrorCode> {
         let (sid, counter) = parse(token).ok_or(ErrorCode::InvalidRefreshToken)?;
-        let row = self.rows.get_mut(&sid).ok_or(ErrorCode::SessionExpired)?;
-        if row.ended {
+        let session = self.sessions.get_mut(&sid).ok_or(ErrorCode::SessionExpired)?;
+        if session.ended {
             return Err(ErrorCode::SessionEnded);
         }
-        let moments_ago = now.duration_since(row.rotated_at) <= SAME_SUCCESSOR;
-        if counter == row.current {
-            row.parent = Some(counter);
-            row.current += 1;
-            row.rotated_at = now;
-        } else if row.parent == Some(counter) {
-            if !moments_ago {
-                // The successor was lost: another one takes its place.
-                row.current += 1;
-                row.rotated_at = now;
+        let within_grace = now.duration_since(session.rotated_at) <= REUSE_GRACE;
+        if counter == session.current {
+            session.parent = Some(counter);
+            session.current += 1;
+            session.rotated_at = now;
+        } else if session.parent == Some(counter) {
+            if !within_grace {
+                // The response with the successor was lost: issue another successor.
+                session.current += 1;
+                session.rotated_at = now;
             }
-        } else if moments_ago {
+        } else if within_grace {
             return Err(ErrorCode::RefreshSuperseded);
         } else {
-            row.ended = true;
+            session.ended = true;
             return Err(ErrorCode::RefreshReused);
         }
         self.tokens(sid, now)
     }
 
     pub(super) fn revoke(&mut self, token: &str) {
-        if let Some(row) = parse(token).and_then(|(sid, _)| self.rows.get_mut(&sid)) {
-            row.ended = true;
+        if let Some(session) = parse(token).and_then(|(sid, _)| self.sessions.get_mut(&sid)) {
+            session.ended = true;
         }
     }
 
-    /// The revocation list: every session that was ended.
+    /// Returns the signed revocation list: every session that was ended.
     pub(super) fn revocations(&self, now: Timestamp) -> Result<String, ErrorCode> {
         let iat = now.as_second() - now.as_second().rem_euclid(30);
-        let ended = self.rows.iter().filter(|(_, row)| row.ended);
+        let ended = self.sessions.iter().filter(|(_, session)| session.ended);
         let list = RevocationList {
             iss: self.issuer.clone(),
             env: Environment::Uat,
@@ -177,9 +181,12 @@ impl Sessions {
 
     fn tokens(&mut self, sid: SessionId, now: Timestamp) -> Result<TokenResponse, ErrorCode> {
         self.issued += 1;
-        let row = self.rows.get(&sid).ok_or(ErrorCode::Internal)?;
-        let exp = now.checked_add(self.life).map_err(|_| ErrorCode::Internal)?;
-        // RFC 3339 allows fractions, but the claim has none: both say the same instant.
+        let session = self.sessions.get(&sid).ok_or(ErrorCode::Internal)?;
+        let exp = now
+            .checked_add(self.access_token_lifetime)
+            .map_err(|_| ErrorCode::Internal)?;
+        // Drop fractions of a second, so that `expires_in` and the claim `exp` are the same
+        // instant.
         let exp = Timestamp::from_second(exp.as_second()).map_err(|_| ErrorCode::Internal)?;
         let owner = "00000000-0000-8000-8000-000000000001";
         let claims = AccessClaims {
@@ -190,28 +197,28 @@ impl Sessions {
             nbf: None,
             exp: exp.as_second(),
             jti: format!("{:032x}", self.issued),
-            client_id: row.key_id.to_string(),
+            client_id: session.key_id.to_string(),
             scope: Scopes::ALL.to_string(),
             uid: owner.parse().map_err(|_| ErrorCode::Internal)?,
             tm: TmClaims {
                 organization_id: owner.parse().map_err(|_| ErrorCode::Internal)?,
             },
             sid,
-            auth_time: row.opened_at.as_second(),
+            auth_time: session.opened_at.as_second(),
             amr: Vec::new(),
             env: Environment::Uat,
         };
         Ok(TokenResponse {
             access_token: self.signed(ACCESS_TOKEN_TYP, &claims)?,
-            refresh_token: format!("stand-in.{sid}.{}", row.current),
+            refresh_token: format!("stand-in.{sid}.{}", session.current),
             expires_in: exp,
             token_type: "Bearer".to_owned(),
-            key_expires_at: self.key_end,
+            key_expires_at: self.key_expires_at,
         })
     }
 }
 
-/// The session and the counter of a refresh token. To a client it is an opaque string.
+/// Returns the session and the counter of a refresh token, which is opaque to clients.
 fn parse(token: &str) -> Option<(SessionId, u64)> {
     let (sid, counter) = token.strip_prefix("stand-in.")?.split_once('.')?;
     Some((sid.parse().ok()?, counter.parse().ok()?))

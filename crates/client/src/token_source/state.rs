@@ -1,125 +1,103 @@
-//! What the tasks of a bot share, under one lock that is never held across a wait.
+//! The state that the tasks of a bot share. It is behind a lock that is never held across an await.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
 
-use super::held::{Freshness, Held};
+use super::single_flight::SingleFlight;
+use super::token_pair::{Freshness, TokenPair};
 use super::{AccessToken, TokenError};
 
-/// The longest rest after a failed flight, unless the service asks for more.
-const LONGEST_REST: Duration = Duration::from_secs(30);
-/// No `Retry-After` silences a source for longer: proxies have been seen to answer hours.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
-
-pub(super) type Outcome = Option<Result<AccessToken, TokenError>>;
-pub(super) type Waiting = watch::Receiver<Outcome>;
-type Landing = watch::Sender<Outcome>;
+/// The longest backoff after a failed renewal, unless the service asks for more.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// The longest `Retry-After` that is honoured: a misconfigured proxy may ask for hours.
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(5);
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) held: Option<Held>,
-    /// The flight under way; closed without an outcome where its runtime went away.
-    pub(super) flight: Option<Waiting>,
-    /// The server's clock less the local one, once it mattered.
+    pub(super) tokens: Option<TokenPair>,
+    pub(super) flight: SingleFlight,
+    /// The service's clock minus the local clock. Zero until a difference was measured.
     pub(super) skew: SignedDuration,
     pub(super) key_expires_at: Option<Timestamp>,
-    /// The end of the key was logged.
-    pub(super) warned_of_key_end: bool,
-    rest: Option<Rest>,
+    /// Whether the coming expiry of the API key was logged.
+    pub(super) warned_of_key_expiry: bool,
+    backoff: Option<Backoff>,
 }
 
-/// The time after a failed flight.
-struct Rest {
+/// The pause after a failed renewal.
+struct Backoff {
     until: Timestamp,
     error: TokenError,
-    /// Failed flights in a row.
+    /// The number of failed renewals in a row.
     failures: u32,
 }
 
-/// What a caller gets.
-pub(super) enum Look {
-    /// This token.
-    Token(AccessToken),
-    /// This token, and a flight is due.
-    Stale(AccessToken),
-    /// The last flight's error: it is too early for another.
-    Resting(TokenError),
-    /// The outcome of a flight.
-    Nothing,
+/// What a caller gets from the state.
+pub(super) enum Lookup {
+    /// Return this token.
+    Fresh(AccessToken),
+    /// Return this token, and start a renewal.
+    RefreshDue(AccessToken),
+    /// Return the error of the last renewal: it is too early for the next one.
+    BackingOff(TokenError),
+    /// Join a renewal and wait for its outcome.
+    Missing,
 }
 
 impl State {
-    /// The server's clock, as far as it is known.
+    /// Returns the service's clock, as far as it is known.
     pub(super) fn server_clock(&self, local: Timestamp) -> Timestamp {
         local.checked_add(self.skew).unwrap_or(local)
     }
 
-    pub(super) fn look(&self, local: Timestamp) -> Look {
+    /// Steps 1, 2 and 5 of the [token source](super).
+    pub(super) fn lookup(&self, local: Timestamp) -> Lookup {
         let now = self.server_clock(local);
-        // A clock that was set back would make a rest last; none is longer than it could have been ordered.
-        let resting = self.rest.as_ref().filter(|rest| {
-            let left = rest.until.duration_since(local);
-            left.is_positive() && left.unsigned_abs() <= LONGEST_RETRY_AFTER
+        // If the local clock was set back, `until` may be far ahead. Ignore a backoff longer than
+        // the longest possible one.
+        let backoff = self.backoff.as_ref().filter(|backoff| {
+            let left = backoff.until.duration_since(local);
+            left.is_positive() && left.unsigned_abs() <= MAX_RETRY_AFTER
         });
-        match (&self.held, resting) {
-            (Some(held), resting) if held.freshness(now) != Freshness::Useless => {
-                let token = held.access.clone();
-                if held.freshness(now) == Freshness::Stale && resting.is_none() {
-                    Look::Stale(token)
+        match (&self.tokens, backoff) {
+            (Some(tokens), backoff) if tokens.freshness(now) != Freshness::Unusable => {
+                let token = tokens.access_token.clone();
+                if tokens.freshness(now) == Freshness::RefreshDue && backoff.is_none() {
+                    Lookup::RefreshDue(token)
                 } else {
-                    Look::Token(token)
+                    Lookup::Fresh(token)
                 }
             }
-            (_, Some(rest)) if self.flight.is_none() => Look::Resting(rest.error.clone()),
-            _ => Look::Nothing,
+            (_, Some(backoff)) if self.flight.is_idle() => Lookup::BackingOff(backoff.error.clone()),
+            _ => Lookup::Missing,
         }
-    }
-
-    /// The flight under way.
-    pub(super) fn flight(&self) -> Option<Waiting> {
-        // A receiver whose sender is gone belongs to a flight that will never land.
-        self.flight
-            .as_ref()
-            .filter(|waiting| waiting.has_changed().is_ok())
-            .cloned()
-    }
-
-    /// A seat on the flight under way, or both ends of a new one.
-    pub(super) fn board(&mut self) -> Result<Waiting, (Landing, Waiting)> {
-        if let Some(waiting) = self.flight() {
-            return Ok(waiting);
-        }
-        let (landing, waiting) = watch::channel(None);
-        self.flight = Some(waiting.clone());
-        Err((landing, waiting))
     }
 
     pub(super) fn invalidate(&mut self, token: &AccessToken) {
-        if let Some(held) = &mut self.held
-            && held.access == *token
+        if let Some(tokens) = &mut self.tokens
+            && tokens.access_token == *token
         {
-            held.reject();
+            tokens.reject();
         }
     }
 
-    pub(super) fn succeed(&mut self, held: Held) {
-        self.held = Some(held);
-        self.rest = None;
+    pub(super) fn record_success(&mut self, tokens: TokenPair) {
+        self.tokens = Some(tokens);
+        self.backoff = None;
     }
 
-    /// Rests for 1, 2, 4 … 30 s, or for as long as the service asked.
-    pub(super) fn fail(&mut self, error: &TokenError, local: Timestamp) {
-        let failures = self.rest.as_ref().map_or(0, |rest| rest.failures);
-        let rest = LONGEST_REST.min(Duration::from_secs(1 << failures.min(6)));
-        let asked = error
+    /// Backs off for 1, 2, 4, 8, 16, then 30 s, or for as long as the service asks.
+    pub(super) fn record_failure(&mut self, error: &TokenError, local: Timestamp) {
+        let failures = self.backoff.as_ref().map_or(0, |backoff| backoff.failures);
+        let pause = MAX_BACKOFF.min(Duration::from_secs(1 << failures.min(6)));
+        let retry_after = error
             .api()
             .and_then(crate::ApiError::retry_after)
             .unwrap_or_default();
-        self.rest = Some(Rest {
+        self.backoff = Some(Backoff {
             until: local
-                .checked_add(rest.max(asked.min(LONGEST_RETRY_AFTER)))
+                .checked_add(pause.max(retry_after.min(MAX_RETRY_AFTER)))
                 .unwrap_or(local),
             error: error.clone(),
             failures: failures.saturating_add(1),

@@ -1,4 +1,4 @@
-//! The endpoints: what is sent, and what becomes of each kind of answer.
+//! What each endpoint sends, and how each kind of response is handled.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tm_auth_client::{ApiError, Signer};
 
 use crate::Bench;
 
-/// What the code under test logged, at every level.
+/// The log of the code under test, at every level.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -54,7 +54,7 @@ async fn tokens_are_minted_refreshed_and_revoked() {
     let request = signer.mint_request(key_id, now).unwrap();
     let minted = api.mint(&request).await.unwrap();
     assert_eq!(minted.expires_in, now + Duration::from_hours(1));
-    // The same signature a second time.
+    // The same signature again.
     let error = api.mint(&request).await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::Replayed));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
@@ -68,7 +68,7 @@ async fn tokens_are_minted_refreshed_and_revoked() {
 }
 
 #[tokio::test]
-async fn keys_are_managed_with_the_token_given() {
+async fn keys_are_managed_with_the_given_token() {
     let bench = Bench::new().await;
     let api = bench.issuer.api();
     let signer = Signer::generate().unwrap();
@@ -140,7 +140,7 @@ async fn keys_are_managed_with_the_token_given() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_status_code_and_request_id() {
+async fn a_server_error_has_status_code_and_request_id() {
     let bench = Bench::new().await;
     let api = bench.issuer.api();
     bench.issuer.refuse_next(ErrorCode::TimestampOutOfRange);
@@ -154,19 +154,19 @@ async fn a_refusal_keeps_status_code_and_request_id() {
         shown.ends_with("(timestamp_out_of_range, request request-1)"),
         "{shown}"
     );
-    let ApiError::Refused(refusal) = error else {
-        panic!("it was refused")
+    let ApiError::Server(error) = error else {
+        panic!("{error}")
     };
-    let body = refusal.body.unwrap();
+    let body = error.body.unwrap();
     assert_eq!(
         (body.code, body.retryable),
         (ErrorCode::TimestampOutOfRange, true)
     );
-    assert_eq!(refusal.server_time, body.server_time);
+    assert_eq!(error.server_time, body.server_time);
 }
 
 #[tokio::test]
-async fn a_code_of_a_newer_service_is_a_refusal_with_its_message() {
+async fn an_unknown_code_of_a_newer_service_gives_its_message() {
     let bench = Bench::new().await;
     let body = r#"{"type":"unauthenticated","code":"moon_phase","message":"Not\u001b[31m today","request_id":"r1","retryable":false}"#;
     bench.issuer.answer_next(401, "application/json", body);
@@ -176,7 +176,7 @@ async fn a_code_of_a_newer_service_is_a_refusal_with_its_message() {
 }
 
 #[tokio::test]
-async fn a_proxys_page_is_a_refusal_that_says_so() {
+async fn an_error_page_of_a_proxy_is_reported_as_such() {
     let bench = Bench::new().await;
     bench
         .issuer
@@ -215,7 +215,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_success_that_cannot_be_read_is_an_error_without_its_content() {
+async fn an_unreadable_success_is_an_error_that_shows_none_of_its_content() {
     let bench = Bench::new().await;
     let api = bench.issuer.api();
     bench.issuer.answer_next(
@@ -235,7 +235,7 @@ async fn a_success_that_cannot_be_read_is_an_error_without_its_content() {
 }
 
 #[tokio::test]
-async fn the_revocation_list_comes_as_it_is_up_to_a_length() {
+async fn the_revocation_list_is_returned_up_to_the_given_length() {
     let bench = Bench::new().await;
     let api = bench.issuer.api();
     bench.issuer.answer_next(200, "application/jwt", "a.b.c");

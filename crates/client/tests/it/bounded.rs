@@ -1,4 +1,4 @@
-//! Nothing that the service can say makes a call go on for ever.
+//! No response of the service makes a call send requests without end.
 
 use tm_auth_client::proto::ErrorCode;
 use tm_auth_client::token_source::MAX_REQUESTS;
@@ -14,7 +14,7 @@ async fn no_error_code_makes_a_mint_loop() {
         assert_eq!(error.api().unwrap().code(), Some(*code));
         let requests = bench.issuer.requests();
         assert!(requests <= MAX_REQUESTS, "{code}: {requests}");
-        // And the next call, in the same instant, asks nothing.
+        // The next call, at the same time, sends no request.
         bench.source.access_token().await.unwrap_err();
         assert_eq!(bench.issuer.requests(), requests, "{code}");
     }
@@ -23,7 +23,7 @@ async fn no_error_code_makes_a_mint_loop() {
 #[tokio::test]
 async fn no_error_code_makes_a_refresh_loop() {
     for code in ErrorCode::ALL {
-        let (bench, _) = Bench::with_an_ended_token().await;
+        let (bench, _) = Bench::with_expired_token().await;
         bench.issuer.refuse_always(Some(*code));
         bench.source.access_token().await.unwrap_err();
         let requests = bench.issuer.requests() - 1;
@@ -31,10 +31,10 @@ async fn no_error_code_makes_a_refresh_loop() {
     }
 }
 
-/// The order of codes that costs most: every way of asking once more is used up.
+/// The sequence of codes that causes the most requests: it uses every kind of repetition.
 #[tokio::test]
 async fn no_sequence_of_codes_exceeds_the_bound() {
-    let (bench, _) = Bench::with_an_ended_token().await;
+    let (bench, _) = Bench::with_expired_token().await;
     let worst = [
         ErrorCode::Unavailable,
         ErrorCode::SessionEnded,
@@ -52,13 +52,13 @@ async fn no_sequence_of_codes_exceeds_the_bound() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_the_services_own_are_bounded_too() {
+async fn responses_of_a_proxy_are_bounded_too() {
     for status in [
         200, 204, 302, 400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504,
     ] {
-        for ended in [false, true] {
-            let bench = if ended {
-                Bench::with_an_ended_token().await.0
+        for expired in [false, true] {
+            let bench = if expired {
+                Bench::with_expired_token().await.0
             } else {
                 Bench::new().await
             };
@@ -77,13 +77,13 @@ async fn answers_that_are_not_the_services_own_are_bounded_too() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_is_reported_as_such() {
+async fn an_unreachable_service_is_reported_as_such() {
     let clock = std::sync::Arc::new(tm_auth_client::testing::TestRuntime::default());
     let issuer = tm_auth_client::testing::Issuer::start(clock.clone())
         .await
         .unwrap();
     let source = issuer.token_source(clock.clone());
-    // A port that was free a moment ago: nobody listens there.
+    // Now nothing listens on the port.
     drop(issuer);
     tokio::task::yield_now().await;
     let error = source.access_token().await.unwrap_err();

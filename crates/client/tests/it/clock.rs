@@ -1,4 +1,4 @@
-//! Clocks that are wrong, and clocks that are put right.
+//! Local clocks that are wrong, and that are corrected later.
 
 use std::time::Duration;
 
@@ -28,9 +28,9 @@ async fn a_wrong_clock_is_measured_once_and_corrected_for() {
         let token = bench.source.access_token().await.unwrap();
         let local = bench.clock.now().as_second();
         assert_eq!(timestamps(&bench), [local, local + ahead]);
-        // Expiry is judged by the service's clock as well: the token is as fresh as any.
+        // Expiry is computed with the service's clock too, so the token is fresh.
         assert_eq!(bench.source.access_token().await.unwrap(), token);
-        // A later mint needs no second lesson.
+        // A later mint uses the measured difference.
         bench.issuer.end_sessions();
         bench.clock.advance(HOUR);
         bench.source.access_token().await.unwrap();
@@ -39,7 +39,7 @@ async fn a_wrong_clock_is_measured_once_and_corrected_for() {
 }
 
 #[tokio::test]
-async fn the_date_header_serves_where_the_body_says_no_time() {
+async fn the_date_header_is_used_if_the_body_has_no_server_time() {
     let bench = Bench::new().await;
     bench.issuer.set_clock_ahead(SignedDuration::from_secs(900));
     let body = r#"{"type":"unauthenticated","code":"timestamp_out_of_range","message":"no","request_id":"r","retryable":true}"#;
@@ -50,7 +50,7 @@ async fn the_date_header_serves_where_the_body_says_no_time() {
 }
 
 #[tokio::test]
-async fn a_clock_that_stays_out_of_range_is_not_measured_again() {
+async fn the_clock_is_measured_once_per_renewal() {
     let bench = Bench::new().await;
     bench.issuer.refuse_always(Some(ErrorCode::TimestampOutOfRange));
     let error = bench.source.access_token().await.unwrap_err();
@@ -59,32 +59,32 @@ async fn a_clock_that_stays_out_of_range_is_not_measured_again() {
 }
 
 #[tokio::test]
-async fn half_a_minute_needs_no_correction() {
+async fn a_difference_of_30_seconds_needs_no_correction() {
     let bench = Bench::new().await;
     bench.issuer.set_clock_ahead(SignedDuration::from_secs(30));
     bench.source.access_token().await.unwrap();
     assert_eq!(bench.counts(), (1, 0));
 }
 
-/// A machine starts with a wrong clock, learns the difference, and then its clock is put right: the stale
-/// correction must not make every fresh token look old.
+/// A machine starts with a wrong clock, measures the difference, and then its clock is set right.
+/// The old correction must not make every new token look expired.
 #[tokio::test]
-async fn a_clock_that_is_put_right_is_noticed_at_the_next_answer() {
+async fn a_clock_that_was_set_right_is_noticed_at_the_next_response() {
     let bench = Bench::new().await;
     let two_hours = SignedDuration::from_hours(2);
     bench.issuer.set_clock_ahead(two_hours);
     bench.source.access_token().await.unwrap();
     bench.clock.set(bench.clock.now().checked_add(two_hours).unwrap());
     bench.issuer.set_clock_ahead(SignedDuration::ZERO);
-    // By the stale correction this token ended an hour ago: one refresh, and all is well.
+    // With the old correction this token expired an hour ago. One refresh corrects the difference.
     let token = bench.source.access_token().await.unwrap();
     assert_eq!(bench.source.access_token().await.unwrap(), token);
     assert_eq!(bench.counts(), (2, 1));
 }
 
-/// A rest is bounded by how long one can be, so a clock set back does not prolong it by as much.
+/// A backoff that is longer than the longest possible one is ignored.
 #[tokio::test]
-async fn a_clock_set_back_does_not_prolong_a_rest() {
+async fn a_clock_that_is_set_back_does_not_prolong_a_backoff() {
     let bench = Bench::new().await;
     bench.issuer.refuse_next(ErrorCode::IpNotAllowed);
     bench.source.access_token().await.unwrap_err();
@@ -94,7 +94,7 @@ async fn a_clock_set_back_does_not_prolong_a_rest() {
 }
 
 #[tokio::test]
-async fn the_real_runtime_tells_time_and_chance() {
+async fn the_system_runtime_provides_time_and_randomness() {
     let runtime = tm_auth_client::SystemRuntime;
     assert!(runtime.now() > Timestamp::UNIX_EPOCH);
     assert_ne!(runtime.random(), runtime.random());

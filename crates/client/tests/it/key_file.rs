@@ -1,4 +1,4 @@
-//! Key files on disk.
+//! Reading and writing key files.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ fn mode(path: &std::path::Path) -> u32 {
 }
 
 #[test]
-fn what_is_written_can_be_read_and_nothing_else_is_left() {
+fn a_written_file_can_be_read_and_no_temporary_file_is_left() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key.json");
     let key = a_key();
@@ -42,7 +42,7 @@ fn what_is_written_can_be_read_and_nothing_else_is_left() {
 }
 
 #[test]
-fn a_file_that_is_there_is_never_overwritten() {
+fn create_never_overwrites_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key.json");
     fs::write(&path, "precious").unwrap();
@@ -53,7 +53,7 @@ fn a_file_that_is_there_is_never_overwritten() {
 }
 
 #[test]
-fn a_replaced_file_is_private_whatever_it_was() {
+fn replace_makes_the_file_private() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key.json");
     fs::write(&path, "old").unwrap();
@@ -67,7 +67,7 @@ fn a_replaced_file_is_private_whatever_it_was() {
 }
 
 #[test]
-fn a_crash_that_left_its_temporary_file_is_no_obstacle() {
+fn a_temporary_file_left_by_a_crash_does_not_matter() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key.json");
     fs::write(
@@ -82,7 +82,7 @@ fn a_crash_that_left_its_temporary_file_is_no_obstacle() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_an_error_that_names_the_file() {
+fn a_missing_directory_is_an_error_that_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("no/key.json");
     let error = key_file::create(&path, &a_key()).unwrap_err().to_string();
@@ -95,7 +95,7 @@ fn a_directory_that_is_not_there_is_an_error_that_names_the_file() {
 }
 
 #[test]
-fn what_is_no_key_file_is_named_without_its_content() {
+fn the_error_for_another_file_shows_none_of_its_content() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key.json");
     let cases = [
@@ -117,7 +117,7 @@ fn what_is_no_key_file_is_named_without_its_content() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_others_may_read_is_loaded_with_a_warning() {
+fn a_file_that_other_users_can_read_is_loaded_with_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key.json");

@@ -1,4 +1,4 @@
-//! The client against the stand-in, over HTTP, with a clock that is turned by hand.
+//! The client against the stand-in, over HTTP, with a clock that the tests set by hand.
 
 mod api;
 mod bounded;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tm_auth_client::testing::{Issuer, TestRuntime};
 use tm_auth_client::{AccessToken, TokenSource};
 
-/// A stand-in, its clock, and one bot's token source.
+/// The stand-in, its clock, and the token source of one bot.
 struct Bench {
     clock: Arc<TestRuntime>,
     issuer: Issuer,
@@ -33,19 +33,21 @@ impl Bench {
         }
     }
 
-    /// A bench whose source holds a token that has just ended.
-    async fn with_an_ended_token() -> (Self, AccessToken) {
+    /// Also returns the token of the source, which has just expired.
+    async fn with_expired_token() -> (Self, AccessToken) {
         let bench = Self::new().await;
         let token = bench.source.access_token().await.unwrap();
         bench.clock.advance(HOUR);
         (bench, token)
     }
 
+    /// The numbers of mints and refreshes.
     fn counts(&self) -> (usize, usize) {
         (self.issuer.mints(), self.issuer.refreshes())
     }
 }
 
+/// The lifetime of an access token.
 const HOUR: Duration = Duration::from_hours(1);
-/// From a mint until its token is due for a refresh but still good for minutes.
+/// After this long a token is due for a refresh, but still valid for minutes.
 const ALMOST_AN_HOUR: Duration = Duration::from_secs(3400);

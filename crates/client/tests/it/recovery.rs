@@ -1,4 +1,4 @@
-//! What goes wrong, and how the source gets going again.
+//! How the token source recovers from errors.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tm_auth_client::token_source::MAX_REQUESTS;
 use crate::{ALMOST_AN_HOUR, Bench};
 
 #[tokio::test]
-async fn a_lost_refresh_is_asked_again_with_the_same_token() {
-    let (bench, first) = Bench::with_an_ended_token().await;
+async fn a_refresh_whose_response_is_lost_is_repeated_with_the_same_token() {
+    let (bench, first) = Bench::with_expired_token().await;
     bench.issuer.lose_responses(1);
     let second = bench.source.access_token().await.unwrap();
     assert_ne!(first, second);
@@ -19,13 +19,13 @@ async fn a_lost_refresh_is_asked_again_with_the_same_token() {
 }
 
 #[tokio::test]
-async fn a_refresh_lost_for_good_is_asked_again_by_a_later_call() {
-    let (bench, _) = Bench::with_an_ended_token().await;
+async fn a_refresh_that_failed_is_repeated_by_a_later_call() {
+    let (bench, _) = Bench::with_expired_token().await;
     bench.issuer.lose_responses(4);
     let error = bench.source.access_token().await.unwrap_err();
     assert_eq!(error.api().unwrap().status(), None);
     assert_eq!(bench.counts(), (1, 4));
-    // Two minutes later the service gives a new successor for the same token.
+    // Two minutes later the service issues another successor of the same token.
     bench.clock.advance(Duration::from_mins(2));
     bench.source.access_token().await.unwrap();
     assert_eq!(bench.counts(), (1, 5));
@@ -34,7 +34,7 @@ async fn a_refresh_lost_for_good_is_asked_again_by_a_later_call() {
 }
 
 #[tokio::test]
-async fn a_lost_mint_is_signed_anew() {
+async fn a_mint_whose_response_is_lost_is_signed_again() {
     let bench = Bench::new().await;
     bench.issuer.lose_responses(1);
     bench.source.access_token().await.unwrap();
@@ -52,7 +52,7 @@ async fn a_session_that_is_over_is_replaced_by_a_mint() {
         ErrorCode::InvalidRefreshToken,
         ErrorCode::RefreshSuperseded,
     ] {
-        let (bench, first) = Bench::with_an_ended_token().await;
+        let (bench, first) = Bench::with_expired_token().await;
         bench.issuer.refuse_next(code);
         assert_ne!(bench.source.access_token().await.unwrap(), first, "{code}");
         assert_eq!(bench.counts(), (2, 1), "{code}");
@@ -61,8 +61,8 @@ async fn a_session_that_is_over_is_replaced_by_a_mint() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_over_is_not_asked_about_again() {
-    let (bench, _) = Bench::with_an_ended_token().await;
+async fn a_session_that_is_over_is_not_refreshed_again() {
+    let (bench, _) = Bench::with_expired_token().await;
     bench.issuer.end_sessions();
     bench.issuer.refuse_next(ErrorCode::SessionEnded);
     bench.issuer.refuse_next(ErrorCode::IpNotAllowed);
@@ -73,7 +73,7 @@ async fn a_session_that_is_over_is_not_asked_about_again() {
 }
 
 #[tokio::test]
-async fn replayed_waits_as_asked_and_signs_anew_once() {
+async fn after_replayed_the_source_waits_and_signs_again_once() {
     let bench = Bench::new().await;
     bench.issuer.refuse_next(ErrorCode::Replayed);
     bench.source.access_token().await.unwrap();
@@ -89,7 +89,7 @@ async fn replayed_waits_as_asked_and_signs_anew_once() {
 }
 
 #[tokio::test]
-async fn a_service_restored_from_a_backup_gets_a_new_signature() {
+async fn a_service_that_was_restored_from_a_backup_gets_a_new_signature() {
     let bench = Bench::new().await;
     bench.issuer.refuse_next(ErrorCode::ChallengeBeforeRecovery);
     bench.source.access_token().await.unwrap();
@@ -97,7 +97,7 @@ async fn a_service_restored_from_a_backup_gets_a_new_signature() {
 }
 
 #[tokio::test]
-async fn in_an_outage_the_valid_token_goes_on() {
+async fn a_valid_token_is_used_during_an_outage() {
     for code in [
         ErrorCode::Unavailable,
         ErrorCode::RateLimited,
@@ -112,11 +112,11 @@ async fn in_an_outage_the_valid_token_goes_on() {
         bench.source.idle().await;
         let requests = bench.issuer.requests();
         assert!(requests <= 1 + MAX_REQUESTS, "{code}: {requests}");
-        // The source rests: the token goes on without a request.
+        // The source backs off: it returns the token without a request.
         assert_eq!(bench.source.access_token().await.unwrap(), first);
         bench.source.idle().await;
         assert_eq!(bench.issuer.requests(), requests, "{code}");
-        // The outage ends before the token does.
+        // The outage ends before the token expires.
         bench.issuer.refuse_always(None);
         bench.clock.advance(Duration::from_mins(1));
         assert_eq!(bench.source.access_token().await.unwrap(), first, "{code}");
@@ -126,7 +126,7 @@ async fn in_an_outage_the_valid_token_goes_on() {
 }
 
 #[tokio::test]
-async fn without_the_service_and_without_a_token_the_error_comes_without_a_flood() {
+async fn without_a_token_an_outage_gives_the_error_without_flooding_the_service() {
     let bench = Bench::new().await;
     bench.issuer.refuse_always(Some(ErrorCode::Unavailable));
     for _ in 0..50 {
@@ -134,7 +134,7 @@ async fn without_the_service_and_without_a_token_the_error_comes_without_a_flood
         assert_eq!(error.api().unwrap().code(), Some(ErrorCode::Unavailable));
     }
     assert_eq!(bench.issuer.requests(), 4);
-    // Waits grow, and honour what the service asked for.
+    // Each wait is at least as long as the service asked for.
     let slept = bench.clock.slept();
     assert_eq!(slept.len(), 3);
     assert!(
@@ -144,45 +144,45 @@ async fn without_the_service_and_without_a_token_the_error_comes_without_a_flood
 }
 
 #[tokio::test]
-async fn rests_grow_to_half_a_minute() {
+async fn backoffs_grow_to_30_seconds() {
     let bench = Bench::new().await;
     bench.issuer.refuse_always(Some(ErrorCode::KeyPending));
-    let mut rests = Vec::new();
+    let mut backoffs = Vec::new();
     for _ in 0..8 {
         bench.source.access_token().await.unwrap_err();
         let before = bench.issuer.requests();
-        let mut rest = 0;
+        let mut backoff = 0;
         loop {
             bench.clock.advance(Duration::from_secs(1));
-            rest += 1;
+            backoff += 1;
             bench.source.access_token().await.unwrap_err();
             if bench.issuer.requests() > before {
-                // That call was the next flight; its rest is measured in the next round.
+                // This call ran the next renewal; its backoff is measured in the next iteration.
                 break;
             }
         }
-        rests.push(rest);
+        backoffs.push(backoff);
     }
-    assert_eq!(rests, [1, 2, 4, 8, 16, 30, 30, 30]);
+    assert_eq!(backoffs, [1, 2, 4, 8, 16, 30, 30, 30]);
 }
 
 #[tokio::test]
-async fn retry_after_is_honoured_in_a_call_if_short_and_between_calls_if_long() {
+async fn a_short_retry_after_delays_the_call_and_a_long_one_the_next_call() {
     let bench = Bench::new().await;
     bench.issuer.set_retry_after(3);
     bench.issuer.refuse_next(ErrorCode::RateLimited);
     bench.source.access_token().await.unwrap();
     assert_eq!(bench.clock.slept(), [Duration::from_secs(3)]);
 
-    // A proxy may ask for hours: nobody waits that long in a call, and the source rests for five minutes.
+    // A longer one fails the call, and the source backs off, for at most five minutes.
     let bench = Bench::new().await;
-    for (asked, rested) in [(6, 6), (3600, 300)] {
+    for (retry_after, backoff) in [(6, 6), (3600, 300)] {
         let before = bench.issuer.requests();
-        bench.issuer.set_retry_after(asked);
+        bench.issuer.set_retry_after(retry_after);
         bench.issuer.refuse_next(ErrorCode::Unavailable);
         bench.source.access_token().await.unwrap_err();
         assert_eq!(bench.issuer.requests(), before + 1);
-        bench.clock.advance(Duration::from_secs(rested - 1));
+        bench.clock.advance(Duration::from_secs(backoff - 1));
         bench.source.access_token().await.unwrap_err();
         assert_eq!(bench.issuer.requests(), before + 1);
         bench.clock.advance(Duration::from_secs(1));
@@ -195,8 +195,8 @@ async fn retry_after_is_honoured_in_a_call_if_short_and_between_calls_if_long() 
 }
 
 #[tokio::test]
-async fn a_session_that_the_service_stumbles_over_is_replaced() {
-    let (bench, _) = Bench::with_an_ended_token().await;
+async fn a_session_whose_refreshes_fail_with_internal_is_replaced() {
+    let (bench, _) = Bench::with_expired_token().await;
     for _ in 0..4 {
         bench.issuer.refuse_next(ErrorCode::Internal);
     }
@@ -205,7 +205,7 @@ async fn a_session_that_the_service_stumbles_over_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_dead_key_ends_the_tokens_it_minted() {
+async fn the_tokens_of_a_revoked_or_expired_key_are_discarded() {
     for code in [
         ErrorCode::KeyRevoked,
         ErrorCode::KeyExpired,
@@ -224,7 +224,7 @@ async fn a_dead_key_ends_the_tokens_it_minted() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_allowed_leaves_the_valid_token() {
+async fn a_valid_token_is_kept_if_the_address_is_not_allowed() {
     let bench = Bench::new().await;
     let first = bench.source.access_token().await.unwrap();
     bench.issuer.refuse_always(Some(ErrorCode::IpNotAllowed));

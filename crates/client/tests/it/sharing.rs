@@ -1,4 +1,4 @@
-//! Many tasks, one source.
+//! One token source, shared by many tasks.
 
 use jiff::Timestamp;
 use tm_auth_client::TokenError;
@@ -27,7 +27,7 @@ async fn a_hundred_callers_at_once_cause_one_mint() {
 }
 
 #[tokio::test]
-async fn a_cancelled_caller_takes_nothing_with_it() {
+async fn cancelling_a_caller_does_not_cancel_the_renewal() {
     let bench = Bench::new().await;
     bench.issuer.hold();
     let source = bench.source.clone();
@@ -36,31 +36,32 @@ async fn a_cancelled_caller_takes_nothing_with_it() {
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     bench.issuer.release();
-    // Whether it joins the flight or finds its result: it is the first caller's mint.
+    // This caller joins the renewal, or finds its result. Either way there is one mint.
     bench.source.access_token().await.unwrap();
     assert_eq!(bench.counts(), (1, 0));
 }
 
 #[test]
-fn a_flight_whose_runtime_went_away_is_flown_again() {
+fn a_renewal_whose_runtime_was_shut_down_is_started_again() {
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap()
     };
-    let lasting = runtime();
-    let bench = lasting.block_on(Bench::new());
+    let long_lived = runtime();
+    let bench = long_lived.block_on(Bench::new());
     bench.issuer.hold();
-    let passing = runtime();
+    let short_lived = runtime();
     let source = bench.source.clone();
-    passing.spawn(async move { source.access_token().await });
-    // Enough turns to start the flight, which the issuer, on a runtime that stands still, does not answer.
-    passing.block_on(tokio::task::yield_now());
-    passing.block_on(tokio::task::yield_now());
-    drop(passing);
+    short_lived.spawn(async move { source.access_token().await });
+    // Enough turns to start the renewal. The stand-in does not respond, because its runtime is not
+    // running.
+    short_lived.block_on(tokio::task::yield_now());
+    short_lived.block_on(tokio::task::yield_now());
+    drop(short_lived);
     bench.issuer.release();
-    lasting.block_on(async {
+    long_lived.block_on(async {
         bench.source.access_token().await.unwrap();
         bench.source.idle().await;
     });
@@ -71,7 +72,7 @@ fn a_flight_whose_runtime_went_away_is_flown_again() {
 async fn a_fresh_token_is_handed_out_without_a_request() {
     let bench = Bench::new().await;
     let first = bench.source.access_token().await.unwrap();
-    // In the middle of the spread, which the test's clock draws, the refresh is due 300 s before the end.
+    // With the random number of the test clock, the refresh is due exactly 300 s before the expiry.
     bench.clock.advance(std::time::Duration::from_secs(3299));
     assert_eq!(bench.source.access_token().await.unwrap(), first);
     bench.source.idle().await;
@@ -79,12 +80,12 @@ async fn a_fresh_token_is_handed_out_without_a_request() {
 }
 
 #[tokio::test]
-async fn a_refresh_before_the_end_makes_nobody_wait() {
+async fn callers_do_not_wait_for_a_refresh_of_a_valid_token() {
     let bench = Bench::new().await;
     let first = bench.source.access_token().await.unwrap();
     bench.clock.advance(ALMOST_AN_HOUR);
     bench.issuer.hold();
-    // The service does not answer, and yet:
+    // The service does not respond, but the old token is valid.
     for _ in 0..10 {
         assert_eq!(bench.source.access_token().await.unwrap(), first);
     }
@@ -95,7 +96,7 @@ async fn a_refresh_before_the_end_makes_nobody_wait() {
 }
 
 #[tokio::test]
-async fn chance_moves_the_time_of_a_refresh() {
+async fn randomness_moves_the_time_of_a_refresh() {
     for (random, due_at) in [(0, 3360), (400, 3240)] {
         let bench = Bench::new().await;
         bench.clock.set_random(random);
@@ -112,11 +113,11 @@ async fn chance_moves_the_time_of_a_refresh() {
 }
 
 #[tokio::test]
-async fn a_short_life_is_refreshed_in_time_too() {
+async fn a_short_lived_token_is_refreshed_in_time() {
     let bench = Bench::new().await;
     bench
         .issuer
-        .set_access_token_life(std::time::Duration::from_secs(40));
+        .set_access_token_lifetime(std::time::Duration::from_secs(40));
     let first = bench.source.access_token().await.unwrap();
     bench.clock.advance(std::time::Duration::from_secs(31));
     assert_eq!(bench.source.access_token().await.unwrap(), first);
@@ -131,14 +132,14 @@ async fn an_invalidated_token_is_refreshed_by_the_next_call() {
     bench.source.invalidate(&first);
     let second = bench.source.access_token().await.unwrap();
     assert_ne!(first, second);
-    // A task that was late with its 401 does not cost another refresh.
+    // A late 401 for the old token does not cause another refresh.
     bench.source.invalidate(&first);
     assert_eq!(bench.source.access_token().await.unwrap(), second);
     assert_eq!(bench.counts(), (1, 1));
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_is_told_to_the_service() {
+async fn end_session_revokes_the_session_at_the_service() {
     let bench = Bench::new().await;
     bench.source.end_session().await.unwrap();
     assert_eq!(bench.issuer.requests(), 0);
@@ -158,7 +159,7 @@ async fn the_end_of_a_session_is_told_to_the_service() {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_in_debug_or_errors() {
+async fn debug_and_errors_show_no_secrets() {
     let bench = Bench::new().await;
     let token = bench.source.access_token().await.unwrap();
     let shown = format!("{token:?} {:?} {:?}", bench.source, token.authorization());
@@ -167,7 +168,7 @@ async fn nothing_secret_is_in_debug_or_errors() {
         token.authorization().to_str().unwrap(),
         format!("Bearer {}", token.as_str())
     );
-    // An answer that cannot be read may hold tokens.
+    // A response that cannot be parsed may contain tokens.
     let tokens = TokenResponse {
         access_token: "SECRET".to_owned(),
         refresh_token: "SECRET".to_owned(),
@@ -187,7 +188,7 @@ async fn nothing_secret_is_in_debug_or_errors() {
 }
 
 #[tokio::test]
-async fn an_unregistered_key_file_makes_no_source() {
+async fn a_key_file_without_key_id_is_refused() {
     let bench = Bench::new().await;
     let mut file = bench.issuer.key_file();
     assert!(tm_auth_client::TokenSource::from_key_file(bench.issuer.api(), &file).is_ok());
@@ -199,14 +200,14 @@ async fn an_unregistered_key_file_makes_no_source() {
 }
 
 #[tokio::test]
-async fn a_key_that_ends_soon_is_logged_once() {
+async fn the_coming_expiry_of_a_key_is_logged_once() {
     let log = crate::api::Log::default();
     let _guard = log.capture();
     let bench = Bench::new().await;
-    let end = "2025-12-14T00:00:00Z".parse().unwrap();
-    bench.issuer.set_key_end(Some(end));
+    let expires_at = "2025-12-14T00:00:00Z".parse().unwrap();
+    bench.issuer.set_key_expiry(Some(expires_at));
     let first = bench.source.access_token().await.unwrap();
-    assert_eq!(bench.source.key_expires_at(), Some(end));
+    assert_eq!(bench.source.key_expires_at(), Some(expires_at));
     bench.source.invalidate(&first);
     bench.source.access_token().await.unwrap();
     assert_eq!(
@@ -219,16 +220,16 @@ async fn a_key_that_ends_soon_is_logged_once() {
 }
 
 #[tokio::test]
-async fn a_key_that_ends_in_months_is_not_logged() {
+async fn an_expiry_in_months_is_not_logged_but_an_error_is() {
     let log = crate::api::Log::default();
     let _guard = log.capture();
     let bench = Bench::new().await;
     bench
         .issuer
-        .set_key_end(Some("2026-05-01T00:00:00Z".parse().unwrap()));
+        .set_key_expiry(Some("2026-05-01T00:00:00Z".parse().unwrap()));
     bench.source.access_token().await.unwrap();
     assert!(!log.text().contains("successor"));
-    // A refusal is.
+    // An error is logged.
     bench.issuer.refuse_always(Some(ErrorCode::IpNotAllowed));
     bench.clock.advance(HOUR);
     bench.source.access_token().await.unwrap_err();

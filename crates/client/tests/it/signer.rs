@@ -59,7 +59,7 @@ fn a_registration_is_signed_over_issuer_account_and_fingerprint() {
 }
 
 #[test]
-fn a_pair_survives_its_key_file() {
+fn a_key_pair_can_be_read_back_from_its_key_file() {
     let signer = Signer::generate().unwrap();
     let file = signer.key_file("bot", AT).unwrap();
     let again = Signer::from_key_file(&file).unwrap();
@@ -73,7 +73,7 @@ fn a_pair_survives_its_key_file() {
     );
 }
 
-/// The key of RFC 7515 appendix A.3; its RFC 7638 thumbprint was computed with Python's hashlib.
+/// The key of RFC 7515 appendix A.3. Its RFC 7638 thumbprint was computed with Python's hashlib.
 fn published() -> PrivateJwk {
     serde_json::from_str(
         r#"{"kty":"EC","crv":"P-256",
@@ -85,14 +85,14 @@ fn published() -> PrivateJwk {
 }
 
 #[test]
-fn a_known_key_has_its_known_fingerprint() {
+fn a_published_key_has_its_known_fingerprint() {
     let signer = Signer::from_jwk(&published()).unwrap();
     assert_eq!(
         signer.fingerprint(),
         "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U"
     );
     let PublicKeyInput::Jwk(jwk) = signer.public_jwk() else {
-        panic!("a JWK was asked for")
+        panic!("the public key is not a JWK")
     };
     assert_eq!(jwk["x"], "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU");
     assert_eq!((&jwk["kty"], &jwk["crv"]), (&"EC".into(), &"P-256".into()));
@@ -100,7 +100,7 @@ fn a_known_key_has_its_known_fingerprint() {
 }
 
 #[test]
-fn halves_that_do_not_belong_together_are_refused() {
+fn a_public_key_that_does_not_belong_to_the_private_key_is_refused() {
     let mut jwk = published();
     let other = Signer::generate().unwrap().private_jwk().unwrap();
     jwk.d = other.d.clone();
@@ -117,7 +117,7 @@ fn halves_that_do_not_belong_together_are_refused() {
 }
 
 #[test]
-fn malformed_numbers_are_named() {
+fn malformed_members_are_named() {
     for wrong in [
         "",
         "AA",
@@ -130,16 +130,22 @@ fn malformed_numbers_are_named() {
         jwk.d = wrong.to_owned();
         assert_eq!(
             Signer::from_jwk(&jwk).unwrap_err(),
-            SignerError::Number("d"),
+            SignerError::InvalidMember("d"),
             "{wrong}"
         );
     }
     let mut jwk = published();
     jwk.x = "AA".to_owned();
-    assert_eq!(Signer::from_jwk(&jwk).unwrap_err(), SignerError::Number("x"));
+    assert_eq!(
+        Signer::from_jwk(&jwk).unwrap_err(),
+        SignerError::InvalidMember("x")
+    );
     let mut jwk = published();
     jwk.y = "AA".to_owned();
-    assert_eq!(Signer::from_jwk(&jwk).unwrap_err(), SignerError::Number("y"));
+    assert_eq!(
+        Signer::from_jwk(&jwk).unwrap_err(),
+        SignerError::InvalidMember("y")
+    );
 }
 
 #[test]

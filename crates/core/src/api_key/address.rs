@@ -1,4 +1,4 @@
-//! The addresses that a key may be used from.
+//! The networks from which a key may be used.
 
 use std::net::IpAddr;
 
@@ -6,17 +6,17 @@ use ipnet::IpNet;
 
 use crate::Refusal;
 
-/// Most networks a key may be restricted to.
+/// Maximum number of networks per key.
 pub const MAX_NETWORKS: usize = 32;
 
-/// Whether a list of networks admits an address. An empty list admits all.
+/// Whether a key restricted to `networks` may be used from `address`. An empty list allows any.
 pub fn allows(networks: &[IpNet], address: IpAddr) -> bool {
-    // An IPv4 client on a dual-stack socket shows up as ::ffff:a.b.c.d and must match a.b.c.d.
+    // On a dual-stack socket an IPv4 client has the address ::ffff:a.b.c.d; it must match a.b.c.d.
     let address = address.to_canonical();
     networks.is_empty() || networks.iter().any(|network| network.contains(&address))
 }
 
-/// Reads addresses and networks as people write them: `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`.
+/// Parses addresses and networks: `203.0.113.7`, `203.0.113.0/24`, `2001:db8::/32`.
 pub fn parse(texts: &[String]) -> Result<Vec<IpNet>, Refusal> {
     if texts.len() > MAX_NETWORKS {
         return Err(invalid(format!("at most {MAX_NETWORKS} addresses or networks")));
@@ -30,8 +30,8 @@ fn parse_one(text: &str) -> Result<IpNet, Refusal> {
     }
     let network: IpNet = text
         .parse()
-        .map_err(|_| invalid(format!("`{}` is no address or network", text.escape_debug())))?;
-    // `203.0.113.7/24` is a slip more often than a wish: say which of the two was meant.
+        .map_err(|_| invalid(format!("`{}` is not an address or network", text.escape_debug())))?;
+    // `203.0.113.7/24` is usually a mistake: ask which of the two is meant.
     if network.trunc() != network {
         return Err(invalid(format!(
             "`{network}` has bits beyond its prefix: write {} or {}",
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_networks_are_read_and_matched() {
+    fn addresses_and_networks_are_parsed_and_matched() {
         let networks = list(&[
             "203.0.113.7",
             "198.51.100.0/24",
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_refused_with_both_readings() {
+    fn bits_beyond_the_prefix_are_refused_with_both_possible_meanings() {
         let Err(Refusal::InvalidField { problem, .. }) = list(&["203.0.113.7/24"]) else {
             panic!()
         };

@@ -1,4 +1,4 @@
-//! API keys, and the proof that a challenge comes from one.
+//! API keys, and the verification of their challenges.
 
 pub mod address;
 pub mod reminder;
@@ -13,52 +13,102 @@ use tm_auth_proto::{KeyId, Scopes};
 
 use crate::{Account, Challenge, PublicKey, Refusal};
 
-/// A registered key with its account, as the database had it when it was read.
+/// A registered key and its account, as read from the database. May be a cached copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its id.
+    /// Primary key.
     pub key_id: KeyId,
-    /// Its owner.
+    /// Owner of the key.
     pub account: Account,
-    /// The name its owner gave it.
+    /// Name that the owner gave the key.
     pub label: String,
-    /// What verifies its signatures.
+    /// Public key, which verifies the key's signatures.
     pub public_key: PublicKey,
-    /// What its tokens may do.
+    /// Scopes of the key's tokens.
     pub scopes: Scopes,
-    /// Where it may be used from; empty means anywhere.
+    /// Networks from which the key may be used; empty means any.
     pub allowed_ips: Vec<IpNet>,
-    /// When it was registered.
+    /// When the key was registered.
     pub created_at: Timestamp,
-    /// When its owner confirmed it; until then it mints nothing.
-    pub activated_at: Option<Timestamp>,
-    /// When it ends.
+    /// When the key expires, if ever.
     pub expires_at: Option<Timestamp>,
-    /// Since when its owner has it disabled.
-    pub disabled_at: Option<Timestamp>,
-    /// When it was revoked.
-    pub revoked_at: Option<Timestamp>,
-    /// Counts every change of the row, so that a decision made on a copy can be checked against it.
+    /// What happened to the key since its registration.
+    pub lifecycle: Lifecycle,
+    /// Increases with each change of the row. A write that relies on a copy of the row can check
+    /// that the copy is current.
     pub version: i64,
 }
 
-impl ApiKey {
-    /// Whether it can mint at `now`.
-    pub fn status(&self, now: Timestamp) -> ApiKeyStatus {
-        if self.revoked_at.is_some() {
-            ApiKeyStatus::Revoked
-        } else if self.expires_at.is_some_and(|end| end <= now) {
-            ApiKeyStatus::Expired
-        } else if self.activated_at.is_none() {
-            ApiKeyStatus::Pending
-        } else if self.disabled_at.is_some() {
-            ApiKeyStatus::Disabled
-        } else {
-            ApiKeyStatus::Active
+/// Lifecycle of an API key. Its expiry is not part of it: a key of each state can expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// The owner has not activated the key yet.
+    Pending {
+        /// When the owner disabled the key, if it will be disabled once it is activated.
+        disabled_at: Option<Timestamp>,
+    },
+    /// The key is activated.
+    Active {
+        /// When the key was activated.
+        activated_at: Timestamp,
+    },
+    /// The key is activated, but the owner disabled it. The owner can enable it again.
+    Disabled {
+        /// When the key was activated.
+        activated_at: Timestamp,
+        /// When the owner disabled the key.
+        disabled_at: Timestamp,
+    },
+    /// The owner or an operator revoked the key. This is final.
+    Revoked {
+        /// When the key was revoked.
+        revoked_at: Timestamp,
+        /// When the owner had disabled the key, if it was disabled when it was revoked.
+        disabled_at: Option<Timestamp>,
+    },
+}
+
+impl Lifecycle {
+    /// When the key was activated; `None` for a pending or revoked key.
+    pub fn activated_at(&self) -> Option<Timestamp> {
+        match *self {
+            Self::Active { activated_at } | Self::Disabled { activated_at, .. } => Some(activated_at),
+            Self::Pending { .. } | Self::Revoked { .. } => None,
         }
     }
 
-    /// Whether the key may be used at `now` from `address`: the same rules for a mint and for a refresh.
+    /// When the owner disabled the key; `None` if it is not disabled.
+    pub fn disabled_at(&self) -> Option<Timestamp> {
+        match *self {
+            Self::Disabled { disabled_at, .. } => Some(disabled_at),
+            Self::Pending { disabled_at } | Self::Revoked { disabled_at, .. } => disabled_at,
+            Self::Active { .. } => None,
+        }
+    }
+
+    /// When the key was revoked; `None` if it is not revoked.
+    pub fn revoked_at(&self) -> Option<Timestamp> {
+        match *self {
+            Self::Revoked { revoked_at, .. } => Some(revoked_at),
+            Self::Pending { .. } | Self::Active { .. } | Self::Disabled { .. } => None,
+        }
+    }
+}
+
+impl ApiKey {
+    /// Status at `now`. If several apply, the most final one.
+    pub fn status(&self, now: Timestamp) -> ApiKeyStatus {
+        let expired = self.expires_at.is_some_and(|end| end <= now);
+        match self.lifecycle {
+            Lifecycle::Revoked { .. } => ApiKeyStatus::Revoked,
+            _ if expired => ApiKeyStatus::Expired,
+            Lifecycle::Pending { .. } => ApiKeyStatus::Pending,
+            Lifecycle::Disabled { .. } => ApiKeyStatus::Disabled,
+            Lifecycle::Active { .. } => ApiKeyStatus::Active,
+        }
+    }
+
+    /// Checks that the key may be used at `now` from `address`, for a mint or a refresh.
     pub fn permit(&self, address: IpAddr, now: Timestamp) -> Result<(), Refusal> {
         match self.status(now) {
             ApiKeyStatus::Revoked => return Err(Refusal::KeyRevoked),
@@ -76,8 +126,8 @@ impl ApiKey {
         Ok(())
     }
 
-    /// Checks a challenge against this key. The signature first: whoever cannot sign learns nothing about
-    /// the key, not even that it exists.
+    /// Verifies a challenge by this key: first the signature, then that the key may be used. A
+    /// caller who cannot sign thus learns nothing about the key, not even that it exists.
     pub fn prove(
         self: &Arc<Self>,
         challenge: Challenge,
@@ -97,8 +147,8 @@ impl ApiKey {
     }
 }
 
-/// Somebody holds this key's private half and may use it now. Only [`ApiKey::prove`] makes one, and
-/// [`crate::session::open`] demands one: minting without proof does not compile.
+/// A key that verified a challenge and may be used. Only [`ApiKey::prove`] creates one, and
+/// [`crate::session::open`] requires one, so minting without verification does not compile.
 #[derive(Debug)]
 pub struct ProvenKey {
     key: Arc<ApiKey>,
@@ -111,18 +161,18 @@ impl ProvenKey {
         &self.key
     }
 
-    /// What was signed.
+    /// The challenge that the key signed.
     pub fn challenge(&self) -> &Challenge {
         &self.challenge
     }
 }
 
-/// Verifies the challenge with a key that nobody holds, for its cost alone: an unknown key id must take as
-/// long to refuse as a wrong signature.
+/// Verifies the challenge with a dummy key and ignores the result. Refusing an unknown key id must
+/// take as long as refusing a wrong signature.
 pub fn verify_in_vain(challenge: &Challenge) {
     use std::sync::LazyLock;
-    /// The P-256 generator, a valid point like any other.
-    static NOBODY: LazyLock<PublicKey> = LazyLock::new(|| {
+    /// The generator of P-256, which is a valid public key.
+    static DUMMY: LazyLock<PublicKey> = LazyLock::new(|| {
         let generator = [
             0x03, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40,
             0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2,
@@ -130,7 +180,7 @@ pub fn verify_in_vain(challenge: &Challenge) {
         ];
         PublicKey::from_sec1(&generator).expect("the generator is on the curve")
     });
-    std::hint::black_box(NOBODY.verifies(challenge.text(), challenge.signature()));
+    std::hint::black_box(DUMMY.verifies(challenge.text(), challenge.signature()));
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! When an owner is reminded that a key ends.
+//! Reminders that a key is about to expire.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Days before the end, each reminded of once.
+/// Days before the expiry on which a reminder is due, once each.
 pub const DAYS: [u8; 3] = [30, 7, 1];
 
-/// The last of the reminders whose time has come for a key that ends then: of that one a mail is due, unless
-/// it or a later one was sent. `None`: the end is far off, or over.
+/// The latest of [`DAYS`] that has passed for a key that expires at `end`. `None` if the first is
+/// still to come, or if the key has expired.
 pub fn passed(end: Option<Timestamp>, now: Timestamp) -> Option<u8> {
     let left = end?.duration_since(now);
     if left.is_zero() || left.is_negative() {
@@ -15,13 +15,14 @@ pub fn passed(end: Option<Timestamp>, now: Timestamp) -> Option<u8> {
     DAYS.into_iter().rev().find(|days| left <= span(*days))
 }
 
-/// The reminder that is due, where `reminded` was sent last, or had passed when the end was chosen: whoever
-/// makes a key for five days need not be told at once that it ends within seven.
+/// The reminder to send now, if any. `reminded` is the last one that was sent, or that had already
+/// passed when the owner chose `end`: the owner of a new key for five days needs no reminder that
+/// it expires within seven.
 pub fn due(end: Option<Timestamp>, reminded: Option<u8>, now: Timestamp) -> Option<u8> {
     passed(end, now).filter(|days| reminded.is_none_or(|reminded| *days < reminded))
 }
 
-/// A day is 24 hours: the end is an instant.
+/// Duration of `days` days of 24 hours.
 pub fn span(days: u8) -> SignedDuration {
     SignedDuration::from_hours(24 * i64::from(days))
 }
@@ -37,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn c10_each_reminder_is_due_from_its_instant_on() {
+    fn c10_each_reminder_is_due_from_its_day_until_the_next() {
         let tick = SignedDuration::from_millis(1);
         for (now, expected) in [
             (before(30) - tick, None),

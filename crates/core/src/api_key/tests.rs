@@ -5,20 +5,22 @@ use aws_lc_rs::signature::EcdsaKeyPair;
 use tm_auth_proto::Environment;
 
 use super::*;
-use crate::sample::{HERE, LIVES, NOW, address, at, challenge, hex, just_before, key, pair, sign, signed};
+use crate::sample::{
+    HERE, LIVES, NOW, address, at, challenge, deactivate, disable, hex, just_before, key, pair, revoke, sign,
+    signed,
+};
 use crate::secret::SessionSecret;
 use crate::session::{self, OpenRandomness};
 
-/// Changes of a live key after which it may not be used, each with its refusal, the one that is told first
-/// first.
+/// Changes that make an active key unusable, each with its refusal, in order of precedence.
 type Case = (fn(&mut ApiKey), Refusal);
 
 fn unusable() -> Vec<Case> {
     vec![
-        (|key| key.revoked_at = Some(at(-1)), Refusal::KeyRevoked),
+        (revoke, Refusal::KeyRevoked),
         (|key| key.expires_at = Some(at(0)), Refusal::KeyExpired),
-        (|key| key.activated_at = None, Refusal::KeyPending),
-        (|key| key.disabled_at = Some(at(-1)), Refusal::KeyDisabled),
+        (deactivate, Refusal::KeyPending),
+        (disable, Refusal::KeyDisabled),
         (
             |key| key.account.disabled_at = Some(at(-1)),
             Refusal::AccountDisabled,
@@ -30,9 +32,10 @@ fn unusable() -> Vec<Case> {
     ]
 }
 
+/// A key after these changes. The first change is made last, as keys get more final over time.
 fn changed(pair: &EcdsaKeyPair, changes: &[Case]) -> Arc<ApiKey> {
     let mut key = key(pair);
-    for (change, _) in changes {
+    for (change, _) in changes.iter().rev() {
         change(&mut key);
     }
     Arc::new(key)
@@ -42,7 +45,7 @@ fn prove(key: &Arc<ApiKey>, challenge: Challenge) -> Result<ProvenKey, Refusal> 
     key.prove(challenge, address(), at(0))
 }
 
-/// (r, n − s): as valid as (r, s), and anybody can make it.
+/// (r, n − s): as valid as (r, s), and computable without the private key.
 fn twin(signature: [u8; 64]) -> [u8; 64] {
     const N: [u8; 32] = [
         0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
@@ -59,7 +62,7 @@ fn twin(signature: [u8; 64]) -> [u8; 64] {
 }
 
 #[test]
-fn d01_the_holder_of_a_live_key_proves_it() {
+fn d01_a_challenge_signed_by_an_active_key_verifies() {
     let pair = pair();
     let key = Arc::new(key(&pair));
     let proven = prove(&key, signed(&pair, key.key_id)).unwrap();
@@ -69,7 +72,7 @@ fn d01_the_holder_of_a_live_key_proves_it() {
 }
 
 #[test]
-fn d06_without_a_valid_signature_no_state_of_the_key_is_told() {
+fn d06_an_invalid_signature_does_not_reveal_the_status_of_the_key() {
     let pair = pair();
     for case in unusable() {
         let key = changed(&pair, &[case]);
@@ -79,7 +82,7 @@ fn d06_without_a_valid_signature_no_state_of_the_key_is_told() {
 }
 
 #[test]
-fn d06_with_a_valid_signature_each_state_is_told() {
+fn d06_a_valid_signature_reveals_the_status_of_the_key() {
     let pair = pair();
     for (change, refusal) in unusable() {
         let key = changed(&pair, &[(change, refusal.clone())]);
@@ -88,7 +91,7 @@ fn d06_with_a_valid_signature_each_state_is_told() {
 }
 
 #[test]
-fn d06_the_state_that_ends_most_is_told_first() {
+fn d06_the_most_final_status_takes_precedence() {
     let pair = pair();
     let cases = unusable();
     for first in 0..cases.len() {
@@ -101,7 +104,7 @@ fn d06_the_state_that_ends_most_is_told_first() {
 }
 
 #[test]
-fn d06_a_key_ends_at_its_end_and_not_before() {
+fn d06_a_key_expires_exactly_at_its_expiry() {
     let end = at(60);
     let key = ApiKey {
         expires_at: Some(end),
@@ -114,7 +117,7 @@ fn d06_a_key_ends_at_its_end_and_not_before() {
 }
 
 #[test]
-fn d06_a_status_is_shown_to_the_owner() {
+fn d06_each_change_gives_its_status() {
     let pair = pair();
     let cases = unusable();
     for (case, status) in [
@@ -126,6 +129,22 @@ fn d06_a_status_is_shown_to_the_owner() {
     ] {
         assert_eq!(changed(&pair, &cases[case..=case]).status(at(0)), status);
     }
+}
+
+#[test]
+fn each_state_has_its_times() {
+    let mut key = key(&pair());
+    let times = |key: &ApiKey| {
+        let state = key.lifecycle;
+        (state.activated_at(), state.disabled_at(), state.revoked_at())
+    };
+    assert_eq!(times(&key), (Some(at(-500)), None, None));
+    disable(&mut key);
+    assert_eq!(times(&key), (Some(at(-500)), Some(at(-1)), None));
+    deactivate(&mut key);
+    assert_eq!(times(&key), (None, Some(at(-1)), None));
+    revoke(&mut key);
+    assert_eq!(times(&key), (None, Some(at(-1)), Some(at(-1))));
 }
 
 #[test]
@@ -154,12 +173,15 @@ fn d13_signatures_over_variants_of_the_text_are_refused() {
     let signature = pair
         .sign(&aws_lc_rs::rand::SystemRandom::new(), hash.as_ref())
         .unwrap();
-    let twice = challenge(&id, signature.as_ref().try_into().unwrap());
-    assert_eq!(prove(&key, twice).unwrap_err(), Refusal::InvalidCredentials);
+    let hashed_twice = challenge(&id, signature.as_ref().try_into().unwrap());
+    assert_eq!(
+        prove(&key, hashed_twice).unwrap_err(),
+        Refusal::InvalidCredentials
+    );
 }
 
 #[test]
-fn d13_the_key_id_is_signed_as_it_is_sent() {
+fn d13_the_signed_text_has_the_key_id_as_sent() {
     let pair = pair();
     let key = Arc::new(key(&pair));
     let upper = key.key_id.to_string().to_uppercase();
@@ -170,7 +192,7 @@ fn d13_the_key_id_is_signed_as_it_is_sent() {
 }
 
 #[test]
-fn d15_the_right_key_with_another_accounts_key_id_is_refused() {
+fn d15_a_signature_under_another_accounts_key_id_is_refused() {
     let (mine, theirs) = (pair(), pair());
     let my_key = Arc::new(key(&mine));
     let their_key = Arc::new(ApiKey {
@@ -180,13 +202,13 @@ fn d15_the_right_key_with_another_accounts_key_id_is_refused() {
     let refused =
         |key, challenge| assert_eq!(prove(key, challenge).unwrap_err(), Refusal::InvalidCredentials);
     refused(&their_key, signed(&mine, their_key.key_id));
-    // A look-up that went to the wrong row must not help either: the id is part of the proof.
+    // Even if the lookup returned the wrong row: the challenge must have the id of the key.
     refused(&my_key, signed(&mine, their_key.key_id));
     refused(&their_key, signed(&theirs, my_key.key_id));
 }
 
 #[test]
-fn d10_the_twin_of_a_signature_opens_the_same_session_and_no_other() {
+fn d10_a_signature_with_negated_s_gives_the_same_session_id() {
     let pair = pair();
     let key = Arc::new(key(&pair));
     let id = key.key_id.to_string();
@@ -202,15 +224,14 @@ fn d10_the_twin_of_a_signature_opens_the_same_session_and_no_other() {
     assert_ne!(first, twin(first));
     assert_eq!(first, twin(twin(first)));
     assert_eq!(opened(first, HERE), opened(twin(first), HERE));
-    // A second signature of the same second has another r, and is another challenge.
+    // Another signature over the same text has another r, and is a different challenge.
     let second = sign(&pair, &format!("{id}.{NOW}"));
     assert_ne!(opened(first, HERE), opened(second, HERE));
     assert_ne!(opened(first, HERE), opened(first, Environment::Production));
 }
 
-/// The cost is the purpose, so the cost is what is tested: the quickest of many batches of each kind in turn,
-/// since a busy machine can only slow a batch down. A function that did nothing would be thousands of times
-/// quicker.
+/// Compares the fastest of many batches of each kind, because load on the machine can only make a
+/// batch slower. A function that did nothing would be thousands of times faster.
 #[test]
 fn d06_an_unknown_key_costs_about_as_much_as_a_wrong_signature() {
     let pair = pair();

@@ -37,7 +37,7 @@ fn d01_a_challenge_is_fresh_up_to_the_tolerance_inclusive() {
 }
 
 #[test]
-fn d02_beyond_it_the_answer_tells_the_clock_and_the_skew() {
+fn d02_outside_the_tolerance_the_refusal_has_the_clock_and_the_skew() {
     for (timestamp, skew_ms) in [
         (NOW + 31, 31_000),
         (NOW - 31, -31_000),
@@ -76,7 +76,7 @@ fn d04_a_negative_timestamp_is_malformed() {
 }
 
 #[test]
-fn d03_finer_units_are_recognised_and_never_rescaled() {
+fn d03_milliseconds_get_a_hint_and_are_not_converted() {
     for (timestamp, expected) in [
         (NOW * 1000, TimestampHint::NotSeconds),
         (NOW * 1_000_000, TimestampHint::NotSeconds),
@@ -105,7 +105,7 @@ fn d03_finer_units_are_recognised_and_never_rescaled() {
 }
 
 #[test]
-fn d14_a_key_id_is_a_uuid_with_dashes_and_nothing_else() {
+fn d14_a_key_id_must_be_a_uuid_with_dashes() {
     let upper = key_id().to_string().to_uppercase();
     let challenge = parse(&ApiKeyTokenRequest {
         key_id: upper.clone(),
@@ -115,7 +115,7 @@ fn d14_a_key_id_is_a_uuid_with_dashes_and_nothing_else() {
     assert_eq!(
         challenge.text(),
         format!("{upper}.{NOW}").as_bytes(),
-        "the id is signed as it was sent"
+        "the signed text has the id as sent"
     );
     let id = key_id().to_string();
     for bad in [
@@ -143,7 +143,7 @@ fn d14_a_key_id_is_a_uuid_with_dashes_and_nothing_else() {
 }
 
 #[test]
-fn d06_a_key_of_the_other_environment_is_told_so() {
+fn d06_a_key_of_the_other_environment_is_refused_with_its_url() {
     let other = KeyId::generate(Environment::Production, [1; 16]);
     let refusal = parse(&ApiKeyTokenRequest {
         key_id: other.to_string(),
@@ -158,7 +158,7 @@ fn d06_a_key_of_the_other_environment_is_told_so() {
         }
     );
     assert!(refusal.to_string().contains("https://api.truemarkets.co/v1/auth"));
-    // An id that this service never made is looked up like any other, and not found.
+    // An id without an environment passes; the lookup will not find it.
     parse(&ApiKeyTokenRequest {
         key_id: uuid::Uuid::nil().to_string(),
         ..request(NOW)
@@ -167,7 +167,7 @@ fn d06_a_key_of_the_other_environment_is_told_so() {
 }
 
 #[test]
-fn d09_d10_the_session_id_depends_on_all_that_makes_a_challenge_and_not_on_s() {
+fn d09_d10_the_session_id_depends_on_the_whole_challenge_except_s() {
     let id = |key: [u8; 16], at: i64, signature: [u8; 64], environment| {
         Challenge {
             key_id: KeyId::generate(Environment::Uat, key),

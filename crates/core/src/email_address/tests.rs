@@ -2,14 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn normalised(text: &str) -> String {
+fn normalized(text: &str) -> String {
     EmailAddress::parse(text)
         .unwrap_or_else(|refusal| panic!("{text:?}: {refusal}"))
         .into()
 }
 
 #[test]
-fn f16_the_same_mailbox_is_the_same_address() {
+fn f16_spellings_of_the_same_mailbox_normalize_to_one_address() {
     for (typed, address) in [
         ("A@X.com", "a@x.com"),
         (" ada.lovelace+tm@example.COM ", "ada.lovelace+tm@example.com"),
@@ -18,42 +18,43 @@ fn f16_the_same_mailbox_is_the_same_address() {
         // NFD: a plain u and a combining diaeresis.
         ("a@mu\u{308}nchen.de", "a@xn--mnchen-3ya.de"),
         ("a@M\u{dc}NCHEN.de", "a@xn--mnchen-3ya.de"),
-        // The ligature fi, full-width letters and the ideographic full stop are mapped by UTS 46.
+        // UTS 46 maps the ligature fi, full-width letters and the ideographic full stop.
         ("a@\u{fb01}sh.com", "a@fish.com"),
         ("a@\u{ff45}xample\u{3002}com", "a@example.com"),
-        // A zero-width space is no character of a name.
+        // UTS 46 ignores a zero-width space.
         ("a@exam\u{200b}ple.com", "a@example.com"),
-        // Non-transitional: a sharp s is a letter of its own.
+        // Non-transitional processing keeps the sharp s.
         ("a@stra\u{df}e.de", "a@xn--strae-oqa.de"),
         (
             "o'brien!#$%&*/=?^_`{|}~-@example.com",
             "o'brien!#$%&*/=?^_`{|}~-@example.com",
         ),
     ] {
-        assert_eq!(normalised(typed), address, "{typed:?}");
+        assert_eq!(normalized(typed), address, "{typed:?}");
     }
 }
 
 #[test]
-fn f16_look_alikes_are_other_addresses() {
-    let latin = normalised("a@paypal.com");
+fn f16_look_alikes_stay_different_addresses() {
+    let latin = normalized("a@paypal.com");
     for other in [
-        // Cyrillic a; dotless i; capital I with a dot, which folds to i and a combining dot.
+        // A Cyrillic a; a box-drawing line that looks like an l; the digit 1.
         "a@p\u{430}ypal.com",
         "a@payp\u{251}l.com",
         "a@paypa1.com",
     ] {
-        assert_ne!(normalised(other), latin, "{other:?}");
+        assert_ne!(normalized(other), latin, "{other:?}");
     }
-    let plain = normalised("a@istanbul.com");
-    assert_ne!(normalised("a@\u{130}stanbul.com"), plain);
-    assert_ne!(normalised("a@\u{131}stanbul.com"), plain);
-    assert_ne!(normalised("a.b@example.com"), normalised("ab@example.com"));
-    assert_ne!(normalised("ab+c@example.com"), normalised("ab@example.com"));
+    let plain = normalized("a@istanbul.com");
+    // A capital I with a dot, which folds to i and a combining dot; a dotless i.
+    assert_ne!(normalized("a@\u{130}stanbul.com"), plain);
+    assert_ne!(normalized("a@\u{131}stanbul.com"), plain);
+    assert_ne!(normalized("a.b@example.com"), normalized("ab@example.com"));
+    assert_ne!(normalized("ab+c@example.com"), normalized("ab@example.com"));
 }
 
 #[test]
-fn f16_f17_what_is_no_plain_address_is_refused() {
+fn f16_f17_malformed_and_ambiguous_addresses_are_refused() {
     let long_local = format!("{}@example.com", "a".repeat(65));
     let long_label = format!("a@{}.com", "b".repeat(64));
     let long_domain = format!("a@{}com", "bcd.".repeat(70));
@@ -89,7 +90,7 @@ fn f16_f17_what_is_no_plain_address_is_refused() {
         ".a@x.com",
         "a.@x.com",
         "a..b@x.com",
-        // Not ASCII before the @: whether composed and decomposed forms are equal, servers disagree about.
+        // Not ASCII before the @: servers disagree whether composed and decomposed forms are equal.
         "\u{e4}da@x.com",
         "a\u{308}da@x.com",
         "\u{430}da@x.com",
@@ -100,7 +101,7 @@ fn f16_f17_what_is_no_plain_address_is_refused() {
         "a@x-.com",
         "a@x_y.com",
         "a@x%2ecom",
-        // A label that claims to be an A-label and decodes to ASCII, or not at all (RUSTSEC-2024-0421).
+        // An alleged A-label that decodes to ASCII, or not at all (RUSTSEC-2024-0421).
         "a@xn--example-.com",
         "a@xn--\u{e4}.com",
         &long_local,
@@ -118,9 +119,9 @@ fn f16_f17_what_is_no_plain_address_is_refused() {
 
 proptest! {
     #[test]
-    fn f16_f17_normalising_is_idempotent_and_leaves_nothing_that_a_header_could_misread(text in "\\PC{0,80}|[a-zA-Z.+<>,\"@\r\n\u{0}-\u{2f}\u{fb01}\u{fc}\u{308}]{0,30}@[a-z\u{fc}\u{430}.\\-@\r\n ]{0,30}") {
+    fn f16_f17_normalization_is_idempotent_and_safe_for_email_headers(text in "\\PC{0,80}|[a-zA-Z.+<>,\"@\r\n\u{0}-\u{2f}\u{fb01}\u{fc}\u{308}]{0,30}@[a-z\u{fc}\u{430}.\\-@\r\n ]{0,30}") {
         if let Ok(address) = EmailAddress::parse(&text) {
-            prop_assert_eq!(&normalised(address.as_str()), address.as_str());
+            prop_assert_eq!(&normalized(address.as_str()), address.as_str());
             prop_assert!(address.as_str().len() <= 254);
             prop_assert!(address.as_str().bytes().all(|byte| byte.is_ascii_graphic() && !b"<>,;:\"()[]\\".contains(&byte)));
             prop_assert_eq!(address.as_str().matches('@').count(), 1);

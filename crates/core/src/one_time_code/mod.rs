@@ -1,12 +1,14 @@
-//! One-time codes, as they are mailed, typed and stored, and the link in the same mail.
+//! Emailed one-time codes.
 //!
-//! 1. Asking makes a code of 8 digits (16 where an address is under attack), uniform over all of them.
-//! 2. Only its MAC is stored, under a key that is not in the database and bound to the row: eight digits could
-//!    be found from a plain hash within a second.
-//! 3. What comes back is any text; spaces and dashes are left out, then its MAC is compared in constant time.
-//! 4. [`rules`] decide how often mail is sent, and which codes an attempt is compared with at all.
+//! 1. A request for a code generates one of 8 digits, or of 16 if the address is under attack
+//!    ([`OneTimeCode::generate`]). [`rules`] decide whether it may be emailed.
+//! 2. The database stores only a MAC of the code and its row's id ([`OneTimeCode::mac`]). The key
+//!    is not in the database: eight digits could be found from a plain hash within a second.
+//! 3. The user types the code; white space and dashes are ignored ([`TypedCode::new`]). [`rules`]
+//!    decide which stored codes the attempt is compared with ([`TypedCode::matches`]).
 //!
-//! The link's token and the browser's cookie have 256 random bits: a plain hash stands for those.
+//! The same email also has a link. Its token and the cookie of the requesting browser have 256
+//! random bits, so a plain hash of them is stored ([`crate::secret::FlowSecret`]).
 
 pub mod rules;
 
@@ -18,24 +20,24 @@ use jiff::SignedDuration;
 use tm_auth_proto::AccountId;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// How long a code and its link live.
+/// Lifetime of a code and its link.
 pub const LIFE: SignedDuration = SignedDuration::from_mins(10);
 
-/// What a code proves, besides its address.
+/// What a code is valid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Signs in, or up.
+    /// Signing in or signing up.
     SignIn,
-    /// Makes the address that of this account.
+    /// Setting the email address of this account.
     SetEmail(AccountId),
 }
 
-/// How many digits a code has.
+/// Number of digits of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// 8: what people type.
+    /// 8 digits, the usual length.
     Short,
-    /// 16: no number of attempts that anybody can make finds it.
+    /// 16 digits: too many to guess, however many attempts are made.
     Long,
 }
 
@@ -48,20 +50,22 @@ impl Length {
     }
 }
 
-/// The id of a code's row.
+/// Id of a code's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowId(pub [u8; 16]);
 
-/// A code, as it is mailed. `Debug` shows nothing.
+/// A code to be emailed. `Debug` does not show it.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct OneTimeCode(String);
 
 impl OneTimeCode {
-    /// Makes one. `random` is asked until it gives a number below the largest multiple of the number of codes:
-    /// the rest of the range would favour some of them. Once is all but always enough.
+    /// Step 1: generates a code; all codes are equally likely.
+    ///
+    /// Calls `random` until the number is below the largest multiple of the number of codes. The
+    /// numbers above it would make some codes more likely. A second call is very rare.
     pub fn generate(length: Length, mut random: impl FnMut() -> [u8; 16]) -> Self {
         let digits = length.digits();
-        let codes = 10u128.pow(u32::try_from(digits).expect("two lengths, both small"));
+        let codes = 10u128.pow(u32::try_from(digits).expect("a code has at most 16 digits"));
         let fair = u128::MAX - u128::MAX % codes;
         loop {
             let number = u128::from_be_bytes(random());
@@ -71,12 +75,12 @@ impl OneTimeCode {
         }
     }
 
-    /// Its digits, for the mail.
+    /// The digits, for the email.
     pub fn digits(&self) -> &str {
         &self.0
     }
 
-    /// What is stored of it.
+    /// Step 2: computes the MAC to store in the row `flow_id`.
     pub fn mac(&self, flow_id: FlowId, pepper: &CodePepper) -> CodeMac {
         pepper.mac(flow_id, &self.0)
     }
@@ -88,17 +92,17 @@ impl fmt::Debug for OneTimeCode {
     }
 }
 
-/// The stored form of a code.
+/// MAC of a code, as stored in its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeMac(pub [u8; 32]);
 
-/// The key of the MACs: derived from the key-encryption key, so that no database holds it. `Debug` shows
-/// nothing.
+/// MAC key for codes. It is derived from the key-encryption key and is not in the database. `Debug`
+/// does not show it.
 #[derive(Clone)]
 pub struct CodePepper(hmac::Key);
 
 impl CodePepper {
-    /// Derives it. The label keeps it apart from everything else that the key-encryption key does.
+    /// Derives the MAC key. The label separates it from other uses of the key-encryption key.
     pub fn derive(kek: &[u8; 32]) -> Self {
         let tag = hmac::sign(
             &hmac::Key::new(hmac::HMAC_SHA256, kek),
@@ -111,7 +115,13 @@ impl CodePepper {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(&flow_id.0);
         context.update(digits.as_bytes());
-        CodeMac(context.sign().as_ref().try_into().expect("SHA-256 has 32 bytes"))
+        CodeMac(
+            context
+                .sign()
+                .as_ref()
+                .try_into()
+                .expect("an HMAC-SHA-256 has 32 bytes"),
+        )
     }
 }
 
@@ -121,7 +131,7 @@ impl fmt::Debug for CodePepper {
     }
 }
 
-/// What somebody typed as a code, with what it takes to compare it. `Debug` shows nothing.
+/// A code as typed by a user, with the MAC keys for its comparison. `Debug` does not show it.
 #[derive(Clone)]
 pub struct TypedCode {
     digits: String,
@@ -129,8 +139,10 @@ pub struct TypedCode {
 }
 
 impl TypedCode {
-    /// Any text: white space and dashes of every kind are left out. The first pepper is the one in use, the
-    /// others are those before it: a code outlives a change of the key-encryption key.
+    /// Step 3: takes any text and removes white space and all kinds of dashes.
+    ///
+    /// `peppers` has the current MAC key and those of earlier key-encryption keys, so that a code
+    /// stays valid when the key-encryption key changes.
     pub fn new(text: &str, peppers: Vec<CodePepper>) -> Self {
         let dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
         Self {
@@ -139,7 +151,7 @@ impl TypedCode {
         }
     }
 
-    /// Whether it is the code of this row. Takes as long whether it is or not.
+    /// Step 3: whether this is the code of the row `flow_id`. Compares in constant time.
     pub fn matches(&self, flow_id: FlowId, stored: &CodeMac) -> bool {
         self.peppers.iter().fold(false, |found, pepper| {
             let mac = pepper.mac(flow_id, &self.digits);

@@ -1,73 +1,76 @@
-//! How often an address gets mail, and which codes an attempt is compared with.
+//! Limits on emails and on attempts to guess a code.
 //!
-//! Everything counts per (address, network of the requester), so that nobody uses up what belongs to the owner
-//! of the address elsewhere, and asking again resets nothing.
+//! Most limits count per address and network of the requester, so that an attacker elsewhere cannot
+//! use up the limits of the address's owner. Requesting another code resets no limit.
 //!
-//! **Guessing.** A wrong attempt counts once, against every code outstanding then. From one network a code takes
-//! five, and an address twenty an hour. Over all networks short codes are compared at most
-//! [`SHORT_COMPARISONS_A_DAY`] times in 24 hours, which bounds the chance of a guess to 100 · 10⁻⁸ = 10⁻⁶ per
-//! address and day: every short code sets the five comparisons of the network that asked for it aside when it
-//! is made, and an attempt from elsewhere is compared only with what is left. Where nothing is left for another
-//! code, codes are long (a guess is 10⁻¹⁶), and the short ones that are still out work from the network that
-//! asked. So an attack makes the owner type more digits, and never locks them out.
+//! **Guesses.** A wrong attempt counts once against every code that was outstanding at that time.
+//! From one network, a code accepts 5 wrong attempts, and an address 20 per hour.
 //!
-//! **Mail.** One in 60 s, five an hour, ten a day; and beyond thirty a day for one address only networks from
-//! which its account signed in before get any.
+//! Over all networks, at most [`SHORT_COMPARISONS_A_DAY`] comparisons with short codes of an
+//! address happen within 24 hours. This bounds the chance of a correct guess to 100 · 10⁻⁸ = 10⁻⁶
+//! per address and day. Each short code reserves 5 comparisons for the network that requested it.
+//! Attempts from other networks share the rest. If there are not 5 comparisons left to reserve, new
+//! codes are long (10⁻¹⁶ per guess); outstanding short codes still work from the network that
+//! requested them. An attack can thus force the owner to type longer codes, but cannot lock the
+//! owner out.
+//!
+//! **Emails.** One per minute, five per hour, ten per day. After thirty per day to one address,
+//! only networks from which the address's account signed in before can request more.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{FlowId, Length};
 
-/// Wrong attempts from one network while a code lives.
+/// Wrong attempts per code and network.
 pub const ATTEMPTS_PER_CODE: u32 = 5;
-/// Wrong attempts for one address from one network in an hour.
+/// Wrong attempts per address, network and hour.
 pub const ATTEMPTS_PER_HOUR: usize = 20;
-/// Comparisons with short codes of an address in 24 hours, over all networks.
+/// Comparisons with short codes of an address within 24 hours, over all networks.
 pub const SHORT_COMPARISONS_A_DAY: u32 = 100;
-/// Codes of one (address, network) at a time; with one more the oldest gives way.
+/// Outstanding codes per address and network. Another request deletes the oldest.
 pub const OUTSTANDING: u32 = 3;
-/// Mails of one (address, network): this many within that time.
+/// Emails per address and network: each number of emails within its time span.
 pub const SENDS: [(usize, SignedDuration); 3] = [(1, SignedDuration::from_mins(1)), (5, HOUR), (10, DAY)];
-/// Mails to one address within 24 hours, before only known networks get more.
+/// Emails per address within 24 hours, after which only known networks get more.
 pub const SENDS_PER_ADDRESS: u32 = 30;
 
-/// What "an hour" is.
+/// Span of [`ATTEMPTS_PER_HOUR`].
 pub const HOUR: SignedDuration = SignedDuration::from_hours(1);
-/// What "a day" is. Nothing older counts.
+/// Longest span of the limits; older events do not count.
 pub const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// A live code that an attempt may be about.
+/// An outstanding code: neither used nor expired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outstanding {
-    /// Its row.
+    /// Id of the code's row.
     pub flow_id: FlowId,
-    /// Who asked for it.
+    /// Network that requested the code.
     pub network: String,
-    /// Its length.
+    /// Number of digits.
     pub length: Length,
-    /// When it was made.
+    /// When the code was requested.
     pub asked_at: Timestamp,
 }
 
-/// What has been tried on an address.
+/// Earlier attempts on an address.
 #[derive(Clone, Debug, Default)]
 pub struct Tried {
-    /// Wrong attempts from the network in question within the last hour.
+    /// Wrong attempts from the attempting network within the last hour.
     pub by_network: Vec<Timestamp>,
-    /// Comparisons with short codes from all networks within the last 24 hours.
+    /// Comparisons with short codes within the last 24 hours, from all networks.
     pub short_comparisons: u32,
-    /// Short codes of the address that are live, whoever asked and whatever for.
+    /// Outstanding short codes of the address, for all networks and purposes.
     pub short_outstanding: u32,
 }
 
 impl Tried {
-    /// Comparisons with short codes that are neither used up nor set aside.
+    /// Comparisons with short codes that are neither used nor reserved.
     fn left(&self) -> u32 {
-        let aside = self.short_outstanding.saturating_mul(ATTEMPTS_PER_CODE);
-        SHORT_COMPARISONS_A_DAY.saturating_sub(self.short_comparisons.saturating_add(aside))
+        let reserved = self.short_outstanding.saturating_mul(ATTEMPTS_PER_CODE);
+        SHORT_COMPARISONS_A_DAY.saturating_sub(self.short_comparisons.saturating_add(reserved))
     }
 
-    /// How long the next code has to be.
+    /// Length of the next code.
     pub fn length(&self) -> Length {
         if self.left() >= ATTEMPTS_PER_CODE {
             Length::Short
@@ -76,7 +79,7 @@ impl Tried {
         }
     }
 
-    /// With which of these codes an attempt from `network` is compared.
+    /// The codes that an attempt from `network` is compared with.
     pub fn comparable<'a>(
         &self,
         codes: &'a [Outstanding],
@@ -103,19 +106,19 @@ impl Tried {
     }
 }
 
-/// What has been mailed to an address.
+/// Earlier emails to an address.
 #[derive(Clone, Debug, Default)]
 pub struct Sent {
-    /// At the wish of the network in question, within the last 24 hours.
+    /// Emails that the requesting network requested within the last 24 hours.
     pub to_network: Vec<Timestamp>,
-    /// At anybody's wish, within the last 24 hours.
+    /// Number of emails within the last 24 hours, requested from all networks.
     pub in_all: u32,
-    /// Whether the address is that of an account which signed in from this network before.
+    /// Whether the address's account has signed in from the requesting network before.
     pub known_network: bool,
 }
 
 impl Sent {
-    /// Whether one more may go out.
+    /// Whether another email may be sent.
     pub fn may_send(&self, now: Timestamp) -> bool {
         let within = |span: SignedDuration| self.to_network.iter().filter(|at| **at > now - span).count();
         SENDS.iter().all(|(most, span)| within(*span) < *most)

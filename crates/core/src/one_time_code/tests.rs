@@ -31,7 +31,7 @@ fn chi_square(counts: &[u32]) -> f64 {
 }
 
 #[test]
-fn f10_s5_a_million_codes_are_uniform() {
+fn f10_s5_a_million_codes_are_uniformly_distributed() {
     const SAMPLES: u32 = 1_000_000;
     let mut by_position = [[0u32; 10]; 8];
     let mut by_slice = [0u32; 1000];
@@ -46,18 +46,19 @@ fn f10_s5_a_million_codes_are_uniform() {
         }
         distinct.insert(number);
     }
-    // 9 degrees of freedom exceed 60, and 999 exceed 1300, with a chance below 10^-9.
+    // With 9 degrees of freedom a value above 60 has a probability below 10^-9; with 999, one above
+    // 1300.
     for counts in by_position {
         assert!(chi_square(&counts) < 60.0, "{counts:?}");
     }
     assert!(chi_square(&by_slice) < 1300.0);
-    // About 4,983 pairs are expected among a million of 10^8; a smaller space would show many more.
-    let doubled = SAMPLES as usize - distinct.len();
-    assert!((4_500..5_500).contains(&doubled), "{doubled}");
+    // About 4,983 duplicates are expected among a million draws from 10^8.
+    let duplicates = SAMPLES as usize - distinct.len();
+    assert!((4_500..5_500).contains(&duplicates), "{duplicates}");
 }
 
 #[test]
-fn f10_numbers_beyond_the_last_whole_multiple_are_drawn_again() {
+fn f10_numbers_above_the_largest_multiple_are_drawn_again() {
     let fair = u128::MAX - u128::MAX % 100_000_000;
     for unfair in [u128::MAX, fair] {
         let mut draws = vec![7_654_321u128, unfair]
@@ -75,7 +76,7 @@ fn f10_numbers_beyond_the_last_whole_multiple_are_drawn_again() {
 }
 
 #[test]
-fn f10_e13_only_a_mac_under_the_pepper_and_the_row_is_kept() {
+fn f10_e13_only_a_mac_that_depends_on_pepper_and_row_is_stored() {
     let (flow, other_flow) = (FlowId([1; 16]), FlowId([2; 16]));
     let code = OneTimeCode::generate(Length::Short, || 12_345_678u128.to_be_bytes());
     let stored = code.mac(flow, &pepper(1));
@@ -112,7 +113,7 @@ fn f10_e13_only_a_mac_under_the_pepper_and_the_row_is_kept() {
     );
     assert!(
         typed("12345678", &[2, 1]).matches(flow, &stored),
-        "the key-encryption key before"
+        "an earlier key-encryption key"
     );
     assert_ne!(stored.0.as_slice(), digest(&SHA256, b"12345678").as_ref());
     assert_eq!(
@@ -138,7 +139,7 @@ fn tried(by_network: &[i64], short_comparisons: u32, short_outstanding: u32) -> 
     }
 }
 
-/// The ids of those that an attempt at `now` is compared with.
+/// Ids of the codes that an attempt at `now` is compared with.
 fn compared(tried: &Tried, codes: &[Outstanding], network: &str, now: i64) -> Vec<u8> {
     let mut ids: Vec<u8> = tried
         .comparable(codes, network, at(now))
@@ -150,14 +151,14 @@ fn compared(tried: &Tried, codes: &[Outstanding], network: &str, now: i64) -> Ve
 }
 
 #[test]
-fn f03_f07_five_attempts_per_code_and_network_and_asking_again_resets_nothing() {
+fn f03_f07_a_code_accepts_five_attempts_per_network_and_a_new_request_resets_none() {
     let codes = [code(1, "a", Length::Short, 0), code(2, "a", Length::Short, 100)];
     assert_eq!(compared(&tried(&[], 0, 2), &codes, "a", 120), [1, 2]);
     assert_eq!(
         compared(&tried(&[10, 20, 30, 40], 4, 2), &codes, "a", 120),
         [1, 2]
     );
-    // Dead for this network; the newer one has its own five, of which none is used.
+    // The first code has no attempts left for this network; the newer one has all five.
     assert_eq!(
         compared(&tried(&[10, 20, 30, 40, 50], 5, 2), &codes, "a", 120),
         [2]
@@ -167,12 +168,12 @@ fn f03_f07_five_attempts_per_code_and_network_and_asking_again_resets_nothing() 
         compared(&tried(&[100, 101, 102, 103, 104], 10, 2), &codes, "a", 120),
         [] as [u8; 0]
     );
-    // From elsewhere nothing was tried.
+    // Another network has made no attempts.
     assert_eq!(compared(&tried(&[], 10, 2), &codes, "b", 120), [1, 2]);
 }
 
 #[test]
-fn f05_twenty_attempts_an_hour_from_one_network() {
+fn f05_a_network_has_twenty_attempts_per_hour() {
     let twenty: Vec<i64> = (0..20).map(|n| n * 60).collect();
     let codes = [code(1, "a", Length::Short, 3_590)];
     assert_eq!(ATTEMPTS_PER_HOUR, twenty.len());
@@ -185,7 +186,7 @@ fn f05_twenty_attempts_an_hour_from_one_network() {
 }
 
 #[test]
-fn f05_where_short_codes_are_used_up_new_ones_are_long_and_old_ones_work_where_they_were_asked_for() {
+fn f05_after_too_many_comparisons_new_codes_are_long_and_old_ones_work_for_their_network() {
     let codes = [
         code(1, "owner", Length::Short, 0),
         code(2, "owner", Length::Long, 1),
@@ -194,14 +195,14 @@ fn f05_where_short_codes_are_used_up_new_ones_are_long_and_old_ones_work_where_t
     assert_eq!(
         tried(&[], 90, 1).length(),
         Length::Short,
-        "five set aside, five left"
+        "five reserved, five left"
     );
     assert_eq!(tried(&[], 91, 1).length(), Length::Long);
     assert_eq!(tried(&[], 100, 0).length(), Length::Long);
     assert_eq!(tried(&[], u32::MAX, u32::MAX).length(), Length::Long);
     for (tried, elsewhere) in [
         (tried(&[], 94, 1), [1, 2].as_slice()),
-        // What is left is set aside for the owner.
+        // The remaining comparisons are reserved for the owner.
         (tried(&[], 95, 1), &[2]),
         (tried(&[], 100, 1), &[2]),
     ] {
@@ -211,7 +212,7 @@ fn f05_where_short_codes_are_used_up_new_ones_are_long_and_old_ones_work_where_t
 }
 
 #[test]
-fn f18_mail_is_limited_per_address_and_network_and_then_to_known_networks() {
+fn f18_emails_are_limited_per_address_and_network_then_to_known_networks() {
     let may = |sent: &[i64], in_all: u32, known_network: bool, now: i64| {
         let to_network = sent.iter().map(|seconds| at(*seconds)).collect();
         Sent {
@@ -235,11 +236,11 @@ fn f18_mail_is_limited_per_address_and_network_and_then_to_known_networks() {
     assert!(may(&[], SENDS_PER_ADDRESS, true, 0));
     assert!(
         !may(&[0], SENDS_PER_ADDRESS, true, 59),
-        "known networks are limited too"
+        "known networks have limits, too"
     );
 }
 
-/// The rules over a day, with the bookkeeping that the store does.
+/// Applies the rules over time, with the bookkeeping that the store does.
 #[derive(Default)]
 struct Model {
     codes: Vec<(Outstanding, Timestamp)>,
@@ -336,7 +337,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn f05_s5_no_attack_compares_more_than_a_hundred_short_codes_a_day(
+    fn f05_s5_at_most_a_hundred_short_codes_are_compared_per_day(
         steps in prop::collection::vec((0u8..40, prop::bool::weighted(0.2), 0i64..90), 1..1_500)
     ) {
         let mut model = Model::default();

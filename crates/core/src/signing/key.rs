@@ -1,4 +1,4 @@
-//! Signing keys of access tokens. The private key is parsed once and signs many times.
+//! Signing keys of access tokens and of the revocation list.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::Algorithm;
 
-/// A key pair that signs access tokens. `Debug` shows the key id only.
+/// A key pair for signing. The private key is parsed only once. `Debug` shows only the key id.
 pub struct SigningKey {
     kid: String,
     pair: Pair,
@@ -28,13 +28,14 @@ enum Pair {
     Ed25519(Ed25519KeyPair),
 }
 
-/// The library refused to make, read or use a key: a defect or a damaged row, never a caller's fault.
+/// A key could not be created, parsed or encoded: a bug or a damaged row, not a mistake of a
+/// caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a signing key could not be made or read")]
+#[error("a signing key could not be created, parsed or encoded")]
 pub struct KeyError;
 
 impl SigningKey {
-    /// Makes a key pair. RSA takes a fraction of a second.
+    /// Generates a key pair. RSA takes a fraction of a second.
     pub fn generate(algorithm: Algorithm, environment: Environment) -> Result<Self, KeyError> {
         let pair = match algorithm {
             Algorithm::RS256 => Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError)?),
@@ -43,14 +44,14 @@ impl SigningKey {
             }
             Algorithm::EdDSA => Pair::Ed25519(Ed25519KeyPair::generate().map_err(|_| KeyError)?),
         };
-        // Named after its own public key, so that two nodes can never give one name to two keys; and after
-        // the environment, so that a token of the other one is recognised.
+        // The id contains a hash of the public key, so that two nodes never use the same id for
+        // different keys, and the environment, so that tokens of the other one are recognized.
         let hash = digest(&SHA256, pair.public());
         let kid = format!("{environment}-{}", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..12]));
         Ok(Self { kid, pair })
     }
 
-    /// Reads a pair back from [`SigningKey::to_pkcs8`].
+    /// Parses the result of [`SigningKey::to_pkcs8`].
     pub fn from_pkcs8(kid: String, algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self, KeyError> {
         let pair = match algorithm {
             Algorithm::RS256 => Pair::Rsa(RsaKeyPair::from_pkcs8(pkcs8).map_err(|_| KeyError)?),
@@ -62,7 +63,7 @@ impl SigningKey {
         Ok(Self { kid, pair })
     }
 
-    /// The private key, to be sealed.
+    /// Encodes the private key, so that it can be sealed.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let der = match &self.pair {
             Pair::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair)
@@ -75,12 +76,12 @@ impl SigningKey {
         Ok(Zeroizing::new(der))
     }
 
-    /// Its name.
+    /// The key id.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// Its algorithm.
+    /// The algorithm that the key signs with.
     pub fn algorithm(&self) -> Algorithm {
         match self.pair {
             Pair::Rsa(_) => Algorithm::RS256,
@@ -89,7 +90,7 @@ impl SigningKey {
         }
     }
 
-    /// Its public half, as the JWKS publishes it.
+    /// The public key, as published in the JWKS.
     pub fn jwk(&self) -> Jwk {
         let encode = |bytes: &[u8]| Some(URL_SAFE_NO_PAD.encode(bytes));
         let base = Jwk {
@@ -140,18 +141,18 @@ impl SigningKey {
     }
 
     fn sign(&self, message: &[u8]) -> Vec<u8> {
-        // The library fails only where its own state is broken; then no token must leave.
+        // Fails only if the library's state is broken. Then no token may be issued.
         let random = SystemRandom::new();
         match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
-                    .expect("RSA signing works");
+                    .expect("RSA signing does not fail");
                 signature
             }
             Pair::P256(pair) => pair
                 .sign(&random, message)
-                .expect("ECDSA signing works")
+                .expect("ECDSA signing does not fail")
                 .as_ref()
                 .to_vec(),
             Pair::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),

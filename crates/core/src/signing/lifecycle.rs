@@ -1,19 +1,22 @@
-//! When a key begins and ends: `published → signing → retiring → gone`.
+//! Rotation of the service's keys. A key is published, then signs, then retires, then is removed.
 //!
-//! 1. The first key of an empty database signs at once; nobody has cached an older set.
-//! 2. One spare is always published beside the signing key. It may sign once it has been published for
-//!    longer than any verifier caches the set, so rotation surprises nobody, and an emergency switches to a
-//!    key that verifiers already have.
-//! 3. A rotation makes the spare sign and the old key retire; a new spare is published.
-//! 4. A retiring key stays published until the last token it signed has ended; then its row goes.
+//! 1. The first key of an empty database signs at once, because verifiers have cached no older set.
+//! 2. A next key is always published beside the signing key. It may sign once it has been published
+//!    for longer than verifiers cache the set, so that verifiers have it when its first token
+//!    arrives. In an emergency it can replace the signing key at once.
+//! 3. A rotation promotes the next key to signing key and retires the old one. Another next key is
+//!    published.
+//! 4. A retiring key stays published until the last token that it signed has expired. Then its row
+//!    is removed.
 //!
-//! MAC keys are never published and need no spare; a retiring one stays as long as a refresh token may rest.
+//! MAC keys of refresh tokens are never published, so they need no next key. A retiring one is kept
+//! as long as a refresh token can stay unused.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Algorithm, Sealed};
 
-/// What a key is for.
+/// Purpose of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// Signs access tokens and the revocation list.
@@ -23,7 +26,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// As it is stored and sealed.
+    /// Name in the database and in the associated data of a sealed key.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "access_token",
@@ -31,7 +34,7 @@ impl Purpose {
         }
     }
 
-    /// Back from [`Purpose::as_str`].
+    /// Parses the result of [`Purpose::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         [Self::AccessToken, Self::RefreshToken]
             .into_iter()
@@ -39,38 +42,38 @@ impl Purpose {
     }
 }
 
-/// A key as its row has it.
+/// A key as stored in its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredKey {
-    /// Its name.
+    /// Key id.
     pub kid: String,
-    /// What it is for.
+    /// Purpose of the key.
     pub purpose: Purpose,
-    /// `None` for a MAC key.
+    /// Signature algorithm; `None` for a MAC key.
     pub algorithm: Option<Algorithm>,
-    /// The private part.
+    /// Sealed private key or MAC key.
     pub sealed: Sealed,
-    /// Since when it is published.
+    /// When the key was created, and published unless it is a MAC key.
     pub published_at: Timestamp,
-    /// Since when it signs.
+    /// When the key started to sign.
     pub signing_since: Option<Timestamp>,
-    /// Since when it signs no more.
+    /// When the key stopped signing.
     pub retired_at: Option<Timestamp>,
 }
 
-/// Where a key stands.
+/// State of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
-    /// Verifiers learn it; it signs nothing yet.
+    /// The key signs nothing yet; verifiers can already fetch it.
     Published,
-    /// It signs.
+    /// The key signs new tokens.
     Signing,
-    /// It signs no more; what it signed still holds.
+    /// The key signs nothing any more; its tokens are still valid.
     Retiring,
 }
 
 impl StoredKey {
-    /// Where it stands.
+    /// State of the key.
     pub fn state(&self) -> KeyState {
         match (self.retired_at, self.signing_since) {
             (Some(_), _) => KeyState::Retiring,
@@ -80,33 +83,33 @@ impl StoredKey {
     }
 }
 
-/// The times and the algorithm that rule a purpose's keys.
+/// Schedule for the keys of one purpose.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// A signing key is replaced at this age.
+    /// Time that a key signs before it is replaced.
     pub rotate_after: SignedDuration,
-    /// A key is published this long before it first signs.
+    /// Minimum time between publishing a key and signing with it.
     pub publish_before: SignedDuration,
-    /// A retired key stays this long: the longest life of what it signed, and the verifiers' leeway.
+    /// Time that a retired key is kept: the longest lifetime of its tokens, plus a leeway.
     pub keep_after: SignedDuration,
-    /// The algorithm of new keys; `None` for MAC keys.
+    /// Algorithm of new keys; `None` for MAC keys.
     pub algorithm: Option<Algorithm>,
 }
 
-/// One step along the life of a purpose's keys.
+/// A change to the keys of one purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make a key that signs at once: there is none.
+    /// Create a key that signs at once, and retire the current signing key, if any.
     CreateSigning,
-    /// Make a key and publish it.
+    /// Create and publish the next key.
     CreateSpare,
-    /// Let this key sign, and let the one that signs now retire.
+    /// Make this key sign, and retire the current signing key, if any.
     Promote(String),
-    /// Delete this row: nothing that holds refers to it.
+    /// Delete the row of this key.
     Remove(String),
 }
 
-/// What is due at `now` for the keys of one purpose.
+/// The steps that are due at `now` for the keys of one purpose.
 pub fn due(keys: &[StoredKey], purpose: Purpose, schedule: &Schedule, now: Timestamp) -> Vec<Step> {
     let of = |state| {
         keys.iter()
@@ -117,7 +120,8 @@ pub fn due(keys: &[StoredKey], purpose: Purpose, schedule: &Schedule, now: Times
         .map(|key| Step::Remove(key.kid.clone()))
         .collect();
     let Some(signing) = of(KeyState::Signing).next() else {
-        // Lost to an emergency: the spare, which verifiers have, takes over; else a new one must.
+        // Steps 1 and 2: an empty database, or the signing key was removed in an emergency.
+        // Verifiers probably have the next key already.
         steps.push(match spare(keys, purpose) {
             Some(spare) => Step::Promote(spare.kid.clone()),
             None => Step::CreateSigning,
@@ -133,7 +137,7 @@ pub fn due(keys: &[StoredKey], purpose: Purpose, schedule: &Schedule, now: Times
     let replace = old || signing.algorithm != schedule.algorithm;
     match spare(keys, purpose) {
         Some(spare) if spare.algorithm != schedule.algorithm => {
-            // The algorithm was changed: this spare will never sign.
+            // The configured algorithm changed, so this key will never sign.
             steps.extend([Step::Remove(spare.kid.clone()), Step::CreateSpare]);
         }
         Some(spare) if replace && spare.published_at + schedule.publish_before <= now => {
@@ -146,12 +150,12 @@ pub fn due(keys: &[StoredKey], purpose: Purpose, schedule: &Schedule, now: Times
     steps
 }
 
-/// When the spare may sign without surprising a verifier.
+/// When the next key may sign, because verifiers that cache the set will have it.
 pub fn spare_ready_at(keys: &[StoredKey], schedule: &Schedule) -> Option<Timestamp> {
     spare(keys, Purpose::AccessToken).map(|spare| spare.published_at + schedule.publish_before)
 }
 
-/// The spare of a purpose: the longest published of its keys that never signed.
+/// The next key of a purpose: of the keys that never signed, the one published first.
 pub fn spare(keys: &[StoredKey], purpose: Purpose) -> Option<&StoredKey> {
     keys.iter()
         .filter(|key| key.purpose == purpose && key.state() == KeyState::Published)

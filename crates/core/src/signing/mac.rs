@@ -1,5 +1,5 @@
-//! MAC keys of refresh tokens. They are in no JWKS, so no resource server can mistake a refresh token for one
-//! of its own.
+//! MAC keys of refresh tokens. They are not in the JWKS, so resource servers cannot accept a
+//! refresh token as an access token.
 
 use std::fmt;
 
@@ -11,17 +11,17 @@ use tm_auth_proto::{Environment, compact};
 
 use super::key::KeyError;
 
-/// A 256-bit HMAC-SHA-256 key. `Debug` shows the key id only.
+/// A 256-bit key for HMAC-SHA-256. `Debug` shows only the key id.
 pub struct MacKey {
     kid: String,
     key: hmac::Key,
 }
 
 impl MacKey {
-    /// RFC 7518 section 3.2.
+    /// HMAC with SHA-256 (RFC 7518 section 3.2).
     pub const ALG: &str = "HS256";
 
-    /// The name of the key with these bytes: a hash tells nothing of 256 random bits.
+    /// Derives the key id from the key's bytes. The hash reveals nothing about 256 random bits.
     pub fn kid_of(secret: &[u8; 32], environment: Environment) -> String {
         let hash = digest(&SHA256, &[b"tm-auth mac kid\0".as_slice(), secret].concat());
         format!(
@@ -30,7 +30,7 @@ impl MacKey {
         )
     }
 
-    /// From a name and the key's bytes, as they are sealed.
+    /// Creates a key from its id and its 32 bytes.
     pub fn new(kid: String, secret: &[u8]) -> Result<Self, KeyError> {
         if secret.len() != 32 {
             return Err(KeyError);
@@ -41,19 +41,19 @@ impl MacKey {
         })
     }
 
-    /// Its name.
+    /// The key id.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// Makes a compact JWS.
+    /// Builds a compact JWS with the payload and its MAC.
     pub fn sign_jws(&self, typ: &str, payload: &[u8]) -> String {
         let input = compact::signing_input(Self::ALG, typ, &self.kid, payload);
         let tag = hmac::sign(&self.key, input.as_bytes());
         compact::finish(input, tag.as_ref())
     }
 
-    /// Compares in constant time.
+    /// Whether `tag` is the MAC of `input`. Compares in constant time.
     pub fn verifies(&self, input: &[u8], tag: &[u8]) -> bool {
         hmac::verify(&self.key, input, tag).is_ok()
     }

@@ -1,5 +1,5 @@
-//! The service's own keys: signing keys for access tokens, MAC keys for refresh tokens; how they are sealed
-//! for the database, and when each begins and ends.
+//! The service's own keys: signing keys of access tokens, MAC keys of refresh tokens, their sealing
+//! for the database, and their rotation.
 
 mod key;
 pub mod lifecycle;
@@ -13,20 +13,20 @@ pub use seal::{KeyEncryptionKey, Sealed, UnsealError};
 
 use serde::{Deserialize, Serialize};
 
-/// The algorithm of access tokens.
+/// Signature algorithm of access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
-    /// RSA-2048 with SHA-256: the documented form, and the cheap one for the system as a whole, since a
-    /// token is minted once and verified on every call.
+    /// RSA-2048 with SHA-256: the default. Fast to verify, and a token is signed once but verified
+    /// on each call.
     RS256,
-    /// ECDSA P-256 with SHA-256: cheap to mint.
+    /// ECDSA P-256 with SHA-256: faster to sign than RSA.
     ES256,
-    /// Ed25519: cheaper still to mint.
+    /// Ed25519: faster to sign than ECDSA.
     EdDSA,
 }
 
 impl Algorithm {
-    /// As in headers, JWKs and configuration (RFC 7518, RFC 8037).
+    /// Name in headers, JWKs and configuration (RFC 7518, RFC 8037).
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
@@ -35,7 +35,7 @@ impl Algorithm {
         }
     }
 
-    /// Back from [`Algorithm::as_str`].
+    /// Parses the result of [`Algorithm::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         [Self::RS256, Self::ES256, Self::EdDSA]
             .into_iter()

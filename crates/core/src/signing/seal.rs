@@ -1,8 +1,9 @@
-//! Sealing: private keys reach the database only as AES-256-GCM under a key-encryption key that it does not
-//! hold.
+//! Sealing of private keys: AES-256-GCM under a key-encryption key (KEK) that is not in the
+//! database.
 //!
-//! The associated data binds a sealed key to its name, purpose and environment: a row copied to another
-//! place does not unseal. Whoever can write to the database can therefore not add a key to the JWKS.
+//! The associated data binds a sealed key to its id, purpose and environment, so that a row copied
+//! elsewhere does not unseal. Write access to the database is therefore not enough to add a key to
+//! the JWKS.
 
 use std::fmt;
 
@@ -13,55 +14,55 @@ use zeroize::Zeroizing;
 
 use super::Purpose;
 
-/// The format's version: the first byte of a sealed key, and part of the associated data.
+/// Version of the format: the first byte of a sealed key, and part of the associated data.
 const VERSION: u8 = 1;
 const NONCE_LEN: usize = 12;
 const KEK_NAME_LEN: usize = 8;
 
-/// The key under which the service's keys are sealed. `Debug` shows its name only.
+/// Key under which the service's keys are sealed. `Debug` shows only its name.
 pub struct KeyEncryptionKey {
     name: [u8; KEK_NAME_LEN],
     key: RandomizedNonceKey,
 }
 
-/// A sealed private key: version, name of the key-encryption key, nonce, ciphertext with tag.
+/// A sealed private key: version, name of the KEK, nonce, ciphertext with tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed(pub Vec<u8>);
 
-/// Why a sealed key stays shut.
+/// Reason why a sealed key cannot be unsealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnsealError {
-    /// Sealed under another key-encryption key.
+    /// The key is sealed under another KEK.
     #[error("sealed under another key-encryption key")]
     OtherKey,
-    /// Damaged, forged or moved here from another row.
-    #[error("does not unseal: damaged, forged or moved from another row")]
+    /// The sealed key is damaged, forged or from another row.
+    #[error("the sealed key is damaged, forged or from another row")]
     Forged,
 }
 
 impl KeyEncryptionKey {
-    /// Takes 32 secret bytes.
+    /// Creates a KEK from 32 secret bytes.
     pub fn new(secret: &[u8; 32]) -> Self {
         let hash = digest(&SHA256, &[b"tm-auth kek name\0".as_slice(), secret].concat());
         let mut name = [0; KEK_NAME_LEN];
         name.copy_from_slice(&hash.as_ref()[..KEK_NAME_LEN]);
         Self {
             name,
-            key: RandomizedNonceKey::new(&AES_256_GCM, secret).expect("32 bytes are an AES-256 key"),
+            key: RandomizedNonceKey::new(&AES_256_GCM, secret).expect("an AES-256 key has 32 bytes"),
         }
     }
 
-    /// Seals a private key for one place.
+    /// Seals a private key; it unseals only with the same `kid`, `purpose` and `environment`.
     pub fn seal(&self, secret: &[u8], kid: &str, purpose: Purpose, environment: Environment) -> Sealed {
         let mut text = secret.to_vec();
         let nonce = self
             .key
             .seal_in_place_append_tag(Aad::from(associated_data(kid, purpose, environment)), &mut text)
-            .expect("sealing a few kilobytes works");
+            .expect("sealing a few kilobytes does not fail");
         Sealed([&[VERSION], self.name.as_slice(), nonce.as_ref().as_slice(), &text].concat())
     }
 
-    /// Opens what [`KeyEncryptionKey::seal`] made for the same place.
+    /// Unseals the result of [`KeyEncryptionKey::seal`].
     pub fn unseal(
         &self,
         sealed: &Sealed,

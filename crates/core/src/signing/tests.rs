@@ -34,7 +34,7 @@ fn unseal(sealed: &Sealed) -> Result<Vec<u8>, UnsealError> {
 }
 
 #[test]
-fn b05_a_sealed_key_opens_in_its_place_and_shows_nothing() {
+fn b05_a_sealed_key_unseals_and_does_not_contain_the_secret() {
     let sealed = sealed();
     assert_eq!(unseal(&sealed).unwrap(), SECRET);
     assert!(
@@ -51,7 +51,7 @@ fn b05_a_sealed_key_opens_in_its_place_and_shows_nothing() {
 }
 
 #[test]
-fn b05_a_sealed_key_opens_in_no_other_place() {
+fn b05_a_sealed_key_does_not_unseal_for_another_id_purpose_or_environment() {
     for (kid, purpose, environment) in [
         ("uat-2", Purpose::AccessToken, HERE),
         ("", Purpose::AccessToken, HERE),
@@ -61,25 +61,25 @@ fn b05_a_sealed_key_opens_in_no_other_place() {
         let opened = kek().unseal(&sealed(), kid, purpose, environment);
         assert_eq!(opened.unwrap_err(), UnsealError::Forged);
     }
-    // The parts of a place are not run together.
+    // Id and purpose cannot be shifted into each other.
     let joined = kek().unseal(&sealed(), "uat-1\0access_token", Purpose::AccessToken, HERE);
     assert_eq!(joined.unwrap_err(), UnsealError::Forged);
 }
 
 #[test]
-fn b05_another_key_encryption_key_is_told_from_a_forgery() {
+fn b05_another_key_encryption_key_is_distinguished_from_a_forgery() {
     let other = KeyEncryptionKey::new(&[0x4c; 32]);
     let opened = other.unseal(&sealed(), "uat-1", Purpose::AccessToken, HERE);
     assert_eq!(opened.unwrap_err(), UnsealError::OtherKey);
-    // Its name painted over, as somebody who writes to the database could.
-    let mut painted = sealed();
-    painted.0[1..9].copy_from_slice(&other.seal(b"", "", Purpose::AccessToken, HERE).0[1..9]);
-    let opened = other.unseal(&painted, "uat-1", Purpose::AccessToken, HERE);
+    // An attacker with write access replaces the name of the KEK.
+    let mut renamed = sealed();
+    renamed.0[1..9].copy_from_slice(&other.seal(b"", "", Purpose::AccessToken, HERE).0[1..9]);
+    let opened = other.unseal(&renamed, "uat-1", Purpose::AccessToken, HERE);
     assert_eq!(opened.unwrap_err(), UnsealError::Forged);
 }
 
 #[test]
-fn b05_damage_is_noticed_wherever_it_is() {
+fn b05_a_sealed_key_with_one_flipped_bit_does_not_unseal() {
     let sealed = sealed();
     assert_eq!(sealed.0.len(), 1 + 8 + 12 + SECRET.len() + 16);
     for at in 0..sealed.0.len() {
@@ -96,7 +96,7 @@ fn b05_damage_is_noticed_wherever_it_is() {
     }
     let longer = Sealed([sealed.0.as_slice(), &[0]].concat());
     assert_eq!(unseal(&longer), Err(UnsealError::Forged));
-    // Version 0 and 2 do not exist.
+    // Versions 0 and 2 do not exist.
     for version in [0, 2] {
         let mut other = sealed.clone();
         other.0[0] = version;
@@ -105,7 +105,7 @@ fn b05_damage_is_noticed_wherever_it_is() {
 }
 
 #[test]
-fn b05_a_key_survives_the_database() {
+fn b05_a_sealed_key_unseals_to_the_same_key() {
     for key in KEYS.iter() {
         let place = (key.kid(), Purpose::AccessToken, HERE);
         let stored = kek().seal(&key.to_pkcs8().unwrap(), place.0, place.1, place.2);
@@ -114,7 +114,7 @@ fn b05_a_key_survives_the_database() {
         assert_eq!(again.jwk(), key.jwk());
         assert_eq!(again.kid(), key.kid());
         if key.algorithm() != Algorithm::ES256 {
-            // RSA PKCS#1 v1.5 and Ed25519 are deterministic: the same private key signs the same.
+            // RSA PKCS#1 v1.5 and Ed25519 are deterministic, so the signatures are the same.
             assert_eq!(again.sign_jws("at+jwt", b"{}"), key.sign_jws("at+jwt", b"{}"));
         }
         for other in ALGORITHMS {
@@ -126,7 +126,7 @@ fn b05_a_key_survives_the_database() {
 }
 
 #[test]
-fn b01_only_public_members_are_published() {
+fn b01_a_jwk_has_only_public_members() {
     let members = |jwk: &Jwk| {
         let value = serde_json::to_value(jwk).unwrap();
         value.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
@@ -161,7 +161,7 @@ fn b01_only_public_members_are_published() {
 }
 
 #[test]
-fn b01_a_name_follows_from_the_public_key_and_the_environment() {
+fn b01_a_key_id_is_derived_from_public_key_and_environment() {
     let jwk = KEYS[1].jwk();
     let decode = |member: Option<String>| URL_SAFE_NO_PAD.decode(member.unwrap()).unwrap();
     let point = [vec![4], decode(jwk.x), decode(jwk.y)].concat();
@@ -176,12 +176,12 @@ fn b01_a_name_follows_from_the_public_key_and_the_environment() {
         }
         let mine = KEYS.iter().find(|key| key.algorithm() == algorithm).unwrap();
         let suffix = |kid: &str| kid.split_once('-').unwrap().1.to_owned();
-        assert_ne!(suffix(mine.kid()), suffix(other.kid()), "two keys, two names");
+        assert_ne!(suffix(mine.kid()), suffix(other.kid()), "different keys");
     }
 }
 
 #[test]
-fn e12_a_mac_key_recognises_what_it_made_and_nothing_else() {
+fn e12_a_mac_key_verifies_only_its_own_macs() {
     let key = MacKey::new("uat-mac-1".into(), &[7; 32]).unwrap();
     let token = key.sign_jws("rt+jwt", b"{}");
     let jws = CompactJws::parse(&token).unwrap();
@@ -206,21 +206,18 @@ fn e12_a_mac_key_recognises_what_it_made_and_nothing_else() {
 }
 
 #[test]
-fn e12_a_mac_keys_name_tells_its_environment_and_nothing_of_its_bytes() {
+fn e12_a_mac_key_id_names_the_environment_and_reveals_no_key_bytes() {
     let name = MacKey::kid_of(&[7; 32], HERE);
     assert_eq!(name, MacKey::kid_of(&[7; 32], HERE));
     assert!(name.starts_with("uat-mac-") && name.len() == "uat-mac-".len() + 12);
     assert_ne!(name, MacKey::kid_of(&[8; 32], HERE));
     assert!(MacKey::kid_of(&[7; 32], Environment::Production).starts_with("production-mac-"));
     let plain = URL_SAFE_NO_PAD.encode(&digest(&SHA256, &[7; 32]).as_ref()[..9]);
-    assert!(
-        !name.ends_with(&plain),
-        "a name is no hash that another use could have"
-    );
+    assert!(!name.ends_with(&plain), "the id is not a plain hash of the key");
 }
 
 #[test]
-fn i10_no_key_shows_its_bytes() {
+fn i10_debug_does_not_show_the_bytes_of_a_key() {
     assert_eq!(format!("{:?}", KEYS[0]), format!("SigningKey({})", KEYS[0].kid()));
     let mac = MacKey::new("uat-mac-1".into(), &[7; 32]).unwrap();
     assert_eq!(format!("{mac:?}"), "MacKey(uat-mac-1)");
@@ -232,7 +229,7 @@ fn i10_no_key_shows_its_bytes() {
 }
 
 #[test]
-fn algorithms_are_read_back_from_their_names() {
+fn algorithms_parse_back_from_their_names() {
     for (algorithm, name) in ALGORITHMS.into_iter().zip(["RS256", "ES256", "EdDSA"]) {
         assert_eq!(algorithm.as_str(), name);
         assert_eq!(Algorithm::parse(name), Some(algorithm));

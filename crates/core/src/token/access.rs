@@ -1,4 +1,10 @@
-//! Access tokens (RFC 9068): a JWT that resource servers verify by themselves.
+//! Access tokens (RFC 9068): JWTs that resource servers verify on their own.
+//!
+//! 1. [`Issuer`] builds the claims (RFC 9068 section 2.2). There are three kinds of token: a
+//!    platform token of an API key, a platform token of a user, and a management token of a user.
+//! 2. [`sign`] signs them with the current signing key.
+//! 3. If a token comes back to this service, [`proof`] or [`minting_key`] reads from its verified
+//!    claims who authenticated.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, NATIVE_CLIENT};
@@ -8,33 +14,34 @@ use crate::person::{AuthMethod, Proof};
 use crate::signing::SigningKey;
 use crate::{Account, ApiKey};
 
-/// Who issues tokens, and for whom.
+/// The issuer of this service's access tokens.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    /// The public URL of the base path.
+    /// Issuer identifier: the public URL of the service's base path.
     pub url: String,
-    /// The audience of platform tokens.
+    /// Audience of platform tokens.
     pub audience: String,
-    /// The environment.
+    /// Environment of the service.
     pub environment: Environment,
-    /// How long access tokens live.
+    /// Lifetime of platform tokens.
     pub access_ttl: SignedDuration,
 }
 
-/// How long a management token lives.
+/// Lifetime of management tokens.
 pub const MANAGEMENT_TTL: SignedDuration = SignedDuration::from_mins(5);
 
-/// A signed access token and the instant at which it ends.
+/// A signed access token.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
-    /// The JWT.
+    /// Compact serialization of the JWT.
     pub text: String,
-    /// Its `exp`.
+    /// The `exp` claim.
     pub expires_at: Timestamp,
 }
 
 impl Issuer {
-    /// The claims of a platform token for a key's session. The token never outlives the key or the session.
+    /// Step 1 for an API key: claims of a platform token. The token expires no later than the key
+    /// and the session, which expires at `end`.
     pub fn platform_claims(
         &self,
         key: &ApiKey,
@@ -54,7 +61,8 @@ impl Issuer {
         }
     }
 
-    /// The claims of a person's platform token, which carries all scopes. It never outlives the session.
+    /// Step 1 for a user: claims of a platform token, which has all scopes. The token expires no
+    /// later than the session, which expires at `end`.
     pub fn person_claims(
         &self,
         account: &Account,
@@ -73,8 +81,9 @@ impl Issuer {
         }
     }
 
-    /// The claims of a management token: its only audience is the issuer, so no resource server takes it,
-    /// and no platform token can manage credentials.
+    /// Step 1 for a user: claims of a management token. Its only audience is the issuer, so
+    /// resource servers refuse it (RFC 9068 section 4), and this service refuses to manage
+    /// credentials with any other token.
     pub fn management_claims(
         &self,
         account: &Account,
@@ -121,18 +130,18 @@ impl Issuer {
     }
 }
 
-/// Signs claims.
+/// Step 2: signs the claims.
 pub fn sign(claims: &AccessClaims, key: &SigningKey) -> AccessToken {
     AccessToken {
         text: key.sign_jws(
             ACCESS_TOKEN_TYP,
-            &serde_json::to_vec(claims).expect("claims are plain JSON"),
+            &serde_json::to_vec(claims).expect("claims serialize to JSON"),
         ),
-        expires_at: Timestamp::from_second(claims.exp).expect("computed from a timestamp"),
+        expires_at: Timestamp::from_second(claims.exp).expect("`exp` was computed from a timestamp"),
     }
 }
 
-/// The proof that a person's token tells of; `None` where a key minted it.
+/// Step 3: how and when the user authenticated; `None` if an API key minted the token.
 pub fn proof(claims: &AccessClaims) -> Option<Proof> {
     let [method] = claims.amr.as_slice() else {
         return None;
@@ -143,7 +152,7 @@ pub fn proof(claims: &AccessClaims) -> Option<Proof> {
     })
 }
 
-/// The key that minted a token, as its `client_id` has it; `None` where a person got it.
+/// Step 3: the API key that minted the token; `None` if a user signed in for it.
 pub fn minting_key(claims: &AccessClaims) -> Option<KeyId> {
     claims.client_id.parse().ok()
 }

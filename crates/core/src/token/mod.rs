@@ -1,4 +1,5 @@
-//! Tokens: access tokens for resource servers, refresh tokens for this service alone.
+//! Access tokens, which resource servers verify, and refresh tokens, which only this service
+//! verifies.
 
 pub mod access;
 pub mod refresh;

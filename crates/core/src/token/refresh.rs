@@ -1,9 +1,15 @@
-//! Refresh tokens: a JWT under a MAC key that only this service holds.
+//! Refresh tokens: JWTs with a MAC under a key that only this service has.
 //!
-//! The token carries the session's id, its secret and the counter that [`crate::rotation`] judges. The row
-//! holds only the secret's hash, so neither a copy of the database nor the MAC key alone makes a token. All
-//! other claims follow from the row, so the same counter always gives the same token, byte for byte: that is
-//! how a lost answer is answered again.
+//! A token carries the session's id and secret, and the counter that [`crate::rotation`] judges.
+//! The session's row has only the hash of the secret, so neither a copy of the database nor the MAC
+//! key is enough to forge a token.
+//!
+//! 1. [`issue`] builds a token from the session's row and secret. The same row always gives the
+//!    same token, byte for byte, so that a lost response can be repeated.
+//! 2. [`Unverified::parse`] parses a presented token and fixes its algorithm and type.
+//! 3. [`Unverified::verify`] verifies the MAC, then environment, issuer and audience.
+//! 4. The store reads the session's row and compares the secret with its hash.
+//! 5. [`crate::rotation::decide`] judges the counter.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,34 +21,35 @@ use crate::rotation::Line;
 use crate::secret::SessionSecret;
 use crate::signing::MacKey;
 
-/// The claims. Only [`Presented`] and [`issue`] see them.
+/// Claims of a refresh token.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
     aud: String,
     env: Environment,
     sid: SessionId,
-    /// The counter.
+    /// Counter of the token in its family.
     n: i64,
-    /// The session's secret.
+    /// Secret of the session.
     sec: String,
     iat: i64,
     exp: i64,
 }
 
-/// A refresh token that this service made. Whether it is the newest, only its row can tell.
+/// Result of [`Unverified::verify`]: a refresh token that this service issued. Steps 4 and 5 decide
+/// whether it is still usable.
 #[derive(Clone, Debug)]
 pub struct Presented {
-    /// The session.
+    /// Session of the token.
     pub sid: SessionId,
-    /// Its place in the session's line.
+    /// Counter of the token in its family.
     pub counter: i64,
-    /// To be compared with the row's hash.
+    /// Secret to compare with the hash in the session's row.
     pub secret: SessionSecret,
 }
 
-/// The newest refresh token of a session whose line stands like this and which ends at `end` unless it is
-/// refreshed.
+/// Step 1: issues the newest refresh token of a session. `end` is when the session expires unless
+/// it is refreshed before.
 pub fn issue(
     sid: SessionId,
     line: &Line,
@@ -64,17 +71,17 @@ pub fn issue(
     };
     key.sign_jws(
         REFRESH_TOKEN_TYP,
-        &serde_json::to_vec(&claims).expect("claims are plain JSON"),
+        &serde_json::to_vec(&claims).expect("claims serialize to JSON"),
     )
 }
 
-/// What is known of a token before its MAC is checked: which key it names.
+/// A presented token whose MAC is not verified yet. Only its key id can be read.
 #[derive(Debug)]
 pub struct Unverified<'a>(CompactJws<'a>);
 
 impl<'a> Unverified<'a> {
-    /// Takes a presented text apart. An access token, an Apple token or junk is refused here: the algorithm
-    /// and the type are fixed (RFC 8725 sections 3.1 and 3.11).
+    /// Step 2: parses a presented token. The token cannot choose the algorithm (RFC 8725 section
+    /// 3.1), and explicit typing keeps other kinds of JWT out (RFC 8725 section 3.11).
     pub fn parse(text: &'a str) -> Result<Self, Refusal> {
         let jws = CompactJws::parse(text).map_err(|_| Refusal::InvalidRefreshToken)?;
         if jws.header.alg != MacKey::ALG || jws.header.typ.as_deref() != Some(REFRESH_TOKEN_TYP) {
@@ -83,12 +90,13 @@ impl<'a> Unverified<'a> {
         Ok(Self(jws))
     }
 
-    /// The MAC key it names. A claim, nothing more.
+    /// Id of the MAC key that the token claims to use.
     pub fn kid(&self) -> Option<&str> {
         self.0.header.kid.as_deref()
     }
 
-    /// Checks the MAC. Nothing of the token is looked at before, and no row is read for one that fails.
+    /// Step 3: verifies the MAC, then the claims. Nothing else in the token is used before the MAC
+    /// is verified.
     pub fn verify(&self, key: &MacKey, issuer: &str, environment: Environment) -> Result<Presented, Refusal> {
         if self.kid() != Some(key.kid()) || !key.verifies(self.0.signing_input, &self.0.signature) {
             return Err(Refusal::InvalidRefreshToken);

@@ -30,9 +30,7 @@ pub(crate) async fn list(
     context: Context,
     management: Management,
 ) -> Result<axum::Json<ApiKeyList>, ApiError> {
-    let keys = app
-        .database(app.store.api_keys_of(management.account.uid))
-        .await?;
+    let keys = app.store.api_keys_of(management.account.uid).await?;
     let keys = keys
         .iter()
         .map(|(key, last_use)| view(key, *last_use, context.now))

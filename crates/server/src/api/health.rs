@@ -30,7 +30,7 @@ pub(crate) async fn live(State(app): State<Arc<App>>, context: Context) -> Respo
 #[utoipa::path(get, path = "/health/ready", tag = "Health", operation_id = "getReadiness",
     responses((status = 200, body = Health), (status = 503, body = Health, description = "It cannot, for now."), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service.")))]
 pub(crate) async fn ready(State(app): State<Arc<App>>, context: Context) -> Response {
-    let status = if app.readiness.check(app.database(app.store.ping())).await {
+    let status = if app.readiness.check(app.store.ping()).await {
         HealthStatus::Ok
     } else {
         HealthStatus::Unavailable

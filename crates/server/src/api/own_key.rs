@@ -23,7 +23,7 @@ pub(crate) async fn own_key(
     Platform(claims): Platform,
 ) -> Result<Json<OwnApiKey>, ApiError> {
     let key_id = minting_key(&claims).ok_or_else(|| ApiError::new(ErrorCode::KeyNotFound))?;
-    let keys = app.database(app.store.api_keys_of(claims.uid)).await?;
+    let keys = app.store.api_keys_of(claims.uid).await?;
     let (key, last_use) = keys
         .into_iter()
         .find(|(key, _)| key.key_id == key_id)

@@ -20,7 +20,7 @@ pub(crate) async fn revocations(
     context: Context,
     headers: HeaderMap,
 ) -> Response {
-    let document = app.revocations.document(&app, context.now);
+    let document = app.revocations.document(app.keys().signing(), context.now);
     cacheable(
         &headers,
         document.jws,

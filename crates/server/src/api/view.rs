@@ -16,8 +16,8 @@ pub(super) fn view(key: &ApiKey, last_use: Option<KeyUse>, now: Timestamp) -> Vi
         allowed_ips: key.allowed_ips.clone(),
         created_at: key.created_at,
         expires_at: key.expires_at,
-        disabled_at: key.disabled_at,
-        revoked_at: key.revoked_at,
+        disabled_at: key.lifecycle.disabled_at(),
+        revoked_at: key.lifecycle.revoked_at(),
         last_used_at: last_use.map(|usage| usage.at),
         last_used_ip: last_use.map(|usage| usage.ip),
     }

@@ -1,19 +1,19 @@
-//! Why keys were refused, for their owners: gathered in memory, written in one batch every few seconds.
+//! Why mints with a key were refused, for the key's owner: gathered in memory and written in one batch
+//! every few seconds.
 //!
-//! Anybody can name a key, so what gathers is bounded; what names no key is passed over by the store.
+//! Any caller can name a key, so what gathers is bounded. The store ignores ids that no key has.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
 use tm_auth_proto::{ErrorCode, KeyId};
-use tm_auth_store::{KeyRefusal, Result};
+use tm_auth_store::{KeyRefusal, Result, Store};
 
-use crate::app::App;
 use crate::error::ApiError;
 use crate::http::context::Context;
 
-/// Most that gathers between two writes. What comes beyond it is not told.
+/// Most refusals that gather between two writes. Further ones are not recorded.
 const CAPACITY: usize = 4096;
 
 type Kind = (KeyId, &'static str, IpAddr);
@@ -22,7 +22,7 @@ type Kind = (KeyId, &'static str, IpAddr);
 pub(crate) struct Refusals(Mutex<HashMap<Kind, KeyRefusal>>);
 
 impl Refusals {
-    /// Notes that a request which named this key got this answer. A failure of ours is no refusal.
+    /// Notes that a request that named this key was refused. A failure of the service is not noted.
     pub(crate) fn note(&self, context: &Context, key_id: KeyId, error: &ApiError) {
         if !error.is_refusal() || error.code == ErrorCode::RequestTimeout {
             return;
@@ -55,14 +55,14 @@ impl Refusals {
         }
     }
 
-    /// Writes what gathered. What cannot be written is kept for the next time.
-    pub(crate) async fn flush(&self, app: &App) -> Result<()> {
+    /// Writes what gathered. If the write fails, it stays for the next one.
+    pub(crate) async fn flush(&self, store: &Store) -> Result<()> {
         let gathered = std::mem::take(&mut *self.0.lock().expect("nothing panics while holding it"));
         if gathered.is_empty() {
             return Ok(());
         }
         let refusals = gathered.values().cloned().collect();
-        let outcome = app.in_time(app.store.record_refusals(refusals)).await;
+        let outcome = store.record_refusals(refusals).await;
         if outcome.is_err() {
             for ((_, code, _), refusal) in gathered {
                 self.add(refusal, code);

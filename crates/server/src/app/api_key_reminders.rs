@@ -1,28 +1,29 @@
-//! Owners are reminded by mail that their keys end: 30, 7 and 1 day before.
+//! Mails that remind owners that a key expires: 30, 7 and 1 day before.
 //!
-//! Every node asks; a reminder is claimed in the database before it is sent, so one of them sends it. Where
-//! that one is lost on its way, the next one still comes.
+//! Every node asks for due reminders. A node claims a reminder in the database before it sends it, so only
+//! one node sends it. If that mail is lost, the next reminder still comes.
 
 use tm_auth_store::StoreError;
 
 use crate::app::App;
 use crate::mail::templates;
 
-/// At a time, so that a backlog neither holds the database nor fills the queue that sign-in codes need.
+/// Reminders per batch, so that a backlog neither holds the database nor fills the queue that sign-in
+/// codes need.
 const BATCH: u32 = 50;
 
-/// Sends what is due, one batch.
+/// Sends one batch of due reminders.
 pub(crate) async fn send_due(app: &App) -> Result<(), StoreError> {
     if !app.mail.is_available() {
         return Ok(());
     }
-    let due = app.in_time(app.store.due_reminders(app.now(), BATCH)).await?;
+    let due = app.store.due_reminders(app.now(), BATCH).await?;
     for reminder in due {
         if !app.mail.has_room() {
             // Not claimed, so the next round sends it.
             return Ok(());
         }
-        if !app.in_time(app.store.claim_reminder(&reminder)).await? {
+        if !app.store.claim_reminder(&reminder).await? {
             continue;
         }
         let Some(end) = reminder.key.expires_at else {
@@ -38,7 +39,7 @@ pub(crate) async fn send_due(app: &App) -> Result<(), StoreError> {
         if let Err(error) = app.mail.send(mail) {
             tracing::warn!(
                 code = error.code.as_str(),
-                "an owner was not reminded of a key's end"
+                "a reminder that a key expires was not sent"
             );
         }
     }

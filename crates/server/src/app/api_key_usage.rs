@@ -1,13 +1,11 @@
-//! When and from where keys were last used: gathered in memory, written in one batch every few seconds.
-//! A crash may lose those seconds, never a session or a revocation.
+//! When and from where keys were last used: gathered in memory and written in one batch every few
+//! seconds. A crash may lose those seconds, but never a session or a revocation.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use tm_auth_proto::KeyId;
-use tm_auth_store::{KeyUse, Result};
-
-use crate::app::App;
+use tm_auth_store::{KeyUse, Result, Store};
 
 #[derive(Default)]
 pub(crate) struct Usage(Mutex<HashMap<KeyId, KeyUse>>);
@@ -20,14 +18,14 @@ impl Usage {
             .insert(usage.key_id, usage);
     }
 
-    /// Writes what gathered. What cannot be written is kept for the next time, unless something newer came.
-    pub(crate) async fn flush(&self, app: &App) -> Result<()> {
+    /// Writes what gathered. If the write fails, each use stays for the next one unless a newer use of the key came.
+    pub(crate) async fn flush(&self, store: &Store) -> Result<()> {
         let gathered = std::mem::take(&mut *self.0.lock().expect("nothing panics while holding it"));
         if gathered.is_empty() {
             return Ok(());
         }
         let uses = gathered.values().copied().collect();
-        let outcome = app.in_time(app.store.record_use(uses)).await;
+        let outcome = store.record_use(uses).await;
         if outcome.is_err() {
             let mut waiting = self.0.lock().expect("nothing panics while holding it");
             for (key_id, usage) in gathered {

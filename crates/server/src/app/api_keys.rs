@@ -1,10 +1,11 @@
-//! Managing keys: what the API and the pages have in common. Each step says what proof it takes.
+//! Managing API keys: what the API and the pages have in common.
 //!
-//! - To make or change a key: the strongest proof the account has, of the last five minutes.
-//! - To disable or revoke one: nothing more than to be signed in. Whoever fears for a key must not wait.
-//! - To activate one: the key's own signature.
+//! - To register or change a key, the owner must have proved who they are within the last five minutes,
+//!   in the strongest way that the account has.
+//! - To disable or revoke a key, being signed in is enough: an owner who fears for a key must not wait.
+//! - To activate a key, the key's own signature is enough.
 //!
-//! The owner is told of each by mail.
+//! The owner gets a mail about each.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::api_key::address;
@@ -27,9 +28,7 @@ pub(crate) async fn find(
     management: &Management,
     key_id: KeyId,
 ) -> Result<(ApiKey, Option<KeyUse>), ApiError> {
-    let keys = app
-        .database(app.store.api_keys_of(management.account.uid))
-        .await?;
+    let keys = app.store.api_keys_of(management.account.uid).await?;
     keys.into_iter()
         .find(|(key, _)| key.key_id == key_id)
         .ok_or_else(|| Refusal::KeyNotFound.into())
@@ -44,7 +43,7 @@ pub(crate) async fn register(
     management.require_strong(app, context.now).await?;
     let uid = management.account.uid;
     let key = PublicKey::parse(&request.public_key)?;
-    // Before any look-up, or "already registered" would tell who has a key here.
+    // Verified before any look-up: "already registered" would tell strangers which keys exist here.
     let public_key = registration::prove(key, &request.proof, &app.issuer.url, uid, context.now)?;
     let end = request
         .expires_at
@@ -62,10 +61,11 @@ pub(crate) async fn register(
     };
     let max_live = app.config.api_keys.max_per_account;
     let key = app
-        .database(app.store.register_key(new, max_live, &context.origin(uid)))
+        .store
+        .register_key(new, max_live, &context.origin(uid))
         .await??;
-    // A pending one is told when it is activated.
-    if key.activated_at.is_some() {
+    // The owner is told of a pending key when it is activated.
+    if key.lifecycle.activated_at().is_some() {
         tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
     }
     Ok(key)
@@ -84,11 +84,12 @@ pub(crate) async fn activate(
     let max_live = app.config.api_keys.max_per_account;
     let origin = context.origin(uid);
     let key = app
-        .database(app.store.activate_key(uid, confirmed, max_live, &origin))
+        .store
+        .activate_key(uid, confirmed, max_live, &origin)
         .await??;
-    app.forget(&Change::Key(key_id));
-    // Doing it twice is told once.
-    if key.activated_at == Some(context.now) {
+    app.api_keys.forget(&Change::Key(key_id));
+    // A repeated request changes nothing and sends no second mail.
+    if key.lifecycle.activated_at() == Some(context.now) {
         tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
     }
     Ok(key)
@@ -116,11 +117,12 @@ pub(crate) async fn update(
         disabled: request.disabled,
     };
     let key = app
-        .database(app.store.update_key(uid, key_id, change, &context.origin(uid)))
+        .store
+        .update_key(uid, key_id, change, &context.origin(uid))
         .await??;
-    app.forget(&Change::Key(key_id));
+    app.api_keys.forget(&Change::Key(key_id));
     if request.disabled.is_some() {
-        app.database(app.reload_revocations()).await?;
+        app.reload_revocations().await?;
     }
     tell(app, context, &key, |label| Notice::KeyChanged { label }).await;
     Ok(key)
@@ -133,13 +135,11 @@ pub(crate) async fn revoke(
     key_id: KeyId,
 ) -> Result<ApiKey, ApiError> {
     let uid = management.account.uid;
-    let key = app
-        .database(app.store.revoke_key(uid, key_id, &context.origin(uid)))
-        .await??;
-    app.forget(&Change::Key(key_id));
-    app.database(app.reload_revocations()).await?;
-    // Doing it twice is told once.
-    if key.revoked_at == Some(context.now) {
+    let key = app.store.revoke_key(uid, key_id, &context.origin(uid)).await??;
+    app.api_keys.forget(&Change::Key(key_id));
+    app.reload_revocations().await?;
+    // A repeated request changes nothing and sends no second mail.
+    if key.lifecycle.revoked_at() == Some(context.now) {
         tell(app, context, &key, |label| Notice::KeyRevoked { label }).await;
     }
     Ok(key)
@@ -149,7 +149,7 @@ async fn tell(app: &App, context: &Context, key: &ApiKey, notice: impl FnOnce(St
     notices::tell(app, context, &key.account, notice(key.label.clone())).await;
 }
 
-/// A change that makes the key less dangerous, and nothing else.
+/// Whether the request only disables the key.
 fn only_disables(request: &UpdateApiKey) -> bool {
     let UpdateApiKey {
         label,
@@ -165,7 +165,7 @@ fn only_disables(request: &UpdateApiKey) -> bool {
         && allowed_ips.is_none()
 }
 
-/// A key without any scope is a slip.
+/// Refuses an empty set of scopes: such a key could do nothing.
 pub(crate) fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
     if scopes.is_empty() {
         Err(ApiError::invalid(
@@ -177,7 +177,7 @@ pub(crate) fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
     }
 }
 
-/// An end must lie ahead.
+/// Refuses an expiry that has passed.
 pub(crate) fn future(end: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
     match end {
         Some(end) if end <= now => Err(ApiError::invalid("expires_at", "must lie in the future")),
@@ -185,7 +185,7 @@ pub(crate) fn future(end: Option<Timestamp>, now: Timestamp) -> Result<Option<Ti
     }
 }
 
-/// When a key ends whose owner did not say.
+/// When a key expires if its owner named no time.
 pub(crate) fn default_end(app: &App, now: Timestamp) -> Timestamp {
     now + SignedDuration::from_hours(24 * i64::from(app.config.api_keys.default_expiry_days))
 }

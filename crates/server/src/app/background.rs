@@ -1,4 +1,4 @@
-//! What the service does without being asked. A failure is logged and tried again with the next round.
+//! Work that no request asks for. A failure is logged, and the next round tries again.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -8,18 +8,19 @@ use jiff::SignedDuration;
 use tm_auth_store::{Change, Retention};
 use tokio::task::JoinSet;
 
-use crate::app::App;
+use super::{App, revocation_list};
 
-/// What another node or a command changed is in force here after at most this long.
+/// Time between two polls for changes: what another node or a command changed is in force here after at most this
+/// long.
 const POLL: Duration = Duration::from_millis(250);
-/// A number that no change has: who asks with it is told to drop all copies.
+/// A number that no change has. A node that asks with it is told to drop all its copies.
 const EVERYTHING: i64 = i64::MAX;
 const FLUSH: Duration = Duration::from_secs(2);
 const MAINTAIN: Duration = Duration::from_mins(1);
-/// Between two batches of a sweep, so that requests get their turn.
+/// Pause between two batches of a sweep, so that requests get their turn.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
 
-/// Starts all of it. The tasks end when the set is dropped.
+/// Starts all tasks. They end when the set is dropped.
 pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(follow_changes(Arc::clone(app)));
@@ -36,12 +37,13 @@ async fn follow_changes(app: Arc<App>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match app.in_time(app.store.changes(latest)).await {
+        match app.store.changes(latest).await {
             Ok(found) => {
                 if found.changes.as_ref().is_some_and(Vec::is_empty) {
                     continue;
                 }
-                // Moved on only once all of it is in force; else all of it is due next time, whatever it was.
+                // `latest` moves on only when every change is in force. After a failure, the next round drops
+                // all copies.
                 let taken = take_over(&app, found.changes).await;
                 latest = taken.map_or(EVERYTHING, |()| found.latest);
             }
@@ -50,21 +52,21 @@ async fn follow_changes(app: Arc<App>) {
     }
 }
 
-/// `None`: some changes were missed, so every copy is dropped.
+/// Applies changes. `None`: this node missed some, so it drops every copy.
 async fn take_over(app: &App, changes: Option<Vec<Change>>) -> Result<(), ()> {
     match &changes {
-        Some(changes) => changes.iter().for_each(|change| app.forget(change)),
-        None => app.forget_everything(),
+        Some(changes) => changes.iter().for_each(|change| app.api_keys.forget(change)),
+        None => app.api_keys.clear(),
     }
-    // A revoked key or a disabled account is on the list as well. Whether the keys unseal must not decide
-    // whether a revocation is learnt.
+    // The list also has revoked keys and disabled accounts. It is read before the signing keys: a key that does not
+    // unseal must not keep this node from learning a revocation.
     let revocations = app.reload_revocations().await;
     let revocations = revocations.map_err(|error| failed("revocations", &error));
     let has_keys = changes
         .as_ref()
         .is_none_or(|changes| changes.contains(&Change::ServiceKeys));
     if has_keys {
-        let keys = app.reload_keys().await;
+        let keys = app.current_keys.reload().await;
         keys.map_err(|error| failed("service_keys", &error))?;
     }
     revocations
@@ -74,13 +76,13 @@ async fn flush_usage(app: Arc<App>) {
     let mut ticks = tokio::time::interval(FLUSH);
     loop {
         ticks.tick().await;
-        if let Err(error) = app.usage.flush(&app).await {
+        if let Err(error) = app.usage.flush(&app.store).await {
             failed("usage", &error);
         }
-        if let Err(error) = app.refusals.flush(&app).await {
+        if let Err(error) = app.refusals.flush(&app.store).await {
             failed("refusals", &error);
         }
-        if let Err(error) = app.reached_limits.flush(&app, Some(app.now())).await {
+        if let Err(error) = app.reached_limits.flush(&app.store, Some(app.now())).await {
             failed("reached_limits", &error);
         }
     }
@@ -90,8 +92,8 @@ async fn maintain_keys(app: Arc<App>) {
     let mut ticks = tokio::time::interval(MAINTAIN);
     loop {
         ticks.tick().await;
-        // Making RSA keys may take longer than the database may.
-        match tokio::time::timeout(MAINTAIN, app.maintain_keys()).await {
+        // Generating an RSA key may take longer than a call of the database may.
+        match tokio::time::timeout(MAINTAIN, app.current_keys.maintain(app.now())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => failed("service_keys", &error),
             Err(late) => failed("service_keys", &late),
@@ -104,7 +106,7 @@ async fn sweep(app: Arc<App>) {
     loop {
         tokio::time::sleep(MAINTAIN).await;
         loop {
-            match app.in_time(app.store.sweep(app.now(), &retention)).await {
+            match app.store.sweep(app.now(), &retention).await {
                 Ok(swept) => {
                     crate::metrics::swept(swept);
                     if !swept.more {
@@ -132,7 +134,7 @@ async fn remind(app: Arc<App>) {
 }
 
 impl App {
-    /// How long things are kept, as the sweeper of this service goes by it.
+    /// How long the sweeper of this service keeps what.
     pub fn retention(&self) -> Retention {
         let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
         let keep = &self.config.retention;
@@ -140,9 +142,10 @@ impl App {
             batch: keep.sweep_batch,
             session_idle: self.lives.idle,
             session: days(keep.ended_sessions_days),
-            // Twice the window, and a clock that stepped by hours: a challenge must never outlive its row.
+            // A challenge must never outlive its row. This covers twice its window and a clock that stepped by
+            // hours.
             challenge: SignedDuration::from_hours(26),
-            revocation: Self::revocation_retention(),
+            revocation: revocation_list::KEPT,
             audit: days(keep.audit_days),
             change: SignedDuration::from_hours(1),
             code: SignedDuration::from_hours(1),

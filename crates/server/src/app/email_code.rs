@@ -1,9 +1,9 @@
-//! Mailed codes, for the API and the pages alike.
+//! Codes and links by e-mail, for the API and the pages.
 //!
-//! 1. [`mail`]: the address's and the network's limits decide, silently, whether a mail goes out. Whoever asks
-//!    learns nothing: the answer is the same for every address that is one, and the mail is only queued.
-//! 2. [`by_code`] and [`by_link`] turn what came back into a proved address, once.
-//! 3. [`account`] gives the account of that address; a new one where it had none.
+//! 1. [`mail`] checks the limits of the address and of the caller's network and queues a mail. The answer is
+//!    the same for every valid address, so the caller learns nothing about it.
+//! 2. [`by_code`] and [`by_link`] turn the code or the link into a proved address, once.
+//! 3. [`account`] finds the account of that address, or creates one.
 
 use tm_auth_core::one_time_code::{CodePepper, FlowId, LIFE, Length, OneTimeCode, Purpose, TypedCode};
 use tm_auth_core::person::AuthMethod;
@@ -21,8 +21,8 @@ use crate::http::context::Context;
 use crate::mail::templates::{self, CodePurpose, EmailCode};
 use crate::random;
 
-/// Mails a code, and to a browser a link beside it, where the limits allow. `browser` is what the asking
-/// browser's cookie carries: only there will code and link work.
+/// Step 1. Mails a code if the limits allow it, and a link beside it if a browser asks. `browser` is the secret of
+/// the asking browser's cookie: code and link work in that browser only.
 pub(crate) async fn mail(
     app: &App,
     context: &Context,
@@ -40,7 +40,7 @@ pub(crate) async fn mail(
     let flow_id = FlowId(random::bytes());
     let pepper = pepper(app);
     let code = |length| OneTimeCode::generate(length, random::bytes);
-    // Which one is mailed, the store decides; so both are made.
+    // The store decides which of the two is mailed.
     let (short, long) = (code(Length::Short), code(Length::Long));
     let link = FlowSecret::new(random::bytes());
     let new = NewCode {
@@ -57,12 +57,12 @@ pub(crate) async fn mail(
         asked_at: context.now,
     };
     let origin = context.origin(actor(purpose));
-    let code = match app.database(app.store.ask_for_code(new, &origin)).await? {
+    let code = match app.store.ask_for_code(new, &origin).await? {
         Some(Length::Short) => short,
         Some(Length::Long) => long,
         None => return Ok(()),
     };
-    // Both in the fragment, which browsers send to nobody.
+    // Both are in the fragment, which browsers do not send.
     let link = browser.map(|_| {
         let path = match purpose {
             Purpose::SignIn => "/sign-in/link",
@@ -86,13 +86,13 @@ pub(crate) async fn mail(
         },
     ));
     if sent.is_err() {
-        // Or the next wish would be refused for a mail that nobody got.
-        app.database(app.store.withdraw_code(flow_id)).await?;
+        // Otherwise the limits would count a mail that was never sent.
+        app.store.withdraw_code(flow_id).await?;
     }
     sent
 }
 
-/// Proves an address by a code.
+/// Step 2. Proves an address by a code.
 pub(crate) async fn by_code(
     app: &App,
     context: &Context,
@@ -109,14 +109,14 @@ pub(crate) async fn by_code(
         now: context.now,
     };
     let origin = context.origin(actor(purpose));
-    let proved = app.database(app.store.consume_code(attempt, &origin)).await?;
+    let proved = app.store.consume_code(attempt, &origin).await?;
     if proved.is_err() {
         app.limits.charge_wrong_code(context);
     }
     Ok(proved?)
 }
 
-/// Proves an address by a link, in the browser that asked for it.
+/// Step 2. Proves an address by a link, in the browser that asked for it.
 pub(crate) async fn by_link(
     app: &App,
     context: &Context,
@@ -127,10 +127,10 @@ pub(crate) async fn by_link(
     let consumed = app
         .store
         .consume_link(link.hash(), browser.hash(), purpose, context.now);
-    Ok(app.database(consumed).await??)
+    Ok(consumed.await??)
 }
 
-/// The account of an address that was proved for signing in.
+/// Step 3. Finds or creates the account of an address that was proved for signing in.
 pub(crate) async fn account(app: &App, context: &Context, proved: ProvedEmail) -> Result<Account, ApiError> {
     let uuid = || uuid::Builder::from_random_bytes(random::bytes()).into_uuid();
     let new = NewAccount {
@@ -144,7 +144,7 @@ pub(crate) async fn account(app: &App, context: &Context, proved: ProvedEmail) -
         ..context.origin("")
     };
     let found = app.store.account_by_proved_email(proved, new, &origin);
-    match app.database(found).await? {
+    match found.await? {
         Ok(account) => Ok(account),
         Err(refusal) => {
             let error = ApiError::from(refusal);
@@ -154,12 +154,12 @@ pub(crate) async fn account(app: &App, context: &Context, proved: ProvedEmail) -
     }
 }
 
-/// The one in use, which the key-encryption key gives.
+/// The pepper for new codes, derived from the key-encryption key.
 fn pepper(app: &App) -> CodePepper {
     CodePepper::derive(app.config.keys.kek.expose())
 }
 
-/// That one, and the one before it while the key-encryption key is being exchanged.
+/// The peppers of codes that are out: during a change of the key-encryption key also the one of the previous key.
 fn peppers(app: &App) -> Vec<CodePepper> {
     let keys = &app.config.keys;
     std::iter::once(&keys.kek)
@@ -168,12 +168,12 @@ fn peppers(app: &App) -> Vec<CodePepper> {
         .collect()
 }
 
-/// Whom limits count.
+/// The network that the limits charge.
 fn network(context: &Context) -> String {
     NetworkPrefix::of(context.address).to_string()
 }
 
-/// Who acts: before the proof nobody in particular.
+/// Who acts, for the audit trail. Before a proof of identity it is a visitor.
 fn actor(purpose: Purpose) -> String {
     match purpose {
         Purpose::SignIn => "visitor".to_owned(),

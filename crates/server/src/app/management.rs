@@ -8,17 +8,17 @@ use tm_auth_proto::{ErrorCode, SessionId};
 use super::App;
 use crate::error::ApiError;
 
-/// Who manages an account: a signed-in browser, or the holder of a token whose only audience is this service. A
-/// platform token, which resource servers see, never suffices here.
+/// A caller who manages an account: a signed-in browser, or the holder of a token whose only audience is this
+/// service. A platform token, which resource servers see, is never enough.
 pub(crate) struct Management {
     pub(crate) account: Account,
     pub(crate) proof: Proof,
-    /// The session it comes from: one of the account's, or an operator's, which no row stands for.
+    /// The session of the caller. An operator's token has an id here that no row has.
     pub(crate) sid: SessionId,
 }
 
 impl Management {
-    /// Demands that the account's owner proved who they are within the last five minutes, by whatever way.
+    /// Requires a proof of identity of the last five minutes, in any way.
     pub(crate) fn require_fresh(&self, now: Timestamp) -> Result<(), ApiError> {
         if self.proof.is_fresh(now) {
             Ok(())
@@ -27,11 +27,11 @@ impl Management {
         }
     }
 
-    /// Demands a proof of the last five minutes by the strongest way that the account has: what changes
-    /// credentials takes no mail where there is a passkey.
+    /// Requires a proof of identity of the last five minutes in the strongest way that the account has. If the account
+    /// has a passkey, a mailed code is not enough to change credentials.
     pub(crate) async fn require_strong(&self, app: &App, now: Timestamp) -> Result<(), ApiError> {
         self.require_fresh(now)?;
-        if self.proof.method.is_strongest() || !app.database(app.store.has_passkey(self.account.uid)).await? {
+        if self.proof.method.is_strongest() || !app.store.has_passkey(self.account.uid).await? {
             Ok(())
         } else {
             Err(ApiError::with_message(

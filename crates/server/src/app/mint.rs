@@ -15,12 +15,13 @@ use tm_auth_core::{Challenge, ProvenKey, Refusal};
 use tm_auth_proto::{ApiKeyTokenRequest, TokenResponse};
 use tm_auth_store::{KeyUse, OpenOutcome};
 
+use super::api_key_cache::Found;
 use super::{App, tokens};
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::random;
 
-/// How often a mint decides anew because key or account changed under it.
+/// Most decisions per mint. A mint decides again if key or account changed before its insert.
 const TRIES: u32 = 3;
 
 /// Mints. A refusal is noted for the owner of the key that the request names.
@@ -64,15 +65,15 @@ async fn attempt(
             app.usage.note(usage);
             return Ok(tokens);
         }
-        app.read_api_key(challenge.key_id()).await?;
+        app.api_keys.read(challenge.key_id()).await?;
     }
     Err(ApiError::unavailable("the key kept changing"))
 }
 
-/// Proves the challenge with the key in memory; where that refuses, with the row as it is now. An unknown
+/// Step 3. Verifies the challenge with the copy in memory and, if that refuses, with the row as it is now. An unknown
 /// key costs the same as a wrong signature: one verification and one read.
 async fn prove(app: &App, context: &Context, challenge: &Challenge) -> Result<ProvenKey, ApiError> {
-    let (mut key, mut copied) = app.api_key(challenge.key_id()).await?;
+    let Found { mut key, mut is_copy } = app.api_keys.get(challenge.key_id()).await?;
     loop {
         let Some(found) = key else {
             verify_in_vain(challenge);
@@ -80,10 +81,10 @@ async fn prove(app: &App, context: &Context, challenge: &Challenge) -> Result<Pr
         };
         match found.prove(challenge.clone(), context.address, context.now) {
             Ok(proven) => return Ok(proven),
-            Err(refusal) if !copied => return refuse(app, context, challenge, refusal),
+            Err(refusal) if !is_copy => return refuse(app, context, challenge, refusal),
             Err(refusal) => {
-                key = app.read_api_key(challenge.key_id()).await?;
-                copied = false;
+                key = app.api_keys.read(challenge.key_id()).await?;
+                is_copy = false;
                 if key.as_ref() == Some(&found) {
                     return refuse(app, context, challenge, refusal);
                 }
@@ -101,13 +102,14 @@ fn refuse(
     if refusal == Refusal::InvalidCredentials {
         app.limits.charge_failure(context, Some(challenge.key_id()));
     } else {
-        // It was proved, and only then refused: whoever holds a revoked key asks no more often than others.
+        // The signature verified before the refusal, so the key is charged: the holder of a revoked key may ask no more
+        // often than others.
         app.limits.charge_key(context, challenge.key_id())?;
     }
     Err(refusal.into())
 }
 
-/// Opens the session. `None`: key or account changed since they were read.
+/// Step 4. Opens the session. `None`: key or account changed since they were read.
 async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option<TokenResponse>, ApiError> {
     let keys = app.keys();
     let secret = SessionSecret::new(random::bytes());
@@ -136,7 +138,7 @@ async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option
         );
         access::sign(&claims, keys.signing())
     };
-    // The write is queued first; the signature is made while it commits.
+    // The write is queued first, and the access token is signed while it commits.
     let (outcome, access_token) = tokio::join!(insert(app, &new), sign);
     match outcome? {
         OpenOutcome::Opened => {}
@@ -163,8 +165,8 @@ async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option
     )))
 }
 
-/// Inserts, and once more where it is unknown whether that worked: the nonce tells our own row from a replay. Both
-/// within one deadline, so that a database that hangs keeps nobody twice as long.
+/// Inserts the session, and again if the first outcome is unknown: the nonce tells this mint's own row from a replay.
+/// Both attempts share one deadline, so a database that hangs does not keep the client twice as long.
 async fn insert(app: &App, new: &session::NewSession) -> Result<OpenOutcome, ApiError> {
     let both = async {
         match app.store.open_session(new.clone()).await {
@@ -172,5 +174,5 @@ async fn insert(app: &App, new: &session::NewSession) -> Result<OpenOutcome, Api
             Err(_) => app.store.open_session(new.clone()).await,
         }
     };
-    app.database(both).await
+    Ok(app.store.in_time(both).await?)
 }

@@ -2,28 +2,27 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tm_auth_store::Result;
 use tokio::sync::Mutex;
 
-use crate::error::ApiError;
-
-/// Asks the database one question at a time. The question is a write and anybody may ask for health, so those
-/// who come while one is under way share the next.
+/// Pings the database, one ping at a time. A ping is a write, and anyone may ask for health: requests that arrive during
+/// a ping share the next one.
 #[derive(Default)]
 pub(crate) struct Readiness {
     begun: AtomicU64,
-    /// The number of the last question that was answered, and the answer.
+    /// The number of the last ping that was answered, and whether it succeeded.
     last: Mutex<(u64, bool)>,
     is_ending: AtomicBool,
 }
 
 impl Readiness {
-    /// The service is about to stop: from now on it is not ready, whatever the database says.
+    /// Called before the service stops: from now on it is not ready.
     pub(crate) fn end(&self) {
         self.is_ending.store(true, Ordering::SeqCst);
     }
 
     /// The outcome of a `ping` that began after this call did.
-    pub(crate) async fn check(&self, ping: impl Future<Output = Result<(), ApiError>>) -> bool {
+    pub(crate) async fn check(&self, ping: impl Future<Output = Result<()>>) -> bool {
         if self.is_ending.load(Ordering::SeqCst) {
             return false;
         }
@@ -35,7 +34,7 @@ impl Readiness {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let outcome = ping.await;
         if let Err(error) = &outcome {
-            tracing::warn!(cause = error.cause, "not ready");
+            tracing::warn!(%error, "not ready");
         }
         *last = (number, outcome.is_ok());
         last.1
@@ -56,7 +55,7 @@ mod tests {
             asked.fetch_add(1, Ordering::SeqCst);
             first_is_asked.notify_one();
             let _ = answer.await;
-            Err(ApiError::unavailable("down"))
+            Err(tm_auth_store::StoreError::Unavailable("down".to_owned()))
         });
         let ask = || {
             readiness.check(async {
@@ -71,7 +70,7 @@ mod tests {
             tokio::join!(ask(), ask(), release)
         };
         let outcomes = tokio::join!(first, others);
-        // What was asked before they came says nothing to them.
+        // A ping that began before a request arrived says nothing about the time of that request.
         assert_eq!(outcomes, (false, (true, true, true)));
         assert_eq!(asked.load(Ordering::SeqCst), 2);
         assert!(ask().await);

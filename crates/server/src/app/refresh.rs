@@ -39,7 +39,7 @@ pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result
     if is_persons(sid) {
         return refresh_person(app, context, rotation, &secret).await;
     }
-    let rotated = app.database(app.store.rotate_session(rotation)).await?;
+    let rotated = app.store.rotate_session(rotation).await?;
     let rotated = or_reuse(app, context, sid, rotated).await?;
     crate::metrics::rotation(rotated.kind);
 
@@ -78,7 +78,7 @@ async fn refresh_person(
     secret: &SessionSecret,
 ) -> Result<TokenResponse, ApiError> {
     let sid = rotation.presented.sid;
-    let rotated = app.database(app.store.rotate_person_session(rotation)).await?;
+    let rotated = app.store.rotate_person_session(rotation).await?;
     let rotated = or_reuse(app, context, sid, rotated).await?;
     crate::metrics::rotation(rotated.kind);
     let (session, account) = (&rotated.session, &rotated.account);
@@ -86,21 +86,23 @@ async fn refresh_person(
     Ok(sign_in::tokens(app, context, session, account, secret, &mac))
 }
 
-/// A reuse put the session on the revocation list; here it is in force at once, and its owner is told. Once:
-/// a thief may try for ever.
+/// If the store ended the session because of reuse, puts that in force on this node and tells the owner. The owner is
+/// told once, however often the token comes again.
 async fn or_reuse<T>(
     app: &App,
     context: &Context,
     sid: SessionId,
     rotated: Result<T, Refusal>,
 ) -> Result<T, ApiError> {
-    if matches!(rotated, Err(Refusal::RefreshReused)) && app.database(app.learn_end_of(sid)).await? {
+    if matches!(rotated, Err(Refusal::RefreshReused))
+        && app.revocations.learn_end_of(sid, context.now).await?
+    {
         tell_owner(app, context, sid).await;
     }
     Ok(rotated?)
 }
 
-/// The refusal stands, whether or not its owner can be found.
+/// The refusal stands even if the owner cannot be told.
 async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
     let owner = async {
         let uid = app.store.owner_of_session(sid).await?;
@@ -109,7 +111,7 @@ async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
             None => Ok(None),
         }
     };
-    match app.in_time(owner).await {
+    match owner.await {
         Ok(Some(account)) => notices::tell(app, context, &account, Notice::SessionReused).await,
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the owner of an ended session could not be read"),
@@ -123,12 +125,12 @@ pub(crate) async fn revoke(app: &App, context: &Context, token: &str) -> Result<
     let presented = match verify(app, context, token).await {
         Ok(presented) => presented,
         Err(error) if error.code.status() == 401 => return Ok(()),
-        // It was not judged, so nothing says that its session is over.
+        // The token was not judged, so its session may still be live.
         Err(error) => return Err(error),
     };
     let origin = context.origin(presented.sid);
-    if app.database(app.store.end_session(presented, &origin)).await? {
-        app.database(app.reload_revocations()).await?;
+    if app.store.end_session(presented, &origin).await? {
+        app.reload_revocations().await?;
     }
     Ok(())
 }
@@ -151,27 +153,28 @@ async fn verify_uncharged(app: &App, token: &str) -> Result<Presented, ApiError>
     Ok(unverified.verify(&mac, &app.issuer.url, app.issuer.environment)?)
 }
 
-/// The MAC key of a session's newest token. Made by another node a moment ago, or just taken out of use: where it
-/// is not here, the next try is judged anew.
+/// The MAC key of a session's newest token. If this node does not have it (another node created it a moment ago, or it
+/// was just removed), the client may retry.
 async fn newest_mac_key(app: &App, kid: &str) -> Result<Arc<MacKey>, ApiError> {
     let key = mac_key(app, kid).await?;
     key.ok_or_else(|| ApiError::unavailable("the MAC key of the session's newest token is not here"))
 }
 
-/// The MAC key of this name; read again once where it is unknown, since another node may have just made it.
+/// The MAC key of this name. The set is read again if the name is unknown, since another node may have just created it.
 async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> {
     if let Some(key) = app.keys().mac_by_kid(kid) {
         return Ok(Some(Arc::clone(key)));
     }
-    // A name that could not be one of ours costs no read: anybody can send names.
-    if !kid.starts_with(app.issuer.environment.as_str()) || !app.may_reload_keys() {
+    // A name of another form costs no read: anyone can send names.
+    if !kid.starts_with(app.issuer.environment.as_str()) {
         return Ok(None);
     }
-    app.reload_keys().await.map_err(ApiError::unavailable)?;
+    let reloaded = app.current_keys.reload_for_unknown_kid(app.now()).await;
+    reloaded.map_err(ApiError::unavailable)?;
     Ok(app.keys().mac_by_kid(kid).map(Arc::clone))
 }
 
-/// Names of keys begin with their environment, so a token of the other one can be told so.
+/// The name of a key starts with its environment, so a token of the other environment is refused with that reason.
 fn unknown_kid(kid: &str, here: Environment) -> Refusal {
     let other = [Environment::Production, Environment::Uat]
         .into_iter()

@@ -1,31 +1,45 @@
-//! The revocation list in memory: an index for tokens that come back to us, and the signed document that
-//! resource servers poll.
+//! The revocation list in memory: an index for tokens that come back to this service, and the signed
+//! document that resource servers poll.
 //!
-//! The document depends on the entries, the 30-second slot of the clock and the signing key, and on nothing
-//! else: every node gives the same, and it is signed once per slot however many ask.
+//! The document depends on the entries, the 30-second slot of the clock and the signing key, and on
+//! nothing else. Every node serves the same one, and signs it once per slot.
 
 use std::sync::{Arc, Mutex, RwLock};
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_core::signing::SigningKey;
+use tm_auth_core::token::access::Issuer;
 use tm_auth_proto::claims::REVOCATIONS_TYP;
-use tm_auth_proto::{AccessClaims, RevocationList, SessionId};
-use tm_auth_store::{Revocation, Revoked};
+use tm_auth_proto::{AccessClaims, SessionId};
+use tm_auth_store::{Result, Revocation, Revoked, Store};
 use tm_auth_verifier::Revocations;
 
-use crate::app::App;
+use crate::config::MAX_ACCESS_TTL_SECONDS;
 use crate::http::caching::etag;
 
-/// Seconds for which one document is given out.
+/// Seconds for which one document is served.
 const SLOT: i64 = 30;
-/// Seconds after the slot's begin at which a copy is too old to rely on.
+/// Seconds after the start of the slot at which a copy is too old to rely on.
 const LIFE: i64 = 120;
 
+/// How long the document lists an entry: the longest life that an access token may have been given, by this
+/// configuration or an earlier one, and two minutes for clocks.
+const LISTED: SignedDuration = SignedDuration::from_secs(MAX_ACCESS_TTL_SECONDS as i64 + 120);
+
+/// How long an entry is kept: a clock that stepped ahead by hours and came back finds it again.
+pub(crate) const KEPT: SignedDuration = SignedDuration::from_hours(24).saturating_add(LISTED);
+
 /// The list.
-#[derive(Default)]
-pub(crate) struct RevocationFeed {
+pub(crate) struct RevocationList {
+    store: Arc<Store>,
+    issuer: Issuer,
+    /// How far the clocks of two nodes may be apart.
+    clocks_apart: SignedDuration,
     held: RwLock<Arc<Held>>,
     document: Mutex<Option<Document>>,
+    /// Held from the read to the replacement, or a slow reader would bring back a list that a later one replaced.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 /// One state of the list. Replaced whole, never changed.
@@ -45,21 +59,58 @@ pub(crate) struct Document {
     key: (i64, u64, String),
 }
 
-impl RevocationFeed {
-    /// Takes the entries as the database has them. One caller at a time; see [`App::reload_revocations`].
-    pub(crate) fn replace(&self, entries: Vec<Revocation>, app: &App) {
+impl RevocationList {
+    /// Reads the list.
+    pub(crate) async fn start(
+        store: Arc<Store>,
+        issuer: Issuer,
+        clocks_apart: SignedDuration,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let list = Self {
+            store,
+            issuer,
+            clocks_apart,
+            held: RwLock::default(),
+            document: Mutex::default(),
+            reloading: tokio::sync::Mutex::default(),
+        };
+        list.reload(now).await?;
+        Ok(list)
+    }
+
+    /// Reads the list again. What was revoked before this call is in force on this node when it returns.
+    pub(crate) async fn reload(&self, now: Timestamp) -> Result<()> {
+        let _one_at_a_time = self.reloading.lock().await;
+        self.read(now).await
+    }
+
+    /// Reads the list again for the end of this session. `false` if the list had it already.
+    pub(crate) async fn learn_end_of(&self, sid: SessionId, now: Timestamp) -> Result<bool> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let revoked = Revoked::Session(sid);
+        if self.held().entries.iter().any(|entry| entry.revoked == revoked) {
+            return Ok(false);
+        }
+        self.read(now).await?;
+        Ok(true)
+    }
+
+    async fn read(&self, now: Timestamp) -> Result<()> {
+        let entries = self.store.revocations(now - KEPT).await?;
         let held = self.held();
         if held.entries == entries {
-            return;
+            return Ok(());
         }
-        // Outside the lock that each token takes. Entries that grew too old for the document stay in the
-        // index until the next change: every token that they are about has ended.
+        // Built outside the lock that every token takes. Entries that grew too old for the document stay in the
+        // index until the next change: every token that they concern has expired.
         let new = Held {
-            index: list(&entries, app, 0).into(),
+            index: self.list(&entries, 0).into(),
             generation: held.generation + 1,
             entries,
         };
         *self.held.write().expect("nothing panics while holding it") = Arc::new(new);
+        Ok(())
     }
 
     /// Whether the token with these claims was revoked.
@@ -67,15 +118,8 @@ impl RevocationFeed {
         self.held().index.revoked(claims).is_some()
     }
 
-    /// Whether the end of this session is known here.
-    pub(crate) fn has_session(&self, sid: SessionId) -> bool {
-        let wanted = Revoked::Session(sid);
-        self.held().entries.iter().any(|entry| entry.revoked == wanted)
-    }
-
     /// The document for this moment.
-    pub(crate) fn document(&self, app: &App, now: Timestamp) -> Document {
-        let signing = Arc::clone(app.keys().signing());
+    pub(crate) fn document(&self, signing: &SigningKey, now: Timestamp) -> Document {
         let mut last = self.document.lock().expect("nothing panics while holding it");
         let held = self.held();
         let slot = now.as_second().div_euclid(SLOT);
@@ -83,9 +127,9 @@ impl RevocationFeed {
         if let Some(document) = last.as_ref().filter(|document| document.key == key) {
             return document.clone();
         }
-        let since = now - App::revocation_memory();
+        let since = now - LISTED;
         let entries = held.entries.iter().filter(|entry| entry.at >= since);
-        let payload = serde_json::to_vec(&list(entries, app, slot * SLOT)).expect("a list is plain JSON");
+        let payload = serde_json::to_vec(&self.list(entries, slot * SLOT)).expect("a list is plain JSON");
         let document = Document {
             etag: etag(&payload),
             jws: Bytes::from(signing.sign_jws(REVOCATIONS_TYP, &payload)),
@@ -98,32 +142,35 @@ impl RevocationFeed {
     fn held(&self) -> Arc<Held> {
         Arc::clone(&self.held.read().expect("nothing panics while holding it"))
     }
-}
 
-fn list<'a>(entries: impl IntoIterator<Item = &'a Revocation>, app: &App, iat: i64) -> RevocationList {
-    let issuer = &app.issuer;
-    let mut list = RevocationList {
-        iss: issuer.url.clone(),
-        env: issuer.environment,
-        iat,
-        exp: iat + LIFE,
-        sids: Vec::new(),
-        keys: Vec::new(),
-        uids: std::collections::BTreeMap::new(),
-        issued_before: None,
-    };
-    for entry in entries {
-        // "Before" compares whole seconds: rounding up covers a token of the same second. A token that another
-        // node issued earlier may bear a later time than this.
-        let before = entry.at.as_second() + 1 + app.clocks_apart().as_secs();
-        match entry.revoked {
-            Revoked::Session(sid) => list.sids.push(sid),
-            Revoked::Key(key_id) => list.keys.push(key_id),
-            Revoked::Account(uid) => {
-                list.uids.insert(uid, before);
+    fn list<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a Revocation>,
+        iat: i64,
+    ) -> tm_auth_proto::RevocationList {
+        let mut list = tm_auth_proto::RevocationList {
+            iss: self.issuer.url.clone(),
+            env: self.issuer.environment,
+            iat,
+            exp: iat + LIFE,
+            sids: Vec::new(),
+            keys: Vec::new(),
+            uids: std::collections::BTreeMap::new(),
+            issued_before: None,
+        };
+        for entry in entries {
+            // "Before" compares whole seconds: rounding up covers a token of the same second. A token that another
+            // node issued earlier may bear a later time than this.
+            let before = entry.at.as_second() + 1 + self.clocks_apart.as_secs();
+            match entry.revoked {
+                Revoked::Session(sid) => list.sids.push(sid),
+                Revoked::Key(key_id) => list.keys.push(key_id),
+                Revoked::Account(uid) => {
+                    list.uids.insert(uid, before);
+                }
+                Revoked::Everything => list.issued_before = list.issued_before.max(Some(before)),
             }
-            Revoked::Everything => list.issued_before = list.issued_before.max(Some(before)),
         }
+        list
     }
-    list
 }

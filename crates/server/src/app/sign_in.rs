@@ -1,9 +1,10 @@
-//! What follows a proof of who somebody is: a session.
+//! A login: a session for a user who proved who they are.
 //!
-//! 1. A passkey, code, link or Apple's word proved a person; the caller has the account.
-//! 2. In a browser a session is opened and its secret becomes a cookie. The session that the browser had before
-//!    ends in the same step, so nobody carries a cookie from before the proof over to after it.
-//! 3. For a program tokens are issued: for the platform, or for managing credentials where it asked for those.
+//! 1. A passkey, a code, a link or Apple proved the user. The caller of this module has the account.
+//! 2. [`browser`] opens a session whose secret becomes a cookie. The session that the browser had before ends in
+//!    the same step, so a cookie from before the proof is worth nothing after it.
+//! 3. [`native`] opens a session for a program and issues tokens: for the platform, or for managing credentials if
+//!    the program asked for that.
 
 use tm_auth_core::Account;
 use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
@@ -19,7 +20,7 @@ use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 use crate::random;
 
-/// Opens a browser's session. The session that the browser had before ends in the same step.
+/// Step 2. `replaces`: the session that the browser had before.
 pub(crate) async fn browser(
     app: &App,
     context: &Context,
@@ -35,7 +36,7 @@ pub(crate) async fn browser(
     Ok((sid, secret))
 }
 
-/// Opens a program's session and gives its tokens. `kind` says for what.
+/// Step 3. `kind` says what the tokens are for.
 pub(crate) async fn native(
     app: &App,
     context: &Context,
@@ -54,7 +55,7 @@ pub(crate) async fn native(
     Ok(tokens(app, context, &session, account, &secret, keys.mac()))
 }
 
-/// The tokens of a program's session as its row stands.
+/// The tokens that follow from a session's row as it stands.
 pub(crate) fn tokens(
     app: &App,
     context: &Context,
@@ -121,15 +122,14 @@ async fn open(
     let network = NetworkPrefix::of(context.address).to_string();
     let origin = context.origin(session.uid);
     let opened = app.store.open_person_session(session, network, replaces, &origin);
-    if app.database(opened).await? {
+    if opened.await? {
         Ok(())
     } else {
         Err(ApiError::new(ErrorCode::AccountDisabled))
     }
 }
 
-/// Writes into the trail that somebody was not signed in. How often an address may try is limited, and so is
-/// what it can write.
+/// Records in the audit trail that a login was refused. The limits on attempts also bound what a network can write.
 pub(crate) async fn note_refusal(
     app: &App,
     context: &Context,
@@ -144,5 +144,5 @@ pub(crate) async fn note_refusal(
         sid: None,
         detail: Some(format!("method={} code={}", method.as_str(), error.code.as_str())),
     };
-    app.database(app.store.audit(vec![entry])).await
+    Ok(app.store.audit(vec![entry]).await?)
 }

@@ -18,13 +18,10 @@ pub(crate) async fn end(
     sid: SessionId,
 ) -> Result<(), ApiError> {
     let origin = context.origin(uid);
-    if !app
-        .database(app.store.end_person_session(uid, sid, &origin))
-        .await?
-    {
+    if !app.store.end_person_session(uid, sid, &origin).await? {
         return Err(ApiError::new(ErrorCode::SessionNotFound));
     }
-    app.database(app.reload_revocations()).await
+    Ok(app.reload_revocations().await?)
 }
 
 /// Ends every session of an account but one, and tells its owner if that changed anything.
@@ -35,23 +32,21 @@ pub(crate) async fn end_all_but(
     keep: Option<SessionId>,
 ) -> Result<u64, ApiError> {
     let origin = context.origin(account.uid);
-    let ended = app
-        .database(app.store.end_person_sessions(account.uid, keep, &origin))
-        .await?;
+    let ended = app.store.end_person_sessions(account.uid, keep, &origin).await?;
     if ended > 0 {
-        app.database(app.reload_revocations()).await?;
+        app.reload_revocations().await?;
         notices::tell(app, context, account, Notice::SignedOutEverywhere).await;
     }
     Ok(ended)
 }
 
-/// Those that are neither ended nor run out.
+/// The sessions of an account that are neither ended nor expired.
 pub(crate) async fn live(
     app: &App,
     context: &Context,
     account: &Account,
 ) -> Result<Vec<PersonSession>, ApiError> {
-    let mut sessions = app.database(app.store.person_sessions_of(account.uid)).await?;
+    let mut sessions = app.store.person_sessions_of(account.uid).await?;
     sessions.retain(|session| session.permit(account, context.now).is_ok());
     Ok(sessions)
 }

@@ -82,10 +82,7 @@ async fn take_flow(
         return Err(unknown("the state is not this browser's"));
     }
     let taken = app.store.take_ceremony(flow.id_hash(), KIND, context.now);
-    let ceremony = app
-        .database(taken)
-        .await?
-        .ok_or_else(|| unknown("the flow is over"))?;
+    let ceremony = taken.await?.ok_or_else(|| unknown("the flow is over"))?;
     let purpose = serde_json::from_str(&ceremony.state).map_err(ApiError::internal)?;
     Ok((flow, purpose))
 }
@@ -148,7 +145,7 @@ impl Apple {
             ("code_verifier", &flow.verifier()),
         ];
         let tokens = self.provider.exchange(&form).await?;
-        let payload = self.keys.open(&tokens.id_token, context.now).await?;
+        let payload = self.keys.open(&tokens.id_token).await?;
         let expected = Expected {
             issuer: &settings.issuer,
             client_id: &settings.client_id,
@@ -174,7 +171,7 @@ async fn account(
     };
     let origin = context.origin(new.uid);
     let signed_in = app.store.account_by_apple(subject, new, name, &origin);
-    match app.database(signed_in).await? {
+    match signed_in.await? {
         AppleSignIn::Known(account) | AppleSignIn::Made(account) => Ok(account),
         AppleSignIn::AddressHasAccount => Err(ApiError::new(ErrorCode::AddressHasAccount)),
     }
@@ -189,15 +186,15 @@ async fn link(
     let over = || ApiError::new(ErrorCode::MissingSession);
     let (uid, sid) = session.ok_or_else(over)?;
     let (session, account) = app
-        .database(app.store.person_session(sid))
+        .store
+        .person_session(sid)
         .await?
         .filter(|(session, _)| session.uid == uid)
         .ok_or_else(over)?;
     session
         .permit(&account, context.now)
         .map_err(|_: Refusal| over())?;
-    app.database(app.store.link_apple(uid, subject, &context.origin(uid)))
-        .await??;
+    app.store.link_apple(uid, subject, &context.origin(uid)).await??;
     notices::tell(app, context, &account, Notice::AppleLinked).await;
     Ok(())
 }
@@ -215,8 +212,7 @@ async fn end_former(
         former.filter(|_| cookie::read(&app.config.public_url, headers, Name::Session).is_none())
     {
         let origin = context.origin(account.uid);
-        app.database(app.store.end_person_session(uid, sid, &origin))
-            .await?;
+        app.store.end_person_session(uid, sid, &origin).await?;
     }
     Ok(())
 }
@@ -250,7 +246,7 @@ async fn note_refusal(
         sid: None,
         detail: Some(format!("method={} code={code}", AuthMethod::Apple.as_str())),
     };
-    app.database(app.store.audit(vec![entry])).await
+    Ok(app.store.audit(vec![entry]).await?)
 }
 
 /// The name out of Apple's JSON, bounded, without what is not shown.

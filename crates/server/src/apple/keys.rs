@@ -1,110 +1,69 @@
-//! Apple's public keys, and what is signed with them.
+//! Apple's public keys, and what they signed.
 //!
-//! 1. A set is fetched when it is needed, and anew when it is an hour old.
-//! 2. A token with an unknown `kid` may have it fetched out of turn, at most once a minute: Apple changes keys
-//!    without notice, and anybody can make up names.
-//! 3. A set is replaced whole or not at all. One that could not be renewed is used for a day: Apple being out of reach
-//!    for its keys alone is no reason to turn away what it signed.
-//! 4. The algorithm is the key's, of the two that Apple's keys may have; nothing in a token chooses either.
+//! 1. The verifier's cache fetches the set when it is needed, and again when it is an hour old.
+//! 2. A token with an unknown `kid` may cause a fetch out of turn, at most once a minute: Apple changes
+//!    keys without notice, and a stranger can make up names.
+//! 3. A set that cannot be renewed is used for a day: only Apple's keys being out of reach is no
+//!    reason to refuse what Apple signed.
+//! 4. The algorithm is the key's, one of the two that Apple's keys may have. Nothing in a token
+//!    chooses either.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::CompactJws;
-use tm_auth_verifier::{Algorithm, KeySet};
-use tokio::sync::Mutex;
+use tm_auth_verifier::{Algorithm, HttpFetch, KeyCache, KeyTimes};
+use tokio::sync::OnceCell;
 
 use super::Failure;
-use super::provider::Provider;
+use crate::clock::Clock;
 
-/// After this long a set is fetched anew.
-const RENEW: SignedDuration = SignedDuration::from_hours(1);
-/// After this long without success it is not used any more.
-const STALE: SignedDuration = SignedDuration::from_hours(24);
-/// Between two fetches.
-const COOL_DOWN: SignedDuration = SignedDuration::from_mins(1);
-
-pub(super) struct Keys(Arc<Cache>);
-
-struct Cache {
-    provider: Arc<Provider>,
-    held: RwLock<Option<(Arc<KeySet>, Timestamp)>>,
-    /// When the last fetch began. Locked while one is under way.
-    flight: Mutex<Option<Timestamp>>,
+pub(super) struct Keys {
+    url: String,
+    clock: Arc<dyn Clock>,
+    /// Set up with the first token: a machine without certificates runs everything else.
+    cache: OnceCell<Arc<KeyCache>>,
 }
 
 impl Keys {
-    pub(super) fn new(provider: Arc<Provider>) -> Self {
-        Self(Arc::new(Cache {
-            provider,
-            held: RwLock::new(None),
-            flight: Mutex::new(None),
-        }))
+    pub(super) fn new(issuer: &str, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            url: format!("{issuer}/auth/keys"),
+            clock,
+            cache: OnceCell::new(),
+        }
     }
 
     /// The payload of a JWS, once its signature was verified with one of Apple's keys.
-    pub(super) async fn open(&self, token: &str, now: Timestamp) -> Result<Vec<u8>, Failure> {
-        let jws = CompactJws::parse(token).map_err(|_| Failure::Refused("it is no JWS"))?;
+    pub(super) async fn open(&self, token: &str) -> Result<Vec<u8>, Failure> {
+        let jws = CompactJws::parse(token).map_err(|_| Failure::Refused("it is not a JWS"))?;
         let kid = jws
             .header
             .kid
             .as_deref()
             .ok_or(Failure::Refused("it names no key"))?;
-        let keys = self.set_with(kid, now).await?;
-        // RS256 is what Apple signs with; ES256 only if a key of its set is one.
+        let keys = self.cache().await?.keys_for(kid).await;
+        let keys = keys.ok_or_else(|| Failure::Unavailable("Apple's keys cannot be fetched".to_owned()))?;
+        // Apple signs with RS256. ES256 counts only if a key of its set names it.
         if !matches!(keys.algorithm(kid), Some(Algorithm::RS256 | Algorithm::ES256)) {
-            return Err(Failure::Refused("it is signed by no key of Apple's"));
+            return Err(Failure::Refused("none of Apple's keys signed it"));
         }
         keys.verify_signature(&jws)
             .map_err(|_| Failure::Refused("its signature does not verify"))?;
         Ok(jws.payload)
     }
 
-    /// A set that is fresh enough and has this key, where there is one.
-    async fn set_with(&self, kid: &str, now: Timestamp) -> Result<Arc<KeySet>, Failure> {
-        match self.0.held(now) {
-            Some((keys, age)) if age < RENEW && keys.contains(kid) => return Ok(keys),
-            _ => {}
-        }
-        // In a task of its own: whoever sent the request could otherwise break off each fetch as soon as the
-        // cool-down lets one begin.
-        let cache = Arc::clone(&self.0);
-        let renewed = tokio::spawn(async move { cache.renew_if_cool(now).await });
-        let renewed = renewed
-            .await
-            .unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())));
-        match self.0.held(now) {
-            Some((keys, _)) => Ok(keys),
-            None => Err(renewed.err().unwrap_or_else(|| {
-                Failure::Unavailable("the keys could not be fetched a moment ago".to_owned())
-            })),
-        }
-    }
-}
-
-impl Cache {
-    /// The set and its age, unless it is too old.
-    fn held(&self, now: Timestamp) -> Option<(Arc<KeySet>, SignedDuration)> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let (keys, fetched_at) = held?;
-        let age = now.duration_since(fetched_at).abs();
-        (age < STALE).then_some((keys, age))
-    }
-
-    async fn renew_if_cool(&self, now: Timestamp) -> Result<(), Failure> {
-        let mut last = self.flight.lock().await;
-        if last.is_some_and(|last| now.duration_since(last).abs() < COOL_DOWN) {
-            return Ok(());
-        }
-        *last = Some(now);
-        let text = self.provider.keys().await.inspect_err(|error| {
-            tracing::warn!(?error, "Apple's keys could not be fetched");
-        })?;
-        let keys = KeySet::from_json(&text)
-            .ok()
-            .filter(|keys| !keys.is_empty())
-            .ok_or_else(|| Failure::Unavailable("the key set holds no usable key".to_owned()))?;
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::new(keys), now));
-        Ok(())
+    async fn cache(&self) -> Result<&Arc<KeyCache>, Failure> {
+        let set_up = async || {
+            let fetch = HttpFetch::new().map_err(|error| Failure::Unavailable(error.to_string()))?;
+            let mut times = KeyTimes::default();
+            times.max_age = Duration::from_hours(1);
+            times.cool_down = Duration::from_mins(1);
+            let clock = Arc::clone(&self.clock);
+            let elapsed = move || clock.now().as_duration().unsigned_abs();
+            let cache = KeyCache::new(Arc::new(fetch), self.url.clone(), times, elapsed);
+            Ok(Arc::new(cache))
+        };
+        self.cache.get_or_try_init(set_up).await
     }
 }

@@ -30,6 +30,7 @@ use axum::routing::post;
 use tm_auth_proto::ErrorCode;
 
 use crate::app::App;
+use crate::clock::Clock;
 use crate::config;
 use crate::config::PublicUrl;
 use crate::error::ApiError;
@@ -49,18 +50,17 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 pub(crate) struct Apple {
     settings: config::Apple,
     redirect_uri: String,
-    provider: Arc<provider::Provider>,
+    provider: provider::Provider,
     keys: keys::Keys,
 }
 
 impl Apple {
-    pub(crate) fn new(settings: &config::Apple, public_url: &PublicUrl) -> Self {
-        let provider = Arc::new(provider::Provider::new(&settings.issuer));
+    pub(crate) fn new(settings: &config::Apple, public_url: &PublicUrl, clock: Arc<dyn Clock>) -> Self {
         Self {
             settings: settings.clone(),
             redirect_uri: format!("{}/apple/callback", public_url.origin()),
-            keys: keys::Keys::new(Arc::clone(&provider)),
-            provider,
+            provider: provider::Provider::new(&settings.issuer),
+            keys: keys::Keys::new(&settings.issuer, clock),
         }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) async fn notifications(
 
 impl Apple {
     async fn event(&self, payload: &str, now: Timestamp) -> Result<Event, Failure> {
-        let payload = self.keys.open(payload, now).await?;
+        let payload = self.keys.open(payload).await?;
         let malformed = || Failure::Refused("it is no notification");
         let claims = Object::parse(&payload).map_err(|_| malformed())?;
         let settings = &self.settings;
@@ -124,11 +124,11 @@ async fn withdrawn(app: &App, apple: &Apple, context: &Context, event: Event) ->
     let iss = apple.settings.issuer.clone();
     let origin = context.origin("apple");
     let told = app.store.withdraw_apple(iss, event.sub, event.told_at, &origin);
-    let Some(AppleWithdrawal { account, .. }) = app.database(told).await? else {
+    let Some(AppleWithdrawal { account, .. }) = told.await? else {
         return Ok(());
     };
     // The tokens of its sessions are on the list.
-    app.database(app.reload_revocations()).await?;
+    app.reload_revocations().await?;
     notices::tell(app, context, &account, Notice::AppleUnlinked).await;
     Ok(())
 }
@@ -143,7 +143,7 @@ async fn relay(
     let found = app
         .store
         .account_of_apple(apple.settings.issuer.clone(), event.sub);
-    let Some(Account { uid, .. }) = app.database(found).await? else {
+    let Some(Account { uid, .. }) = found.await? else {
         return Ok(());
     };
     let entry = AuditEntry {
@@ -154,5 +154,5 @@ async fn relay(
         sid: None,
         detail: None,
     };
-    app.database(app.store.audit(vec![entry])).await
+    Ok(app.store.audit(vec![entry]).await?)
 }

@@ -68,19 +68,6 @@ impl Provider {
         }
     }
 
-    /// The JWKS, as text.
-    pub(super) async fn keys(&self) -> Result<Vec<u8>, Failure> {
-        let url = format!("{}/auth/keys", self.issuer);
-        let response = self.client().await?.get(url).send().await.map_err(transport)?;
-        match response.status() {
-            StatusCode::OK => read(response).await,
-            other => Err(Failure::Unavailable(format!(
-                "the keys answered {}",
-                other.as_u16()
-            ))),
-        }
-    }
-
     /// Set up with the first request: a machine without certificates runs everything else.
     async fn client(&self) -> Result<&Client, Failure> {
         let build = async || {

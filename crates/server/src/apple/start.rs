@@ -82,7 +82,7 @@ async fn leave(app: &App, context: &Context, purpose: &Purpose) -> Result<Respon
         state: serde_json::to_string(purpose).map_err(ApiError::internal)?,
         expires_at: context.now + LIFE,
     };
-    app.database(app.store.begin_ceremony(ceremony)).await?;
+    app.store.begin_ceremony(ceremony).await?;
     // `None`: Apple posts the answer from its own site.
     let cookie = cookie::set(
         &app.config.public_url,

@@ -29,10 +29,7 @@ pub(crate) async fn unlink(
     };
     owner.require_strong(&app, context.now).await?;
     let uid = owner.account.uid;
-    if app
-        .database(app.store.unlink_apple(uid, &context.origin(uid)))
-        .await??
-    {
+    if app.store.unlink_apple(uid, &context.origin(uid)).await?? {
         notices::tell(&app, &context, &owner.account, Notice::AppleUnlinked).await;
     }
     Ok(Redirect::to(SECURITY))

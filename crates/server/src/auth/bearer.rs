@@ -1,5 +1,5 @@
-//! Who is asking: the bearer token of a request (RFC 6750), verified as any resource server does, or the cookie of
-//! a signed-in browser.
+//! Who is calling: the bearer token of a request (RFC 6750), verified as any resource server does, or the cookie
+//! of a signed-in browser.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl FromRequestParts<Arc<App>> for Platform {
 impl FromRequestParts<Arc<App>> for Management {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        // A token, where there is one: who sends it means it. A cookie comes along unasked.
+        // If a request has a token and a cookie, the token counts: browsers add the cookie by themselves.
         if !parts.headers.contains_key(AUTHORIZATION)
             && cookie::read(&app.config.public_url, &parts.headers, Name::Session).is_some()
         {
@@ -49,14 +49,14 @@ impl FromRequestParts<Arc<App>> for Management {
         }
         let claims = match verify(parts, app, &app.management_policy) {
             Ok(claims) => claims,
-            // Right but for its purpose: say so, or its holder would look for the fault elsewhere.
+            // Valid, but for the platform: a code of its own tells the holder what is wrong.
             Err(_) if verify(parts, app, &app.platform_policy).is_ok() => {
                 return Err(ApiError::new(ErrorCode::ManagementTokenRequired));
             }
             Err(error) => return Err(error),
         };
         let invalid = || ApiError::new(ErrorCode::InvalidToken);
-        let account = app.database(app.store.account(claims.uid)).await?;
+        let account = app.store.account(claims.uid).await?;
         let account = account.ok_or_else(invalid)?;
         if account.disabled_at.is_some() {
             return Err(ApiError::new(ErrorCode::AccountDisabled));
@@ -92,7 +92,7 @@ fn verify(parts: &Parts, app: &App, policy: &Policy) -> Result<AccessClaims, Api
     }
 }
 
-/// RFC 6750 section 2.1. Never from the query or the body: those end up in logs.
+/// Reads the header (RFC 6750 section 2.1). A token in the query or the body is not read: those end up in logs.
 fn bearer_token(parts: &Parts) -> Result<&str, ApiError> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let value = values

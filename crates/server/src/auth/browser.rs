@@ -1,10 +1,10 @@
-//! Who is asking, in a browser: the session behind the cookie.
+//! Who is calling, in a browser: the session of the cookie.
 //!
-//! 1. The cookie carries the session's id and its 128-bit secret; the row holds the secret's hash. It is no
-//!    bearer token, and no bearer token is a cookie.
-//! 2. The session must be live and its account allowed to act.
-//! 3. What changes something must come from a page of ours: [`crate::http::same_origin`] looked at where the request
-//!    comes from, and here it must bring the session's token as well, which only our pages know.
+//! 1. The cookie carries the session's id and its 128-bit secret. The row has the hash of the secret. A cookie is
+//!    never accepted as a bearer token, nor a bearer token as a cookie.
+//! 2. The session must be live and its account enabled.
+//! 3. A request that changes something must come from a page of this service: [`crate::http::same_origin`] checks
+//!    its origin, and here it must bring the session's CSRF token as well, which only those pages know.
 
 use std::sync::Arc;
 
@@ -28,10 +28,10 @@ use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
 use crate::http::device::device;
 
-/// Where a page's script puts the token of its session.
+/// The header in which a page's script sends the CSRF token.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
 
-/// When a session was last used is kept to the minute: no page view writes.
+/// How stale `last_used_at` may be, so that not every page view writes.
 const TOUCH: SignedDuration = SignedDuration::from_mins(1);
 
 /// A signed-in browser.
@@ -39,12 +39,12 @@ const TOUCH: SignedDuration = SignedDuration::from_mins(1);
 pub(crate) struct Browser {
     pub(crate) account: Account,
     pub(crate) session: PersonSession,
-    /// What a form of this session carries in its field `csrf`, and a script in `x-csrf-token`.
+    /// The CSRF token: a form sends it in its field `csrf`, a script in the header `x-csrf-token`.
     pub(crate) csrf: String,
 }
 
 impl Browser {
-    /// Demands the session's token, from a form's field.
+    /// Requires the CSRF token, from a form's field.
     pub(crate) fn require_csrf(&self, presented: &str) -> Result<(), ApiError> {
         if verify_slices_are_equal(self.csrf.as_bytes(), presented.as_bytes()).is_ok() {
             Ok(())
@@ -53,7 +53,7 @@ impl Browser {
         }
     }
 
-    /// Demands the session's token, from a script's header.
+    /// Requires the CSRF token, from a script's header.
     pub(crate) fn require_csrf_header(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let presented = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
         self.require_csrf(presented.unwrap_or_default())
@@ -95,7 +95,7 @@ pub(crate) async fn sign_in(
     Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
 }
 
-/// The live session of the request's cookie. `None` where there is none, for whatever reason.
+/// Step 2. The live session of the request's cookie; `None` if there is none, for any reason.
 pub(crate) async fn session(
     app: &App,
     context: &Context,
@@ -104,7 +104,7 @@ pub(crate) async fn session(
     let Some((sid, secret)) = presented(app, headers) else {
         return Ok(None);
     };
-    let found = app.database(app.store.person_session(sid)).await?;
+    let found = app.store.person_session(sid).await?;
     let Some((session, account)) = found.filter(|(session, account)| {
         session.kind == SessionKind::Browser
             && session.secret_hash.matches(&secret)
@@ -114,12 +114,12 @@ pub(crate) async fn session(
     };
     if context.now.duration_since(session.last_used_at) >= TOUCH {
         let touched = app.store.touch_person_session(sid, context.now, context.address);
-        app.database(touched).await?;
+        touched.await?;
     }
     Ok(Some((session, account)))
 }
 
-/// What the cookie carries, unjudged.
+/// Step 1. What the cookie carries, not verified yet.
 pub(crate) fn presented(app: &App, headers: &HeaderMap) -> Option<(SessionId, SessionSecret)> {
     let value = cookie::read(&app.config.public_url, headers, Name::Session)?;
     let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?;
@@ -128,7 +128,7 @@ pub(crate) fn presented(app: &App, headers: &HeaderMap) -> Option<(SessionId, Se
     Some((sid, SessionSecret::new(secret.try_into().ok()?)))
 }
 
-/// The cookie of a session.
+/// The value of a session's cookie.
 fn cookie_value(sid: SessionId, secret: &SessionSecret) -> String {
     let mut bytes = sid.0.as_bytes().to_vec();
     bytes.extend(
@@ -139,7 +139,7 @@ fn cookie_value(sid: SessionId, secret: &SessionSecret) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Follows from the secret, so it needs no row; and gives nothing of it away.
+/// Derives the CSRF token from the secret, so that it needs no row. The hash does not reveal the secret.
 fn csrf(secret: &SessionSecret) -> String {
     let text = format!("tm-auth csrf v1 {}", secret.encode());
     URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))

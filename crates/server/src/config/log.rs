@@ -44,7 +44,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The word that `tracing` filters by.
+    /// The word of the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",

@@ -46,11 +46,9 @@ pub(crate) async fn activity(
         .map_or(1, |extract::Query(query)| query.page.clamp(1, LAST_PAGE));
     let before = (page - 1) * PER_PAGE;
     // One more entry than the page shows tells whether there is a next page.
-    let trail = app
-        .database(app.store.audit_trail(Some(uid), before + PER_PAGE + 1))
-        .await?;
+    let trail = app.store.audit_trail(Some(uid), before + PER_PAGE + 1).await?;
     let older = trail.len() > (before + PER_PAGE) as usize && page < LAST_PAGE;
-    let keys = app.database(app.store.api_keys_of(uid)).await?;
+    let keys = app.store.api_keys_of(uid).await?;
     let labels: HashMap<KeyId, &str> = keys
         .iter()
         .map(|(key, _)| (key.key_id, key.label.as_str()))

@@ -82,8 +82,8 @@ pub(crate) async fn details(
 ) -> Result<Page<Details>, ApiError> {
     let uid = browser.account.uid;
     let (key, used) = api_keys::find(&app, &Management::of(&browser), key_id).await?;
-    let refusals = app.database(app.store.refusals_of(uid)).await?;
-    let trail = app.database(app.store.audit_trail(Some(uid), TRAIL)).await?;
+    let refusals = app.store.refusals_of(uid).await?;
+    let trail = app.store.audit_trail(Some(uid), TRAIL).await?;
     let events = trail.iter().filter(|entry| entry.key_id == Some(key_id));
     let mut layout = layout(&app, &browser, &key.label).wide().script("copy.js");
     if let Some(text) = query

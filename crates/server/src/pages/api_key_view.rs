@@ -69,7 +69,7 @@ impl KeyView {
         now: Timestamp,
     ) -> Self {
         let status = key.status(now);
-        let (expiry_name, end) = match (status, key.revoked_at) {
+        let (expiry_name, end) = match (status, key.lifecycle.revoked_at()) {
             (ApiKeyStatus::Revoked, Some(at)) => ("Revoked", Some(at)),
             (ApiKeyStatus::Expired, _) => ("Expired", key.expires_at),
             _ => ("Expires", key.expires_at),

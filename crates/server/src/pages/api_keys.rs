@@ -25,8 +25,8 @@ pub(crate) async fn list(
     browser: Browser,
 ) -> Result<Page<List>, ApiError> {
     let uid = browser.account.uid;
-    let keys = app.database(app.store.api_keys_of(uid)).await?;
-    let refusals = app.database(app.store.refusals_of(uid)).await?;
+    let keys = app.store.api_keys_of(uid).await?;
+    let refusals = app.store.refusals_of(uid).await?;
     let mut keys: Vec<KeyView> = keys
         .iter()
         .map(|(key, used)| KeyView::of(key, *used, &refusals, context.now))

@@ -23,8 +23,7 @@ pub(crate) async fn sign_out(
 ) -> Result<Response, ApiError> {
     let (uid, sid) = (browser.account.uid, browser.session.sid);
     let origin = context.origin(uid);
-    app.database(app.store.end_person_session(uid, sid, &origin))
-        .await?;
+    app.store.end_person_session(uid, sid, &origin).await?;
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
 }
 

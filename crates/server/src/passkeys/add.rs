@@ -10,12 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tm_auth_core::{Refusal, label, recovery};
 use tm_auth_proto::ErrorCode;
-use tm_auth_store::passkey::AddedBy;
-use webauthn_rs::prelude::PasskeyRegistration;
+use tm_auth_store::passkey::{AddedBy, CredentialId};
 
 use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
-use super::client_data::{self, Ran};
 use super::{MOST_PASSKEYS, default_name, registration};
 use crate::app::App;
 use crate::app::notices;
@@ -37,8 +35,9 @@ pub(crate) struct Request {
 /// What waits for the proof.
 #[derive(Serialize, Deserialize)]
 struct Waiting {
-    registration: PasskeyRegistration,
     name: String,
+    /// The passkeys that the account had.
+    excluded: Vec<CredentialId>,
 }
 
 /// Asks for a new passkey.
@@ -57,8 +56,8 @@ pub(crate) async fn options(
         name => label::parse_field("name", name)?,
     };
     let uid = browser.account.uid;
-    let there = app.database(app.store.passkeys_of(uid)).await?;
-    let user = app.database(app.store.passkey_user(uid, random::bytes())).await?;
+    let there = app.store.passkeys_of(uid).await?;
+    let user = app.store.passkey_user(uid, random::bytes()).await?;
     let user = user.ok_or_else(|| ApiError::new(ErrorCode::MissingSession))?;
     let called = browser
         .account
@@ -66,12 +65,10 @@ pub(crate) async fn options(
         .clone()
         .or_else(|| user.display_name.clone())
         .unwrap_or_else(|| uid.to_string());
-    let exclude = there.into_iter().map(|passkey| passkey.credential_id).collect();
-    let (options, challenge, state) = registration::options(rp, &user, &called, exclude)?;
-    let waiting = Waiting {
-        registration: state,
-        name,
-    };
+    let excluded: Vec<_> = there.into_iter().map(|passkey| passkey.credential_id).collect();
+    let challenge: [u8; 32] = random::bytes();
+    let options = registration::options(rp, &user, &called, &challenge, &excluded);
+    let waiting = Waiting { name, excluded };
     let cookie = ceremony::begin(
         &app,
         &context,
@@ -95,23 +92,24 @@ pub(crate) async fn finish(
 ) -> Result<StatusCode, ApiError> {
     browser.require_csrf_header(&headers)?;
     let rp = app.passkeys()?;
-    app.limits.may_finish_passkey(&context)?;
-    let challenge = client_data::read(&answer.response.client_data.0, Ran::Create, &rp.origin)?;
-    let (begun_by, waiting): (_, Waiting) =
-        ceremony::take(&app, &context, &headers, Kind::Add, &challenge).await?;
     let account = &browser.account;
-    // Who it is for says the session, then and now; the body names nobody.
-    if begun_by != Some(account.uid) {
-        return Err(super::begun_by_another());
-    }
-    let by = ground(&app, &context, &browser).await?;
-    let passkey = registration::verify(rp, &answer, &waiting.registration, waiting.name, context.now)?;
-    let name = passkey.name.clone();
-    let origin = context.origin(account.uid);
-    let added = app
-        .store
-        .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &origin);
-    let recovered = app.database(added).await??;
+    let client_data = &answer.response.client_data.0;
+    let judge = async |begun_by, waiting: Waiting| {
+        // Who it is for says the session, then and now; the body names nobody.
+        if begun_by != Some(account.uid) {
+            return Err(super::begun_by_another());
+        }
+        let by = ground(&app, &context, &browser).await?;
+        let passkey = registration::verify(rp, &answer, &waiting.excluded, waiting.name, context.now)?;
+        let name = passkey.name.clone();
+        let origin = context.origin(account.uid);
+        let added = app
+            .store
+            .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &origin);
+        Ok((added.await??, name))
+    };
+    let finished = ceremony::finish(&app, &context, &headers, Kind::Add, client_data, judge);
+    let (recovered, name) = finished.await?;
     notices::tell(&app, &context, account, Notice::PasskeyAdded { name }).await;
     if recovered {
         notices::tell(&app, &context, account, Notice::RecoveryCompleted).await;
@@ -125,10 +123,10 @@ async fn ground(app: &App, context: &Context, browser: &Browser) -> Result<Added
     if !proof.is_fresh(context.now) {
         return Err(ApiError::new(ErrorCode::ReauthRequired));
     }
-    if proof.method.is_strongest() || !app.database(app.store.has_passkey(uid)).await? {
+    if proof.method.is_strongest() || !app.store.has_passkey(uid).await? {
         return Ok(AddedBy::Proof);
     }
-    let recovery = app.database(app.store.recovery(uid)).await?;
+    let recovery = app.store.recovery(uid).await?;
     if recovery::may_add_passkey(proof, recovery.as_ref(), context.now) {
         Ok(AddedBy::Recovery)
     } else {

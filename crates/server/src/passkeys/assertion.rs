@@ -21,7 +21,6 @@ use tm_auth_store::passkey::{CredentialId, Passkey, PasskeyUse, PasskeyUsed};
 use super::answer::{Answer, Assertion};
 use super::authenticator_data::AuthenticatorData;
 use super::ceremony::{self, Kind};
-use super::client_data::{self, Ran};
 use super::public_key::PublicKey;
 use super::refused::{Refused, because};
 use super::registration::Record;
@@ -68,38 +67,37 @@ pub(super) async fn prove(
     answer: &Answer<Assertion>,
     known: Option<AccountId>,
 ) -> Result<Proved, ApiError> {
-    app.limits.may_finish_passkey(context)?;
-    let judged = judge(app, context, headers, answer, known).await;
+    let kind = known.map_or(Kind::SignIn, |_| Kind::StepUp);
+    let client_data = &answer.response.client_data.0;
+    let judge = async |uid, allowed| {
+        if uid != known {
+            return Err(super::begun_by_another());
+        }
+        judge(app, context, answer, known, allowed).await
+    };
+    let judged = ceremony::finish(app, context, headers, kind, client_data, judge).await;
     if let Err(error) = &judged
-        && error.is_refusal()
+        && ceremony::is_failure(error)
     {
-        app.limits.charge_passkey_failure(context);
         sign_in::note_refusal(app, context, AuthMethod::Passkey, error).await?;
     }
     judged
 }
 
+/// `allowed` is what a step-up asked for.
 async fn judge(
     app: &App,
     context: &Context,
-    headers: &HeaderMap,
     answer: &Answer<Assertion>,
     known: Option<AccountId>,
+    allowed: Vec<CredentialId>,
 ) -> Result<Proved, ApiError> {
     let rp = app.passkeys()?;
-    let kind = known.map_or(Kind::SignIn, |_| Kind::StepUp);
-    let challenge = client_data::read(&answer.response.client_data.0, Ran::Get, &rp.origin)?;
-    // At a step-up: what was asked for.
-    let (uid, allowed): (_, Vec<CredentialId>) =
-        ceremony::take(app, context, headers, kind, &challenge).await?;
-    if uid != known {
-        return Err(super::begun_by_another());
-    }
     let credential_id = answer.credential_id()?.to_vec();
     if known.is_some() && !allowed.contains(&credential_id) {
         return Err(because("not one that was asked for").into());
     }
-    let passkey = app.database(app.store.passkey(credential_id.clone())).await?;
+    let passkey = app.store.passkey(credential_id.clone()).await?;
     let owner = owner(app, answer, passkey.as_ref(), known).await?;
     let (account, used) = verify(rp, answer, passkey, owner)?;
     if account.disabled_at.is_some() {
@@ -107,7 +105,7 @@ async fn judge(
     }
     let origin = context.origin(account.uid);
     let noted = app.store.use_passkey(credential_id, used, &origin);
-    let used = app.database(noted).await?.map_err(|refusal| match refusal {
+    let used = noted.await?.map_err(|refusal| match refusal {
         Refusal::PasskeyRefused => {
             ApiError::from(because("the counter went back, or it was removed just now"))
         }
@@ -130,7 +128,7 @@ async fn owner(
     let Ok(handle) = handle.0.as_slice().try_into() else {
         return Ok(None);
     };
-    let owner = app.database(app.store.account_by_user_handle(handle)).await?;
+    let owner = app.store.account_by_user_handle(handle).await?;
     Ok(owner.map(|account| account.uid))
 }
 
@@ -144,7 +142,7 @@ fn verify(
     let data = AuthenticatorData::read(&response.authenticator_data.0, &rp.id_hash)?;
     let key = match &passkey {
         Some((passkey, _)) => read_record(passkey)?.public_key,
-        None => PublicKey::of_nobody(),
+        None => PublicKey::dummy(),
     };
     // "Let hash be the result of computing a hash over the cData using SHA-256": over the bytes as they came.
     let hash = digest(&SHA256, &response.client_data.0);

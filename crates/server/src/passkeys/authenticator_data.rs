@@ -1,9 +1,9 @@
 //! What the authenticator says and signs: WebAuthn section 6.1.
 
-use super::cbor;
+use super::cbor::{self, Item};
 use super::refused::{Refused, because};
 
-/// Longest credential id (section 5.8.3: "at most 1023 bytes").
+/// Longest credential id (section 6.5.1: "Value MUST be ≤ 1023").
 const MOST_ID_BYTES: usize = 1023;
 
 const USER_PRESENT: u8 = 1 << 0;
@@ -18,8 +18,17 @@ pub(super) struct AuthenticatorData<'a> {
     pub(super) counter: u32,
     pub(super) backup_eligible: bool,
     pub(super) backed_up: bool,
-    /// The id of the credential that was made, at a registration.
-    pub(super) credential_id: Option<&'a [u8]>,
+    /// The new credential, at a registration.
+    pub(super) credential: Option<AttestedCredential<'a>>,
+}
+
+/// Attested credential data (section 6.5.1). The AAGUID, its first member, is not used: without attestation nothing
+/// vouches for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AttestedCredential<'a> {
+    pub(super) id: &'a [u8],
+    /// A COSE_Key.
+    pub(super) public_key: &'a [u8],
 }
 
 impl<'a> AuthenticatorData<'a> {
@@ -31,14 +40,15 @@ impl<'a> AuthenticatorData<'a> {
         let &[flags, c0, c1, c2, c3] = fixed;
         let has = |flag: u8| flags & flag != 0;
 
-        let (credential_id, rest) = if has(HAS_CREDENTIAL) {
-            let (id, rest) = credential(rest).ok_or(malformed)?;
-            (Some(id), rest)
+        let (credential, rest) = if has(HAS_CREDENTIAL) {
+            let (credential, rest) = credential(rest).ok_or(malformed)?;
+            (Some(credential), rest)
         } else {
             (None, rest)
         };
         let rest = if has(HAS_EXTENSIONS) {
-            cbor::skip(rest).ok_or(malformed)?
+            let (_extensions, rest) = map(rest).ok_or(malformed)?;
+            rest
         } else {
             rest
         };
@@ -63,18 +73,27 @@ impl<'a> AuthenticatorData<'a> {
             counter: u32::from_be_bytes([c0, c1, c2, c3]),
             backup_eligible: has(BACKUP_ELIGIBLE),
             backed_up: has(BACKED_UP),
-            credential_id,
+            credential,
         })
     }
 }
 
-/// The id of attested credential data, and what follows its key.
-fn credential(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (_model, rest) = bytes.split_at_checked(16)?;
+/// The attested credential data at the beginning, and the bytes after it.
+fn credential(bytes: &[u8]) -> Option<(AttestedCredential<'_>, &[u8])> {
+    let (_aaguid, rest) = bytes.split_at_checked(16)?;
     let (length, rest) = rest.split_first_chunk::<2>()?;
-    let (id, key) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    let (id, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    let (public_key, rest) = map(rest)?;
     let is_in_bounds = (1..=MOST_ID_BYTES).contains(&id.len());
-    is_in_bounds.then_some((id, cbor::skip(key)?))
+    is_in_bounds.then_some((AttestedCredential { id, public_key }, rest))
+}
+
+/// The CBOR map at the beginning, and the bytes after it.
+fn map(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match cbor::item(bytes)? {
+        (Item::Map(encoded), rest) => Some((encoded, rest)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -103,8 +122,63 @@ mod tests {
                 (read.backup_eligible, read.backed_up),
                 (backup_eligible, backed_up)
             );
-            assert_eq!((read.counter, read.credential_id), (0x0102, None));
+            assert_eq!((read.counter, read.credential), (0x0102, None));
         }
+    }
+
+    fn with_credential(id: &[u8], key: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(id.len()).unwrap().to_be_bytes();
+        let rest = [&[0; 16], &length[..], id, key].concat();
+        data(USER_PRESENT | USER_VERIFIED | HAS_CREDENTIAL, &rest)
+    }
+
+    #[test]
+    fn g10_g18_a_credential_is_its_id_and_its_key_and_no_more() {
+        let key: &[u8] = b"\xa1\x01\x02";
+        for length in [1, 16, 64, 1023] {
+            let id = vec![7; length];
+            let bytes = with_credential(&id, key);
+            let read = AuthenticatorData::read(&bytes, &FOR_RP).unwrap();
+            let expected = AttestedCredential {
+                id: &id,
+                public_key: key,
+            };
+            assert_eq!(read.credential, Some(expected));
+            for cut in 0..bytes.len() {
+                assert_eq!(malformed(&bytes[..cut]), because("malformed authenticator data"));
+            }
+        }
+        for bytes in [
+            with_credential(&[], key),
+            with_credential(&[7; 1024], key),
+            with_credential(&[7; 16], b""),
+            // A key that is no map; something after the key.
+            with_credential(&[7; 16], b"\x41a"),
+            with_credential(&[7; 16], b"\xa1\x01\x02\x00"),
+        ] {
+            assert_eq!(malformed(&bytes), because("malformed authenticator data"));
+        }
+    }
+
+    #[test]
+    fn g18_extensions_are_one_map() {
+        let flags = USER_PRESENT | USER_VERIFIED | HAS_EXTENSIONS;
+        for good in [&b"\xa0"[..], b"\xa1\x63new\xf5"] {
+            assert!(AuthenticatorData::read(&data(flags, good), &FOR_RP).is_ok());
+        }
+        for bad in [&b""[..], b"\xf5", b"\x80", b"\xa0\xa0", b"\xbf\xff"] {
+            assert_eq!(
+                malformed(&data(flags, bad)),
+                because("malformed authenticator data")
+            );
+        }
+    }
+
+    fn malformed(bytes: &[u8]) -> Refused {
+        let Err(refused) = AuthenticatorData::read(bytes, &FOR_RP) else {
+            panic!("it is read");
+        };
+        refused
     }
 
     proptest! {
@@ -118,12 +192,11 @@ mod tests {
             bytes.truncate(cut);
             // Whatever comes of it: it comes back.
             if let Ok(read) = AuthenticatorData::read(&bytes, &FOR_RP)
-                && let Some(id) = read.credential_id
+                && let Some(credential) = read.credential
             {
-                prop_assert!((1..=MOST_ID_BYTES).contains(&id.len()));
+                prop_assert!((1..=MOST_ID_BYTES).contains(&credential.id.len()));
             }
-            let _ = cbor::attestation_object(&bytes);
-            let _ = cbor::skip(&rest);
+            let _ = cbor::map(&rest);
         }
     }
 }

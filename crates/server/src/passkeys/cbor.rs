@@ -1,11 +1,18 @@
-//! As much CBOR (RFC 8949) as it takes to see where things begin and end. What a value means is read by the
-//! library; here nothing may be nested deeply, have an open end, or be followed by something.
+//! As much CBOR (RFC 8949) as attestation objects and COSE keys take.
+//!
+//! Items of indefinite length, which CTAP2 forbids, are malformed here, and so is deep nesting. Nothing is copied: what
+//! is read borrows from the input, so an announced length costs no memory.
+
+use std::collections::BTreeMap;
+
+/// The major type of a map.
+const MAP: u8 = 5;
 
 /// CTAP2 nests four levels at most; an attestation with certificates three.
 const MOST_LEVELS: u8 = 8;
 
 /// The bytes after the first item. `None`: it is malformed or nested too deeply.
-pub(super) fn skip(bytes: &[u8]) -> Option<&[u8]> {
+fn skip(bytes: &[u8]) -> Option<&[u8]> {
     skip_within(bytes, MOST_LEVELS)
 }
 
@@ -28,7 +35,7 @@ fn skip_within(bytes: &[u8], levels: u8) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// Major type, argument and what follows. An indefinite length, which CTAP2 forbids, is malformed here.
+/// The major type, the argument, and the bytes after them.
 fn head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     let (kind, info) = (first >> 5, first & 0x1f);
@@ -42,34 +49,51 @@ fn head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
     Some((kind, argument, rest))
 }
 
-/// The text or byte string at the beginning, and what follows.
-fn string(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
-    let (found, length, rest) = head(bytes)?;
-    (found == kind).then_some(())?;
-    rest.split_at_checked(usize::try_from(length).ok()?)
+/// A data item, as far as this service reads it. Strings and maps borrow from the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Item<'a> {
+    Integer(i64),
+    Bytes(&'a [u8]),
+    Text(&'a [u8]),
+    /// A map in its encoded form, for [`map`].
+    Map(&'a [u8]),
+    /// An item of another kind, or an integer beyond 64 bits.
+    Other,
 }
 
-/// `fmt` and `authData` of an attestation object, which must be the whole of `bytes`.
-pub(super) fn attestation_object(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    const BYTES: u8 = 2;
-    const TEXT: u8 = 3;
-    const MAP: u8 = 5;
-    let (kind, entries, mut rest) = head(bytes)?;
-    (kind == MAP).then_some(())?;
-    let (mut fmt, mut auth_data) = (None, None);
-    for _ in 0..entries {
-        let (name, value) = string(rest, TEXT)?;
-        rest = skip(value)?;
-        let twice = match name {
-            b"fmt" => fmt.replace(string(value, TEXT)?.0).is_some(),
-            b"authData" => auth_data.replace(string(value, BYTES)?.0).is_some(),
-            _ => false,
-        };
-        if twice {
+/// The first item, and the bytes after it.
+pub(super) fn item(bytes: &[u8]) -> Option<(Item<'_>, &[u8])> {
+    let rest = skip(bytes)?;
+    let encoded = &bytes[..bytes.len() - rest.len()];
+    let (kind, argument, content) = head(encoded)?;
+    let integer = i64::try_from(argument);
+    let item = match kind {
+        0 => integer.map_or(Item::Other, Item::Integer),
+        1 => integer.map_or(Item::Other, |n| Item::Integer(-1 - n)),
+        2 => Item::Bytes(content),
+        3 => Item::Text(content),
+        5 => Item::Map(encoded),
+        _ => Item::Other,
+    };
+    Some((item, rest))
+}
+
+/// The entries of a map that must be the whole of `bytes`. A key that occurs twice makes it malformed: two readers
+/// could take two different values.
+pub(super) fn map(bytes: &[u8]) -> Option<BTreeMap<Item<'_>, Item<'_>>> {
+    let (MAP, count, mut rest) = head(bytes)? else {
+        return None;
+    };
+    let mut entries = BTreeMap::new();
+    for _ in 0..count {
+        let (key, after_key) = item(rest)?;
+        let (value, after_value) = item(after_key)?;
+        if entries.insert(key, value).is_some() {
             return None;
         }
+        rest = after_value;
     }
-    rest.is_empty().then_some((fmt?, auth_data?))
+    rest.is_empty().then_some(entries)
 }
 
 #[cfg(test)]
@@ -119,20 +143,44 @@ mod tests {
     }
 
     #[test]
-    fn g18_an_attestation_object_is_one_map_and_nothing_more() {
-        let object = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x43abc";
-        assert_eq!(attestation_object(object), Some((&b"none"[..], &b"abc"[..])));
-        for bad in [
-            &b"\x63fmt"[..],
-            b"\xa0",
-            b"\xa1\x63fmt\x64none",
-            b"\xa2\x63fmt\x64none\x68authData\x63abc",
-            b"\xa2\x63fmt\x44none\x68authData\x43abc",
-            b"\xa2\x01\x64none\x68authData\x43abc",
-            b"\xa3\x63fmt\x64none\x63fmt\x64none\x68authData\x43abc",
-            b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x43abcd",
+    fn g18_a_map_is_read_whole_or_not_at_all() {
+        let entries = map(b"\xa5\x01\x18\x2a\x20\x38\xff\x63key\x43abc\x03\xa1\x01\x02\x04\x81\x01").unwrap();
+        assert_eq!(
+            Vec::from_iter(entries),
+            [
+                (Item::Integer(-1), Item::Integer(-256)),
+                (Item::Integer(1), Item::Integer(42)),
+                (Item::Integer(3), Item::Map(b"\xa1\x01\x02")),
+                (Item::Integer(4), Item::Other),
+                (Item::Text(b"key"), Item::Bytes(b"abc")),
+            ]
+        );
+        // The integers at the ends of 64 bits, and one beyond each.
+        for (value, item) in [
+            (b"\x1b\x7f\xff\xff\xff\xff\xff\xff\xff", Item::Integer(i64::MAX)),
+            (b"\x3b\x7f\xff\xff\xff\xff\xff\xff\xff", Item::Integer(i64::MIN)),
+            (b"\x1b\x80\x00\x00\x00\x00\x00\x00\x00", Item::Other),
+            (b"\x3b\xff\xff\xff\xff\xff\xff\xff\xff", Item::Other),
         ] {
-            assert_eq!(attestation_object(bad), None, "{bad:x?}");
+            let bytes = [&b"\xa1\x01"[..], value].concat();
+            assert_eq!(map(&bytes).unwrap()[&Item::Integer(1)], item);
+        }
+        for bad in [
+            &b""[..],
+            b"\x63fmt",
+            b"\x81\x01",
+            b"\xa1\x01",
+            b"\xa0\x00",
+            b"\xa1\x01\x02\x03",
+            b"\xa2\x01\x02",
+            b"\xbf\x01\x02\xff",
+            // A key twice, also in another spelling.
+            b"\xa2\x01\x02\x01\x02",
+            b"\xa2\x01\x02\x18\x01\x03",
+            b"\xa2\x63fmt\x01\x78\x03fmt\x02",
+            b"\xbb\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02",
+        ] {
+            assert_eq!(map(bad), None, "{bad:x?}");
         }
     }
 }

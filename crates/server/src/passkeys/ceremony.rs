@@ -15,9 +15,10 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tm_auth_core::Refusal;
-use tm_auth_proto::AccountId;
+use tm_auth_proto::{AccountId, ErrorCode};
 use tm_auth_store::Ceremony;
 
+use super::client_data::{self, Ran};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::context::Context;
@@ -45,6 +46,13 @@ impl Kind {
             Self::Add => "passkey_add",
         }
     }
+
+    fn ran(self) -> Ran {
+        match self {
+            Self::SignUp | Self::Add => Ran::Create,
+            Self::SignIn | Self::StepUp => Ran::Get,
+        }
+    }
 }
 
 /// Remembers one, and gives the cookie that its answer must come with.
@@ -66,7 +74,7 @@ pub(super) async fn begin(
         state: serde_json::to_string(state).map_err(ApiError::internal)?,
         expires_at: context.now + LIFE,
     };
-    app.database(app.store.begin_ceremony(new)).await?;
+    app.store.begin_ceremony(new).await?;
     let cookie = cookie::set(
         &app.config.public_url,
         Name::Passkey,
@@ -76,19 +84,50 @@ pub(super) async fn begin(
     Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
 }
 
-/// Takes one away: whose it is, and what was remembered.
-pub(super) async fn take<T: DeserializeOwned>(
+/// Takes the ceremony that an authenticator's answer belongs to, and lets `judge` judge the answer: it gets the account
+/// for which the ceremony was begun, if any, and the state that [`begin`] was given.
+///
+/// This is the only way to a ceremony's state, so whatever endpoint an answer is sent to, a refusal is charged to the
+/// network that it came from.
+pub(super) async fn finish<S: DeserializeOwned, T>(
+    app: &App,
+    context: &Context,
+    headers: &HeaderMap,
+    kind: Kind,
+    client_data: &[u8],
+    judge: impl AsyncFnOnce(Option<AccountId>, S) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let rp = app.passkeys()?;
+    app.limits.may_finish_passkey(context)?;
+    let finished = async {
+        let challenge = client_data::read(client_data, kind.ran(), &rp.origin)?;
+        let (uid, state) = take(app, context, headers, kind, &challenge).await?;
+        judge(uid, state).await
+    }
+    .await;
+    if finished.as_ref().is_err_and(is_failure) {
+        app.limits.charge_passkey_failure(context);
+    }
+    finished
+}
+
+/// Whether an answer was judged and refused: neither a failure of this service nor a limit says anything about it.
+pub(super) fn is_failure(error: &ApiError) -> bool {
+    error.is_refusal() && error.code != ErrorCode::RateLimited
+}
+
+async fn take<S: DeserializeOwned>(
     app: &App,
     context: &Context,
     headers: &HeaderMap,
     kind: Kind,
     challenge: &[u8],
-) -> Result<(Option<AccountId>, T), ApiError> {
+) -> Result<(Option<AccountId>, S), ApiError> {
     let over = || ApiError::from(Refusal::CeremonyOver);
     let secret = browser_secret(app, headers).ok_or_else(over)?;
     let id_hash = id_hash(&secret, challenge);
     let taken = app.store.take_ceremony(id_hash, kind.as_str(), context.now);
-    let taken = app.database(taken).await?.ok_or_else(over)?;
+    let taken = taken.await?.ok_or_else(over)?;
     let state = serde_json::from_str(&taken.state).map_err(ApiError::internal)?;
     Ok((taken.uid, state))
 }

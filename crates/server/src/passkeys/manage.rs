@@ -47,7 +47,7 @@ pub(crate) async fn rename(
     let renamed = app
         .store
         .rename_passkey(uid, credential_id(&form.credential_id)?, name, &origin);
-    app.database(renamed).await??;
+    renamed.await??;
     Ok(Redirect::to(PAGE))
 }
 
@@ -64,10 +64,9 @@ pub(crate) async fn remove(
     let removed = app
         .store
         .remove_passkey(uid, credential_id(&form.credential_id)?, &origin);
-    let name = app.database(removed).await??;
+    let name = removed.await??;
     if form.end_sessions.is_some() {
-        app.database(app.store.end_person_sessions(uid, Some(sid), &origin))
-            .await?;
+        app.store.end_person_sessions(uid, Some(sid), &origin).await?;
     }
     notices::tell(
         &app,

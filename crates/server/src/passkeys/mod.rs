@@ -15,6 +15,7 @@
 mod add;
 mod answer;
 mod assertion;
+mod attestation;
 mod authenticator_data;
 mod cbor;
 mod ceremony;
@@ -27,7 +28,6 @@ mod sign_in;
 mod sign_up;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
@@ -37,8 +37,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::passkey::Passkey;
-use webauthn_rs::prelude::Url;
-use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use crate::app::App;
 use crate::config::Config;
@@ -65,7 +63,6 @@ pub(crate) const MOST_PASSKEYS: u32 = 20;
 
 /// This service, to authenticators.
 pub(crate) struct RelyingParty {
-    library: Webauthn,
     /// A domain; passkeys belong to it for ever.
     id: String,
     id_hash: Vec<u8>,
@@ -74,25 +71,21 @@ pub(crate) struct RelyingParty {
 }
 
 impl RelyingParty {
-    /// `None` where the public URL has an address for a host: passkeys belong to names.
+    /// `None` if the host of the public URL is an IP address: passkeys belong to domains.
     pub(crate) fn new(config: &Config) -> Option<Self> {
         let id = config.passkeys.rp_id(&config.public_url);
-        let origin = config.public_url.origin();
-        let library = WebauthnBuilder::new(id, &Url::parse(origin).ok()?)
-            .and_then(|builder| {
-                builder
-                    .rp_name("True Markets")
-                    .timeout(Duration::from_secs(ceremony::LIFE.as_secs().unsigned_abs()))
-                    .build()
-            })
-            .ok()?;
-        Some(Self {
-            library,
+        is_domain(config.public_url.host()).then(|| Self {
             id: id.to_owned(),
             id_hash: digest(&SHA256, id.as_bytes()).as_ref().to_vec(),
-            origin: origin.to_owned(),
+            origin: config.public_url.origin().to_owned(),
         })
     }
+}
+
+/// Browsers take a host whose last label is a number for an IPv4 address. An IPv6 address has brackets.
+fn is_domain(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    !host.starts_with('[') && !last.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// How the authenticator of a passkey can be reached: a hint for the browser.

@@ -1,12 +1,13 @@
 //! A credential's public key: what is kept of it, and what its signatures are checked with.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use webauthn_rs::prelude::{COSEAlgorithm, COSEKey, COSEKeyType, ECDSACurve};
+
+use super::cbor::{self, Item};
 
 /// As a JWK (RFC 7517): read by people and other programs alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,32 +28,66 @@ pub(super) enum P256 {
     P256,
 }
 
-/// What is offered to authenticators: COSE's numbers for ES256 and RS256. Nothing else is accepted.
-pub(super) const OFFERED: [i64; 2] = [-7, -257];
+/// COSE's numbers (IANA registry "COSE Algorithms").
+const ES256: i64 = -7;
+const RS256: i64 = -257;
+
+/// The algorithms that authenticators may choose from, the preferred one first. No other is accepted.
+pub(super) const OFFERED: [i64; 2] = [ES256, RS256];
 
 impl PublicKey {
-    /// Of the key that the library read, if it is of an offered algorithm and fits it.
-    pub(super) fn offered(key: &COSEKey) -> Option<Self> {
+    /// Reads a COSE_Key (RFC 9052 section 7) of an offered algorithm. `None` if it is malformed, of another algorithm,
+    /// or no valid key of its algorithm.
+    pub(super) fn from_cose(bytes: &[u8]) -> Option<Self> {
+        // RFC 9052 section 7.1, RFC 9053 section 7.1.1, RFC 8230 section 4.
+        const KTY: i64 = 1;
+        const ALG: i64 = 3;
+        const EC2: i64 = 2;
+        const EC2_P256: i64 = 1;
+        const RSA: i64 = 3;
+        let parameters = cbor::map(bytes)?;
+        let integer = |label| match parameters.get(&Item::Integer(label)) {
+            Some(&Item::Integer(value)) => Some(value),
+            _ => None,
+        };
+        let bytes = |label| match parameters.get(&Item::Integer(label)) {
+            Some(&Item::Bytes(value)) => Some(value),
+            _ => None,
+        };
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        match (key.type_, &key.key) {
-            (COSEAlgorithm::ES256, COSEKeyType::EC_EC2(point)) if point.curve == ECDSACurve::SECP256R1 => {
-                Some(Self::Es256 {
+        let key = match (integer(KTY)?, integer(ALG)?) {
+            (EC2, ES256) if integer(-1) == Some(EC2_P256) => {
+                let (x, y) = (bytes(-2)?, bytes(-3)?);
+                (x.len() == 32 && y.len() == 32).then(|| Self::Es256 {
                     crv: P256::P256,
-                    x: text(&point.x),
-                    y: text(&point.y),
+                    x: text(x),
+                    y: text(y),
                 })
             }
-            (COSEAlgorithm::RS256, COSEKeyType::RSA(numbers)) => Some(Self::Rs256 {
-                n: text(&numbers.n),
-                e: text(&numbers.e),
-            }),
+            (RSA, RS256) => {
+                let (n, e) = (bytes(-1)?, bytes(-2)?);
+                is_rsa_2048(n, e).then(|| Self::Rs256 {
+                    n: text(n),
+                    e: text(e),
+                })
+            }
             _ => None,
+        }?;
+        // Refuses a point that is not on the curve.
+        key.parse().map(|_| key)
+    }
+
+    /// COSE's number of its algorithm.
+    pub(super) fn algorithm(&self) -> i64 {
+        match self {
+            Self::Es256 { .. } => ES256,
+            Self::Rs256 { .. } => RS256,
         }
     }
 
     /// A key of nobody (P-256's base point), for the verification of what claims to be signed by an unknown
     /// credential: that takes as long as any other.
-    pub(super) fn of_nobody() -> Self {
+    pub(super) fn dummy() -> Self {
         Self::Es256 {
             crv: P256::P256,
             x: "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY".to_owned(),
@@ -60,23 +95,36 @@ impl PublicKey {
         }
     }
 
-    /// Whether the signature holds.
+    /// Whether this key made the signature. ECDSA signatures are in ASN.1 (section 6.5.5).
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.parse()
+            .is_some_and(|key| key.verify_sig(message, signature).is_ok())
+    }
+
+    fn parse(&self) -> Option<ParsedPublicKey> {
         let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
         match self {
             Self::Es256 { x, y, .. } => {
-                // SEC1, uncompressed.
+                // SEC 1 section 2.3.3: an uncompressed point.
                 let point = [vec![4], bytes(x), bytes(y)].concat();
-                UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).verify(message, signature)
+                ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
             }
             Self::Rs256 { n, e } => RsaPublicKeyComponents {
                 n: bytes(n),
                 e: bytes(e),
             }
-            .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature),
+            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256),
         }
-        .is_ok()
+        .ok()
     }
+}
+
+/// The one size and the one exponent of the authenticators that make RSA keys. The library that verifies signatures
+/// looks at neither before the first signature.
+fn is_rsa_2048(n: &[u8], e: &[u8]) -> bool {
+    let is_full_size = n.len() == 256 && n[0] >= 0x80;
+    let is_odd = n.last().is_some_and(|last| last % 2 == 1);
+    is_full_size && is_odd && e == [1, 0, 1]
 }
 
 #[cfg(test)]
@@ -130,7 +178,113 @@ mod tests {
                 assert!(!key.verifies(message, signature));
             }
         }
-        let nobody = read_back(&PublicKey::of_nobody());
-        assert!(!nobody.verifies(b"text", es256_signature.as_ref()));
+        let dummy = read_back(&PublicKey::dummy());
+        assert!(!dummy.verifies(b"text", es256_signature.as_ref()));
+    }
+
+    /// A COSE_Key with these entries, each one label and one value in CBOR.
+    fn cose(entries: &[&[u8]]) -> Vec<u8> {
+        let count = u8::try_from(entries.len()).unwrap();
+        [&[0xa0 | count], &entries.concat()[..]].concat()
+    }
+
+    #[test]
+    fn g09_g18_a_cose_key_is_read_if_it_is_complete_and_valid() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+        let (x, y) = ([b"\x21\x58\x20", x].concat(), [b"\x22\x58\x20", y].concat());
+        let (x, y) = (&x[..], &y[..]);
+        let [kty, alg, crv] = [&b"\x01\x02"[..], b"\x03\x26", b"\x20\x01"];
+        let Some(key @ PublicKey::Es256 { .. }) = PublicKey::from_cose(&cose(&[kty, alg, crv, x, y])) else {
+            panic!("it is not read");
+        };
+        assert_eq!(key.algorithm(), -7);
+        assert!(key.verifies(
+            b"text",
+            pair.sign(&SystemRandom::new(), b"text").unwrap().as_ref()
+        ));
+        // The order does not matter, nor do parameters that this service does not know.
+        let more = cose(&[y, x, crv, alg, kty, b"\x04\x81\x02", b"\x63new\xf5"]);
+        assert_eq!(PublicKey::from_cose(&more), Some(key));
+        let short_x = [b"\x21\x58\x1f", &x[3..34]].concat();
+        let long_y = [b"\x22\x58\x21", &y[3..], b"\x00"].concat();
+        for bad in [
+            cose(&[]),
+            cose(&[alg, crv, x, y]),
+            cose(&[kty, crv, x, y]),
+            cose(&[kty, alg, x, y]),
+            cose(&[kty, alg, crv, y]),
+            cose(&[kty, alg, crv, x]),
+            cose(&[kty, alg, crv, &short_x, y]),
+            cose(&[kty, alg, crv, x, &long_y]),
+            // A compressed point, whose y is a sign.
+            cose(&[kty, alg, crv, x, b"\x22\xf5"]),
+            cose(&[kty, alg, crv, x, y, crv]),
+            // Names in place of numbers, which RFC 9053 does not give to these.
+            cose(&[b"\x01\x63EC2", alg, crv, x, y]),
+            cose(&[kty, b"\x03\x65ES256", crv, x, y]),
+            // The point at infinity has no coordinates; zeros are not on the curve.
+            cose(&[
+                kty,
+                alg,
+                crv,
+                &[b"\x21\x58\x20", &[0; 32][..]].concat(),
+                &[b"\x22\x58\x20", &[0; 32][..]].concat(),
+            ]),
+            [&cose(&[kty, alg, crv, x, y])[..], b"\x00"].concat(),
+        ] {
+            assert_eq!(PublicKey::from_cose(&bad), None, "{bad:x?}");
+        }
+    }
+
+    #[test]
+    fn g09_an_rsa_key_has_2048_bits_and_the_usual_exponent() {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let numbers = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+        let n = |n: &[u8]| {
+            let length = u16::try_from(n.len()).unwrap().to_be_bytes();
+            [b"\x20\x59", &length[..], n].concat()
+        };
+        let key = |n: &[u8], e: &[u8]| cose(&[b"\x01\x03", b"\x03\x39\x01\x00", n, e]);
+        let good = PublicKey::from_cose(&key(&n(&numbers.n), b"\x21\x43\x01\x00\x01")).unwrap();
+        assert_eq!(good.algorithm(), -257);
+        let mut signature = vec![0; 256];
+        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), b"text", &mut signature)
+            .unwrap();
+        assert!(good.verifies(b"text", &signature));
+
+        let mut even = numbers.n.clone();
+        even[255] &= !1;
+        let mut short = numbers.n.clone();
+        short[0] = 0x7f;
+        for modulus in [
+            &numbers.n[1..],
+            &[&[0][..], &numbers.n[1..]].concat(),
+            &[&[0][..], &numbers.n].concat(),
+            &[&numbers.n[..], &[1]].concat(),
+            &even,
+            &short,
+            &[],
+        ] {
+            assert_eq!(
+                PublicKey::from_cose(&key(&n(modulus), b"\x21\x43\x01\x00\x01")),
+                None
+            );
+        }
+        for exponent in [
+            &b"\x21\x43\x00\x00\x01"[..],
+            b"\x21\x43\x00\x00\x03",
+            b"\x21\x43\x01\x00\x00",
+            b"\x21\x44\x00\x01\x00\x01",
+            b"\x21\x41\x03",
+            b"\x21\x40",
+            b"\x21\x1a\x00\x01\x00\x01",
+        ] {
+            assert_eq!(
+                PublicKey::from_cose(&key(&n(&numbers.n), exponent)),
+                None,
+                "{exponent:x?}"
+            );
+        }
     }
 }

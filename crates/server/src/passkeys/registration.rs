@@ -1,91 +1,114 @@
-//! Making a passkey: WebAuthn section 7.1. The library reads attestation and key; what it leaves open is checked
-//! before and after.
+//! Registering a passkey: WebAuthn section 7.1.
+//!
+//! Attestation is neither asked for nor believed: it would tell the make of an authenticator, and every make is
+//! welcome.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tm_auth_store::passkey::{CredentialId, NewPasskey, PasskeyUser};
-use webauthn_rs::prelude::{PasskeyRegistration, RegisterPublicKeyCredential, Uuid};
 
-use super::RelyingParty;
 use super::answer::{Answer, Attestation};
+use super::attestation::AttestationObject;
 use super::authenticator_data::AuthenticatorData;
 use super::public_key::{OFFERED, PublicKey};
 use super::refused::{Refused, because};
-use super::{cbor, client_data};
-use crate::error::ApiError;
+use super::{RelyingParty, ceremony};
 
-/// What of a passkey never changes, as it is kept.
+/// The part of a credential record (section 4) that never changes, as the store keeps it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) public_key: PublicKey,
-    /// How its authenticator can be reached, as the browser said.
+    /// How the browser reaches the authenticator, by its own account.
     pub(super) transports: Vec<String>,
-    /// Whether its user was verified when it was made: always, since nothing less is accepted.
+    /// Whether the user was verified at the registration. Always true: nothing less is accepted.
     pub(super) user_verified: bool,
 }
 
-/// What a browser is asked for, the challenge in it, and what its answer is judged by.
+/// The options for the browser (section 5.4). `name` is what its lists show for the passkey.
 pub(super) fn options(
     rp: &RelyingParty,
     user: &PasskeyUser,
     name: &str,
-    exclude: Vec<CredentialId>,
-) -> Result<(Value, Vec<u8>, PasskeyRegistration), ApiError> {
-    // The library's user ids have 16 bytes; section 14.6.1 recommends 64 random ones, which take their place.
-    let (mut options, state) = rp
-        .library
-        .start_passkey_registration(Uuid::nil(), name, name, Some(exclude))
-        .map_err(ApiError::internal)?;
-    let asked = &mut options.public_key;
-    asked.user.id = user.handle.to_vec();
-    asked
-        .pub_key_cred_params
-        .retain(|offer| OFFERED.contains(&offer.alg));
-    let challenge = asked.challenge.clone();
-    let mut options = serde_json::to_value(options).map_err(ApiError::internal)?;
-    // Kept by the authenticator, so that it is found without a user name.
-    let selection = &mut options["publicKey"]["authenticatorSelection"];
-    selection["residentKey"] = "required".into();
-    selection["requireResidentKey"] = true.into();
-    Ok((options, challenge, state))
+    challenge: &[u8],
+    exclude: &[CredentialId],
+) -> Value {
+    let algorithms = OFFERED.map(|alg| json!({ "type": "public-key", "alg": alg }));
+    let exclude: Vec<Value> = exclude
+        .iter()
+        .map(|id| json!({ "type": "public-key", "id": super::text(id) }))
+        .collect();
+    json!({
+        "publicKey": {
+            "rp": { "id": rp.id, "name": "True Markets" },
+            "user": { "id": super::text(&user.handle), "name": name, "displayName": name },
+            "challenge": super::text(challenge),
+            "pubKeyCredParams": algorithms,
+            "timeout": ceremony::LIFE.as_millis(),
+            "excludeCredentials": exclude,
+            // A discoverable credential: a sign-in finds it without a user name.
+            "authenticatorSelection": {
+                "residentKey": "required",
+                "requireResidentKey": true,
+                "userVerification": "required",
+            },
+            "attestation": "none",
+            "extensions": {
+                // CTAP 2.1 section 12.1: a security key reveals the credential only to its verified user. Not
+                // enforced, because some authenticators fail the registration otherwise.
+                "credentialProtectionPolicy": "userVerificationRequired",
+                "enforceCredentialProtectionPolicy": false,
+                "credProps": true,
+                "uvm": true,
+            },
+        }
+    })
 }
 
-/// Judges an answer whose challenge is the one of `state`.
+/// Judges the answer to [`options`] by the steps of section 7.1:
+///
+/// - Steps 1 to 4 are the page's.
+/// - Steps 5 to 11 judge the client data. [`ceremony::finish`] has done them.
+/// - Steps 12 and 13 hash the client data and take the attestation object apart.
+/// - Steps 14 to 17 judge the authenticator data: relying party, user presence, user verification,
+///   backup flags.
+/// - Steps 18 and 19 evaluate the backup flags. They are kept, and each sign-in is compared with them.
+/// - Step 20: the public key is of an offered algorithm. It must also be valid.
+/// - Steps 21 to 24 verify the attestation statement: none, or self attestation.
+/// - Step 25: the credential id has at most 1023 bytes. [`AuthenticatorData`] reads no longer one.
+/// - Step 26: the credential id is not registered yet. Those that the options excluded are refused
+///   here, all others by the store, in the transaction that does steps 27 and 29.
+/// - Step 28: extension outputs are ignored.
 pub(super) fn verify(
     rp: &RelyingParty,
     answer: &Answer<Attestation>,
-    state: &PasskeyRegistration,
+    excluded: &[CredentialId],
     name: String,
     now: Timestamp,
 ) -> Result<NewPasskey, Refused> {
-    let credential_id = answer.credential_id()?;
     let response = &answer.response;
-    let (format, auth_data) =
-        cbor::attestation_object(&response.object.0).ok_or(because("malformed attestation object"))?;
-    // None was asked for; some authenticators sign with the new key itself all the same. Other formats carry
-    // certificates that nobody here would look at.
-    if !matches!(format, b"none" | b"packed") {
-        return Err(because("an attestation that was not asked for"));
-    }
-    let data = AuthenticatorData::read(auth_data, &rp.id_hash)?;
-    if data.credential_id != Some(credential_id) {
+    let client_data_hash = digest(&SHA256, &response.client_data.0);
+    let object = AttestationObject::read(&response.object.0)?;
+    let data = AuthenticatorData::read(object.authenticator_data, &rp.id_hash)?;
+    let credential = data.credential.ok_or(because("no credential"))?;
+    // The browser states the id beside the data that the authenticator made.
+    if credential.id != answer.credential_id()? {
         return Err(because("another credential's data"));
     }
-    let made = rp
-        .library
-        .finish_passkey_registration(&for_library(credential_id, response)?, state)
-        .map_err(|_| because("the library refuses it"))?;
-    let public_key = PublicKey::offered(made.get_public_key()).ok_or(because("no key that was asked for"))?;
+    let public_key =
+        PublicKey::from_cose(credential.public_key).ok_or(because("no valid key of an offered algorithm"))?;
+    object.verify(&public_key, client_data_hash.as_ref())?;
+    if excluded.iter().any(|excluded| excluded == credential.id) {
+        return Err(because("a credential that the options excluded"));
+    }
     let record = Record {
         public_key,
         transports: known_transports(&response.transports),
         user_verified: true,
     };
     Ok(NewPasskey {
-        credential_id: credential_id.to_vec(),
+        credential_id: credential.id.to_vec(),
         name,
         credential: serde_json::to_string(&record).map_err(|_| because("it cannot be written down"))?,
         counter: data.counter,
@@ -95,24 +118,7 @@ pub(super) fn verify(
     })
 }
 
-/// The answer in the library's own types, which come from JSON only.
-fn for_library(credential_id: &[u8], response: &Attestation) -> Result<RegisterPublicKeyCredential, Refused> {
-    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    let id = text(credential_id);
-    serde_json::from_value(json!({
-        "id": id,
-        "rawId": id,
-        "type": "public-key",
-        "response": {
-            "attestationObject": text(&response.object.0),
-            // Nothing signs it where there is no attestation, so the byte order mark may go.
-            "clientDataJSON": text(client_data::text(&response.client_data.0)),
-        },
-    }))
-    .map_err(|_| because("the library does not read it"))
-}
-
-/// The words of section 5.8.4. Others may come with time; they say nothing to anybody here.
+/// The transports of section 5.8.4. Unknown ones are left out.
 fn known_transports(named: &[String]) -> Vec<String> {
     ["ble", "hybrid", "internal", "nfc", "smart-card", "usb"]
         .into_iter()
@@ -120,3 +126,6 @@ fn known_transports(named: &[String]) -> Vec<String> {
         .map(ToOwned::to_owned)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ async fn ask(
     let uid = browser.map(|browser| browser.account.uid);
     let (kind, allowed) = match uid {
         None => (Kind::SignIn, Vec::<Passkey>::new()),
-        Some(uid) => (Kind::StepUp, app.database(app.store.passkeys_of(uid)).await?),
+        Some(uid) => (Kind::StepUp, app.store.passkeys_of(uid).await?),
     };
     let challenge: [u8; 32] = random::bytes();
     let ids: Vec<_> = allowed.iter().map(|passkey| &passkey.credential_id).collect();

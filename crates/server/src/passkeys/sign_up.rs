@@ -12,17 +12,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tm_auth_core::label;
 use tm_auth_core::person::AuthMethod;
+use tm_auth_core::{Account, label};
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_store::NewAccount;
-use tm_auth_store::passkey::PasskeyUser;
+use tm_auth_store::passkey::{NewPasskey, PasskeyUser};
 use uuid::Builder;
-use webauthn_rs::prelude::PasskeyRegistration;
 
 use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
-use super::client_data::{self, Ran};
 use super::{default_name, registration};
 use crate::app::App;
 use crate::auth::browser;
@@ -40,7 +38,6 @@ pub(crate) struct Request {
 /// What waits for the proof.
 #[derive(Serialize, Deserialize)]
 struct Waiting {
-    registration: PasskeyRegistration,
     handle: String,
     display_name: String,
 }
@@ -58,9 +55,9 @@ pub(crate) async fn options(
         handle: random::bytes(),
         display_name: Some(display_name.clone()),
     };
-    let (options, challenge, state) = registration::options(rp, &user, &display_name, Vec::new())?;
+    let challenge: [u8; 32] = random::bytes();
+    let options = registration::options(rp, &user, &display_name, &challenge, &[]);
     let waiting = Waiting {
-        registration: state,
         handle: super::text(&user.handle),
         display_name,
     };
@@ -76,12 +73,22 @@ pub(crate) async fn finish(
     LargeJson(answer): LargeJson<Answer<Attestation>>,
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
     let rp = app.passkeys()?;
-    app.limits.may_finish_passkey(&context)?;
-    let challenge = client_data::read(&answer.response.client_data.0, Ran::Create, &rp.origin)?;
-    let (_, waiting): (_, Waiting) =
-        ceremony::take(&app, &context, &headers, Kind::SignUp, &challenge).await?;
-    let name = default_name(&headers);
-    let passkey = registration::verify(rp, &answer, &waiting.registration, name, context.now)?;
+    let client_data = &answer.response.client_data.0;
+    let judge = async |_, waiting: Waiting| {
+        let passkey = registration::verify(rp, &answer, &[], default_name(&headers), context.now)?;
+        make_account(&app, &context, waiting, passkey).await
+    };
+    let account = ceremony::finish(&app, &context, &headers, Kind::SignUp, client_data, judge).await?;
+    let cookie = browser::sign_in(&app, &context, &headers, &account, AuthMethod::Passkey).await?;
+    Ok((StatusCode::CREATED, cookie))
+}
+
+async fn make_account(
+    app: &App,
+    context: &Context,
+    waiting: Waiting,
+    passkey: NewPasskey,
+) -> Result<Account, ApiError> {
     let handle = URL_SAFE_NO_PAD
         .decode(&waiting.handle)
         .map_err(ApiError::internal)?;
@@ -98,9 +105,7 @@ pub(crate) async fn finish(
         created_at: context.now,
     };
     let origin = context.origin(new.uid);
-    app.limits.charge_passkey_sign_up(&context)?;
+    app.limits.charge_passkey_sign_up(context)?;
     let made = app.store.sign_up_with_passkey(new, user, passkey, &origin);
-    let account = app.database(made).await??;
-    let cookie = browser::sign_in(&app, &context, &headers, &account, AuthMethod::Passkey).await?;
-    Ok((StatusCode::CREATED, cookie))
+    Ok(made.await??)
 }

@@ -1,29 +1,28 @@
-//! That limits were reached, for the audit trail: gathered in memory and written once a minute for each network
-//! and route, with a count, or whoever sends too much would fill the trail as well.
+//! Reached limits, for the audit trail: gathered in memory and written once a minute for each network and
+//! route, with a count. Otherwise a client that sends too much would fill the trail as well.
 //!
-//! What gathers is bounded; beyond that only the metrics know.
+//! What gathers is bounded. Beyond the bound only the metrics count.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
-use tm_auth_store::{AuditEntry, Origin, Result};
+use tm_auth_store::{AuditEntry, Origin, Result, Store};
 
-use crate::app::App;
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 
-/// Networks and routes at a time.
+/// Most pairs of network and route at a time.
 const CAPACITY: usize = 1024;
 
-/// How long is counted before it is written.
+/// How long an entry counts before it is written.
 const GATHER: SignedDuration = SignedDuration::from_mins(1);
 
-/// Who reached what: a network and a route.
+/// The network that was limited, and the route.
 type Kind = (NetworkPrefix, String);
 
 struct Reached {
-    /// The first one's.
+    /// Of the first request that was refused.
     origin: Origin,
     count: u64,
 }
@@ -32,7 +31,7 @@ struct Reached {
 pub(crate) struct ReachedLimits(Mutex<HashMap<Kind, Reached>>);
 
 impl ReachedLimits {
-    /// A request was answered 429.
+    /// Notes that a request was answered 429.
     pub(crate) fn note(&self, context: &Context, route: &str) {
         let mut gathered = self.0.lock().expect("nothing panics while holding it");
         let has_room = gathered.len() < CAPACITY;
@@ -47,8 +46,9 @@ impl ReachedLimits {
         }
     }
 
-    /// Writes what has gathered for long enough by `now`; with `None` all of it. What cannot be written is kept.
-    pub(crate) async fn flush(&self, app: &App, now: Option<Timestamp>) -> Result<()> {
+    /// Writes what has gathered for long enough by `now`, or everything if `None`. If the write fails, it stays for the
+    /// next one.
+    pub(crate) async fn flush(&self, store: &Store, now: Option<Timestamp>) -> Result<()> {
         let due: HashMap<Kind, Reached> = {
             let mut gathered = self.0.lock().expect("nothing panics while holding it");
             let is_due = |_: &Kind, reached: &mut Reached| {
@@ -63,7 +63,7 @@ impl ReachedLimits {
             .iter()
             .map(|((_, route), reached)| entry(route, reached))
             .collect();
-        let outcome = app.in_time(app.store.audit(entries)).await;
+        let outcome = store.audit(entries).await;
         if outcome.is_err() {
             let mut gathered = self.0.lock().expect("nothing panics while holding it");
             for (kind, reached) in due {

@@ -1,17 +1,16 @@
 //! A limit on how often a key may do something: the generic cell rate algorithm, one number per key.
 //!
-//! Per key the limiter keeps one instant, the *theoretical arrival time*: when the key will be back to zero. A
-//! charge moves it one emission interval further; a key is refused while it lies a whole burst ahead of now. So
+//! For each key the limiter keeps one instant, the *theoretical arrival time*: when the key is back to zero. A
+//! charge moves it one emission interval further. A key is refused while it lies a whole burst ahead of now. So
 //! at most `burst + elapsed / interval` requests are admitted in any span.
 //!
-//! Proven requests are charged when they come ([`RateLimiter::charge_or_refuse`]). Unproven ones are only looked
-//! at ([`RateLimiter::peek`]) and charged once they failed, so that nobody uses up the budget of a key that is
-//! not theirs. Requests under way at the same moment may all pass the look; their failures count all the same,
-//! as a debt of up to one more burst.
+//! Authenticated requests are charged on arrival ([`RateLimiter::charge_or_refuse`]). Unauthenticated ones are
+//! only checked ([`RateLimiter::peek`]) and charged when they fail. Several that are in flight at once may all
+//! pass the check; their failures still count, as a debt of up to one more burst.
 //!
-//! Memory is bounded. When a shard is full it forgets what is back to zero and, if that does not suffice, an
-//! eighth of its keys, those with the least charged. To have one *limited* key forgotten, an attacker must
-//! charge nearly the whole table up to the same level first.
+//! Memory is bounded. A full shard forgets the keys that are back to zero and, if that is not enough, an eighth
+//! of its keys, those with the least charged. To have one *limited* key forgotten, an attacker must first charge
+//! nearly the whole table up to the same level.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -20,13 +19,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Enough that two cores rarely meet on one lock.
+/// Number of locks: enough that two cores rarely wait for the same one.
 const SHARDS: usize = 16;
 
-/// How many bursts ahead of now a key can be charged.
+/// Most bursts ahead of now that a key can be charged.
 const MOST_BURSTS_AHEAD: i64 = 2;
 
-/// A burst, and how long it takes to have it again.
+/// A burst, and the time after which it is available again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     burst: u32,
@@ -43,14 +42,14 @@ impl Rate {
     pub fn new(burst: u32, period: Duration) -> Self {
         let burst = burst.max(1);
         let interval = i64::try_from(period.as_micros().div_ceil(burst.into())).unwrap_or(i64::MAX);
-        // So long that it overflows is shortened to 36,000 years; so short that it is none is a microsecond.
+        // An interval that overflows becomes 36,000 years, one that rounds to zero a microsecond.
         Self {
             burst,
             interval_us: interval.clamp(1, i64::MAX / 8 / i64::from(burst)),
         }
     }
 
-    /// How far ahead a key may be and still be admitted.
+    /// How far ahead of now a key may be and still be admitted.
     fn tolerance_us(self) -> i64 {
         self.interval_us * i64::from(self.burst - 1)
     }
@@ -60,9 +59,9 @@ impl Rate {
     }
 }
 
-/// Refused; the next request is welcome after this long.
+/// A refusal: a request after this time is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many requests; the next one is welcome in {} s", self.seconds())]
+#[error("too many requests; retry in {} s", self.seconds())]
 pub struct RetryAfter(Duration);
 
 impl RetryAfter {
@@ -74,7 +73,7 @@ impl RetryAfter {
             .max(1)
     }
 
-    /// How long exactly.
+    /// The exact time.
     pub fn duration(self) -> Duration {
         self.0
     }
@@ -90,7 +89,7 @@ pub struct RateLimiter<K> {
 }
 
 impl<K: Hash + Eq> RateLimiter<K> {
-    /// Remembers about `capacity` keys at most.
+    /// Holds about `capacity` keys at most.
     pub fn new(rate: Rate, capacity: usize) -> Self {
         let shard_capacity = capacity.div_ceil(SHARDS).max(8);
         Self {
@@ -125,14 +124,14 @@ impl<K: Hash + Eq> RateLimiter<K> {
         Ok(())
     }
 
-    /// Takes one charge back.
+    /// Refunds one charge.
     pub fn refund(&self, key: &K) {
         if let Some(arrival) = self.shard(key).get_mut(key) {
             *arrival -= self.rate.interval_us;
         }
     }
 
-    /// How many keys are remembered.
+    /// Number of keys that are held.
     pub fn len(&self) -> usize {
         self.shards
             .iter()
@@ -140,7 +139,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
             .sum()
     }
 
-    /// Whether no key is remembered.
+    /// Whether no key is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -148,8 +147,8 @@ impl<K: Hash + Eq> RateLimiter<K> {
     /// When the key is back to zero, now at the earliest.
     fn current(&self, stored: Option<i64>, now: i64) -> i64 {
         match stored {
-            // Farther ahead than any charge goes: the clock was set back. Start anew rather than refuse until
-            // it has caught up.
+            // Farther ahead than any charge goes: the clock was set back. The key starts from zero, or it would be
+            // refused until the clock caught up.
             Some(arrival) if arrival - now > self.rate.most_ahead_us() => now,
             Some(arrival) => arrival.max(now),
             None => now,
@@ -172,7 +171,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
         shard.insert(key, arrival);
     }
 
-    /// Costs one walk over the shard and frees an eighth of it, so eight steps per new key in the long run.
+    /// Walks over the shard once and frees an eighth of it: eight steps per new key in the long run.
     fn make_room(&self, shard: &mut HashMap<K, i64>, now: i64) {
         shard.retain(|_, arrival| self.current(Some(*arrival), now) > now);
         let excess = (shard.len() + self.shard_capacity / 8).saturating_sub(self.shard_capacity);
@@ -191,7 +190,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
     }
 
     fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, i64>> {
-        // The hasher is keyed at random: nobody can aim at one shard.
+        // The hasher is keyed at random, so an attacker cannot aim at one shard.
         let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default();
         // A panic elsewhere cannot have left a single number half written.
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,8 +1,8 @@
-//! Who is charged for what.
+//! Who is charged for which requests.
 //!
-//! Requests that prove nothing are charged to the address they come from, never to the key they name:
-//! whoever saw a key id could lock its owner out otherwise. Proven ones are charged to the key or session.
-//! The limits are per node: n nodes admit n times as much.
+//! A request that authenticates nothing is charged to the network that it comes from, never to the key that it
+//! names: otherwise anyone who knows a key id could lock its owner out. An authenticated request is charged to
+//! its key or session. The limits are per node: n nodes admit n times as much.
 
 pub(crate) mod audit;
 pub mod limiter;
@@ -17,7 +17,7 @@ use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 use crate::rate_limits::limiter::{Rate, RateLimiter, RetryAfter};
 
-/// Entries per limiter; a few bytes each.
+/// Most entries per limiter, a few bytes each.
 const CAPACITY: usize = 100_000;
 
 pub(crate) struct Limits {
@@ -56,7 +56,7 @@ impl Limits {
         }
     }
 
-    /// Whether this address may try to prove something, for this key if it names one.
+    /// Whether this network may try to authenticate, and with this key if the request names one.
     pub(crate) fn may_try(&self, context: &Context, key_id: Option<KeyId>) -> Result<(), ApiError> {
         let network = NetworkPrefix::of(context.address);
         self.unproven.peek(&network, context.now).map_err(refuse)?;
@@ -69,7 +69,7 @@ impl Limits {
         }
     }
 
-    /// It proved nothing.
+    /// Charges a failed authentication to the caller's network.
     pub(crate) fn charge_failure(&self, context: &Context, key_id: Option<KeyId>) {
         let network = NetworkPrefix::of(context.address);
         self.unproven.charge(network, context.now);
@@ -78,65 +78,66 @@ impl Limits {
         }
     }
 
-    /// A request that this key's holder made once came again, by whomever. It proves nothing, or whoever saw
-    /// one could use up the key's budget with it.
+    /// Replayed request: refunds the key and charges the caller's network. Otherwise anyone who saw a request could use
+    /// up the key's budget with it.
     pub(crate) fn charge_replay(&self, context: &Context, key_id: KeyId) {
         self.proven_key.refund(&key_id);
         self.charge_failure(context, Some(key_id));
     }
 
-    /// A proven use of a key.
+    /// Charges an authenticated use of a key.
     pub(crate) fn charge_key(&self, context: &Context, key_id: KeyId) -> Result<(), ApiError> {
         self.proven_key
             .charge_or_refuse(key_id, context.now)
             .map_err(refuse)
     }
 
-    /// A refresh token with a valid MAC.
+    /// Charges a refresh token with a valid MAC.
     pub(crate) fn charge_session(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
         self.session.charge_or_refuse(sid, context.now).map_err(refuse)
     }
 
-    /// A passkey is asked for: every opened sign-in page does, and each leaves a row for five minutes.
+    /// Charges the start of a passkey ceremony. Every opened sign-in page starts one, and each leaves a row for five
+    /// minutes.
     pub(crate) fn may_begin_passkey(&self, context: &Context) -> Result<(), ApiError> {
         self.passkey_begun
             .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
             .map_err(refuse)
     }
 
-    /// Whether this address may bring an authenticator's answer.
+    /// Whether this network may present an authenticator's answer.
     pub(crate) fn may_finish_passkey(&self, context: &Context) -> Result<(), ApiError> {
         self.passkey_failed
             .peek(&NetworkPrefix::of(context.address), context.now)
             .map_err(refuse)
     }
 
-    /// It did not hold.
+    /// Charges an authenticator's answer that was refused.
     pub(crate) fn charge_passkey_failure(&self, context: &Context) {
         self.passkey_failed
             .charge(NetworkPrefix::of(context.address), context.now);
     }
 
-    /// A passkey may make an account, which costs its maker nothing.
+    /// Charges a sign-up by passkey.
     pub(crate) fn charge_passkey_sign_up(&self, context: &Context) -> Result<(), ApiError> {
         self.passkey_sign_up
             .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
             .map_err(refuse)
     }
 
-    /// Whether a mail may go out at the wish of this network, to whatever address. Only a yes costs something.
+    /// Charges a mailed code to the network that asks for it, whatever the address. A refused request costs nothing.
     pub(crate) fn may_mail_code(&self, context: &Context) -> bool {
         let network = NetworkPrefix::of(context.address);
         self.code_request.charge_or_refuse(network, context.now).is_ok()
     }
 
-    /// Whether this network may try codes.
+    /// Whether this network may try a mailed code.
     pub(crate) fn may_try_code(&self, context: &Context) -> Result<(), ApiError> {
         let network = NetworkPrefix::of(context.address);
         self.wrong_code.peek(&network, context.now).map_err(refuse)
     }
 
-    /// The code was wrong.
+    /// Charges a wrong code.
     pub(crate) fn charge_wrong_code(&self, context: &Context) {
         self.wrong_code
             .charge(NetworkPrefix::of(context.address), context.now);

@@ -1,4 +1,5 @@
-//! The service's keys, unsealed and ready: what signs, what is published, what reads refresh tokens.
+//! The service's own keys, unsealed: the key that signs access tokens, the published set, and the MAC keys of
+//! refresh tokens.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,8 +32,8 @@ pub enum KeyRingError {
 }
 
 impl KeyRing {
-    /// Unseals what can be unsealed. A key that cannot is left out: what the database holds is published
-    /// only if somebody with the key-encryption key put it there.
+    /// Unseals the stored keys. A key that does not unseal is left out: a key of the database is published only if it was
+    /// sealed under the key-encryption key.
     pub fn unseal(
         stored: &[StoredKey],
         keks: &[KeyEncryptionKey],
@@ -65,7 +66,7 @@ impl KeyRing {
                 (Purpose::AccessToken, None) => {}
             }
         }
-        // The signing key first: the one that a person who looks at the set wants to see.
+        // The signing key comes first, for people who read the set.
         published.sort_by_key(|(spare, _)| *spare);
         let set = JwkSet {
             keys: published.into_iter().map(|(_, jwk)| jwk).collect(),
@@ -82,22 +83,22 @@ impl KeyRing {
         })
     }
 
-    /// What signs access tokens.
+    /// The key that signs access tokens.
     pub fn signing(&self) -> &Arc<SigningKey> {
         &self.signing
     }
 
-    /// What authenticates new refresh tokens.
+    /// The MAC key of new refresh tokens.
     pub fn mac(&self) -> &Arc<MacKey> {
         &self.mac
     }
 
-    /// What a presented refresh token may be under.
+    /// The MAC key of this name, for a presented refresh token.
     pub fn mac_by_kid(&self, kid: &str) -> Option<&Arc<MacKey>> {
         self.macs.get(kid)
     }
 
-    /// What verifies our own access tokens.
+    /// The public keys that verify this service's access tokens.
     pub fn verification(&self) -> &KeySet {
         &self.verification
     }

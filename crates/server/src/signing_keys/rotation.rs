@@ -1,5 +1,5 @@
-//! The service's keys over time: made, rotated, revoked, sealed anew. Each change is one compare-and-set on
-//! the whole set, so that nodes and commands that act at once agree.
+//! The service's own keys over time: generated, rotated, revoked, rewrapped. Each change is one compare-and-set
+//! on the whole set, so nodes and commands that act at the same time agree.
 
 use std::sync::Arc;
 
@@ -15,20 +15,20 @@ use crate::signing_keys::key_ring::{KeyRing, KeyRingError};
 
 /// Verifiers cache the set this long (`Cache-Control` and their own), and clocks differ.
 const LEEWAY: SignedDuration = SignedDuration::from_mins(10);
-/// A compare-and-set is tried this often before the caller hears that the database is busy.
+/// Attempts of a compare-and-set before the caller is told that the database is busy.
 const TRIES: u32 = 8;
 
 /// The keys in the database.
 pub struct ServiceKeys {
-    store: Arc<dyn Store>,
-    /// The first one seals; all unseal.
+    store: Arc<Store>,
+    /// The first one seals, all unseal.
     keks: Vec<KeyEncryptionKey>,
     environment: Environment,
     access: Schedule,
     refresh: Schedule,
 }
 
-/// Why a command about keys did nothing.
+/// Why a change of the keys failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceKeyError {
     /// The database.
@@ -37,22 +37,22 @@ pub enum ServiceKeyError {
     /// The keys do not unseal.
     #[error(transparent)]
     KeyRing(#[from] KeyRingError),
-    /// No such key.
+    /// There is no such key.
     #[error("there is no key `{0}`")]
     Unknown(String),
-    /// The spare is too young: verifiers may not have it yet.
+    /// The next key was published too recently: verifiers may not have it yet.
     #[error(
         "the next key was published a short while ago and may sign from {0} on; if the present one is compromised, revoke it"
     )]
     TooEarly(Timestamp),
-    /// The library failed.
-    #[error("a key could not be made")]
+    /// The cryptographic library failed.
+    #[error("a key could not be generated")]
     Generate,
 }
 
 impl ServiceKeys {
-    /// As the configuration has it.
-    pub fn new(store: Arc<dyn Store>, config: &Config) -> Self {
+    /// With the schedule and the key-encryption keys of the configuration.
+    pub fn new(store: Arc<Store>, config: &Config) -> Self {
         let keks = std::iter::once(&config.keys.kek).chain(&config.keys.previous_kek);
         let rotate_after = SignedDuration::from_hours(24 * i64::from(config.signing_keys.rotate_days));
         let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
@@ -75,12 +75,12 @@ impl ServiceKeys {
         }
     }
 
-    /// The rows.
+    /// The stored keys, sealed.
     pub async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
         Ok(self.store.service_keys().await?.1)
     }
 
-    /// The rows, unsealed.
+    /// The stored keys, unsealed.
     pub async fn ring(&self) -> Result<KeyRing, ServiceKeyError> {
         Ok(KeyRing::unseal(
             &self.list().await?,
@@ -89,7 +89,7 @@ impl ServiceKeys {
         )?)
     }
 
-    /// Does what is due by schedule. Returns whether anything was.
+    /// Carries out what is due by schedule. Returns whether anything was.
     pub async fn maintain(&self, now: Timestamp) -> Result<bool, ServiceKeyError> {
         let origin = Origin::service(now);
         self.change(&origin, |keys| {
@@ -105,7 +105,7 @@ impl ServiceKeys {
         .await
     }
 
-    /// Lets the spare sign now, if verifiers have had time to learn it, and the MAC key's successor too.
+    /// Lets the next key sign now, if verifiers have had time to learn it, and replaces the MAC key.
     pub async fn rotate(&self, now: Timestamp) -> Result<(), ServiceKeyError> {
         let origin = Origin::operator(now);
         self.change(&origin, |keys| {
@@ -123,8 +123,8 @@ impl ServiceKeys {
         .map(|_| ())
     }
 
-    /// Takes a compromised key out of use at once: out of the JWKS, its tokens refused. The published spare,
-    /// which verifiers have already, signs from here on.
+    /// Removes a compromised key at once: it leaves the JWKS and its tokens are refused. The next key, which verifiers
+    /// already have, signs from now on.
     pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<(), ServiceKeyError> {
         let origin = Origin::operator(now);
         self.change(&origin, |keys| {
@@ -149,7 +149,7 @@ impl ServiceKeys {
         self.note(&origin, "service_key_revoked", kid).await
     }
 
-    /// Seals every key anew under the first key-encryption key. Returns how many.
+    /// Seals every key again, under the first key-encryption key. Returns the number of keys.
     pub async fn reseal(&self, now: Timestamp) -> Result<usize, ServiceKeyError> {
         for _ in 0..TRIES {
             let (version, mut keys) = self.store.service_keys().await?;
@@ -176,7 +176,8 @@ impl ServiceKeys {
         Err(busy())
     }
 
-    /// Plans steps on the set as it is and carries them out, again from the start if somebody was faster.
+    /// Plans steps on the set as it is and carries them out. Starts over if another node or command changed the set
+    /// first.
     async fn change(
         &self,
         origin: &Origin,
@@ -245,7 +246,7 @@ impl ServiceKeys {
         let (kid, algorithm, secret) = match self.access.algorithm.filter(|_| purpose == Purpose::AccessToken)
         {
             Some(algorithm) => {
-                // RSA takes a fraction of a second; requests go on meanwhile.
+                // An RSA key takes a fraction of a second; requests go on meanwhile.
                 let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, environment))
                     .await
                     .map_err(|_| ServiceKeyError::Generate)?
@@ -287,7 +288,7 @@ impl ServiceKeys {
     }
 }
 
-/// The key that signs now retires, unless it is being removed altogether.
+/// Retires the key that signs now, unless it is being removed.
 fn retire_signing(
     keys: &[StoredKey],
     purpose: Purpose,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tm_auth_proto::KeyId;
+use tm_auth_store::faults::Fault;
 use tm_auth_verifier::{KeySet, Policy, check, check_revocations};
 
-use crate::support::{Answer, Switch, TestServer, at_once, eventually, jwt};
+use crate::support::{Answer, TestServer, at_once, eventually, jwt};
 
 const READINESS: [&str; 2] = ["/health", "/health/ready"];
 
@@ -17,8 +18,8 @@ fn assert_unavailable(answer: &Answer) {
     assert_eq!(answer.body["type"], "unavailable");
 }
 
-async fn hold(broken: Switch) {
-    let (server, store) = TestServer::start_switched(|config| {
+async fn hold(broken: Fault) {
+    let server = TestServer::start_with(|config| {
         config.limits.database = Duration::from_secs(1);
     })
     .await;
@@ -37,7 +38,8 @@ async fn hold(broken: Switch) {
     let registration =
         crate::support::TestKey::unregistered(&account).registration(server.issuer(), server.now());
 
-    store.set(broken);
+    let faults = server.store.faults();
+    faults.set(broken);
     server.advance(31);
     // What others verify with is there, and renewed.
     let set = server.get("/.well-known/jwks.json").await;
@@ -101,7 +103,7 @@ async fn hold(broken: Switch) {
         .await
         .assert_error(401, "invalid_refresh_token");
 
-    store.set(Switch::Up);
+    faults.set(Fault::None);
     for path in READINESS {
         eventually(async || (server.get(path).await.status == 200).then_some(())).await;
     }
@@ -133,10 +135,10 @@ async fn hold(broken: Switch) {
 
 #[tokio::test]
 async fn j07_a_database_that_fails_takes_neither_keys_nor_verification_away() {
-    hold(Switch::Down).await;
+    hold(Fault::Fail).await;
 }
 
 #[tokio::test]
 async fn j07_a_database_that_never_answers_takes_neither_keys_nor_verification_away() {
-    hold(Switch::Frozen).await;
+    hold(Fault::Hang).await;
 }

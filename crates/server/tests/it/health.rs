@@ -2,23 +2,17 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::json;
-use tempfile::TempDir;
-use tm_auth_server::clock::ManualClock;
-use tm_auth_store::sqlite::Role;
+use tm_auth_store::faults::Fault;
 
-use crate::support::{START, Switch, SwitchedStore, TestServer, open};
+use crate::support::TestServer;
 
 #[tokio::test]
 async fn j07_health_tells_the_database_from_the_process() {
-    let folder = Arc::new(TempDir::new().unwrap());
-    let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-    let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server).await));
-    let server = TestServer::start_on(store.clone(), folder, clock, |_| {}).await;
+    let server = TestServer::start().await;
     let body = |status: &str| json!({ "status": status, "environment": "uat", "server_time": "2027-01-15T08:00:00Z", "version": "0.1.0" });
-    for (switch, ready) in [(Switch::Up, true), (Switch::Down, false), (Switch::Up, true)] {
-        store.set(switch);
+    for (fault, ready) in [(Fault::None, true), (Fault::Fail, false), (Fault::None, true)] {
+        server.store.faults().set(fault);
         for path in ["/health", "/health/ready"] {
             let answer = server.get(path).await;
             let expected = if ready {
@@ -36,17 +30,15 @@ async fn j07_health_tells_the_database_from_the_process() {
 /// A question that anybody may ask must not cost a write each.
 #[tokio::test]
 async fn j07_many_who_ask_at_once_share_one_write() {
-    let folder = Arc::new(TempDir::new().unwrap());
-    let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-    let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server).await));
-    let server = Arc::new(TestServer::start_on(store.clone(), folder, clock, |_| {}).await);
-    let before = store.calls("ping");
+    let server = Arc::new(TestServer::start().await);
+    let faults = server.store.faults();
+    let before = faults.calls("ping");
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..200 {
         let server = Arc::clone(&server);
         asking.spawn(async move { server.get("/health").await.status });
     }
     assert!(asking.join_all().await.iter().all(|status| *status == 200));
-    let pings = store.calls("ping") - before;
+    let pings = faults.calls("ping") - before;
     assert!((1..200).contains(&pings), "{pings}");
 }

@@ -1,6 +1,8 @@
 //! What every page has: headers, error pages, static files.
 
-use super::support::{Switch, TestServer};
+use tm_auth_store::faults::Fault;
+
+use super::support::TestServer;
 
 /// The policy of every page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -86,9 +88,10 @@ async fn h08_the_url_of_a_static_file_never_changes_its_content() {
 
 #[tokio::test]
 async fn h06_h08_a_server_error_is_a_page_without_its_cause() {
-    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let server = TestServer::start().await;
+    let faults = server.store.faults();
     let browser = server.browser(&server.account().await).await;
-    store.set(Switch::Down);
+    faults.set(Fault::Fail);
     let page = browser.get("/api-keys").await;
     assert_eq!(page.status, 503);
     assert_eq!(page.header("content-security-policy"), POLICY);
@@ -96,8 +99,8 @@ async fn h06_h08_a_server_error_is_a_page_without_its_cause() {
     assert_eq!(page.header("retry-after"), "1");
     page.assert_shows("The service has a problem")
         .assert_shows(page.header("x-request-id"))
-        .assert_hides("switch");
-    store.set(Switch::Up);
+        .assert_hides("injected");
+    faults.set(Fault::None);
     assert_eq!(browser.get("/api-keys").await.status, 200);
 }
 
@@ -137,7 +140,14 @@ async fn h03_a_form_is_accepted_only_if_the_browser_says_it_is_same_origin() {
         }
         let answer = request.send().await.unwrap().status();
         assert_eq!(answer, status, "{origin:?} {site:?}");
-        let disabled = server.store.api_key(key.id()).await.unwrap().unwrap().disabled_at;
+        let disabled = server
+            .store
+            .api_key(key.id())
+            .await
+            .unwrap()
+            .unwrap()
+            .lifecycle
+            .disabled_at();
         assert_eq!(disabled.is_some(), status == 303);
     }
 }

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 use tm_auth_core::signing::MacKey;
 use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
 
-use crate::support::{SwitchedStore, TestServer, jwt, rows};
+use crate::support::{TestServer, jwt, rows};
 
-/// A server that counts what it asks of the database, with the newest tokens of two sessions.
-async fn two_sessions() -> (TestServer, std::sync::Arc<SwitchedStore>, [String; 2]) {
-    let (server, store) = TestServer::start_switched(|config| {
+/// A server, with the newest tokens of two sessions.
+async fn two_sessions() -> (TestServer, [String; 2]) {
+    let server = TestServer::start_with(|config| {
         config.limits.unproven_per_address_per_minute = 600_000;
     })
     .await;
@@ -17,7 +17,7 @@ async fn two_sessions() -> (TestServer, std::sync::Arc<SwitchedStore>, [String; 
         server.mint(&key).await.refresh_token,
         server.mint(&key).await.refresh_token,
     ];
-    (server, store, tokens)
+    (server, tokens)
 }
 
 fn edited(token: &str, edit: impl FnOnce(&mut Value)) -> Value {
@@ -28,7 +28,8 @@ fn edited(token: &str, edit: impl FnOnce(&mut Value)) -> Value {
 
 #[tokio::test]
 async fn e12_a_token_that_was_tampered_with_is_refused_without_a_look_at_the_database() {
-    let (server, store, [a, b]) = two_sessions().await;
+    let (server, [a, b]) = two_sessions().await;
+    let faults = server.store.faults();
     let (a_input, a_mac) = a.rsplit_once('.').unwrap();
     let (_, b_mac) = b.rsplit_once('.').unwrap();
     let counter = |n: i64| jwt::with_payload(&a, &edited(&a, |claims| claims["n"] = n.into()));
@@ -52,12 +53,12 @@ async fn e12_a_token_that_was_tampered_with_is_refused_without_a_look_at_the_dat
         String::from_utf8(bytes).unwrap()
     }));
 
-    let before = (store.calls("rotate_session"), store.calls("api_key"));
+    let before = (faults.calls("rotate_session"), faults.calls("api_key"));
     for token in forged {
         let answer = server.refresh(&token).await;
         answer.assert_error(401, "invalid_refresh_token");
     }
-    assert_eq!((store.calls("rotate_session"), store.calls("api_key")), before);
+    assert_eq!((faults.calls("rotate_session"), faults.calls("api_key")), before);
     // And neither session noticed.
     for token in [a, b] {
         server.refresh(&token).await.refresh_token();
@@ -66,7 +67,7 @@ async fn e12_a_token_that_was_tampered_with_is_refused_without_a_look_at_the_dat
 
 #[tokio::test]
 async fn e12_the_mac_key_alone_makes_no_token() {
-    let (server, _, [a, b]) = two_sessions().await;
+    let (server, [a, b]) = two_sessions().await;
     let ring = server.service_keys().ring().await.unwrap();
     let sign = |typ: &str, claims: &Value| ring.mac().sign_jws(typ, claims.to_string().as_bytes());
     let good = jwt::payload(&a);
@@ -115,29 +116,31 @@ async fn e12_the_mac_key_alone_makes_no_token() {
 
 #[tokio::test]
 async fn e12_the_other_environment_is_named_where_the_token_names_it() {
-    let (server, store, [a, _]) = two_sessions().await;
+    let (server, [a, _]) = two_sessions().await;
+    let faults = server.store.faults();
     let ring = server.service_keys().ring().await.unwrap();
     let production = edited(&a, |claims| claims["env"] = "production".into()).to_string();
     let by_claim = ring.mac().sign_jws(REFRESH_TOKEN_TYP, production.as_bytes());
     let kid = MacKey::kid_of(&[7; 32], tm_auth_proto::Environment::Production);
     let theirs = MacKey::new(kid, &[7; 32]).unwrap();
     let by_kid = theirs.sign_jws(REFRESH_TOKEN_TYP, production.as_bytes());
-    let before = (store.calls("rotate_session"), store.calls("service_keys"));
+    let before = (faults.calls("rotate_session"), faults.calls("service_keys"));
     for token in [by_claim, by_kid] {
         let answer = server.refresh(&token).await;
         answer.assert_error(401, "wrong_environment");
         let production = "https://api.truemarkets.co/v1/auth";
         assert!(answer.text.contains(production), "{answer:?}");
     }
-    let after = (store.calls("rotate_session"), store.calls("service_keys"));
+    let after = (faults.calls("rotate_session"), faults.calls("service_keys"));
     assert_eq!(after, before);
 }
 
 #[tokio::test]
 async fn e12_names_of_keys_made_up_at_random_cost_one_read_a_second() {
-    let (server, store, [a, _]) = two_sessions().await;
+    let (server, [a, _]) = two_sessions().await;
+    let faults = server.store.faults();
     let claims = jwt::payload(&a).to_string();
-    let before = store.calls("service_keys");
+    let before = faults.calls("service_keys");
     for byte in 0..100 {
         let kid = MacKey::kid_of(&[byte; 32], server.config.environment);
         let unknown = MacKey::new(kid, &[byte; 32]).unwrap();
@@ -147,13 +150,13 @@ async fn e12_names_of_keys_made_up_at_random_cost_one_read_a_second() {
             .await
             .assert_error(401, "invalid_refresh_token");
     }
-    assert_eq!(store.calls("service_keys"), before + 1);
-    assert_eq!(store.calls("rotate_session"), 0);
+    assert_eq!(faults.calls("service_keys"), before + 1);
+    assert_eq!(faults.calls("rotate_session"), 0);
 }
 
 #[tokio::test]
 async fn e12_a_counter_from_the_future_means_a_lost_suffix_and_is_audited() {
-    let (server, _, [a, _]) = two_sessions().await;
+    let (server, [a, _]) = two_sessions().await;
     let ring = server.service_keys().ring().await.unwrap();
     let future = edited(&a, |claims| claims["n"] = 41.into()).to_string();
     let future = ring.mac().sign_jws(REFRESH_TOKEN_TYP, future.as_bytes());

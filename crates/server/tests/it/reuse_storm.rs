@@ -6,7 +6,8 @@ const STORM: usize = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
-    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let server = TestServer::start().await;
+    let faults = server.store.faults();
     let key = server.key().await;
     let stolen = server.mint(&key).await.refresh_token;
     let live = server.mint(&key).await;
@@ -15,7 +16,7 @@ async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
     server.refresh(&newest).await.refresh_token();
     server.advance(91);
 
-    let (judged, listed) = (store.calls("rotate_session"), store.calls("revocations"));
+    let (judged, listed) = (faults.calls("rotate_session"), faults.calls("revocations"));
     let (mut reused, mut limited) = (0, 0);
     for _ in 0..STORM / 50 {
         for answer in at_once((0..50).map(|_| server.refresh(&stolen))).await {
@@ -30,9 +31,9 @@ async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
         }
     }
     assert_eq!((reused, limited), (60, STORM - 60));
-    assert_eq!(store.calls("rotate_session") - judged, 60);
+    assert_eq!(faults.calls("rotate_session") - judged, 60);
     // Those that came before the first of them was in force, and the poll for changes, read the list too.
-    let listed = store.calls("revocations") - listed;
+    let listed = faults.calls("revocations") - listed;
     assert!((1..=55).contains(&listed), "{listed} reads of the list");
     let trail = server.store.audit_trail(None, 1000).await.unwrap();
     let noted = trail
@@ -43,9 +44,9 @@ async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
 
     // A minute later again: the same answer, and now nothing at all is read or noted.
     server.advance(60);
-    let listed = store.calls("revocations");
+    let listed = faults.calls("revocations");
     server.refresh(&stolen).await.assert_error(401, "refresh_reused");
-    assert_eq!(store.calls("revocations"), listed);
+    assert_eq!(faults.calls("revocations"), listed);
     // The storm came from the owner's own address and named the owner's session: neither locks the key out.
     server.refresh(&live.refresh_token).await.refresh_token();
     server.mint(&key).await;

@@ -6,7 +6,7 @@ use tm_auth_proto::ErrorCode;
 use tm_auth_server::config::Kek;
 use tm_auth_server::signing_keys::rotation::ServiceKeys;
 use tm_auth_store::Origin;
-use tm_auth_verifier::{Refusal, Revoked, Verifier, VerifyError};
+use tm_auth_verifier::{InvalidToken, Revoked, Verifier, VerifyError};
 
 use crate::support::{ServerTime, TestKey, TestServer, eventually, jwt};
 
@@ -62,7 +62,7 @@ async fn c10_e10_a_revoked_key_is_dead_on_every_node_and_soon_at_every_verifier(
     println!("a verifier that polls every {POLL:?} refused the revoked key's token after {took:?}");
     assert!(matches!(
         refusal,
-        VerifyError::Refused(Refusal::Revoked(Revoked::Key))
+        VerifyError::InvalidToken(InvalidToken::Revoked(Revoked::Key))
     ));
     assert!(took < POLL + Duration::from_secs(10));
     verifier.verify(&others.access_token).await.unwrap();
@@ -82,10 +82,10 @@ async fn c10_e10_a_revoked_key_is_dead_on_every_node_and_soon_at_every_verifier(
 
 #[tokio::test]
 async fn c10_a_slow_reader_brings_no_old_list_back() {
-    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let server = TestServer::start().await;
     let (slow, fast) = (server.key().await, server.key().await);
     let token = server.mint(&fast).await.access_token;
-    let (was_read, let_go) = store.hold_next_list();
+    let (was_read, let_go) = server.store.faults().hold_next_answer("revocations");
     let second = async {
         was_read.await.unwrap();
         let revoking = revoke(&server, &fast);

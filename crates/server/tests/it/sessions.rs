@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use tm_auth_core::person::{AuthMethod, SessionKind};
 use tm_auth_core::{Account, person::PersonSession};
 use tm_auth_proto::SessionId;
+use tm_auth_store::faults::Fault;
 
-use crate::support::{Answer, Switch, TestServer};
+use crate::support::{Answer, TestServer};
 
 async fn listed(server: &TestServer, account: &Account) -> Vec<Value> {
     let answer = server.manage(account, Method::GET, "/sessions", None).await;
@@ -217,10 +218,11 @@ async fn e10_a_disabled_account_is_signed_in_nowhere() {
 
 #[tokio::test]
 async fn e16_an_outage_ends_nothing_and_is_no_refusal() {
-    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let server = TestServer::start().await;
+    let faults = server.store.faults();
     let account = server.account().await;
     let mut browser = server.signed_in(&account, AuthMethod::Passkey).await;
-    store.set(Switch::Down);
+    faults.set(Fault::Fail);
     for (method, path) in [
         (Method::GET, "/v1/auth/sessions"),
         (Method::DELETE, "/v1/auth/sessions"),
@@ -228,6 +230,6 @@ async fn e16_an_outage_ends_nothing_and_is_no_refusal() {
         let answer = browser.call(method, path, None).await;
         answer.assert_error(503, "unavailable");
     }
-    store.set(Switch::Up);
+    faults.set(Fault::None);
     assert_eq!(browser.get("/v1/auth/sessions").await.status, 200);
 }

@@ -1,8 +1,9 @@
 //! `POST /token/revoke`.
 
 use serde_json::json;
+use tm_auth_store::faults::Fault;
 
-use crate::support::{Answer, Switch, TestServer, jwt};
+use crate::support::{Answer, TestServer, jwt};
 
 async fn revoke(server: &TestServer, token: &str) -> Answer {
     server
@@ -69,7 +70,8 @@ async fn e14_the_answer_is_the_same_whatever_was_presented() {
 
 #[tokio::test]
 async fn e14_what_could_not_be_judged_is_not_called_revoked() {
-    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let server = TestServer::start().await;
+    let faults = server.store.faults();
     let tokens = server.mint(&server.key().await).await;
     // Another node's MAC key, which this one does not hold yet.
     let unknown = {
@@ -78,10 +80,10 @@ async fn e14_what_could_not_be_judged_is_not_called_revoked() {
         let claims = jwt::payload(&tokens.refresh_token).to_string();
         key.sign_jws(tm_auth_proto::claims::REFRESH_TOKEN_TYP, claims.as_bytes())
     };
-    store.set(Switch::Down);
+    faults.set(Fault::Fail);
     for token in [&tokens.refresh_token, &unknown] {
         revoke(&server, token).await.assert_error(503, "unavailable");
     }
-    store.set(Switch::Up);
+    faults.set(Fault::None);
     assert_eq!(revoke(&server, &tokens.refresh_token).await.status, 200);
 }

@@ -1,7 +1,5 @@
 //! Accounts: made once per address, disabled and enabled.
 
-use std::sync::Arc;
-
 use tm_auth_core::Refusal;
 use tm_auth_proto::AccountId;
 
@@ -18,7 +16,7 @@ super::table!("accounts":
     nobody_disables_an_account_that_does_not_exist,
 );
 
-async fn an_account_is_kept_as_it_was_made(store: &Arc<dyn Store>) {
+async fn an_account_is_kept_as_it_was_made(store: &Store) {
     let late = new_account(Some("late@example.com"), 10);
     let early = new_account(None, 5);
     for new in [&late, &early] {
@@ -43,7 +41,7 @@ async fn an_account_is_kept_as_it_was_made(store: &Arc<dyn Store>) {
     assert_eq!(trail[0].action, "account_created");
 }
 
-async fn an_address_belongs_to_one_account(store: &Arc<dyn Store>) {
+async fn an_address_belongs_to_one_account(store: &Store) {
     let first = new_account(Some("owner@example.com"), 0);
     assert!(store.create_account(first, &origin(0)).await.unwrap().is_some());
     let second = new_account(Some("owner@example.com"), 1);
@@ -58,7 +56,7 @@ async fn an_address_belongs_to_one_account(store: &Arc<dyn Store>) {
     account(store).await;
 }
 
-async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Arc<dyn Store>) {
+async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Store) {
     let key = key(store).await;
     let uid = key.account.uid;
     let (opened, secret) = session(store, &key).await;
@@ -92,7 +90,7 @@ async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Arc<dyn St
     assert_eq!(audited(store, "account_disabled").await, 1);
 }
 
-async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Arc<dyn Store>) {
+async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Store) {
     let key = key(store).await;
     let (opened, secret) = session(store, &key).await;
     let (decided, _) = new_session(&key, 1);
@@ -111,7 +109,7 @@ async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Arc<dy
     assert_eq!(audited(store, "account_enabled").await, 1);
 }
 
-async fn nobody_disables_an_account_that_does_not_exist(store: &Arc<dyn Store>) {
+async fn nobody_disables_an_account_that_does_not_exist(store: &Store) {
     let nobody = AccountId(fresh_uuid());
     assert!(
         !store

@@ -28,7 +28,7 @@ super::table!("api_keys":
     an_older_use_never_overwrites_a_newer_one,
 );
 
-async fn a_key_is_kept_as_it_was_registered(store: &Arc<dyn Store>) {
+async fn a_key_is_kept_as_it_was_registered(store: &Store) {
     let account = account(store).await;
     let new = NewApiKey {
         label: "grid bot <1> ü".to_owned(),
@@ -45,8 +45,14 @@ async fn a_key_is_kept_as_it_was_registered(store: &Arc<dyn Store>) {
     assert_eq!((key.key_id, &key.label), (new.key_id, &new.label));
     assert_eq!(&key.public_key, new.public_key.key());
     assert_eq!((key.scopes, &key.allowed_ips), (new.scopes, &new.allowed_ips));
-    assert_eq!((key.created_at, key.activated_at), (at(0), Some(at(0))));
-    assert_eq!((key.expires_at, key.revoked_at), (Some(at(1000)), None));
+    assert_eq!(
+        (key.created_at, key.lifecycle.activated_at()),
+        (at(0), Some(at(0)))
+    );
+    assert_eq!(
+        (key.expires_at, key.lifecycle.revoked_at()),
+        (Some(at(1000)), None)
+    );
     assert_eq!(store.api_key(key.key_id).await.unwrap(), Some(key.clone()));
     assert_eq!(store.api_key(fresh_key_id()).await.unwrap(), None);
     let younger = register(
@@ -61,7 +67,7 @@ async fn a_key_is_kept_as_it_was_registered(store: &Arc<dyn Store>) {
     assert_eq!(listed, [(younger, None), (key, None)], "newest first");
 }
 
-async fn a_pending_key_is_not_active(store: &Arc<dyn Store>) {
+async fn a_pending_key_is_not_active(store: &Store) {
     let account = account(store).await;
     let pending = register(
         store,
@@ -72,10 +78,10 @@ async fn a_pending_key_is_not_active(store: &Arc<dyn Store>) {
     )
     .await;
     assert_eq!(pending.status(at(1)), ApiKeyStatus::Pending);
-    assert_eq!(pending.activated_at, None);
+    assert_eq!(pending.lifecycle.activated_at(), None);
 }
 
-async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Arc<dyn Store>) {
+async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Store) {
     let (owner, other) = (account(store).await, account(store).await);
     let first = new_key(&owner);
     let registered = register(store, first.clone()).await;
@@ -102,7 +108,7 @@ async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Arc<dy
     assert_eq!(audited(store, "key_registered").await, 1);
 }
 
-async fn c07_of_fifty_registrations_at_once_one_wins(store: &Arc<dyn Store>) {
+async fn c07_of_fifty_registrations_at_once_one_wins(store: &Arc<Store>) {
     let owner = account(store).await;
     let first = new_key(&owner);
     let mut racers = tokio::task::JoinSet::new();
@@ -124,7 +130,7 @@ async fn c07_of_fifty_registrations_at_once_one_wins(store: &Arc<dyn Store>) {
     assert_eq!(refused.count(), 49);
 }
 
-async fn c09_live_keys_are_limited_and_dead_ones_are_not_counted(store: &Arc<dyn Store>) {
+async fn c09_live_keys_are_limited_and_dead_ones_are_not_counted(store: &Store) {
     let (account, other) = (account(store).await, account(store).await);
     let revoked = register(store, new_key(&account)).await;
     store
@@ -161,7 +167,7 @@ async fn c09_live_keys_are_limited_and_dead_ones_are_not_counted(store: &Arc<dyn
     assert_eq!(attempt(11).await, full);
 }
 
-async fn c09_the_limit_holds_for_registrations_at_once(store: &Arc<dyn Store>) {
+async fn c09_the_limit_holds_for_registrations_at_once(store: &Arc<Store>) {
     let account = account(store).await;
     let mut racers = tokio::task::JoinSet::new();
     for _ in 0..20 {
@@ -173,7 +179,7 @@ async fn c09_the_limit_holds_for_registrations_at_once(store: &Arc<dyn Store>) {
     assert_eq!(store.api_keys_of(account.uid).await.unwrap().len(), 3);
 }
 
-async fn a_change_touches_what_it_names_and_nothing_else(store: &Arc<dyn Store>) {
+async fn a_change_touches_what_it_names_and_nothing_else(store: &Store) {
     let key = key(store).await;
     let read: Scopes = std::iter::once(Scope::Read).collect();
     let networks = vec!["203.0.113.7/32".parse().unwrap()];
@@ -234,7 +240,7 @@ async fn a_change_touches_what_it_names_and_nothing_else(store: &Arc<dyn Store>)
     assert_eq!(audited(store, "key_changed").await, 6);
 }
 
-async fn a_dead_key_is_not_changed(store: &Arc<dyn Store>) {
+async fn a_dead_key_is_not_changed(store: &Store) {
     let account = account(store).await;
     let expired = register(
         store,
@@ -267,7 +273,7 @@ async fn a_dead_key_is_not_changed(store: &Arc<dyn Store>) {
     );
 }
 
-async fn c10_e10_a_revoked_key_opens_and_rotates_nothing(store: &Arc<dyn Store>) {
+async fn c10_e10_a_revoked_key_opens_and_rotates_nothing(store: &Store) {
     let key = key(store).await;
     let (opened, secret) = session(store, &key).await;
     let (decided, _) = new_session(&key, 1);
@@ -277,7 +283,7 @@ async fn c10_e10_a_revoked_key_opens_and_rotates_nothing(store: &Arc<dyn Store>)
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(revoked.revoked_at, Some(at(2)));
+    assert_eq!(revoked.lifecycle.revoked_at(), Some(at(2)));
 
     assert_eq!(open(store, &decided).await, OpenOutcome::Changed);
     assert_eq!(
@@ -302,7 +308,7 @@ async fn c10_e10_a_revoked_key_opens_and_rotates_nothing(store: &Arc<dyn Store>)
     );
 }
 
-async fn a_key_is_revoked_once(store: &Arc<dyn Store>) {
+async fn a_key_is_revoked_once(store: &Store) {
     let key = key(store).await;
     let first = store
         .revoke_key(key.account.uid, key.key_id, &origin(1))
@@ -318,7 +324,7 @@ async fn a_key_is_revoked_once(store: &Arc<dyn Store>) {
     assert_eq!(audited(store, "key_revoked").await, 1);
 }
 
-async fn another_accounts_key_is_neither_changed_nor_revoked(store: &Arc<dyn Store>) {
+async fn another_accounts_key_is_neither_changed_nor_revoked(store: &Store) {
     let (theirs, stranger) = (key(store).await, account(store).await);
     let change = KeyChange {
         label: Some("mine".to_owned()),
@@ -343,7 +349,7 @@ async fn another_accounts_key_is_neither_changed_nor_revoked(store: &Arc<dyn Sto
     );
 }
 
-async fn an_older_use_never_overwrites_a_newer_one(store: &Arc<dyn Store>) {
+async fn an_older_use_never_overwrites_a_newer_one(store: &Store) {
     let key = key(store).await;
     let used = |seconds, ip: &str| KeyUse {
         key_id: key.key_id,

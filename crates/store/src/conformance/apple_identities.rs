@@ -1,7 +1,5 @@
 //! Apple's identities: one account each, found by (iss, sub) alone.
 
-use std::sync::Arc;
-
 use tm_auth_core::person::SessionKind;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::{AccountId, SessionId};
@@ -35,7 +33,7 @@ fn subject(sub: &str, email: Option<&str>) -> AppleSubject {
     }
 }
 
-async fn sign_in(store: &Arc<dyn Store>, subject: AppleSubject, seconds: i64) -> AppleSignIn {
+async fn sign_in(store: &Store, subject: AppleSubject, seconds: i64) -> AppleSignIn {
     let new = new_account(None, seconds);
     let name = Some("Ada Lovelace".to_owned());
     store
@@ -44,23 +42,23 @@ async fn sign_in(store: &Arc<dyn Store>, subject: AppleSubject, seconds: i64) ->
         .unwrap()
 }
 
-async fn made(store: &Arc<dyn Store>, subject: AppleSubject) -> Account {
+async fn made(store: &Store, subject: AppleSubject) -> Account {
     match sign_in(store, subject, 0).await {
         AppleSignIn::Made(account) => account,
         other => panic!("{other:?}"),
     }
 }
 
-async fn identity(store: &Arc<dyn Store>, uid: AccountId) -> Option<AppleIdentity> {
+async fn identity(store: &Store, uid: AccountId) -> Option<AppleIdentity> {
     store.apple_identity_of(uid).await.unwrap()
 }
 
-async fn with_address(store: &Arc<dyn Store>, email: &str) -> Account {
+async fn with_address(store: &Store, email: &str) -> Account {
     let new = new_account(Some(email), 0);
     store.create_account(new, &origin(0)).await.unwrap().unwrap()
 }
 
-async fn g23_an_account_is_made_once_and_found_by_its_subject(store: &Arc<dyn Store>) {
+async fn g23_an_account_is_made_once_and_found_by_its_subject(store: &Store) {
     let account = made(store, subject("s1", Some("ada@example.com"))).await;
     assert_eq!(account.email, None, "not proved here");
     let again = sign_in(store, subject("s1", Some("other@example.com")), 5).await;
@@ -99,7 +97,7 @@ async fn g23_an_account_is_made_once_and_found_by_its_subject(store: &Arc<dyn St
     );
 }
 
-async fn g23_an_address_selects_no_account(store: &Arc<dyn Store>) {
+async fn g23_an_address_selects_no_account(store: &Store) {
     let owner = with_address(store, "ada@example.com").await;
     let outcome = sign_in(store, subject("s1", Some("ada@example.com")), 1).await;
     assert_eq!(outcome, AppleSignIn::AddressHasAccount);
@@ -118,7 +116,7 @@ async fn g23_an_address_selects_no_account(store: &Arc<dyn Store>) {
     with_address(store, "bob@example.com").await;
 }
 
-async fn g25_who_asked_for_a_code_before_has_nothing_of_the_account(store: &Arc<dyn Store>) {
+async fn g25_who_asked_for_a_code_before_has_nothing_of_the_account(store: &Store) {
     asked(store, 0).await;
     let account = made(store, subject("s1", Some(ADA))).await;
     let refused = consume(store, attempt("12345678", "owner", 1)).await;
@@ -134,7 +132,7 @@ async fn g25_who_asked_for_a_code_before_has_nothing_of_the_account(store: &Arc<
     assert!(consume(store, attempt("12345678", "owner", 102)).await.is_ok());
 }
 
-async fn two_sign_ins_at_once_make_one_account(store: &Arc<dyn Store>) {
+async fn two_sign_ins_at_once_make_one_account(store: &Store) {
     let (one, two) = tokio::join!(
         sign_in(store, subject("s1", None), 0),
         sign_in(store, subject("s1", None), 0)
@@ -147,7 +145,7 @@ async fn two_sign_ins_at_once_make_one_account(store: &Arc<dyn Store>) {
     assert_eq!(store.accounts().await.unwrap().len(), 1);
 }
 
-async fn an_account_links_one_identity_and_an_identity_one_account(store: &Arc<dyn Store>) {
+async fn an_account_links_one_identity_and_an_identity_one_account(store: &Store) {
     let (first, second) = (account(store).await, account(store).await);
     let link = async |uid, sub: &str| {
         store
@@ -164,7 +162,7 @@ async fn an_account_links_one_identity_and_an_identity_one_account(store: &Arc<d
     assert_eq!(audited(store, "apple_linked").await, 1);
 }
 
-async fn g20_the_last_way_in_is_not_unlinked(store: &Arc<dyn Store>) {
+async fn g20_the_last_way_in_is_not_unlinked(store: &Store) {
     let only = made(store, subject("s1", None)).await;
     let unlink = async |uid| store.unlink_apple(uid, &origin(1)).await.unwrap();
     assert_eq!(unlink(only.uid).await, Err(Refusal::LastWayIn));
@@ -181,7 +179,7 @@ async fn g20_the_last_way_in_is_not_unlinked(store: &Arc<dyn Store>) {
     assert_eq!(audited(store, "apple_unlinked").await, 1);
 }
 
-async fn withdraw(store: &Arc<dyn Store>, sub: &str, seconds: i64) -> Option<bool> {
+async fn withdraw(store: &Store, sub: &str, seconds: i64) -> Option<bool> {
     let told = store
         .withdraw_apple(ISS.to_owned(), sub.to_owned(), at(seconds), &origin(seconds))
         .await;
@@ -189,11 +187,11 @@ async fn withdraw(store: &Arc<dyn Store>, sub: &str, seconds: i64) -> Option<boo
 }
 
 /// A session of this account in a browser.
-async fn browser(store: &Arc<dyn Store>, account: &Account) -> SessionId {
+async fn browser(store: &Store, account: &Account) -> SessionId {
     opened(store, account, SessionKind::Browser, 0).await.sid
 }
 
-async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Arc<dyn Store>) {
+async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Store) {
     let owner = with_address(store, "ada@example.com").await;
     let other = account(store).await;
     store
@@ -221,7 +219,7 @@ async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Arc<d
     assert_eq!(withdraw(store, "s9", 6).await, None);
 }
 
-async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Arc<dyn Store>) {
+async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Store) {
     let only = made(store, subject("s1", None)).await;
     let mine = browser(store, &only).await;
     assert_eq!(withdraw(store, "s1", 5).await, Some(true));
@@ -260,7 +258,7 @@ async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Arc<dyn Store>) 
     assert_eq!(identity(store, only.uid).await.unwrap().sub, "s2");
 }
 
-async fn g27_an_old_message_does_nothing(store: &Arc<dyn Store>) {
+async fn g27_an_old_message_does_nothing(store: &Store) {
     let owner = with_address(store, "ada@example.com").await;
     store
         .link_apple(owner.uid, subject("s1", None), &origin(10))
@@ -287,7 +285,7 @@ async fn g27_an_old_message_does_nothing(store: &Arc<dyn Store>) {
     );
 }
 
-async fn nothing_is_made_or_linked_for_a_disabled_account(store: &Arc<dyn Store>) {
+async fn nothing_is_made_or_linked_for_a_disabled_account(store: &Store) {
     let only = made(store, subject("s1", None)).await;
     store
         .set_account_disabled(only.uid, Some(at(1)), &origin(1))

@@ -25,7 +25,7 @@ fn ceremony(number: u8, ends: i64) -> Ceremony {
     }
 }
 
-async fn g02_a_ceremony_is_taken_once_as_it_was_begun(store: &Arc<dyn Store>) {
+async fn g02_a_ceremony_is_taken_once_as_it_was_begun(store: &Store) {
     let owned = Ceremony {
         uid: Some(account(store).await.uid),
         ..ceremony(1, 300)
@@ -41,7 +41,7 @@ async fn g02_a_ceremony_is_taken_once_as_it_was_begun(store: &Arc<dyn Store>) {
     assert_eq!(other, Some(ceremony(2, 300)));
 }
 
-async fn g02_of_many_at_once_one_takes_it(store: &Arc<dyn Store>) {
+async fn g02_of_many_at_once_one_takes_it(store: &Arc<Store>) {
     store.begin_ceremony(ceremony(1, 300)).await.unwrap();
     let mut racers = tokio::task::JoinSet::new();
     for _ in 0..50 {
@@ -52,19 +52,19 @@ async fn g02_of_many_at_once_one_takes_it(store: &Arc<dyn Store>) {
     assert_eq!(taken, 1);
 }
 
-async fn g02_a_ceremony_serves_no_other_kind_and_is_gone_all_the_same(store: &Arc<dyn Store>) {
+async fn g02_a_ceremony_serves_no_other_kind_and_is_gone_all_the_same(store: &Store) {
     store.begin_ceremony(ceremony(1, 300)).await.unwrap();
     assert_eq!(store.take_ceremony([1; 32], "march", at(1)).await.unwrap(), None);
     assert_eq!(store.take_ceremony([1; 32], KIND, at(1)).await.unwrap(), None);
 }
 
-async fn g02_a_ceremony_that_is_over_is_gone(store: &Arc<dyn Store>) {
+async fn g02_a_ceremony_that_is_over_is_gone(store: &Store) {
     store.begin_ceremony(ceremony(1, 300)).await.unwrap();
     assert_eq!(store.take_ceremony([1; 32], KIND, at(300)).await.unwrap(), None);
     assert_eq!(store.take_ceremony([1; 32], KIND, at(299)).await.unwrap(), None);
 }
 
-async fn the_sweep_deletes_what_is_over_and_nothing_else(store: &Arc<dyn Store>) {
+async fn the_sweep_deletes_what_is_over_and_nothing_else(store: &Store) {
     for (number, ends) in [(1, 10), (2, 20), (3, 400)] {
         store.begin_ceremony(ceremony(number, ends)).await.unwrap();
     }

@@ -1,7 +1,5 @@
 //! How owners are reached.
 
-use std::sync::Arc;
-
 use tm_auth_core::person::SessionKind;
 use tm_auth_proto::{AccountId, SessionId};
 
@@ -14,7 +12,7 @@ super::table!("contacts":
     e02_the_owner_of_a_session_is_found,
 );
 
-async fn f21_a_contact_address_is_kept_and_selects_nothing(store: &Arc<dyn Store>) {
+async fn f21_a_contact_address_is_kept_and_selects_nothing(store: &Store) {
     let (account, other) = (account(store).await, account(store).await);
     assert_eq!(store.contact_email(account.uid).await.unwrap(), None);
     for address in [Some("a@example.com"), Some("b@example.com"), None] {
@@ -32,7 +30,7 @@ async fn f21_a_contact_address_is_kept_and_selects_nothing(store: &Arc<dyn Store
     assert_eq!(store.contact_email(nobody).await.unwrap(), None);
 }
 
-async fn e02_the_owner_of_a_session_is_found(store: &Arc<dyn Store>) {
+async fn e02_the_owner_of_a_session_is_found(store: &Store) {
     let key = key(store).await;
     let (of_key, _) = session(store, &key).await;
     let person = account(store).await;

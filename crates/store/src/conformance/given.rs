@@ -1,7 +1,6 @@
 //! What the cases begin with: accounts, keys, sessions, and times that stand still.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -70,7 +69,7 @@ pub(crate) fn new_account(email: Option<&str>, seconds: i64) -> NewAccount {
     }
 }
 
-pub(crate) async fn account(store: &Arc<dyn Store>) -> Account {
+pub(crate) async fn account(store: &Store) -> Account {
     store
         .create_account(new_account(None, 0), &origin(0))
         .await
@@ -108,7 +107,7 @@ pub(crate) fn new_key(account: &Account) -> NewApiKey {
     }
 }
 
-pub(crate) async fn register(store: &Arc<dyn Store>, new: NewApiKey) -> ApiKey {
+pub(crate) async fn register(store: &Store, new: NewApiKey) -> ApiKey {
     let origin = origin(0);
     store
         .register_key(new, MANY, &origin)
@@ -118,7 +117,7 @@ pub(crate) async fn register(store: &Arc<dyn Store>, new: NewApiKey) -> ApiKey {
 }
 
 /// A new account with one key.
-pub async fn key(store: &Arc<dyn Store>) -> ApiKey {
+pub async fn key(store: &Store) -> ApiKey {
     let account = account(store).await;
     register(store, new_key(&account)).await
 }
@@ -145,7 +144,7 @@ pub fn new_session(key: &ApiKey, seconds: i64) -> (NewSession, SessionSecret) {
     (new, secret)
 }
 
-pub(crate) async fn open(store: &Arc<dyn Store>, new: &NewSession) -> OpenOutcome {
+pub(crate) async fn open(store: &Store, new: &NewSession) -> OpenOutcome {
     store
         .open_session(new.clone())
         .await
@@ -153,7 +152,7 @@ pub(crate) async fn open(store: &Arc<dyn Store>, new: &NewSession) -> OpenOutcom
 }
 
 /// A session of this key, opened at second 0.
-pub(crate) async fn session(store: &Arc<dyn Store>, key: &ApiKey) -> (NewSession, SessionSecret) {
+pub(crate) async fn session(store: &Store, key: &ApiKey) -> (NewSession, SessionSecret) {
     let (new, secret) = new_session(key, 0);
     assert_eq!(open(store, &new).await, OpenOutcome::Opened);
     (new, secret)
@@ -179,7 +178,7 @@ pub(crate) fn presented(sid: SessionId, secret: &SessionSecret, counter: i64) ->
     }
 }
 
-pub(crate) async fn rotate(store: &Arc<dyn Store>, rotation: Rotation) -> Result<Rotated, Refusal> {
+pub(crate) async fn rotate(store: &Store, rotation: Rotation) -> Result<Rotated, Refusal> {
     store
         .rotate_session(rotation)
         .await
@@ -187,7 +186,7 @@ pub(crate) async fn rotate(store: &Arc<dyn Store>, rotation: Rotation) -> Result
 }
 
 /// How often an action stands in the audit trail.
-pub(crate) async fn audited(store: &Arc<dyn Store>, action: &str) -> usize {
+pub(crate) async fn audited(store: &Store, action: &str) -> usize {
     let trail = store
         .audit_trail(None, 10_000)
         .await

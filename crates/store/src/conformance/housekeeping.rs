@@ -1,7 +1,5 @@
 //! Changes, the audit trail, retention, and to which environment a database belongs.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::Refusal;
 use tm_auth_core::session::NewSession;
@@ -29,7 +27,7 @@ super::table!("housekeeping":
     the_session_table_comes_back_to_its_live_size_in_bounded_batches,
 );
 
-async fn a_database_belongs_to_one_environment(store: &Arc<dyn Store>) {
+async fn a_database_belongs_to_one_environment(store: &Store) {
     store.bind_environment(Environment::Uat).await.unwrap();
     store.bind_environment(Environment::Uat).await.unwrap();
     let refused = store.bind_environment(Environment::Production).await;
@@ -37,12 +35,12 @@ async fn a_database_belongs_to_one_environment(store: &Arc<dyn Store>) {
     store.bind_environment(Environment::Uat).await.unwrap();
 }
 
-async fn a_database_that_takes_writes_says_so(store: &Arc<dyn Store>) {
+async fn a_database_that_takes_writes_says_so(store: &Store) {
     store.ping().await.unwrap();
     store.ping().await.unwrap();
 }
 
-async fn the_trail_keeps_who_what_when_and_from_where(store: &Arc<dyn Store>) {
+async fn the_trail_keeps_who_what_when_and_from_where(store: &Store) {
     let key = key(store).await;
     let full = AuditEntry {
         origin: Origin {
@@ -79,7 +77,7 @@ async fn the_trail_keeps_who_what_when_and_from_where(store: &Arc<dyn Store>) {
     assert!(of_nobody.is_empty());
 }
 
-async fn changes_are_told_once_and_in_order(store: &Arc<dyn Store>) {
+async fn changes_are_told_once_and_in_order(store: &Store) {
     let nothing = Changes {
         latest: 0,
         changes: Some(vec![]),
@@ -109,7 +107,7 @@ async fn changes_are_told_once_and_in_order(store: &Arc<dyn Store>) {
     );
 }
 
-async fn a_gap_after_retention_means_drop_all_copies(store: &Arc<dyn Store>) {
+async fn a_gap_after_retention_means_drop_all_copies(store: &Store) {
     let revoke = async |seconds| {
         let entry = Revocation {
             revoked: Revoked::Everything,
@@ -140,7 +138,7 @@ async fn a_gap_after_retention_means_drop_all_copies(store: &Arc<dyn Store>) {
     );
 }
 
-async fn d17_no_session_goes_while_its_challenge_may_still_be_accepted(store: &Arc<dyn Store>) {
+async fn d17_no_session_goes_while_its_challenge_may_still_be_accepted(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let replay = NewSession {
@@ -170,7 +168,7 @@ async fn d17_no_session_goes_while_its_challenge_may_still_be_accepted(store: &A
     );
 }
 
-async fn over_sessions_go_and_live_ones_stay(store: &Arc<dyn Store>) {
+async fn over_sessions_go_and_live_ones_stay(store: &Store) {
     let key = key(store).await;
     let week = RETENTION.session.as_secs();
     let (ended, secret_of_ended) = session(store, &key).await;
@@ -226,7 +224,7 @@ async fn over_sessions_go_and_live_ones_stay(store: &Arc<dyn Store>) {
     );
 }
 
-async fn unconfirmed_keys_go_after_a_day_and_free_their_public_key(store: &Arc<dyn Store>) {
+async fn unconfirmed_keys_go_after_a_day_and_free_their_public_key(store: &Store) {
     let account = account(store).await;
     let pending = NewApiKey {
         active: false,
@@ -250,7 +248,7 @@ async fn unconfirmed_keys_go_after_a_day_and_free_their_public_key(store: &Arc<d
     .await;
 }
 
-async fn revocations_and_audit_go_in_their_time(store: &Arc<dyn Store>) {
+async fn revocations_and_audit_go_in_their_time(store: &Store) {
     let entry = Revocation {
         revoked: Revoked::Everything,
         at: at(0),
@@ -267,7 +265,7 @@ async fn revocations_and_audit_go_in_their_time(store: &Arc<dyn Store>) {
     assert_eq!(audited(store, "tokens_revoked").await, 0);
 }
 
-async fn the_session_table_comes_back_to_its_live_size_in_bounded_batches(store: &Arc<dyn Store>) {
+async fn the_session_table_comes_back_to_its_live_size_in_bounded_batches(store: &Store) {
     let key = key(store).await;
     let (mut live, mut dead) = (Vec::new(), 0);
     for number in 0..95 {
@@ -304,7 +302,7 @@ async fn the_session_table_comes_back_to_its_live_size_in_bounded_batches(store:
     }
 }
 
-async fn sweep_all(store: &Arc<dyn Store>, now: Timestamp, keep: &Retention) -> u64 {
+async fn sweep_all(store: &Store, now: Timestamp, keep: &Retention) -> u64 {
     let mut deleted = 0;
     loop {
         let swept = store.sweep(now, keep).await.unwrap();

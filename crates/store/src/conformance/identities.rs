@@ -1,7 +1,5 @@
 //! What accounts are recognised by: addresses change hands slowly, and an account that is deleted is gone.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 use tm_auth_core::one_time_code::Purpose;
 use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
@@ -29,12 +27,12 @@ super::table!("identities":
     f22_a_deleted_account_is_never_made_again,
 );
 
-async fn owner(store: &Arc<dyn Store>, email: &str) -> Account {
+async fn owner(store: &Store, email: &str) -> Account {
     let new = new_account(Some(email), 0);
     store.create_account(new, &origin(0)).await.unwrap().unwrap()
 }
 
-async fn set(store: &Arc<dyn Store>, uid: AccountId, email: &str, seconds: i64) -> EmailChange {
+async fn set(store: &Store, uid: AccountId, email: &str, seconds: i64) -> EmailChange {
     let proved = ProvedEmail {
         email: email.parse().unwrap(),
         purpose: Purpose::SetEmail(uid),
@@ -42,7 +40,7 @@ async fn set(store: &Arc<dyn Store>, uid: AccountId, email: &str, seconds: i64) 
     store.set_email(proved, &origin(seconds)).await.unwrap()
 }
 
-async fn found(store: &Arc<dyn Store>, email: &str) -> Option<AccountId> {
+async fn found(store: &Store, email: &str) -> Option<AccountId> {
     let account = store.account_by_email(email).await.unwrap();
     account.map(|account| account.uid)
 }
@@ -51,7 +49,7 @@ fn changed(old: &str) -> EmailChange {
     EmailChange::Changed(Some(old.to_owned()))
 }
 
-async fn an_address_finds_the_account_that_proved_it(store: &Arc<dyn Store>) {
+async fn an_address_finds_the_account_that_proved_it(store: &Store) {
     let a = owner(store, "a@example.com").await;
     let b = owner(store, "b@example.com").await;
     account(store).await;
@@ -72,7 +70,7 @@ async fn an_address_finds_the_account_that_proved_it(store: &Arc<dyn Store>) {
     );
 }
 
-async fn f21_a_changed_address_is_the_accounts_and_the_old_one_is_not(store: &Arc<dyn Store>) {
+async fn f21_a_changed_address_is_the_accounts_and_the_old_one_is_not(store: &Store) {
     let before = owner(store, "old@example.com").await;
     let latest = store.changes(0).await.unwrap().latest;
     assert_eq!(
@@ -100,7 +98,7 @@ async fn f21_a_changed_address_is_the_accounts_and_the_old_one_is_not(store: &Ar
     );
 }
 
-async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Arc<dyn Store>) {
+async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Store) {
     let a = owner(store, "a@example.com").await;
     let b = owner(store, "b@example.com").await;
     assert_eq!(set(store, b.uid, "a@example.com", 1).await, EmailChange::Taken);
@@ -133,7 +131,7 @@ async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Arc<dyn Store>) {
     assert_eq!(audited(store, "email_changed").await, 0);
 }
 
-async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Arc<dyn Store>) {
+async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Store) {
     let first = owner(store, "a@example.com").await;
     let other = account(store).await;
     assert_eq!(
@@ -174,7 +172,7 @@ async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Arc<dyn Stor
     );
 }
 
-async fn f22_an_account_may_have_its_own_old_address_back(store: &Arc<dyn Store>) {
+async fn f22_an_account_may_have_its_own_old_address_back(store: &Store) {
     let owner = owner(store, "a@example.com").await;
     set(store, owner.uid, "b@example.com", 0).await;
     assert_eq!(
@@ -194,7 +192,7 @@ async fn f22_an_account_may_have_its_own_old_address_back(store: &Arc<dyn Store>
     );
 }
 
-async fn g20_the_ways_into_an_account_are_counted(store: &Arc<dyn Store>) {
+async fn g20_the_ways_into_an_account_are_counted(store: &Store) {
     let owner = owner(store, "a@example.com").await;
     let none = account(store).await;
     let ways = store.ways_in(owner.uid).await.unwrap();
@@ -210,7 +208,7 @@ async fn g20_the_ways_into_an_account_are_counted(store: &Arc<dyn Store>) {
     assert_eq!(store.ways_in(none.uid).await.unwrap().count(), 0);
 }
 
-async fn e10_a_deleted_account_acts_no_more(store: &Arc<dyn Store>) {
+async fn e10_a_deleted_account_acts_no_more(store: &Store) {
     let key = key(store).await;
     let uid = key.account.uid;
     set(store, uid, "a@example.com", 0).await;
@@ -229,7 +227,7 @@ async fn e10_a_deleted_account_acts_no_more(store: &Arc<dyn Store>) {
 
     assert_eq!(open(store, &decided).await, OpenOutcome::Changed);
     let again = store.api_key(key.key_id).await.unwrap().unwrap();
-    assert_eq!(again.revoked_at, Some(at(2)));
+    assert_eq!(again.lifecycle.revoked_at(), Some(at(2)));
     assert_eq!(again.account.disabled_at, Some(at(2)));
     assert_eq!(open(store, &new_session(&again, 3).0).await, OpenOutcome::Changed);
     let refused = rotate(store, rotation(opened.sid, &secret, 0, 3)).await;
@@ -276,7 +274,7 @@ fn person_session(uid: AccountId) -> PersonSession {
     }
 }
 
-async fn f22_a_deleted_account_is_never_made_again(store: &Arc<dyn Store>) {
+async fn f22_a_deleted_account_is_never_made_again(store: &Store) {
     let gone = owner(store, "a@example.com").await;
     assert!(
         !store

@@ -1,7 +1,6 @@
 //! Why keys were refused: added up, bounded, and shown to nobody but the owner.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use tm_auth_core::ApiKey;
 
@@ -26,7 +25,7 @@ fn refusal(key: &ApiKey, code: &str, host: u8, count: u64, seconds: i64) -> KeyR
     }
 }
 
-async fn refusals_are_added_up_and_shown_latest_first(store: &Arc<dyn Store>) {
+async fn refusals_are_added_up_and_shown_latest_first(store: &Store) {
     let key = key(store).await;
     let first = vec![
         refusal(&key, "key_expired", 1, 2, 10),
@@ -46,7 +45,7 @@ async fn refusals_are_added_up_and_shown_latest_first(store: &Arc<dyn Store>) {
     assert_eq!(store.refusals_of(key.account.uid).await.unwrap(), expected);
 }
 
-async fn each_reason_keeps_its_latest_addresses(store: &Arc<dyn Store>) {
+async fn each_reason_keeps_its_latest_addresses(store: &Store) {
     let key = key(store).await;
     let kept = refusal(&key, "ip_not_allowed", 1, 1, 0);
     store.record_refusals(vec![kept.clone()]).await.unwrap();
@@ -65,7 +64,7 @@ async fn each_reason_keeps_its_latest_addresses(store: &Arc<dyn Store>) {
     assert_eq!(listed, expected, "a flood of forgeries displaces forgeries alone");
 }
 
-async fn refusals_of_no_key_or_another_account_are_not_there(store: &Arc<dyn Store>) {
+async fn refusals_of_no_key_or_another_account_are_not_there(store: &Store) {
     let (mine, theirs) = (key(store).await, key(store).await);
     let nobody = KeyRefusal {
         key_id: fresh_key_id(),
@@ -77,7 +76,7 @@ async fn refusals_of_no_key_or_another_account_are_not_there(store: &Arc<dyn Sto
     assert_eq!(store.refusals_of(theirs.account.uid).await.unwrap(), [hers]);
 }
 
-async fn refusals_are_swept(store: &Arc<dyn Store>) {
+async fn refusals_are_swept(store: &Store) {
     let key = key(store).await;
     let (old, young) = (
         refusal(&key, "key_expired", 1, 1, 0),

@@ -1,13 +1,11 @@
 //! Keys that wait for their owner's word, and keys that their owner disabled.
 
-use std::sync::Arc;
-
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tm_auth_core::registration::{self, ConfirmedKey};
-use tm_auth_core::{Account, ApiKey, PublicKey, Refusal};
+use tm_auth_core::{Account, ApiKey, Lifecycle, PublicKey, Refusal};
 use tm_auth_proto::api_key::{ApiKeyStatus, RegistrationProof};
 use tm_auth_proto::challenge;
 
@@ -28,7 +26,7 @@ super::table!("key_states":
 const ISSUER: &str = "https://auth.test/v1/auth";
 
 /// A pending key, registered at second 0, and its holder's confirmation.
-async fn pending(store: &Arc<dyn Store>, account: &Account) -> (NewApiKey, ApiKey, ConfirmedKey) {
+async fn pending(store: &Store, account: &Account) -> (NewApiKey, ApiKey, ConfirmedKey) {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the library works");
     let public = PublicKey::from_sec1(pair.public_key().as_ref()).expect("a point");
     let sign = |text: String| RegistrationProof {
@@ -52,7 +50,7 @@ async fn pending(store: &Arc<dyn Store>, account: &Account) -> (NewApiKey, ApiKe
     (new, key, confirmed)
 }
 
-async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Arc<dyn Store>) {
+async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Store) {
     let account = account(store).await;
     let (_, key, confirmed) = pending(store, &account).await;
     let activate = async |seconds| {
@@ -63,7 +61,7 @@ async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Arc<dyn St
     };
     let active = activate(10).await.unwrap();
     let expected = ApiKey {
-        activated_at: Some(at(10)),
+        lifecycle: Lifecycle::Active { activated_at: at(10) },
         version: key.version + 1,
         ..key.clone()
     };
@@ -87,7 +85,7 @@ async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Arc<dyn St
     assert_eq!(activate(40).await, Err(Refusal::KeyNotLive));
 }
 
-async fn a_pending_key_is_over_after_a_day_and_its_public_key_free_again(store: &Arc<dyn Store>) {
+async fn a_pending_key_is_over_after_a_day_and_its_public_key_free_again(store: &Store) {
     const DAY: i64 = 24 * 3600;
     let account = account(store).await;
     let (new, key, confirmed) = pending(store, &account).await;
@@ -113,7 +111,7 @@ async fn a_pending_key_is_over_after_a_day_and_its_public_key_free_again(store: 
     );
 }
 
-async fn c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well(store: &Arc<dyn Store>) {
+async fn c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well(store: &Store) {
     let account = account(store).await;
     let (new, _, confirmed) = pending(store, &account).await;
     register(store, new_key(&account)).await;
@@ -133,7 +131,7 @@ async fn c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well(stor
     assert!(room.unwrap().is_ok());
 }
 
-async fn another_accounts_key_is_not_activated(store: &Arc<dyn Store>) {
+async fn another_accounts_key_is_not_activated(store: &Store) {
     let (owner, stranger) = (account(store).await, account(store).await);
     let (_, key, confirmed) = pending(store, &owner).await;
     let outcome = store
@@ -143,7 +141,7 @@ async fn another_accounts_key_is_not_activated(store: &Arc<dyn Store>) {
     assert_eq!(store.api_key(key.key_id).await.unwrap(), Some(key));
 }
 
-async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &Arc<dyn Store>) {
+async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &Store) {
     let key = key(store).await;
     let (opened, secret) = session(store, &key).await;
     let set = async |disabled: bool, seconds| {
@@ -159,7 +157,7 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &Ar
     };
     let disabled = set(true, 10).await;
     assert_eq!(
-        (disabled.disabled_at, disabled.status(at(10))),
+        (disabled.lifecycle.disabled_at(), disabled.status(at(10))),
         (Some(at(10)), ApiKeyStatus::Disabled)
     );
     // Decided on a copy from before, and on the row as it is: neither opens.
@@ -179,14 +177,14 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &Ar
     };
     assert_eq!(store.revocations(at(0)).await.unwrap(), [listed]);
     assert_eq!(
-        set(true, 20).await.disabled_at,
+        set(true, 20).await.lifecycle.disabled_at(),
         Some(at(10)),
         "since the first time"
     );
 
     let enabled = set(false, 30).await;
     assert_eq!(
-        (enabled.disabled_at, enabled.status(at(30))),
+        (enabled.lifecycle.disabled_at(), enabled.status(at(30))),
         (None, ApiKeyStatus::Active)
     );
     assert!(store.revocations(at(0)).await.unwrap().is_empty());

@@ -35,7 +35,7 @@ pub struct Case {
     /// The noun it is about, and the function's name.
     pub name: &'static str,
     /// Runs it on an empty database; panics where the guarantee does not hold.
-    pub run: fn(Arc<dyn Store>) -> Running,
+    pub run: fn(Arc<Store>) -> Running,
 }
 
 /// A case under way.

@@ -56,7 +56,7 @@ fn kept(new: NewPasskey, uid: AccountId) -> Passkey {
     }
 }
 
-async fn add(store: &Arc<dyn Store>, uid: AccountId, passkey: NewPasskey) -> Result<bool, Refusal> {
+async fn add(store: &Store, uid: AccountId, passkey: NewPasskey) -> Result<bool, Refusal> {
     let origin = Origin {
         at: passkey.created_at,
         ..origin(0)
@@ -68,13 +68,13 @@ async fn add(store: &Arc<dyn Store>, uid: AccountId, passkey: NewPasskey) -> Res
 }
 
 /// An account without an address, with this passkey.
-async fn with_passkey(store: &Arc<dyn Store>, passkey: NewPasskey) -> Account {
+async fn with_passkey(store: &Store, passkey: NewPasskey) -> Account {
     let account = account(store).await;
     assert_eq!(add(store, account.uid, passkey).await, Ok(false));
     account
 }
 
-async fn read(store: &Arc<dyn Store>, id: u8) -> Option<Passkey> {
+async fn read(store: &Store, id: u8) -> Option<Passkey> {
     let found = store.passkey(vec![id; 32]).await.unwrap();
     found.map(|(passkey, _)| passkey)
 }
@@ -86,7 +86,7 @@ fn used(counter: u32) -> PasskeyUse {
     }
 }
 
-async fn g17_an_account_has_one_user_handle_for_ever(store: &Arc<dyn Store>) {
+async fn g17_an_account_has_one_user_handle_for_ever(store: &Store) {
     let uid = account(store).await.uid;
     let user = |fresh: u8| store.passkey_user(uid, [fresh; 64]);
     let first = user(1).await.unwrap().unwrap();
@@ -99,7 +99,7 @@ async fn g17_an_account_has_one_user_handle_for_ever(store: &Arc<dyn Store>) {
     assert_eq!(store.passkey_user(nobody, [3; 64]).await.unwrap(), None);
 }
 
-async fn g01_a_sign_up_makes_an_account_with_its_passkey(store: &Arc<dyn Store>) {
+async fn g01_a_sign_up_makes_an_account_with_its_passkey(store: &Store) {
     let (account, passkey) = (new_account(None, 0), new(1, 0));
     let user = PasskeyUser {
         handle: [7; 64],
@@ -120,7 +120,7 @@ async fn g01_a_sign_up_makes_an_account_with_its_passkey(store: &Arc<dyn Store>)
     assert_eq!(audited(store, "passkey_added").await, 1);
 }
 
-async fn g10_a_sign_up_with_a_known_credential_makes_nothing(store: &Arc<dyn Store>) {
+async fn g10_a_sign_up_with_a_known_credential_makes_nothing(store: &Store) {
     let owner = with_passkey(store, new(1, 0)).await;
     let account = new_account(None, 1);
     let user = PasskeyUser {
@@ -136,7 +136,7 @@ async fn g10_a_sign_up_with_a_known_credential_makes_nothing(store: &Arc<dyn Sto
     assert_eq!(read(store, 1).await, Some(kept(new(1, 0), owner.uid)));
 }
 
-async fn g10_a_credential_is_known_once_whoever_has_it(store: &Arc<dyn Store>) {
+async fn g10_a_credential_is_known_once_whoever_has_it(store: &Store) {
     let owner = with_passkey(store, new(1, 0)).await;
     let other = account(store).await;
     for uid in [owner.uid, other.uid] {
@@ -150,7 +150,7 @@ async fn g10_a_credential_is_known_once_whoever_has_it(store: &Arc<dyn Store>) {
     assert_eq!(its, [kept(new(1, 0), owner.uid)]);
 }
 
-async fn passkeys_are_kept_as_they_were_made_and_counted(store: &Arc<dyn Store>) {
+async fn passkeys_are_kept_as_they_were_made_and_counted(store: &Store) {
     let uid = account(store).await.uid;
     let late = new(1, 10);
     let early = NewPasskey {
@@ -173,7 +173,7 @@ async fn passkeys_are_kept_as_they_were_made_and_counted(store: &Arc<dyn Store>)
     assert_eq!(store.passkey(vec![9; 32]).await.unwrap(), None);
 }
 
-async fn g14_a_use_moves_the_passkey_along(store: &Arc<dyn Store>) {
+async fn g14_a_use_moves_the_passkey_along(store: &Store) {
     let uid = with_passkey(store, new(1, 0)).await.uid;
     for (seconds, counter, suspect, highest) in [(1, 5, false, 5), (2, 4, true, 5), (3, 6, false, 6)] {
         let outcome = store
@@ -196,7 +196,7 @@ async fn g14_a_use_moves_the_passkey_along(store: &Arc<dyn Store>) {
     assert_eq!(store.passkeys_of(uid).await.unwrap().len(), 1);
 }
 
-async fn g14_a_device_bound_passkey_whose_counter_does_not_grow_is_refused_and_noted(store: &Arc<dyn Store>) {
+async fn g14_a_device_bound_passkey_whose_counter_does_not_grow_is_refused_and_noted(store: &Store) {
     let bound = NewPasskey {
         backup_eligible: false,
         counter: 5,
@@ -216,7 +216,7 @@ async fn g14_a_device_bound_passkey_whose_counter_does_not_grow_is_refused_and_n
     assert_eq!(audited(store, "sign_in_refused").await, 3);
 }
 
-async fn g14_of_many_uses_at_once_none_sets_the_counter_back(store: &Arc<dyn Store>) {
+async fn g14_of_many_uses_at_once_none_sets_the_counter_back(store: &Arc<Store>) {
     with_passkey(store, new(1, 0)).await;
     let mut racers = tokio::task::JoinSet::new();
     for counter in 1..=50 {
@@ -233,7 +233,7 @@ async fn g14_of_many_uses_at_once_none_sets_the_counter_back(store: &Arc<dyn Sto
     assert_eq!(read(store, 1).await.unwrap().counter, 50);
 }
 
-async fn g20_the_last_way_in_stays(store: &Arc<dyn Store>) {
+async fn g20_the_last_way_in_stays(store: &Store) {
     let bare = with_passkey(store, new(1, 0)).await;
     let later = origin(2);
     let remove = |uid, id: u8| store.remove_passkey(uid, vec![id; 32], &later);
@@ -252,7 +252,7 @@ async fn g20_the_last_way_in_stays(store: &Arc<dyn Store>) {
     assert_eq!(store.passkeys_of(uid).await.unwrap(), []);
 }
 
-async fn g21_a_passkey_is_renamed_and_removed_by_its_owner_alone(store: &Arc<dyn Store>) {
+async fn g21_a_passkey_is_renamed_and_removed_by_its_owner_alone(store: &Store) {
     let owner = with_passkey(store, new(1, 0)).await;
     assert_eq!(add(store, owner.uid, new(2, 0)).await, Ok(false));
     let other = account(store).await;
@@ -271,7 +271,7 @@ async fn g21_a_passkey_is_renamed_and_removed_by_its_owner_alone(store: &Arc<dyn
     }
 }
 
-async fn c12_a_use_cancels_a_recovery(store: &Arc<dyn Store>) {
+async fn c12_a_use_cancels_a_recovery(store: &Store) {
     let uid = with_passkey(store, new(1, 0)).await.uid;
     let started = store
         .start_recovery(Recovery::start(uid, at(1)), &origin(1))
@@ -289,7 +289,7 @@ async fn c12_a_use_cancels_a_recovery(store: &Arc<dyn Store>) {
     assert_eq!(audited(store, "recovery_cancelled").await, 1);
 }
 
-async fn c12_a_recovery_adds_a_passkey_once_it_is_over_and_once_only(store: &Arc<dyn Store>) {
+async fn c12_a_recovery_adds_a_passkey_once_it_is_over_and_once_only(store: &Arc<Store>) {
     let uid = with_passkey(store, new(1, 0)).await.uid;
     let (day, lapse) = (24 * 3600, 8 * 24 * 3600);
     let recover = |id, seconds| {
@@ -314,7 +314,7 @@ async fn c12_a_recovery_adds_a_passkey_once_it_is_over_and_once_only(store: &Arc
     assert_eq!(audited(store, "recovery_completed").await, 1);
 }
 
-async fn a_disabled_account_gets_no_passkey(store: &Arc<dyn Store>) {
+async fn a_disabled_account_gets_no_passkey(store: &Store) {
     let uid = account(store).await.uid;
     store
         .set_account_disabled(uid, Some(at(1)), &origin(1))

@@ -1,7 +1,5 @@
 //! Sessions of people.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
 use tm_auth_core::rotation::Line;
@@ -57,7 +55,7 @@ pub(super) fn new(account: &Account, kind: SessionKind, seconds: i64) -> PersonS
 }
 
 pub(super) async fn opened(
-    store: &Arc<dyn Store>,
+    store: &Store,
     account: &Account,
     kind: SessionKind,
     seconds: i64,
@@ -84,13 +82,13 @@ fn presents(session: &PersonSession, counter: i64, seconds: i64) -> Rotation {
     }
 }
 
-async fn is_listed(store: &Arc<dyn Store>, session: &PersonSession) -> bool {
+async fn is_listed(store: &Store, session: &PersonSession) -> bool {
     let list = store.revocations(at(0)).await.unwrap();
     list.iter()
         .any(|entry| entry.revoked == Revoked::Session(session.sid))
 }
 
-async fn e16_a_session_is_opened_found_listed_and_ended(store: &Arc<dyn Store>) {
+async fn e16_a_session_is_opened_found_listed_and_ended(store: &Store) {
     let account = account(store).await;
     let browser = opened(store, &account, SessionKind::Browser, 0).await;
     let native = opened(store, &account, SessionKind::Native, 1).await;
@@ -130,7 +128,7 @@ async fn e16_a_session_is_opened_found_listed_and_ended(store: &Arc<dyn Store>) 
     );
 }
 
-async fn h02_a_session_that_replaces_another_ends_it(store: &Arc<dyn Store>) {
+async fn h02_a_session_that_replaces_another_ends_it(store: &Store) {
     let (mine, theirs) = (account(store).await, account(store).await);
     let first = opened(store, &mine, SessionKind::Browser, 0).await;
     let second = new(&theirs, SessionKind::Browser, 1);
@@ -141,7 +139,7 @@ async fn h02_a_session_that_replaces_another_ends_it(store: &Arc<dyn Store>) {
     assert_eq!(store.person_sessions_of(theirs.uid).await.unwrap().len(), 1);
 }
 
-async fn e10_a_disabled_account_opens_nothing_and_goes_on_with_nothing(store: &Arc<dyn Store>) {
+async fn e10_a_disabled_account_opens_nothing_and_goes_on_with_nothing(store: &Store) {
     let account = account(store).await;
     let native = opened(store, &account, SessionKind::Native, 0).await;
     let from = origin(1);
@@ -157,7 +155,7 @@ async fn e10_a_disabled_account_opens_nothing_and_goes_on_with_nothing(store: &A
     assert_eq!(refused.unwrap_err(), Refusal::AccountDisabled);
 }
 
-async fn e16_all_sessions_but_one_are_ended(store: &Arc<dyn Store>) {
+async fn e16_all_sessions_but_one_are_ended(store: &Store) {
     let (account, other) = (account(store).await, account(store).await);
     let kept = opened(store, &account, SessionKind::Browser, 0).await;
     let gone = opened(store, &account, SessionKind::Native, 1).await;
@@ -180,7 +178,7 @@ async fn e16_all_sessions_but_one_are_ended(store: &Arc<dyn Store>) {
     assert_eq!(store.person_sessions_of(other.uid).await.unwrap(), [theirs]);
 }
 
-async fn e04_a_persons_refresh_tokens_rotate_and_a_reused_one_ends_the_session(store: &Arc<dyn Store>) {
+async fn e04_a_persons_refresh_tokens_rotate_and_a_reused_one_ends_the_session(store: &Store) {
     let account = account(store).await;
     let session = opened(store, &account, SessionKind::Native, 0).await;
     let rotate = async |counter, seconds| {
@@ -228,7 +226,7 @@ async fn e04_a_persons_refresh_tokens_rotate_and_a_reused_one_ends_the_session(s
     assert_eq!(refused.unwrap_err(), Refusal::SessionExpired);
 }
 
-async fn h01_a_cookies_secret_is_no_refresh_token(store: &Arc<dyn Store>) {
+async fn h01_a_cookies_secret_is_no_refresh_token(store: &Store) {
     let account = account(store).await;
     let browser = opened(store, &account, SessionKind::Browser, 0).await;
     let refused = store
@@ -239,7 +237,7 @@ async fn h01_a_cookies_secret_is_no_refresh_token(store: &Arc<dyn Store>) {
     assert_eq!(store.person_sessions_of(account.uid).await.unwrap(), [browser]);
 }
 
-async fn e16_the_holder_of_a_refresh_token_ends_the_session(store: &Arc<dyn Store>) {
+async fn e16_the_holder_of_a_refresh_token_ends_the_session(store: &Store) {
     let account = account(store).await;
     let session = opened(store, &account, SessionKind::Native, 0).await;
     let presented = presents(&session, 0, 1).presented;
@@ -253,7 +251,7 @@ async fn e16_the_holder_of_a_refresh_token_ends_the_session(store: &Arc<dyn Stor
     assert!(is_listed(store, &session).await);
 }
 
-async fn use_is_noted_forwards_only(store: &Arc<dyn Store>) {
+async fn use_is_noted_forwards_only(store: &Store) {
     let account = account(store).await;
     let session = opened(store, &account, SessionKind::Browser, 0).await;
     let there = "198.51.100.7".parse().unwrap();
@@ -267,7 +265,7 @@ async fn use_is_noted_forwards_only(store: &Arc<dyn Store>) {
     assert_eq!((row.last_used_at, row.address), (at(100), there));
 }
 
-async fn what_is_over_is_swept(store: &Arc<dyn Store>) {
+async fn what_is_over_is_swept(store: &Store) {
     let account = account(store).await;
     let gone = opened(store, &account, SessionKind::Browser, 0).await;
     let retention = RETENTION;

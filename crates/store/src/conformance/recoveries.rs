@@ -1,7 +1,5 @@
 //! Recoveries: one at a time, and asking again moves nothing.
 
-use std::sync::Arc;
-
 use tm_auth_core::Refusal;
 use tm_auth_core::recovery::Recovery;
 use tm_auth_proto::AccountId;
@@ -16,7 +14,7 @@ super::table!("recoveries":
     c12_an_account_without_a_passkey_has_nothing_to_recover,
 );
 
-async fn with_passkey(store: &Arc<dyn Store>) -> AccountId {
+async fn with_passkey(store: &Store) -> AccountId {
     let uid = account(store).await.uid;
     let passkey = NewPasskey {
         credential_id: vec![1; 32],
@@ -34,14 +32,14 @@ async fn with_passkey(store: &Arc<dyn Store>) -> AccountId {
     uid
 }
 
-async fn start(store: &Arc<dyn Store>, uid: AccountId, seconds: i64) -> Result<(Recovery, bool), Refusal> {
+async fn start(store: &Store, uid: AccountId, seconds: i64) -> Result<(Recovery, bool), Refusal> {
     store
         .start_recovery(Recovery::start(uid, at(seconds)), &origin(seconds))
         .await
         .unwrap()
 }
 
-async fn c12_a_recovery_is_started_once_and_cancelled(store: &Arc<dyn Store>) {
+async fn c12_a_recovery_is_started_once_and_cancelled(store: &Store) {
     let uid = with_passkey(store).await;
     assert_eq!(store.recovery(uid).await.unwrap(), None);
     let first = Recovery::start(uid, at(1));
@@ -60,7 +58,7 @@ async fn c12_a_recovery_is_started_once_and_cancelled(store: &Arc<dyn Store>) {
     }
 }
 
-async fn c12_a_lapsed_recovery_is_started_anew(store: &Arc<dyn Store>) {
+async fn c12_a_lapsed_recovery_is_started_anew(store: &Store) {
     let uid = with_passkey(store).await;
     let first = start(store, uid, 0).await.unwrap().0;
     let lapse = first.lapses_at().as_second() - at(0).as_second();
@@ -69,7 +67,7 @@ async fn c12_a_lapsed_recovery_is_started_anew(store: &Arc<dyn Store>) {
     assert_eq!(start(store, uid, lapse).await, Ok((anew, true)));
 }
 
-async fn c12_an_account_without_a_passkey_has_nothing_to_recover(store: &Arc<dyn Store>) {
+async fn c12_an_account_without_a_passkey_has_nothing_to_recover(store: &Store) {
     let uid = account(store).await.uid;
     assert_eq!(start(store, uid, 0).await, Err(Refusal::NothingToRecover));
     assert_eq!(store.recovery(uid).await.unwrap(), None);

@@ -28,7 +28,7 @@ fn before(days: u8) -> Timestamp {
     end() - span(days)
 }
 
-async fn owned(store: &Arc<dyn Store>, email: &str, ends: Option<Timestamp>) -> ApiKey {
+async fn owned(store: &Store, email: &str, ends: Option<Timestamp>) -> ApiKey {
     let account = store
         .create_account(new_account(Some(email), 0), &origin(0))
         .await
@@ -45,11 +45,11 @@ async fn owned(store: &Arc<dyn Store>, email: &str, ends: Option<Timestamp>) -> 
     .await
 }
 
-async fn due(store: &Arc<dyn Store>, now: Timestamp) -> Vec<DueReminder> {
+async fn due(store: &Store, now: Timestamp) -> Vec<DueReminder> {
     store.due_reminders(now, 10).await.unwrap()
 }
 
-async fn c10_each_reminder_of_a_key_comes_once(store: &Arc<dyn Store>) {
+async fn c10_each_reminder_of_a_key_comes_once(store: &Store) {
     let key = owned(store, "a@example.com", Some(end())).await;
     assert!(due(store, before(30) - TICK).await.is_empty());
     for days in [30, 7, 1] {
@@ -75,7 +75,7 @@ async fn c10_each_reminder_of_a_key_comes_once(store: &Arc<dyn Store>) {
     );
 }
 
-async fn c10_one_of_many_that_ask_gets_a_reminder(store: &Arc<dyn Store>) {
+async fn c10_one_of_many_that_ask_gets_a_reminder(store: &Arc<Store>) {
     owned(store, "a@example.com", Some(end())).await;
     let found = due(store, before(3)).await;
     assert_eq!(found[0].days, 7);
@@ -92,7 +92,7 @@ async fn c10_one_of_many_that_ask_gets_a_reminder(store: &Arc<dyn Store>) {
     assert_eq!(won, 1);
 }
 
-async fn c10_the_owner_is_reached_at_the_proved_address_or_the_contact_address(store: &Arc<dyn Store>) {
+async fn c10_the_owner_is_reached_at_the_proved_address_or_the_contact_address(store: &Store) {
     let nobody = account(store).await;
     register(
         store,
@@ -116,7 +116,7 @@ async fn c10_the_owner_is_reached_at_the_proved_address_or_the_contact_address(s
     assert_eq!(due(store, before(7)).await[0].address, "proved@example.com");
 }
 
-async fn c10_nobody_is_reminded_of_a_key_that_does_nothing(store: &Arc<dyn Store>) {
+async fn c10_nobody_is_reminded_of_a_key_that_does_nothing(store: &Store) {
     owned(store, "endless@example.com", None).await;
     let revoked = owned(store, "revoked@example.com", Some(end())).await;
     let disabled = owned(store, "disabled@example.com", Some(end())).await;
@@ -151,7 +151,7 @@ async fn c10_nobody_is_reminded_of_a_key_that_does_nothing(store: &Arc<dyn Store
     assert!(!store.claim_reminder(of_revoked).await.unwrap());
 }
 
-async fn c10_another_end_starts_over(store: &Arc<dyn Store>) {
+async fn c10_another_end_starts_over(store: &Store) {
     let key = owned(store, "a@example.com", Some(end())).await;
     let found = due(store, before(1)).await;
     assert!(store.claim_reminder(&found[0]).await.unwrap());
@@ -204,7 +204,7 @@ async fn c10_another_end_starts_over(store: &Arc<dyn Store>) {
     assert_eq!(due(store, soon - span(1)).await[0].days, 1);
 }
 
-async fn c10_reminders_come_in_batches_nearest_end_first(store: &Arc<dyn Store>) {
+async fn c10_reminders_come_in_batches_nearest_end_first(store: &Store) {
     for (number, days) in [3_u8, 1, 2].into_iter().enumerate() {
         owned(store, &format!("{number}@example.com"), Some(end() + span(days))).await;
     }

@@ -1,7 +1,5 @@
 //! The revocation list's entries.
 
-use std::sync::Arc;
-
 use tm_auth_proto::{AccountId, SessionId};
 
 use super::given::{at, audited, fresh_key_id, fresh_uuid, origin};
@@ -12,7 +10,7 @@ super::table!("revocations":
     a_later_entry_replaces_an_earlier_one_and_never_the_other_way_round,
 );
 
-async fn entries_are_listed_from_a_moment_on(store: &Arc<dyn Store>) {
+async fn entries_are_listed_from_a_moment_on(store: &Store) {
     let all = [
         Revoked::Session(SessionId(fresh_uuid())),
         Revoked::Key(fresh_key_id()),
@@ -48,7 +46,7 @@ async fn entries_are_listed_from_a_moment_on(store: &Arc<dyn Store>) {
     }
 }
 
-async fn a_later_entry_replaces_an_earlier_one_and_never_the_other_way_round(store: &Arc<dyn Store>) {
+async fn a_later_entry_replaces_an_earlier_one_and_never_the_other_way_round(store: &Store) {
     let revoked = Revoked::Account(AccountId(fresh_uuid()));
     for seconds in [5, 9, 7] {
         store

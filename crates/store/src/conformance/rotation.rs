@@ -27,7 +27,7 @@ super::table!("rotation":
     all_sessions_can_be_ended_with_a_restore,
 );
 
-async fn e01_the_newest_token_is_exchanged(store: &Arc<dyn Store>) {
+async fn e01_the_newest_token_is_exchanged(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     for (counter, seconds) in [(0, 10), (1, 1000), (2, 1001)] {
@@ -53,7 +53,7 @@ async fn e01_the_newest_token_is_exchanged(store: &Arc<dyn Store>) {
     }
 }
 
-async fn e03_the_parent_soon_gets_the_same_successor_and_nothing_is_written(store: &Arc<dyn Store>) {
+async fn e03_the_parent_soon_gets_the_same_successor_and_nothing_is_written(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let first = rotate(store, rotation(new.sid, &secret, 0, 10)).await.unwrap();
@@ -74,7 +74,7 @@ async fn e03_the_parent_soon_gets_the_same_successor_and_nothing_is_written(stor
     assert_eq!(rotate(store, newer).await.unwrap().session, first.session);
 }
 
-async fn e04_the_parent_late_gets_a_new_successor_three_times(store: &Arc<dyn Store>) {
+async fn e04_the_parent_late_gets_a_new_successor_three_times(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     rotate(store, rotation(new.sid, &secret, 0, 0)).await.unwrap();
@@ -96,7 +96,7 @@ async fn e04_the_parent_late_gets_a_new_successor_three_times(store: &Arc<dyn St
     assert_eq!(audited(store, "refresh_reused").await, 1);
 }
 
-async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Arc<dyn Store>) {
+async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let (other, secret_of_other) = session(store, &key).await;
@@ -141,7 +141,7 @@ async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Arc<d
     assert!(open(store, &new_session(&key, 94).0).await == crate::OpenOutcome::Opened);
 }
 
-async fn e05_a_token_older_than_the_parent_soon_ends_nothing(store: &Arc<dyn Store>) {
+async fn e05_a_token_older_than_the_parent_soon_ends_nothing(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     for counter in 0..2 {
@@ -155,7 +155,7 @@ async fn e05_a_token_older_than_the_parent_soon_ends_nothing(store: &Arc<dyn Sto
     assert!(store.revocations(at(0)).await.unwrap().is_empty());
 }
 
-async fn fifty_refreshes_at_once_find_one_successor(store: &Arc<dyn Store>) {
+async fn fifty_refreshes_at_once_find_one_successor(store: &Arc<Store>) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     for generation in 0..5 {
@@ -179,7 +179,7 @@ async fn fifty_refreshes_at_once_find_one_successor(store: &Arc<dyn Store>) {
     }
 }
 
-async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Arc<dyn Store>) {
+async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Store) {
     let key = key(store).await;
     let (idle, secret) = session(store, &key).await;
     let end = LIVES.idle.as_secs();
@@ -209,7 +209,7 @@ async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Arc<dyn Store>) {
     assert_eq!(audited(store, "refresh_reused").await, 0);
 }
 
-async fn e12_a_wrong_secret_is_no_token_and_ends_nothing(store: &Arc<dyn Store>) {
+async fn e12_a_wrong_secret_is_no_token_and_ends_nothing(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let (_, of_another) = session(store, &key).await;
@@ -223,7 +223,7 @@ async fn e12_a_wrong_secret_is_no_token_and_ends_nothing(store: &Arc<dyn Store>)
     assert_eq!(rotated.kind, RotationKind::Rotated);
 }
 
-async fn e12_a_counter_from_the_future_is_fast_forwarded_and_audited(store: &Arc<dyn Store>) {
+async fn e12_a_counter_from_the_future_is_fast_forwarded_and_audited(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let ahead = rotate(store, rotation(new.sid, &secret, 41, 10)).await.unwrap();
@@ -242,7 +242,7 @@ async fn e12_a_counter_from_the_future_is_fast_forwarded_and_audited(store: &Arc
 
 /// Where several things are wrong at once, the one that says least to a stranger is told first, then the one
 /// that its owner can do most about.
-async fn refusals_come_in_their_order(store: &Arc<dyn Store>) {
+async fn refusals_come_in_their_order(store: &Store) {
     let account = account(store).await;
     let restricted = NewApiKey {
         allowed_ips: vec!["203.0.113.0/24".parse().unwrap()],
@@ -291,7 +291,7 @@ async fn refusals_come_in_their_order(store: &Arc<dyn Store>) {
     );
 }
 
-async fn the_rules_are_those_of_the_key_as_it_is_now(store: &Arc<dyn Store>) {
+async fn the_rules_are_those_of_the_key_as_it_is_now(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let change = KeyChange {
@@ -319,7 +319,7 @@ async fn the_rules_are_those_of_the_key_as_it_is_now(store: &Arc<dyn Store>) {
     );
 }
 
-async fn the_next_token_is_under_the_mac_key_of_now(store: &Arc<dyn Store>) {
+async fn the_next_token_is_under_the_mac_key_of_now(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let newer = Rotation {
@@ -331,7 +331,7 @@ async fn the_next_token_is_under_the_mac_key_of_now(store: &Arc<dyn Store>) {
     assert_eq!(repeated.session.mac_kid, "mac-2");
 }
 
-async fn all_sessions_can_be_ended_with_a_restore(store: &Arc<dyn Store>) {
+async fn all_sessions_can_be_ended_with_a_restore(store: &Store) {
     let key = key(store).await;
     let (first, secret) = session(store, &key).await;
     session(store, &key).await;

@@ -33,7 +33,7 @@ fn signing(kid: &str) -> StoredKey {
     }
 }
 
-async fn put(store: &Arc<dyn Store>, keys: Vec<StoredKey>, remove: &[&str]) -> bool {
+async fn put(store: &Store, keys: Vec<StoredKey>, remove: &[&str]) -> bool {
     let version = store.service_keys().await.unwrap().0;
     let remove = remove.iter().map(|kid| (*kid).to_owned()).collect();
     store
@@ -42,7 +42,7 @@ async fn put(store: &Arc<dyn Store>, keys: Vec<StoredKey>, remove: &[&str]) -> b
         .unwrap()
 }
 
-async fn the_set_is_kept_as_it_was_put(store: &Arc<dyn Store>) {
+async fn the_set_is_kept_as_it_was_put(store: &Store) {
     assert_eq!(store.service_keys().await.unwrap(), (0, vec![]));
     let keys = vec![
         signing("a"),
@@ -76,7 +76,7 @@ async fn the_set_is_kept_as_it_was_put(store: &Arc<dyn Store>) {
     assert_eq!(audited(store, "service_key_removed").await, 1);
 }
 
-async fn of_many_racers_on_one_version_one_wins(store: &Arc<dyn Store>) {
+async fn of_many_racers_on_one_version_one_wins(store: &Arc<Store>) {
     let mut racers = tokio::task::JoinSet::new();
     for racer in 0..20 {
         let (store, key) = (Arc::clone(store), signing(&format!("k{racer}")));
@@ -107,7 +107,7 @@ async fn of_many_racers_on_one_version_one_wins(store: &Arc<dyn Store>) {
     );
 }
 
-async fn a_key_takes_over_from_another_in_one_step(store: &Arc<dyn Store>) {
+async fn a_key_takes_over_from_another_in_one_step(store: &Store) {
     let spare = stored("b", Purpose::AccessToken);
     assert!(put(store, vec![signing("a"), spare.clone()], &[]).await);
     // In whatever order the rows come.
@@ -133,7 +133,7 @@ async fn a_key_takes_over_from_another_in_one_step(store: &Arc<dyn Store>) {
     assert_eq!(store.service_keys().await.unwrap().1, [next]);
 }
 
-async fn two_keys_of_a_purpose_never_sign(store: &Arc<dyn Store>) {
+async fn two_keys_of_a_purpose_never_sign(store: &Store) {
     assert!(put(store, vec![signing("a")], &[]).await);
     let (version, before) = store.service_keys().await.unwrap();
     let second = vec![stored("spare", Purpose::AccessToken), signing("b")];

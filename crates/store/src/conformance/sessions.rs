@@ -20,7 +20,7 @@ super::table!("sessions":
     without_its_secret_no_session_is_ended,
 );
 
-async fn d09_a_challenge_opens_one_session_and_its_own_retry_succeeds(store: &Arc<dyn Store>) {
+async fn d09_a_challenge_opens_one_session_and_its_own_retry_succeeds(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     assert_eq!(
@@ -44,7 +44,7 @@ async fn d09_a_challenge_opens_one_session_and_its_own_retry_succeeds(store: &Ar
     );
 }
 
-async fn d09_of_a_hundred_replays_at_once_one_opens(store: &Arc<dyn Store>) {
+async fn d09_of_a_hundred_replays_at_once_one_opens(store: &Arc<Store>) {
     let key = key(store).await;
     let (new, _) = new_session(&key, 0);
     let mut racers = tokio::task::JoinSet::new();
@@ -66,7 +66,7 @@ async fn d09_of_a_hundred_replays_at_once_one_opens(store: &Arc<dyn Store>) {
     );
 }
 
-async fn d09_fifty_retries_of_one_call_at_once_all_hear_that_it_is_open(store: &Arc<dyn Store>) {
+async fn d09_fifty_retries_of_one_call_at_once_all_hear_that_it_is_open(store: &Arc<Store>) {
     let key = key(store).await;
     let (new, _) = new_session(&key, 0);
     let mut racers = tokio::task::JoinSet::new();
@@ -83,7 +83,7 @@ async fn d09_fifty_retries_of_one_call_at_once_all_hear_that_it_is_open(store: &
     );
 }
 
-async fn a_replay_is_called_one_even_after_the_key_was_revoked(store: &Arc<dyn Store>) {
+async fn a_replay_is_called_one_even_after_the_key_was_revoked(store: &Store) {
     let key = key(store).await;
     let (new, _) = session(store, &key).await;
     store
@@ -100,7 +100,7 @@ async fn a_replay_is_called_one_even_after_the_key_was_revoked(store: &Arc<dyn S
     assert_eq!(open(store, &new).await, OpenOutcome::Opened);
 }
 
-async fn an_outdated_decision_opens_nothing(store: &Arc<dyn Store>) {
+async fn an_outdated_decision_opens_nothing(store: &Store) {
     let key = key(store).await;
     let (new, secret) = new_session(&key, 0);
     for outdated in [
@@ -139,7 +139,7 @@ async fn an_outdated_decision_opens_nothing(store: &Arc<dyn Store>) {
     );
 }
 
-async fn a_challenge_older_than_the_restore_opens_nothing(store: &Arc<dyn Store>) {
+async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
     let key = key(store).await;
     let (kept, secret) = session(store, &key).await;
     assert_eq!(
@@ -167,7 +167,7 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Arc<dyn Store>
     assert_eq!(audited(store, "database_recovered").await, 1);
 }
 
-async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Arc<dyn Store>) {
+async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Store) {
     let key = key(store).await;
     for counter in [0, 1, 9] {
         let (new, secret) = new_session(&key, counter);
@@ -205,7 +205,7 @@ async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Arc<dyn Store>) {
     assert_eq!(trail[0].key_id, Some(key.key_id));
 }
 
-async fn without_its_secret_no_session_is_ended(store: &Arc<dyn Store>) {
+async fn without_its_secret_no_session_is_ended(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let wrong = SessionSecret::new([0xaa; 16]);

@@ -64,7 +64,7 @@ fn new_code(address: &str, network: &str, browser: Option<NewLink>, seconds: i64
     }
 }
 
-async fn ask(store: &Arc<dyn Store>, new: NewCode) -> Option<Length> {
+async fn ask(store: &Store, new: NewCode) -> Option<Length> {
     let seconds = new.asked_at.duration_since(at(0)).as_secs();
     store
         .ask_for_code(new, &origin(seconds))
@@ -73,7 +73,7 @@ async fn ask(store: &Arc<dyn Store>, new: NewCode) -> Option<Length> {
 }
 
 /// Asks from the network `owner`.
-pub(super) async fn asked(store: &Arc<dyn Store>, seconds: i64) -> FlowId {
+pub(super) async fn asked(store: &Store, seconds: i64) -> FlowId {
     let new = new_code(ADA, "owner", None, seconds);
     let flow_id = new.flow_id;
     assert_eq!(ask(store, new).await, Some(Length::Short));
@@ -90,7 +90,7 @@ pub(super) fn attempt(typed: &str, network: &str, seconds: i64) -> CodeAttempt {
     }
 }
 
-pub(super) async fn consume(store: &Arc<dyn Store>, attempt: CodeAttempt) -> Result<ProvedEmail, Refusal> {
+pub(super) async fn consume(store: &Store, attempt: CodeAttempt) -> Result<ProvedEmail, Refusal> {
     let seconds = attempt.now.duration_since(at(0)).as_secs();
     store
         .consume_code(attempt, &origin(seconds))
@@ -98,20 +98,20 @@ pub(super) async fn consume(store: &Arc<dyn Store>, attempt: CodeAttempt) -> Res
         .expect("the database answers")
 }
 
-async fn right(store: &Arc<dyn Store>, network: &str, seconds: i64) -> bool {
+async fn right(store: &Store, network: &str, seconds: i64) -> bool {
     consume(store, attempt("1234-5678", network, seconds))
         .await
         .is_ok()
 }
 
-async fn wrong(store: &Arc<dyn Store>, times: u32, network: &str, seconds: i64) {
+async fn wrong(store: &Store, times: u32, network: &str, seconds: i64) {
     for _ in 0..times {
         let refused = consume(store, attempt("87654321", network, seconds)).await;
         assert_eq!(refused, Err(Refusal::InvalidCode));
     }
 }
 
-async fn account_of(store: &Arc<dyn Store>, proved: ProvedEmail, seconds: i64) -> Result<Account, Refusal> {
+async fn account_of(store: &Store, proved: ProvedEmail, seconds: i64) -> Result<Account, Refusal> {
     store
         .account_by_proved_email(proved, new_account(None, seconds), &origin(seconds))
         .await
@@ -119,12 +119,7 @@ async fn account_of(store: &Arc<dyn Store>, proved: ProvedEmail, seconds: i64) -
 }
 
 /// Asks for a code now, proves it, and takes the account.
-async fn sign_in(
-    store: &Arc<dyn Store>,
-    address: &str,
-    network: &str,
-    seconds: i64,
-) -> Result<Account, Refusal> {
+async fn sign_in(store: &Store, address: &str, network: &str, seconds: i64) -> Result<Account, Refusal> {
     assert!(
         ask(store, new_code(address, network, None, seconds))
             .await
@@ -138,7 +133,7 @@ async fn sign_in(
     account_of(store, proved, seconds).await
 }
 
-async fn f02_f06_a_code_works_once_and_for_ten_minutes(store: &Arc<dyn Store>) {
+async fn f02_f06_a_code_works_once_and_for_ten_minutes(store: &Store) {
     asked(store, 0).await;
     let proved = consume(store, attempt(" 1234 5678", "owner", 599))
         .await
@@ -159,7 +154,7 @@ async fn f02_f06_a_code_works_once_and_for_ten_minutes(store: &Arc<dyn Store>) {
     assert_eq!(consume(store, nobodys).await, Err(Refusal::InvalidCode));
 }
 
-async fn f03_five_attempts_from_one_network_and_the_askers_own_goes_on(store: &Arc<dyn Store>) {
+async fn f03_five_attempts_from_one_network_and_the_askers_own_goes_on(store: &Store) {
     asked(store, 0).await;
     wrong(store, 4, "thief", 1).await;
     wrong(store, 2, "thief", 2).await;
@@ -172,7 +167,7 @@ async fn f03_five_attempts_from_one_network_and_the_askers_own_goes_on(store: &A
     assert!(right(store, "thief", 62).await);
 }
 
-async fn f03_f07_an_attempt_counts_against_every_code_outstanding_then(store: &Arc<dyn Store>) {
+async fn f03_f07_an_attempt_counts_against_every_code_outstanding_then(store: &Store) {
     asked(store, 0).await;
     wrong(store, 5, "owner", 1).await;
     // Asking again resets nothing for the first code; the new one has its own attempts.
@@ -183,7 +178,7 @@ async fn f03_f07_an_attempt_counts_against_every_code_outstanding_then(store: &A
     assert!(right(store, "elsewhere", 64).await, "and only here");
 }
 
-async fn f04_attempts_at_the_same_moment_are_counted_one_by_one(store: &Arc<dyn Store>) {
+async fn f04_attempts_at_the_same_moment_are_counted_one_by_one(store: &Arc<Store>) {
     asked(store, 0).await;
     let mut running = Vec::new();
     for number in 0..100 {
@@ -208,7 +203,7 @@ async fn f04_attempts_at_the_same_moment_are_counted_one_by_one(store: &Arc<dyn 
     }
 }
 
-async fn f05_twenty_failures_an_hour_from_one_network(store: &Arc<dyn Store>) {
+async fn f05_twenty_failures_an_hour_from_one_network(store: &Store) {
     for number in 0..4 {
         asked(store, number * 60).await;
         wrong(store, 5, "thief", number * 60).await;
@@ -222,7 +217,7 @@ async fn f05_twenty_failures_an_hour_from_one_network(store: &Arc<dyn Store>) {
     );
 }
 
-async fn f05_s5_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on(store: &Arc<dyn Store>) {
+async fn f05_s5_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on(store: &Store) {
     asked(store, 0).await;
     for thief in 0..30 {
         wrong(store, 5, &format!("thief {thief}"), 1).await;
@@ -247,7 +242,7 @@ async fn f05_s5_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on(st
     );
 }
 
-async fn f07_three_codes_are_outstanding_and_the_oldest_gives_way(store: &Arc<dyn Store>) {
+async fn f07_three_codes_are_outstanding_and_the_oldest_gives_way(store: &Store) {
     for number in 0..4 {
         asked(store, number * 60).await;
     }
@@ -282,7 +277,7 @@ fn in_browser(number: u8, typed: &str, seconds: i64) -> CodeAttempt {
     }
 }
 
-async fn f08_f09_a_browsers_code_works_in_that_browser_for_its_own_address(store: &Arc<dyn Store>) {
+async fn f08_f09_a_browsers_code_works_in_that_browser_for_its_own_address(store: &Store) {
     assert!(
         ask(store, new_code(ADA, "owner", Some(link(1)), 0))
             .await
@@ -342,7 +337,7 @@ async fn f08_f09_a_browsers_code_works_in_that_browser_for_its_own_address(store
     assert!(consume(store, in_browser(2, "12345678", 5)).await.is_err());
 }
 
-async fn f08_f21_a_code_for_one_purpose_serves_no_other(store: &Arc<dyn Store>) {
+async fn f08_f21_a_code_for_one_purpose_serves_no_other(store: &Store) {
     let (mine, other) = (account(store).await.uid, account(store).await.uid);
     let new = NewCode {
         purpose: Purpose::SetEmail(mine),
@@ -373,7 +368,7 @@ async fn f08_f21_a_code_for_one_purpose_serves_no_other(store: &Arc<dyn Store>) 
     assert_eq!(account_of(store, proved, 3).await, Err(Refusal::InvalidCode));
 }
 
-async fn f11_f12_a_link_works_once_in_the_browser_that_asked(store: &Arc<dyn Store>) {
+async fn f11_f12_a_link_works_once_in_the_browser_that_asked(store: &Store) {
     assert!(
         ask(store, new_code(ADA, "owner", Some(link(1)), 0))
             .await
@@ -418,7 +413,7 @@ async fn f11_f12_a_link_works_once_in_the_browser_that_asked(store: &Arc<dyn Sto
     );
 }
 
-async fn f18_mail_is_limited_per_address_and_network(store: &Arc<dyn Store>) {
+async fn f18_mail_is_limited_per_address_and_network(store: &Store) {
     let mut mails = 0;
     for number in 0..100 {
         let new = new_code(ADA, "thief", None, number * 30);
@@ -446,7 +441,7 @@ async fn f18_mail_is_limited_per_address_and_network(store: &Arc<dyn Store>) {
     assert!(right(store, "owner", 3_100).await);
 }
 
-async fn f18_a_flooded_address_gets_mail_for_known_networks_only(store: &Arc<dyn Store>) {
+async fn f18_a_flooded_address_gets_mail_for_known_networks_only(store: &Store) {
     let ada = sign_in(store, ADA, "home", 0).await.expect("an account");
     known_network(store, &ada, "home").await;
     for number in 0..29 {
@@ -469,7 +464,7 @@ async fn f18_a_flooded_address_gets_mail_for_known_networks_only(store: &Arc<dyn
 }
 
 /// Signs the account in from this network, in a browser.
-async fn known_network(store: &Arc<dyn Store>, account: &Account, network: &str) {
+async fn known_network(store: &Store, account: &Account, network: &str) {
     let session = super::person_sessions::new(account, SessionKind::Browser, 0);
     let opened = store
         .open_person_session(session, network.to_owned(), None, &origin(0))
@@ -477,7 +472,7 @@ async fn known_network(store: &Arc<dyn Store>, account: &Account, network: &str)
     assert!(opened.expect("the database answers"));
 }
 
-async fn f19_a_code_that_was_not_mailed_was_never_asked_for(store: &Arc<dyn Store>) {
+async fn f19_a_code_that_was_not_mailed_was_never_asked_for(store: &Store) {
     let flow_id = asked(store, 0).await;
     store.withdraw_code(flow_id).await.expect("the database answers");
     assert!(!right(store, "owner", 1).await);
@@ -492,7 +487,7 @@ async fn f19_a_code_that_was_not_mailed_was_never_asked_for(store: &Arc<dyn Stor
     );
 }
 
-async fn f01_g25_asking_makes_no_account_and_proving_makes_one(store: &Arc<dyn Store>) {
+async fn f01_g25_asking_makes_no_account_and_proving_makes_one(store: &Store) {
     asked(store, 0).await;
     wrong(store, 5, "owner", 1).await;
     assert_eq!(store.accounts().await.expect("the database answers"), []);
@@ -530,7 +525,7 @@ async fn f01_g25_asking_makes_no_account_and_proving_makes_one(store: &Arc<dyn S
     );
 }
 
-async fn f22_a_released_address_rests_and_is_a_new_account_afterwards(store: &Arc<dyn Store>) {
+async fn f22_a_released_address_rests_and_is_a_new_account_afterwards(store: &Store) {
     let old = sign_in(store, ADA, "owner", 0).await.expect("an account");
     let purpose = Purpose::SetEmail(old.uid);
     let new = NewCode {
@@ -561,7 +556,7 @@ async fn f22_a_released_address_rests_and_is_a_new_account_afterwards(store: &Ar
     assert_eq!(old_again.uid, old.uid);
 }
 
-async fn c10_a_disabled_account_does_not_sign_in(store: &Arc<dyn Store>) {
+async fn c10_a_disabled_account_does_not_sign_in(store: &Store) {
     let ada = sign_in(store, ADA, "owner", 0).await.expect("an account");
     let disabled = store.set_account_disabled(ada.uid, Some(at(1)), &origin(1)).await;
     assert!(disabled.expect("the database answers"));
@@ -572,7 +567,7 @@ async fn c10_a_disabled_account_does_not_sign_in(store: &Arc<dyn Store>) {
     );
 }
 
-async fn the_right_code_takes_its_own_count_back(store: &Arc<dyn Store>) {
+async fn the_right_code_takes_its_own_count_back(store: &Store) {
     for number in 0..3 {
         asked(store, number * 60).await;
     }
@@ -582,7 +577,7 @@ async fn the_right_code_takes_its_own_count_back(store: &Arc<dyn Store>) {
     }
 }
 
-async fn j18_what_is_over_is_swept(store: &Arc<dyn Store>) {
+async fn j18_what_is_over_is_swept(store: &Store) {
     asked(store, 0).await;
     wrong(store, 5, "owner", 1).await;
     let sweep = async |seconds| {

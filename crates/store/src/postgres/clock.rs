@@ -44,7 +44,7 @@ impl Postgres {
 
 async fn server_time(tx: &mut Tx<'_>) -> Result<Timestamp> {
     let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
-    tx.one(sql, args![]).await?.get(0)
+    tx.value(sql, args![]).await
 }
 
 #[cfg(all(test, feature = "conformance"))]
@@ -52,11 +52,11 @@ mod tests {
     use tm_auth_testing::postgres::Postgres as Server;
 
     use super::*;
+    use crate::Store;
     use crate::postgres::{PostgresOptions, open};
     use crate::sql::Engine;
-    use crate::{SqlStore, Store};
 
-    async fn store(clock: Clock) -> SqlStore {
+    async fn store(clock: Clock) -> Store {
         let options = PostgresOptions {
             url: Server::shared().database(),
             max_connections: 4,

@@ -16,7 +16,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::Lent;
-use super::{PATIENCE, overloaded};
+use super::{PATIENCE, Postgres, overloaded};
 use crate::{Result, StoreError};
 
 /// Items per statement.
@@ -25,9 +25,12 @@ const MAX_BATCH: usize = 256;
 const MAX_QUEUE: usize = 4096;
 
 /// What a kind of item is and how a batch of it is done.
-pub(super) trait Batched: Send + Sized + 'static {
+pub(crate) trait Batched: Clone + Send + Sync + Sized + 'static {
     /// What becomes of an item.
     type Outcome: Send + 'static;
+
+    /// Where such items gather.
+    fn lane(postgres: &Postgres) -> &Lane<Self>;
 
     /// Does a batch; the outcomes stand in the order of the items.
     fn run(
@@ -36,7 +39,7 @@ pub(super) trait Batched: Send + Sized + 'static {
     ) -> impl Future<Output = Result<Vec<Option<Self::Outcome>>, sqlx::Error>> + Send;
 }
 
-pub(super) struct Lane<T: Batched> {
+pub(crate) struct Lane<T: Batched> {
     queue: mpsc::Sender<Waiting<T>>,
 }
 
@@ -45,7 +48,7 @@ struct Waiting<T: Batched> {
     reply: oneshot::Sender<Result<Option<T::Outcome>>>,
 }
 
-impl<T: Batched + Sync> Lane<T> {
+impl<T: Batched> Lane<T> {
     /// Starts the lane's task, which ends with the lane. Needs a tokio runtime.
     pub(super) fn start(pool: PgPool) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_QUEUE);
@@ -63,7 +66,7 @@ impl<T: Batched + Sync> Lane<T> {
     }
 }
 
-async fn serve<T: Batched + Sync>(pool: PgPool, mut waiting: mpsc::Receiver<Waiting<T>>) {
+async fn serve<T: Batched>(pool: PgPool, mut waiting: mpsc::Receiver<Waiting<T>>) {
     let mut gathered = Vec::with_capacity(MAX_BATCH);
     while waiting.recv_many(&mut gathered, MAX_BATCH).await > 0 {
         // Whoever gave up at its deadline has answered already that nothing is known.

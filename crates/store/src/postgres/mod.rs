@@ -20,14 +20,15 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
-use tm_auth_core::Refusal;
 use tm_auth_core::session::NewSession;
 use tokio::sync::Semaphore;
 
-use crate::sql::{Engine, SqlStore, Tx};
-use crate::{OpenOutcome, Result, Rotated, Rotation, StoreError};
+use crate::Store;
+use crate::sql::{Engine, Tx};
+use crate::{Result, Rotation, StoreError};
 pub use clock::MAX_APART;
 use connection::Lent;
+pub(crate) use lane::Batched;
 use lane::Lane;
 
 /// How a PostgreSQL database is reached.
@@ -66,11 +67,11 @@ pub(crate) struct Postgres {
 }
 
 /// Connects and brings the schema up to date. Warns where the server may forget what it acknowledged.
-pub async fn open(options: &PostgresOptions) -> Result<SqlStore> {
+pub async fn open(options: &PostgresOptions) -> Result<Store> {
     let postgres = connect(options)?;
     schema::migrate(&postgres.pool).await?;
     durability::warn(&postgres.pool).await?;
-    Ok(SqlStore::new(Engine::Postgres(postgres)))
+    Ok(Store::new(Engine::Postgres(postgres)))
 }
 
 /// The migrations that [`open`] would run, by name. Writes nothing.
@@ -158,17 +159,9 @@ impl Postgres {
         Ok(outcome)
     }
 
-    /// Opens a session with whatever others gather; `None`: it takes [`Postgres::write`].
-    pub(crate) async fn open_session(&self, new: NewSession) -> Result<Option<OpenOutcome>> {
-        self.openings.submit(new).await
-    }
-
-    /// Rotates a session with whatever others gather; `None`: it takes [`Postgres::write`].
-    pub(crate) async fn rotate_session(
-        &self,
-        rotation: Rotation,
-    ) -> Result<Option<Result<Rotated, Refusal>>> {
-        self.rotations.submit(rotation).await
+    /// Does an item together with those of other callers. `None`: it takes [`Postgres::write`].
+    pub(crate) async fn batch<I: Batched>(&self, item: I) -> Result<Option<I::Outcome>> {
+        I::lane(self).submit(item).await
     }
 
     async fn transaction<T>(

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::PgConnection;
 use tm_auth_core::session::NewSession;
 
-use super::lane::{Batched, column};
+use super::Postgres;
+use super::lane::{Batched, Lane, column};
 use crate::OpenOutcome;
 
 /// Inserts those whose key and account are as they were at the decision and whose id is new. No mint that begins
@@ -28,6 +29,10 @@ const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, 
 impl Batched for NewSession {
     type Outcome = OpenOutcome;
 
+    fn lane(postgres: &Postgres) -> &Lane<Self> {
+        &postgres.openings
+    }
+
     async fn run(
         connection: &mut PgConnection,
         batch: &[Self],
@@ -40,7 +45,7 @@ impl Batched for NewSession {
             .zip(&first)
             .filter_map(|(new, first)| first.then_some(new))
             .collect();
-        let inserted = sqlx::query(OPEN)
+        let opened: Vec<[u8; 16]> = sqlx::query_scalar(OPEN)
             .bind(column(&rows, |new| new.sid.0.as_bytes().as_slice()))
             .bind(column(&rows, |new| new.key_id.0.as_bytes().as_slice()))
             .bind(column(&rows, |new| new.secret_hash.0.as_slice()))
@@ -53,12 +58,9 @@ impl Batched for NewSession {
             .bind(column(&rows, |new| new.account_version))
             .fetch_all(connection)
             .await?;
-        let opened: HashSet<&[u8]> = inserted
-            .iter()
-            .map(|row| row.try_get::<&[u8], _>(0))
-            .collect::<Result<_, _>>()?;
+        let opened: HashSet<[u8; 16]> = opened.into_iter().collect();
         let outcome = |(new, first): (&Self, &bool)| {
-            (*first && opened.contains(new.sid.0.as_bytes().as_slice())).then_some(OpenOutcome::Opened)
+            (*first && opened.contains(new.sid.0.as_bytes())).then_some(OpenOutcome::Opened)
         };
         Ok(batch.iter().zip(&first).map(outcome).collect())
     }

@@ -14,14 +14,12 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tm_auth_core::rotation::{Decision, Line, decide};
 use tm_auth_core::session::Session;
 use tm_auth_core::{ApiKey, Refusal};
-use tm_auth_proto::{KeyId, SessionId};
+use tm_auth_proto::SessionId;
 
-use super::lane::{Batched, column};
-use crate::sql::{Row, api_key, session};
+use super::Postgres;
+use super::lane::{Batched, Lane, column};
+use crate::sql::{Columns, Row, api_key, session};
 use crate::{Rotated, Rotation, RotationKind};
-
-/// How many columns of the session come before those of its key.
-const SESSION_COLUMNS: usize = 12;
 
 const ADVANCE: &str = "UPDATE sessions s
     SET current = n.current, parent = n.parent, rotated_at = n.rotated_at, reissues = n.reissues, mac_kid = n.mac_kid
@@ -37,6 +35,10 @@ const ADVANCE: &str = "UPDATE sessions s
 
 impl Batched for Rotation {
     type Outcome = Result<Rotated, Refusal>;
+
+    fn lane(postgres: &Postgres) -> &Lane<Self> {
+        &postgres.rotations
+    }
 
     async fn run(
         connection: &mut PgConnection,
@@ -157,16 +159,22 @@ async fn read(
         .await?;
     let read = |row| {
         let row = Row::Postgres(row);
-        Some((row.get(0).ok()?, found(&row).ok()))
+        let sid = row.columns().next().ok()?;
+        Some((sid, found(&mut row.columns()).ok()))
     };
     Ok(rows.into_iter().filter_map(read).collect())
 }
 
-fn found(row: &Row) -> crate::Result<Found> {
-    let key: Option<KeyId> = row.get(SESSION_COLUMNS + 6)?;
+fn found(columns: &mut Columns<'_>) -> crate::Result<Found> {
+    let session = session::read(columns)?;
+    let key = if columns.next_is_null()? {
+        None
+    } else {
+        Some(api_key::read(columns)?)
+    };
     Ok(Found {
-        session: session::read(row, 0)?,
-        key: key.map(|_| api_key::read(row, SESSION_COLUMNS)).transpose()?,
+        session,
+        key,
         was: None,
     })
 }
@@ -195,7 +203,8 @@ async fn advance(
         .await?;
     let sid = |row| {
         Row::Postgres(row)
-            .get(0)
+            .columns()
+            .next()
             .map_err(|error| sqlx::Error::Decode(Box::new(error)))
     };
     rows.into_iter().map(sid).collect()

@@ -4,11 +4,41 @@ use jiff::Timestamp;
 use tm_auth_core::Account;
 use tm_auth_proto::AccountId;
 
-use super::row::Row;
-use super::{Tx, args, audit, housekeeping, identity, revocation};
+use super::{Columns, Store, Tx, args, audit, housekeeping, identity, revocation};
 use crate::{Change, NewAccount, Origin, Result, Revocation, Revoked};
 
 pub(super) const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
+
+impl Store {
+    /// Makes an account with its personal organization. `None`: the e-mail address belongs to another one.
+    pub async fn create_account(&self, new: NewAccount, origin: &Origin) -> Result<Option<Account>> {
+        let origin = origin.clone();
+        self.write(async move |tx| create(tx, &new, &origin).await).await
+    }
+
+    /// One account.
+    pub async fn account(&self, uid: AccountId) -> Result<Option<Account>> {
+        self.read(async move |tx| get(tx, uid).await).await
+    }
+
+    /// All accounts, oldest first.
+    pub async fn accounts(&self) -> Result<Vec<Account>> {
+        self.read(async |tx| all(tx).await).await
+    }
+
+    /// Disables an account (`Some`) or lets it act again (`None`). No mint or refresh that begins after this
+    /// returned succeeds, and the tokens issued before are on the revocation list. `false`: no such account.
+    pub async fn set_account_disabled(
+        &self,
+        uid: AccountId,
+        disabled_at: Option<Timestamp>,
+        origin: &Origin,
+    ) -> Result<bool> {
+        let origin = origin.clone();
+        self.write(async move |tx| set_disabled(tx, uid, disabled_at, &origin).await)
+            .await
+    }
+}
 
 pub(super) async fn create(tx: &mut Tx<'_>, new: &NewAccount, origin: &Origin) -> Result<Option<Account>> {
     if let Some(email) = &new.email {
@@ -33,21 +63,18 @@ pub(super) async fn create(tx: &mut Tx<'_>, new: &NewAccount, origin: &Origin) -
 
 pub(super) async fn get(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<Account>> {
     let sql = format!("SELECT {COLUMNS} FROM accounts WHERE uid = ?1");
-    let row = tx.row(&sql, args![uid]).await?;
-    row.map(|row| read(&row, 0)).transpose()
+    tx.find(&sql, args![uid], read).await
 }
 
 /// The account that proved this address here, whatever its state.
 pub(super) async fn by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<Account>> {
     let sql = format!("SELECT {COLUMNS} FROM accounts WHERE email = ?1");
-    let row = tx.row(&sql, args![email]).await?;
-    row.map(|row| read(&row, 0)).transpose()
+    tx.find(&sql, args![email], read).await
 }
 
 pub(super) async fn all(tx: &mut Tx<'_>) -> Result<Vec<Account>> {
     let sql = format!("SELECT {COLUMNS} FROM accounts ORDER BY created_at, uid");
-    let rows = tx.rows(&sql, args![]).await?;
-    rows.iter().map(|row| read(row, 0)).collect()
+    tx.list(&sql, args![], read).await
 }
 
 pub(super) async fn set_disabled(
@@ -85,14 +112,14 @@ pub(super) async fn set_disabled(
     Ok(true)
 }
 
-/// Reads an account whose columns begin at `from`.
-pub(super) fn read(row: &Row, from: usize) -> Result<Account> {
+/// Reads [`COLUMNS`].
+pub(super) fn read(columns: &mut Columns<'_>) -> Result<Account> {
     Ok(Account {
-        uid: row.get(from)?,
-        organization_id: row.get(from + 1)?,
-        email: row.get(from + 2)?,
-        created_at: row.get(from + 3)?,
-        disabled_at: row.get(from + 4)?,
-        version: row.get(from + 5)?,
+        uid: columns.next()?,
+        organization_id: columns.next()?,
+        email: columns.next()?,
+        created_at: columns.next()?,
+        disabled_at: columns.next()?,
+        version: columns.next()?,
     })
 }

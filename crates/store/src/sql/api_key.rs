@@ -6,36 +6,108 @@ use std::sync::LazyLock;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use tm_auth_core::api_key::reminder;
-use tm_auth_core::registration::PENDING_LIFE;
-use tm_auth_core::{ApiKey, PublicKey, Refusal};
+use tm_auth_core::registration::{ConfirmedKey, PENDING_LIFE};
+use tm_auth_core::{ApiKey, Lifecycle, PublicKey, Refusal};
 use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{AccountId, KeyId, Scopes};
 
-use super::row::{Row, damaged, parse};
-use super::{Tx, account, args, audit, housekeeping, revocation};
+use super::row::{damaged, parse};
+use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation};
 use crate::{Change, KeyChange, KeyUse, NewApiKey, Origin, Result, Revocation, Revoked};
 
-/// The account's six columns come first, then the key's.
+/// What [`read`] reads: the columns of the account, then those of the key.
 pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
-    k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.activated_at, k.expires_at, k.revoked_at,
-    k.version, k.last_used_at, k.last_used_ip, k.disabled_at";
+    k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.expires_at, k.activated_at, k.disabled_at,
+    k.revoked_at, k.version";
 pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
+
+impl Store {
+    /// One key with its account, whatever its state.
+    pub async fn api_key(&self, key_id: KeyId) -> Result<Option<ApiKey>> {
+        self.read(async move |tx| get(tx, key_id).await).await
+    }
+
+    /// The keys of an account with their last use, newest first.
+    pub async fn api_keys_of(&self, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
+        self.read(async move |tx| of_account(tx, uid).await).await
+    }
+
+    /// Registers a key. A public key is registered once for ever, by whomever; `max_live` counts keys that
+    /// are neither pending nor revoked nor expired at `new.created_at`. As many may be pending beside them.
+    pub async fn register_key(
+        &self,
+        new: NewApiKey,
+        max_live: u32,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| register(tx, &new, max_live, &origin).await)
+            .await
+    }
+
+    /// Activates a pending key of this account if it was registered less than 24 hours before and `max_live`
+    /// allows another live one. Doing it twice is no error.
+    pub async fn activate_key(
+        &self,
+        uid: AccountId,
+        confirmed: ConfirmedKey,
+        max_live: u32,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| activate(tx, uid, confirmed.key_id(), max_live, &origin).await)
+            .await
+    }
+
+    /// Changes a live key of this account. While it is disabled, no mint or refresh that begins after this
+    /// returned succeeds, and it is on the revocation list; enabling it takes it off again.
+    pub async fn update_key(
+        &self,
+        uid: AccountId,
+        key_id: KeyId,
+        change: KeyChange,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| update(tx, uid, key_id, &change, &origin).await)
+            .await
+    }
+
+    /// Revokes a key of this account. No mint or refresh that begins after this returned succeeds, and the
+    /// key is on the revocation list. Doing it twice is no error.
+    pub async fn revoke_key(
+        &self,
+        uid: AccountId,
+        key_id: KeyId,
+        origin: &Origin,
+    ) -> Result<Result<ApiKey, Refusal>> {
+        let origin = origin.clone();
+        self.write(async move |tx| revoke(tx, uid, key_id, &origin).await)
+            .await
+    }
+
+    /// Notes when and from where keys were last used. Older notes never overwrite newer ones.
+    pub async fn record_use(&self, uses: Vec<KeyUse>) -> Result<()> {
+        self.write_loosely(async move |tx| record_use(tx, &uses).await)
+            .await
+    }
+}
 
 pub(super) async fn get(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Option<ApiKey>> {
     static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} {FROM} WHERE k.key_id = ?1"));
-    let row = tx.row(&SQL, args![key_id]).await?;
-    row.map(|row| read(&row, 0)).transpose()
+    tx.find(&SQL, args![key_id], read).await
 }
 
 pub(super) async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
-    let sql = format!("SELECT {COLUMNS} {FROM} WHERE k.uid = ?1 ORDER BY k.created_at DESC, k.key_id");
-    let rows = tx.rows(&sql, args![uid]).await?;
-    let read = |row| {
-        let key = read(row, 0)?;
-        let usage = read_use(row, key.key_id)?;
+    let sql = format!(
+        "SELECT {COLUMNS}, k.last_used_at, k.last_used_ip {FROM} WHERE k.uid = ?1 ORDER BY k.created_at DESC, k.key_id"
+    );
+    tx.list(&sql, args![uid], |columns| {
+        let key = read(columns)?;
+        let usage = read_use(columns, key.key_id)?;
         Ok((key, usage))
-    };
-    rows.iter().map(read).collect()
+    })
+    .await
 }
 
 pub(super) async fn register(
@@ -136,8 +208,8 @@ pub(super) async fn update(
     }
     let end = change.expires_at.unwrap_or(key.expires_at);
     let disabled_at = match change.disabled {
-        None => key.disabled_at,
-        Some(true) => key.disabled_at.or(Some(origin.at)),
+        None => key.lifecycle.disabled_at(),
+        Some(true) => key.lifecycle.disabled_at().or(Some(origin.at)),
         Some(false) => None,
     };
     tx.execute(
@@ -156,7 +228,7 @@ pub(super) async fn update(
         ],
     )
     .await?;
-    let action = match (key.disabled_at, disabled_at) {
+    let action = match (key.lifecycle.disabled_at(), disabled_at) {
         (None, Some(_)) => {
             let revoked = Revoked::Key(key_id);
             revocation::add(
@@ -188,7 +260,7 @@ pub(super) async fn revoke(
 ) -> Result<Result<ApiKey, Refusal>> {
     match owned(tx, uid, key_id).await? {
         Err(refusal) => return Ok(Err(refusal)),
-        Ok(key) if key.revoked_at.is_some() => return Ok(Ok(key)),
+        Ok(key) if key.lifecycle.revoked_at().is_some() => return Ok(Ok(key)),
         Ok(_) => {}
     }
     tx.execute(
@@ -226,7 +298,7 @@ async fn count(tx: &mut Tx<'_>, uid: AccountId, active: bool, now: Timestamp) ->
     let sql = "SELECT count(*) FROM api_keys
          WHERE uid = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
            AND CASE WHEN activated_at IS NULL THEN 0 ELSE 1 END = ?3";
-    tx.one(sql, args![uid, now, active]).await?.get(0)
+    tx.value(sql, args![uid, now, active]).await
 }
 
 /// The key, if it belongs to the account. Another account's key is not found, like one that does not exist.
@@ -244,27 +316,46 @@ async fn reread(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Result<ApiKey, Refusal
         .ok_or_else(|| damaged("a key vanished within its transaction"))
 }
 
-/// Reads a key whose columns begin at `from`.
-pub(crate) fn read(row: &Row, from: usize) -> Result<ApiKey> {
+/// Reads [`COLUMNS`].
+pub(crate) fn read(columns: &mut Columns<'_>) -> Result<ApiKey> {
     Ok(ApiKey {
-        account: account::read(row, from)?,
-        key_id: row.get(from + 6)?,
-        label: row.get(from + 7)?,
-        public_key: PublicKey::from_sec1(row.get(from + 8)?)
+        account: account::read(columns)?,
+        key_id: columns.next()?,
+        label: columns.next()?,
+        public_key: PublicKey::from_sec1(columns.next()?)
             .ok_or_else(|| damaged("a public key is off the curve"))?,
-        scopes: Scopes::from_claim(row.get(from + 9)?),
-        allowed_ips: split(row.get(from + 10)?)?,
-        created_at: row.get(from + 11)?,
-        activated_at: row.get(from + 12)?,
-        expires_at: row.get(from + 13)?,
-        disabled_at: row.get(from + 18)?,
-        revoked_at: row.get(from + 14)?,
-        version: row.get(from + 15)?,
+        scopes: Scopes::from_claim(columns.next()?),
+        allowed_ips: split(columns.next()?)?,
+        created_at: columns.next()?,
+        expires_at: columns.next()?,
+        lifecycle: lifecycle(columns.next()?, columns.next()?, columns.next()?),
+        version: columns.next()?,
     })
 }
 
-fn read_use(row: &Row, key_id: KeyId) -> Result<Option<KeyUse>> {
-    let (at, ip): (Option<Timestamp>, Option<&str>) = (row.get(16)?, row.get(17)?);
+/// Derives the state from the columns of the same names. Each combination of them is possible: an
+/// owner can disable or revoke a key that is still pending.
+fn lifecycle(
+    activated_at: Option<Timestamp>,
+    disabled_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+) -> Lifecycle {
+    match (revoked_at, activated_at, disabled_at) {
+        (Some(revoked_at), _, disabled_at) => Lifecycle::Revoked {
+            revoked_at,
+            disabled_at,
+        },
+        (None, None, disabled_at) => Lifecycle::Pending { disabled_at },
+        (None, Some(activated_at), None) => Lifecycle::Active { activated_at },
+        (None, Some(activated_at), Some(disabled_at)) => Lifecycle::Disabled {
+            activated_at,
+            disabled_at,
+        },
+    }
+}
+
+fn read_use(columns: &mut Columns<'_>, key_id: KeyId) -> Result<Option<KeyUse>> {
+    let (at, ip): (Option<Timestamp>, Option<&str>) = (columns.next()?, columns.next()?);
     match (at, ip) {
         (Some(at), Some(ip)) => Ok(Some(KeyUse {
             key_id,

@@ -1,19 +1,20 @@
 //! Apple's identities.
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
-use super::row::{Row, damaged};
-use super::{SqlStore, Tx, account, args, audit, identity, person_session};
-use crate::{
-    AppleIdentities, AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, NewAccount, Origin, Result,
-};
+use super::row::damaged;
+use super::{Columns, Store, Tx, account, args, audit, identity, person_session};
+use crate::{AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, NewAccount, Origin, Result};
 
-#[async_trait]
-impl AppleIdentities for SqlStore {
-    async fn account_by_apple(
+impl Store {
+    /// The account of this identity; made now, with the identity, where nobody has it. `new.email` is not looked at:
+    /// what Apple says is where notices go and opens nothing, and if an account proved that address here, nothing is
+    /// made. Codes and links that anybody asked for in the name of the address before are dead with the account's
+    /// making. Of two sign-ins at once with a new identity one makes the account and the other finds it. An identity
+    /// that was withdrawn counts again: whoever comes with it has just consented.
+    pub async fn account_by_apple(
         &self,
         subject: AppleSubject,
         new: NewAccount,
@@ -25,7 +26,9 @@ impl AppleIdentities for SqlStore {
             .await
     }
 
-    async fn link_apple(
+    /// Gives an account this identity, in place of one that was withdrawn. It is no error to do it twice. Refused
+    /// where another account has it, where this one has another, and where the account may not act.
+    pub async fn link_apple(
         &self,
         uid: AccountId,
         subject: AppleSubject,
@@ -36,16 +39,19 @@ impl AppleIdentities for SqlStore {
             .await
     }
 
-    async fn unlink_apple(&self, uid: AccountId, origin: &Origin) -> Result<Result<bool, Refusal>> {
+    /// Takes the identity away. `false`: the account has none. Refused where it is the last way in.
+    pub async fn unlink_apple(&self, uid: AccountId, origin: &Origin) -> Result<Result<bool, Refusal>> {
         let origin = origin.clone();
         self.write(async move |tx| unlink(tx, uid, &origin).await).await
     }
 
-    async fn apple_identity_of(&self, uid: AccountId) -> Result<Option<AppleIdentity>> {
+    /// The identity of an account.
+    pub async fn apple_identity_of(&self, uid: AccountId) -> Result<Option<AppleIdentity>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    async fn account_of_apple(&self, iss: String, sub: String) -> Result<Option<Account>> {
+    /// The account of an identity, whatever their state.
+    pub async fn account_of_apple(&self, iss: String, sub: String) -> Result<Option<Account>> {
         self.read(async move |tx| match get(tx, &iss, &sub).await? {
             Some((uid, _)) => account::get(tx, uid).await,
             None => Ok(None),
@@ -53,7 +59,10 @@ impl AppleIdentities for SqlStore {
         .await
     }
 
-    async fn withdraw_apple(
+    /// Apple tells at `told_at` that a person withdrew: the identity is taken from its account, or marked where it
+    /// is the one way in, and every session of that person ends. `None`: nobody has the identity, or it was linked
+    /// after `told_at`, so that an old message that comes again does nothing.
+    pub async fn withdraw_apple(
         &self,
         iss: String,
         sub: String,
@@ -263,26 +272,24 @@ const COLUMNS: &str = "uid, iss, sub, email, private_relay, created_at, withdraw
 
 async fn get(tx: &mut Tx<'_>, iss: &str, sub: &str) -> Result<Option<(AccountId, AppleIdentity)>> {
     let sql = format!("SELECT {COLUMNS} FROM apple_identities WHERE iss = ?1 AND sub = ?2");
-    let row = tx.row(&sql, args![iss, sub]).await?;
-    row.map(|row| read(&row)).transpose()
+    tx.find(&sql, args![iss, sub], read).await
 }
 
 async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<AppleIdentity>> {
     let sql = format!("SELECT {COLUMNS} FROM apple_identities WHERE uid = ?1");
-    let row = tx.row(&sql, args![uid]).await?;
-    let found = row.map(|row| read(&row)).transpose()?;
+    let found = tx.find(&sql, args![uid], read).await?;
     Ok(found.map(|(_, identity)| identity))
 }
 
-fn read(row: &Row) -> Result<(AccountId, AppleIdentity)> {
-    let uid = row.get(0)?;
+fn read(columns: &mut Columns<'_>) -> Result<(AccountId, AppleIdentity)> {
+    let uid = columns.next()?;
     let identity = AppleIdentity {
-        iss: row.get(1)?,
-        sub: row.get(2)?,
-        email: row.get(3)?,
-        private_relay: row.get(4)?,
-        created_at: row.get(5)?,
-        withdrawn_at: row.get(6)?,
+        iss: columns.next()?,
+        sub: columns.next()?,
+        email: columns.next()?,
+        private_relay: columns.next()?,
+        created_at: columns.next()?,
+        withdrawn_at: columns.next()?,
     };
     Ok((uid, identity))
 }

@@ -2,9 +2,27 @@
 
 use tm_auth_proto::{AccountId, KeyId, SessionId};
 
-use super::row::{Row, parse};
-use super::{Tx, args};
+use super::row::parse;
+use super::{Columns, Store, Tx, args};
 use crate::{AuditEntry, Origin, Result};
+
+impl Store {
+    /// Adds entries to the audit trail.
+    pub async fn audit(&self, entries: Vec<AuditEntry>) -> Result<()> {
+        self.write_loosely(async move |tx| {
+            for entry in &entries {
+                add(tx, entry).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The newest audit entries of an account, or of all.
+    pub async fn audit_trail(&self, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
+        self.read(async move |tx| newest(tx, uid, limit).await).await
+    }
+}
 
 /// Adds an entry within the transaction of what it is about.
 pub(crate) async fn note(
@@ -53,24 +71,23 @@ pub(super) async fn add(tx: &mut Tx<'_>, entry: &AuditEntry) -> Result<()> {
 }
 
 pub(super) async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
-    let sql = "SELECT at, action, actor, uid, key_id, sid, ip, request_id, detail FROM audit
+    let sql = "SELECT at, actor, ip, request_id, action, uid, key_id, sid, detail FROM audit
          WHERE ?1 IS NULL OR uid = ?1 ORDER BY id DESC LIMIT ?2";
-    let rows = tx.rows(sql, args![uid, limit]).await?;
-    rows.iter().map(read).collect()
+    tx.list(sql, args![uid, limit], read).await
 }
 
-fn read(row: &Row) -> Result<AuditEntry> {
+fn read(columns: &mut Columns<'_>) -> Result<AuditEntry> {
     Ok(AuditEntry {
         origin: Origin {
-            at: row.get(0)?,
-            actor: row.get(2)?,
-            ip: row.get::<Option<&str>>(6)?.map(parse).transpose()?,
-            request_id: row.get(7)?,
+            at: columns.next()?,
+            actor: columns.next()?,
+            ip: columns.next::<Option<&str>>()?.map(parse).transpose()?,
+            request_id: columns.next()?,
         },
-        action: row.get::<String>(1)?.into(),
-        uid: row.get(3)?,
-        key_id: row.get(4)?,
-        sid: row.get(5)?,
-        detail: row.get(8)?,
+        action: columns.next::<String>()?.into(),
+        uid: columns.next()?,
+        key_id: columns.next()?,
+        sid: columns.next()?,
+        detail: columns.next()?,
     })
 }

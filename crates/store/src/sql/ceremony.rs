@@ -1,18 +1,20 @@
 //! Ceremonies under way.
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{SqlStore, Tx, args};
-use crate::{Ceremonies, Ceremony, Result};
+use super::{Store, Tx, args};
+use crate::{Ceremony, Result};
 
-#[async_trait]
-impl Ceremonies for SqlStore {
-    async fn begin_ceremony(&self, new: Ceremony) -> Result<()> {
+impl Store {
+    /// Remembers one. Its id is fresh randomness and collides with no other.
+    pub async fn begin_ceremony(&self, new: Ceremony) -> Result<()> {
         self.write(async move |tx| begin(tx, &new).await).await
     }
 
-    async fn take_ceremony(
+    /// Takes one away and gives it to whoever asked first: of any number of callers exactly one gets it, and
+    /// it is gone whatever that caller makes of it, also where it turns out to be of another kind or over.
+    /// `None`: there is none of this kind that is not over.
+    pub async fn take_ceremony(
         &self,
         id_hash: [u8; 32],
         kind: &'static str,
@@ -33,20 +35,15 @@ async fn begin(tx: &mut Tx<'_>, new: &Ceremony) -> Result<()> {
 }
 
 async fn take(tx: &mut Tx<'_>, id_hash: [u8; 32]) -> Result<Option<Ceremony>> {
-    let row = tx
-        .row(
-            "DELETE FROM ceremonies WHERE id_hash = ?1 RETURNING kind, uid, state, expires_at",
-            args![id_hash],
-        )
-        .await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    Ok(Some(Ceremony {
-        id_hash,
-        kind: row.get::<String>(0)?.into(),
-        uid: row.get(1)?,
-        state: row.get(2)?,
-        expires_at: row.get(3)?,
-    }))
+    let sql = "DELETE FROM ceremonies WHERE id_hash = ?1 RETURNING kind, uid, state, expires_at";
+    tx.find(sql, args![id_hash], |columns| {
+        Ok(Ceremony {
+            id_hash,
+            kind: columns.next::<String>()?.into(),
+            uid: columns.next()?,
+            state: columns.next()?,
+            expires_at: columns.next()?,
+        })
+    })
+    .await
 }

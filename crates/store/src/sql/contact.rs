@@ -1,24 +1,24 @@
 //! How owners are reached.
 
-use async_trait::async_trait;
 use tm_auth_proto::{AccountId, SessionId};
 
-use super::{SqlStore, args};
-use crate::{Contacts, Result};
+use super::row::only;
+use super::{Store, args};
+use crate::Result;
 
-#[async_trait]
-impl Contacts for SqlStore {
-    async fn contact_email(&self, uid: AccountId) -> Result<Option<String>> {
+impl Store {
+    /// The address of an account that it did not prove here. It selects no account.
+    pub async fn contact_email(&self, uid: AccountId) -> Result<Option<String>> {
         self.read(async move |tx| {
-            let row = tx
-                .row("SELECT contact_email FROM accounts WHERE uid = ?1", args![uid])
-                .await?;
-            row.map_or(Ok(None), |row| row.get(0))
+            let sql = "SELECT contact_email FROM accounts WHERE uid = ?1";
+            let found = tx.find(sql, args![uid], only).await?;
+            Ok(found.flatten())
         })
         .await
     }
 
-    async fn set_contact_email(&self, uid: AccountId, email: Option<String>) -> Result<bool> {
+    /// Sets that address. `false`: no such account.
+    pub async fn set_contact_email(&self, uid: AccountId, email: Option<String>) -> Result<bool> {
         self.write(async move |tx| {
             let changed = tx
                 .execute(
@@ -31,16 +31,12 @@ impl Contacts for SqlStore {
         .await
     }
 
-    async fn owner_of_session(&self, sid: SessionId) -> Result<Option<AccountId>> {
+    /// The account whose session this is, a key's or a person's, whatever its state.
+    pub async fn owner_of_session(&self, sid: SessionId) -> Result<Option<AccountId>> {
         self.read(async move |tx| {
-            let row = tx
-                .row(
-                    "SELECT k.uid FROM sessions s JOIN api_keys k ON k.key_id = s.key_id WHERE s.sid = ?1
-                     UNION ALL SELECT uid FROM person_sessions WHERE sid = ?1",
-                    args![sid],
-                )
-                .await?;
-            row.map(|row| row.get(0)).transpose()
+            let sql = "SELECT k.uid FROM sessions s JOIN api_keys k ON k.key_id = s.key_id WHERE s.sid = ?1
+                 UNION ALL SELECT uid FROM person_sessions WHERE sid = ?1";
+            tx.find(sql, args![sid], only).await
         })
         .await
     }

@@ -1,11 +1,67 @@
 //! Changes, retention and recovery.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use tm_auth_core::one_time_code::rules;
+use tm_auth_proto::{AccountId, KeyId};
 
-use super::row::{Row, damaged};
-use super::{Tx, args, audit, person_session, session, setting};
-use crate::{Change, Changes, Origin, Result, Retention, Swept};
+use super::row::{damaged, only, uuid};
+use super::{Columns, Engine, Store, Tx, args, audit, person_session, session, setting};
+use crate::{Change, Changes, Origin, Result, Retention, StoreError, Swept};
+
+impl Store {
+    /// Whether the database answers and takes writes, and its clock agrees with this machine's where it has one.
+    pub async fn ping(&self) -> Result<()> {
+        self.in_time(async {
+            self.write_loosely(async |tx| ping(tx).await).await?;
+            match &self.engine {
+                Engine::Sqlite(_) => Ok(()),
+                Engine::Postgres(postgres) => postgres.compare_clocks().await,
+            }
+        })
+        .await
+    }
+
+    /// What changed after the change with this number. A number that there is not says that changes were missed.
+    pub async fn changes(&self, after: i64) -> Result<Changes> {
+        let told = self.told();
+        let (changes, told) = self
+            .read(async move |tx| changes(tx, after, told.as_ref()).await)
+            .await?;
+        self.set_told(told);
+        Ok(changes)
+    }
+
+    /// Deletes one bounded batch of what nobody needs any more.
+    pub async fn sweep(&self, now: Timestamp, retention: &Retention) -> Result<Swept> {
+        let (retention, after) = (*retention, self.sweep_position());
+        let (swept, position) = self
+            .write_loosely(async move |tx| sweep(tx, now, &retention, after.as_deref()).await)
+            .await?;
+        self.set_sweep_position(position);
+        Ok(swept)
+    }
+
+    /// Writes a consistent copy of the database beside the running service.
+    pub async fn backup(&self, target: &Path) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.backup(target).await,
+            Engine::Postgres(_) => Err(StoreError::Unusable(
+                "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Marks the database as restored at `at`: challenges signed before are refused, so that a signature
+    /// whose session the backup lost cannot be used again. Optionally ends all sessions.
+    pub async fn mark_recovered(&self, at: Timestamp, end_sessions: bool, origin: &Origin) -> Result<u64> {
+        let origin = origin.clone();
+        self.write_loosely(async move |tx| mark_recovered(tx, at, end_sessions, &origin).await)
+            .await
+    }
+}
 
 /// A write: an answer proves that the disk takes them, not only that rows are cached. It counts, since SQLite
 /// leaves a page alone that a write would not change.
@@ -43,12 +99,23 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn read(row: &Row) -> Result<Self> {
+    fn read(columns: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            seq: row.get(0)?,
-            kind: row.get(1)?,
-            subject: row.get(2)?,
-            at: row.get(3)?,
+            seq: columns.next()?,
+            kind: columns.next()?,
+            subject: columns.next()?,
+            at: columns.next()?,
+        })
+    }
+
+    fn change(&self) -> Result<Change> {
+        let id = || uuid(&self.subject);
+        Ok(match self.kind.as_str() {
+            "key" => Change::Key(KeyId(id()?)),
+            "account" => Change::Account(AccountId(id()?)),
+            "service_keys" => Change::ServiceKeys,
+            "revocations" => Change::Revocations,
+            other => return Err(damaged(format!("a change of {other}"))),
         })
     }
 }
@@ -61,42 +128,33 @@ pub(super) async fn changes(
     told: Option<&Told>,
 ) -> Result<(Changes, Option<Told>)> {
     let sql = "SELECT seq, kind, subject, at FROM changes WHERE seq >= ?1 ORDER BY seq LIMIT 10000";
-    let rows = tx.rows(sql, args![after]).await?;
-    let (mut latest, mut found, mut gap, mut newest) = (after, Vec::new(), false, None);
+    let rows = tx.list(sql, args![after], Told::read).await?;
+    let (mut latest, mut found, mut gap) = (after, Vec::new(), false);
     let mut new = rows.as_slice();
     if after > 0 {
         match rows.split_first() {
-            Some((first, behind)) if first.get::<i64>(0)? == after => {
-                let first = Told::read(first)?;
-                gap = told.is_some_and(|told| told.seq == after && *told != first);
-                (new, newest) = (behind, Some(first));
+            Some((first, behind)) if first.seq == after => {
+                gap = told.is_some_and(|told| told.seq == after && told != first);
+                new = behind;
             }
             _ => gap = true,
         }
     }
-    for row in new {
-        let told = Told::read(row)?;
+    for told in new {
         gap |= told.seq != latest + 1;
         latest = told.seq;
-        found.push(match told.kind.as_str() {
-            "key" => Change::Key(row.get(2)?),
-            "account" => Change::Account(row.get(2)?),
-            "service_keys" => Change::ServiceKeys,
-            "revocations" => Change::Revocations,
-            other => return Err(damaged(format!("a change of {other}"))),
-        });
-        newest = Some(told);
+        found.push(told.change()?);
     }
     // Only where all copies are dropped anyway: the next statement may see what the first one did not.
     if gap && rows.is_empty() {
         let sql = "SELECT coalesce(max(seq), 0) FROM changes";
-        latest = tx.one(sql, args![]).await?.get(0)?;
+        latest = tx.value(sql, args![]).await?;
     }
     let changes = Changes {
         latest,
         changes: (!gap).then_some(found),
     };
-    Ok((changes, newest))
+    Ok((changes, rows.into_iter().next_back()))
 }
 
 pub(super) async fn sweep(
@@ -176,15 +234,10 @@ async fn sweep_sessions(
 ) -> Result<(u64, Option<Vec<u8>>)> {
     let after = after.unwrap_or_default();
     // Neither database need know a greatest of bytes: the last of the batch is the first from its end.
-    let row = tx
-        .row(
-            "SELECT sid FROM (SELECT sid FROM sessions WHERE sid > ?1 ORDER BY sid LIMIT ?2) batch
-             ORDER BY sid DESC LIMIT 1",
-            args![after, keep.batch],
-        )
-        .await?;
-    let Some(row) = row else { return Ok((0, None)) };
-    let last: Vec<u8> = row.get(0)?;
+    let sql = "SELECT sid FROM (SELECT sid FROM sessions WHERE sid > ?1 ORDER BY sid LIMIT ?2) batch
+        ORDER BY sid DESC LIMIT 1";
+    let last: Option<Vec<u8>> = tx.find(sql, args![after, keep.batch], only).await?;
+    let Some(last) = last else { return Ok((0, None)) };
     let deleted = tx
         .execute(
             "DELETE FROM sessions WHERE sid > ?1 AND sid <= ?2 AND challenge_at < ?3

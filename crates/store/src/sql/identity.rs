@@ -1,34 +1,39 @@
 //! What accounts are recognised by, and their end.
 
-use async_trait::async_trait;
 use tm_auth_core::Account;
 use tm_auth_core::one_time_code::Purpose;
 use tm_auth_proto::AccountId;
 
-use super::{SqlStore, Tx, account, args, audit, housekeeping, person_session, revocation, sign_in_code};
+use super::{Store, Tx, account, args, audit, housekeeping, person_session, revocation, sign_in_code};
 use crate::identity::RESTING;
 use crate::sign_in_code::ProvedEmail;
-use crate::{Change, EmailChange, Identities, Origin, Result, Revocation, Revoked, WaysIn};
+use crate::{Change, EmailChange, Origin, Result, Revocation, Revoked, WaysIn};
 
-#[async_trait]
-impl Identities for SqlStore {
-    async fn account_by_email(&self, email: &str) -> Result<Option<Account>> {
+impl Store {
+    /// The account that proved this address, whatever its state. Reads only.
+    pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>> {
         let email = email.to_owned();
         self.read(async move |tx| account::by_email(tx, &email).await)
             .await
     }
 
-    async fn set_email(&self, proved: ProvedEmail, origin: &Origin) -> Result<EmailChange> {
+    /// Gives an account the address that was proved for it. Its old one rests, and the codes and links that
+    /// are out for the old one or for another change of this account's address are dead.
+    pub async fn set_email(&self, proved: ProvedEmail, origin: &Origin) -> Result<EmailChange> {
         let origin = origin.clone();
         self.write(async move |tx| set_email(tx, &proved, &origin).await)
             .await
     }
 
-    async fn ways_in(&self, uid: AccountId) -> Result<WaysIn> {
+    /// The ways into an account. None for one that does not exist.
+    pub async fn ways_in(&self, uid: AccountId) -> Result<WaysIn> {
         self.read(async move |tx| ways_in(tx, uid).await).await
     }
 
-    async fn delete_account(&self, uid: AccountId, origin: &Origin) -> Result<bool> {
+    /// Deletes an account for ever: its keys are revoked, its sessions ended, its ways in gone, its address
+    /// rests, and its tokens are on the revocation list. What stays is its id, which is never used again, its
+    /// keys' public halves and its trail. `false`: there was no such account, or it was deleted already.
+    pub async fn delete_account(&self, uid: AccountId, origin: &Origin) -> Result<bool> {
         let origin = origin.clone();
         self.write(async move |tx| delete(tx, uid, &origin).await).await
     }
@@ -106,14 +111,16 @@ pub(super) async fn ways_in(tx: &mut Tx<'_>, uid: AccountId) -> Result<WaysIn> {
     let sql = "SELECT a.email, (SELECT count(*) FROM passkeys p WHERE p.uid = a.uid),
             (SELECT count(*) FROM apple_identities i WHERE i.uid = a.uid AND i.withdrawn_at IS NULL)
         FROM accounts a WHERE a.uid = ?1";
-    let Some(row) = tx.row(sql, args![uid]).await? else {
-        return Ok(WaysIn::default());
-    };
-    Ok(WaysIn {
-        email: row.get(0)?,
-        passkeys: row.get(1)?,
-        apple: row.get(2)?,
-    })
+    let found = tx
+        .find(sql, args![uid], |columns| {
+            Ok(WaysIn {
+                email: columns.next()?,
+                passkeys: columns.next()?,
+                apple: columns.next()?,
+            })
+        })
+        .await?;
+    Ok(found.unwrap_or_default())
 }
 
 async fn delete(tx: &mut Tx<'_>, uid: AccountId, origin: &Origin) -> Result<bool> {

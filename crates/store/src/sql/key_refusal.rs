@@ -1,23 +1,23 @@
 //! Why keys were refused.
 
-use async_trait::async_trait;
 use tm_auth_proto::AccountId;
 
-use super::row::{Row, damaged, parse};
-use super::{SqlStore, Tx, args};
+use super::row::{damaged, parse};
+use super::{Columns, Store, Tx, args};
 use crate::key_refusal::ADDRESSES;
-use crate::{KeyRefusal, KeyRefusals, Result};
+use crate::{KeyRefusal, Result};
 
-#[async_trait]
-impl KeyRefusals for SqlStore {
-    async fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Result<()> {
+impl Store {
+    /// Adds to what is kept. A key that does not exist is passed over: anybody can name one.
+    pub async fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Result<()> {
         // Whoever writes the same rows at this moment takes them in the same order.
         refusals.sort_by(|a, b| (a.key_id.0, &a.code, a.ip).cmp(&(b.key_id.0, &b.code, b.ip)));
         self.write_loosely(async move |tx| record(tx, &refusals).await)
             .await
     }
 
-    async fn refusals_of(&self, uid: AccountId) -> Result<Vec<KeyRefusal>> {
+    /// What is kept of an account's keys, latest first.
+    pub async fn refusals_of(&self, uid: AccountId) -> Result<Vec<KeyRefusal>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 }
@@ -47,16 +47,15 @@ async fn record(tx: &mut Tx<'_>, refusals: &[KeyRefusal]) -> Result<()> {
 async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<KeyRefusal>> {
     let sql = "SELECT r.key_id, r.code, r.ip, r.count, r.last_at FROM key_refusals r JOIN api_keys k ON k.key_id = r.key_id
          WHERE k.uid = ?1 ORDER BY r.last_at DESC, r.code, r.ip";
-    let rows = tx.rows(sql, args![uid]).await?;
-    rows.iter().map(read).collect()
+    tx.list(sql, args![uid], read).await
 }
 
-fn read(row: &Row) -> Result<KeyRefusal> {
+fn read(columns: &mut Columns<'_>) -> Result<KeyRefusal> {
     Ok(KeyRefusal {
-        key_id: row.get(0)?,
-        code: row.get(1)?,
-        ip: parse(row.get(2)?)?,
-        count: row.get(3)?,
-        last_at: row.get(4)?,
+        key_id: columns.next()?,
+        code: columns.next()?,
+        ip: parse(columns.next()?)?,
+        count: columns.next()?,
+        last_at: columns.next()?,
     })
 }

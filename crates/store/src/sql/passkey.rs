@@ -1,36 +1,38 @@
 //! Passkeys.
 
-use async_trait::async_trait;
 use tm_auth_core::passkey::{Counter, judge_counter};
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
-use super::row::{Row, damaged};
-use super::{SqlStore, Tx, account, args, audit, identity, recovery};
+use super::row::{damaged, only};
+use super::{Columns, Store, Tx, account, args, audit, identity, recovery};
 use crate::passkey::{
-    AddedBy, CredentialId, NewPasskey, Passkey, PasskeyUse, PasskeyUsed, PasskeyUser, Passkeys, UserHandle,
+    AddedBy, CredentialId, NewPasskey, Passkey, PasskeyUse, PasskeyUsed, PasskeyUser, UserHandle,
 };
 use crate::{NewAccount, Origin, Result};
 
 const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eligible, backed_up, created_at, \
     last_used_at, suspect_at";
 
-#[async_trait]
-impl Passkeys for SqlStore {
-    async fn passkey_user(&self, uid: AccountId, fresh: UserHandle) -> Result<Option<PasskeyUser>> {
+impl Store {
+    /// What authenticators are told of this account. The first caller's `fresh` handle becomes the account's
+    /// for good. `None`: no such account.
+    pub async fn passkey_user(&self, uid: AccountId, fresh: UserHandle) -> Result<Option<PasskeyUser>> {
         self.write(async move |tx| user(tx, uid, &fresh).await).await
     }
 
-    async fn account_by_user_handle(&self, handle: UserHandle) -> Result<Option<Account>> {
+    /// The account with this handle.
+    pub async fn account_by_user_handle(&self, handle: UserHandle) -> Result<Option<Account>> {
         self.read(async move |tx| {
             let sql = format!("SELECT {} FROM accounts WHERE user_handle = ?1", account::COLUMNS);
-            let row = tx.row(&sql, args![handle]).await?;
-            row.map(|row| account::read(&row, 0)).transpose()
+            tx.find(&sql, args![handle], account::read).await
         })
         .await
     }
 
-    async fn sign_up_with_passkey(
+    /// Makes an account together with its first passkey: never the one without the other. Refused where the
+    /// credential is known already, whosever it is.
+    pub async fn sign_up_with_passkey(
         &self,
         account: NewAccount,
         user: PasskeyUser,
@@ -42,7 +44,10 @@ impl Passkeys for SqlStore {
             .await
     }
 
-    async fn add_passkey(
+    /// Adds a passkey to an account that may act. Refused where the credential is known already, whosever it
+    /// is, and at `max` of them. Ends a recovery; with [`AddedBy::Recovery`] there must be one that is over
+    /// at `passkey.created_at`, in this same step. Returns whether there was one.
+    pub async fn add_passkey(
         &self,
         uid: AccountId,
         passkey: NewPasskey,
@@ -55,16 +60,19 @@ impl Passkeys for SqlStore {
             .await
     }
 
-    async fn passkey(&self, credential_id: CredentialId) -> Result<Option<(Passkey, Account)>> {
+    /// One passkey with its account, whatever its state.
+    pub async fn passkey(&self, credential_id: CredentialId) -> Result<Option<(Passkey, Account)>> {
         self.read(async move |tx| with_account(tx, &credential_id).await)
             .await
     }
 
-    async fn passkeys_of(&self, uid: AccountId) -> Result<Vec<Passkey>> {
+    /// The passkeys of an account, oldest first.
+    pub async fn passkeys_of(&self, uid: AccountId) -> Result<Vec<Passkey>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    async fn has_passkey(&self, uid: AccountId) -> Result<bool> {
+    /// Whether the account has a passkey: then nothing weaker changes its credentials.
+    pub async fn has_passkey(&self, uid: AccountId) -> Result<bool> {
         self.read(async move |tx| {
             tx.exists("SELECT 1 FROM passkeys WHERE uid = ?1", args![uid])
                 .await
@@ -72,7 +80,10 @@ impl Passkeys for SqlStore {
         .await
     }
 
-    async fn use_passkey(
+    /// Judges the counter by [`tm_auth_core::passkey::judge_counter`] on the row as it is and moves the row
+    /// along, in one step: of two assertions at once neither sets the counter back. A refused one is noted
+    /// too. An accepted one cancels a recovery of the account.
+    pub async fn use_passkey(
         &self,
         credential_id: CredentialId,
         used: PasskeyUse,
@@ -83,7 +94,8 @@ impl Passkeys for SqlStore {
             .await
     }
 
-    async fn rename_passkey(
+    /// Gives a passkey of this account another name.
+    pub async fn rename_passkey(
         &self,
         uid: AccountId,
         credential_id: CredentialId,
@@ -95,7 +107,9 @@ impl Passkeys for SqlStore {
             .await
     }
 
-    async fn remove_passkey(
+    /// Removes a passkey of this account, unless nothing else lets its owner in: no other passkey, no proved
+    /// e-mail address, no Apple identity. Returns its name.
+    pub async fn remove_passkey(
         &self,
         uid: AccountId,
         credential_id: CredentialId,
@@ -113,19 +127,14 @@ async fn user(tx: &mut Tx<'_>, uid: AccountId, fresh: &UserHandle) -> Result<Opt
         args![uid, fresh],
     )
     .await?;
-    let row = tx
-        .row(
-            "SELECT user_handle, display_name FROM accounts WHERE uid = ?1",
-            args![uid],
-        )
-        .await?;
-    row.map(|row| {
+    let sql = "SELECT user_handle, display_name FROM accounts WHERE uid = ?1";
+    tx.find(sql, args![uid], |columns| {
         Ok(PasskeyUser {
-            handle: row.get(0)?,
-            display_name: row.get(1)?,
+            handle: columns.next()?,
+            display_name: columns.next()?,
         })
     })
-    .transpose()
+    .await
 }
 
 async fn sign_up(
@@ -175,9 +184,8 @@ async fn add(
         return Ok(Err(Refusal::PasskeyAlreadyRegistered));
     }
     let count: u32 = tx
-        .one("SELECT count(*) FROM passkeys WHERE uid = ?1", args![uid])
-        .await?
-        .get(0)?;
+        .value("SELECT count(*) FROM passkeys WHERE uid = ?1", args![uid])
+        .await?;
     if count >= max {
         return Ok(Err(Refusal::PasskeyLimitReached { limit: max }));
     }
@@ -215,18 +223,16 @@ async fn insert(tx: &mut Tx<'_>, uid: AccountId, new: &NewPasskey, origin: &Orig
 
 async fn with_account(tx: &mut Tx<'_>, credential_id: &[u8]) -> Result<Option<(Passkey, Account)>> {
     let sql = format!("SELECT {COLUMNS} FROM passkeys WHERE credential_id = ?1");
-    let Some(row) = tx.row(&sql, args![credential_id]).await? else {
+    let Some(passkey) = tx.find(&sql, args![credential_id], read).await? else {
         return Ok(None);
     };
-    let passkey = read(&row)?;
     let account = account::get(tx, passkey.uid).await?;
     Ok(account.map(|account| (passkey, account)))
 }
 
 async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<Passkey>> {
     let sql = format!("SELECT {COLUMNS} FROM passkeys WHERE uid = ?1 ORDER BY created_at, credential_id");
-    let rows = tx.rows(&sql, args![uid]).await?;
-    rows.iter().map(read).collect()
+    tx.list(&sql, args![uid], read).await
 }
 
 async fn note_use(
@@ -310,16 +316,11 @@ async fn remove(
     credential_id: &[u8],
     origin: &Origin,
 ) -> Result<Result<String, Refusal>> {
-    let row = tx
-        .row(
-            "SELECT name FROM passkeys WHERE uid = ?1 AND credential_id = ?2",
-            args![uid, credential_id],
-        )
-        .await?;
-    let Some(row) = row else {
+    let sql = "SELECT name FROM passkeys WHERE uid = ?1 AND credential_id = ?2";
+    let name: Option<String> = tx.find(sql, args![uid, credential_id], only).await?;
+    let Some(name) = name else {
         return Ok(Err(Refusal::PasskeyNotFound));
     };
-    let name: String = row.get(0)?;
     if identity::ways_in(tx, uid).await?.count() <= 1 {
         return Ok(Err(Refusal::LastWayIn));
     }
@@ -342,17 +343,17 @@ async fn remove(
     Ok(Ok(name))
 }
 
-fn read(row: &Row) -> Result<Passkey> {
+fn read(columns: &mut Columns<'_>) -> Result<Passkey> {
     Ok(Passkey {
-        credential_id: row.get(0)?,
-        uid: row.get(1)?,
-        name: row.get(2)?,
-        credential: row.get(3)?,
-        counter: row.get(4)?,
-        backup_eligible: row.get(5)?,
-        backed_up: row.get(6)?,
-        created_at: row.get(7)?,
-        last_used_at: row.get(8)?,
-        suspect_at: row.get(9)?,
+        credential_id: columns.next()?,
+        uid: columns.next()?,
+        name: columns.next()?,
+        credential: columns.next()?,
+        counter: columns.next()?,
+        backup_eligible: columns.next()?,
+        backed_up: columns.next()?,
+        created_at: columns.next()?,
+        last_used_at: columns.next()?,
+        suspect_at: columns.next()?,
     })
 }

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind};
 use tm_auth_core::rotation::{Decision, Line, decide};
@@ -11,15 +10,15 @@ use tm_auth_core::token::refresh::Presented;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::{AccountId, SessionId};
 
-use super::row::{Row, damaged, parse};
-use super::{SqlStore, Tx, account, args, audit, housekeeping, revocation};
-use crate::{
-    Change, Origin, PersonSessions, Result, Revocation, Revoked, RotatedPerson, Rotation, RotationKind,
-};
+use super::row::{damaged, parse};
+use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation, session};
+use crate::{Change, Origin, Result, Revocation, Revoked, RotatedPerson, Rotation, RotationKind};
 
-#[async_trait]
-impl PersonSessions for SqlStore {
-    async fn open_person_session(
+impl Store {
+    /// Opens a session if its account may act, notes the network as one from which the account signs in, and
+    /// ends the session that it replaces, whosever that was: a step-up or another sign-in in the same browser
+    /// never leaves the old one alive. `false`: the account is unknown or disabled, and nothing was done.
+    pub async fn open_person_session(
         &self,
         new: PersonSession,
         network: String,
@@ -31,24 +30,30 @@ impl PersonSessions for SqlStore {
             .await
     }
 
-    async fn person_session(&self, sid: SessionId) -> Result<Option<(PersonSession, Account)>> {
+    /// One session with its account, whatever their state.
+    pub async fn person_session(&self, sid: SessionId) -> Result<Option<(PersonSession, Account)>> {
         self.read(async move |tx| with_account(tx, sid).await).await
     }
 
-    async fn person_sessions_of(&self, uid: AccountId) -> Result<Vec<PersonSession>> {
+    /// The sessions of an account that were not ended, newest first. Some may have run out.
+    pub async fn person_sessions_of(&self, uid: AccountId) -> Result<Vec<PersonSession>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    async fn touch_person_session(&self, sid: SessionId, at: Timestamp, address: IpAddr) -> Result<()> {
+    /// Notes that a session was used. An older note never overwrites a newer one.
+    pub async fn touch_person_session(&self, sid: SessionId, at: Timestamp, address: IpAddr) -> Result<()> {
         self.write_loosely(async move |tx| touch(tx, sid, at, address).await)
             .await
     }
 
-    async fn rotate_person_session(&self, rotation: Rotation) -> Result<Result<RotatedPerson, Refusal>> {
+    /// Judges a presented refresh token like [`crate::Store::rotate_session`], for a person's session.
+    pub async fn rotate_person_session(&self, rotation: Rotation) -> Result<Result<RotatedPerson, Refusal>> {
         self.write(async move |tx| rotate(tx, &rotation).await).await
     }
 
-    async fn end_person_session(&self, uid: AccountId, sid: SessionId, origin: &Origin) -> Result<bool> {
+    /// Ends a session of this account; its access tokens are on the revocation list. `false`: there was no
+    /// such session, or it was ended already.
+    pub async fn end_person_session(&self, uid: AccountId, sid: SessionId, origin: &Origin) -> Result<bool> {
         let origin = origin.clone();
         self.write(async move |tx| match get(tx, sid).await? {
             Some(session) if session.uid == uid && session.ended.is_none() => {
@@ -60,7 +65,8 @@ impl PersonSessions for SqlStore {
         .await
     }
 
-    async fn end_person_sessions(
+    /// Ends every session of this account but `keep`. Returns how many.
+    pub async fn end_person_sessions(
         &self,
         uid: AccountId,
         keep: Option<SessionId>,
@@ -285,8 +291,7 @@ const COLUMNS: &str = "s.sid, s.uid, s.kind, s.secret_hash, s.method, s.proved_a
 
 async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<PersonSession>> {
     let sql = format!("SELECT {COLUMNS} FROM person_sessions s WHERE s.sid = ?1");
-    let row = tx.row(&sql, args![sid]).await?;
-    row.map(|row| read(&row)).transpose()
+    tx.find(&sql, args![sid], read).await
 }
 
 async fn with_account(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<(PersonSession, Account)>> {
@@ -294,48 +299,50 @@ async fn with_account(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<(PersonS
         "SELECT {COLUMNS}, a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version
          FROM person_sessions s JOIN accounts a ON a.uid = s.uid WHERE s.sid = ?1"
     );
-    let row = tx.row(&sql, args![sid]).await?;
-    row.map(|row| Ok((read(&row)?, account::read(&row, 18)?)))
-        .transpose()
+    tx.find(&sql, args![sid], |columns| {
+        Ok((read(columns)?, account::read(columns)?))
+    })
+    .await
 }
 
 async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<PersonSession>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM person_sessions s WHERE s.uid = ?1 AND s.ended_at IS NULL ORDER BY s.opened_at DESC, s.sid"
     );
-    let rows = tx.rows(&sql, args![uid]).await?;
-    rows.iter().map(read).collect()
+    tx.list(&sql, args![uid], read).await
 }
 
-fn read(row: &Row) -> Result<PersonSession> {
-    let (kind, method): (&str, &str) = (row.get(2)?, row.get(4)?);
-    let ended_at: Option<Timestamp> = row.get(16)?;
-    let reason: Option<&str> = row.get(17)?;
+/// Reads [`COLUMNS`].
+fn read(columns: &mut Columns<'_>) -> Result<PersonSession> {
     Ok(PersonSession {
-        sid: row.get(0)?,
-        uid: row.get(1)?,
-        kind: SessionKind::parse(kind).ok_or_else(|| damaged(format!("a session of kind {kind}")))?,
-        secret_hash: row.get(3)?,
+        sid: columns.next()?,
+        uid: columns.next()?,
+        kind: read_kind(columns.next()?)?,
+        secret_hash: columns.next()?,
         proof: Proof {
-            method: AuthMethod::parse(method).ok_or_else(|| damaged(format!("a proof by {method}")))?,
-            at: row.get(5)?,
+            method: read_method(columns.next()?)?,
+            at: columns.next()?,
         },
-        mac_kid: row.get(6)?,
+        mac_kid: columns.next()?,
         line: Line {
-            current: row.get(7)?,
-            parent: row.get(8)?,
-            rotated_at: row.get(9)?,
-            reissues: row.get(10)?,
+            current: columns.next()?,
+            parent: columns.next()?,
+            rotated_at: columns.next()?,
+            reissues: columns.next()?,
         },
-        opened_at: row.get(11)?,
-        last_used_at: row.get(12)?,
-        expires_at: row.get(13)?,
-        address: parse(row.get(14)?)?,
-        device: row.get(15)?,
-        // An end without a known reason stays an end: the safe side.
-        ended: ended_at.map(|at| {
-            let reason = reason.and_then(EndReason::parse);
-            (at, reason.unwrap_or(EndReason::Operator))
-        }),
+        opened_at: columns.next()?,
+        last_used_at: columns.next()?,
+        expires_at: columns.next()?,
+        address: parse(columns.next()?)?,
+        device: columns.next()?,
+        ended: session::read_end(columns)?,
     })
+}
+
+fn read_kind(kind: &str) -> Result<SessionKind> {
+    SessionKind::parse(kind).ok_or_else(|| damaged(format!("a session of kind {kind}")))
+}
+
+fn read_method(method: &str) -> Result<AuthMethod> {
+    AuthMethod::parse(method).ok_or_else(|| damaged(format!("a proof by {method}")))
 }

@@ -1,17 +1,18 @@
 //! Recoveries.
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
 use tm_auth_core::recovery::{Recovery, Stage};
 use tm_auth_proto::AccountId;
 
-use super::{SqlStore, Tx, args, audit};
-use crate::{Origin, Recoveries, Result};
+use super::{Store, Tx, args, audit};
+use crate::{Origin, Result};
 
-#[async_trait]
-impl Recoveries for SqlStore {
-    async fn start_recovery(
+impl Store {
+    /// Starts one for an account that has a passkey. One that is there already stays as it is, so that asking
+    /// again never moves its end; only one that has lapsed is replaced. Returns the one that counts and whether
+    /// it was started just now.
+    pub async fn start_recovery(
         &self,
         new: Recovery,
         origin: &Origin,
@@ -20,11 +21,13 @@ impl Recoveries for SqlStore {
         self.write(async move |tx| start(tx, &new, &origin).await).await
     }
 
-    async fn recovery(&self, uid: AccountId) -> Result<Option<Recovery>> {
+    /// The recovery of an account, in whatever state.
+    pub async fn recovery(&self, uid: AccountId) -> Result<Option<Recovery>> {
         self.read(async move |tx| get(tx, uid).await).await
     }
 
-    async fn cancel_recovery(&self, uid: AccountId, origin: &Origin) -> Result<bool> {
+    /// Cancels it. `false`: there was none.
+    pub async fn cancel_recovery(&self, uid: AccountId, origin: &Origin) -> Result<bool> {
         let origin = origin.clone();
         self.write(async move |tx| end(tx, uid, "recovery_cancelled", &origin).await)
             .await
@@ -68,20 +71,15 @@ async fn start(
 }
 
 async fn get(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<Recovery>> {
-    let row = tx
-        .row(
-            "SELECT started_at, ready_at FROM recoveries WHERE uid = ?1",
-            args![uid],
-        )
-        .await?;
-    row.map(|row| {
+    let sql = "SELECT started_at, ready_at FROM recoveries WHERE uid = ?1";
+    tx.find(sql, args![uid], |columns| {
         Ok(Recovery {
             uid,
-            started_at: row.get(0)?,
-            ready_at: row.get(1)?,
+            started_at: columns.next()?,
+            ready_at: columns.next()?,
         })
     })
-    .transpose()
+    .await
 }
 
 /// Whether it may be used.

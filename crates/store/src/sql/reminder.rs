@@ -1,20 +1,22 @@
 //! Reminders that keys end.
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use tm_auth_core::api_key::reminder::{DAYS, due, span};
 
 use super::row::damaged;
-use super::{SqlStore, Tx, api_key, args};
-use crate::{DueReminder, Reminders, Result};
+use super::{Store, Tx, api_key, args};
+use crate::{DueReminder, Result};
 
-#[async_trait]
-impl Reminders for SqlStore {
-    async fn due_reminders(&self, now: Timestamp, limit: u32) -> Result<Vec<DueReminder>> {
+impl Store {
+    /// Up to `limit` reminders that [`tm_auth_core::api_key::reminder::due`] finds due, the nearest end first:
+    /// of active keys of accounts that may act and can be reached.
+    pub async fn due_reminders(&self, now: Timestamp, limit: u32) -> Result<Vec<DueReminder>> {
         self.read(async move |tx| find(tx, now, limit).await).await
     }
 
-    async fn claim_reminder(&self, reminder: &DueReminder) -> Result<bool> {
+    /// Notes that a reminder is being sent, if it still is the one to send. `true`: to this caller alone,
+    /// however many nodes ask; the key may have been revoked or given another end in between.
+    pub async fn claim_reminder(&self, reminder: &DueReminder) -> Result<bool> {
         let (key_id, end, days) = (reminder.key.key_id, reminder.key.expires_at, reminder.days);
         self.write_loosely(async move |tx| {
             let claimed = tx
@@ -46,30 +48,27 @@ async fn find(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result<Vec<DueRemi
     );
     let [first, second, third] = DAYS;
     let until = |days| now + span(days);
-    let rows = tx
-        .rows(
-            &sql,
-            args![
-                now,
-                until(first),
-                second,
-                until(second),
-                third,
-                until(third),
-                limit
-            ],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let key = api_key::read(row, 0)?;
-            let days = due(key.expires_at, row.get(19)?, now)
+    tx.list(
+        &sql,
+        args![
+            now,
+            until(first),
+            second,
+            until(second),
+            third,
+            until(third),
+            limit
+        ],
+        |columns| {
+            let key = api_key::read(columns)?;
+            let days = due(key.expires_at, columns.next()?, now)
                 .ok_or_else(|| damaged("a reminder that is not due"))?;
             Ok(DueReminder {
                 key,
-                address: row.get(20)?,
+                address: columns.next()?,
                 days,
             })
-        })
-        .collect()
+        },
+    )
+    .await
 }

@@ -2,9 +2,23 @@
 
 use jiff::Timestamp;
 
-use super::row::{Row, damaged};
-use super::{Tx, args, audit, housekeeping};
+use super::row::damaged;
+use super::{Columns, Store, Tx, args, audit, housekeeping};
 use crate::{Change, Origin, Result, Revocation, Revoked};
+
+impl Store {
+    /// What was revoked at or after `since`.
+    pub async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>> {
+        self.read(async move |tx| after(tx, since).await).await
+    }
+
+    /// Adds an entry to the list; a later one for the same subject replaces it.
+    pub async fn revoke(&self, revocation: Revocation, origin: &Origin) -> Result<()> {
+        let origin = origin.clone();
+        self.write(async move |tx| add_audited(tx, revocation, &origin).await)
+            .await
+    }
+}
 
 /// Adds an entry. Whoever calls this announces the change.
 pub(super) async fn add(tx: &mut Tx<'_>, revocation: Revocation) -> Result<()> {
@@ -46,22 +60,19 @@ pub(super) async fn add_audited(tx: &mut Tx<'_>, revocation: Revocation, origin:
     housekeeping::announce(tx, origin.at, Change::Revocations).await
 }
 
-pub(super) async fn since(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Revocation>> {
-    let sql = "SELECT kind, subject, at FROM revocations WHERE at >= ?1 ORDER BY at, kind, subject";
-    let rows = tx.rows(sql, args![since]).await?;
-    rows.iter().map(read).collect()
+async fn after(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Revocation>> {
+    let sql = "SELECT at, kind, subject FROM revocations WHERE at >= ?1 ORDER BY at, kind, subject";
+    tx.list(sql, args![since], read).await
 }
 
-fn read(row: &Row) -> Result<Revocation> {
-    let revoked = match row.get(0)? {
-        "session" => Revoked::Session(row.get(1)?),
-        "key" => Revoked::Key(row.get(1)?),
-        "account" => Revoked::Account(row.get(1)?),
+fn read(columns: &mut Columns<'_>) -> Result<Revocation> {
+    let at = columns.next()?;
+    let revoked = match columns.next()? {
+        "session" => Revoked::Session(columns.next()?),
+        "key" => Revoked::Key(columns.next()?),
+        "account" => Revoked::Account(columns.next()?),
         "everything" => Revoked::Everything,
         other => return Err(damaged(format!("a revocation of a {other}"))),
     };
-    Ok(Revocation {
-        revoked,
-        at: row.get(2)?,
-    })
+    Ok(Revocation { revoked, at })
 }

@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use crate::{Result, StoreError};
 
-/// One row of either database, its columns found by their place in the statement.
+/// One row of either database.
 pub(crate) enum Row {
     Sqlite(Vec<rusqlite::types::Value>),
     Postgres(PgRow),
 }
 
-/// A column as it lies in the row.
+/// A column's value.
 enum Column<'r> {
     Null,
     Integer(i64),
@@ -26,10 +26,34 @@ enum Column<'r> {
     Blob(&'r [u8]),
 }
 
+/// Reads the columns of a row one after another, in the order of the statement.
+pub(crate) struct Columns<'r> {
+    row: &'r Row,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    /// The next column. What no version of this program writes is [`StoreError::Damaged`].
+    pub(crate) fn next<T: FromColumn<'r>>(&mut self) -> Result<T> {
+        let column = self.row.column(self.next)?;
+        self.next += 1;
+        T::from_column(column)
+    }
+
+    /// Whether the next column is NULL. Does not move on.
+    pub(crate) fn next_is_null(&self) -> Result<bool> {
+        Ok(matches!(self.row.column(self.next)?, Column::Null))
+    }
+}
+
+/// Reads a row of one column.
+pub(crate) fn only<T: for<'r> FromColumn<'r>>(columns: &mut Columns<'_>) -> Result<T> {
+    columns.next()
+}
+
 impl Row {
-    /// The column at this place. What no version of this program writes is [`StoreError::Damaged`].
-    pub(crate) fn get<'r, T: FromColumn<'r>>(&'r self, index: usize) -> Result<T> {
-        T::from_column(self.column(index)?)
+    pub(crate) fn columns(&self) -> Columns<'_> {
+        Columns { row: self, next: 0 }
     }
 
     fn column(&self, index: usize) -> Result<Column<'_>> {
@@ -119,7 +143,7 @@ impl<'r, T: FromColumn<'r>> FromColumn<'r> for Option<T> {
     }
 }
 
-fn uuid(bytes: &[u8]) -> Result<Uuid> {
+pub(super) fn uuid(bytes: &[u8]) -> Result<Uuid> {
     Uuid::from_slice(bytes).map_err(damaged)
 }
 

@@ -2,29 +2,46 @@
 
 use tm_auth_core::signing::{Algorithm, Purpose, Sealed, StoredKey};
 
-use super::row::{Row, damaged};
-use super::{Tx, args, audit, housekeeping, setting};
+use super::row::damaged;
+use super::{Columns, Store, Tx, args, audit, housekeeping, setting};
 use crate::{Change, Origin, Result};
 
 const VERSION: &str = "service_keys_version";
 
+impl Store {
+    /// The service's keys and the version of the set.
+    pub async fn service_keys(&self) -> Result<(i64, Vec<StoredKey>)> {
+        self.read(async |tx| all(tx).await).await
+    }
+
+    /// Replaces rows of the set if it is still at `version`. `false`: somebody else was faster; read again.
+    pub async fn update_service_keys(
+        &self,
+        version: i64,
+        put: Vec<StoredKey>,
+        remove: Vec<String>,
+        origin: &Origin,
+    ) -> Result<bool> {
+        let origin = origin.clone();
+        self.write(async move |tx| update(tx, version, &put, &remove, &origin).await)
+            .await
+    }
+}
+
 pub(super) async fn all(tx: &mut Tx<'_>) -> Result<(i64, Vec<StoredKey>)> {
     // One statement, so that version and rows belong together. Without a key there is one row that is all NULL.
+    let sql = "SELECT (SELECT value FROM settings WHERE name = ?1),
+            k.kid, k.purpose, k.algorithm, k.sealed, k.published_at, k.signing_since, k.retired_at
+         FROM (SELECT 1 AS one) always LEFT JOIN service_keys k ON always.one = 1
+         ORDER BY k.published_at, k.kid";
     let rows = tx
-        .rows(
-            "SELECT k.kid, k.purpose, k.algorithm, k.sealed, k.published_at, k.signing_since, k.retired_at,
-                (SELECT value FROM settings WHERE name = ?1)
-             FROM (SELECT 1 AS one) always LEFT JOIN service_keys k ON always.one = 1
-             ORDER BY k.published_at, k.kid",
-            args![VERSION],
-        )
+        .list(sql, args![VERSION], |columns| {
+            Ok((parse_version(columns.next()?)?, read(columns)?))
+        })
         .await?;
-    let version = match rows.first() {
-        Some(row) => parse_version(row.get(7)?)?,
-        None => 0,
-    };
-    let keys = rows.iter().filter_map(|row| read(row).transpose());
-    Ok((version, keys.collect::<Result<_>>()?))
+    let version = rows.first().map_or(0, |(version, _)| *version);
+    let keys = rows.into_iter().filter_map(|(_, key)| key);
+    Ok((version, keys.collect()))
 }
 
 pub(super) async fn update(
@@ -74,19 +91,21 @@ fn parse_version(text: Option<String>) -> Result<i64> {
 }
 
 /// `None`: the row that stands for no key.
-fn read(row: &Row) -> Result<Option<StoredKey>> {
-    let Some(kid) = row.get(0)? else { return Ok(None) };
-    let purpose: &str = row.get(1)?;
-    let algorithm: Option<&str> = row.get(2)?;
+fn read(columns: &mut Columns<'_>) -> Result<Option<StoredKey>> {
+    let Some(kid) = columns.next()? else {
+        return Ok(None);
+    };
+    let purpose: &str = columns.next()?;
+    let algorithm: Option<&str> = columns.next()?;
     Ok(Some(StoredKey {
         kid,
         purpose: Purpose::parse(purpose).ok_or_else(|| damaged(format!("a key for {purpose}")))?,
         algorithm: algorithm
             .map(|text| Algorithm::parse(text).ok_or_else(|| damaged(format!("a key of {text}"))))
             .transpose()?,
-        sealed: Sealed(row.get(3)?),
-        published_at: row.get(4)?,
-        signing_since: row.get(5)?,
-        retired_at: row.get(6)?,
+        sealed: Sealed(columns.next()?),
+        published_at: columns.next()?,
+        signing_since: columns.next()?,
+        retired_at: columns.next()?,
     }))
 }

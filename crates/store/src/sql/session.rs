@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
+use tm_auth_core::person::is_persons;
 use tm_auth_core::rotation::{Decision, Line, decide};
 use tm_auth_core::session::{EndReason, NewSession, Session};
 use tm_auth_core::token::refresh::Presented;
 use tm_auth_proto::SessionId;
 
-use super::row::{Row, damaged};
-use super::{Tx, api_key, args, audit, housekeeping, revocation, setting};
+use super::row::{damaged, only};
+use super::{Columns, Store, Tx, api_key, args, audit, housekeeping, person_session, revocation, setting};
 use crate::{OpenOutcome, Origin, Result, Revocation, Revoked, Rotated, Rotation, RotationKind};
 
 /// Inserts unless key or account are not as they were at the decision. No mint that begins after a
@@ -24,6 +25,34 @@ const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, 
           AND a.disabled_at IS NULL)
       AND NOT EXISTS (SELECT 1 FROM settings WHERE name = 'recovered_at' AND CAST(value AS BIGINT) > ?7)
     ON CONFLICT (sid) DO NOTHING";
+
+impl Store {
+    /// Opens a session if its id is new and key and account stand as they did at the decision.
+    pub async fn open_session(&self, new: NewSession) -> Result<OpenOutcome> {
+        self.write_batched(new, async |tx, new| open(tx, new).await).await
+    }
+
+    /// Judges a presented refresh token by [`tm_auth_core::rotation::decide`] on the row as it is, and moves
+    /// the row along, in one step. A reuse ends the session in the same step.
+    pub async fn rotate_session(&self, rotation: Rotation) -> Result<Result<Rotated, Refusal>> {
+        self.write_batched(rotation, async |tx, rotation| rotate(tx, rotation).await)
+            .await
+    }
+
+    /// Ends the session of a refresh token, a key's or a person's, whichever of the session's tokens it is. `false`: there was no
+    /// live session with this secret.
+    pub async fn end_session(&self, presented: Presented, origin: &Origin) -> Result<bool> {
+        let origin = origin.clone();
+        self.write(async move |tx| {
+            if is_persons(presented.sid) {
+                person_session::end_presented(tx, &presented, &origin).await
+            } else {
+                end(tx, &presented, &origin).await
+            }
+        })
+        .await
+    }
+}
 
 pub(super) async fn open(tx: &mut Tx<'_>, new: &NewSession) -> Result<OpenOutcome> {
     let inserted = tx
@@ -46,10 +75,8 @@ pub(super) async fn open(tx: &mut Tx<'_>, new: &NewSession) -> Result<OpenOutcom
     if inserted == 1 {
         return Ok(OpenOutcome::Opened);
     }
-    let row = tx
-        .row("SELECT open_nonce FROM sessions WHERE sid = ?1", args![new.sid])
-        .await?;
-    let nonce: Option<[u8; 16]> = row.map(|row| row.get(0)).transpose()?;
+    let sql = "SELECT open_nonce FROM sessions WHERE sid = ?1";
+    let nonce: Option<[u8; 16]> = tx.find(sql, args![new.sid], only).await?;
     Ok(match nonce {
         Some(nonce) if nonce == new.open_nonce => OpenOutcome::Opened,
         Some(_) => OpenOutcome::Replayed,
@@ -216,28 +243,31 @@ pub(crate) const COLUMNS: &str =
 async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<Session>> {
     static SQL: LazyLock<String> =
         LazyLock::new(|| format!("SELECT {COLUMNS} FROM sessions s WHERE s.sid = ?1"));
-    let row = tx.row(&SQL, args![sid]).await?;
-    row.map(|row| read(&row, 0)).transpose()
+    tx.find(&SQL, args![sid], read).await
 }
 
-/// Reads a session whose columns begin at `from`.
-pub(crate) fn read(row: &Row, from: usize) -> Result<Session> {
-    let ended_at: Option<Timestamp> = row.get(from + 10)?;
-    let reason = row.get::<Option<&str>>(from + 11)?.and_then(EndReason::parse);
+/// Reads [`COLUMNS`].
+pub(crate) fn read(columns: &mut Columns<'_>) -> Result<Session> {
     Ok(Session {
-        sid: row.get(from)?,
-        key_id: row.get(from + 1)?,
-        secret_hash: row.get(from + 2)?,
+        sid: columns.next()?,
+        key_id: columns.next()?,
+        secret_hash: columns.next()?,
         line: Line {
-            current: row.get(from + 3)?,
-            parent: row.get(from + 4)?,
-            rotated_at: row.get(from + 5)?,
-            reissues: row.get(from + 6)?,
+            current: columns.next()?,
+            parent: columns.next()?,
+            rotated_at: columns.next()?,
+            reissues: columns.next()?,
         },
-        mac_kid: row.get(from + 7)?,
-        opened_at: row.get(from + 8)?,
-        expires_at: row.get(from + 9)?,
-        // A session with an end but without a known reason stays ended: the safe side.
-        ended: ended_at.map(|at| (at, reason.unwrap_or(EndReason::Operator))),
+        mac_kid: columns.next()?,
+        opened_at: columns.next()?,
+        expires_at: columns.next()?,
+        ended: read_end(columns)?,
     })
+}
+
+/// Reads `ended_at` and `end_reason`. A session with an end but without a known reason stays ended: the safe side.
+pub(super) fn read_end(columns: &mut Columns<'_>) -> Result<Option<(Timestamp, EndReason)>> {
+    let (ended_at, reason): (Option<Timestamp>, Option<&str>) = (columns.next()?, columns.next()?);
+    let reason = reason.and_then(EndReason::parse).unwrap_or(EndReason::Operator);
+    Ok(ended_at.map(|at| (at, reason)))
 }

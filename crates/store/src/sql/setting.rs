@@ -2,14 +2,21 @@
 
 use tm_auth_proto::Environment;
 
-use super::{Tx, args};
+use super::row::only;
+use super::{Store, Tx, args};
 use crate::{Result, StoreError};
 
+impl Store {
+    /// Binds an empty database to an environment; refuses one that belongs to the other.
+    pub async fn bind_environment(&self, environment: Environment) -> Result<()> {
+        self.write(async move |tx| bind_environment(tx, environment).await)
+            .await
+    }
+}
+
 pub(crate) async fn get(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
-    let row = tx
-        .row("SELECT value FROM settings WHERE name = ?1", args![name])
-        .await?;
-    row.map(|row| row.get(0)).transpose()
+    let sql = "SELECT value FROM settings WHERE name = ?1";
+    tx.find(sql, args![name], only).await
 }
 
 pub(crate) async fn set(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<()> {

@@ -1,231 +1,220 @@
-//! The store's methods, each one transaction of the nouns beside this file.
+//! [`Store`] and the ways in which its methods reach the database.
 
-use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use jiff::Timestamp;
-use tm_auth_core::person::is_persons;
-use tm_auth_core::registration::ConfirmedKey;
-use tm_auth_core::session::NewSession;
-use tm_auth_core::signing::StoredKey;
-use tm_auth_core::token::refresh::Presented;
-use tm_auth_core::{Account, ApiKey, Refusal};
-use tm_auth_proto::{AccountId, Environment, KeyId};
+#[cfg(feature = "faults")]
+use std::any::type_name_of_val;
 
-use super::{
-    Engine, SqlStore, account, api_key, audit, housekeeping, person_session, revocation, service_key,
-    session, setting,
-};
-use crate::{
-    AuditEntry, Changes, KeyChange, KeyUse, NewAccount, NewApiKey, OpenOutcome, Origin, Result, Retention,
-    Revocation, Rotated, Rotation, Store, StoreError, Swept,
-};
+use super::{Tx, args, housekeeping};
+#[cfg(feature = "faults")]
+use crate::faults::Faults;
+use crate::postgres::{Batched, Postgres};
+use crate::sqlite::Sqlite;
+use crate::{Result, StoreError};
 
-#[async_trait]
-impl Store for SqlStore {
-    async fn bind_environment(&self, environment: Environment) -> Result<()> {
-        self.write(async move |tx| setting::bind_environment(tx, environment).await)
-            .await
-    }
+/// The database, as the service uses it.
+///
+/// Each method is one transaction, and its comment is its guarantee. `Ok` means that the change is durable.
+/// After `Err` the change may or may not have been made: the caller may rely on neither and answers 503.
+pub struct Store {
+    pub(crate) engine: Engine,
+    /// The last session that the sweep looked at.
+    sweep_position: Mutex<Option<Vec<u8>>>,
+    /// The newest change that [`Store::changes`] returned.
+    told: Mutex<Option<housekeeping::Told>>,
+    /// Milliseconds; 0 if there is none.
+    deadline: AtomicU64,
+    #[cfg(feature = "faults")]
+    faults: Faults,
+}
 
-    async fn ping(&self) -> Result<()> {
-        self.write_loosely(async |tx| housekeeping::ping(tx).await)
-            .await?;
-        match &self.engine {
-            Engine::Sqlite(_) => Ok(()),
-            Engine::Postgres(postgres) => postgres.compare_clocks().await,
+pub(crate) enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// What a piece of work needs of its transaction.
+#[derive(Clone, Copy)]
+enum Mode {
+    Write,
+    WriteLoosely,
+    Read,
+    Snapshot,
+}
+
+impl Store {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            sweep_position: Mutex::new(None),
+            told: Mutex::new(None),
+            deadline: AtomicU64::new(0),
+            #[cfg(feature = "faults")]
+            faults: Faults::default(),
         }
     }
 
-    async fn create_account(&self, new: NewAccount, origin: &Origin) -> Result<Option<Account>> {
-        let origin = origin.clone();
-        self.write(async move |tx| account::create(tx, &new, &origin).await)
-            .await
+    /// The faults that this store injects, and the calls that it counts.
+    #[cfg(feature = "faults")]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
-    async fn account(&self, uid: AccountId) -> Result<Option<Account>> {
-        self.read(async move |tx| account::get(tx, uid).await).await
+    /// Bounds every call from now on. A call without an answer in this time fails as [`StoreError::Unavailable`], and
+    /// its change may still be made. Without a deadline, a caller could wait for ever for a connection whose other end
+    /// is gone.
+    pub fn set_deadline(&self, deadline: Duration) {
+        let milliseconds = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        self.deadline.store(milliseconds, Ordering::Relaxed);
     }
 
-    async fn accounts(&self) -> Result<Vec<Account>> {
-        self.read(async |tx| account::all(tx).await).await
-    }
-
-    async fn set_account_disabled(
-        &self,
-        uid: AccountId,
-        disabled_at: Option<Timestamp>,
-        origin: &Origin,
-    ) -> Result<bool> {
-        let origin = origin.clone();
-        self.write(async move |tx| account::set_disabled(tx, uid, disabled_at, &origin).await)
-            .await
-    }
-
-    async fn api_key(&self, key_id: KeyId) -> Result<Option<ApiKey>> {
-        self.read(async move |tx| api_key::get(tx, key_id).await).await
-    }
-
-    async fn api_keys_of(&self, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
-        self.read(async move |tx| api_key::of_account(tx, uid).await)
-            .await
-    }
-
-    async fn register_key(
-        &self,
-        new: NewApiKey,
-        max_live: u32,
-        origin: &Origin,
-    ) -> Result<Result<ApiKey, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| api_key::register(tx, &new, max_live, &origin).await)
-            .await
-    }
-
-    async fn activate_key(
-        &self,
-        uid: AccountId,
-        confirmed: ConfirmedKey,
-        max_live: u32,
-        origin: &Origin,
-    ) -> Result<Result<ApiKey, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| api_key::activate(tx, uid, confirmed.key_id(), max_live, &origin).await)
-            .await
-    }
-
-    async fn update_key(
-        &self,
-        uid: AccountId,
-        key_id: KeyId,
-        change: KeyChange,
-        origin: &Origin,
-    ) -> Result<Result<ApiKey, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| api_key::update(tx, uid, key_id, &change, &origin).await)
-            .await
-    }
-
-    async fn revoke_key(
-        &self,
-        uid: AccountId,
-        key_id: KeyId,
-        origin: &Origin,
-    ) -> Result<Result<ApiKey, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| api_key::revoke(tx, uid, key_id, &origin).await)
-            .await
-    }
-
-    async fn record_use(&self, uses: Vec<KeyUse>) -> Result<()> {
-        self.write_loosely(async move |tx| api_key::record_use(tx, &uses).await)
-            .await
-    }
-
-    async fn open_session(&self, new: NewSession) -> Result<OpenOutcome> {
-        if let Engine::Postgres(postgres) = &self.engine
-            && let Some(outcome) = postgres.open_session(new.clone()).await?
-        {
-            return Ok(outcome);
+    /// Runs several calls within one deadline.
+    pub async fn in_time<T>(&self, calls: impl Future<Output = Result<T>>) -> Result<T> {
+        match self.deadline.load(Ordering::Relaxed) {
+            0 => calls.await,
+            milliseconds => tokio::time::timeout(Duration::from_millis(milliseconds), calls)
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned()))),
         }
-        self.write(async move |tx| session::open(tx, &new).await).await
     }
 
-    async fn rotate_session(&self, rotation: Rotation) -> Result<Result<Rotated, Refusal>> {
-        if let Engine::Postgres(postgres) = &self.engine
-            && let Some(outcome) = postgres.rotate_session(rotation.clone()).await?
-        {
-            return Ok(outcome);
-        }
-        self.write(async move |tx| session::rotate(tx, &rotation).await)
-            .await
+    /// Runs `work` in one transaction, as if it were alone, and returns once it is durable. May run it several
+    /// times.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.run(Mode::Write, work).await
     }
 
-    async fn end_session(&self, presented: Presented, origin: &Origin) -> Result<bool> {
-        let origin = origin.clone();
-        self.write(async move |tx| {
-            if is_persons(presented.sid) {
-                person_session::end_presented(tx, &presented, &origin).await
-            } else {
-                session::end(tx, &presented, &origin).await
-            }
+    /// Runs `work` in one transaction in which each statement sees what other transactions have committed
+    /// meanwhile. This is for statements that are correct by themselves and touch more rows than a SERIALIZABLE
+    /// transaction could commit under load.
+    pub(super) async fn write_loosely<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.run(Mode::WriteLoosely, work).await
+    }
+
+    /// Runs `work`, which only reads. Each statement sees what was committed when it began.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.run(Mode::Read, work).await
+    }
+
+    /// Runs `work`, which only reads, on one snapshot.
+    pub(crate) async fn snapshot<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.run(Mode::Snapshot, work).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        mode: Mode,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.in_time(async {
+            #[cfg(feature = "faults")]
+            let call = self.faults.call(type_name_of_val(&work)).await?;
+            let answer = self.engine.run(mode, work).await;
+            #[cfg(feature = "faults")]
+            let answer = call.answer(answer).await;
+            answer
         })
         .await
     }
 
-    async fn service_keys(&self) -> Result<(i64, Vec<StoredKey>)> {
-        self.read(async |tx| service_key::all(tx).await).await
-    }
-
-    async fn update_service_keys(
+    /// Writes one item. PostgreSQL first tries to do it in one statement with those of other callers, and runs
+    /// `work` only in the cases that such a statement cannot settle. SQLite always runs `work`.
+    pub(super) async fn write_batched<I: Batched>(
         &self,
-        version: i64,
-        put: Vec<StoredKey>,
-        remove: Vec<String>,
-        origin: &Origin,
-    ) -> Result<bool> {
-        let origin = origin.clone();
-        self.write(async move |tx| service_key::update(tx, version, &put, &remove, &origin).await)
-            .await
-    }
-
-    async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>> {
-        self.read(async move |tx| revocation::since(tx, since).await)
-            .await
-    }
-
-    async fn revoke(&self, revocation: Revocation, origin: &Origin) -> Result<()> {
-        let origin = origin.clone();
-        self.write(async move |tx| revocation::add_audited(tx, revocation, &origin).await)
-            .await
-    }
-
-    async fn changes(&self, after: i64) -> Result<Changes> {
-        let told = self.told();
-        let (changes, told) = self
-            .read(async move |tx| housekeeping::changes(tx, after, told.as_ref()).await)
-            .await?;
-        self.set_told(told);
-        Ok(changes)
-    }
-
-    async fn audit(&self, entries: Vec<AuditEntry>) -> Result<()> {
-        self.write_loosely(async move |tx| {
-            for entry in &entries {
-                audit::add(tx, entry).await?;
-            }
-            Ok(())
+        item: I,
+        work: impl AsyncFn(&mut Tx<'_>, &I) -> Result<I::Outcome> + Send + Sync + 'static,
+    ) -> Result<I::Outcome> {
+        self.in_time(async {
+            #[cfg(feature = "faults")]
+            let call = self.faults.call(type_name_of_val(&work)).await?;
+            let answer = self.engine.run_batched(item, work).await;
+            #[cfg(feature = "faults")]
+            let answer = call.answer(answer).await;
+            answer
         })
         .await
     }
 
-    async fn audit_trail(&self, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
-        self.read(async move |tx| audit::newest(tx, uid, limit).await)
-            .await
+    pub(super) fn sweep_position(&self) -> Option<Vec<u8>> {
+        self.sweep_position
+            .lock()
+            .expect("no code panics while holding it")
+            .clone()
     }
 
-    async fn sweep(&self, now: Timestamp, retention: &Retention) -> Result<Swept> {
-        let (retention, after) = (*retention, self.sweep_position());
-        let (swept, position) = self
-            .write_loosely(async move |tx| housekeeping::sweep(tx, now, &retention, after.as_deref()).await)
-            .await?;
-        self.set_sweep_position(position);
-        Ok(swept)
+    pub(super) fn set_sweep_position(&self, position: Option<Vec<u8>>) {
+        *self
+            .sweep_position
+            .lock()
+            .expect("no code panics while holding it") = position;
     }
 
-    async fn backup(&self, target: &Path) -> Result<()> {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.backup(target).await,
-            Engine::Postgres(_) => Err(StoreError::Unusable(
-                "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump"
-                    .to_owned(),
-            )),
+    pub(super) fn told(&self) -> Option<housekeeping::Told> {
+        self.told.lock().expect("no code panics while holding it").clone()
+    }
+
+    pub(super) fn set_told(&self, told: Option<housekeeping::Told>) {
+        *self.told.lock().expect("no code panics while holding it") = told;
+    }
+}
+
+impl Engine {
+    async fn run<T: Send + 'static>(
+        &self,
+        mode: Mode,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        match (self, mode) {
+            (Self::Sqlite(sqlite), Mode::Write | Mode::WriteLoosely) => sqlite.write(work).await,
+            (Self::Sqlite(sqlite), Mode::Read) => sqlite.read(work).await,
+            (Self::Sqlite(sqlite), Mode::Snapshot) => {
+                let work = async move |tx: &mut Tx<'_>| {
+                    tx.execute("BEGIN", args![]).await?;
+                    let outcome = work(tx).await;
+                    tx.execute("COMMIT", args![]).await?;
+                    outcome
+                };
+                sqlite.read(work).await
+            }
+            (Self::Postgres(postgres), Mode::Write) => postgres.write(&work).await,
+            (Self::Postgres(postgres), Mode::WriteLoosely) => postgres.write_loosely(&work).await,
+            (Self::Postgres(postgres), Mode::Read) => postgres.read(&work).await,
+            (Self::Postgres(postgres), Mode::Snapshot) => postgres.snapshot(&work).await,
         }
     }
 
-    async fn mark_recovered(&self, at: Timestamp, end_sessions: bool, origin: &Origin) -> Result<u64> {
-        let origin = origin.clone();
-        self.write_loosely(async move |tx| housekeeping::mark_recovered(tx, at, end_sessions, &origin).await)
-            .await
+    async fn run_batched<I: Batched>(
+        &self,
+        item: I,
+        work: impl AsyncFn(&mut Tx<'_>, &I) -> Result<I::Outcome> + Send + Sync + 'static,
+    ) -> Result<I::Outcome> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                sqlite
+                    .write(async move |tx: &mut Tx<'_>| work(tx, &item).await)
+                    .await
+            }
+            Self::Postgres(postgres) => match postgres.batch(item.clone()).await? {
+                Some(outcome) => Ok(outcome),
+                None => {
+                    let work = async move |tx: &mut Tx<'_>| work(tx, &item).await;
+                    postgres.write(&work).await
+                }
+            },
+        }
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments, AssertSqlSafe, PgConnection};
 
-use super::row::Row;
+use super::row::{Columns, FromColumn, Row, damaged, only};
 use super::value::{Kind, Value};
 use crate::{Result, StoreError};
 
@@ -39,7 +39,7 @@ impl Tx<'_> {
     }
 
     /// Runs a statement. Returns its rows.
-    pub(crate) async fn rows(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Vec<Row>> {
+    async fn rows(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Vec<Row>> {
         match self {
             Self::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(sql)?;
@@ -64,15 +64,36 @@ impl Tx<'_> {
         }
     }
 
-    /// The first row, if there is one.
-    pub(crate) async fn row(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Option<Row>> {
-        Ok(self.rows(sql, args).await?.into_iter().next())
+    /// Runs a statement. Returns what `read` makes of each row.
+    pub(crate) async fn list<T>(
+        &mut self,
+        sql: &str,
+        args: &[Value<'_>],
+        read: impl Fn(&mut Columns<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let rows = self.rows(sql, args).await?;
+        rows.iter().map(|row| read(&mut row.columns())).collect()
     }
 
-    /// The row of a statement that always has one: a count, a maximum.
-    pub(crate) async fn one(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Row> {
-        let row = self.row(sql, args).await?;
-        row.ok_or_else(|| StoreError::Damaged("a statement without its row".to_owned()))
+    /// Runs a statement. Returns what `read` makes of the first row, or `None` if there is no row.
+    pub(crate) async fn find<T>(
+        &mut self,
+        sql: &str,
+        args: &[Value<'_>],
+        read: impl Fn(&mut Columns<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let rows = self.rows(sql, args).await?;
+        rows.first().map(|row| read(&mut row.columns())).transpose()
+    }
+
+    /// Runs a statement that always has a row, such as a count or a maximum. Returns its one column.
+    pub(crate) async fn value<T: for<'r> FromColumn<'r>>(
+        &mut self,
+        sql: &str,
+        args: &[Value<'_>],
+    ) -> Result<T> {
+        let found = self.find(sql, args, only).await?;
+        found.ok_or_else(|| damaged("a statement without its row"))
     }
 
     /// Whether there is a row.

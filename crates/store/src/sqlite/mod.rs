@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::sql::{Engine, SqlStore, Tx};
-use crate::{Result, StoreError};
+use crate::sql::{Engine, Tx};
+use crate::{Result, Store, StoreError};
 
 /// How a database file is opened.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub(crate) struct Sqlite {
 }
 
 /// Opens a database and brings its schema up to date.
-pub fn open(options: &SqliteOptions) -> Result<SqlStore> {
+pub fn open(options: &SqliteOptions) -> Result<Store> {
     lock::refuse_network_filesystem(&options.path)?;
     lock::create_private(&options.path)?;
     let lock = match options.role {
@@ -67,7 +67,7 @@ pub fn open(options: &SqliteOptions) -> Result<SqlStore> {
     };
     let mut connection = connect(&options.path, options.synchronous)?;
     schema::migrate(&mut connection)?;
-    Ok(SqlStore::new(Engine::Sqlite(Sqlite {
+    Ok(Store::new(Engine::Sqlite(Sqlite {
         path: options.path.clone(),
         writer: writer::Writer::start(connection),
         readers: reader::Readers::new(options.path.clone()),

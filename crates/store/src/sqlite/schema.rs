@@ -27,9 +27,9 @@ pub(super) fn pending(version: usize) -> Vec<&'static str> {
 pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
     // One statement reads one snapshot: somebody else may be migrating an empty file at this moment.
     let (id, tables): (i64, i64) = connection.query_row(
-        "SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id",
+        "SELECT application_id, (SELECT count(*) FROM sqlite_schema) AS tables FROM pragma_application_id",
         [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| Ok((row.get("application_id")?, row.get("tables")?)),
     )?;
     if id != APPLICATION_ID && tables > 0 {
         return Err(StoreError::Unusable(

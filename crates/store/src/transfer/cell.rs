@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value as Json;
 
-use crate::sql::Row;
+use crate::sql::Columns;
 use crate::sql::value::{AsValue, Kind, Value};
 use crate::{Result, StoreError};
 
@@ -17,14 +17,13 @@ pub(super) enum Cell {
 }
 
 impl Cell {
-    pub(super) fn read(row: &Row, index: usize, kind: Kind) -> Result<Self> {
-        Ok(match kind {
-            Kind::Integer => row
-                .get::<Option<_>>(index)?
-                .map_or(Self::Null(kind), Self::Integer),
-            Kind::Text => row.get::<Option<_>>(index)?.map_or(Self::Null(kind), Self::Text),
-            Kind::Blob => row.get::<Option<_>>(index)?.map_or(Self::Null(kind), Self::Blob),
-        })
+    pub(super) fn read(columns: &mut Columns<'_>, kind: Kind) -> Result<Self> {
+        let cell = match kind {
+            Kind::Integer => columns.next::<Option<_>>()?.map(Self::Integer),
+            Kind::Text => columns.next::<Option<_>>()?.map(Self::Text),
+            Kind::Blob => columns.next::<Option<_>>()?.map(Self::Blob),
+        };
+        Ok(cell.unwrap_or(Self::Null(kind)))
     }
 
     /// Bytes as base64url without padding.

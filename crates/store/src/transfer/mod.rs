@@ -1,8 +1,8 @@
 //! Moving a deployment from one database to another: `tm-auth export` and `tm-auth import`.
 //!
-//! 1. [`SqlStore::export`] reads every table in one snapshot and writes a file: a header, then for each table its rows
+//! 1. [`Store::export`] reads every table in one snapshot and writes a file: a header, then for each table its rows
 //!    in the order of their keys and a line with their number and their SHA-256.
-//! 2. [`SqlStore::import`] takes an empty database only. In one transaction it inserts the rows, reads them back as
+//! 2. [`Store::import`] takes an empty database only. In one transaction it inserts the rows, reads them back as
 //!    an export would, and commits only if number and checksum of every table are those of the file.
 //!
 //! The file holds what the database holds: no secret that is usable without the key-encryption key.
@@ -19,8 +19,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use tm_auth_proto::Environment;
 
-use crate::sql::{Engine, SqlStore, Tx, args, audit, setting};
-use crate::{Origin, Result, StoreError};
+use crate::sql::{Engine, Tx, args, audit, setting};
+use crate::{Origin, Result, Store, StoreError};
 use rows::Checked;
 use tables::{TABLES, Table};
 
@@ -46,7 +46,7 @@ pub struct TableContents {
     pub sha256: String,
 }
 
-impl SqlStore {
+impl Store {
     /// Writes everything into a new file with mode 0600. Consistent, also beside a running service; what that writes
     /// later is not in it.
     pub async fn export(&self, target: &Path, at: Timestamp) -> Result<Contents> {
@@ -164,7 +164,7 @@ async fn refuse_filled(tx: &mut Tx<'_>) -> Result<()> {
 async fn restart_numbers(tx: &mut Tx<'_>) -> Result<()> {
     for Table { name, .. } in TABLES.iter().filter(|table| table.is_numbered) {
         let sql = format!("SELECT coalesce(max(id), 0) + 1 FROM {name}");
-        let next: i64 = tx.one(&sql, args![]).await?.get(0)?;
+        let next: i64 = tx.value(&sql, args![]).await?;
         let sql = format!("ALTER TABLE {name} ALTER COLUMN id RESTART WITH {next}");
         tx.execute(&sql, args![]).await?;
     }

@@ -9,8 +9,8 @@ use super::cell::Cell;
 use super::file::{Line, Reader};
 use super::tables::Table;
 use crate::Result;
-use crate::sql::Tx;
 use crate::sql::value::Value;
+use crate::sql::{Columns, Tx};
 
 /// Rows that are read with one statement.
 const READ: i64 = 1_000;
@@ -72,18 +72,22 @@ pub(super) async fn read(
         let mut args: Vec<Value<'_>> = last.iter().map(Cell::value).collect();
         args.push(Value::Integer(READ));
         let sql = if last.is_empty() { &first } else { &next };
-        let rows = tx.rows(sql, &args).await?;
-        let Some(newest) = rows.last() else { return Ok(()) };
-        let cell = |row, index: usize| Cell::read(row, index, table.columns[index].1);
+        let rows = tx.list(sql, &args, |columns| cells(columns, table)).await?;
         for row in &rows {
-            let cells = (0..table.columns.len()).map(|index| cell(row, index).map(|cell| cell.to_json()));
-            let line = serde_json::Value::Array(cells.collect::<Result<_>>()?);
+            let line = serde_json::Value::Array(row.iter().map(Cell::to_json).collect());
             each(&line.to_string())?;
         }
-        last = (0..table.key)
-            .map(|index| cell(newest, index))
-            .collect::<Result<_>>()?;
+        let Some(newest) = rows.into_iter().next_back() else {
+            return Ok(());
+        };
+        last = newest;
+        last.truncate(table.key);
     }
+}
+
+fn cells(columns: &mut Columns<'_>, table: &Table) -> Result<Vec<Cell>> {
+    let kinds = table.columns.iter().map(|(_, kind)| *kind);
+    kinds.map(|kind| Cell::read(columns, kind)).collect()
 }
 
 /// Inserts the rows that the file has for this table. Returns what the file says that they are.

@@ -19,7 +19,7 @@ use crate::sql::value::{Kind, Value};
 use crate::sqlite::{Role, SqliteOptions, Synchronous};
 use crate::{OpenOutcome, Store};
 
-fn sqlite(folder: &TempDir, name: &str) -> Arc<SqlStore> {
+fn sqlite(folder: &TempDir, name: &str) -> Arc<Store> {
     let options = SqliteOptions {
         path: folder.path().join(name),
         role: Role::Server,
@@ -28,7 +28,7 @@ fn sqlite(folder: &TempDir, name: &str) -> Arc<SqlStore> {
     Arc::new(crate::sqlite::open(&options).unwrap())
 }
 
-async fn postgres() -> Arc<SqlStore> {
+async fn postgres() -> Arc<Store> {
     let options = PostgresOptions {
         url: Postgres::shared().database(),
         max_connections: 4,
@@ -38,19 +38,18 @@ async fn postgres() -> Arc<SqlStore> {
 
 /// A deployment with something in every table.
 struct Deployment {
-    store: Arc<SqlStore>,
+    store: Arc<Store>,
     key: ApiKey,
     session: (NewSession, SessionSecret),
     revoked: ApiKey,
 }
 
 impl Deployment {
-    async fn new(store: Arc<SqlStore>) -> Self {
+    async fn new(store: Arc<Store>) -> Self {
         store.bind_environment(Environment::Uat).await.unwrap();
-        let shared: Arc<dyn Store> = store.clone();
-        let key = given::key(&shared).await;
-        let session = given::session(&shared, &key).await;
-        let revoked = given::key(&shared).await;
+        let key = given::key(&store).await;
+        let session = given::session(&store, &key).await;
+        let revoked = given::key(&store).await;
         let uid = revoked.account.uid;
         store
             .revoke_key(uid, revoked.key_id, &given::origin(1))
@@ -113,13 +112,13 @@ async fn fill(tx: &mut Tx<'_>, table: &Table, uid: &[u8], key_id: &[u8]) -> Resu
     Ok(())
 }
 
-async fn exported(store: &SqlStore, folder: &TempDir, name: &str) -> (PathBuf, Contents) {
+async fn exported(store: &Store, folder: &TempDir, name: &str) -> (PathBuf, Contents) {
     let file = folder.path().join(name);
     let contents = store.export(&file, given::at(2)).await.unwrap();
     (file, contents)
 }
 
-async fn imported(store: &SqlStore, file: &Path) -> Result<Contents> {
+async fn imported(store: &Store, file: &Path) -> Result<Contents> {
     store.import(file, Environment::Uat, &given::origin(3)).await
 }
 
@@ -154,8 +153,7 @@ async fn what_is_exported_arrives_in_either_database_row_by_row() {
 }
 
 /// Sessions go on, replays are known, what was revoked stays so, and new rows find their numbers.
-async fn goes_on(store: &Arc<SqlStore>, from: &Deployment) {
-    let shared: Arc<dyn Store> = store.clone();
+async fn goes_on(store: &Arc<Store>, from: &Deployment) {
     let (new, secret) = &from.session;
     let replay = NewSession {
         open_nonce: [0xaa; 16],
@@ -170,7 +168,7 @@ async fn goes_on(store: &Arc<SqlStore>, from: &Deployment) {
     assert_eq!(store.open_session(decided).await.unwrap(), OpenOutcome::Changed);
     let trail = store.audit_trail(None, 1).await.unwrap();
     assert_eq!(trail[0].action, "database_imported");
-    given::key(&shared).await;
+    given::key(&store).await;
     let before = store.changes(0).await.unwrap().latest;
     let (uid, key_id) = (from.key.account.uid, from.key.key_id);
     let revoked = store.revoke_key(uid, key_id, &given::origin(30)).await.unwrap();
@@ -285,14 +283,14 @@ async fn the_list_of_tables_is_what_the_migrations_make() {
         ),
     ];
     for (store, sql) in queries {
-        let found = store.read(async move |tx| {
-            let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for row in tx.rows(sql, args![]).await? {
-                found.entry(row.get(0)?).or_default().push(row.get(1)?);
-            }
-            Ok(found)
+        let columns = store.read(async move |tx| {
+            tx.list(sql, args![], |columns| Ok((columns.next()?, columns.next()?)))
+                .await
         });
-        let mut found = found.await.unwrap();
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (table, column) in columns.await.unwrap() {
+            found.entry(table).or_default().push(column);
+        }
         for columns in found.values_mut() {
             columns.sort();
         }

@@ -1,85 +1,63 @@
-//! Runs the suite that defines the trait on each database, and the tests that need processes of their own.
-//!
-//! Prints what `cargo test` prints elsewhere, so that the names and outcomes are found in the same way; takes a
-//! part of a name as its argument.
+//! Runs the conformance suite on each database, and the tests that need processes of their own.
 
 mod power_cut;
 mod single_use;
 
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
+use libtest_mimic::{Arguments, Trial};
 use tempfile::TempDir;
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
-use tm_auth_store::{SqlStore, conformance};
+use tm_auth_store::{Store, conformance};
 use tm_auth_testing::postgres::Postgres;
 
-/// A name and what to do.
-type Test = (String, Box<dyn FnOnce()>);
+/// How many tests run at once at most: each may hold eight of the shared server's 200 connections.
+const MOST_THREADS: usize = 8;
 
 fn main() -> ExitCode {
+    // `power_cut` starts this program again as the process that it kills.
     if power_cut::is_writer() {
         power_cut::write();
         return ExitCode::SUCCESS;
     }
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let filter = filter(&arguments);
-    let tests: Vec<Test> = all()
-        .into_iter()
-        .filter(|(name, _)| filter.is_none_or(|part| name.contains(part.as_str())))
-        .collect();
-    if arguments.iter().any(|argument| argument == "--list") {
-        for (name, _) in &tests {
-            println!("{name}: test");
-        }
-        return ExitCode::SUCCESS;
-    }
-    println!("\nrunning {} tests", tests.len());
-    let (mut passed, mut failed) = (0, 0);
-    for (name, test) in tests {
-        let held = std::panic::catch_unwind(AssertUnwindSafe(test)).is_ok();
-        println!("test {name} ... {}", if held { "ok" } else { "FAILED" });
-        *if held { &mut passed } else { &mut failed } += 1;
-    }
-    let word = if failed == 0 { "ok" } else { "FAILED" };
-    println!("\ntest result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured\n");
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let mut arguments = Arguments::from_args();
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    // With one thread, what a test prints would come between its name and its outcome.
+    arguments.test_threads.get_or_insert(cores.clamp(2, MOST_THREADS));
+    libtest_mimic::run(&arguments, all()).exit_code()
 }
 
-/// The part of a name: the one argument that is neither an option nor the value of one.
-fn filter(arguments: &[String]) -> Option<&String> {
-    let is_value = |index: usize| index > 0 && arguments[index - 1] == "--test-threads";
-    let mut positional = arguments
-        .iter()
-        .enumerate()
-        .filter(|(index, argument)| !argument.starts_with('-') && !is_value(*index));
-    positional.next().map(|(_, argument)| argument)
-}
-
-fn all() -> Vec<Test> {
-    let mut tests = on_database("sqlite", || Box::pin(std::future::ready(empty_sqlite())));
-    tests.extend(on_database("postgres", || Box::pin(empty_postgres())));
-    tests.extend(power_cut::tests());
+fn all() -> Vec<Trial> {
+    let mut tests = power_cut::tests();
     tests.extend(single_use::tests());
+    tests.extend(on_database("sqlite", || {
+        Box::pin(std::future::ready(empty_sqlite()))
+    }));
+    tests.extend(on_database("postgres", || Box::pin(empty_postgres())));
     tests
 }
 
-/// A database that nothing else uses, and what keeps it in being.
-type Empty = (SqlStore, Option<TempDir>);
+/// A test that fails by a panic.
+fn test(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        run();
+        Ok(())
+    })
+}
+
+/// An empty database of the test's own, and the folder that it lies in.
+type Empty = (Store, Option<TempDir>);
 
 fn empty_sqlite() -> Empty {
     let folder = TempDir::new().expect("a folder for the test");
     let options = SqliteOptions {
         path: folder.path().join("tm-auth.db"),
         role: Role::Server,
-        // What is tested here is the meaning; what the disk keeps is `power_cut`'s.
+        // These cases test the meaning; `power_cut` tests what the disk keeps.
         synchronous: Synchronous::Off,
     };
     let store = sqlite::open(&options).expect("an empty database");
@@ -95,21 +73,17 @@ async fn empty_postgres() -> Empty {
     (store, None)
 }
 
-/// The suite on one kind of database; each case on an empty one.
-fn on_database(database: &str, empty: fn() -> Pin<Box<dyn Future<Output = Empty>>>) -> Vec<Test> {
+/// The conformance suite on one kind of database; each case starts with an empty one.
+fn on_database(database: &str, empty: fn() -> Pin<Box<dyn Future<Output = Empty>>>) -> Vec<Trial> {
     conformance::cases()
         .map(|case| {
-            let test = move || {
+            test(format!("{database}::{}", case.name), move || {
                 let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
                 runtime.block_on(async {
-                    let (store, _kept) = empty().await;
+                    let (store, _folder) = empty().await;
                     (case.run)(Arc::new(store)).await;
                 });
-            };
-            (
-                format!("{database}::{}", case.name),
-                Box::new(test) as Box<dyn FnOnce()>,
-            )
+            })
         })
         .collect()
 }

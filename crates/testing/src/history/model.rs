@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tm_auth_core::rotation::{Decision, Line, decide};
 use tm_auth_core::secret::SecretHash;
 use tm_auth_core::session::{EndReason, Lives, Session};
-use tm_auth_core::{Account, ApiKey, PublicKey, Refusal};
+use tm_auth_core::{Account, ApiKey, Lifecycle, PublicKey, Refusal};
 use tm_auth_proto::{AccountId, ErrorCode, KeyId, OrganizationId, Scopes, SessionId};
 use uuid::Uuid;
 
@@ -78,7 +78,10 @@ impl Model {
         };
         let live_key = key(opened_at);
         let revoked_key = ApiKey {
-            revoked_at: Some(opened_at),
+            lifecycle: Lifecycle::Revoked {
+                revoked_at: opened_at,
+                disabled_at: None,
+            },
             ..live_key.clone()
         };
         Self {
@@ -181,10 +184,10 @@ fn key(created_at: Timestamp) -> ApiKey {
         scopes: Scopes::ALL,
         allowed_ips: Vec::new(),
         created_at,
-        activated_at: Some(created_at),
         expires_at: None,
-        disabled_at: None,
-        revoked_at: None,
+        lifecycle: Lifecycle::Active {
+            activated_at: created_at,
+        },
         version: 0,
     }
 }

@@ -1,4 +1,4 @@
-//! A clock that stands still.
+//! A clock that tests set by hand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use crate::Clock;
 
-/// Unix seconds at which a new clock stands: 2026-01-01T00:00:00Z.
+/// The time of a new clock in Unix seconds: 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600;
 
-/// Time that moves only when told to, in whole seconds. Clones are the same clock.
+/// A clock that moves only when [`ManualClock::advance`] is called. Clones share the same time.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     seconds: Arc<AtomicI64>,
@@ -25,7 +25,7 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// Moves it, back too.
+    /// Moves the clock forward by this many seconds, or back if negative.
     pub fn advance(&self, seconds: i64) {
         self.seconds.fetch_add(seconds, Ordering::Relaxed);
     }

@@ -11,7 +11,7 @@ use tm_auth_proto::Jwk;
 
 use crate::Algorithm;
 
-/// A key pair with a name. Its `Debug` shows the name alone.
+/// A key pair with a `kid`. `Debug` shows only the `kid`.
 pub struct TestKey {
     kid: String,
     pair: Pair,
@@ -24,17 +24,18 @@ enum Pair {
 }
 
 impl TestKey {
-    /// Makes a key pair. RSA takes its time.
+    /// Generates a key pair. RSA keys take noticeably longer than the others.
     pub fn generate(kid: &str, algorithm: Algorithm) -> Self {
         let pair = match algorithm {
             Algorithm::RS256 => Pair::Rsa(Box::new(
-                RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key can be made"),
+                RsaKeyPair::generate(KeySize::Rsa2048).expect("RSA key generation succeeds"),
             )),
             Algorithm::ES256 => Pair::Ecdsa(
-                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a P-256 key can be made"),
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
+                    .expect("P-256 key generation succeeds"),
             ),
             Algorithm::EdDSA => {
-                Pair::Ed25519(Ed25519KeyPair::generate().expect("an Ed25519 key can be made"))
+                Pair::Ed25519(Ed25519KeyPair::generate().expect("Ed25519 key generation succeeds"))
             }
         };
         Self {
@@ -43,12 +44,12 @@ impl TestKey {
         }
     }
 
-    /// Its name.
+    /// Returns the `kid`.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// Its algorithm.
+    /// Returns the algorithm.
     pub fn algorithm(&self) -> Algorithm {
         match self.pair {
             Pair::Rsa(_) => Algorithm::RS256,
@@ -57,7 +58,7 @@ impl TestKey {
         }
     }
 
-    /// A JWS signature of these bytes.
+    /// Signs these bytes as a JWS does.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match &self.pair {
@@ -76,7 +77,8 @@ impl TestKey {
         }
     }
 
-    /// The public half's bytes: PKCS #1 DER, a SEC1 point, or 32 bytes.
+    /// Returns the public key: PKCS #1 DER for RSA, an uncompressed SEC 1 point for ECDSA, 32 bytes
+    /// for Ed25519.
     pub fn public_bytes(&self) -> &[u8] {
         match &self.pair {
             Pair::Rsa(pair) => pair.public_key().as_ref(),
@@ -85,7 +87,7 @@ impl TestKey {
         }
     }
 
-    /// The public half as a JWKS has it.
+    /// Returns the public key as a JWK.
     pub fn jwk(&self) -> Jwk {
         let public = self.public_bytes();
         let encode = |number: &[u8]| Some(URL_SAFE_NO_PAD.encode(number));
@@ -101,8 +103,8 @@ impl TestKey {
             y: None,
         };
         match &self.pair {
-            // SEQUENCE { INTEGER n, INTEGER e }: a header of eight bytes and the zero octet that keeps n
-            // positive, n, a header of two bytes, e.
+            // SEQUENCE { INTEGER n, INTEGER e }: eight bytes of headers, the zero octet that keeps
+            // n positive, n, two bytes of header, e.
             Pair::Rsa(pair) => {
                 let n_end = 9 + pair.public_modulus_len();
                 (jwk.kty, jwk.n, jwk.e) = (

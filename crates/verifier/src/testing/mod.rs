@@ -1,11 +1,12 @@
-//! An issuer in memory, for the tests of a resource server: real keys, real signatures, a clock that only
-//! moves when told to, and no network.
+//! An in-memory issuer for the tests of a resource server: real keys, real signatures, a clock that
+//! tests set by hand, and no network.
 //!
-//! 1. [`TestIssuer::new`] makes a signing key.
-//! 2. [`TestIssuer::verifier`] begins a verifier that gets its documents and its time from this issuer.
-//! 3. [`TestIssuer::claims`] gives ordinary claims to change at will, [`TestIssuer::sign`] signs them, and
-//!    [`TestIssuer::sign_raw`] signs any header and payload at all.
-//! 4. After a rotation or a revocation, [`crate::Verifier::refresh`] makes it known at once.
+//! 1. [`TestIssuer::new`] generates a signing key.
+//! 2. [`TestIssuer::verifier`] starts to build a verifier that takes its documents and its time
+//!    from this issuer.
+//! 3. [`TestIssuer::claims`] returns ordinary claims to modify, [`TestIssuer::sign`] signs them,
+//!    and [`TestIssuer::sign_raw`] signs any header and payload.
+//! 4. After a key rotation or a revocation, [`Verifier::refresh`] makes it known at once.
 
 mod clock;
 mod key;
@@ -26,14 +27,14 @@ pub use clock::ManualClock;
 pub use key::TestKey;
 
 use crate::{
-    Algorithm, Clock, Fetch, FetchError, FetchRequest, Fetched, Fetching, KeySet, Verifier, VerifierBuilder,
-    random,
+    Algorithm, Clock, Fetch, FetchError, FetchFuture, FetchRequest, Fetched, KeySet, Verifier,
+    VerifierBuilder, random,
 };
 
-/// The issuer's URL. Nothing is ever asked of it: `.test` is nobody's (RFC 6761).
+/// The issuer's URL. No request is ever sent to it: `.test` is reserved for tests (RFC 6761).
 pub const ISSUER: &str = "https://auth.test/v1/auth";
 
-/// An issuer of access tokens without a network. Clones are the same issuer.
+/// An issuer of access tokens without a network. Clones share their state.
 #[derive(Clone)]
 pub struct TestIssuer {
     shared: Arc<Shared>,
@@ -50,9 +51,9 @@ struct Shared {
 }
 
 struct State {
-    /// The published keys; the last one signs.
+    /// The published keys. The last one signs.
     keys: Vec<Arc<TestKey>>,
-    made: usize,
+    generated: usize,
     revision: usize,
     sids: Vec<SessionId>,
     key_ids: Vec<KeyId>,
@@ -61,16 +62,16 @@ struct State {
 }
 
 impl TestIssuer {
-    /// An issuer that signs with ES256, whose keys are made quickest.
+    /// Creates an issuer that signs with ES256, because its keys are generated quickly.
     pub fn new(environment: Environment) -> Self {
         Self::with_algorithm(environment, Algorithm::ES256)
     }
 
-    /// An issuer that signs with this algorithm.
+    /// Creates an issuer that signs with this algorithm.
     pub fn with_algorithm(environment: Environment, algorithm: Algorithm) -> Self {
         let state = State {
             keys: Vec::new(),
-            made: 0,
+            generated: 0,
             revision: 0,
             sids: Vec::new(),
             key_ids: Vec::new(),
@@ -93,7 +94,7 @@ impl TestIssuer {
         issuer
     }
 
-    /// Begins a verifier of this issuer's tokens for this audience.
+    /// Starts to build a verifier of this issuer's tokens for this audience.
     pub fn verifier(&self, audience: &str) -> VerifierBuilder {
         Verifier::builder(ISSUER, audience)
             .environment(self.shared.environment)
@@ -101,12 +102,12 @@ impl TestIssuer {
             .fetch(self.clone())
     }
 
-    /// The issuer's clock, which its verifiers share.
+    /// Returns the issuer's clock, which its verifiers share.
     pub fn clock(&self) -> &ManualClock {
         &self.shared.clock
     }
 
-    /// The claims of a token such as a person gets: all scopes, an hour to live, new ids throughout.
+    /// Returns the claims of a user's token: all scopes, a lifetime of one hour, random ids.
     pub fn claims(&self, audience: &str) -> AccessClaims {
         let now = self.clock().now().as_second();
         let uid: AccountId = id();
@@ -131,19 +132,19 @@ impl TestIssuer {
         }
     }
 
-    /// Signs an access token with the newest key.
+    /// Signs an access token with the current key.
     pub fn sign(&self, claims: &AccessClaims) -> String {
         let payload = serde_json::to_vec(claims).expect("claims are JSON");
         self.sign_raw(&self.header(ACCESS_TOKEN_TYP), &payload)
     }
 
-    /// The header of a document of this type under the newest key.
+    /// Returns the header of a document of this type that the current key signs.
     pub fn header(&self, typ: &str) -> Value {
         let key = self.signing_key();
         json!({ "alg": key.algorithm().as_str(), "kid": key.kid(), "typ": typ })
     }
 
-    /// Signs any header over any payload with the newest key, sensible or not.
+    /// Signs any header and payload with the current key, valid or not.
     pub fn sign_raw(&self, header: &Value, payload: &[u8]) -> String {
         let header = URL_SAFE_NO_PAD.encode(header.to_string());
         let input = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload));
@@ -151,24 +152,24 @@ impl TestIssuer {
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// The key that signs.
+    /// Returns the current signing key.
     pub fn signing_key(&self) -> Arc<TestKey> {
         let state = self.state();
         Arc::clone(state.keys.last().expect("an issuer has a key"))
     }
 
-    /// Makes a new key and signs with it. The keys before stay published.
+    /// Generates a new signing key. The earlier keys stay published.
     pub fn rotate(&self) {
         let mut state = self.state();
-        state.made += 1;
+        state.generated += 1;
         state.revision += 1;
-        let kid = format!("test-{}", state.made);
+        let kid = format!("test-{}", state.generated);
         state
             .keys
             .push(Arc::new(TestKey::generate(&kid, self.shared.algorithm)));
     }
 
-    /// Publishes only the key that signs.
+    /// Stops publishing all keys but the current one.
     pub fn retire_old_keys(&self) {
         let mut state = self.state();
         state.revision += 1;
@@ -176,7 +177,7 @@ impl TestIssuer {
         state.keys.drain(..old);
     }
 
-    /// Ends a session.
+    /// Revokes a session.
     pub fn revoke_session(&self, sid: SessionId) {
         self.change(|state| state.sids.push(sid));
     }
@@ -186,44 +187,44 @@ impl TestIssuer {
         self.change(|state| state.key_ids.push(key));
     }
 
-    /// Ends every token of an account that was issued before this Unix second.
+    /// Revokes the tokens of an account that were issued before this Unix second.
     pub fn revoke_account(&self, uid: AccountId, issued_before: i64) {
         self.change(|state| state.uids.push((uid, issued_before)));
     }
 
-    /// Ends every token that was issued before this Unix second.
+    /// Revokes all tokens that were issued before this Unix second.
     pub fn revoke_everything(&self, issued_before: i64) {
         self.change(|state| state.issued_before = Some(issued_before));
     }
 
-    /// Whether fetches fail from now on, as if the network were down.
+    /// Sets whether fetches fail, as if the network were down. By default they succeed.
     pub fn set_offline(&self, offline: bool) {
         self.shared.offline.store(offline, Ordering::Relaxed);
     }
 
-    /// How often the JWKS was asked for.
+    /// Returns how often the JWKS was requested.
     pub fn jwks_fetches(&self) -> usize {
         self.shared.jwks_fetches.load(Ordering::Relaxed)
     }
 
-    /// How often the revocation list was asked for.
+    /// Returns how often the revocation list was requested.
     pub fn revocations_fetches(&self) -> usize {
         self.shared.revocations_fetches.load(Ordering::Relaxed)
     }
 
-    /// The published keys.
+    /// Returns the published keys.
     pub fn jwks(&self) -> JwkSet {
         JwkSet {
             keys: self.state().keys.iter().map(|key| key.jwk()).collect(),
         }
     }
 
-    /// The published keys, parsed.
+    /// Returns the published keys, parsed.
     pub fn key_set(&self) -> KeySet {
         KeySet::from_jwks(&self.jwks())
     }
 
-    /// The revocation list as it is now, unsigned.
+    /// Returns the current revocation list, unsigned.
     pub fn revocation_list(&self) -> RevocationList {
         let now = self.clock().now().as_second();
         let iat = now - now.rem_euclid(30);
@@ -256,7 +257,7 @@ impl TestIssuer {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A document and its ETag.
+    /// Returns a document and its ETag.
     fn document(&self, url: &str) -> (String, String) {
         let revision = self.state().revision;
         if url.ends_with("/.well-known/jwks.json") {
@@ -275,11 +276,11 @@ impl TestIssuer {
 }
 
 impl Fetch for TestIssuer {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
         Box::pin(async move {
             let (document, etag) = self.document(request.url);
             if self.shared.offline.load(Ordering::Relaxed) {
-                return Err(FetchError::Transport("the test issuer is offline".to_owned()));
+                return Err(FetchError::transport("the test issuer is offline"));
             }
             if request.etag == Some(&etag) {
                 return Ok(Fetched::NotModified { max_age: None });
@@ -293,7 +294,7 @@ impl Fetch for TestIssuer {
     }
 }
 
-/// A new id of any kind.
+/// Returns a random id of any type.
 fn id<T: std::str::FromStr<Err: std::fmt::Debug>>() -> T {
     random::hex().parse().expect("32 hex digits are a UUID")
 }

@@ -1,9 +1,9 @@
-//! What stands in a token's header, and how a token is written.
+//! Hostile headers and non-canonical forms of a token.
 
 use serde_json::{Value, json};
 use tm_auth_proto::compact::{MAX_LEN, Malformed};
 use tm_auth_verifier::testing::TestKey;
-use tm_auth_verifier::{Algorithm, Refusal};
+use tm_auth_verifier::{Algorithm, InvalidToken};
 use tokio::net::TcpListener;
 
 use crate::http::Server;
@@ -11,7 +11,7 @@ use crate::support::{Fixture, encode, guarded, send, token};
 
 #[tokio::test]
 async fn a05_keys_and_addresses_in_the_header_are_never_followed() {
-    // A verifier that can reach the network, and a listener that must not hear from it.
+    // A verifier with network access, and a listener that must receive no connection.
     let mut fixture = Fixture::new().await;
     let server = Server::of_issuer(&fixture.issuer).await;
     fixture.verifier = server.verifier(&fixture.issuer).build().unwrap();
@@ -33,26 +33,26 @@ async fn a05_keys_and_addresses_in_the_header_are_never_followed() {
             let input = format!("{}.{}", encode(header), encode(fixture.payload()));
             let forged = format!("{input}.{}", encode(own.sign(input.as_bytes())));
             let expected = if kid == "own" {
-                Refusal::UnknownKey
+                InvalidToken::UnknownKey
             } else {
-                Refusal::Signature
+                InvalidToken::BadSignature
             };
             fixture.refuses(&forged, expected).await;
         }
-        // Beside an honest signature they are passed over.
+        // With a valid signature these members are ignored.
         let mut header = fixture.header();
         header[member] = value;
         fixture
             .accepts(&fixture.issuer.sign_raw(&header, &fixture.payload()))
             .await;
     }
-    // A connection would wait in the listener's queue by now.
+    // A connection attempt would be in the listener's queue by now.
     let accepted = trap.into_std().unwrap().accept();
     assert_eq!(accepted.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]
-async fn a06_strange_key_names_are_looked_up_in_memory_only() {
+async fn a06_a_hostile_kid_is_only_looked_up_in_memory() {
     let fixture = Fixture::new().await;
     let before = fixture.issuer.jwks_fetches();
     let kids = [
@@ -69,20 +69,20 @@ async fn a06_strange_key_names_are_looked_up_in_memory_only() {
         let mut header = fixture.header();
         header["kid"] = kid.into();
         let forged = fixture.issuer.sign_raw(&header, &fixture.payload());
-        fixture.refuses(&forged, Refusal::UnknownKey).await;
+        fixture.refuses(&forged, InvalidToken::UnknownKey).await;
     }
     for kid in [Value::Null, json!(null)] {
         let mut header = fixture.header();
         header["kid"] = kid;
         let forged = fixture.issuer.sign_raw(&header, &fixture.payload());
-        fixture.refuses(&forged, Refusal::UnknownKey).await;
+        fixture.refuses(&forged, InvalidToken::UnknownKey).await;
     }
     let mut header = fixture.header();
     header.as_object_mut().unwrap().remove("kid");
     fixture
         .refuses(
             &fixture.issuer.sign_raw(&header, &fixture.payload()),
-            Refusal::UnknownKey,
+            InvalidToken::UnknownKey,
         )
         .await;
     for kid in [json!(1), json!(["test-1"]), json!({ "test-1": 1 })] {
@@ -100,12 +100,12 @@ async fn a06_strange_key_names_are_looked_up_in_memory_only() {
     assert_eq!(
         fixture.issuer.jwks_fetches(),
         before,
-        "no name is worth a fetch within the cool-down"
+        "no `kid` causes a fetch within the cool-down"
     );
 }
 
 #[tokio::test]
-async fn a07_extensions_are_refused() {
+async fn a07_header_extensions_are_refused() {
     let fixture = Fixture::new().await;
     for (member, value) in [
         ("crit", json!(["exp"])),
@@ -129,12 +129,12 @@ async fn a08_encrypted_and_compressed_tokens_are_refused() {
         json!({ "alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2_147_483_648_u32, "p2s": "AAAA" });
     let five = format!("{}.a.b.c.d", encode(jwe.to_string()));
     fixture.refuses(&five, Malformed::Parts.into()).await;
-    // The same header on three parts: no iteration is ever counted.
+    // The same header on three parts: PBES2 with its iteration count `p2c` never runs.
     let mut header = fixture.header();
     header["alg"] = "PBES2-HS256+A128KW".into();
     header["p2c"] = 2_147_483_648_u32.into();
     let three = fixture.issuer.sign_raw(&header, &fixture.payload());
-    fixture.refuses(&three, Refusal::AlgorithmNotPermitted).await;
+    fixture.refuses(&three, InvalidToken::AlgorithmNotPermitted).await;
     let mut header = fixture.header();
     header["zip"] = "DEF".into();
     let forged = fixture.issuer.sign_raw(&header, &fixture.payload());
@@ -162,7 +162,7 @@ async fn a09_other_kinds_of_tokens_are_refused() {
         fixture
             .refuses(
                 &fixture.issuer.sign_raw(&header, &fixture.payload()),
-                Refusal::Type,
+                InvalidToken::WrongType,
             )
             .await;
     }
@@ -171,22 +171,25 @@ async fn a09_other_kinds_of_tokens_are_refused() {
     fixture
         .refuses(
             &fixture.issuer.sign_raw(&header, &fixture.payload()),
-            Refusal::Type,
+            InvalidToken::WrongType,
         )
         .await;
 
-    // A refresh token as it is, an ID token as Apple makes it, and this issuer's own revocation list.
+    // A refresh token, an ID token as Apple issues it, and this issuer's own revocation list.
     let refresh = r#"{"alg":"HS256","kid":"mac-1","typ":"rt+jwt"}"#;
     fixture
-        .refuses(&token(refresh, r#"{"sid":"x","n":1}"#, [0; 32]), Refusal::Type)
+        .refuses(
+            &token(refresh, r#"{"sid":"x","n":1}"#, [0; 32]),
+            InvalidToken::WrongType,
+        )
         .await;
     let apple = r#"{"kid":"fh6Bs8C","alg":"RS256"}"#;
     let id_token = r#"{"iss":"https://appleid.apple.com","aud":"co.truemarkets.web","sub":"001"}"#;
     fixture
-        .refuses(&token(apple, id_token, [0; 256]), Refusal::Type)
+        .refuses(&token(apple, id_token, [0; 256]), InvalidToken::WrongType)
         .await;
     let list = fixture.issuer.sign_revocations(&fixture.issuer.revocation_list());
-    fixture.refuses(&list, Refusal::Type).await;
+    fixture.refuses(&list, InvalidToken::WrongType).await;
 
     let mut header = fixture.header();
     header["typ"] = "application/at+jwt".into();
@@ -196,7 +199,7 @@ async fn a09_other_kinds_of_tokens_are_refused() {
 }
 
 #[tokio::test]
-async fn a16_a_member_that_comes_twice_is_refused() {
+async fn a16_a_repeated_member_is_refused() {
     let fixture = Fixture::new().await;
     let header = fixture.header().to_string();
     for twice in [
@@ -216,23 +219,23 @@ async fn a16_a_member_that_comes_twice_is_refused() {
         payload.replacen('{', r#"{"x":1,"x":1,"#, 1),
     ] {
         let forged = fixture.issuer.sign_raw(&fixture.header(), twice.as_bytes());
-        fixture.refuses(&forged, Refusal::NotClaims).await;
+        fixture.refuses(&forged, InvalidToken::MalformedPayload).await;
     }
     let tm = r#""tm":{"organization_id":"00000000-0000-0000-0000-000000000000","#;
     let nested = payload.replacen(r#""tm":{"#, tm, 1);
     let forged = fixture.issuer.sign_raw(&fixture.header(), nested.as_bytes());
-    fixture.refuses(&forged, Refusal::ClaimInvalid("tm")).await;
+    fixture.refuses(&forged, InvalidToken::InvalidClaim("tm")).await;
 }
 
 #[tokio::test]
-async fn a17_other_spellings_of_a_good_token_are_refused() {
+async fn a17_non_canonical_forms_of_a_valid_token_are_refused() {
     let fixture = Fixture::new().await;
     let good = fixture.good();
     fixture.accepts(&good).await;
     let parts: Vec<&str> = good.split('.').collect();
     let (header, payload, signature) = (parts[0], parts[1], parts[2]);
-    let base64 = Refusal::from(Malformed::Base64);
-    // 64 bytes of signature end in four bits that must be zero.
+    let base64 = InvalidToken::from(Malformed::Base64);
+    // The last character of a 64-byte signature has four unused bits, which must be zero.
     let last = signature.chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let next = alphabet.as_bytes()[alphabet.find(last).unwrap() + 1] as char;
@@ -268,8 +271,8 @@ async fn a17_other_spellings_of_a_good_token_are_refused() {
 }
 
 #[tokio::test]
-async fn a17_other_alphabets_do_not_read_the_same_token() {
-    // A token whose signature holds both letters in which the alphabets differ.
+async fn a17_the_standard_base64_alphabet_is_refused() {
+    // A token whose signature contains both characters in which the alphabets differ.
     let fixture = Fixture::new().await;
     let both = |token: &String| {
         let signature = token.rsplit_once('.').unwrap().1;
@@ -297,26 +300,24 @@ async fn a18_long_and_deep_tokens_are_refused() {
         assert!(token.len() > MAX_LEN);
         fixture.refuses(&token, Malformed::TooLong.into()).await;
     }
-    // As deep as fits: in a claim that is read, and in one that is not.
+    // JSON as deep as fits: in a claim that is read, and in one that is ignored.
     let deep = format!("{}{}", "[".repeat(2_400), "]".repeat(2_400));
     let payload =
         String::from_utf8(crate::support::with_claim(&fixture.claims(), "aud", Some(&deep))).unwrap();
     let forged = fixture.issuer.sign_raw(&header, payload.as_bytes());
     assert!(forged.len() < MAX_LEN);
-    fixture.refuses(&forged, Refusal::ClaimInvalid("aud")).await;
-    let passed_over = crate::support::with_claim(&fixture.claims(), "x", Some(&deep));
-    fixture
-        .accepts(&fixture.issuer.sign_raw(&header, &passed_over))
-        .await;
-    // Deep JSON in the header, before any signature.
+    fixture.refuses(&forged, InvalidToken::InvalidClaim("aud")).await;
+    let ignored = crate::support::with_claim(&fixture.claims(), "x", Some(&deep));
+    fixture.accepts(&fixture.issuer.sign_raw(&header, &ignored)).await;
+    // Deep JSON in the header, which is parsed before the signature is verified.
     let deep_header = format!("{{\"alg\":\"ES256\",\"x\":{deep}}}");
     fixture
-        .refuses(&token(&deep_header, "{}", "sig"), Refusal::Type)
+        .refuses(&token(&deep_header, "{}", "sig"), InvalidToken::WrongType)
         .await;
 }
 
 #[tokio::test]
-async fn a20_every_refusal_answers_with_the_same_bytes() {
+async fn a20_every_invalid_token_gets_the_same_response() {
     let fixture = Fixture::new().await;
     let mut late = fixture.claims();
     late.exp = late.iat - 3600;

@@ -1,5 +1,6 @@
-//! The real fetcher against a real server that misbehaves.
+//! `HttpFetch` against a real server that misbehaves.
 
+use std::error::Error as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,24 +11,25 @@ use tm_auth_verifier::{FetchError, HttpFetch, MAX_JWKS_LEN, NotAKeySet, Verifier
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{AUDIENCE, encode, guarded, send};
+use crate::support::{AUDIENCE, assert_refresh_fails, encode, guarded, send};
 
-/// How the server answers for the JWKS.
-enum Answer {
+/// The server's response to a request for the JWKS.
+enum JwksResponse {
     /// Status line, extra headers, body.
-    Whole(&'static str, String, String),
-    /// A 200 whose body never ends.
+    Complete(&'static str, String, String),
+    /// Status 200 and 10 MB of body, in chunks of 64 KB.
     Endless,
-    /// A 200 of which each byte takes longer than the last one.
+    /// Status 200 and a body that arrives one byte every 5 ms.
     Slow,
-    /// Nothing at all.
+    /// No response.
     Silent,
 }
 
-/// An HTTP server on loopback. The revocation list is the issuer's own, the JWKS whatever the test says.
+/// An HTTP server on loopback. It serves the issuer's revocation list, and the JWKS that the test
+/// sets.
 pub(crate) struct Server {
     port: u16,
-    answer: Arc<Mutex<Answer>>,
+    response: Arc<Mutex<JwksResponse>>,
     requests: Arc<Mutex<Vec<String>>>,
     sent: Arc<AtomicUsize>,
 }
@@ -37,30 +39,30 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             port: listener.local_addr().unwrap().port(),
-            answer: Arc::new(Mutex::new(ok(serde_json::to_string(&issuer.jwks()).unwrap()))),
+            response: Arc::new(Mutex::new(ok(serde_json::to_string(&issuer.jwks()).unwrap()))),
             requests: Arc::default(),
             sent: Arc::default(),
         };
-        let (answer, requests, sent) = (
-            Arc::clone(&server.answer),
+        let (response, requests, sent) = (
+            Arc::clone(&server.response),
             Arc::clone(&server.requests),
             Arc::clone(&server.sent),
         );
         let issuer = issuer.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, requests, sent) =
-                    (Arc::clone(&answer), Arc::clone(&requests), Arc::clone(&sent));
+                let (response, requests, sent) =
+                    (Arc::clone(&response), Arc::clone(&requests), Arc::clone(&sent));
                 let issuer = issuer.clone();
                 tokio::spawn(async move {
-                    serve(stream, &issuer, &answer, &requests, &sent).await.ok();
+                    serve(stream, &issuer, &response, &requests, &sent).await.ok();
                 });
             }
         });
         server
     }
 
-    /// A verifier that gets its documents from this server over HTTP.
+    /// A verifier that fetches its documents from this server over HTTP.
     pub(crate) fn verifier(&self, issuer: &TestIssuer) -> VerifierBuilder {
         issuer
             .verifier(AUDIENCE)
@@ -69,8 +71,8 @@ impl Server {
             .revocations_url(format!("http://127.0.0.1:{}/revocations", self.port))
     }
 
-    fn answer(&self, answer: Answer) {
-        *self.answer.lock().unwrap() = answer;
+    fn respond_with(&self, response: JwksResponse) {
+        *self.response.lock().unwrap() = response;
     }
 
     fn jwks_requests(&self) -> Vec<String> {
@@ -83,14 +85,14 @@ impl Server {
     }
 }
 
-fn ok(body: String) -> Answer {
-    Answer::Whole("200 OK", String::new(), body)
+fn ok(body: String) -> JwksResponse {
+    JwksResponse::Complete("200 OK", String::new(), body)
 }
 
 async fn serve(
     mut stream: TcpStream,
     issuer: &TestIssuer,
-    answer: &Mutex<Answer>,
+    response: &Mutex<JwksResponse>,
     requests: &Mutex<Vec<String>>,
     sent: &AtomicUsize,
 ) -> std::io::Result<()> {
@@ -106,16 +108,16 @@ async fn serve(
     requests.lock().unwrap().push(request);
     if !about_keys {
         let list = issuer.sign_revocations(&issuer.revocation_list());
-        return stream.write_all(whole("200 OK", "", &list).as_bytes()).await;
+        return stream.write_all(complete("200 OK", "", &list).as_bytes()).await;
     }
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 10485760\r\n\r\n";
-    let slow = match &*answer.lock().unwrap() {
-        Answer::Whole(status, headers, body) => Ok(whole(status, headers, body)),
-        Answer::Endless => Err(Some(64 * 1024)),
-        Answer::Slow => Err(Some(1)),
-        Answer::Silent => Err(None),
+    let body = match &*response.lock().unwrap() {
+        JwksResponse::Complete(status, headers, body) => Ok(complete(status, headers, body)),
+        JwksResponse::Endless => Err(Some(64 * 1024)),
+        JwksResponse::Slow => Err(Some(1)),
+        JwksResponse::Silent => Err(None),
     };
-    match slow {
+    match body {
         Ok(text) => stream.write_all(text.as_bytes()).await,
         Err(None) => stream.read_u8().await.map(|_| ()),
         Err(Some(step)) => {
@@ -124,7 +126,7 @@ async fn serve(
                 stream.write_all(&vec![b' '; step]).await?;
                 sent.fetch_add(step, Ordering::Relaxed);
                 if step == 1 {
-                    // One byte now and then: the fault itself, which the verifier has to cut short.
+                    // This delay is the fault that the verifier must cut short with its deadline.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 if left == 0 {
@@ -136,7 +138,7 @@ async fn serve(
     }
 }
 
-fn whole(status: &str, headers: &str, body: &str) -> String {
+fn complete(status: &str, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
@@ -144,7 +146,7 @@ fn whole(status: &str, headers: &str, body: &str) -> String {
 }
 
 #[tokio::test]
-async fn b07_a_bad_answer_leaves_the_last_good_keys_in_use() {
+async fn b07_a_bad_response_leaves_the_last_good_keys_in_use() {
     let issuer = TestIssuer::new(Environment::Uat);
     let server = Server::of_issuer(&issuer).await;
     let trap = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -161,7 +163,7 @@ async fn b07_a_bad_answer_leaves_the_last_good_keys_in_use() {
         "Location: http://{}/latest/meta-data\r\n",
         trap.local_addr().unwrap()
     );
-    let redirect = |status| Answer::Whole(status, elsewhere.clone(), String::new());
+    let redirect = |status| JwksResponse::Complete(status, elsewhere.clone(), String::new());
     let weak = format!(
         r#"{{"keys":[{{"kty":"RSA","use":"sig","alg":"RS256","kid":"test-1","e":"AQAB","n":"{}"}}]}}"#,
         encode([0xc5; 128])
@@ -181,23 +183,23 @@ async fn b07_a_bad_answer_leaves_the_last_good_keys_in_use() {
         ),
         (
             "500",
-            Answer::Whole("500 Internal Server Error", String::new(), "x".into()),
+            JwksResponse::Complete("500 Internal Server Error", String::new(), "x".into()),
             FetchError::Status(500),
         ),
         (
             "404",
-            Answer::Whole("404 Not Found", String::new(), empty.clone()),
+            JwksResponse::Complete("404 Not Found", String::new(), empty.clone()),
             FetchError::Status(404),
         ),
         (
             "201",
-            Answer::Whole("201 Created", String::new(), empty.clone()),
+            JwksResponse::Complete("201 Created", String::new(), empty.clone()),
             FetchError::Status(201),
         ),
-        ("10 MB", Answer::Endless, FetchError::TooLarge),
-        ("64 KB and more", ok(padded), FetchError::TooLarge),
-        ("slow", Answer::Slow, FetchError::Timeout),
-        ("silent", Answer::Silent, FetchError::Timeout),
+        ("10 MB", JwksResponse::Endless, FetchError::TooLarge),
+        ("over 64 KB", ok(padded), FetchError::TooLarge),
+        ("slow", JwksResponse::Slow, FetchError::Timeout),
+        ("silent", JwksResponse::Silent, FetchError::Timeout),
         (
             "not JSON",
             ok("<html>".into()),
@@ -208,25 +210,25 @@ async fn b07_a_bad_answer_leaves_the_last_good_keys_in_use() {
         ("RSA-1024", ok(weak), FetchError::NoUsableKey),
         ("no keys", ok(empty), FetchError::NoUsableKey),
     ];
-    for (name, answer, expected) in cases {
-        server.answer(answer);
-        assert_eq!(verifier.refresh().await.unwrap_err(), expected, "{name}");
+    for (name, response, expected) in cases {
+        server.respond_with(response);
+        assert_refresh_fails(&verifier, &expected, name).await;
         assert_eq!(send(&app, &token).await.status(), 200, "{name}");
     }
     assert!(
         server.sent.load(Ordering::Relaxed) < 10 * 1024 * 1024,
-        "the body was not read to its end"
+        "the whole body was read"
     );
     let accepted = trap.into_std().unwrap().accept();
     assert_eq!(
         accepted.unwrap_err().kind(),
         std::io::ErrorKind::WouldBlock,
-        "no redirect is followed"
+        "a redirect was followed"
     );
 }
 
 #[tokio::test]
-async fn b07_a_server_that_is_not_there_is_told() {
+async fn b07_an_unreachable_server_is_reported_with_its_cause() {
     let issuer = TestIssuer::new(Environment::Uat);
     let gone = TcpListener::bind("127.0.0.1:0")
         .await
@@ -240,45 +242,57 @@ async fn b07_a_server_that_is_not_there_is_told() {
         .build()
         .unwrap();
     let error = verifier.refresh().await.unwrap_err();
-    let FetchError::Transport(text) = error else {
-        panic!("{error}");
-    };
-    assert!(text.to_lowercase().contains("connection refused"), "{text}");
+    assert!(matches!(error, FetchError::Transport { .. }), "{error}");
+    assert!(error.source().is_some());
+    let text = error.to_string().to_lowercase();
+    assert!(text.contains("connection refused"), "{text}");
 }
 
 #[tokio::test]
-async fn b07_a_body_of_exactly_the_cap_is_read() {
+async fn b07_a_body_of_exactly_the_longest_length_is_read() {
     let issuer = TestIssuer::new(Environment::Uat);
     let server = Server::of_issuer(&issuer).await;
     let jwks = serde_json::to_string(&issuer.jwks()).unwrap();
     assert_eq!(MAX_JWKS_LEN, 65_536);
     let padding = " ".repeat(MAX_JWKS_LEN - jwks.len());
-    server.answer(ok(jwks + &padding));
+    server.respond_with(ok(jwks + &padding));
     server.verifier(&issuer).build().unwrap().refresh().await.unwrap();
 }
 
 #[tokio::test]
-async fn the_etag_of_the_copy_is_sent_and_a_304_confirms_it() {
+async fn the_etag_of_the_cached_keys_is_sent_and_a_304_confirms_them() {
     let issuer = TestIssuer::new(Environment::Uat);
     let server = Server::of_issuer(&issuer).await;
     let jwks = serde_json::to_string(&issuer.jwks()).unwrap();
-    server.answer(Answer::Whole(
+    server.respond_with(JwksResponse::Complete(
         "200 OK",
         "ETag: \"v1\"\r\nCache-Control: max-age=60\r\n".into(),
         jwks,
     ));
     let verifier = server.verifier(&issuer).build().unwrap();
     verifier.refresh().await.unwrap();
-    server.answer(Answer::Whole("304 Not Modified", String::new(), String::new()));
+    server.respond_with(JwksResponse::Complete(
+        "304 Not Modified",
+        String::new(),
+        String::new(),
+    ));
     verifier.refresh().await.unwrap();
     verifier
         .verify(&issuer.sign(&issuer.claims(AUDIENCE)))
         .await
         .unwrap();
-    // A bad answer in between does not make it forget which copy it holds.
-    server.answer(Answer::Whole("200 OK", "ETag: \"v2\"\r\n".into(), "{}".into()));
+    // A bad response in between does not change which copy is cached.
+    server.respond_with(JwksResponse::Complete(
+        "200 OK",
+        "ETag: \"v2\"\r\n".into(),
+        "{}".into(),
+    ));
     verifier.refresh().await.unwrap_err();
-    server.answer(Answer::Whole("304 Not Modified", String::new(), String::new()));
+    server.respond_with(JwksResponse::Complete(
+        "304 Not Modified",
+        String::new(),
+        String::new(),
+    ));
     verifier.refresh().await.unwrap();
 
     let requests = server.jwks_requests();

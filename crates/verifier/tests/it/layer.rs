@@ -1,4 +1,4 @@
-//! The layer and the extractor, as HTTP sees them.
+//! The HTTP behaviour of the layer and the extractor.
 
 use std::convert::Infallible;
 
@@ -10,16 +10,16 @@ use axum::{Router, http::HeaderValue};
 use http_body_util::Full;
 use tm_auth_proto::{AccessClaims, Environment, Scope};
 use tm_auth_verifier::testing::TestIssuer;
-use tm_auth_verifier::{BearerLayer, Caller, Denial, Refusal, Rejected, Verifier};
+use tm_auth_verifier::{BearerError, BearerLayer, Caller, InvalidToken, Rejection, Verifier};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::support::{AUDIENCE, Fixture, UNIFORM, assert_uniform, send, text};
 
-async fn ask(app: &Router, headers: &[(&str, &str)]) -> Response {
-    ask_at(app, "/", headers).await
+async fn request(app: &Router, headers: &[(&str, &str)]) -> Response {
+    request_at(app, "/", headers).await
 }
 
-async fn ask_at(app: &Router, uri: &str, headers: &[(&str, &str)]) -> Response {
+async fn request_at(app: &Router, uri: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = Request::get(uri).body(Body::empty()).unwrap();
     for (name, value) in headers {
         let name: axum::http::HeaderName = name.parse().unwrap();
@@ -31,7 +31,7 @@ async fn ask_at(app: &Router, uri: &str, headers: &[(&str, &str)]) -> Response {
 }
 
 #[tokio::test]
-async fn a_token_that_holds_reaches_the_service_with_its_claims() {
+async fn the_claims_of_a_valid_token_reach_the_service() {
     let fixture = Fixture::new().await;
     let claims = fixture.claims();
     let response = send(&fixture.app, &fixture.issuer.sign(&claims)).await;
@@ -40,11 +40,11 @@ async fn a_token_that_holds_reaches_the_service_with_its_claims() {
 }
 
 #[tokio::test]
-async fn the_scheme_is_read_in_any_case() {
+async fn the_scheme_is_case_insensitive() {
     let fixture = Fixture::new().await;
     let token = fixture.good();
     for scheme in ["Bearer ", "bearer ", "BEARER ", "bEaReR   "] {
-        let response = ask(&fixture.app, &[("authorization", &format!("{scheme}{token}"))]).await;
+        let response = request(&fixture.app, &[("authorization", &format!("{scheme}{token}"))]).await;
         assert_eq!(response.status(), 200, "{scheme}");
     }
 }
@@ -54,20 +54,20 @@ async fn a_token_is_taken_from_the_authorization_header_only() {
     let fixture = Fixture::new().await;
     let token = fixture.good();
     let missing = [
-        ask_at(&fixture.app, &format!("/?access_token={token}"), &[]).await,
-        ask_at(&fixture.app, &format!("/?token={token}"), &[]).await,
-        ask(&fixture.app, &[("cookie", &format!("access_token={token}"))]).await,
-        ask(&fixture.app, &[("x-access-token", &token)]).await,
-        ask(
+        request_at(&fixture.app, &format!("/?access_token={token}"), &[]).await,
+        request_at(&fixture.app, &format!("/?token={token}"), &[]).await,
+        request(&fixture.app, &[("cookie", &format!("access_token={token}"))]).await,
+        request(&fixture.app, &[("x-access-token", &token)]).await,
+        request(
             &fixture.app,
             &[("proxy-authorization", &format!("Bearer {token}"))],
         )
         .await,
-        ask(&fixture.app, &[("authorization", &format!("Basic {token}"))]).await,
-        ask(&fixture.app, &[("authorization", &token)]).await,
-        ask(&fixture.app, &[("authorization", &format!("Bearer\t{token}"))]).await,
-        ask(&fixture.app, &[("authorization", &format!("DPoP {token}"))]).await,
-        ask(&fixture.app, &[("authorization", "")]).await,
+        request(&fixture.app, &[("authorization", &format!("Basic {token}"))]).await,
+        request(&fixture.app, &[("authorization", &token)]).await,
+        request(&fixture.app, &[("authorization", &format!("Bearer\t{token}"))]).await,
+        request(&fixture.app, &[("authorization", &format!("DPoP {token}"))]).await,
+        request(&fixture.app, &[("authorization", "")]).await,
     ];
     for response in missing {
         assert_eq!(response.status(), 401);
@@ -78,7 +78,7 @@ async fn a_token_is_taken_from_the_authorization_header_only() {
 }
 
 #[tokio::test]
-async fn a_header_that_comes_twice_or_cannot_be_read_is_refused() {
+async fn a_repeated_or_malformed_header_is_refused() {
     let fixture = Fixture::new().await;
     let bearer = format!("Bearer {}", fixture.good());
     let id = ("x-request-id", "r-1");
@@ -90,12 +90,12 @@ async fn a_header_that_comes_twice_or_cannot_be_read_is_refused() {
         &[id, ("authorization", "Bearer")],
     ];
     for headers in twice {
-        assert_uniform(ask(&fixture.app, headers).await).await;
+        assert_uniform(request(&fixture.app, headers).await).await;
     }
 }
 
 #[tokio::test]
-async fn a_lacking_scope_is_403_and_named() {
+async fn a_missing_scope_is_403_and_named() {
     let issuer = TestIssuer::new(Environment::Uat);
     let verifier = issuer.verifier(AUDIENCE).build().unwrap();
     let layer = BearerLayer::new(verifier)
@@ -121,26 +121,26 @@ async fn a_lacking_scope_is_403_and_named() {
     for scope in ["read transfer", "transfer trade read", "read admin transfer"] {
         assert_eq!(send(&app, &with(scope)).await.status(), 200, "{scope}");
     }
-    // Who is not known is not told what is lacking.
+    // An unauthenticated caller does not learn which scopes are required.
     assert_uniform(send(&app, "x").await).await;
 }
 
 #[tokio::test]
-async fn the_request_id_is_the_callers_if_it_is_sane() {
+async fn the_callers_request_id_is_used_if_it_is_safe() {
     let fixture = Fixture::new().await;
     let longest = "a".repeat(64);
-    for sane in ["r-1", "A_b.9", &longest] {
-        let response = ask(&fixture.app, &[("x-request-id", sane)]).await;
-        assert_eq!(response.headers()["x-request-id"], sane);
+    for safe in ["r-1", "A_b.9", &longest] {
+        let response = request(&fixture.app, &[("x-request-id", safe)]).await;
+        assert_eq!(response.headers()["x-request-id"], safe);
         assert!(
             text(response)
                 .await
-                .contains(&format!(r#""request_id":"{sane}""#))
+                .contains(&format!(r#""request_id":"{safe}""#))
         );
     }
     let too_long = "a".repeat(65);
     for other in ["", " ", "a b", "a\"b", "<a>", "a\u{e9}", &too_long] {
-        let response = ask(&fixture.app, &[("x-request-id", other)]).await;
+        let response = request(&fixture.app, &[("x-request-id", other)]).await;
         let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         assert!(
             id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
@@ -148,7 +148,7 @@ async fn the_request_id_is_the_callers_if_it_is_sane() {
         );
         assert!(text(response).await.contains(&id));
     }
-    let [one, two] = [ask(&fixture.app, &[]).await, ask(&fixture.app, &[]).await];
+    let [one, two] = [request(&fixture.app, &[]).await, request(&fixture.app, &[]).await];
     assert_ne!(one.headers()["x-request-id"], two.headers()["x-request-id"]);
 }
 
@@ -162,15 +162,16 @@ impl axum::extract::FromRef<State> for Verifier {
 }
 
 #[tokio::test]
-async fn the_extractor_verifies_by_itself_or_takes_what_the_layer_left() {
-    async fn handler(caller: Caller) -> Result<String, Rejected> {
+async fn the_extractor_uses_the_layers_claims_or_verifies_by_itself() {
+    async fn handler(caller: Caller) -> Result<String, Rejection> {
         caller.require(Scope::Trade)?;
         Ok(caller.claims.uid.to_string())
     }
     let fixture = Fixture::new().await;
     let bare = Router::new().route("/", get(handler));
     let behind_layer = bare.clone().layer(BearerLayer::new(fixture.verifier.clone()));
-    // A verifier of another audience in the state would refuse: with the layer it is not asked.
+    // The verifier in the state has another audience and would refuse. With the layer it is not
+    // used.
     let other = fixture.issuer.verifier("https://other.test").build().unwrap();
     let bare = bare.with_state(State(fixture.verifier.clone()));
     let behind_layer = behind_layer.with_state(State(other));
@@ -186,15 +187,18 @@ async fn the_extractor_verifies_by_itself_or_takes_what_the_layer_left() {
         assert_eq!(response.headers()["x-request-id"], "r-1");
         assert!(text(response).await.contains(r#""request_id":"r-1""#));
         assert_uniform(send(&app, "x").await).await;
-        let response = ask(&app, &[]).await;
+        let response = request(&app, &[]).await;
         assert!(text(response).await.contains("missing_token"));
     }
 }
 
 #[tokio::test]
-async fn the_extractor_tells_its_service_why() {
-    async fn handler(caller: Result<Caller, Rejected>) -> String {
-        caller.map_or_else(|rejected| format!("{:?}", rejected.denial()), |_| "in".to_owned())
+async fn a_rejection_tells_the_handler_the_reason() {
+    async fn handler(caller: Result<Caller, Rejection>) -> String {
+        caller.map_or_else(
+            |rejection| format!("{:?}", rejection.error()),
+            |_| "in".to_owned(),
+        )
     }
     let fixture = Fixture::new().await;
     let app = Router::new()
@@ -205,12 +209,12 @@ async fn the_extractor_tells_its_service_why() {
     let response = send(&app, &fixture.issuer.sign(&late)).await;
     assert_eq!(
         text(response).await,
-        format!("{:?}", Denial::Refused(Refusal::Expired))
+        format!("{:?}", BearerError::InvalidToken(InvalidToken::Expired))
     );
 }
 
 #[tokio::test]
-async fn the_layer_serves_any_tower_service() {
+async fn the_layer_works_with_any_tower_service() {
     let fixture = Fixture::new().await;
     let inner = service_fn(|request: axum::http::Request<()>| async move {
         let claims = request.extensions().get::<AccessClaims>().unwrap();
@@ -231,7 +235,7 @@ async fn the_layer_serves_any_tower_service() {
     assert_eq!(text(response.map(Body::new)).await, UNIFORM);
 }
 
-/// A service that is broken.
+/// A service that is never ready.
 #[derive(Clone)]
 struct Broken;
 
@@ -250,7 +254,7 @@ impl Service<axum::http::Request<()>> for Broken {
 }
 
 #[tokio::test]
-async fn the_layer_is_ready_when_its_service_is() {
+async fn the_layer_is_ready_only_if_its_service_is() {
     let fixture = Fixture::new().await;
     let service = BearerLayer::new(fixture.verifier.clone()).layer(Broken);
     let request = axum::http::Request::get("/").body(()).unwrap();

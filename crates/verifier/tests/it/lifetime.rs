@@ -1,13 +1,13 @@
-//! Time: `exp`, `iat`, `nbf` and the leeway.
+//! The times `exp`, `iat` and `nbf`, and the leeway.
 
 use tm_auth_proto::Environment;
 use tm_auth_verifier::testing::TestIssuer;
-use tm_auth_verifier::{BuildError, Clock, Refusal, VerifyError};
+use tm_auth_verifier::{BuildError, Clock, InvalidToken, VerifyError};
 
 use crate::support::{AUDIENCE, Fixture, with_claim};
 
 #[tokio::test]
-async fn a13_a_token_ends_at_exp_and_the_leeway() {
+async fn a13_a_token_expires_at_exp_plus_the_leeway() {
     let fixture = Fixture::new().await;
     let token = fixture.good();
     fixture.issuer.clock().advance(3600);
@@ -15,9 +15,9 @@ async fn a13_a_token_ends_at_exp_and_the_leeway() {
     fixture.issuer.clock().advance(9);
     fixture.accepts(&token).await;
     fixture.issuer.clock().advance(1);
-    fixture.refuses(&token, Refusal::Expired).await;
+    fixture.refuses(&token, InvalidToken::Expired).await;
     fixture.issuer.clock().advance(1);
-    fixture.refuses(&token, Refusal::Expired).await;
+    fixture.refuses(&token, InvalidToken::Expired).await;
 }
 
 #[tokio::test]
@@ -44,15 +44,15 @@ async fn a13_times_are_whole_seconds() {
         for raw in &wrong {
             let payload = with_claim(&fixture.claims(), name, Some(raw));
             let forged = fixture.issuer.sign_raw(&fixture.header(), &payload);
-            // What is no JSON at all is no payload at all.
+            // A value that is not JSON makes the whole payload malformed.
             let expected = match raw.as_bytes() {
-                [b'N' | b'I', ..] | [b'0', b'1', ..] => Refusal::NotClaims,
-                _ => Refusal::ClaimInvalid(name),
+                [b'N' | b'I', ..] | [b'0', b'1', ..] => InvalidToken::MalformedPayload,
+                _ => InvalidToken::InvalidClaim(name),
             };
             fixture.refuses(&forged, expected).await;
         }
     }
-    // The farthest time there is overflows nothing.
+    // The largest time does not overflow.
     let payload = with_claim(&fixture.claims(), "exp", Some("9223372036854775807"));
     fixture
         .accepts(&fixture.issuer.sign_raw(&fixture.header(), &payload))
@@ -61,13 +61,13 @@ async fn a13_times_are_whole_seconds() {
     fixture
         .refuses(
             &fixture.issuer.sign_raw(&fixture.header(), &payload),
-            Refusal::Expired,
+            InvalidToken::Expired,
         )
         .await;
 }
 
 #[tokio::test]
-async fn a14_a_token_from_the_future_is_refused_beyond_the_leeway() {
+async fn a14_a_token_from_beyond_the_leeway_in_the_future_is_refused() {
     let fixture = Fixture::new().await;
     let now = fixture.issuer.clock().now().as_second();
     for (ahead, accepted) in [
@@ -79,7 +79,10 @@ async fn a14_a_token_from_the_future_is_refused_beyond_the_leeway() {
         (61, false),
     ] {
         let at = (now + ahead).to_string();
-        for (name, refusal) in [("iat", Refusal::IssuedInFuture), ("nbf", Refusal::NotYetValid)] {
+        for (name, refusal) in [
+            ("iat", InvalidToken::IssuedInFuture),
+            ("nbf", InvalidToken::NotYetValid),
+        ] {
             let payload = with_claim(&fixture.claims(), name, Some(&at));
             let token = fixture.issuer.sign_raw(&fixture.header(), &payload);
             if accepted {
@@ -92,7 +95,7 @@ async fn a14_a_token_from_the_future_is_refused_beyond_the_leeway() {
 }
 
 #[tokio::test]
-async fn a13_a14_the_leeway_is_a_setting_from_0_to_60() {
+async fn a13_a14_the_leeway_can_be_set_from_0_to_60_seconds() {
     let issuer = TestIssuer::new(Environment::Uat);
     for leeway in [0, 60] {
         let verifier = issuer.verifier(AUDIENCE).leeway(leeway).build().unwrap();
@@ -102,14 +105,14 @@ async fn a13_a14_the_leeway_is_a_setting_from_0_to_60() {
         verifier.verify(&issuer.sign(&claims)).await.unwrap();
         claims.iat += 1;
         let error = verifier.verify(&issuer.sign(&claims)).await.unwrap_err();
-        assert_eq!(error, VerifyError::Refused(Refusal::IssuedInFuture));
+        assert_eq!(error, VerifyError::InvalidToken(InvalidToken::IssuedInFuture));
 
         let mut claims = issuer.claims(AUDIENCE);
         claims.exp = claims.iat - seconds + 1;
         verifier.verify(&issuer.sign(&claims)).await.unwrap();
         claims.exp -= 1;
         let error = verifier.verify(&issuer.sign(&claims)).await.unwrap_err();
-        assert_eq!(error, VerifyError::Refused(Refusal::Expired));
+        assert_eq!(error, VerifyError::InvalidToken(InvalidToken::Expired));
     }
     let error = issuer.verifier(AUDIENCE).leeway(61).build().unwrap_err();
     assert!(matches!(error, BuildError::Leeway(_)));

@@ -1,13 +1,17 @@
-//! The verifier as a whole. A test's name begins with the rows of the security matrix that it holds.
+//! Tests of the verifier's public interface. A test name begins with the ids of the rows of the
+//! security matrix that the test holds.
 
 mod forged;
 mod headers;
 mod http;
 mod key_cache;
+mod key_replacement;
 mod layer;
+mod lifecycle;
 mod lifetime;
 mod mistaken;
 mod pure;
-mod revocation;
+mod revocation_feed;
+mod revocation_list;
 mod support;
 mod vectors;

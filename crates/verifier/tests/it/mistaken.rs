@@ -1,13 +1,13 @@
-//! Honest signatures over claims that are not for us.
+//! Valid signatures over claims that do not fit this resource server.
 
 use tm_auth_proto::{Audience, Environment};
 use tm_auth_verifier::testing::{ISSUER, TestIssuer};
-use tm_auth_verifier::{Refusal, VerifyError};
+use tm_auth_verifier::{InvalidToken, VerifyError};
 
 use crate::support::{AUDIENCE, Fixture, with_claim};
 
 #[tokio::test]
-async fn a11_the_audience_is_matched_whole() {
+async fn a11_the_audience_must_match_exactly() {
     let fixture = Fixture::new().await;
     let wrong = [
         r#""https://api.tes""#,
@@ -24,7 +24,7 @@ async fn a11_the_audience_is_matched_whole() {
     for aud in wrong {
         let payload = with_claim(&fixture.claims(), "aud", Some(aud));
         let forged = fixture.issuer.sign_raw(&fixture.header(), &payload);
-        fixture.refuses(&forged, Refusal::Audience).await;
+        fixture.refuses(&forged, InvalidToken::WrongAudience).await;
     }
     for aud in [
         "1",
@@ -36,7 +36,7 @@ async fn a11_the_audience_is_matched_whole() {
     ] {
         let payload = with_claim(&fixture.claims(), "aud", Some(aud));
         let forged = fixture.issuer.sign_raw(&fixture.header(), &payload);
-        fixture.refuses(&forged, Refusal::ClaimInvalid("aud")).await;
+        fixture.refuses(&forged, InvalidToken::InvalidClaim("aud")).await;
     }
     let mut claims = fixture.claims();
     claims.aud = Audience::Many(vec!["https://a".to_owned(), AUDIENCE.to_owned()]);
@@ -44,11 +44,11 @@ async fn a11_the_audience_is_matched_whole() {
 }
 
 #[tokio::test]
-async fn a11_several_audiences_of_ours() {
+async fn a11_each_added_audience_is_accepted() {
     let issuer = TestIssuer::new(Environment::Uat);
     let verifier = issuer
         .verifier("https://a")
-        .or_audience("https://b")
+        .add_audience("https://b")
         .build()
         .unwrap();
     for good in ["https://a", "https://b"] {
@@ -58,11 +58,11 @@ async fn a11_several_audiences_of_ours() {
         .verify(&issuer.sign(&issuer.claims("https://c")))
         .await
         .unwrap_err();
-    assert_eq!(error, VerifyError::Refused(Refusal::Audience));
+    assert_eq!(error, VerifyError::InvalidToken(InvalidToken::WrongAudience));
 }
 
 #[tokio::test]
-async fn a12_the_issuer_is_matched_whole() {
+async fn a12_the_issuer_must_match_exactly() {
     let fixture = Fixture::new().await;
     for iss in [
         format!("{ISSUER}/"),
@@ -76,7 +76,7 @@ async fn a12_the_issuer_is_matched_whole() {
         let mut claims = fixture.claims();
         claims.iss = iss;
         fixture
-            .refuses(&fixture.issuer.sign(&claims), Refusal::Issuer)
+            .refuses(&fixture.issuer.sign(&claims), InvalidToken::WrongIssuer)
             .await;
     }
 }
@@ -87,17 +87,17 @@ async fn a12_the_other_environment_is_refused() {
     let mut claims = fixture.claims();
     claims.env = Environment::Production;
     fixture
-        .refuses(&fixture.issuer.sign(&claims), Refusal::Environment)
+        .refuses(&fixture.issuer.sign(&claims), InvalidToken::WrongEnvironment)
         .await;
     for env in [r#""UAT""#, r#""staging""#, "null", "1"] {
         let payload = with_claim(&fixture.claims(), "env", Some(env));
         let forged = fixture.issuer.sign_raw(&fixture.header(), &payload);
-        fixture.refuses(&forged, Refusal::ClaimInvalid("env")).await;
+        fixture.refuses(&forged, InvalidToken::InvalidClaim("env")).await;
     }
 }
 
 #[tokio::test]
-async fn a13_each_required_claim_has_to_be_there_with_its_type() {
+async fn a13_each_required_claim_must_be_present_with_its_type() {
     let fixture = Fixture::new().await;
     let names = [
         "iss",
@@ -119,11 +119,13 @@ async fn a13_each_required_claim_has_to_be_there_with_its_type() {
             let payload = with_claim(&fixture.claims(), name, raw);
             fixture.issuer.sign_raw(&fixture.header(), &payload)
         };
-        fixture.refuses(&sign(None), Refusal::ClaimMissing(name)).await;
+        fixture
+            .refuses(&sign(None), InvalidToken::MissingClaim(name))
+            .await;
         for wrong in ["null", "true", "1.5", "[1]", "{\"a\":1}"] {
             let expected = match (name, wrong) {
-                ("tm", "{\"a\":1}") => Refusal::ClaimMissing("organization_id"),
-                _ => Refusal::ClaimInvalid(name),
+                ("tm", "{\"a\":1}") => InvalidToken::MissingClaim("organization_id"),
+                _ => InvalidToken::InvalidClaim(name),
             };
             fixture.refuses(&sign(Some(wrong)), expected).await;
         }
@@ -131,9 +133,9 @@ async fn a13_each_required_claim_has_to_be_there_with_its_type() {
     for name in ["iss", "sub", "jti", "client_id"] {
         let payload = with_claim(&fixture.claims(), name, Some("\"\""));
         let forged = fixture.issuer.sign_raw(&fixture.header(), &payload);
-        fixture.refuses(&forged, Refusal::ClaimInvalid(name)).await;
+        fixture.refuses(&forged, InvalidToken::InvalidClaim(name)).await;
     }
-    // No scope at all is a scope: it permits nothing.
+    // An empty `scope` is valid and permits nothing.
     let payload = with_claim(&fixture.claims(), "scope", Some("\"\""));
     fixture
         .accepts(&fixture.issuer.sign_raw(&fixture.header(), &payload))
@@ -141,12 +143,12 @@ async fn a13_each_required_claim_has_to_be_there_with_its_type() {
 }
 
 #[tokio::test]
-async fn a13_payloads_that_are_no_claims_are_refused() {
+async fn a13_a_payload_that_is_not_a_json_object_is_refused() {
     let fixture = Fixture::new().await;
     for payload in ["", "null", "[]", "\"x\"", "{", "{}{}", "\u{feff}{}"] {
         let forged = fixture.issuer.sign_raw(&fixture.header(), payload.as_bytes());
-        fixture.refuses(&forged, Refusal::NotClaims).await;
+        fixture.refuses(&forged, InvalidToken::MalformedPayload).await;
     }
     let forged = fixture.issuer.sign_raw(&fixture.header(), b"{\"iss\":\"\xff\"}");
-    fixture.refuses(&forged, Refusal::NotClaims).await;
+    fixture.refuses(&forged, InvalidToken::MalformedPayload).await;
 }

@@ -1,10 +1,10 @@
-//! The pure layer by itself: key sets, policies, explanations.
+//! The pure functions: key sets, policies, explanations.
 
 use serde_json::{Value, json};
 use tm_auth_proto::{Audience, CompactJws, Environment, JwkSet};
 use tm_auth_verifier::testing::{ISSUER, TestIssuer, TestKey};
 use tm_auth_verifier::{
-    Algorithm, Check, Clock, KeySet, NotAKeySet, Outcome, Policy, Refusal, SystemClock, check, explain,
+    Algorithm, Check, Clock, InvalidToken, KeySet, NotAKeySet, Outcome, Policy, SystemClock, check, explain,
 };
 
 use crate::support::{AUDIENCE, Fixture, encode};
@@ -35,7 +35,7 @@ fn each_algorithm_signs_and_verifies_with_its_own_key() {
         assert!(keys.contains("test-1") && !keys.contains("test-2"));
         assert_eq!(format!("{keys:?}"), format!("{{\"test-1\": {algorithm}}}"));
         jws.signature[0] ^= 1;
-        assert_eq!(keys.verify_signature(&jws), Err(Refusal::Signature));
+        assert_eq!(keys.verify_signature(&jws), Err(InvalidToken::BadSignature));
         let text = serde_json::to_vec(&issuer.jwks()).unwrap();
         assert!(KeySet::from_json(&text).unwrap().contains("test-1"));
     }
@@ -47,7 +47,7 @@ fn each_algorithm_signs_and_verifies_with_its_own_key() {
 }
 
 #[test]
-fn b07_keys_that_do_not_fit_are_ignored() {
+fn b07_keys_with_unsuitable_members_are_ignored() {
     for algorithm in Algorithm::ALL {
         let good = serde_json::to_value(TestKey::generate("k", algorithm).jwk()).unwrap();
         assert!(usable(&good));
@@ -94,7 +94,7 @@ fn b07_keys_that_do_not_fit_are_ignored() {
 }
 
 #[test]
-fn b07_keys_whose_numbers_do_not_fit_are_ignored() {
+fn b07_keys_with_unsuitable_numbers_are_ignored() {
     let rsa = |n: &[u8], e: &[u8]| {
         let (n, e) = (encode(n), encode(e));
         json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": "k", "n": n, "e": e })
@@ -154,7 +154,7 @@ fn b07_keys_whose_numbers_do_not_fit_are_ignored() {
     ] {
         assert!(!usable(&with(&ec, member, value.clone())), "{member} {value}");
     }
-    // Both lengths wrong by one, so that together they are right.
+    // Both lengths are wrong by one, but their sum is right.
     let (x, y) = (encode([1; 31]), encode([1; 33]));
     assert!(!usable(&with(&with(&ec, "x", x.into()), "y", y.into())));
 
@@ -172,7 +172,7 @@ fn b07_keys_whose_numbers_do_not_fit_are_ignored() {
 }
 
 #[test]
-fn b07_unknown_keys_stand_beside_known_ones_and_other_documents_are_no_set() {
+fn b07_unknown_kinds_of_keys_are_ignored_and_other_documents_are_refused() {
     let good = TestKey::generate("k", Algorithm::ES256).jwk();
     let keys = json!([{ "kty": "oct", "k": "AA" }, 7, null, {}, good, { "kty": "AKP", "kid": "pq", "alg": "ML-DSA-44" }]);
     let set = json!({ "keys": keys, "extra": 1 }).to_string();
@@ -198,7 +198,7 @@ fn b07_unknown_keys_stand_beside_known_ones_and_other_documents_are_no_set() {
 }
 
 #[test]
-fn a11_a_sole_audience_is_the_only_one() {
+fn a11_a_sole_audience_must_be_the_only_one() {
     let issuer = TestIssuer::new(Environment::Uat);
     let (keys, now) = (issuer.key_set(), issuer.clock().now());
     let policy = Policy::new(ISSUER, ISSUER).sole_audience();
@@ -216,12 +216,12 @@ fn a11_a_sole_audience_is_the_only_one() {
         many(&[]),
         Audience::One(AUDIENCE.to_owned()),
     ] {
-        assert_eq!(audience(other), Some(Refusal::Audience));
+        assert_eq!(audience(other), Some(InvalidToken::WrongAudience));
     }
 }
 
 #[test]
-fn a_policy_without_environment_takes_either() {
+fn a_policy_without_environment_accepts_both() {
     for environment in [Environment::Production, Environment::Uat] {
         let issuer = TestIssuer::new(environment);
         let token = issuer.sign(&issuer.claims(AUDIENCE));
@@ -232,7 +232,7 @@ fn a_policy_without_environment_takes_either() {
 }
 
 #[test]
-fn what_is_read_is_what_was_signed() {
+fn the_claims_are_those_that_were_signed() {
     let issuer = TestIssuer::new(Environment::Uat);
     let mut claims = issuer.claims(AUDIENCE);
     claims.nbf = Some(claims.iat);
@@ -248,7 +248,7 @@ fn what_is_read_is_what_was_signed() {
 }
 
 #[test]
-fn an_explanation_says_what_the_check_says() {
+fn explain_agrees_with_check() {
     let issuer = TestIssuer::new(Environment::Uat);
     let (keys, now) = (issuer.key_set(), issuer.clock().now());
     let policy = Policy::new(ISSUER, AUDIENCE).environment(Environment::Uat);
@@ -272,23 +272,23 @@ fn an_explanation_says_what_the_check_says() {
         issuer.sign_raw(&header, b"{}"),
     ];
     for token in tokens {
-        let refusal = check(&token, &keys, &policy, now).unwrap_err();
-        let lines = explain(&token, &keys, &policy, now);
-        assert_eq!(lines.len(), 12);
-        assert!(lines.is_sorted_by_key(|line| line.check));
-        for line in lines {
-            let expected = match line.check.cmp(&refusal.check()) {
+        let error = check(&token, &keys, &policy, now).unwrap_err();
+        let results = explain(&token, &keys, &policy, now);
+        assert_eq!(results.len(), 12);
+        assert!(results.is_sorted_by_key(|result| result.check));
+        for result in results {
+            let expected = match result.check.cmp(&error.check()) {
                 std::cmp::Ordering::Less => Outcome::Passed,
-                std::cmp::Ordering::Equal => Outcome::Failed(refusal),
+                std::cmp::Ordering::Equal => Outcome::Failed(error),
                 std::cmp::Ordering::Greater => Outcome::NotReached,
             };
-            assert_eq!(line.outcome, expected, "{} of {token:.60}", line.check);
+            assert_eq!(result.outcome, expected, "{} of {token:.60}", result.check);
         }
     }
-    let lines = explain(&good, &keys, &policy, now);
-    assert!(lines.iter().all(|line| line.outcome == Outcome::Passed) && lines.len() == 12);
+    let results = explain(&good, &keys, &policy, now);
+    assert!(results.iter().all(|result| result.outcome == Outcome::Passed) && results.len() == 12);
 
-    // Everything that is wrong with honest claims is told at once; the check reports the first.
+    // `explain` reports every wrong claim of a signed token; `check` reports the first.
     let mut claims = issuer.claims("https://other.test");
     claims.iss.push('/');
     claims.env = Environment::Production;
@@ -296,34 +296,34 @@ fn an_explanation_says_what_the_check_says() {
     claims.iat += 100;
     claims.nbf = Some(claims.iat);
     let wrong = issuer.sign(&claims);
-    assert_eq!(check(&wrong, &keys, &policy, now), Err(Refusal::Issuer));
-    let failed: Vec<(Check, Refusal)> = explain(&wrong, &keys, &policy, now)
+    assert_eq!(check(&wrong, &keys, &policy, now), Err(InvalidToken::WrongIssuer));
+    let failed: Vec<(Check, InvalidToken)> = explain(&wrong, &keys, &policy, now)
         .into_iter()
-        .filter_map(|line| match line.outcome {
-            Outcome::Failed(refusal) => Some((line.check, refusal)),
+        .filter_map(|result| match result.outcome {
+            Outcome::Failed(error) => Some((result.check, error)),
             _ => None,
         })
         .collect();
     let expected = [
-        Refusal::Issuer,
-        Refusal::Audience,
-        Refusal::Environment,
-        Refusal::Expired,
-        Refusal::NotYetValid,
-        Refusal::IssuedInFuture,
+        InvalidToken::WrongIssuer,
+        InvalidToken::WrongAudience,
+        InvalidToken::WrongEnvironment,
+        InvalidToken::Expired,
+        InvalidToken::NotYetValid,
+        InvalidToken::IssuedInFuture,
     ];
-    assert_eq!(failed, expected.map(|refusal| (refusal.check(), refusal)));
+    assert_eq!(failed, expected.map(|error| (error.check(), error)));
 }
 
 #[tokio::test]
-async fn a_verifiers_explanation_ends_with_the_revocation_list() {
+async fn the_last_check_of_a_verifiers_explanation_is_revocation() {
     let fixture = Fixture::new().await;
     let claims = fixture.claims();
     let token = fixture.issuer.sign(&claims);
     let last = |token: &str| {
-        let lines = fixture.verifier.explain(token).unwrap();
-        assert_eq!(lines.len(), 13);
-        *lines.last().unwrap()
+        let results = fixture.verifier.explain(token).unwrap();
+        assert_eq!(results.len(), 13);
+        *results.last().unwrap()
     };
     assert_eq!(
         (last(&token).check, last(&token).outcome),
@@ -332,7 +332,7 @@ async fn a_verifiers_explanation_ends_with_the_revocation_list() {
     assert_eq!(last("x").outcome, Outcome::NotReached);
     fixture.issuer.revoke_session(claims.sid);
     fixture.verifier.refresh().await.unwrap();
-    let revoked = Refusal::Revoked(tm_auth_verifier::Revoked::Session);
+    let revoked = InvalidToken::Revoked(tm_auth_verifier::Revoked::Session);
     assert_eq!(last(&token).outcome, Outcome::Failed(revoked));
     assert_eq!(revoked.check(), Check::Revocation);
 }
@@ -373,8 +373,8 @@ fn checks_have_distinct_names() {
     assert_eq!(names, expected);
 }
 
-/// No machine runs this before it was written.
+/// The bound is a time before this test was written.
 #[test]
-fn the_machines_clock_tells_the_time_of_day() {
+fn the_system_clock_returns_the_time_of_day() {
     assert!(SystemClock.now().as_second() > 1_760_000_000);
 }

@@ -1,4 +1,5 @@
-//! An issuer, a verifier and a guarded service; documents by script; metrics by name.
+//! Helpers: an issuer with a verifier and a protected service, scripted documents, recorded
+//! metrics.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use serde_json::Value;
 use tm_auth_proto::{AccessClaims, Environment};
 use tm_auth_verifier::testing::TestIssuer;
 use tm_auth_verifier::{
-    Algorithm, BearerLayer, Fetch, FetchError, FetchRequest, Fetched, Fetching, Refusal, Verifier,
+    Algorithm, BearerLayer, Fetch, FetchError, FetchFuture, FetchRequest, Fetched, InvalidToken, Verifier,
     VerifyError,
 };
 use tower::ServiceExt;
@@ -24,7 +25,7 @@ use tower::ServiceExt;
 pub(crate) const AUDIENCE: &str = "https://api.test";
 
 /// The body of every 401 about a token, but for the request id, which the tests set.
-pub(crate) const UNIFORM: &str = r#"{"type":"unauthenticated","code":"invalid_token","message":"The bearer token does not hold here.","request_id":"r-1","retryable":false}"#;
+pub(crate) const UNIFORM: &str = r#"{"type":"unauthenticated","code":"invalid_token","message":"The bearer token is not valid here.","request_id":"r-1","retryable":false}"#;
 
 pub(crate) struct Fixture {
     pub(crate) issuer: TestIssuer,
@@ -53,6 +54,7 @@ impl Fixture {
         self.issuer.claims(AUDIENCE)
     }
 
+    /// A valid token.
     pub(crate) fn good(&self) -> String {
         self.issuer.sign(&self.claims())
     }
@@ -65,24 +67,25 @@ impl Fixture {
         serde_json::to_vec(&self.claims()).unwrap()
     }
 
-    /// Accepted, by the verifier and by the layer.
+    /// Asserts that the verifier and the layer accept the token.
     pub(crate) async fn accepts(&self, token: &str) {
         self.verifier.verify(token).await.unwrap();
         assert_eq!(send(&self.app, token).await.status(), 200);
     }
 
-    /// Refused with this reason inside, and with the one answer outside.
-    pub(crate) async fn refuses(&self, token: &str, expected: Refusal) {
+    /// Asserts that the verifier refuses the token for this reason, and that the layer gives the
+    /// uniform response.
+    pub(crate) async fn refuses(&self, token: &str, expected: InvalidToken) {
         let error = self.verifier.verify(token).await.unwrap_err();
-        assert_eq!(error, VerifyError::Refused(expected), "{token:.200}");
-        // What no header can carry no server lets through either.
+        assert_eq!(error, VerifyError::InvalidToken(expected), "{token:.200}");
+        // A token that cannot be a header value cannot be sent to the layer.
         if axum::http::HeaderValue::from_str(token).is_ok() {
             assert_uniform(send(&self.app, token).await).await;
         }
     }
 }
 
-/// A service that answers with the caller's `uid`.
+/// A protected service that responds with the caller's `uid`.
 pub(crate) fn guarded(verifier: &Verifier) -> Router {
     let uid = |Extension(claims): Extension<AccessClaims>| async move { claims.uid.to_string() };
     Router::new()
@@ -118,16 +121,23 @@ pub(crate) async fn text(response: Response) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// Asserts that a refresh fails with this error. `FetchError` has no `==`, because it may contain
+/// an error of the HTTP client.
+pub(crate) async fn assert_refresh_fails(verifier: &Verifier, expected: &FetchError, case: &str) {
+    let error = verifier.refresh().await.unwrap_err();
+    assert_eq!(format!("{error:?}"), format!("{expected:?}"), "{case}");
+}
+
 pub(crate) fn encode(part: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(part)
 }
 
-/// A token in three parts as given.
+/// A token of these three parts, each encoded.
 pub(crate) fn token(header: &str, payload: impl AsRef<[u8]>, signature: impl AsRef<[u8]>) -> String {
     format!("{}.{}.{}", encode(header), encode(payload), encode(signature))
 }
 
-/// Lets the other tasks run until something is so, which is to be soon.
+/// Lets the other tasks run until the condition holds. Panics after 10,000 rounds.
 pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     for _ in 0..10_000 {
         if holds() {
@@ -135,10 +145,10 @@ pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
         }
         tokio::task::yield_now().await;
     }
-    panic!("it did not come about");
+    panic!("the condition did not become true");
 }
 
-/// Claims as JSON text, with one claim replaced by any text at all, or left out.
+/// Claims as JSON, with one claim replaced by any text, or removed.
 pub(crate) fn with_claim(claims: &AccessClaims, name: &str, raw: Option<&str>) -> Vec<u8> {
     let mut object = serde_json::to_value(claims).unwrap();
     let object = object.as_object_mut().unwrap();
@@ -151,14 +161,14 @@ pub(crate) fn with_claim(claims: &AccessClaims, name: &str, raw: Option<&str>) -
     text.into_bytes()
 }
 
-/// Documents by script: the answer is whatever the closure gives.
+/// Fetches documents from a closure that takes the URL and the ETag.
 pub(crate) struct Scripted<F>(pub(crate) F);
 
 impl<F> Fetch for Scripted<F>
 where
     F: Fn(&str, Option<&str>) -> Result<Fetched, FetchError> + Send + Sync + 'static,
 {
-    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> Fetching<'a> {
+    fn fetch<'a>(&'a self, request: FetchRequest<'a>) -> FetchFuture<'a> {
         let answer = (self.0)(request.url, request.etag);
         Box::pin(async move { answer })
     }
@@ -172,12 +182,12 @@ pub(crate) fn document(body: impl Into<Vec<u8>>) -> Fetched {
     }
 }
 
-/// A recorder that keeps counters and gauges by `name{label,label}`.
+/// A recorder of counters and gauges, under `name{label value,label value}`.
 #[derive(Clone, Default)]
 pub(crate) struct Metrics(Arc<Mutex<HashMap<String, Arc<AtomicU64>>>>);
 
 impl Metrics {
-    /// A counter's count, or a gauge's value as a whole number.
+    /// Returns the value of a counter, 0 if it was never incremented.
     pub(crate) fn get(&self, name: &str) -> u64 {
         self.0
             .lock()
@@ -186,6 +196,7 @@ impl Metrics {
             .map_or(0, |value| value.load(Ordering::Relaxed))
     }
 
+    /// Returns the value of a gauge, `None` if it was never set.
     pub(crate) fn gauge(&self, name: &str) -> Option<f64> {
         let values = self.0.lock().unwrap();
         values

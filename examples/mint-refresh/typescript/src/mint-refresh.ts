@@ -1,11 +1,11 @@
 /**
- * Mints a token pair with an API key, refreshes it once, and prints the newer access token.
+ * Mints a pair of tokens with an API key, refreshes it once, and prints the new access token.
  *
- * 1. Read the key file that the API Keys page handed out (first argument, or TM_KEY_FILE).
+ * 1. Read the key file from the API Keys page (first argument, or TM_KEY_FILE).
  * 2. Sign `{key_id}.{unix seconds}` with ES256: raw r‖s, not DER, in base64url.
  * 3. POST it to /api-key/token below TM_AUTH_URL.
- * 4. POST the refresh token to /token/refresh before the access token ends. Keep only the newest refresh
- *    token; when a refresh is refused, mint again.
+ * 4. POST the refresh token to /token/refresh before the access token expires. Keep only the newest
+ *    refresh token. If a refresh is refused, mint again.
  */
 import { createPrivateKey, sign } from "node:crypto";
 import type { JsonWebKey } from "node:crypto";
@@ -19,7 +19,7 @@ interface KeyFile {
 interface Tokens {
   access_token: string;
   refresh_token: string;
-  /** The instant at which the access token ends, RFC 3339: not a number of seconds. */
+  /** When the access token expires: an RFC 3339 date-time, not a number of seconds. */
   expires_in: string;
   token_type: "Bearer";
 }
@@ -30,9 +30,9 @@ const keyPath = process.argv[2] ?? process.env.TM_KEY_FILE;
 try {
   if (!keyPath) throw new Error("usage: mint-refresh KEY_FILE");
   const minted = await mint(JSON.parse(readFileSync(keyPath, "utf8")));
-  console.error(`minted, ends ${new Date(minted.expires_in).toISOString()}`);
+  console.error(`minted, expires ${new Date(minted.expires_in).toISOString()}`);
   const refreshed = await post("/token/refresh", { refresh_token: minted.refresh_token });
-  console.error(`refreshed, ends ${new Date(refreshed.expires_in).toISOString()}`);
+  console.error(`refreshed, expires ${new Date(refreshed.expires_in).toISOString()}`);
   console.log(refreshed.access_token);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
@@ -55,7 +55,7 @@ async function post(path: string, body: object): Promise<Tokens> {
     signal: AbortSignal.timeout(30_000),
   });
   const answer = await response.json();
-  // `code` is the word to decide by, `message` is for people, `request_id` is for support.
+  // Programs decide by `code`. `message` is for people, `request_id` for support.
   if (!response.ok) throw new Error(`${answer.code}: ${answer.message} (request ${answer.request_id})`);
   return answer;
 }

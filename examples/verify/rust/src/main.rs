@@ -1,11 +1,11 @@
-//! Verifies a True Markets access token that comes on standard input.
+//! Verifies a True Markets access token, which it reads from standard input.
 //!
-//! 1. Build a verifier of the issuer's tokens for one audience.
-//! 2. Let it get the issuer's keys and revocation list.
-//! 3. Verify: signature, kind of token, issuer, audience, end, revocation.
+//! 1. Build a verifier for one issuer and one audience.
+//! 2. Fetch the issuer's keys and revocation list.
+//! 3. Verify the token: signature, type, issuer, audience, expiry, revocation.
 //!
-//! A service builds the verifier once and keeps it: keys and revocations are kept fresh in the background,
-//! and `tm_auth_verifier::BearerLayer` or `Caller` does step 3 for each request.
+//! A service builds the verifier once and keeps it: background tasks refresh the keys and the
+//! revocation list, and `tm_auth_verifier::BearerLayer` or `Caller` does step 3 for each request.
 
 use std::error::Error;
 use std::io::Read;
@@ -34,14 +34,14 @@ async fn verify() -> Result<String, Box<dyn Error>> {
     std::io::stdin().read_to_string(&mut token)?;
     match verifier.verify(token.trim()).await {
         Ok(claims) => Ok(serde_json::to_string(&claims)?),
-        Err(VerifyError::Refused(refusal)) => Err(format!("refused: {refusal}").into()),
-        Err(VerifyError::Unavailable(missing)) => Err(missing.into()),
+        Err(VerifyError::InvalidToken(reason)) => Err(format!("refused: {reason}").into()),
+        Err(error) => Err(error.into()),
     }
 }
 
 fn verifier() -> Result<Verifier, Box<dyn Error>> {
     let mut builder = Verifier::builder(setting("TM_ISSUER")?, setting("TM_AUDIENCE")?);
-    // Where an issuer is reached by another name than its own, as behind a proxy.
+    // Only needed if the documents are not below the issuer's own URL, for example behind a proxy.
     if let Ok(url) = setting("TM_JWKS") {
         builder = builder.jwks_url(url);
     }

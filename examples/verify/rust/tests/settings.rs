@@ -1,4 +1,5 @@
-//! What the program says where a setting is missing. The tests of `crates/cli` verify tokens with it.
+//! The error message for a missing setting. The tests of `crates/cli` verify tokens with the
+//! program.
 
 use std::process::Command;
 
@@ -9,6 +10,6 @@ fn a_missing_setting_is_named() {
         .output()
         .expect("the program starts");
     assert!(!output.status.success());
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("set TM_ISSUER"), "{told}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("set TM_ISSUER"), "{message}");
 }

@@ -1,12 +1,12 @@
 /**
- * Verifies a True Markets access token that comes on standard input.
+ * Verifies a True Markets access token, which it reads from standard input.
  *
- * 1. Take the public keys of the issuer (TM_JWKS, a URL or a file; the issuer's own by default).
- * 2. Let jose pick the key that the token's `kid` names; the key tells the one algorithm it is for.
- * 3. Verify the signature, then the kind of token, issuer, audience and end.
+ * 1. Load the public keys of the issuer (TM_JWKS, a URL or a file; by default the issuer's URL).
+ * 2. jose picks the key that the token's `kid` names. The key determines the algorithm.
+ * 3. Verify the signature, then type, issuer, audience and expiry.
  *
- * A service makes the key set once and keeps it: it caches the keys, and fetches again (at most every
- * 30 seconds) when a token names one it does not know.
+ * A service creates the key set once and keeps it: it caches the keys, and fetches them again, at
+ * most every 30 seconds, if a token names an unknown key.
  */
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
@@ -30,7 +30,7 @@ async function verify(token: string, keys: JWTVerifyGetKey): Promise<JWTPayload>
   const { payload } = await jwtVerify(token, keys, {
     issuer,
     audience,
-    // RFC 9068 section 4: a refresh token or an ID token is no access token.
+    // RFC 9068 section 4: do not accept a refresh token or an ID token.
     typ: "at+jwt",
     algorithms: ["RS256", "ES256", "EdDSA"],
     requiredClaims: ["sub", "exp", "iat", "jti", "client_id"],

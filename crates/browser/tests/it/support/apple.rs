@@ -21,9 +21,9 @@ const KEY_ID: &str = "KEY1234567";
 pub(crate) struct AppleProvider(Child);
 
 impl AppleProvider {
-    /// Starts it for this service, and tells the service. `None`: not installed here.
-    pub(crate) fn start(config: &mut Config) -> Option<Self> {
-        installed::file(&format!("{FOLDER}/node_modules"))?;
+    /// Starts it and configures the service to use it.
+    pub(crate) fn start(config: &mut Config) -> Self {
+        installed::file(&format!("{FOLDER}/node_modules"));
         let (key, public_key) = team_key();
         let settings = json!({
             "client_id": CLIENT_ID,
@@ -32,7 +32,7 @@ impl AppleProvider {
             "public_key": public_key,
             "redirect_uri": format!("{}/apple/callback", config.public_url.origin()),
         });
-        let node = installed::on_path("node").or_else(|| installed::file("target/venv/bin/node"))?;
+        let node = installed::on_path("node").unwrap_or_else(|| installed::file("target/venv/bin/node"));
         let mut process = Command::new(node)
             .arg("provider.mjs")
             .arg(settings.to_string())
@@ -52,7 +52,7 @@ impl AppleProvider {
             .expect("an address")
             .clone_into(&mut apple.issuer);
         config.apple = Some(apple);
-        Some(Self(process))
+        Self(process)
     }
 }
 

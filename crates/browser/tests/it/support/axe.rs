@@ -19,16 +19,16 @@ pub(crate) struct Axe {
 }
 
 impl Browser {
-    /// Loads it in a world of its own beside the page's scripts, which the page's Content-Security-Policy is not
-    /// asked about. `None`: not installed here.
-    pub(crate) async fn axe(&self) -> Option<Axe> {
-        let source = std::fs::read_to_string(installed::file(AXE)?).expect("axe-core is text");
+    /// Loads it in an isolated world beside the page's scripts. The page's Content-Security-Policy does not
+    /// apply there.
+    pub(crate) async fn axe(&self) -> Axe {
+        let source = std::fs::read_to_string(installed::file(AXE)).expect("axe-core is text");
         let frame = self.cdp("Page.getFrameTree", json!({})).await["frameTree"]["frame"]["id"].clone();
         let world = json!({ "frameId": frame, "worldName": "axe" });
         let world = self.cdp("Page.createIsolatedWorld", world).await["executionContextId"].clone();
         let load = json!({ "expression": format!("{source};0"), "contextId": world });
         self.runtime_evaluate(load).await;
-        Some(Axe { world })
+        Axe { world }
     }
 }
 

@@ -15,10 +15,10 @@ pub(crate) struct Chromedriver {
 }
 
 impl Chromedriver {
-    /// Starts one and waits for its port. `None`: not installed here.
-    pub(crate) fn start() -> Option<Self> {
-        installed::program("chromium")?;
-        let process = Command::new(installed::program("chromedriver")?)
+    /// Starts one and waits for its port.
+    pub(crate) fn start() -> Self {
+        installed::program("chromium");
+        let process = Command::new(installed::program("chromedriver"))
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -36,7 +36,7 @@ impl Chromedriver {
             let port = line.strip_prefix("ChromeDriver was started successfully on port ");
             if let Some(port) = port.and_then(|rest| rest.trim_end_matches('.').parse().ok()) {
                 chromedriver.port = port;
-                return Some(chromedriver);
+                return chromedriver;
             }
             told.push_str(&line);
         }

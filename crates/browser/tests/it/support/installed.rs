@@ -1,5 +1,4 @@
-//! Where the programs are that `scripts/tools` installs. What is missing is said and its tests are skipped;
-//! under `CI=true` it is a failure.
+//! Finds the programs and files that `scripts/tools` installs. A test fails if one is missing.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,11 +9,11 @@ pub(crate) fn workspace() -> PathBuf {
 }
 
 /// A program on the path.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    on_path(name).or_else(|| missing(name))
+pub(crate) fn program(name: &str) -> PathBuf {
+    on_path(name).unwrap_or_else(|| panic!("{name} is missing: run scripts/tools"))
 }
 
-/// A program on the path, of which another place is tried next.
+/// A program on the path, for callers that know another place to look.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&folders)
@@ -23,14 +22,8 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 /// A file of the work tree.
-pub(crate) fn file(path: &str) -> Option<PathBuf> {
+pub(crate) fn file(path: &str) -> PathBuf {
     let file = workspace().join(path);
-    if file.exists() { Some(file) } else { missing(path) }
-}
-
-pub(crate) fn missing<T>(what: &str) -> Option<T> {
-    let told = format!("{what} is missing, run scripts/tools");
-    assert!(env::var("CI").as_deref() != Ok("true"), "{told}");
-    eprintln!("skipped: {told}");
-    None
+    assert!(file.exists(), "{path} is missing: run scripts/tools");
+    file
 }

@@ -16,14 +16,12 @@ pub(crate) struct Sdk {
 }
 
 impl Sdk {
-    /// `None`: not installed here.
-    pub(crate) fn new(origin: &str, key_file: &Path) -> Option<Self> {
-        let python = installed::file("target/venv/bin/python")?;
-        Some(Self {
-            python,
+    pub(crate) fn new(origin: &str, key_file: &Path) -> Self {
+        Self {
+            python: installed::file("target/venv/bin/python"),
             origin: origin.to_owned(),
             key_file: key_file.to_owned(),
-        })
+        }
     }
 
     /// Signs and mints: the tokens, or `status` and `message` of the refusal.
@@ -54,13 +52,15 @@ pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> String {
     run(Path::new("openssl"), folder, arguments)
 }
 
-/// What `tm-auth` writes there. `None`: it was not built.
-pub(crate) fn tm_auth(folder: &Path, arguments: &[&str]) -> Option<String> {
+/// What `tm-auth` writes there.
+pub(crate) fn tm_auth(folder: &Path, arguments: &[&str]) -> String {
     let program = cargo_folder().join("tm-auth");
-    if !program.exists() {
-        return installed::missing("tm-auth, which `cargo build --release` builds,");
-    }
-    Some(run(&program, folder, arguments))
+    assert!(
+        program.exists(),
+        "{} is missing: build it (`cargo build --release`), or run scripts/test, which builds it",
+        program.display()
+    );
+    run(&program, folder, arguments)
 }
 
 /// What a shell writes there that finds `tm-auth`: for commands as the page gives them.

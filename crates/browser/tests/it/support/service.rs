@@ -81,7 +81,7 @@ impl Service {
     }
 }
 
-async fn open(database: &Database) -> Arc<dyn Store> {
+async fn open(database: &Database) -> Arc<Store> {
     match database {
         Database::Sqlite { path } => {
             let options = SqliteOptions {

@@ -1,4 +1,4 @@
-//! When a key begins and ends, branch by branch, and the whole life at once.
+//! Tests of each step of the key rotation, and a property test of the whole.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -85,10 +85,10 @@ fn remove(kid: &str) -> Step {
 }
 
 #[test]
-fn b04_an_empty_database_gets_a_signing_key_and_a_spare() {
+fn b04_an_empty_database_gets_a_signing_key_and_a_next_key() {
     assert_eq!(access_due(&[], at(0)), [Step::CreateSigning, Step::CreateSpare]);
     assert_eq!(mac_due(&[], at(0)), [Step::CreateSigning]);
-    // Keys of the other purpose are not looked at.
+    // Keys of the other purpose do not count.
     let others = [
         signing("a", at(0)),
         published("b", at(0)),
@@ -103,18 +103,18 @@ fn b04_an_empty_database_gets_a_signing_key_and_a_spare() {
 }
 
 #[test]
-fn b02_a_signing_key_always_has_a_spare_beside_it() {
+fn b02_a_next_key_is_always_published() {
     assert_eq!(access_due(&[signing("a", at(0))], at(0)), [Step::CreateSpare]);
     assert_eq!(
         access_due(&[signing("a", at(0)), published("b", at(0))], at(0)),
         []
     );
-    // A MAC key is in no set, so it needs none.
+    // MAC keys are not published, so they need no next key.
     assert_eq!(mac_due(&[mac(signing("a", at(0)))], at(0)), []);
 }
 
 #[test]
-fn b02_a_key_is_replaced_at_its_age_by_a_spare_that_verifiers_have() {
+fn b02_an_old_key_is_replaced_once_verifiers_have_the_next_key() {
     let spare_since = at(-DAY);
     let old_at = at(0);
     let keys = [signing("a", at(-90 * DAY)), published("b", spare_since)];
@@ -133,7 +133,7 @@ fn b02_a_key_is_replaced_at_its_age_by_a_spare_that_verifiers_have() {
 }
 
 #[test]
-fn b02_an_old_key_without_a_spare_signs_on_until_one_was_published() {
+fn b02_an_old_key_without_a_next_key_keeps_signing() {
     assert_eq!(
         access_due(&[signing("a", at(-100 * DAY))], at(0)),
         [Step::CreateSpare]
@@ -142,7 +142,7 @@ fn b02_an_old_key_without_a_spare_signs_on_until_one_was_published() {
 }
 
 #[test]
-fn b02_a_retired_key_stays_until_what_it_signed_has_ended() {
+fn b02_a_retired_key_is_kept_until_its_tokens_have_expired() {
     let gone_at = at(3610);
     let keys = [
         signing("a", at(0)),
@@ -158,8 +158,8 @@ fn b02_a_retired_key_stays_until_what_it_signed_has_ended() {
 }
 
 #[test]
-fn b03_the_spare_takes_over_at_once_where_the_signing_key_was_lost() {
-    // However young it is: verifiers that have it go on, the others fetch.
+fn b03_the_next_key_signs_at_once_if_the_signing_key_is_removed() {
+    // At any age: verifiers that do not have it yet fetch it.
     let keys = [published("b", at(0)), retiring("a", at(0))];
     assert_eq!(access_due(&keys, at(0)), [promote("b"), Step::CreateSpare]);
     assert_eq!(
@@ -174,18 +174,18 @@ fn b03_the_spare_takes_over_at_once_where_the_signing_key_was_lost() {
 }
 
 #[test]
-fn b02_a_change_of_algorithm_goes_by_way_of_a_new_spare() {
-    // 1. The spare of the old algorithm will never sign.
+fn b02_a_change_of_algorithm_replaces_the_next_key_first() {
+    // 1. The next key has the old algorithm and will never sign.
     let keys = [es256(signing("a", at(-DAY))), es256(published("b", at(-DAY)))];
     assert_eq!(access_due(&keys, at(0)), [remove("b"), Step::CreateSpare]);
-    // 2. The new one waits until verifiers have it, however young the signing key is.
+    // 2. Its replacement signs as soon as verifiers have it, however young the signing key is.
     let keys = [es256(signing("a", at(-DAY))), published("c", at(0))];
     assert_eq!(access_due(&keys, just_before(at(DAY))), []);
     assert_eq!(access_due(&keys, at(DAY)), [promote("c"), Step::CreateSpare]);
-    // 3. A spare of another algorithm beside the right signing key goes as well.
+    // 3. A next key of another algorithm is removed if the signing key has the right one, too.
     let keys = [signing("a", at(-DAY)), es256(published("b", at(-DAY)))];
     assert_eq!(access_due(&keys, at(0)), [remove("b"), Step::CreateSpare]);
-    // Until there is a new spare the old key signs on.
+    // The old key keeps signing until there is a next key.
     assert_eq!(
         access_due(&[es256(signing("a", at(-DAY)))], at(0)),
         [Step::CreateSpare]
@@ -193,14 +193,14 @@ fn b02_a_change_of_algorithm_goes_by_way_of_a_new_spare() {
 }
 
 #[test]
-fn e12_a_mac_key_is_replaced_at_its_age_at_once() {
+fn e12_an_old_mac_key_is_replaced_at_once() {
     let key = [mac(signing("a", at(-90 * DAY)))];
     assert_eq!(mac_due(&key, just_before(at(0))), []);
     assert_eq!(mac_due(&key, at(0)), [Step::CreateSigning]);
 }
 
 #[test]
-fn b03_the_longest_published_spare_is_the_spare() {
+fn b03_the_key_published_first_is_the_next_key() {
     let keys = [
         retiring("r", at(-5)),
         signing("s", at(-4)),
@@ -218,7 +218,7 @@ fn b03_the_longest_published_spare_is_the_spare() {
         states[..3],
         [KeyState::Retiring, KeyState::Signing, KeyState::Published]
     );
-    // A spare that was withdrawn before it ever signed retires like any other.
+    // A key that was retired before it ever signed is retiring as well.
     let withdrawn = StoredKey {
         retired_at: Some(at(0)),
         ..published("w", at(-2))
@@ -227,7 +227,7 @@ fn b03_the_longest_published_spare_is_the_spare() {
 }
 
 #[test]
-fn purposes_are_read_back_from_their_words() {
+fn purposes_parse_back_from_their_names() {
     for (purpose, word) in [(ACCESS, "access_token"), (REFRESH, "refresh_token")] {
         assert_eq!(purpose.as_str(), word);
         assert_eq!(Purpose::parse(word), Some(purpose));
@@ -235,7 +235,7 @@ fn purposes_are_read_back_from_their_words() {
     assert_eq!(Purpose::parse("Access_Token"), None);
 }
 
-/// Does what a step says, as the store does.
+/// Applies a step to the keys.
 fn apply(keys: &mut Vec<StoredKey>, step: Step, number: usize, now: Timestamp) {
     let retire = |keys: &mut Vec<StoredKey>| {
         for key in keys.iter_mut().filter(|key| key.state() == KeyState::Signing) {
@@ -258,14 +258,14 @@ fn apply(keys: &mut Vec<StoredKey>, step: Step, number: usize, now: Timestamp) {
 }
 
 proptest! {
-    /// A verifier that fetched the set a day ago has the key that signs now, and a token of the last hour is
-    /// of a key that is still published: whenever the steps are taken, as long as they are taken.
+    /// For any times at which due steps are applied: a verifier that fetched the set a day ago has
+    /// the current signing key, and the keys of all tokens of the last hour are still published.
     #[test]
-    fn b02_a_verifier_with_yesterdays_keys_misses_nothing(gaps in proptest::collection::vec(1_i64..600, 1..800)) {
+    fn b02_a_day_old_key_set_has_the_current_signing_key(gaps in proptest::collection::vec(1_i64..600, 1..800)) {
         let quick = Schedule { rotate_after: SignedDuration::from_hours(48), ..schedule() };
         let mut keys = Vec::new();
         let (mut number, mut time) = (0, 0);
-        // What was published and what signed, at each turn.
+        // Time, published keys and signing key of each round.
         let mut history: Vec<(i64, Vec<String>, String)> = Vec::new();
         for gap in gaps {
             time += gap * 60;
@@ -273,7 +273,7 @@ proptest! {
                 number += 1;
                 apply(&mut keys, step, number, at(time));
             }
-            prop_assert_eq!(due(&keys, ACCESS, &quick, at(time)), [], "one turn suffices");
+            prop_assert_eq!(due(&keys, ACCESS, &quick, at(time)), [], "one round is enough");
             let current: Vec<&StoredKey> = keys.iter().filter(|key| key.state() == KeyState::Signing).collect();
             prop_assert_eq!(current.len(), 1);
             prop_assert!(spare(&keys, ACCESS).is_some() && keys.len() <= 4);
@@ -283,7 +283,7 @@ proptest! {
                 prop_assert!(yesterday.contains(&current[0].kid));
             }
             for (at, _, kid) in history.iter().rev().take_while(|(at, ..)| time - at < 3600) {
-                prop_assert!(published.contains(kid), "{kid} signed at {at} and is gone");
+                prop_assert!(published.contains(kid), "{kid} signed at {at} and was removed");
             }
         }
     }

@@ -35,7 +35,7 @@ fn platform(key: &ApiKey) -> AccessClaims {
     issuer().platform_claims(key, SID, at(-10), at(86_400), [9; 16], at(0))
 }
 
-/// Checks a token with nothing but the published key; gives its header and its claims.
+/// Verifies a token with only the published key; returns its header and claims.
 fn verified(token: &str, jwk: &Jwk) -> (Value, Value) {
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
     let member = |value: &Option<String>| decode(value.as_ref().unwrap());
@@ -61,7 +61,7 @@ fn verified(token: &str, jwk: &Jwk) -> (Value, Value) {
 }
 
 #[test]
-fn a19_a_platform_token_says_this_and_nothing_else() {
+fn a19_a_platform_token_has_exactly_these_claims() {
     let key = key(&pair());
     assert_eq!(
         serde_json::to_value(platform(&key)).unwrap(),
@@ -84,14 +84,14 @@ fn a19_a_platform_token_says_this_and_nothing_else() {
 }
 
 #[test]
-fn a19_an_account_without_an_address_is_its_uid() {
+fn a19_the_subject_of_an_account_without_an_address_is_its_uid() {
     let mut key = key(&pair());
     key.account.email = None;
     assert_eq!(platform(&key).sub, key.account.uid.to_string());
 }
 
 #[test]
-fn a19_a_token_carries_the_scopes_of_its_key() {
+fn a19_a_platform_token_has_the_scopes_of_its_key() {
     let mut key = key(&pair());
     key.scopes = Scopes::from_claim("read");
     assert_eq!(platform(&key).scope, "read");
@@ -99,7 +99,7 @@ fn a19_a_token_carries_the_scopes_of_its_key() {
 }
 
 #[test]
-fn a19_every_algorithm_signs_what_its_published_key_verifies() {
+fn a19_the_published_key_verifies_tokens_of_each_algorithm() {
     let claims = platform(&key(&pair()));
     for key in KEYS.iter() {
         let token = sign(&claims, key);
@@ -114,7 +114,7 @@ fn a19_every_algorithm_signs_what_its_published_key_verifies() {
 }
 
 #[test]
-fn a19_the_largest_token_stays_under_its_bound() {
+fn a19_the_largest_token_is_below_the_size_limit() {
     let mut key = key(&pair());
     key.account.email = Some(format!("{}@{}.example", "a".repeat(64), "b".repeat(181)));
     assert_eq!(key.account.email.as_ref().unwrap().len(), 254);
@@ -133,7 +133,7 @@ fn a19_the_largest_token_stays_under_its_bound() {
 }
 
 #[test]
-fn a19_token_ids_differ_wherever_their_randomness_does() {
+fn a19_different_randomness_gives_different_token_ids() {
     let key = key(&pair());
     let ids: HashSet<String> = (0..100_000_u32)
         .map(|count| {
@@ -155,7 +155,7 @@ fn by_code(seconds: i64) -> Proof {
 }
 
 #[test]
-fn a_persons_token_says_how_they_were_proved_and_ends_with_the_session() {
+fn a_users_token_has_the_authentication_method_and_expires_with_the_session() {
     let claims = issuer().person_claims(&account(), SID, by_code(-1), at(60), [9; 16], at(0));
     assert_eq!(proof(&claims), Some(by_code(-1)));
     assert_eq!(
@@ -168,7 +168,7 @@ fn a_persons_token_says_how_they_were_proved_and_ends_with_the_session() {
 }
 
 #[test]
-fn d19_a_management_token_is_for_the_issuer_alone_and_short() {
+fn d19_a_management_token_is_only_for_the_issuer_and_short_lived() {
     let claims = issuer().management_claims(&account(), SID, by_code(-1), [9; 16], at(0));
     assert_eq!(
         serde_json::to_value(&claims).unwrap(),
@@ -196,7 +196,7 @@ fn d19_a_management_token_is_for_the_issuer_alone_and_short() {
 }
 
 #[test]
-fn a19_accounts_are_told_apart_by_uid() {
+fn a19_accounts_with_the_same_address_differ_in_uid() {
     let mut other = account();
     other.uid = AccountId(uuid::Uuid::from_u128(2));
     let claims = |account| issuer().management_claims(account, SID, by_code(0), [9; 16], at(0));
@@ -204,14 +204,14 @@ fn a19_accounts_are_told_apart_by_uid() {
 }
 
 proptest! {
-    /// A token ends after its configured life, and never after its key or its session.
+    /// A token expires after its configured lifetime, but never after its key or its session.
     #[test]
-    fn a19_a_token_ends_with_the_first_of_its_life_its_key_and_its_session(
+    fn a19_a_token_expires_with_its_lifetime_key_or_session_whichever_is_first(
         ttl in 600_i64..=3600,
         key_end in proptest::option::of(1_i64..8_000_000),
         session_end in 1_i64..8_000_000,
     ) {
-        // Ends with fractions of a second: the claim is rounded down, never past the end.
+        // The expiries have fractions of a second; the claim is rounded down.
         let after = |millis: i64| at(0) + SignedDuration::from_millis(millis);
         let key = ApiKey { expires_at: key_end.map(after), ..key(&pair()) };
         let issuer = Issuer { access_ttl: SignedDuration::from_secs(ttl), ..issuer() };

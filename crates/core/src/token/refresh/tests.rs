@@ -60,7 +60,7 @@ fn refused(token: &str) {
     assert_eq!(presented(token).map(|_| token), Err(Refusal::InvalidRefreshToken));
 }
 
-/// The claims of an issued token, with one member replaced (or, with `null`, left out).
+/// Claims of an issued token with one member replaced, or removed if `value` is `null`.
 fn claims_with(member: &str, value: Value) -> Vec<u8> {
     let token = issued(&session());
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
@@ -73,13 +73,13 @@ fn claims_with(member: &str, value: Value) -> Vec<u8> {
     serde_json::to_vec(&claims).unwrap()
 }
 
-/// What only somebody with the MAC key could make.
+/// A token with changed claims and a valid MAC.
 fn forged_with(member: &str, value: Value) -> String {
     mac().sign_jws(REFRESH_TOKEN_TYP, &claims_with(member, value))
 }
 
 #[test]
-fn e01_a_token_carries_its_session_counter_and_secret() {
+fn e01_a_token_has_the_sessions_id_counter_and_secret() {
     let token = issued(&session());
     let unverified = Unverified::parse(&token).unwrap();
     assert_eq!(unverified.kid(), Some("uat-mac-1"));
@@ -89,7 +89,7 @@ fn e01_a_token_carries_its_session_counter_and_secret() {
 }
 
 #[test]
-fn e01_the_claims_follow_from_the_row() {
+fn e01_header_and_claims_are_derived_from_the_row() {
     let token = issued(&session());
     let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
     let header: Value = serde_json::from_slice(&parts.next().unwrap()).unwrap();
@@ -114,7 +114,7 @@ fn e01_the_claims_follow_from_the_row() {
 fn e03_the_same_row_gives_the_same_token_byte_for_byte() {
     let token = issued(&session());
     assert_eq!(token, issued(&session().clone()));
-    // The parent comes back: nothing is written, so the answer cannot differ.
+    // A repeat writes nothing, so the token is the same.
     let session = session();
     let repeated = decide(
         &session.line,
@@ -124,7 +124,7 @@ fn e03_the_same_row_gives_the_same_token_byte_for_byte() {
     );
     assert_eq!(repeated, Decision::Repeat);
     assert_eq!(token, issued(&session));
-    // A rotation gives another token, even within the same second.
+    // A rotation gives a different token, even within the same second.
     let Decision::Rotate { next, .. } = decide(&session.line, 4, at(0), LIVES.same_successor) else {
         panic!("the newest token rotates")
     };
@@ -138,7 +138,7 @@ fn e03_the_same_row_gives_the_same_token_byte_for_byte() {
 }
 
 #[test]
-fn e12_every_flipped_bit_is_noticed() {
+fn e12_a_token_with_one_flipped_bit_is_refused() {
     let token = issued(&session());
     for at in 0..token.len() {
         for bit in 0..7 {
@@ -150,7 +150,7 @@ fn e12_every_flipped_bit_is_noticed() {
 }
 
 #[test]
-fn e12_truncated_and_lengthened_tokens_are_refused() {
+fn e12_truncated_and_extended_tokens_are_refused() {
     let token = issued(&session());
     for end in 0..token.len() {
         refused(&token[..end]);
@@ -166,7 +166,7 @@ fn e12_truncated_and_lengthened_tokens_are_refused() {
 }
 
 #[test]
-fn e12_edited_claims_do_not_fit_the_mac() {
+fn e12_changed_claims_with_the_old_mac_are_refused() {
     let token = issued(&session());
     let (input, tag) = token.rsplit_once('.').unwrap();
     let header = input.split_once('.').unwrap().0;
@@ -180,7 +180,7 @@ fn e12_edited_claims_do_not_fit_the_mac() {
 }
 
 #[test]
-fn e12_the_mac_of_another_key_or_of_another_session_is_refused() {
+fn e12_the_mac_of_another_key_or_another_token_is_refused() {
     let other_bytes = MacKey::new("uat-mac-1".into(), &[0x3d; 32]).unwrap();
     let other_name = MacKey::new("uat-mac-2".into(), &MAC).unwrap();
     for key in [other_bytes, other_name] {
@@ -229,7 +229,7 @@ fn e12_a_token_of_the_other_environment_or_issuer_is_refused() {
 }
 
 #[test]
-fn e12_claims_that_are_missing_or_of_another_type_are_refused() {
+fn e12_missing_mistyped_and_duplicate_claims_are_refused() {
     for member in ["iss", "aud", "env", "sid", "n", "sec", "iat", "exp"] {
         refused(&forged_with(member, Value::Null));
     }
@@ -247,14 +247,14 @@ fn e12_claims_that_are_missing_or_of_another_type_are_refused() {
         refused(&forged_with(member, value));
     }
     refused(&mac().sign_jws(REFRESH_TOKEN_TYP, b"not json"));
-    let twice = String::from_utf8(claims_with("n", json!(4)))
+    let duplicate = String::from_utf8(claims_with("n", json!(4)))
         .unwrap()
         .replacen('{', r#"{"n":9,"#, 1);
-    refused(&mac().sign_jws(REFRESH_TOKEN_TYP, twice.as_bytes()));
+    refused(&mac().sign_jws(REFRESH_TOKEN_TYP, duplicate.as_bytes()));
 }
 
 #[test]
-fn a10_an_access_token_is_no_refresh_token() {
+fn a10_an_access_token_is_refused_as_a_refresh_token() {
     let claims = claims_with("n", json!(4));
     let signing = SigningKey::generate(Algorithm::ES256, HERE).unwrap();
     refused(&signing.sign_jws(ACCESS_TOKEN_TYP, &claims));
@@ -262,12 +262,12 @@ fn a10_an_access_token_is_no_refresh_token() {
 }
 
 #[test]
-fn a01_e12_only_the_one_algorithm_and_type_are_read() {
+fn a01_e12_only_one_algorithm_and_type_are_accepted() {
     let claims = claims_with("n", json!(4));
     for typ in ["at+jwt", "JWT", "RT+JWT", "rt+jwt ", "revocations+jwt", ""] {
         refused(&mac().sign_jws(typ, &claims));
     }
-    // The MAC is right each time, so that nothing but the header is refused.
+    // The MAC is valid each time, so that only the header can be the reason for the refusal.
     let key = hmac::Key::new(hmac::HMAC_SHA256, &MAC);
     let with_header = |header: Value| {
         let header = URL_SAFE_NO_PAD.encode(header.to_string());
@@ -292,9 +292,9 @@ fn a01_e12_only_the_one_algorithm_and_type_are_read() {
 }
 
 #[test]
-fn e13_what_a_database_holds_makes_no_token() {
+fn e13_the_database_does_not_contain_enough_to_forge_a_token() {
     let session = session();
-    // Everything the row has, and even the MAC key: the hash in place of the secret is not recognised.
+    // Even with the row and the MAC key: parts of the hash do not match as the secret.
     for guess in [&session.secret_hash.0[..16], &session.secret_hash.0[16..]] {
         let token = forged_with("sec", json!(URL_SAFE_NO_PAD.encode(guess)));
         assert!(!session.secret_hash.matches(&presented(&token).unwrap().secret));
@@ -310,7 +310,7 @@ fn e13_what_a_database_holds_makes_no_token() {
 }
 
 #[test]
-fn e09_the_claimed_end_is_the_idle_end_or_the_sessions() {
+fn e09_a_token_expires_when_its_session_is_idle_or_expires() {
     let end = |session: &Session| {
         let token = issued(session);
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();

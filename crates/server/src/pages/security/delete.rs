@@ -65,15 +65,15 @@ pub(crate) async fn delete(
     }
     let uid = browser.account.uid;
     // Read the address before deletion: the last notice goes there.
-    let contact = app.database(app.store.contact_email(uid)).await?;
+    let contact = app.store.contact_email(uid).await?;
     let owner = Account {
         email: browser.account.email.clone().or(contact),
         ..browser.account
     };
     let origin = context.origin(uid);
-    if app.database(app.store.delete_account(uid, &origin)).await? {
-        app.forget(&tm_auth_store::Change::Account(uid));
-        app.database(app.reload_revocations()).await?;
+    if app.store.delete_account(uid, &origin).await? {
+        app.api_keys.forget(&tm_auth_store::Change::Account(uid));
+        app.reload_revocations().await?;
         notices::tell(&app, &context, &owner, Notice::AccountDeleted).await;
     }
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
@@ -85,7 +85,7 @@ async fn page(
     browser: &Browser,
     error: Option<&'static str>,
 ) -> Result<Delete, ApiError> {
-    let keys = app.database(app.store.api_keys_of(browser.account.uid)).await?;
+    let keys = app.store.api_keys_of(browser.account.uid).await?;
     Ok(Delete {
         layout: Layout::new(app, "Delete your account")
             .section(Section::Security)
@@ -93,7 +93,10 @@ async fn page(
             .middle(),
         name: account_name(&browser.account),
         missing: missing(app, context, browser).await?,
-        live_keys: keys.iter().filter(|(key, _)| key.revoked_at.is_none()).count(),
+        live_keys: keys
+            .iter()
+            .filter(|(key, _)| key.lifecycle.revoked_at().is_none())
+            .count(),
         error,
     })
 }

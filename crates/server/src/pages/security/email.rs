@@ -179,9 +179,9 @@ async fn set(
     let account = &browser.account;
     let new = proved.email().to_string();
     let origin = context.origin(account.uid);
-    match app.database(app.store.set_email(proved, &origin)).await? {
+    match app.store.set_email(proved, &origin).await? {
         EmailChange::Changed(old) => {
-            app.forget(&tm_auth_store::Change::Account(account.uid));
+            app.api_keys.forget(&tm_auth_store::Change::Account(account.uid));
             if end_others {
                 user_sessions::end_all_but(app, context, account, Some(browser.session.sid)).await?;
             }

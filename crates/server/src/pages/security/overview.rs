@@ -138,13 +138,13 @@ pub(crate) async fn show(
     query: Result<extract::Query<Query>, QueryRejection>,
 ) -> Result<Page<impl Template>, ApiError> {
     let (uid, proof) = (browser.account.uid, browser.session.proof);
-    let passkeys = app.database(app.store.passkeys_of(uid)).await?;
-    let apple = app.database(app.store.apple_identity_of(uid)).await?;
-    let recovery = app.database(app.store.recovery(uid)).await?;
+    let passkeys = app.store.passkeys_of(uid).await?;
+    let apple = app.store.apple_identity_of(uid).await?;
+    let recovery = app.store.recovery(uid).await?;
     let recovery = recovery.filter(|recovery| recovery.stage(context.now) != Stage::Lapsed);
     let sessions = user_sessions::live(&app, &context, &browser.account).await?;
-    let contact = app.database(app.store.contact_email(uid)).await?;
-    let ways: WaysIn = app.database(app.store.ways_in(uid)).await?;
+    let contact = app.store.contact_email(uid).await?;
+    let ways: WaysIn = app.store.ways_in(uid).await?;
 
     let mut layout = Layout::new(&app, "Security")
         .section(Section::Security)
@@ -187,7 +187,7 @@ pub(super) async fn missing(
     match require_strong(app, context, browser).await {
         Ok(()) => Ok(None),
         Err(error) if error.code == ErrorCode::ReauthRequired => {
-            let by_passkey = app.database(app.store.has_passkey(browser.account.uid)).await?;
+            let by_passkey = app.store.has_passkey(browser.account.uid).await?;
             Ok(Some(if by_passkey {
                 Missing::Passkey
             } else {

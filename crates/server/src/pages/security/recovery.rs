@@ -46,7 +46,7 @@ pub(crate) async fn start(
     let new = Recovery::start(uid, context.now);
     let origin = context.origin(uid);
     let started = app.store.start_recovery(new, &origin);
-    let (recovery, is_new) = app.database(started).await??;
+    let (recovery, is_new) = started.await??;
     if is_new {
         let ready_at = recovery.ready_at;
         notices::tell(
@@ -69,7 +69,7 @@ pub(crate) async fn cancel(
     let uid = browser.account.uid;
     let origin = context.origin(uid);
     let cancelled = app.store.cancel_recovery(uid, &origin);
-    if app.database(cancelled).await? {
+    if cancelled.await? {
         notices::tell(&app, &context, &browser.account, Notice::RecoveryCancelled).await;
     }
     Ok(Redirect::to(PAGE))

@@ -75,7 +75,7 @@ impl Address {
     /// account.
     async fn confirm(&mut self, app: &App, browser: Browser) -> Result<(), ApiError> {
         "Confirm that it is you".clone_into(&mut self.layout.title);
-        self.passkeys &= app.database(app.store.has_passkey(browser.account.uid)).await?;
+        self.passkeys &= app.store.has_passkey(browser.account.uid).await?;
         self.again = Some(browser.csrf);
         // Without an address the form could only log in to another account.
         self.mail &= browser.account.email.is_some();

@@ -59,8 +59,7 @@ impl Flow {
 
     /// The flow's address and purpose, while it has a valid code.
     pub(crate) async fn stored(&self, app: &App, context: &Context) -> Result<Option<CodeFlow>, ApiError> {
-        app.database(app.store.code_flow(self.secret.hash(), context.now))
-            .await
+        Ok(app.store.code_flow(self.secret.hash(), context.now).await?)
     }
 
     /// Selects the codes of this flow.

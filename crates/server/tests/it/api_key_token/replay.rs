@@ -5,14 +5,11 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tm_auth_server::clock::ManualClock;
-use tm_auth_store::sqlite::Role;
 use tokio::task::JoinSet;
 
 use super::PATH;
 use crate::signature_forms::{der, negated, raw};
-use crate::support::{Answer, START, Switch, SwitchedStore, TestServer, open};
+use crate::support::{Answer, TestServer};
 
 #[track_caller]
 fn assert_replayed(answer: &Answer) {
@@ -81,18 +78,16 @@ async fn d09_of_many_at_once_one_is_accepted() {
 
 #[tokio::test]
 async fn d09_our_own_retry_after_an_unknown_commit_succeeds() {
-    let folder = Arc::new(TempDir::new().unwrap());
-    let clock = Arc::new(ManualClock::new(jiff::Timestamp::from_second(START).unwrap()));
-    let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server).await));
-    let server = TestServer::start_on(store.clone(), folder, clock, |_| {}).await;
+    let server = TestServer::start().await;
+    let faults = server.store.faults();
     let key = server.key().await;
     let challenge = key.challenge(server.now());
 
-    store.set(Switch::LosesOneAnswer);
+    faults.lose_next_answer("open_session");
     let answer = server.post(PATH, &challenge).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(
-        store.calls("open_session"),
+        faults.calls("open_session"),
         2,
         "it was stored, and asked for once more"
     );

@@ -35,7 +35,10 @@ async fn d19_a_keys_token_manages_no_credentials() {
     }
     let keys = server.store.api_keys_of(key.account.uid).await.unwrap();
     assert_eq!(keys.len(), 1);
-    assert_eq!((keys[0].0.label.as_str(), keys[0].0.revoked_at), ("bot", None));
+    assert_eq!(
+        (keys[0].0.label.as_str(), keys[0].0.lifecycle.revoked_at()),
+        ("bot", None)
+    );
 }
 
 #[tokio::test]

@@ -21,9 +21,7 @@ async fn is_linked(server: &TestServer, account: &Account) -> bool {
 
 #[tokio::test]
 async fn g27_who_withdraws_at_apple_is_unlinked_and_signed_out() {
-    let Some(apple) = AtApple::start().await else {
-        return;
-    };
+    let apple = AtApple::start().await;
     let server = &apple.server;
     let ada = account_with(server, "ada@example.com").await;
     for type_ in ["consent-revoked", "account-delete", "account-deleted"] {
@@ -68,9 +66,7 @@ async fn g27_who_withdraws_at_apple_is_unlinked_and_signed_out() {
 
 #[tokio::test]
 async fn g27_who_has_no_other_way_in_finds_the_account_again() {
-    let Some(apple) = AtApple::start().await else {
-        return;
-    };
+    let apple = AtApple::start().await;
     let server = &apple.server;
     let mut visitor = server.visitor();
     let departure = leave(&mut visitor).await;
@@ -100,9 +96,7 @@ async fn g27_who_has_no_other_way_in_finds_the_account_again() {
 
 #[tokio::test]
 async fn g27_what_is_told_of_the_relay_is_noted_and_changes_nothing() {
-    let Some(apple) = AtApple::start().await else {
-        return;
-    };
+    let apple = AtApple::start().await;
     let server = &apple.server;
     let mut visitor = server.visitor();
     let departure = leave(&mut visitor).await;

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 use tm_auth_store::Origin;
+use tm_auth_store::faults::Fault;
 
 use super::{ADA, ask, verify};
-use crate::support::{Switch, TestServer, rows};
+use crate::support::{TestServer, rows};
 
 #[tokio::test]
 async fn f01_known_unknown_disabled_and_unreachable_addresses_get_the_same_answer() {
@@ -156,12 +157,13 @@ async fn g25_who_only_asks_leaves_nothing_that_survives() {
 
 #[tokio::test]
 async fn f01_a_database_that_is_down_is_no_wrong_code() {
-    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let server = TestServer::start().await;
+    let faults = server.store.faults();
     ask(&server, ADA).await;
     let code = server.code_mail(ADA).code;
-    store.set(Switch::Down);
+    faults.set(Fault::Fail);
     ask(&server, ADA).await.assert_error(503, "unavailable");
     verify(&server, ADA, &code).await.assert_error(503, "unavailable");
-    store.set(Switch::Up);
+    faults.set(Fault::None);
     assert_eq!(verify(&server, ADA, &code).await.status, 200);
 }

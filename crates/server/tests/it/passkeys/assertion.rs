@@ -215,7 +215,8 @@ async fn g14_of_many_answers_at_once_none_sets_the_counter_back() {
 
 #[tokio::test]
 async fn g15_an_unknown_credential_and_a_bad_signature_are_one_answer_by_one_way() {
-    let (server, store) = TestServer::start_switched(|_| {}).await;
+    let server = TestServer::start().await;
+    let faults = server.store.faults();
     let (mut known, mut unknown) = (Authenticator::new(), Authenticator::new());
     let (account, _) = server.signed_up(&mut known).await;
     unknown.user_handle.clone_from(&known.user_handle);
@@ -240,13 +241,13 @@ async fn g15_an_unknown_credential_and_a_bad_signature_are_one_answer_by_one_way
         let mut used = Authenticator::new().get(&options, &server.origin);
         used.credential_id.clone_from(credential_id);
         used.user_handle = handle;
-        let before = asked.map(|method| store.calls(method));
+        let before = asked.map(|method| faults.calls(method));
         let answer = visitor.bring(SIGN_IN, &used.answer(signer)).await;
         answer.assert_invalid("passkey_refused", "credential");
         let calls: Vec<u64> = asked
             .iter()
             .zip(before)
-            .map(|(method, before)| store.calls(method) - before)
+            .map(|(method, before)| faults.calls(method) - before)
             .collect();
         ways.push((answer.comparable(), calls));
     }

@@ -62,7 +62,8 @@ async fn g18_an_attestation_that_is_malformed_is_refused_and_breaks_nothing() {
         });
         let answer = answer.await;
         answer.assert_invalid("passkey_refused", "credential");
-        server.advance(1);
+        // As long as one failure counts.
+        server.advance(10);
     }
     assert_eq!(server.store.accounts().await.unwrap(), []);
 }

@@ -3,6 +3,7 @@
 mod add;
 mod assertion;
 mod client_data;
+mod failures;
 mod malformed;
 mod manage;
 mod pages;

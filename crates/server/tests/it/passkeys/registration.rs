@@ -93,6 +93,50 @@ async fn g09_g17_what_is_asked_for_is_little_and_says_nothing_of_anybody() {
 }
 
 #[tokio::test]
+async fn g09_g17_the_options_have_these_members_and_no_others() {
+    let server = TestServer::start().await;
+    let mut first = Authenticator::new();
+    let (account, mut visitor) = server.with_address(&mut first).await;
+    let address = account.email.unwrap();
+    let excluded = json!([{ "type": "public-key", "id": base64(&first.credential_id) }]);
+    for (mut options, name, excluded) in [
+        (server.visitor().begin(SIGN_UP).await, "Ada", json!([])),
+        (visitor.begin(ADD).await, &address, excluded),
+    ] {
+        let asked = &mut options["publicKey"];
+        for random in [asked["challenge"].take(), asked["user"]["id"].take()] {
+            assert!(unbase64(&random).len() >= 32);
+        }
+        let expected = json!({
+            "publicKey": {
+                "attestation": "none",
+                "authenticatorSelection": {
+                    "requireResidentKey": true,
+                    "residentKey": "required",
+                    "userVerification": "required",
+                },
+                "challenge": null,
+                "excludeCredentials": excluded,
+                "extensions": {
+                    "credProps": true,
+                    "credentialProtectionPolicy": "userVerificationRequired",
+                    "enforceCredentialProtectionPolicy": false,
+                    "uvm": true,
+                },
+                "pubKeyCredParams": [
+                    { "alg": -7, "type": "public-key" },
+                    { "alg": -257, "type": "public-key" },
+                ],
+                "rp": { "id": "localhost", "name": "True Markets" },
+                "timeout": 300_000,
+                "user": { "displayName": name, "id": null, "name": name },
+            },
+        });
+        assert_eq!(options, expected);
+    }
+}
+
+#[tokio::test]
 async fn g17_all_passkeys_of_an_account_have_its_handle() {
     let server = TestServer::start().await;
     let (mut first, mut second) = (Authenticator::new(), Authenticator::new());
@@ -307,6 +351,22 @@ async fn g18_attestation_is_neither_needed_nor_believed() {
         let answer = visitor.bring(SIGN_UP, &made.answer()).await;
         assert_eq!(answer.status, status, "{answer:?}");
     }
+    // Certificates vouch for nothing here, whatever they are.
+    let answer = sign_up(&server, |made| {
+        "packed".clone_into(&mut made.format);
+        made.statement = [
+            &[0xa3][..],
+            &cbor(3, b"alg"),
+            &[0x26],
+            &cbor(3, b"sig"),
+            &cbor(2, b"signature"),
+            &cbor(3, b"x5c"),
+            &[0x81],
+            &cbor(2, b"certificate"),
+        ]
+        .concat();
+    });
+    answer.await.assert_invalid("passkey_refused", "credential");
     for format in [
         "tpm",
         "android-key",

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use tm_auth_server::config;
-use tm_auth_store::SqlStore;
+use tm_auth_store::Store;
 use tm_auth_store::sqlite::Role;
 
 use super::TestServer;
@@ -55,7 +55,7 @@ pub(super) fn of(folder: &TempDir) -> config::Database {
 }
 
 /// Opens the folder's database, an empty one the first time.
-pub(crate) async fn open(folder: &TempDir, role: Role) -> SqlStore {
+pub(crate) async fn open(folder: &TempDir, role: Role) -> Store {
     match crate::DATABASE {
         Database::Sqlite => sqlite::open(file(folder), role),
         Database::Postgres => postgres::open(postgres::url(folder)).await,

@@ -11,7 +11,6 @@ mod key;
 mod mailbox;
 mod server_time;
 pub(crate) mod smtp_server;
-mod switched_store;
 mod visitor;
 
 use std::net::{TcpListener, UdpSocket};
@@ -41,7 +40,6 @@ pub(crate) use database::{Database, Value as Stored, every_value, execute, open,
 pub(crate) use eventually::eventually;
 pub(crate) use key::TestKey;
 pub(crate) use server_time::ServerTime;
-pub(crate) use switched_store::{Switch, SwitchedStore};
 pub(crate) use visitor::Visitor;
 
 /// When the clock of a test begins.
@@ -53,7 +51,7 @@ pub(crate) struct TestServer {
     pub(crate) origin: String,
     pub(crate) config: Config,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<Store>,
     pub(crate) app: Arc<App>,
     pub(crate) http: reqwest::Client,
     folder: Arc<TempDir>,
@@ -116,18 +114,9 @@ impl TestServer {
         .await
     }
 
-    /// On a database that counts its calls and can be broken.
-    pub(crate) async fn start_switched(change: impl FnOnce(&mut Config)) -> (Self, Arc<SwitchedStore>) {
-        let folder = Arc::new(TempDir::new().unwrap());
-        let store = SwitchedStore::new(Arc::new(open(&folder, Role::Server).await));
-        let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
-        let server = Self::start_on(store.clone(), folder, clock, change).await;
-        (server, store)
-    }
-
     /// On a store of the test's own.
     pub(crate) async fn start_on(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         folder: Arc<TempDir>,
         clock: Arc<ManualClock>,
         change: impl FnOnce(&mut Config),

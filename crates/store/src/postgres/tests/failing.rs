@@ -46,7 +46,7 @@ async fn j03_j06_a_server_that_froze_or_crashed_is_used_again() {
 }
 
 /// Connections that died are each noticed once.
-async fn works_again(store: &dyn Store) {
+async fn works_again(store: &Store) {
     let mut noticed = Vec::new();
     for _ in 0..4 * CONNECTIONS {
         noticed.extend(store.accounts().await.err());

@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 use super::{Server, open, psql, until};
 use crate::OpenOutcome::{self, Opened, Replayed};
 use crate::conformance::given::{key, new_session, rotation};
-use crate::sql::SqlStore;
 use crate::{Result, Rotated, RotationKind, Store, StoreError};
 
 type Answer = Result<Result<Rotated, Refusal>>;
@@ -56,17 +55,14 @@ async fn queue<T: Send + 'static>(item: impl Future<Output = T> + Send + 'static
     waiter
 }
 
-fn opening(
-    store: &Arc<SqlStore>,
-    new: &NewSession,
-) -> impl Future<Output = Result<OpenOutcome>> + Send + use<> {
+fn opening(store: &Arc<Store>, new: &NewSession) -> impl Future<Output = Result<OpenOutcome>> + Send + use<> {
     let (store, new) = (Arc::clone(store), new.clone());
     async move { store.open_session(new).await }
 }
 
 /// Presents the first token, at this second.
 fn rotating(
-    store: &Arc<SqlStore>,
+    store: &Arc<Store>,
     (new, secret): &(NewSession, SessionSecret),
     seconds: i64,
 ) -> impl Future<Output = Answer> + Send + use<> {
@@ -76,7 +72,7 @@ fn rotating(
 
 struct Given {
     url: String,
-    store: Arc<SqlStore>,
+    store: Arc<Store>,
     /// Sessions about to be opened.
     new: Vec<(NewSession, SessionSecret)>,
 }
@@ -84,8 +80,7 @@ struct Given {
 async fn given() -> Given {
     let url = Server::shared().database();
     let store = open(&url).await.unwrap();
-    let shared: Arc<dyn Store> = store.clone();
-    let key = key(&shared).await;
+    let key = key(&store).await;
     let new = (0..MANY).map(|_| new_session(&key, 0)).collect();
     Given { url, store, new }
 }

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use tm_auth_testing::postgres::{Postgres as Server, psql};
 
 use super::{Postgres, PostgresOptions};
-use crate::Result;
-use crate::sql::{Engine, SqlStore};
+use crate::sql::Engine;
+use crate::{Result, Store};
 
 /// Connections of each store.
 const CONNECTIONS: u32 = 6;
@@ -23,7 +23,7 @@ const CONNECTIONS: u32 = 6;
 /// For what happens by itself, on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 
-async fn open(url: &str) -> Result<Arc<SqlStore>> {
+async fn open(url: &str) -> Result<Arc<Store>> {
     let options = PostgresOptions {
         url: url.to_owned(),
         max_connections: CONNECTIONS,
@@ -31,7 +31,7 @@ async fn open(url: &str) -> Result<Arc<SqlStore>> {
     super::open(&options).await.map(Arc::new)
 }
 
-fn engine(store: &SqlStore) -> &Postgres {
+fn engine(store: &Store) -> &Postgres {
     match &store.engine {
         Engine::Postgres(postgres) => postgres,
         Engine::Sqlite(_) => unreachable!("it was opened here"),

@@ -12,7 +12,6 @@ use tokio::task::JoinSet;
 use super::{Server, open, psql};
 use crate::OpenOutcome::{Changed, Opened, Replayed};
 use crate::conformance::given::{account, key, new_key, new_session, origin, register, rotation};
-use crate::sql::SqlStore;
 use crate::{Change, Store, StoreError};
 
 /// Changes at once through each store.
@@ -23,11 +22,11 @@ async fn c10_what_one_store_revokes_every_store_knows_and_all_are_told_in_one_or
     let url = Server::shared().database();
     let stores = [open(&url).await.unwrap(), open(&url).await.unwrap()];
     let follower = open(&url).await.unwrap();
-    let first: Arc<dyn Store> = stores[0].clone();
-    let account = account(&first).await;
+    let first = &stores[0];
+    let account = account(first).await;
     let mut keys = Vec::new();
     for _ in 0..2 * AT_ONCE {
-        keys.push(register(&first, new_key(&account)).await);
+        keys.push(register(first, new_key(&account)).await);
     }
     let before = follower.changes(0).await.unwrap().latest;
 
@@ -63,7 +62,7 @@ async fn c10_what_one_store_revokes_every_store_knows_and_all_are_told_in_one_or
 }
 
 /// Revokes here; as soon as that is acknowledged, neither a mint nor a refresh gets past it there.
-async fn revoke(here: &SqlStore, there: &SqlStore, key: ApiKey) {
+async fn revoke(here: &Store, there: &Store, key: ApiKey) {
     let (session, secret) = new_session(&key, 0);
     assert_eq!(there.open_session(session.clone()).await.unwrap(), Opened);
     let revoked = here.revoke_key(key.account.uid, key.key_id, &origin(1)).await;
@@ -75,7 +74,7 @@ async fn revoke(here: &SqlStore, there: &SqlStore, key: ApiKey) {
 }
 
 /// Asks again and again what is new until there is nothing more to come. All that was new, in order.
-async fn follow(store: Arc<SqlStore>, from: i64, done: Arc<AtomicBool>) -> Vec<Change> {
+async fn follow(store: Arc<Store>, from: i64, done: Arc<AtomicBool>) -> Vec<Change> {
     let (mut latest, mut told) = (from, Vec::new());
     loop {
         let over = done.load(Ordering::SeqCst);
@@ -95,8 +94,8 @@ async fn follow(store: Arc<SqlStore>, from: i64, done: Arc<AtomicBool>) -> Vec<C
 async fn d09_a_hundred_replays_through_two_stores_open_one_session() {
     let url = Server::shared().database();
     let stores = [open(&url).await.unwrap(), open(&url).await.unwrap()];
-    let first: Arc<dyn Store> = stores[0].clone();
-    let (new, _) = new_session(&key(&first).await, 0);
+    let first = &stores[0];
+    let (new, _) = new_session(&key(first).await, 0);
     let mut opening = JoinSet::new();
     for (store, number) in stores.iter().cycle().zip(0..2 * AT_ONCE) {
         let replay = NewSession {
@@ -120,8 +119,7 @@ async fn d09_our_own_retry_after_a_lost_answer_is_opened_and_a_replay_is_not() {
     let path = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], server.port())));
     let store = open(&path.url(&url)).await.unwrap();
     let sound = open(&url).await.unwrap();
-    let shared: Arc<dyn Store> = store.clone();
-    let (new, _) = new_session(&key(&shared).await, 0);
+    let (new, _) = new_session(&key(&store).await, 0);
 
     path.cut_before_next_answer();
     let unknown = store.open_session(new.clone()).await;

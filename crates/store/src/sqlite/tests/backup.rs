@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tm_auth_core::Refusal;
 use tm_auth_core::session::NewSession;
 
-use super::{as_store, database, integrity, open};
+use super::{database, integrity, open};
 use crate::conformance::given;
 use crate::sqlite::Role;
-use crate::{OpenOutcome, RotationKind, Store, StoreError};
+use crate::{OpenOutcome, RotationKind, StoreError};
 
 /// The same challenge, presented anew.
 fn replay(new: &NewSession) -> NewSession {
@@ -23,7 +23,7 @@ fn replay(new: &NewSession) -> NewSession {
 #[tokio::test(flavor = "multi_thread")]
 async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
     let (store, folder) = database();
-    let key = given::key(&as_store(&store)).await;
+    let key = given::key(&store).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = tokio::task::JoinSet::new();
     for _ in 0..8 {
@@ -43,20 +43,17 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
     }
     let mut before = Vec::new();
     for _ in 0..50 {
-        before.push(given::session(&as_store(&store), &key).await);
+        before.push(given::session(&store, &key).await);
     }
     let target = folder.path().join("copy.db");
     store.backup(&target).await.unwrap();
-    let after = given::session(&as_store(&store), &key).await;
+    let after = given::session(&store, &key).await;
     // The session went on after the backup was made.
     let (went_on, secret) = before.pop().unwrap();
     for counter in 0..3 {
-        given::rotate(
-            &as_store(&store),
-            given::rotation(went_on.sid, &secret, counter, 20),
-        )
-        .await
-        .unwrap();
+        given::rotate(&store, given::rotation(went_on.sid, &secret, counter, 20))
+            .await
+            .unwrap();
     }
     stop.store(true, Ordering::Relaxed);
     let during: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
@@ -94,16 +91,13 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
     }
     // The newest token, which the backup has never seen, goes on; a lost session is not called reuse.
     let rotation = given::rotation(went_on.sid, &secret, 3, 101);
-    let rotated = given::rotate(&as_store(&restored), rotation).await.unwrap();
+    let rotated = given::rotate(&restored, rotation).await.unwrap();
     assert_eq!(
         (rotated.kind, rotated.session.line.current),
         (RotationKind::FastForwarded, 4)
     );
     let lost = given::rotation(after.0.sid, &after.1, 0, 101);
-    assert_eq!(
-        given::rotate(&as_store(&restored), lost).await,
-        Err(Refusal::SessionExpired)
-    );
+    assert_eq!(given::rotate(&restored, lost).await, Err(Refusal::SessionExpired));
 }
 
 #[tokio::test]
@@ -120,7 +114,7 @@ async fn a_backup_never_overwrites() {
     let copy = folder.path().join("older.db");
     store.backup(&copy).await.unwrap();
     let older = std::fs::read(&copy).unwrap();
-    given::key(&as_store(&store)).await;
+    given::key(&store).await;
     assert!(matches!(store.backup(&copy).await, Err(StoreError::Unusable(_))));
     assert!(std::fs::read(&copy).unwrap() == older);
     let nowhere = folder.path().join("missing/copy.db");

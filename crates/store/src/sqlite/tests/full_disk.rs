@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::{as_store, database, engine, integrity, open};
+use super::{database, engine, integrity, open};
 use crate::conformance::given;
-use crate::sql::{SqlStore, Tx, args};
+use crate::sql::{Tx, args};
 use crate::sqlite::Role;
 use crate::{AuditEntry, Origin, Result, Store, StoreError};
 
@@ -26,8 +26,8 @@ fn large() -> AuditEntry {
 }
 
 /// Opens sessions until there is no room, by `fill` after each. Returns those that were acknowledged.
-async fn write_until_full(store: &Arc<SqlStore>) -> Vec<tm_auth_core::session::NewSession> {
-    let key = given::key(&as_store(store)).await;
+async fn write_until_full(store: &Arc<Store>) -> Vec<tm_auth_core::session::NewSession> {
+    let key = given::key(store).await;
     let mut acknowledged = Vec::new();
     for _ in 0..10_000 {
         let (new, _) = given::new_session(&key, 0);
@@ -44,7 +44,7 @@ async fn write_until_full(store: &Arc<SqlStore>) -> Vec<tm_auth_core::session::N
     panic!("the disk is never full");
 }
 
-async fn everybody_hears_that_it_is_full(store: &Arc<SqlStore>) {
+async fn everybody_hears_that_it_is_full(store: &Arc<Store>) {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let store = Arc::clone(store);
@@ -56,7 +56,7 @@ async fn everybody_hears_that_it_is_full(store: &Arc<SqlStore>) {
 }
 
 /// Acknowledged sessions are there, one by one, and their keys can be read.
-async fn nothing_is_lost(store: &Arc<SqlStore>, acknowledged: &[tm_auth_core::session::NewSession]) {
+async fn nothing_is_lost(store: &Arc<Store>, acknowledged: &[tm_auth_core::session::NewSession]) {
     for new in acknowledged {
         let sid = new.sid;
         let found = engine(store)
@@ -71,7 +71,7 @@ async fn nothing_is_lost(store: &Arc<SqlStore>, acknowledged: &[tm_auth_core::se
     assert!(store.api_key(acknowledged[0].key_id).await.unwrap().is_some());
 }
 
-async fn limit_pages(store: &Arc<SqlStore>, more: i64) -> Result<()> {
+async fn limit_pages(store: &Arc<Store>, more: i64) -> Result<()> {
     let limit = async move |tx: &mut Tx<'_>| {
         let Tx::Sqlite(tx) = tx else { unreachable!() };
         let pages: i64 = tx.pragma_query_value(None, "page_count", |row| row.get(0))?;
@@ -93,7 +93,7 @@ async fn j11_a_database_that_may_not_grow_refuses_writes_and_recovers() {
     store.ping().await.unwrap();
     store.audit(vec![large()]).await.unwrap();
     let key = store.api_key(acknowledged[0].key_id).await.unwrap().unwrap();
-    given::session(&as_store(&store), &key).await;
+    given::session(&store, &key).await;
     nothing_is_lost(&store, &acknowledged).await;
     assert_eq!(integrity(&folder.path().join("tm-auth.db")), "ok");
 }
@@ -102,14 +102,18 @@ async fn j11_a_database_that_may_not_grow_refuses_writes_and_recovers() {
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    fn mount() -> Option<Self> {
+    fn mount() -> Self {
         let folder = TempDir::new().unwrap();
         let mut mount = Command::new("mount");
         mount
             .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
             .arg(folder.path());
         let mounted = mount.status().is_ok_and(|status| status.success());
-        mounted.then_some(Self(folder))
+        assert!(
+            mounted,
+            "cannot mount a file system of 1 MB: run this test as root (scripts/tools says what tests need)"
+        );
+        Self(folder)
     }
 
     fn path(&self) -> &Path {
@@ -126,10 +130,7 @@ impl Drop for SmallDisk {
 
 #[tokio::test]
 async fn j11_a_full_disk_refuses_writes_and_recovers() {
-    let Some(disk) = SmallDisk::mount() else {
-        println!("skipped: this user cannot mount a small file system");
-        return;
-    };
+    let disk = SmallDisk::mount();
     let ballast: PathBuf = disk.path().join("ballast");
     std::fs::write(&ballast, vec![0; 300_000]).unwrap();
     let path = disk.path().join("tm-auth.db");
@@ -142,7 +143,7 @@ async fn j11_a_full_disk_refuses_writes_and_recovers() {
     std::fs::remove_file(ballast).unwrap();
     store.ping().await.unwrap();
     let key = store.api_key(acknowledged[0].key_id).await.unwrap().unwrap();
-    given::session(&as_store(&store), &key).await;
+    given::session(&store, &key).await;
     nothing_is_lost(&store, &acknowledged).await;
     assert_eq!(integrity(&path), "ok");
 }

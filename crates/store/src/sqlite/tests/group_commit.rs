@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{database, engine};
 use crate::sql::setting::{get, set};
-use crate::sql::{SqlStore, Tx, args};
+use crate::sql::{Tx, args};
 use crate::{Result, Store, StoreError};
 
 /// Holds the writer, so that what is submitted meanwhile gathers into one batch. Gone: it goes on.
@@ -17,7 +17,7 @@ struct Held {
     piece: JoinHandle<Result<()>>,
 }
 
-async fn hold(store: &Arc<SqlStore>) -> Held {
+async fn hold(store: &Arc<Store>) -> Held {
     let (release, released): (_, Receiver<()>) = channel();
     let (begun_sender, begun) = tokio::sync::oneshot::channel();
     let store = Arc::clone(store);
@@ -42,7 +42,7 @@ impl Held {
 
 /// Queues a piece; it is in the queue when this returns, since nothing else runs on this thread meanwhile.
 async fn queue<T: Send + 'static>(
-    store: &Arc<SqlStore>,
+    store: &Arc<Store>,
     work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
 ) -> JoinHandle<Result<T>> {
     let store = Arc::clone(store);
@@ -51,7 +51,7 @@ async fn queue<T: Send + 'static>(
     waiter
 }
 
-async fn read(store: &Arc<SqlStore>, name: &'static str) -> Option<String> {
+async fn read(store: &Arc<Store>, name: &'static str) -> Option<String> {
     engine(store)
         .read(async move |tx| get(tx, name).await)
         .await

@@ -14,10 +14,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{Role, Sqlite, SqliteOptions, Synchronous};
-use crate::sql::{Engine, SqlStore};
+use crate::sql::Engine;
 use crate::{Result, Store};
 
-fn open(path: &Path, role: Role) -> Result<SqlStore> {
+fn open(path: &Path, role: Role) -> Result<Store> {
     super::open(&SqliteOptions {
         path: path.to_owned(),
         role,
@@ -26,17 +26,13 @@ fn open(path: &Path, role: Role) -> Result<SqlStore> {
 }
 
 /// A database of the test's own.
-fn database() -> (Arc<SqlStore>, TempDir) {
+fn database() -> (Arc<Store>, TempDir) {
     let folder = TempDir::new().unwrap();
     let store = open(&folder.path().join("tm-auth.db"), Role::Server).unwrap();
     (Arc::new(store), folder)
 }
 
-fn as_store(store: &Arc<SqlStore>) -> Arc<dyn Store> {
-    Arc::<SqlStore>::clone(store)
-}
-
-fn engine(store: &SqlStore) -> &Sqlite {
+fn engine(store: &Store) -> &Sqlite {
     match &store.engine {
         Engine::Sqlite(sqlite) => sqlite,
         Engine::Postgres(_) => unreachable!("it was opened here"),

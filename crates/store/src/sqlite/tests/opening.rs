@@ -7,10 +7,10 @@ use std::path::Path;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{as_store, database, open};
+use super::{database, open};
 use crate::conformance::given;
 use crate::sqlite::{Role, pending_migrations, schema};
-use crate::{Change, Store, StoreError};
+use crate::{Change, StoreError};
 
 #[tokio::test]
 async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() {
@@ -25,7 +25,7 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
     );
 
     let command = open(&path, Role::Command).unwrap();
-    let key = given::key(&as_store(&server)).await;
+    let key = given::key(&server).await;
     let before = server.changes(0).await.unwrap().latest;
     let (uid, key_id) = (key.account.uid, key.key_id);
     command
@@ -123,10 +123,10 @@ fn what_is_no_database_is_refused_and_left_as_it_is() {
 fn schema_of(path: &Path) -> Vec<(String, String)> {
     let db = Connection::open(path).unwrap();
     let mut statement = db
-        .prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY name")
+        .prepare("SELECT name, coalesce(sql, '') AS sql FROM sqlite_schema ORDER BY name")
         .unwrap();
     let rows = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_map([], |row| Ok((row.get("name")?, row.get("sql")?)))
         .unwrap();
     rows.map(Result::unwrap).collect()
 }

@@ -3,14 +3,14 @@
 use rusqlite::Connection;
 use tm_auth_core::Refusal;
 
-use super::{as_store, database};
+use super::database;
 use crate::conformance::given;
-use crate::{Change, Revocation, Revoked, Store, StoreError};
+use crate::{Change, Revocation, Revoked, StoreError};
 
 #[tokio::test]
 async fn the_audit_trail_is_append_only() {
     let (store, folder) = database();
-    given::account(&as_store(&store)).await;
+    given::account(&store).await;
     let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
     let refused = db.execute("UPDATE audit SET actor = 'nobody'", []).unwrap_err();
     assert!(refused.to_string().contains("append-only"), "{refused}");
@@ -23,25 +23,22 @@ async fn the_audit_trail_is_append_only() {
 #[tokio::test]
 async fn a_session_that_ended_for_an_unknown_reason_stays_ended() {
     let (store, folder) = database();
-    let key = given::key(&as_store(&store)).await;
-    let (new, secret) = given::session(&as_store(&store), &key).await;
+    let key = given::key(&store).await;
+    let (new, secret) = given::session(&store, &key).await;
     let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
     db.execute(
         "UPDATE sessions SET ended_at = 1, end_reason = 'of a later version'",
         [],
     )
     .unwrap();
-    let refused = given::rotate(&as_store(&store), given::rotation(new.sid, &secret, 0, 1)).await;
+    let refused = given::rotate(&store, given::rotation(new.sid, &secret, 0, 1)).await;
     assert_eq!(refused, Err(Refusal::SessionEnded));
 }
 
 #[tokio::test]
 async fn a_damaged_row_is_called_that_and_stops_nobody_else() {
     let (store, folder) = database();
-    let (damaged, sound) = (
-        given::key(&as_store(&store)).await,
-        given::key(&as_store(&store)).await,
-    );
+    let (damaged, sound) = (given::key(&store).await, given::key(&store).await);
     let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
     for broken in [
         "public_key = x'04'",
@@ -75,10 +72,9 @@ async fn a_damaged_row_is_called_that_and_stops_nobody_else() {
 #[tokio::test]
 async fn j05_changes_that_were_lost_are_a_gap_even_where_others_took_their_numbers() {
     let (store, folder) = database();
-    let shared = as_store(&store);
     let revoke = async |seconds| {
         let entry = Revocation {
-            revoked: Revoked::Account(given::account(&shared).await.uid),
+            revoked: Revoked::Account(given::account(&store).await.uid),
             at: given::at(seconds),
         };
         store.revoke(entry, &given::origin(seconds)).await.unwrap();

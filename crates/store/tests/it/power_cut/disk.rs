@@ -1,36 +1,36 @@
-//! What the disk looks like after the cut: the log of the shim, played backwards.
+//! Plays the shim's log backwards, which leaves the disk as a power cut would.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// How much of what was not synced is lost.
+/// How many of the unsynced writes are lost.
 #[derive(Clone, Copy)]
 pub(crate) enum Loss {
-    /// All of it.
+    /// All of them.
     All,
-    /// About half of the writes, chosen by the seed; the others reached the disk.
+    /// About half of them, chosen by the seed.
     Some {
         /// Not 0.
         seed: u64,
     },
 }
 
-/// A followed file, by the number the shim gives it.
+/// The followed files, in the order of the numbers that the shim gives them.
 const ENDINGS: [&str; 3] = ["", "-wal", "-journal"];
 
-/// How to undo one write.
+/// Undoes one write.
 struct Undo {
     offset: u64,
-    /// The file's size before.
+    /// The file's size before the write.
     size: u64,
-    /// How much was written.
+    /// The length of the write.
     written: usize,
-    /// The bytes at the offset before, as far as there were any.
+    /// The bytes that the write replaced: fewer than `written` if the file was shorter.
     bytes: Vec<u8>,
 }
 
-/// Undoes what no sync made durable.
+/// Undoes writes that no sync made durable.
 pub(crate) fn lose(database: &Path, log: &Path, loss: Loss) {
     let log = std::fs::read(log).expect("the shim was loaded");
     let mut random = match loss {
@@ -46,7 +46,7 @@ pub(crate) fn lose(database: &Path, log: &Path, loss: Loss) {
         let file = OpenOptions::new()
             .write(true)
             .open(path)
-            .expect("the writer made it");
+            .expect("the writer created it");
         for undo in undos.iter().rev() {
             match loss {
                 Loss::All => undo.apply(&file),
@@ -57,10 +57,10 @@ pub(crate) fn lose(database: &Path, log: &Path, loss: Loss) {
     }
 }
 
-/// What came after each file's last sync, in the order in which it was written.
+/// The writes after each file's last sync, in their order.
 fn unsynced(mut log: &[u8]) -> [Vec<Undo>; 3] {
     let mut files: [Vec<Undo>; 3] = Default::default();
-    // The last record may be cut off: its write had not begun.
+    // If the last record is cut off, its write had not begun.
     while let Some((head, rest)) = log.split_at_checked(48) {
         let field =
             |index: usize| u64::from_ne_bytes(head[index * 8..][..8].try_into().expect("eight bytes"));
@@ -91,7 +91,7 @@ impl Undo {
         file.set_len(self.size).expect("the disk takes it");
     }
 
-    /// The block is as it was, but the file keeps the size that later writes gave it.
+    /// Restores the block, but leaves the file as long as later writes made it.
     fn leave_a_hole(&self, file: &File) {
         let mut block = self.bytes.clone();
         block.resize(block.len().max(self.written), 0);

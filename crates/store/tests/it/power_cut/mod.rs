@@ -1,13 +1,13 @@
-//! A power cut, on SQLite: everything that was not synced is gone, and nothing that was acknowledged is missing.
-//! And a disk that fails for a while.
+//! SQLite survives a power cut without losing an acknowledged write, and a disk that fails for a while.
 //!
-//! 1. A shim in C between SQLite and the kernel notes how to undo each write that no sync has made durable.
-//! 2. A process opens and refreshes sessions through the store and prints each acknowledged one.
-//! 3. It is killed at some moment, and the unsynced writes are undone: all of them, or a part, as a disk that
-//!    writes in an order of its own would leave them.
-//! 4. The database opens, is sound, and has every acknowledged row at its acknowledged counter or beyond.
+//! 1. A shim in C between SQLite and the kernel logs how to undo each write that is not synced yet.
+//! 2. A process opens and refreshes sessions through the store, and prints each acknowledged one.
+//! 3. The test kills the process and undoes the unsynced writes: all of them, or only some, because a
+//!    disk may write in any order.
+//! 4. The database opens, passes its integrity check, and has each acknowledged session at its
+//!    acknowledged counter or beyond.
 //!
-//! With `synchronous=OFF` the very same test loses rows, or it would prove nothing.
+//! With `synchronous=OFF` the same test loses rows. That shows that the shim works.
 
 mod disk;
 mod writer;
@@ -17,6 +17,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use libtest_mimic::Trial;
 use rusqlite::{Connection, OptionalExtension};
 use tempfile::TempDir;
 use tm_auth_proto::SessionId;
@@ -25,13 +26,12 @@ use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use disk::Loss;
 pub(crate) use writer::{is_writer, write};
 
-/// Acknowledged writes before the cut, one run each: in the first moments, and after checkpoints have moved pages
-/// from the log to the database file.
+/// Acknowledged writes before the cut, one run each. The later cuts come after checkpoints have moved
+/// pages from the log to the database file.
 const CUTS: [usize; 6] = [1, 17, 300, 1100, 2500, 5000];
 
-/// The tests of this module.
-pub(crate) fn tests() -> Vec<crate::Test> {
-    let test = |name: &str, run: fn()| (format!("power_cut::{name}"), Box::new(run) as Box<dyn FnOnce()>);
+pub(crate) fn tests() -> Vec<Trial> {
+    let test = |name: &str, run: fn()| crate::test(format!("power_cut::{name}"), run);
     vec![
         test("j02_no_acknowledged_write_is_lost_to_a_power_cut", || {
             for cut in CUTS {
@@ -72,9 +72,9 @@ fn run(synchronous: &str, acknowledgements: usize, loss: Loss) -> usize {
         .take(acknowledgements)
         .map_while(Result::ok)
         .collect();
-    child.kill().expect("it is ours");
+    child.kill().expect("it is a child of this process");
     child.wait().expect("it ends");
-    // What it said before the kill is acknowledged as well.
+    // Lines that the writer printed before the kill are acknowledged as well.
     acknowledged.extend(lines.map_while(Result::ok));
     assert!(
         acknowledged.len() >= acknowledgements,
@@ -85,7 +85,7 @@ fn run(synchronous: &str, acknowledgements: usize, loss: Loss) -> usize {
     missing(&disk.database, &acknowledged)
 }
 
-/// The same with a writer that has seen its disk fail, and the power cut at its end.
+/// Cuts the power after a writer has seen its disk fail. Returns how many acknowledged writes are missing.
 fn run_with_faults() -> usize {
     let disk = Disk::new();
     let output = disk
@@ -103,7 +103,7 @@ fn run_with_faults() -> usize {
     missing(&disk.database, &acknowledged)
 }
 
-/// A folder with a database that has an account and a key, and with the shim.
+/// A folder with the shim and with a database that has an account and a key.
 struct Disk {
     folder: TempDir,
     database: PathBuf,
@@ -113,7 +113,7 @@ struct Disk {
 impl Disk {
     fn new() -> Self {
         let folder = TempDir::new().expect("a folder for the test");
-        // As the shim sees it.
+        // The shim compares with the path that the kernel reports.
         let path = folder.path().canonicalize().expect("it exists");
         let disk = Self {
             database: path.join("tm-auth.db"),
@@ -157,7 +157,7 @@ fn shim(folder: &Path) -> PathBuf {
     shim
 }
 
-/// Opens the database as the service would, checks it, and counts the acknowledged writes that it lacks.
+/// Opens and checks the database as the service does. Returns how many acknowledged writes are missing.
 fn missing(database: &Path, acknowledged: &[String]) -> usize {
     let options = SqliteOptions {
         path: database.to_owned(),

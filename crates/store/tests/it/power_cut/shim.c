@@ -1,19 +1,19 @@
-/* A disk that can lose its power, or fail: loaded before libc, it passes the writes to a database through and notes how
- * to undo those that no fsync has made durable.
+/* A disk that loses its power or fails. Loaded before libc, it passes the writes to a database through
+ * and logs how to undo those that no fsync has made durable.
  *
- * 1. Before a write or a truncation of a followed file, what it is about to destroy is appended to the log.
- * 2. A sync of the file is noted as well. It is not passed on: the log says what is durable.
+ * 1. Before a write or a truncation of a followed file, it appends the bytes that will be lost to the log.
+ * 2. It logs each sync of the file, and does not pass the sync on: the log says what is durable.
  * 3. The test kills the process and undoes what came after each file's last sync.
  *
- * While a file $TM_POWER_CUT_FAULT is there, it fails with EIO: where the file begins with 'w', at writes to the
- * followed files, else at their syncs.
+ * While the file $TM_POWER_CUT_FAULT exists, the disk fails with EIO: at writes to the followed files if
+ * that file begins with 'w', else at their syncs.
  *
- * Followed are the files whose path is $TM_POWER_CUT_DATABASE, with "-wal" and with "-journal". The "-shm" file
- * is shared memory, which SQLite makes anew.
+ * It follows the files whose path is $TM_POWER_CUT_DATABASE, alone or with "-wal" or "-journal". The
+ * "-shm" file is shared memory, which SQLite rebuilds.
  *
- * The log is a sequence of records, in the machine's byte order:
- *   kind (1: undo, 2: sync), file (0: database, 1: wal, 2: journal), length of the bytes that follow, offset,
- *   size of the file before, length of the write; each a uint64_t; then the bytes as they were.
+ * The log is a sequence of records, in the machine's byte order: kind (1: undo, 2: sync), file (0:
+ * database, 1: wal, 2: journal), length of the bytes that follow, offset, size of the file before, length
+ * of the write, each a uint64_t; then the bytes that were there before.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -50,7 +50,7 @@ static int followed(int fd) {
     return -1;
 }
 
-/* Whether the disk fails at this moment, at writes ('w') or at syncs ('s'). */
+/* Whether the disk fails now, at writes ('w') or at syncs ('s'). */
 static int fails(char at) {
     const char *fault = getenv("TM_POWER_CUT_FAULT");
     int fd = fault == NULL ? -1 : open(fault, O_RDONLY);
@@ -76,7 +76,7 @@ static void append(uint64_t kind, uint64_t file, uint64_t length, uint64_t offse
     free(record);
 }
 
-/* Notes what the bytes from `offset` on, at most `length` of them, are now. */
+/* Logs the present bytes from `offset` on, at most `length` of them. */
 static void remember(int fd, int file, off_t offset, size_t length, size_t written) {
     struct stat now;
     if (fstat(fd, &now) != 0) abort();

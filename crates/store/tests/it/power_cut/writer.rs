@@ -1,5 +1,5 @@
-//! The process between which and the kernel the shim stands: it opens and refreshes sessions and prints each
-//! one once it is acknowledged, until it is killed; or it goes through the failures of its disk.
+//! The process that runs on the shim. It opens and refreshes sessions and prints each one that the store
+//! acknowledged, until the test kills it. In the role `faults` it goes through the failures of its disk instead.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,13 +10,13 @@ use tm_auth_store::conformance::given;
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tm_auth_store::{OpenOutcome, Store, StoreError};
 
-/// What this process does if it is the writer: `prepare`, `full`, `off` or `faults`.
+/// The role of the writer: `prepare`, `full`, `off` or `faults`. Other processes have none.
 pub(crate) const ROLE: &str = "TM_POWER_CUT_ROLE";
 pub(crate) const DATABASE: &str = "TM_POWER_CUT_DATABASE";
 pub(crate) const LOG: &str = "TM_POWER_CUT_LOG";
 pub(crate) const FAULT: &str = "TM_POWER_CUT_FAULT";
 
-/// Enough to fill batches.
+/// Enough concurrent writers to fill the store's batches.
 const TASKS: usize = 8;
 
 /// Whether this process is the writer.
@@ -24,11 +24,11 @@ pub(crate) fn is_writer() -> bool {
     std::env::var_os(ROLE).is_some()
 }
 
-/// Does what the role says. As a writer it goes on until it is killed.
+/// Runs the role. `full` and `off` run until the process is killed.
 pub(crate) fn write() {
-    let role = std::env::var(ROLE).expect("whoever starts the writer says its role");
+    let role = std::env::var(ROLE).expect("the test that starts the writer sets its role");
     let options = SqliteOptions {
-        path: PathBuf::from(std::env::var_os(DATABASE).expect("and the file")),
+        path: PathBuf::from(std::env::var_os(DATABASE).expect("the test sets the file")),
         role: Role::Server,
         synchronous: if role == "off" {
             Synchronous::Off
@@ -36,7 +36,7 @@ pub(crate) fn write() {
             Synchronous::Full
         },
     };
-    let store: Arc<dyn Store> = Arc::new(sqlite::open(&options).expect("the database opens"));
+    let store: Arc<Store> = Arc::new(sqlite::open(&options).expect("the database opens"));
     let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
     runtime.block_on(async {
         if role == "prepare" {
@@ -61,7 +61,7 @@ pub(crate) fn write() {
     });
 }
 
-async fn write_on(store: Arc<dyn Store>, key: ApiKey) {
+async fn write_on(store: Arc<Store>, key: ApiKey) {
     loop {
         let (new, secret) = given::new_session(&key, 0);
         let sid = new.sid;
@@ -80,10 +80,11 @@ async fn write_on(store: Arc<dyn Store>, key: ApiKey) {
     }
 }
 
-/// While the disk fails everybody hears it and reads go on; when it works again, so does the store, and who
-/// tries again finds the one session.
-async fn go_through_faults(store: &Arc<dyn Store>, key: &ApiKey) {
-    let fault = PathBuf::from(std::env::var_os(FAULT).expect("and the file that makes it fail"));
+/// While the disk fails, each caller gets an error and reads go on. When the disk works again, the store
+/// does too, and a retry opens its session.
+async fn go_through_faults(store: &Arc<Store>, key: &ApiKey) {
+    let fault =
+        PathBuf::from(std::env::var_os(FAULT).expect("the test sets the file that makes the disk fail"));
     for kind in ["write", "sync", "write", "sync"] {
         let sessions: Vec<_> = (0..50).map(|_| given::new_session(key, 0).0).collect();
         std::fs::write(&fault, kind).expect("it is on another disk");
@@ -116,7 +117,7 @@ async fn go_through_faults(store: &Arc<dyn Store>, key: &ApiKey) {
     }
 }
 
-/// One line, in one piece: the process may end at any moment.
+/// Prints one line under the lock, because tasks acknowledge at the same time.
 fn acknowledge(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").expect("the test reads on");

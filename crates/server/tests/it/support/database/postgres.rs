@@ -5,7 +5,7 @@ use sqlx::{
     AssertSqlSafe, Column as _, Connection as _, PgConnection, Row as _, TypeInfo as _, ValueRef as _,
 };
 use tempfile::TempDir;
-use tm_auth_store::SqlStore;
+use tm_auth_store::Store;
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_testing::postgres::Postgres;
 
@@ -24,7 +24,7 @@ pub(super) fn url(folder: &TempDir) -> String {
     })
 }
 
-pub(super) async fn open(url: String) -> SqlStore {
+pub(super) async fn open(url: String) -> Store {
     let options = PostgresOptions {
         url,
         max_connections: CONNECTIONS,

@@ -2,12 +2,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OpenFlags};
-use tm_auth_store::SqlStore;
+use tm_auth_store::Store;
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 
 use super::Value;
 
-pub(super) fn open(path: PathBuf, role: Role) -> SqlStore {
+pub(super) fn open(path: PathBuf, role: Role) -> Store {
     let options = SqliteOptions {
         path,
         role,

@@ -19,16 +19,16 @@ import java.text.ParseException;
 import java.util.Set;
 
 /**
- * Verifies a True Markets access token that comes on standard input.
+ * Verifies a True Markets access token, which it reads from standard input.
  *
  * <ol>
- *   <li>Take the public keys of the issuer (TM_JWKS, a URL or a file; the issuer's own by default).
- *   <li>Pick the key that the token's {@code kid} names; it tells the one algorithm it is for.
- *   <li>Verify the signature, then the kind of token, issuer, audience and end.
+ *   <li>Load the public keys of the issuer (TM_JWKS, a URL or a file; by default the issuer's URL).
+ *   <li>Pick the key that the token's {@code kid} names. The key determines the algorithm.
+ *   <li>Verify the signature, then type, issuer, audience and expiry.
  * </ol>
  *
- * <p>A service keeps the keys for the five minutes that the issuer's Cache-Control allows (Nimbus'
- * {@code JWKSourceBuilder} does), and fetches again when a token names one it does not know.
+ * <p>A service caches the keys for the five minutes that the issuer's Cache-Control allows, and
+ * fetches them again if a token names an unknown key. Nimbus' {@code JWKSourceBuilder} does both.
  */
 public final class Verify {
     private static final int LEEWAY_SECONDS = 10;
@@ -42,8 +42,8 @@ public final class Verify {
         String token = new String(System.in.readAllBytes(), StandardCharsets.US_ASCII).strip();
         try {
             System.out.println(verify(token, keys, issuer, audience));
-        } catch (ParseException | JOSEException | BadJOSEException refusal) {
-            System.err.println("refused: " + refusal.getMessage());
+        } catch (ParseException | JOSEException | BadJOSEException invalid) {
+            System.err.println("refused: " + invalid.getMessage());
             System.exit(1);
         }
     }
@@ -55,14 +55,14 @@ public final class Verify {
         if (key == null) {
             throw new BadJOSEException("the issuer has no key with the token's kid");
         }
-        // The key decides the algorithm, never the token (RFC 8725 section 3.1).
+        // RFC 8725 section 3.1: the key determines the algorithm, not the token.
         if (!jwt.getHeader().getAlgorithm().equals(key.getAlgorithm())) {
-            throw new BadJOSEException("the token's alg is not the one its key is for");
+            throw new BadJOSEException("the token's alg is not its key's");
         }
         if (!jwt.verify(verifier(key))) {
-            throw new BadJOSEException("the signature does not hold");
+            throw new BadJOSEException("the signature does not verify");
         }
-        // RFC 9068 section 4: a refresh token or an ID token is no access token.
+        // RFC 9068 section 4: do not accept a refresh token or an ID token.
         if (!new JOSEObjectType("at+jwt").equals(jwt.getHeader().getType())) {
             throw new BadJOSEException("not an access token: typ is not at+jwt");
         }
@@ -79,7 +79,7 @@ public final class Verify {
             case "RSA" -> new RSASSAVerifier(key.toRSAKey());
             case "EC" -> new ECDSAVerifier(key.toECKey());
             case "OKP" -> new Ed25519Verifier(key.toOctetKeyPair());
-            default -> throw new JOSEException("a key of type " + key.getKeyType() + " verifies nothing");
+            default -> throw new JOSEException("keys of type " + key.getKeyType() + " are not supported");
         };
     }
 

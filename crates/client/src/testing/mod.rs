@@ -1,7 +1,8 @@
-//! A stand-in for the auth service and a clock to turn by hand, for the tests of a bot.
+//! A stand-in for the auth service and a clock that tests set by hand, for the tests of a bot.
 //!
-//! [`Issuer`] listens on a loopback port, so the code under test runs as it will run: over HTTP, with real
-//! signatures. It keeps the service's rules for mints and refreshes, and it can be told to fail.
+//! [`Issuer`] listens on a loopback port, so the code under test runs as in production: over HTTP,
+//! with real signatures. It follows the service's rules for mints and refreshes, and tests can make
+//! it fail.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -17,14 +18,15 @@
 //! let first = source.access_token().await?;
 //! assert_eq!(issuer.mints(), 1);
 //!
-//! // An hour later the service has ended the session: the source mints anew, and the bot never notices.
+//! // An hour later the service has ended the session: the source mints again, and the bot does
+//! // not notice.
 //! runtime.advance(std::time::Duration::from_hours(1));
 //! issuer.end_sessions();
 //! let second = source.access_token().await?;
 //! assert_ne!(first, second);
 //! assert_eq!(issuer.mints(), 2);
 //!
-//! // An outage while the token is valid: the bot goes on with it.
+//! // An outage while the token is valid: the bot continues to use it.
 //! issuer.refuse_always(Some(ErrorCode::Unavailable));
 //! runtime.advance(std::time::Duration::from_secs(3400));
 //! assert_eq!(source.access_token().await?, second);
@@ -37,5 +39,5 @@ mod issuer;
 mod runtime;
 mod sessions;
 
-pub use issuer::{Issuer, Seen};
+pub use issuer::{Issuer, SeenRequest};
 pub use runtime::TestRuntime;

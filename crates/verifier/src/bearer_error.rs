@@ -1,47 +1,59 @@
-//! The answers to a request that is not let in. Every token that does not hold gets the same one: which
-//! check failed is for the log, not for whoever tries tokens out.
+//! The responses to rejected requests (RFC 6750 section 3). Every invalid token gets the same
+//! response: which check failed is for the log, not for an attacker who tries tokens.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tm_auth_proto::{ErrorBody, ErrorCode, Scopes};
 
 use crate::random;
-use crate::{Refusal, Unavailable, VerifyError};
+use crate::{InvalidToken, Unavailable, VerifyError};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Why a request is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denial {
-    /// 401 `missing_token`: `Authorization` is absent or of another scheme.
+/// Why a request is rejected. All variants are the caller's fault except
+/// [`BearerError::Unavailable`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BearerError {
+    /// 401 `missing_token`: `Authorization` is absent or has another scheme.
+    #[error("the request has no bearer token")]
     MissingToken,
-    /// 401 `invalid_token`: `Authorization` comes more than once or cannot be read.
-    Unreadable,
-    /// 401 `invalid_token`: the token does not hold.
-    Refused(Refusal),
-    /// 403 `insufficient_scope`: the token holds, but lacks one of these scopes.
+    /// 401 `invalid_token`: `Authorization` is present more than once or is not visible ASCII.
+    #[error("the `Authorization` header is repeated or malformed")]
+    MalformedHeader,
+    /// 401 `invalid_token`: the token is invalid.
+    #[error(transparent)]
+    InvalidToken(InvalidToken),
+    /// 403 `insufficient_scope`: the token is valid, but lacks at least one of these scopes.
+    #[error("the token lacks one of the scopes `{0}`")]
     InsufficientScope(Scopes),
-    /// 503 `unavailable`: nothing was decided.
+    /// 503 `unavailable`: the keys or the revocation list could not be fetched from the auth
+    /// service.
+    #[error(transparent)]
     Unavailable(Unavailable),
 }
 
-impl Denial {
-    /// The machine word of the answer.
+impl BearerError {
+    /// Returns the error code of the response.
     pub fn code(self) -> ErrorCode {
         match self {
             Self::MissingToken => ErrorCode::MissingToken,
-            Self::Unreadable | Self::Refused(_) => ErrorCode::InvalidToken,
+            Self::MalformedHeader | Self::InvalidToken(_) => ErrorCode::InvalidToken,
             Self::InsufficientScope(_) => ErrorCode::InsufficientScope,
             Self::Unavailable(_) => ErrorCode::Unavailable,
         }
     }
 
-    /// RFC 6750 section 3: "If the request lacks any authentication information [...], the resource server
-    /// SHOULD NOT include an error code or other error information."
+    /// The value of `WWW-Authenticate`. RFC 6750 section 3.1: "If the request lacks any
+    /// authentication information (e.g., the client was unaware that authentication is necessary or
+    /// attempted using an unsupported authentication method), the resource server SHOULD NOT
+    /// include an error code or other error information."
     fn challenge(self) -> Option<String> {
         match self {
             Self::MissingToken => Some("Bearer".to_owned()),
-            Self::Unreadable | Self::Refused(_) => Some(r#"Bearer error="invalid_token""#.to_owned()),
+            Self::MalformedHeader | Self::InvalidToken(_) => {
+                Some(r#"Bearer error="invalid_token""#.to_owned())
+            }
             Self::InsufficientScope(needed) => {
                 Some(format!(r#"Bearer error="insufficient_scope", scope="{needed}""#))
             }
@@ -49,9 +61,9 @@ impl Denial {
         }
     }
 
-    /// The answer, with an id by which the caller's side and ours can find each other's log lines.
+    /// Builds the response. The request id is in its body, its header and the log.
     pub fn respond<B: From<String>>(self, request_id: &RequestId) -> Response<B> {
-        tracing::debug!(denial = ?self, request_id = request_id.as_str(), "a request was not let in");
+        tracing::debug!(error = ?self, request_id = request_id.as_str(), "request rejected");
         let code = self.code();
         let body = ErrorBody {
             type_: code.type_(),
@@ -79,24 +91,24 @@ impl Denial {
     }
 }
 
-impl From<VerifyError> for Denial {
+impl From<VerifyError> for BearerError {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::Refused(refusal) => Self::Refused(refusal),
+            VerifyError::InvalidToken(refusal) => Self::InvalidToken(refusal),
             VerifyError::Unavailable(unavailable) => Self::Unavailable(unavailable),
         }
     }
 }
 
-/// The id of a request: the caller's `x-request-id` if it is 1 to 64 letters, digits, `-`, `_` or `.`, so
-/// that it can stand in a log line as it is; a random one otherwise.
+/// The id of a request: the caller's `x-request-id` if it consists of 1 to 64 ASCII letters,
+/// digits, `-`, `_` and `.`, which are safe in a log line; otherwise 32 random hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 
 impl RequestId {
-    /// Of a request with these headers.
+    /// Takes the id from the headers of a request, or generates one.
     pub fn of(headers: &HeaderMap) -> Self {
-        let sane = |id: &&str| {
+        let is_safe = |id: &&str| {
             (1..=64).contains(&id.len())
                 && id
                     .bytes()
@@ -105,11 +117,11 @@ impl RequestId {
         let sent = headers
             .get(REQUEST_ID)
             .and_then(|id| id.to_str().ok())
-            .filter(sane);
+            .filter(is_safe);
         Self(sent.map_or_else(random::hex, str::to_owned))
     }
 
-    /// As the answer carries it.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
