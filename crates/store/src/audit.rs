@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use tm_auth_proto::{AccountId, KeyId, SessionId};
 
+use crate::AuditAction;
+
 /// Where a change comes from.
 #[derive(Clone, Debug)]
 pub struct AuditContext {
@@ -45,8 +47,8 @@ impl AuditContext {
 pub struct AuditEntry {
     /// Who, when, from where.
     pub audit_context: AuditContext,
-    /// What, as a stable word such as `key_revoked`.
-    pub action: std::borrow::Cow<'static, str>,
+    /// What was done.
+    pub action: AuditAction,
     /// Whose account it was about.
     pub uid: Option<AccountId>,
     /// Which key.

@@ -8,6 +8,7 @@ pub mod account;
 pub mod api_key;
 pub mod apple_identity;
 pub mod audit;
+mod audit_action;
 pub mod ceremony;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -31,6 +32,7 @@ pub use account::NewAccount;
 pub use api_key::{KeyChange, KeyUse, NewApiKey};
 pub use apple_identity::{AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal};
 pub use audit::{AuditContext, AuditEntry};
+pub use audit_action::AuditAction;
 pub use ceremony::Ceremony;
 pub use error::{Result, StoreError};
 pub use housekeeping::{Change, Changes, Retention, Swept};

@@ -6,7 +6,7 @@ use tm_auth_core::user::{AuthMethod, Proof};
 use tm_auth_proto::{AccountId, OrganizationId, SessionId};
 use tm_auth_server::clock::Clock;
 use tm_auth_server::random;
-use tm_auth_store::{AuditEntry, NewAccount};
+use tm_auth_store::{AuditAction, AuditEntry, NewAccount};
 
 use super::deployment::Deployment;
 use super::{ConfigArgs, Failure, Outcome};
@@ -127,7 +127,7 @@ async fn session(args: &AccountArgs) -> Outcome {
     let claims = issuer.management_claims(&account, sid, proof, random::bytes(), now);
     let entry = AuditEntry {
         audit_context: deployment.operator(),
-        action: "management_session_issued".into(),
+        action: AuditAction::ManagementSessionIssued,
         uid: Some(account.uid),
         key_id: None,
         sid: Some(sid),

@@ -12,7 +12,7 @@ use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::token::{access, refresh};
 use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession, session_id};
 use tm_auth_proto::{ErrorCode, SessionId, TokenResponse};
-use tm_auth_store::AuditEntry;
+use tm_auth_store::{AuditAction, AuditEntry};
 
 use super::{App, tokens};
 use crate::error::ApiError;
@@ -140,7 +140,7 @@ pub(crate) async fn note_refusal(
 ) -> Result<(), ApiError> {
     let entry = AuditEntry {
         audit_context: context.audit_context("visitor"),
-        action: "sign_in_refused".into(),
+        action: AuditAction::SignInRefused,
         uid: None,
         key_id: None,
         sid: None,

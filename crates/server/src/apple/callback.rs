@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, Refusal, user_text};
 use tm_auth_proto::{AccountId, ErrorCode, OrganizationId, SessionId};
-use tm_auth_store::{AppleSignIn, AppleSubject, AuditEntry, NewAccount};
+use tm_auth_store::{AppleSignIn, AppleSubject, AuditAction, AuditEntry, NewAccount};
 
 use super::client::{Apple, Offered};
 use super::client_secret::client_secret;
@@ -245,7 +245,7 @@ async fn note_refusal(
     );
     let entry = AuditEntry {
         audit_context: context.audit_context("apple"),
-        action: "sign_in_refused".into(),
+        action: AuditAction::SignInRefused,
         uid: purpose.linking(),
         key_id: None,
         sid: None,

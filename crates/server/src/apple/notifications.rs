@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tm_auth_core::Account;
 use tm_auth_proto::json::Object;
-use tm_auth_store::{AppleWithdrawal, AuditEntry};
+use tm_auth_store::{AppleWithdrawal, AuditAction, AuditEntry};
 
 use super::client::{Apple, Offered};
 use super::failure::Failure;
@@ -67,8 +67,8 @@ pub(crate) async fn notifications(
         "consent-revoked" | "account-delete" | "account-deleted" => {
             withdrawn(&app, &apple, &context, event).await?;
         }
-        "email-disabled" => relay(&app, &apple, &context, event, "apple_mail_disabled").await?,
-        "email-enabled" => relay(&app, &apple, &context, event, "apple_mail_enabled").await?,
+        "email-disabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailDisabled).await?,
+        "email-enabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailEnabled).await?,
         _ => tracing::info!("a notification of Apple's of an unknown kind"),
     }
     Ok(StatusCode::OK)
@@ -136,7 +136,7 @@ async fn relay(
     apple: &Apple,
     context: &Context,
     event: Event,
-    action: &'static str,
+    action: AuditAction,
 ) -> Result<(), ApiError> {
     let found = app
         .store
@@ -146,7 +146,7 @@ async fn relay(
     };
     let entry = AuditEntry {
         audit_context: context.audit_context("apple"),
-        action: action.into(),
+        action,
         uid: Some(uid),
         key_id: None,
         sid: None,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
-use tm_auth_store::{AuditContext, AuditEntry, Result, Store};
+use tm_auth_store::{AuditAction, AuditContext, AuditEntry, Result, Store};
 
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
@@ -86,7 +86,7 @@ impl ReachedLimits {
 fn entry(route: &str, reached: &Reached) -> AuditEntry {
     AuditEntry {
         audit_context: reached.audit_context.clone(),
-        action: "limit_reached".into(),
+        action: AuditAction::LimitReached,
         uid: None,
         key_id: None,
         sid: None,

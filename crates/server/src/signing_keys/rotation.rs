@@ -9,7 +9,7 @@ use tm_auth_core::signing::{
     Algorithm, KeyEncryptionKey, KeyState, MacKey, Purpose, SigningKey, StoredSigningKey,
 };
 use tm_auth_proto::Environment;
-use tm_auth_store::{AuditContext, AuditEntry, Store, StoreError};
+use tm_auth_store::{AuditAction, AuditContext, AuditEntry, Store, StoreError};
 
 use crate::config::{Config, MAX_ACCESS_TTL_SECONDS, SigningAlgorithm};
 use crate::random;
@@ -148,7 +148,8 @@ impl SigningKeys {
             Ok(steps)
         })
         .await?;
-        self.note(&audit_context, "signing_key_revoked", kid).await
+        self.note(&audit_context, AuditAction::SigningKeyRevoked, kid)
+            .await
     }
 
     /// Seals every key again, under the first key-encryption key. Returns the number of keys.
@@ -280,12 +281,12 @@ impl SigningKeys {
     async fn note(
         &self,
         audit_context: &AuditContext,
-        action: &'static str,
+        action: AuditAction,
         detail: &str,
     ) -> Result<(), SigningKeyError> {
         let entry = AuditEntry {
             audit_context: audit_context.clone(),
-            action: action.into(),
+            action,
             uid: None,
             key_id: None,
             sid: None,

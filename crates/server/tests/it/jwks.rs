@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use tm_auth_core::signing::{Algorithm, KeyState, Purpose, Sealed, StoredSigningKey};
 use tm_auth_server::clock::ManualClock;
 use tm_auth_server::config::SigningAlgorithm;
-use tm_auth_store::AuditContext;
 use tm_auth_store::sqlite::Role;
+use tm_auth_store::{AuditAction, AuditContext};
 use tm_auth_verifier::{KeySet, Policy, check};
 
 use crate::support::{Answer, START, TestServer, eventually, jwt, open};
@@ -166,7 +166,7 @@ async fn b03_a_compromised_key_is_out_at_once_and_the_spare_surprises_nobody() {
     let policy = Policy::new(server.issuer(), server.config.audience());
     check(&new, &cached, &policy, server.now()).unwrap();
     let trail = server.store.audit_trail(None, 1).await.unwrap();
-    assert_eq!(trail[0].action, "signing_key_revoked");
+    assert_eq!(trail[0].action, AuditAction::SigningKeyRevoked);
 }
 
 #[tokio::test]

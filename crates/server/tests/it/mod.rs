@@ -24,6 +24,7 @@ mod log_injection;
 mod mail;
 mod openapi;
 mod page_layout;
+mod pages;
 mod panics;
 mod passkeys;
 mod refresh_token_forgery;

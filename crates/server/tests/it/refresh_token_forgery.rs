@@ -5,6 +5,7 @@ use tm_auth_core::signing::MacKey;
 use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
 
 use crate::support::{TestServer, jwt, rows};
+use tm_auth_store::AuditAction;
 
 /// A server, with the newest tokens of two sessions.
 async fn two_sessions() -> (TestServer, [String; 2]) {
@@ -163,7 +164,7 @@ async fn e12_a_counter_from_the_future_means_a_lost_suffix_and_is_audited() {
     let next = server.refresh(&future).await.refresh_token();
     assert_eq!(jwt::payload(&next)["n"], 42);
     let trail = server.store.audit_trail(None, 1).await.unwrap();
-    assert_eq!(trail[0].action, "session_fast_forwarded");
+    assert_eq!(trail[0].action, AuditAction::SessionFastForwarded);
     assert_eq!(json!(trail[0].sid), jwt::payload(&a)["sid"]);
     let row = rows(&server, "SELECT max(current), max(parent) FROM sessions");
     assert_eq!(row, [[42.into(), 41.into()]]);

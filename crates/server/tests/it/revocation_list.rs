@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tm_auth_proto::ErrorCode;
 use tm_auth_server::config::Kek;
 use tm_auth_server::signing_keys::rotation::SigningKeys;
-use tm_auth_store::AuditContext;
+use tm_auth_store::{AuditAction, AuditContext};
 use tm_auth_verifier::{InvalidToken, Revoked, Verifier, VerifyError};
 
 use crate::support::{ServerTime, TestKey, TestServer, eventually, jwt};
@@ -75,8 +75,8 @@ async fn c10_e10_a_revoked_key_is_dead_on_every_node_and_soon_at_every_verifier(
         .assert_error(401, "invalid_token");
     let trail = server.store.audit_trail(Some(key.account.uid), 1).await.unwrap();
     assert_eq!(
-        (trail[0].action.as_ref(), trail[0].key_id),
-        ("key_revoked", Some(key.id()))
+        (trail[0].action.clone(), trail[0].key_id),
+        (AuditAction::KeyRevoked, Some(key.id()))
     );
 }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::Stored::{Integer, Null};
 use crate::support::{Answer, TestKey, TestServer, at_once, jwt, rows};
+use tm_auth_store::AuditAction;
 
 /// Beyond the time in which the parent gets the same successor.
 const LATE: i64 = 91;
@@ -38,7 +39,7 @@ impl TestServer {
         self.refresh(token).await.refresh_token()
     }
 
-    async fn audited(&self, action: &str) -> usize {
+    async fn audited(&self, action: AuditAction) -> usize {
         let trail = self.store.audit_trail(None, 1000).await.unwrap();
         trail.iter().filter(|entry| entry.action == action).count()
     }
@@ -86,8 +87,8 @@ async fn e02_an_old_token_ends_its_session_and_nothing_else() {
     server.refresh(&third).await.assert_error(401, "refresh_reused");
     let trail = server.store.audit_trail(Some(key.account.uid), 1).await.unwrap();
     assert_eq!(
-        (trail[0].action.as_ref(), trail[0].key_id),
-        ("refresh_reused", Some(key.id()))
+        (trail[0].action.clone(), trail[0].key_id),
+        (AuditAction::RefreshReused, Some(key.id()))
     );
     assert_eq!(json!(trail[0].sid), jwt::payload(&first)["sid"]);
     assert_eq!(
@@ -197,7 +198,7 @@ async fn e05_a_slow_thread_is_told_so_and_nothing_is_ended() {
     }
     assert_eq!(rows(&server, "SELECT * FROM sessions"), row);
     server.next(&third, 0).await;
-    assert_eq!(server.audited("refresh_reused").await, 0);
+    assert_eq!(server.audited(AuditAction::RefreshReused).await, 0);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::given::{
     account, at, audit_context, audited, fresh_uuid, key, new_account, new_session, open, rotate, rotation,
     session,
 };
-use crate::{Change, OpenOutcome, Revocation, Revoked, Store};
+use crate::{AuditAction, Change, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("accounts":
     an_account_is_kept_as_it_was_made,
@@ -39,7 +39,7 @@ async fn an_account_is_kept_as_it_was_made(store: &Store) {
     assert_eq!(store.account(AccountId(fresh_uuid())).await.unwrap(), None);
     let trail = store.audit_trail(Some(late.uid), 10).await.unwrap();
     assert_eq!(trail.len(), 1);
-    assert_eq!(trail[0].action, "account_created");
+    assert_eq!(trail[0].action, AuditAction::AccountCreated);
 }
 
 async fn an_address_belongs_to_one_account(store: &Store) {
@@ -60,7 +60,7 @@ async fn an_address_belongs_to_one_account(store: &Store) {
         None
     );
     assert_eq!(store.account(second.uid).await.unwrap(), None);
-    assert_eq!(audited(store, "account_created").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountCreated).await, 1);
     // Without an address there is nothing to collide.
     account(store).await;
     account(store).await;
@@ -97,7 +97,7 @@ async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Store) {
     assert_eq!(store.revocations(at(0)).await.unwrap(), [entry]);
     let changes = store.changes(before).await.unwrap().changes.unwrap();
     assert!(changes.contains(&Change::Account(uid)));
-    assert_eq!(audited(store, "account_disabled").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountDisabled).await, 1);
 }
 
 async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Store) {
@@ -116,7 +116,7 @@ async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Store)
     assert!(rotate(store, rotation(opened.sid, &secret, 0, 3)).await.is_ok());
     // The tokens issued before stay revoked.
     assert_eq!(store.revocations(at(0)).await.unwrap().len(), 1);
-    assert_eq!(audited(store, "account_enabled").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountEnabled).await, 1);
 }
 
 async fn nobody_disables_an_account_that_does_not_exist(store: &Store) {
@@ -128,5 +128,5 @@ async fn nobody_disables_an_account_that_does_not_exist(store: &Store) {
             .unwrap()
     );
     assert!(store.revocations(at(0)).await.unwrap().is_empty());
-    assert_eq!(audited(store, "account_disabled").await, 0);
+    assert_eq!(audited(store, AuditAction::AccountDisabled).await, 0);
 }

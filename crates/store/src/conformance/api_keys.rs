@@ -11,7 +11,7 @@ use super::given::{
     ADDRESS, MANY, account, at, audit_context, audited, fresh_key_id, key, new_key, new_session, open,
     register, rotate, rotation, session,
 };
-use crate::{Change, KeyChange, KeyUse, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
+use crate::{AuditAction, Change, KeyChange, KeyUse, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("api_keys":
     a_key_is_kept_as_it_was_registered,
@@ -111,7 +111,7 @@ async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Store)
             .unwrap();
     }
     assert!(store.api_keys_of(other.uid).await.unwrap().is_empty());
-    assert_eq!(audited(store, "key_registered").await, 1);
+    assert_eq!(audited(store, AuditAction::KeyRegistered).await, 1);
 }
 
 async fn c07_of_fifty_registrations_at_once_one_wins(store: &Arc<Store>) {
@@ -243,7 +243,7 @@ async fn a_change_touches_what_it_names_and_nothing_else(store: &Store) {
     );
     let changes = store.changes(before).await.unwrap().changes.unwrap();
     assert!(changes.contains(&Change::Key(key.key_id)));
-    assert_eq!(audited(store, "key_changed").await, 6);
+    assert_eq!(audited(store, AuditAction::KeyChanged).await, 6);
 }
 
 async fn a_dead_key_is_not_changed(store: &Store) {
@@ -309,8 +309,8 @@ async fn c10_e10_a_revoked_key_opens_and_rotates_nothing(store: &Store) {
     assert!(changes.contains(&Change::Key(key.key_id)));
     let trail = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
     assert_eq!(
-        (trail[0].action.as_ref(), trail[0].key_id),
-        ("key_revoked", Some(key.key_id))
+        (trail[0].action.clone(), trail[0].key_id),
+        (AuditAction::KeyRevoked, Some(key.key_id))
     );
 }
 
@@ -327,7 +327,7 @@ async fn a_key_is_revoked_once(store: &Store) {
         .unwrap()
         .unwrap();
     assert_eq!(second, first, "the first time counts");
-    assert_eq!(audited(store, "key_revoked").await, 1);
+    assert_eq!(audited(store, AuditAction::KeyRevoked).await, 1);
 }
 
 async fn another_accounts_key_is_neither_changed_nor_revoked(store: &Store) {
@@ -353,7 +353,7 @@ async fn another_accounts_key_is_neither_changed_nor_revoked(store: &Store) {
     assert_eq!(store.api_key(theirs.key_id).await.unwrap(), Some(theirs));
     assert!(store.revocations(at(0)).await.unwrap().is_empty());
     assert_eq!(
-        audited(store, "key_changed").await + audited(store, "key_revoked").await,
+        audited(store, AuditAction::KeyChanged).await + audited(store, AuditAction::KeyRevoked).await,
         0
     );
 }

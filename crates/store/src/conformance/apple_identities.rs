@@ -7,7 +7,7 @@ use tm_auth_proto::{AccountId, SessionId};
 use super::email_codes::{ADA, asked, attempt, consume};
 use super::given::{account, at, audit_context, audited, fresh_uuid, new_account};
 use super::user_sessions::opened;
-use crate::{AppleIdentity, AppleSignIn, AppleSubject, Store};
+use crate::{AppleIdentity, AppleSignIn, AppleSubject, AuditAction, Store};
 
 super::table!("apple_identities":
     g23_an_account_is_made_once_and_found_by_its_subject,
@@ -84,7 +84,7 @@ async fn g23_an_account_is_made_once_and_found_by_its_subject(store: &Store) {
     };
     assert_ne!(made(store, elsewhere).await.uid, account.uid);
     assert_eq!(store.accounts().await.unwrap().len(), 2);
-    assert_eq!(audited(store, "apple_linked").await, 2);
+    assert_eq!(audited(store, AuditAction::AppleLinked).await, 2);
     assert_eq!(
         store
             .account_of_apple(ISS.to_owned(), "s1".to_owned())
@@ -163,7 +163,7 @@ async fn an_account_links_one_identity_and_an_identity_one_account(store: &Store
     assert_eq!(link(first.uid, "s2").await, Err(Refusal::AppleAlreadyLinked));
     assert_eq!(identity(store, second.uid).await, None);
     assert_eq!(identity(store, first.uid).await.unwrap().sub, "s1");
-    assert_eq!(audited(store, "apple_linked").await, 1);
+    assert_eq!(audited(store, AuditAction::AppleLinked).await, 1);
 }
 
 async fn g20_the_last_way_in_is_not_unlinked(store: &Store) {
@@ -180,7 +180,7 @@ async fn g20_the_last_way_in_is_not_unlinked(store: &Store) {
         .unwrap();
     assert_eq!(unlink(owner.uid).await, Ok(true));
     assert_eq!(identity(store, owner.uid).await, None);
-    assert_eq!(audited(store, "apple_unlinked").await, 1);
+    assert_eq!(audited(store, AuditAction::AppleUnlinked).await, 1);
 }
 
 async fn withdraw(store: &Store, sub: &str, seconds: i64) -> Option<bool> {
@@ -214,7 +214,7 @@ async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Store
     let ended = async |sid| store.user_session(sid).await.unwrap().unwrap().0.ended.is_some();
     assert!(ended(mine).await);
     assert!(!ended(theirs).await, "another account's");
-    assert_eq!(audited(store, "apple_unlinked").await, 1);
+    assert_eq!(audited(store, AuditAction::AppleUnlinked).await, 1);
     assert_eq!(withdraw(store, "s1", 6).await, None, "nobody has it any more");
     assert_eq!(withdraw(store, "s9", 6).await, None);
 }

@@ -12,7 +12,7 @@ use tm_auth_core::{Account, EmailAddress, Refusal};
 use super::given::{RETENTION, account, at, audit_context, audited, fresh_uuid, new_account};
 use crate::email_code::{CodeAttempt, CodeFlow, CodeOf, NewCode, NewLink, ProvedEmail};
 use crate::identity::COOLDOWN;
-use crate::{AuditEntry, EmailChange, Store};
+use crate::{AuditAction, AuditEntry, EmailChange, Store};
 
 super::table!("email_codes":
     f02_f06_a_code_works_once_and_for_ten_minutes,
@@ -20,7 +20,7 @@ super::table!("email_codes":
     f03_f07_an_attempt_counts_against_every_code_outstanding_then,
     f04_attempts_at_the_same_moment_are_counted_one_by_one,
     f05_twenty_failures_an_hour_from_one_network,
-    f05_s5_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on,
+    f05_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on,
     f07_three_codes_are_outstanding_and_the_oldest_gives_way,
     f08_f09_a_browsers_code_works_in_that_browser_for_its_own_address,
     f08_f21_a_code_for_one_purpose_serves_no_other,
@@ -216,7 +216,7 @@ async fn f05_twenty_failures_an_hour_from_one_network(store: &Store) {
     );
 }
 
-async fn f05_s5_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on(store: &Store) {
+async fn f05_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on(store: &Store) {
     asked(store, 0).await;
     for thief in 0..30 {
         wrong(store, 5, &format!("thief {thief}"), 1).await;
@@ -493,8 +493,8 @@ async fn f01_g25_asking_makes_no_account_and_proving_makes_one(store: &Store) {
     // In nobody's trail, but written: how long it takes tells nobody whether there is an account.
     assert_eq!(
         (
-            audited(store, "code_sent").await,
-            audited(store, "code_refused").await
+            audited(store, AuditAction::CodeSent).await,
+            audited(store, AuditAction::CodeRefused).await
         ),
         (1, 5)
     );
@@ -507,20 +507,25 @@ async fn f01_g25_asking_makes_no_account_and_proving_makes_one(store: &Store) {
         store.accounts().await.expect("the database answers"),
         std::slice::from_ref(&made)
     );
-    assert_eq!(audited(store, "account_created").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountCreated).await, 1);
     asked(store, 180).await;
     wrong(store, 1, "owner", 181).await;
     let trail = store
         .audit_trail(Some(made.uid), 10)
         .await
         .expect("the database answers");
-    let actions: Vec<&str> = trail
+    let actions: Vec<AuditAction> = trail
         .iter()
-        .map(|entry: &AuditEntry| entry.action.as_ref())
+        .map(|entry: &AuditEntry| entry.action.clone())
         .collect();
     assert_eq!(
         actions,
-        ["code_refused", "code_sent", "code_sent", "account_created"]
+        [
+            AuditAction::CodeRefused,
+            AuditAction::CodeSent,
+            AuditAction::CodeSent,
+            AuditAction::AccountCreated
+        ]
     );
 }
 

@@ -17,7 +17,9 @@ use tm_auth_proto::api_key::RegistrationProof;
 use tm_auth_proto::{AccountId, Environment, KeyId, OrganizationId, Scopes, SessionId, challenge};
 use uuid::{Builder, Uuid};
 
-use crate::{AuditContext, NewAccount, NewApiKey, OpenOutcome, Retention, Rotated, Rotation, Store};
+use crate::{
+    AuditAction, AuditContext, NewAccount, NewApiKey, OpenOutcome, Retention, Rotated, Rotation, Store,
+};
 
 /// Where the requests come from.
 pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -186,7 +188,7 @@ pub(crate) async fn rotate(store: &Store, rotation: Rotation) -> Result<Rotated,
 }
 
 /// How often an action stands in the audit trail.
-pub(crate) async fn audited(store: &Store, action: &str) -> usize {
+pub(crate) async fn audited(store: &Store, action: AuditAction) -> usize {
     let trail = store
         .audit_trail(None, 10_000)
         .await

@@ -14,7 +14,7 @@ use super::given::{
 };
 use crate::email_code::ProvedEmail;
 use crate::identity::COOLDOWN;
-use crate::{Change, EmailChange, LoginMethods, OpenOutcome, Revocation, Revoked, Store};
+use crate::{AuditAction, Change, EmailChange, LoginMethods, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("identities":
     an_address_finds_the_account_that_proved_it,
@@ -88,12 +88,12 @@ async fn f21_a_changed_address_is_the_accounts_and_the_old_one_is_not(store: &St
     assert_eq!(found(store, "old@example.com").await, None);
     let changes = store.changes(latest).await.unwrap().changes.unwrap();
     assert_eq!(changes, [Change::Account(before.uid)]);
-    assert_eq!(audited(store, "email_changed").await, 1);
+    assert_eq!(audited(store, AuditAction::EmailChanged).await, 1);
     assert_eq!(
         set(store, before.uid, "new@example.com", 6).await,
         EmailChange::Unchanged
     );
-    assert_eq!(audited(store, "email_changed").await, 1);
+    assert_eq!(audited(store, AuditAction::EmailChanged).await, 1);
     // An account that had none gives none up.
     let none = account(store).await;
     assert_eq!(
@@ -132,7 +132,7 @@ async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Store) {
         EmailChange::NoAccount
     );
     assert_eq!(found(store, "c@example.com").await, None);
-    assert_eq!(audited(store, "email_changed").await, 0);
+    assert_eq!(audited(store, AuditAction::EmailChanged).await, 0);
 }
 
 async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Store) {
@@ -256,7 +256,7 @@ async fn e10_a_deleted_account_acts_no_more(store: &Store) {
     assert!(list.contains(&whole), "{list:?}");
     let changes = store.changes(latest).await.unwrap().changes.unwrap();
     assert!(changes.contains(&Change::Account(uid)));
-    assert_eq!(audited(store, "account_deleted").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountDeleted).await, 1);
 }
 
 fn user_session(uid: AccountId) -> UserSession {
@@ -312,8 +312,12 @@ async fn f22_a_deleted_account_is_never_made_again(store: &Store) {
         LoginMethods::default()
     );
     let trail = store.audit_trail(Some(gone.uid), 10).await.unwrap();
-    let actions: Vec<_> = trail.iter().map(|entry| entry.action.as_ref()).collect();
-    assert_eq!(actions, ["account_deleted", "account_created"], "its trail stays");
+    let actions: Vec<_> = trail.iter().map(|entry| entry.action.clone()).collect();
+    assert_eq!(
+        actions,
+        [AuditAction::AccountDeleted, AuditAction::AccountCreated],
+        "its trail stays"
+    );
 
     let mut same = new_account(None, 4);
     same.uid = gone.uid;

@@ -13,7 +13,7 @@ use super::given::{
     MANY, RETENTION, account, at, audit_context, audited, fresh_key_id, key, new_key, new_session, open,
     register, rotate, rotation, session,
 };
-use crate::{Change, KeyChange, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
+use crate::{AuditAction, Change, KeyChange, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("key_states":
     a_pending_key_becomes_active_by_its_activation_alone,
@@ -71,7 +71,7 @@ async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Store) {
         Ok(expected.clone()),
         "a second time changes nothing"
     );
-    assert_eq!(audited(store, "key_activated").await, 1);
+    assert_eq!(audited(store, AuditAction::KeyActivated).await, 1);
     // The other nodes learn of it.
     let changes = store.changes(0).await.unwrap().changes.unwrap();
     assert!(changes.contains(&Change::Key(key.key_id)));
@@ -196,7 +196,11 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &St
         rotate(store, rotation(opened.sid, &secret, 0, 32)).await.is_ok(),
         "its sessions go on"
     );
-    for (action, count) in [("key_disabled", 1), ("key_enabled", 1), ("key_changed", 1)] {
-        assert_eq!(audited(store, action).await, count, "{action}");
+    for (action, count) in [
+        (AuditAction::KeyDisabled, 1),
+        (AuditAction::KeyEnabled, 1),
+        (AuditAction::KeyChanged, 1),
+    ] {
+        assert_eq!(audited(store, action.clone()).await, count, "{action}");
     }
 }

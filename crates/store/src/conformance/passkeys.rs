@@ -8,7 +8,7 @@ use tm_auth_proto::AccountId;
 
 use super::given::{account, at, audit_context, audited, fresh_uuid, new_account};
 use crate::passkey::{AddedBy, NewPasskey, Passkey, PasskeyUse, PasskeyUser};
-use crate::{AuditContext, Store};
+use crate::{AuditAction, AuditContext, Store};
 
 super::table!("passkeys":
     g17_an_account_has_one_user_handle_for_ever,
@@ -116,8 +116,8 @@ async fn g01_a_sign_up_makes_an_account_with_its_passkey(store: &Store) {
     assert_eq!(store.passkey_user(made.uid, [8; 64]).await.unwrap(), Some(user));
     let by_handle = store.account_by_user_handle([7; 64]).await.unwrap();
     assert_eq!(by_handle, Some(made));
-    assert_eq!(audited(store, "account_created").await, 1);
-    assert_eq!(audited(store, "passkey_added").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountCreated).await, 1);
+    assert_eq!(audited(store, AuditAction::PasskeyAdded).await, 1);
 }
 
 async fn g10_a_sign_up_with_a_known_credential_makes_nothing(store: &Store) {
@@ -213,7 +213,7 @@ async fn g14_a_device_bound_passkey_whose_counter_does_not_grow_is_refused_and_n
     let passkey = read(store, 1).await.unwrap();
     assert_eq!((passkey.counter, passkey.last_used_at), (5, None));
     assert_eq!(passkey.suspect_at, Some(at(1)));
-    assert_eq!(audited(store, "sign_in_refused").await, 3);
+    assert_eq!(audited(store, AuditAction::SignInRefused).await, 3);
 }
 
 async fn g14_of_many_uses_at_once_none_sets_the_counter_back(store: &Arc<Store>) {
@@ -266,8 +266,8 @@ async fn g21_a_passkey_is_renamed_and_removed_by_its_owner_alone(store: &Store) 
     assert_eq!(remove(owner.uid).await.unwrap(), Ok("key ring".to_owned()));
     assert_eq!(read(store, 1).await, None);
     assert_eq!(remove(owner.uid).await.unwrap(), Err(Refusal::PasskeyNotFound));
-    for (action, times) in [("passkey_renamed", 1), ("passkey_removed", 1)] {
-        assert_eq!(audited(store, action).await, times);
+    for (action, times) in [(AuditAction::PasskeyRenamed, 1), (AuditAction::PasskeyRemoved, 1)] {
+        assert_eq!(audited(store, action.clone()).await, times);
     }
 }
 
@@ -286,7 +286,7 @@ async fn c12_a_use_cancels_a_recovery(store: &Store) {
         assert_eq!(outcome.recovery_cancelled, cancelled);
     }
     assert_eq!(store.recovery(uid).await.unwrap(), None);
-    assert_eq!(audited(store, "recovery_cancelled").await, 1);
+    assert_eq!(audited(store, AuditAction::RecoveryCancelled).await, 1);
 }
 
 async fn c12_a_recovery_adds_a_passkey_once_it_is_over_and_once_only(store: &Arc<Store>) {
@@ -311,7 +311,7 @@ async fn c12_a_recovery_adds_a_passkey_once_it_is_over_and_once_only(store: &Arc
     assert_eq!(recover(2, day).await, Ok(true));
     assert_eq!(recover(3, day).await, Err(Refusal::ProofTooWeak), "used up");
     assert_eq!(store.passkeys_of(uid).await.unwrap().len(), 2);
-    assert_eq!(audited(store, "recovery_completed").await, 1);
+    assert_eq!(audited(store, AuditAction::RecoveryCompleted).await, 1);
 }
 
 async fn a_disabled_account_gets_no_passkey(store: &Store) {

@@ -5,8 +5,8 @@ use tm_auth_core::recovery::Recovery;
 use tm_auth_proto::AccountId;
 
 use super::given::{account, at, audit_context, audited};
-use crate::Store;
 use crate::passkey::{AddedBy, NewPasskey};
+use crate::{AuditAction, Store};
 
 super::table!("recoveries":
     c12_a_recovery_is_started_once_and_cancelled,
@@ -53,8 +53,11 @@ async fn c12_a_recovery_is_started_once_and_cancelled(store: &Store) {
     assert_eq!(store.recovery(uid).await.unwrap(), None);
     let again = start(store, uid, 4).await;
     assert_eq!(again, Ok((Recovery::start(uid, at(4)), true)));
-    for (action, times) in [("recovery_started", 2), ("recovery_cancelled", 1)] {
-        assert_eq!(audited(store, action).await, times);
+    for (action, times) in [
+        (AuditAction::RecoveryStarted, 2),
+        (AuditAction::RecoveryCancelled, 1),
+    ] {
+        assert_eq!(audited(store, action.clone()).await, times);
     }
 }
 

@@ -9,7 +9,7 @@ use super::given::{
     ADDRESS, LIFETIMES, account, at, audit_context, audited, key, new_key, new_session, open, presented,
     register, rotate, rotation, session,
 };
-use crate::{Change, KeyChange, NewApiKey, Revocation, Revoked, Rotation, RotationKind, Store};
+use crate::{AuditAction, Change, KeyChange, NewApiKey, Revocation, Revoked, Rotation, RotationKind, Store};
 
 super::table!("rotation":
     e01_the_newest_token_is_exchanged,
@@ -93,7 +93,7 @@ async fn e04_the_parent_late_gets_a_new_successor_three_times(store: &Store) {
     }
     let fourth = rotate(store, rotation(new.sid, &secret, 0, 4 * 91)).await;
     assert_eq!(fourth, Err(Refusal::RefreshReused));
-    assert_eq!(audited(store, "refresh_reused").await, 1);
+    assert_eq!(audited(store, AuditAction::RefreshReused).await, 1);
 }
 
 async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store) {
@@ -122,7 +122,7 @@ async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store
     let changes = store.changes(before).await.unwrap().changes.unwrap();
     assert_eq!(changes, [Change::Revocations]);
     let trail = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
-    assert_eq!(trail[0].action, "refresh_reused");
+    assert_eq!(trail[0].action, AuditAction::RefreshReused);
     assert_eq!((trail[0].key_id, trail[0].sid), (Some(key.key_id), Some(new.sid)));
     assert_eq!(
         (trail[0].audit_context.at, trail[0].audit_context.ip),
@@ -134,7 +134,7 @@ async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store
             .await
             .unwrap_err();
     }
-    assert_eq!(audited(store, "refresh_reused").await, 1);
+    assert_eq!(audited(store, AuditAction::RefreshReused).await, 1);
     // The key and its other sessions live.
     assert!(
         rotate(store, rotation(other.sid, &secret_of_other, 0, 94))
@@ -209,7 +209,7 @@ async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Store) {
         rotate(store, rotation(unknown.sid, &secret, 0, 1)).await,
         Err(Refusal::SessionExpired)
     );
-    assert_eq!(audited(store, "refresh_reused").await, 0);
+    assert_eq!(audited(store, AuditAction::RefreshReused).await, 0);
 }
 
 async fn e12_a_wrong_secret_is_no_token_and_ends_nothing(store: &Store) {
@@ -235,7 +235,7 @@ async fn e12_a_counter_from_the_future_is_fast_forwarded_and_audited(store: &Sto
         (ahead.session.family.current, ahead.session.family.parent),
         (42, Some(41))
     );
-    assert_eq!(audited(store, "session_fast_forwarded").await, 1);
+    assert_eq!(audited(store, AuditAction::SessionFastForwarded).await, 1);
     let next = rotate(store, rotation(new.sid, &secret, 42, 11)).await.unwrap();
     assert_eq!(
         (next.kind, next.session.family.current),

@@ -9,7 +9,7 @@ use tm_auth_core::session::NewSession;
 use super::given::{
     at, audit_context, audited, key, new_session, open, presented, rotate, rotation, session,
 };
-use crate::{Change, OpenOutcome, Revocation, Revoked, RotationKind, Store};
+use crate::{AuditAction, Change, OpenOutcome, Revocation, Revoked, RotationKind, Store};
 
 super::table!("sessions":
     d09_a_challenge_opens_one_session_and_its_own_retry_succeeds,
@@ -168,8 +168,8 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
         (ahead.kind, ahead.session.family.current),
         (RotationKind::FastForwarded, 8)
     );
-    assert_eq!(audited(store, "session_fast_forwarded").await, 1);
-    assert_eq!(audited(store, "database_recovered").await, 1);
+    assert_eq!(audited(store, AuditAction::SessionFastForwarded).await, 1);
+    assert_eq!(audited(store, AuditAction::DatabaseRecovered).await, 1);
 }
 
 async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Store) {
@@ -204,9 +204,9 @@ async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Store) {
                 .unwrap()
         );
     }
-    assert_eq!(audited(store, "session_revoked").await, 3);
+    assert_eq!(audited(store, AuditAction::SessionRevoked).await, 3);
     let trail = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
-    assert_eq!(trail[0].action, "session_revoked");
+    assert_eq!(trail[0].action, AuditAction::SessionRevoked);
     assert_eq!(trail[0].key_id, Some(key.key_id));
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tm_auth_core::signing::{Algorithm, Purpose, Sealed, StoredSigningKey};
 
 use super::given::{at, audit_context, audited};
-use crate::{Change, Store};
+use crate::{AuditAction, Change, Store};
 
 super::table!("signing_keys":
     the_set_is_kept_as_it_was_put,
@@ -62,7 +62,7 @@ async fn the_set_is_kept_as_it_was_put(store: &Store) {
         store.changes(before).await.unwrap().changes.unwrap(),
         [Change::SigningKeys]
     );
-    assert_eq!(audited(store, "signing_key_changed").await, 3);
+    assert_eq!(audited(store, AuditAction::SigningKeyChanged).await, 3);
     // Sealed anew: the same key under another seal.
     let rewrapped = StoredSigningKey {
         sealed: Sealed(vec![2; 40]),
@@ -73,7 +73,7 @@ async fn the_set_is_kept_as_it_was_put(store: &Store) {
         store.signing_keys().await.unwrap(),
         (2, vec![keys[0].clone(), rewrapped])
     );
-    assert_eq!(audited(store, "signing_key_removed").await, 1);
+    assert_eq!(audited(store, AuditAction::SigningKeyRemoved).await, 1);
 }
 
 async fn of_many_racers_on_one_version_one_wins(store: &Arc<Store>) {

@@ -9,7 +9,7 @@ use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession, session_id
 use tm_auth_core::{Account, Refusal};
 
 use super::given::{ADDRESS, LIFETIMES, RETENTION, account, at, audit_context};
-use crate::{Revoked, Rotation, RotationKind, Store};
+use crate::{AuditAction, Revoked, Rotation, RotationKind, Store};
 
 super::table!("user_sessions":
     e16_a_session_is_opened_found_listed_and_ended,
@@ -116,10 +116,10 @@ async fn e16_a_session_is_opened_found_listed_and_ended(store: &Store) {
     assert!(is_listed(store, &native).await);
     assert_eq!(store.user_sessions_of(account.uid).await.unwrap(), [browser]);
     let trail = store.audit_trail(Some(account.uid), 2).await.unwrap();
-    assert_eq!(trail[0].action, "session_ended");
+    assert_eq!(trail[0].action, AuditAction::SessionEnded);
     assert_eq!(
-        (trail[1].action.as_ref(), trail[1].sid),
-        ("sign_in", Some(native.sid))
+        (trail[1].action.clone(), trail[1].sid),
+        (AuditAction::SignIn, Some(native.sid))
     );
 }
 

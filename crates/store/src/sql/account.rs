@@ -5,7 +5,7 @@ use tm_auth_core::Account;
 use tm_auth_proto::AccountId;
 
 use super::{Columns, Store, Tx, args, audit, housekeeping, identity, revocation};
-use crate::{AuditContext, Change, NewAccount, Result, Revocation, Revoked};
+use crate::{AuditAction, AuditContext, Change, NewAccount, Result, Revocation, Revoked};
 
 pub(super) const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
 
@@ -69,7 +69,7 @@ pub(super) async fn create(
     audit::note(
         tx,
         audit_context,
-        "account_created",
+        AuditAction::AccountCreated,
         Some(new.uid),
         None,
         None,
@@ -121,9 +121,9 @@ pub(super) async fn set_disabled(
         .await?;
     }
     let action = if disabled_at.is_some() {
-        "account_disabled"
+        AuditAction::AccountDisabled
     } else {
-        "account_enabled"
+        AuditAction::AccountEnabled
     };
     audit::note(tx, audit_context, action, Some(uid), None, None, None).await?;
     housekeeping::announce(tx, audit_context.at, Change::Account(uid)).await?;

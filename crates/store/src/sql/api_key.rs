@@ -13,7 +13,7 @@ use tm_auth_proto::{AccountId, KeyId, Scopes};
 
 use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation};
-use crate::{AuditContext, Change, KeyChange, KeyUse, NewApiKey, Result, Revocation, Revoked};
+use crate::{AuditAction, AuditContext, Change, KeyChange, KeyUse, NewApiKey, Result, Revocation, Revoked};
 
 /// What [`read`] reads: the columns of the account, then those of the key.
 pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
@@ -146,7 +146,7 @@ pub(super) async fn register(
     audit::note(
         tx,
         audit_context,
-        "key_registered",
+        AuditAction::KeyRegistered,
         Some(new.uid),
         Some(new.key_id),
         None,
@@ -187,7 +187,7 @@ pub(super) async fn activate(
     audit::note(
         tx,
         audit_context,
-        "key_activated",
+        AuditAction::KeyActivated,
         Some(uid),
         Some(key_id),
         None,
@@ -248,13 +248,13 @@ pub(super) async fn update(
                 },
             )
             .await?;
-            "key_disabled"
+            AuditAction::KeyDisabled
         }
         (Some(_), None) => {
             revocation::remove(tx, Revoked::Key(key_id)).await?;
-            "key_enabled"
+            AuditAction::KeyEnabled
         }
-        _ => "key_changed",
+        _ => AuditAction::KeyChanged,
     };
     audit::note(tx, audit_context, action, Some(uid), Some(key_id), None, None).await?;
     housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
@@ -288,7 +288,7 @@ pub(super) async fn revoke(
     audit::note(
         tx,
         audit_context,
-        "key_revoked",
+        AuditAction::KeyRevoked,
         Some(uid),
         Some(key_id),
         None,

@@ -6,7 +6,9 @@ use tm_auth_proto::AccountId;
 
 use super::row::damaged;
 use super::{Columns, Store, Tx, account, args, audit, identity, user_session};
-use crate::{AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, AuditContext, NewAccount, Result};
+use crate::{
+    AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, AuditAction, AuditContext, NewAccount, Result,
+};
 
 impl Store {
     /// The account of this identity; made now, with the identity, where nobody has it. `new.email` is not looked at:
@@ -147,7 +149,7 @@ async fn renew(
         note(
             tx,
             audit_context,
-            "apple_linked",
+            AuditAction::AppleLinked,
             uid,
             Some("consent given again"),
         )
@@ -206,7 +208,7 @@ async fn unlink(
         return Ok(Err(Refusal::LastLoginMethod));
     }
     remove(tx, uid).await?;
-    note(tx, audit_context, "apple_unlinked", uid, None).await?;
+    note(tx, audit_context, AuditAction::AppleUnlinked, uid, None).await?;
     Ok(Ok(true))
 }
 
@@ -242,7 +244,7 @@ async fn withdraw(
     } else {
         "told by Apple"
     };
-    note(tx, audit_context, "apple_unlinked", uid, Some(detail)).await?;
+    note(tx, audit_context, AuditAction::AppleUnlinked, uid, Some(detail)).await?;
     Ok(Some(AppleWithdrawal { account, kept }))
 }
 
@@ -270,7 +272,7 @@ async fn insert(
         ],
     )
     .await?;
-    note(tx, audit_context, "apple_linked", uid, None).await
+    note(tx, audit_context, AuditAction::AppleLinked, uid, None).await
 }
 
 async fn remove(tx: &mut Tx<'_>, uid: AccountId) -> Result<()> {
@@ -282,7 +284,7 @@ async fn remove(tx: &mut Tx<'_>, uid: AccountId) -> Result<()> {
 async fn note(
     tx: &mut Tx<'_>,
     audit_context: &AuditContext,
-    action: &'static str,
+    action: AuditAction,
     uid: AccountId,
     detail: Option<&str>,
 ) -> Result<()> {

@@ -4,7 +4,7 @@ use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use super::row::parse;
 use super::{Columns, Store, Tx, args};
-use crate::{AuditContext, AuditEntry, Result};
+use crate::{AuditAction, AuditContext, AuditEntry, Result};
 
 impl Store {
     /// Adds entries to the audit trail.
@@ -28,7 +28,7 @@ impl Store {
 pub(crate) async fn note(
     tx: &mut Tx<'_>,
     audit_context: &AuditContext,
-    action: &'static str,
+    action: AuditAction,
     uid: Option<AccountId>,
     key_id: Option<KeyId>,
     sid: Option<SessionId>,
@@ -39,7 +39,7 @@ pub(crate) async fn note(
         tx,
         &AuditEntry {
             audit_context: audit_context.clone(),
-            action: action.into(),
+            action,
             uid,
             key_id,
             sid,
@@ -56,7 +56,7 @@ pub(super) async fn add(tx: &mut Tx<'_>, entry: &AuditEntry) -> Result<()> {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         args![
             audit_context.at,
-            *entry.action,
+            entry.action.as_str(),
             audit_context.actor,
             entry.uid,
             entry.key_id,
@@ -84,7 +84,7 @@ fn read(columns: &mut Columns<'_>) -> Result<AuditEntry> {
             ip: columns.next::<Option<&str>>()?.map(parse).transpose()?,
             request_id: columns.next()?,
         },
-        action: columns.next::<String>()?.into(),
+        action: AuditAction::parse(columns.next()?),
         uid: columns.next()?,
         key_id: columns.next()?,
         sid: columns.next()?,

@@ -8,7 +8,7 @@ use tm_auth_proto::{AccountId, KeyId};
 
 use super::row::{damaged, only, uuid};
 use super::{Columns, Engine, Store, Tx, args, audit, session, setting, user_session};
-use crate::{AuditContext, Change, Changes, Result, Retention, StoreError, Swept};
+use crate::{AuditAction, AuditContext, Change, Changes, Result, Retention, StoreError, Swept};
 
 impl Store {
     /// Whether the database answers and takes writes, and its clock agrees with this machine's where it has one.
@@ -274,7 +274,7 @@ pub(super) async fn mark_recovered(
     audit::note(
         tx,
         audit_context,
-        "database_recovered",
+        AuditAction::DatabaseRecovered,
         None,
         None,
         None,

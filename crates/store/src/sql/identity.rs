@@ -7,7 +7,7 @@ use tm_auth_proto::AccountId;
 use super::{Store, Tx, account, args, audit, email_code, housekeeping, revocation, user_session};
 use crate::email_code::ProvedEmail;
 use crate::identity::COOLDOWN;
-use crate::{AuditContext, Change, EmailChange, LoginMethods, Result, Revocation, Revoked};
+use crate::{AuditAction, AuditContext, Change, EmailChange, LoginMethods, Result, Revocation, Revoked};
 
 impl Store {
     /// The account that proved this address, whatever its state. Reads only.
@@ -78,7 +78,16 @@ async fn set_email(
         release(tx, old, uid, audit_context).await?;
     }
     // The addresses are not in the trail: it outlives the account.
-    audit::note(tx, audit_context, "email_changed", Some(uid), None, None, None).await?;
+    audit::note(
+        tx,
+        audit_context,
+        AuditAction::EmailChanged,
+        Some(uid),
+        None,
+        None,
+        None,
+    )
+    .await?;
     housekeeping::announce(tx, audit_context.at, Change::Account(uid)).await?;
     Ok(EmailChange::Changed(account.email))
 }
@@ -181,7 +190,7 @@ async fn delete(tx: &mut Tx<'_>, uid: AccountId, audit_context: &AuditContext) -
     audit::note(
         tx,
         audit_context,
-        "account_deleted",
+        AuditAction::AccountDeleted,
         Some(uid),
         None,
         None,

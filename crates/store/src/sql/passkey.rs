@@ -9,7 +9,7 @@ use super::{Columns, Store, Tx, account, args, audit, identity, recovery};
 use crate::passkey::{
     AddedBy, CredentialId, NewPasskey, Passkey, PasskeyUse, PasskeyUsed, PasskeyUser, UserHandle,
 };
-use crate::{AuditContext, NewAccount, Result};
+use crate::{AuditAction, AuditContext, NewAccount, Result};
 
 const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eligible, backed_up, created_at, \
     last_used_at, suspect_at";
@@ -190,9 +190,13 @@ async fn add(
         return Ok(Err(Refusal::PasskeyLimitReached { limit: max }));
     }
     insert(tx, uid, passkey, audit_context).await?;
-    Ok(Ok(
-        recovery::end(tx, uid, "recovery_completed", audit_context).await?
-    ))
+    Ok(Ok(recovery::end(
+        tx,
+        uid,
+        AuditAction::RecoveryCompleted,
+        audit_context,
+    )
+    .await?))
 }
 
 async fn is_known(tx: &mut Tx<'_>, credential_id: &[u8]) -> Result<bool> {
@@ -228,7 +232,7 @@ async fn insert(
     audit::note(
         tx,
         audit_context,
-        "passkey_added",
+        AuditAction::PasskeyAdded,
         Some(uid),
         None,
         None,
@@ -274,7 +278,7 @@ async fn note_use(
         audit::note(
             tx,
             audit_context,
-            "sign_in_refused",
+            AuditAction::SignInRefused,
             Some(account.uid),
             None,
             None,
@@ -292,7 +296,8 @@ async fn note_use(
     .await?;
     Ok(Ok(PasskeyUsed {
         suspect: judged == Counter::Suspect,
-        recovery_cancelled: recovery::end(tx, account.uid, "recovery_cancelled", audit_context).await?,
+        recovery_cancelled: recovery::end(tx, account.uid, AuditAction::RecoveryCancelled, audit_context)
+            .await?,
     }))
 }
 
@@ -316,7 +321,7 @@ async fn rename(
     audit::note(
         tx,
         audit_context,
-        "passkey_renamed",
+        AuditAction::PasskeyRenamed,
         Some(uid),
         None,
         None,
@@ -349,7 +354,7 @@ async fn remove(
     audit::note(
         tx,
         audit_context,
-        "passkey_removed",
+        AuditAction::PasskeyRemoved,
         Some(uid),
         None,
         None,

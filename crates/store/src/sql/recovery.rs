@@ -6,7 +6,7 @@ use tm_auth_core::recovery::{Recovery, Stage};
 use tm_auth_proto::AccountId;
 
 use super::{Store, Tx, args, audit};
-use crate::{AuditContext, Result};
+use crate::{AuditAction, AuditContext, Result};
 
 impl Store {
     /// Starts one for an account that has a passkey. One that is there already stays as it is, so that asking
@@ -30,7 +30,7 @@ impl Store {
     /// Cancels it. `false`: there was none.
     pub async fn cancel_recovery(&self, uid: AccountId, audit_context: &AuditContext) -> Result<bool> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| end(tx, uid, "recovery_cancelled", &audit_context).await)
+        self.write(async move |tx| end(tx, uid, AuditAction::RecoveryCancelled, &audit_context).await)
             .await
     }
 }
@@ -61,7 +61,7 @@ async fn start(
     audit::note(
         tx,
         audit_context,
-        "recovery_started",
+        AuditAction::RecoveryStarted,
         Some(new.uid),
         None,
         None,
@@ -94,7 +94,7 @@ pub(super) async fn is_ready(tx: &mut Tx<'_>, uid: AccountId, now: Timestamp) ->
 pub(super) async fn end(
     tx: &mut Tx<'_>,
     uid: AccountId,
-    action: &'static str,
+    action: AuditAction,
     audit_context: &AuditContext,
 ) -> Result<bool> {
     let there = get(tx, uid).await?;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::row::damaged;
 use super::{Columns, Store, Tx, args, audit, housekeeping};
-use crate::{AuditContext, Change, Result, Revocation, Revoked};
+use crate::{AuditAction, AuditContext, Change, Result, Revocation, Revoked};
 
 impl Store {
     /// What was revoked at or after `since`.
@@ -63,7 +63,7 @@ pub(super) async fn add_audited(
     audit::note(
         tx,
         audit_context,
-        "tokens_revoked",
+        AuditAction::TokensRevoked,
         None,
         None,
         None,

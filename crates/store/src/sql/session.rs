@@ -12,7 +12,9 @@ use tm_auth_proto::SessionId;
 
 use super::row::{damaged, only};
 use super::{Columns, Store, Tx, api_key, args, audit, housekeeping, revocation, setting, user_session};
-use crate::{AuditContext, OpenOutcome, Result, Revocation, Revoked, Rotated, Rotation, RotationKind};
+use crate::{
+    AuditAction, AuditContext, OpenOutcome, Result, Revocation, Revoked, Rotated, Rotation, RotationKind,
+};
 
 /// Inserts unless key or account are not as they were at the decision. No mint that begins after a
 /// revocation was acknowledged gets past this, whatever a cache said.
@@ -125,7 +127,7 @@ pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Resul
                     &session,
                     &key.account.uid,
                     &rotation.audit_context,
-                    "session_fast_forwarded",
+                    AuditAction::SessionFastForwarded,
                 )
                 .await?;
                 RotationKind::FastForwarded
@@ -146,7 +148,7 @@ pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Resul
                 &session,
                 &key.account.uid,
                 &rotation.audit_context,
-                "refresh_reused",
+                AuditAction::RefreshReused,
             )
             .await?;
             return Ok(Err(Refusal::RefreshReused));
@@ -170,7 +172,7 @@ pub(super) async fn end(
     audit::note(
         tx,
         audit_context,
-        "session_revoked",
+        AuditAction::SessionRevoked,
         uid,
         Some(session.key_id),
         Some(session.sid),
@@ -241,7 +243,7 @@ async fn note(
     session: &Session,
     uid: &tm_auth_proto::AccountId,
     audit_context: &AuditContext,
-    action: &'static str,
+    action: AuditAction,
 ) -> Result<()> {
     audit::note(
         tx,

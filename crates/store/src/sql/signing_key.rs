@@ -4,7 +4,7 @@ use tm_auth_core::signing::{Algorithm, Purpose, Sealed, StoredSigningKey};
 
 use super::row::damaged;
 use super::{Columns, Store, Tx, args, audit, housekeeping, setting};
-use crate::{AuditContext, Change, Result};
+use crate::{AuditAction, AuditContext, Change, Result};
 
 const VERSION: &str = "signing_keys_version";
 
@@ -60,7 +60,7 @@ pub(super) async fn update(
         audit::note(
             tx,
             audit_context,
-            "signing_key_removed",
+            AuditAction::SigningKeyRemoved,
             None,
             None,
             None,
@@ -91,7 +91,7 @@ pub(super) async fn update(
         audit::note(
             tx,
             audit_context,
-            "signing_key_changed",
+            AuditAction::SigningKeyChanged,
             None,
             None,
             None,

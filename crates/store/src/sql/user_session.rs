@@ -12,7 +12,10 @@ use tm_auth_proto::{AccountId, SessionId};
 
 use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation, session};
-use crate::{AuditContext, Change, Result, Revocation, Revoked, RotatedUserSession, Rotation, RotationKind};
+use crate::{
+    AuditAction, AuditContext, Change, Result, Revocation, Revoked, RotatedUserSession, Rotation,
+    RotationKind,
+};
 
 impl Store {
     /// Opens a session if its account may act, notes the network as one from which the account signs in, and
@@ -135,7 +138,7 @@ async fn open(
     audit::note(
         tx,
         audit_context,
-        "sign_in",
+        AuditAction::SignIn,
         Some(new.uid),
         None,
         Some(new.sid),
@@ -171,7 +174,13 @@ async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUs
         Decision::Rotate { next, fast_forward } => {
             advance(tx, &mut session, next, rotation).await?;
             if fast_forward {
-                note(tx, &session, &rotation.audit_context, "session_fast_forwarded").await?;
+                note(
+                    tx,
+                    &session,
+                    &rotation.audit_context,
+                    AuditAction::SessionFastForwarded,
+                )
+                .await?;
                 RotationKind::FastForwarded
             } else {
                 RotationKind::Rotated
@@ -185,7 +194,7 @@ async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUs
         Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded)),
         Decision::Reuse => {
             end(tx, &session, EndReason::Reused, &rotation.audit_context).await?;
-            note(tx, &session, &rotation.audit_context, "refresh_reused").await?;
+            note(tx, &session, &rotation.audit_context, AuditAction::RefreshReused).await?;
             return Ok(Err(Refusal::RefreshReused));
         }
     };
@@ -287,14 +296,14 @@ async fn end(
         .await?;
         housekeeping::announce(tx, audit_context.at, Change::Revocations).await?;
     }
-    note(tx, session, audit_context, "session_ended").await
+    note(tx, session, audit_context, AuditAction::SessionEnded).await
 }
 
 async fn note(
     tx: &mut Tx<'_>,
     session: &UserSession,
     audit_context: &AuditContext,
-    action: &'static str,
+    action: AuditAction,
 ) -> Result<()> {
     audit::note(
         tx,

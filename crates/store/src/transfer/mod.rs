@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tm_auth_proto::Environment;
 
 use crate::sql::{Engine, Tx, args, audit, setting};
-use crate::{AuditContext, Result, Store, StoreError};
+use crate::{AuditAction, AuditContext, Result, Store, StoreError};
 use rows::Checked;
 use tables::{TABLES, Table};
 
@@ -79,7 +79,7 @@ impl Store {
             audit::note(
                 tx,
                 &audit_context,
-                "database_imported",
+                AuditAction::DatabaseImported,
                 None,
                 None,
                 None,

@@ -17,7 +17,7 @@ use crate::conformance::given;
 use crate::postgres::PostgresOptions;
 use crate::sql::value::{Kind, Value};
 use crate::sqlite::{Role, SqliteOptions, Synchronous};
-use crate::{OpenOutcome, Store};
+use crate::{AuditAction, OpenOutcome, Store};
 
 fn sqlite(folder: &TempDir, name: &str) -> Arc<Store> {
     let options = SqliteOptions {
@@ -169,7 +169,7 @@ async fn goes_on(store: &Arc<Store>, from: &Deployment) {
     let (decided, _) = given::new_session(&from.revoked, 20);
     assert_eq!(store.open_session(decided).await.unwrap(), OpenOutcome::Changed);
     let trail = store.audit_trail(None, 1).await.unwrap();
-    assert_eq!(trail[0].action, "database_imported");
+    assert_eq!(trail[0].action, AuditAction::DatabaseImported);
     given::key(&store).await;
     let before = store.changes(0).await.unwrap().latest;
     let (uid, key_id) = (from.key.account.uid, from.key.key_id);

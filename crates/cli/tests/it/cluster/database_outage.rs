@@ -96,7 +96,7 @@ fn assert_only_503(observed: &Observations) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn j03_j06_s13_a_database_outage_causes_only_503_and_every_node_mints_within_5_s_of_its_end() {
+async fn j03_j06_a_database_outage_causes_only_503_and_every_node_mints_within_5_s_of_its_end() {
     let nodes = ThreeNodes::start(binary(), &SETTINGS);
     let owner = owner(&nodes);
     let apis = apis(&nodes);

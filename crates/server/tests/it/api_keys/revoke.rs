@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::path_of;
 use crate::support::{TestServer, jwt};
+use tm_auth_store::AuditAction;
 
 #[tokio::test]
 async fn c10_after_the_answer_nothing_of_the_key_goes_on() {
@@ -45,8 +46,8 @@ async fn c10_after_the_answer_nothing_of_the_key_goes_on() {
 
     let trail = server.store.audit_trail(Some(key.account.uid), 1).await.unwrap();
     assert_eq!(
-        (trail[0].action.as_ref(), trail[0].key_id),
-        ("key_revoked", Some(key.id()))
+        (trail[0].action.clone(), trail[0].key_id),
+        (AuditAction::KeyRevoked, Some(key.id()))
     );
     let audit_context = &trail[0].audit_context;
     assert_eq!(audit_context.at, server.now());

@@ -7,6 +7,7 @@ use tm_auth_core::user::AuthMethod;
 use super::{ADD, SIGN_IN, STEP_UP};
 use crate::support::TestServer;
 use crate::support::authenticator::Authenticator;
+use tm_auth_store::AuditAction;
 
 #[tokio::test]
 async fn g13_a_passkey_is_added_to_the_account_of_the_session_and_to_no_other() {
@@ -96,7 +97,7 @@ async fn g21_c12_adding_needs_a_fresh_proof_and_notifies_the_owner() {
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 1);
     assert!(mails[before].contains("passkey was added"), "{mails:?}");
-    assert_eq!(server.noted(&account, "passkey_added").await, 2);
+    assert_eq!(server.noted(&account, AuditAction::PasskeyAdded).await, 2);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use crate::support::authenticator::{
     Authenticator, BACKED_UP, BACKUP_ELIGIBLE, USER_PRESENT, USER_VERIFIED, Used, base64, bend,
 };
 use crate::support::{Answer, TestServer, at_once};
+use tm_auth_store::AuditAction;
 
 /// Signs in with this authenticator, after `change` was applied to the assertion and before it is
 /// signed.
@@ -170,7 +171,7 @@ async fn g14_a_counter_that_does_not_grow_is_refused_on_one_device_and_shown_on_
         let answer = sign_in(&server, &mut bound, |used| used.counter = counter).await;
         answer.assert_invalid("passkey_refused", "credential");
     }
-    assert_eq!(server.noted(&account, "sign_in_refused").await, 3);
+    assert_eq!(server.noted(&account, AuditAction::SignInRefused).await, 3);
     let kept = server.passkey(&bound).await.unwrap();
     assert_eq!((kept.counter, kept.suspect_at), (2, Some(server.now())));
 
@@ -249,7 +250,7 @@ async fn g15_an_unknown_credential_and_a_bad_signature_take_the_same_path_to_the
     }
     assert!(ways.iter().all(|way| *way == ways[0]), "{ways:?}");
     assert_eq!(ways[0].1, [1, 1, 1, 0, 1, 0]);
-    assert_eq!(server.noted(&account, "sign_in_refused").await, 0);
+    assert_eq!(server.noted(&account, AuditAction::SignInRefused).await, 0);
 }
 
 #[tokio::test]

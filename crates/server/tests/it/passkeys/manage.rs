@@ -5,6 +5,7 @@ use tm_auth_core::user::AuthMethod;
 use super::{ADD, SIGN_IN};
 use crate::support::authenticator::{Authenticator, base64};
 use crate::support::{Answer, TestServer, Visitor};
+use tm_auth_store::AuditAction;
 
 async fn remove(visitor: &mut Visitor<'_>, of: &Authenticator, more: &[(&str, &str)]) -> Answer {
     let id = base64(&of.credential_id);
@@ -70,7 +71,7 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 1);
     assert!(mails[before].contains("passkey was removed"), "{mails:?}");
-    assert_eq!(server.noted(&account, "passkey_removed").await, 1);
+    assert_eq!(server.noted(&account, AuditAction::PasskeyRemoved).await, 1);
     let live = server.store.user_sessions_of(account.uid).await.unwrap();
     let live: Vec<_> = live.iter().map(|session| session.sid).collect();
     assert_eq!(live, [visitor.sid().unwrap()], "only the one that asked goes on");

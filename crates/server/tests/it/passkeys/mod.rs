@@ -18,7 +18,7 @@ use tm_auth_core::user::AuthMethod;
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_server::random;
 use tm_auth_store::passkey::Passkey;
-use tm_auth_store::{AuditContext, NewAccount};
+use tm_auth_store::{AuditAction, AuditContext, NewAccount};
 use uuid::Builder;
 
 use crate::support::authenticator::Authenticator;
@@ -124,7 +124,7 @@ impl TestServer {
         subjects
     }
 
-    async fn noted(&self, account: &Account, action: &str) -> usize {
+    async fn noted(&self, account: &Account, action: AuditAction) -> usize {
         let trail = self.store.audit_trail(Some(account.uid), 1000).await.unwrap();
         trail.iter().filter(|entry| entry.action == action).count()
     }

@@ -6,6 +6,7 @@ use tm_auth_core::user::AuthMethod;
 use super::{ADD, SIGN_IN, STEP_UP};
 use crate::support::TestServer;
 use crate::support::authenticator::Authenticator;
+use tm_auth_store::AuditAction;
 
 const DAY: i64 = 24 * 3600;
 
@@ -44,7 +45,7 @@ async fn c12_after_a_lost_passkey_the_owner_waits_a_day_and_adds_another() {
     assert_eq!(server.store.recovery(account.uid).await.unwrap(), None);
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 3, "the passkey and the recovery: {mails:?}");
-    assert_eq!(server.noted(&account, "recovery_completed").await, 1);
+    assert_eq!(server.noted(&account, AuditAction::RecoveryCompleted).await, 1);
     // Once, and for this only: all else needs the new passkey.
     visitor.try_begin(ADD).await.assert_error(403, "reauth_required");
     let id = crate::support::authenticator::base64(&lost.credential_id);
@@ -82,7 +83,7 @@ async fn c12_any_use_of_a_passkey_cancels_the_recovery_and_says_so() {
     }
     let answer = owner.prove(SIGN_IN, &mut first, &server.origin).await;
     assert_eq!(answer.body["recovery_cancelled"], false);
-    assert_eq!(server.noted(&account, "recovery_cancelled").await, 2);
+    assert_eq!(server.noted(&account, AuditAction::RecoveryCancelled).await, 2);
 }
 
 #[tokio::test]

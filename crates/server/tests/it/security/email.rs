@@ -2,6 +2,7 @@
 
 use super::{ADA, ada, audited, sign_in, told};
 use crate::support::{TestServer, Visitor};
+use tm_auth_store::AuditAction;
 
 const NEW: &str = "ada@new.example";
 
@@ -37,7 +38,7 @@ async fn f21_a_changed_address_is_proved_told_to_the_old_one_and_kills_its_codes
     let now = server.store.account(account.uid).await.unwrap().unwrap();
     assert_eq!(now.email.as_deref(), Some(NEW));
     assert_eq!(told(&server, ADA).len(), 1, "the old address is told");
-    assert_eq!(audited(&server, &account, "email_changed").await, 1);
+    assert_eq!(audited(&server, &account, AuditAction::EmailChanged).await, 1);
 
     let dead = elsewhere
         .submit("/sign-in/code", &[("code", &old_mail.code)])

@@ -7,7 +7,7 @@ use tm_auth_core::email_code::{FlowId, LIFE, Length};
 use super::super::{Tx, account, args, audit};
 use super::{events, purpose_columns};
 use crate::email_code::NewCode;
-use crate::{AuditContext, Result};
+use crate::{AuditAction, AuditContext, Result};
 
 pub(super) async fn ask(
     tx: &mut Tx<'_>,
@@ -72,7 +72,7 @@ pub(super) async fn ask(
     events::note(tx, "sent", email, network, now, 0).await?;
     // Where there is no account it is nobody's trail, but as much work: time tells nobody which it was.
     let uid = uid.or(owner.map(|owner| owner.uid));
-    audit::note(tx, audit_context, "code_sent", uid, None, None, None).await?;
+    audit::note(tx, audit_context, AuditAction::CodeSent, uid, None, None, None).await?;
     Ok(Some(length))
 }
 

@@ -11,7 +11,7 @@ use super::super::value::AsValue;
 use super::super::{Columns, Tx, account, args, audit};
 use super::{events, purpose_columns};
 use crate::email_code::{CodeAttempt, CodeFlow, CodeOf, ProvedEmail};
-use crate::{AuditContext, Result};
+use crate::{AuditAction, AuditContext, Result};
 
 /// A live code, with what it takes to compare and use it.
 struct Candidate {
@@ -64,7 +64,16 @@ pub(super) async fn consume(
             Purpose::SetEmail(uid) => Some(uid),
             Purpose::SignIn => account::by_email(tx, &email).await?.map(|owner| owner.uid),
         };
-        audit::note(tx, audit_context, "code_refused", owner, None, None, None).await?;
+        audit::note(
+            tx,
+            audit_context,
+            AuditAction::CodeRefused,
+            owner,
+            None,
+            None,
+            None,
+        )
+        .await?;
         return Ok(Err(Refusal::InvalidCode));
     };
     use_up(tx, right.outstanding.flow_id, now).await?;
