@@ -29,7 +29,7 @@ use crate::auth::browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::http::form::Form;
+use crate::http::form::ForeignForm;
 use crate::mail::templates::Notice;
 use crate::random;
 
@@ -50,7 +50,7 @@ pub(crate) async fn callback(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
-    Form(answer): Form<Answer>,
+    ForeignForm(answer): ForeignForm<Answer>,
 ) -> Result<Response, ApiError> {
     let apple = offered(&app)?;
     app.limits.may_try(&context, None)?;
