@@ -2,7 +2,7 @@
 //!
 //! 1. [`Challenge::parse`] checks everything that does not require the key: the syntax, that the
 //!    timestamp is close to the server's clock, and that the key belongs to this environment.
-//! 2. [`crate::ApiKey::prove`] verifies the signature.
+//! 2. [`crate::ApiKey::verify_challenge`] verifies the signature.
 //! 3. `Challenge::session_id` derives the id of the session that the challenge opens. The id is a
 //!    primary key, so the database refuses to accept the same challenge twice.
 

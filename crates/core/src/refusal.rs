@@ -127,9 +127,9 @@ pub enum Refusal {
     /// See [`ErrorCode::InvalidCode`].
     #[error("this code is wrong, used or expired; request a new one")]
     InvalidCode,
-    /// See [`ErrorCode::AddressResting`].
+    /// See [`ErrorCode::AddressInCooldown`].
     #[error("this email address belonged to another account until recently and is blocked for 30 days")]
-    AddressResting,
+    AddressInCooldown,
     /// See [`ErrorCode::PasskeyRefused`].
     #[error("the passkey response is not valid here; try again, or sign in another way")]
     PasskeyRefused,
@@ -148,9 +148,9 @@ pub enum Refusal {
     /// See [`ErrorCode::PasskeyNotFound`].
     #[error("this account has no such passkey")]
     PasskeyNotFound,
-    /// See [`ErrorCode::LastWayIn`].
+    /// See [`ErrorCode::LastLoginMethod`].
     #[error("this is the last way to sign in to the account; add another one first")]
-    LastWayIn,
+    LastLoginMethod,
     /// See [`ErrorCode::NothingToRecover`].
     #[error("this account has no passkey, so there is nothing to recover")]
     NothingToRecover,
@@ -210,13 +210,13 @@ impl Refusal {
             Self::AppleAlreadyLinked => ErrorCode::AppleAlreadyLinked,
             Self::KeyNotLive => ErrorCode::KeyNotLive,
             Self::InvalidCode => ErrorCode::InvalidCode,
-            Self::AddressResting => ErrorCode::AddressResting,
+            Self::AddressInCooldown => ErrorCode::AddressInCooldown,
             Self::PasskeyRefused => ErrorCode::PasskeyRefused,
             Self::CeremonyOver => ErrorCode::CeremonyOver,
             Self::PasskeyAlreadyRegistered => ErrorCode::PasskeyAlreadyRegistered,
             Self::PasskeyLimitReached { .. } => ErrorCode::PasskeyLimitReached,
             Self::PasskeyNotFound => ErrorCode::PasskeyNotFound,
-            Self::LastWayIn => ErrorCode::LastWayIn,
+            Self::LastLoginMethod => ErrorCode::LastLoginMethod,
             Self::NothingToRecover => ErrorCode::NothingToRecover,
             Self::ProofTooWeak => ErrorCode::ReauthRequired,
         }

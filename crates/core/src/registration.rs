@@ -1,8 +1,8 @@
 //! Proof of possession when a public key is registered and when a pending key is activated.
 //!
-//! 1. [`prove`] verifies a signature by the submitted public key, before the service looks whether
-//!    the key is already registered. Otherwise the response `key_already_registered` would reveal
-//!    to anyone which public keys are registered here.
+//! 1. [`verify_possession`] verifies a signature by the submitted public key, before the service
+//!    looks whether the key is already registered. Otherwise the response `key_already_registered`
+//!    would reveal to anyone which public keys are registered here.
 //! 2. The service stores the key under a new id: active at once, or pending.
 //! 3. [`confirm`] verifies a signature by a pending key over its new id. It proves that the owner
 //!    kept the private key, for example saved the key file. A pending key that is not activated
@@ -21,7 +21,7 @@ use crate::{ApiKey, PublicKey, Refusal};
 /// issuer, account and key, and a key can be registered only once.
 pub const PROOF_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// A public key whose private key the caller holds. Only [`prove`] creates one.
+/// A public key whose private key the caller holds. Only [`verify_possession`] creates one.
 #[derive(Clone, Debug)]
 pub struct OwnedPublicKey(PublicKey);
 
@@ -47,7 +47,7 @@ impl ConfirmedKey {
 }
 
 /// Step 1: verifies a registration proof.
-pub fn prove(
+pub fn verify_possession(
     key: PublicKey,
     proof: &RegistrationProof,
     issuer: &str,

@@ -28,7 +28,7 @@ const MAX_REISSUES: i64 = 3;
 
 /// State of a session's token family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Line {
+pub struct TokenFamily {
     /// Counter of the newest token.
     pub current: i64,
     /// Counter of the token that was exchanged for the newest; `None` before the first refresh.
@@ -36,7 +36,7 @@ pub struct Line {
     /// When the newest token was issued.
     pub rotated_at: Timestamp,
     /// How many times in a row step 4 issued another successor.
-    pub reissues: i64,
+    pub reissue_count: i64,
 }
 
 /// Result of [`decide`].
@@ -45,7 +45,7 @@ pub enum Decision {
     /// Steps 1 and 2: issue the next token.
     Rotate {
         /// New state of the family.
-        next: Line,
+        next: TokenFamily,
         /// True in step 2: the presented counter was greater than `current`.
         fast_forward: bool,
     },
@@ -54,7 +54,7 @@ pub enum Decision {
     /// Step 4: issue another successor, which invalidates the unused one.
     Reissue {
         /// New state of the family.
-        next: Line,
+        next: TokenFamily,
     },
     /// Step 5: refuse, but keep the session.
     Superseded,
@@ -62,42 +62,42 @@ pub enum Decision {
     Reuse,
 }
 
-impl Line {
+impl TokenFamily {
     /// The family of a session that was just opened.
     pub fn start(now: Timestamp) -> Self {
         Self {
             current: 0,
             parent: None,
             rotated_at: now,
-            reissues: 0,
+            reissue_count: 0,
         }
     }
 }
 
 /// Judges the counter of a presented token, steps 1 to 6. `window` is the reuse grace.
-pub fn decide(line: &Line, presented: i64, now: Timestamp, window: SignedDuration) -> Decision {
+pub fn decide(family: &TokenFamily, presented: i64, now: Timestamp, window: SignedDuration) -> Decision {
     // Negative if the clock stepped back. That counts as soon, which is the lenient choice.
-    let soon = now.duration_since(line.rotated_at) <= window;
-    if presented >= line.current {
-        let next = Line {
+    let soon = now.duration_since(family.rotated_at) <= window;
+    if presented >= family.current {
+        let next = TokenFamily {
             current: presented.saturating_add(1),
             parent: Some(presented),
             rotated_at: now,
-            reissues: 0,
+            reissue_count: 0,
         };
         return Decision::Rotate {
             next,
-            fast_forward: presented > line.current,
+            fast_forward: presented > family.current,
         };
     }
-    match (line.parent == Some(presented), soon) {
+    match (family.parent == Some(presented), soon) {
         (true, true) => Decision::Repeat,
-        (true, false) if line.reissues < MAX_REISSUES => Decision::Reissue {
-            next: Line {
-                current: line.current + 1,
+        (true, false) if family.reissue_count < MAX_REISSUES => Decision::Reissue {
+            next: TokenFamily {
+                current: family.current + 1,
                 rotated_at: now,
-                reissues: line.reissues + 1,
-                ..*line
+                reissue_count: family.reissue_count + 1,
+                ..*family
             },
         },
         (false, true) => Decision::Superseded,

@@ -10,16 +10,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::{AccountId, ApiKeyTokenRequest, Environment, KeyId, OrganizationId, Scopes};
 
-use crate::session::Lives;
+use crate::session::SessionLifetimes;
 use crate::{Account, ApiKey, Challenge, Lifecycle, PublicKey};
 
 pub(crate) const NOW: i64 = 1_800_000_000;
 pub(crate) const HERE: Environment = Environment::Uat;
 pub(crate) const ISSUER: &str = "https://api.uat.truemarkets.co/v1/auth";
-pub(crate) const LIVES: Lives = Lives {
+pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes {
     idle: SignedDuration::from_hours(24 * 30),
     absolute: SignedDuration::from_hours(24 * 365),
-    same_successor: SignedDuration::from_secs(90),
+    reuse_grace: SignedDuration::from_secs(90),
 };
 
 /// The time `seconds` after [`NOW`].

@@ -3,8 +3,8 @@
 //! 1. [`open`] derives a session from a key that verified a challenge.
 //! 2. The store inserts it, unless the key or the account changed since they were read. The id
 //!    comes from the challenge, so that the primary key refuses a replay.
-//! 3. At each refresh, [`Session::permit`] checks that the session has not ended or expired and
-//!    that its key may be used. Then [`crate::rotation::decide`] judges the presented refresh
+//! 3. At each refresh, [`Session::check_usable`] checks that the session has not ended or expired
+//!    and that its key may be used. Then [`crate::rotation::decide`] judges the presented refresh
 //!    token.
 
 use std::net::IpAddr;
@@ -12,19 +12,19 @@ use std::net::IpAddr;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::{AccountId, Environment, KeyId, SessionId};
 
-use crate::rotation::Line;
+use crate::rotation::TokenFamily;
 use crate::secret::{SecretHash, SessionSecret};
-use crate::{ApiKey, ProvenKey, Refusal};
+use crate::{ApiKey, AuthenticatedKey, Refusal};
 
 /// Lifetimes of API key sessions.
 #[derive(Clone, Copy, Debug)]
-pub struct Lives {
+pub struct SessionLifetimes {
     /// A session expires if it is not refreshed for this long.
     pub idle: SignedDuration,
     /// A session expires this long after it was opened, refreshed or not.
     pub absolute: SignedDuration,
     /// Reuse grace: see [`crate::rotation`].
-    pub same_successor: SignedDuration,
+    pub reuse_grace: SignedDuration,
 }
 
 /// A session to be stored.
@@ -65,7 +65,7 @@ pub struct Session {
     /// Hash of the session's secret.
     pub secret_hash: SecretHash,
     /// State of the refresh tokens.
-    pub line: Line,
+    pub family: TokenFamily,
     /// MAC key of the newest refresh token.
     pub mac_kid: String,
     /// When the session was opened, which is also when its holder authenticated.
@@ -117,17 +117,17 @@ pub struct OpenRandomness {
 /// Step 1: derives the session to store. The secret belongs into the refresh token and nowhere
 /// else; the session has only its hash.
 pub fn open(
-    proven: &ProvenKey,
+    authenticated: &AuthenticatedKey,
     randomness: &OpenRandomness,
     mac_kid: &str,
     environment: Environment,
-    lives: &Lives,
+    lifetimes: &SessionLifetimes,
     now: Timestamp,
 ) -> NewSession {
-    let key = proven.key();
-    let end = now + lives.absolute;
+    let key = authenticated.key();
+    let end = now + lifetimes.absolute;
     NewSession {
-        sid: proven.challenge().session_id(environment),
+        sid: authenticated.challenge().session_id(environment),
         key_id: key.key_id,
         uid: key.account.uid,
         key_version: key.version,
@@ -135,7 +135,7 @@ pub fn open(
         secret_hash: randomness.secret.hash(),
         open_nonce: randomness.open_nonce,
         mac_kid: mac_kid.to_owned(),
-        challenge_at: proven.challenge().at(),
+        challenge_at: authenticated.challenge().at(),
         opened_at: now,
         expires_at: key.expires_at.map_or(end, |key_end| key_end.min(end)),
     }
@@ -148,7 +148,7 @@ impl NewSession {
             sid: self.sid,
             key_id: self.key_id,
             secret_hash: self.secret_hash,
-            line: Line::start(self.opened_at),
+            family: TokenFamily::start(self.opened_at),
             mac_kid: self.mac_kid.clone(),
             opened_at: self.opened_at,
             expires_at: self.expires_at,
@@ -159,16 +159,16 @@ impl NewSession {
 
 impl Session {
     /// When the session expires unless it is refreshed before.
-    pub fn idle_end(&self, lives: &Lives) -> Timestamp {
-        (self.line.rotated_at + lives.idle).min(self.expires_at)
+    pub fn idle_expires_at(&self, lifetimes: &SessionLifetimes) -> Timestamp {
+        (self.family.rotated_at + lifetimes.idle).min(self.expires_at)
     }
 
     /// Step 3: checks that the session has not ended or expired and that its key may be used.
-    pub fn permit(
+    pub fn check_usable(
         &self,
         key: &ApiKey,
         address: IpAddr,
-        lives: &Lives,
+        lifetimes: &SessionLifetimes,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         match self.ended {
@@ -176,8 +176,8 @@ impl Session {
             Some((_, EndReason::Revoked | EndReason::Operator)) => return Err(Refusal::SessionEnded),
             None => {}
         }
-        key.permit(address, now)?;
-        if self.idle_end(lives) <= now {
+        key.check_usable(address, now)?;
+        if self.idle_expires_at(lifetimes) <= now {
             Err(Refusal::SessionExpired)
         } else {
             Ok(())

@@ -1,14 +1,15 @@
 //! Which characters the text of users may have: none that are invisible.
 //!
-//! Names of keys, passkeys and users stand on pages, in e-mails and in terminals, beside the facts by
-//! which people decide. Invisible characters could reorder those facts or make two names look alike.
+//! Names of keys, passkeys and users stand on pages, in e-mails and in terminals, beside the facts
+//! by which people decide. Invisible characters could reorder those facts or make two names look
+//! alike.
 //!
 //! A character is refused if its general category in the Unicode Character Database is
 //!
 //! - Cc or Cf: a control or format character, such as U+202E or U+00AD,
 //! - Zl or Zp: a line or paragraph separator,
-//! - Co or Cn: for private use or unassigned, so no one knows what it looks like. RFC 8264 section 9
-//!   refuses them in names as well.
+//! - Co or Cn: for private use or unassigned, so no one knows what it looks like. RFC 8264 section
+//!   9 refuses them in names as well.
 //!
 //! Two format characters are allowed between visible characters, because Persian, the languages of
 //! India and emoji need them there: the zero width joiner and the zero width non-joiner.

@@ -220,7 +220,7 @@ error_codes! {
     /// The key is revoked or expired and cannot be changed.
     KeyNotLive = "key_not_live", 409, Conflict, false;
     /// The email address belonged to another account until recently; it is blocked for 30 days.
-    AddressResting = "address_resting", 409, Conflict, false;
+    AddressInCooldown = "address_resting", 409, Conflict, false;
     /// The email address already has an account here; sign in to it, then link Apple on its
     /// security page.
     AddressHasAccount = "address_has_account", 409, Conflict, false;
@@ -235,7 +235,7 @@ error_codes! {
     /// The account has reached its limit of passkeys; remove one first.
     PasskeyLimitReached = "passkey_limit_reached", 409, Conflict, false;
     /// This is the last way to sign in to the account; add another one first.
-    LastWayIn = "last_way_in", 409, Conflict, false;
+    LastLoginMethod = "last_way_in", 409, Conflict, false;
     /// The account has no passkey, so there is nothing to recover.
     NothingToRecover = "nothing_to_recover", 409, Conflict, false;
     /// Too many requests; retry after `Retry-After`.

@@ -9,6 +9,7 @@ use tm_auth_listener::{BodyError, Overdue};
 use tm_auth_proto::error::Recover;
 use tm_auth_proto::{ErrorBody, ErrorCode, FieldViolation};
 use tm_auth_store::StoreError;
+use tm_auth_store::error::Chain;
 
 /// An answer that is not a success, complete but for the request id, which [`crate::middleware`] adds.
 #[derive(Clone, Debug)]
@@ -190,8 +191,8 @@ impl From<Overdue> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::unavailable(error),
-            StoreError::Damaged(_) | StoreError::Unusable(_) => Self::internal(error),
+            StoreError::Unavailable(_) => Self::unavailable(Chain(&error)),
+            StoreError::Damaged(_) | StoreError::Unusable(_) => Self::internal(Chain(&error)),
         }
     }
 }

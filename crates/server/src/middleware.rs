@@ -49,8 +49,9 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let elsewhere = client
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
-    // Whatever is logged on behalf of this request, in any crate, carries its id.
-    let span = tracing::info_span!("request", request_id = context.request_id);
+    // Every line that is logged while this request is handled, in any crate, carries its id. The span has the highest
+    // level, because a filter that hides the span hides the id.
+    let span = tracing::error_span!("request", request_id = context.request_id);
     let answer = AssertUnwindSafe(async {
         match (ours, elsewhere) {
             (Ok(()), None) => next.run(request).instrument(span).await,
@@ -175,11 +176,13 @@ fn log(
     elapsed: std::time::Duration,
 ) {
     let status = response.status().as_u16();
-    let (code, us) = (code.map(ErrorCode::as_str), elapsed.as_micros());
+    let code = code.map(ErrorCode::as_str);
+    // JSON shows a u128 as a string.
+    let duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     let (request_id, ip) = (&context.request_id, context.address);
     if status >= 500 {
-        tracing::error!(request_id, %method, route, status, code, cause, %ip, us, "request");
+        tracing::error!(request_id, %method, route, status, code, error = cause, %ip, duration_us, "request");
     } else {
-        tracing::info!(request_id, %method, route, status, code, %ip, us, "request");
+        tracing::info!(request_id, %method, route, status, code, %ip, duration_us, "request");
     }
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tm_auth_listener::{Answers, Listeners, Malformed, Settings, tls};
 use tm_auth_proto::{ErrorBody, ErrorCode};
+use tm_auth_store::error::Chain;
 
 use crate::app::App;
 use crate::app::background;
@@ -88,13 +89,13 @@ impl Bound {
             mail.stop().await;
         }
         if let Err(error) = self.app.usage.flush(&self.app.store).await {
-            tracing::warn!(%error, "the last uses of keys were not written");
+            tracing::warn!(error = %Chain(&error), "the last uses of keys were not written");
         }
         if let Err(error) = self.app.refusals.flush(&self.app.store).await {
-            tracing::warn!(%error, "the last refusals of keys were not written");
+            tracing::warn!(error = %Chain(&error), "the last refusals of keys were not written");
         }
         if let Err(error) = self.app.reached_limits.flush(&self.app.store, None).await {
-            tracing::warn!(%error, "the last limits that were reached were not written");
+            tracing::warn!(error = %Chain(&error), "the last limits that were reached were not written");
         }
     }
 }

@@ -1,11 +1,13 @@
-// Passkeys: runs WebAuthn ceremonies between the browser and the service.
+// Passkeys: runs WebAuthn ceremonies between the service and the browser.
 //
-// A form names its ceremony:  <form data-passkey="sign-in | sign-up | step-up | add" data-next="/…" data-csrf="…">
-// Its fields are sent with the request for options. Its [data-passkey-error] shows errors, and its buttons
-// are disabled during the ceremony. On a page with a login form, the browser also offers passkeys as autofill
-// in the field with autocomplete="username webauthn".
+// A form names its ceremony:
+//   <form data-passkey="sign-in | sign-up | step-up | add" data-next="/…" data-csrf="…">
+// Its fields are sent with the request for options, if the ceremony creates a passkey. Its
+// [data-passkey-error] shows errors. Its buttons are disabled while a ceremony runs.
+// On a page with a login form, the browser also offers passkeys in its autofill, in the field with
+// autocomplete="username webauthn" (conditional mediation).
 
-const LIFE_MS = 4.5 * 60 * 1000; // a ceremony expires after five minutes
+const RENEW_MS = 4.5 * 60 * 1000; // options are valid for five minutes
 
 class Refused extends Error {
     constructor({ code, message }) {
@@ -60,17 +62,17 @@ function encode({ rawId, type, response }) {
 
 // --- a form ---
 
-const isCreation = (purpose) => purpose === "sign-up" || purpose === "add";
+const isRegistration = (purpose) => purpose === "sign-up" || purpose === "add";
 
 async function run(form, options = {}) {
     const { passkey: purpose, csrf } = form.dataset;
     const path = `/passkeys/${purpose}`;
-    const fields = isCreation(purpose) ? Object.fromEntries(new FormData(form)) : {};
+    const fields = isRegistration(purpose) ? Object.fromEntries(new FormData(form)) : {};
     const publicKey = decode(await post(`${path}/options`, fields, csrf));
-    const asked = { publicKey, ...options };
-    const credential = isCreation(purpose)
-        ? await navigator.credentials.create(asked)
-        : await navigator.credentials.get(asked);
+    const request = { publicKey, ...options };
+    const credential = isRegistration(purpose)
+        ? await navigator.credentials.create(request)
+        : await navigator.credentials.get(request);
     return post(path, encode(credential), csrf);
 }
 
@@ -80,14 +82,14 @@ function next(form) {
 }
 
 function done(form, { recovery_cancelled, passkey_suspect }) {
-    const warnings = [];
+    const notices = [];
     if (recovery_cancelled) {
-        warnings.push("A recovery of this account was in progress. Your passkey cancelled it. If you did not start the recovery, someone else can read your e-mail: change the password of your mailbox.");
+        notices.push("A recovery of this account was in progress. Your passkey cancelled it. If you did not start the recovery, someone else can read your e-mail: change the password of your mailbox.");
     }
     if (passkey_suspect) {
-        warnings.push("The signature counter of this passkey decreased, so the passkey may have been copied. If you do not know why, remove it and add a new one.");
+        notices.push("The signature counter of this passkey did not increase, so the passkey may have been copied. If you do not know why, remove it and add a new one.");
     }
-    if (warnings.length === 0) {
+    if (notices.length === 0) {
         location.assign(next(form));
         return;
     }
@@ -95,7 +97,7 @@ function done(form, { recovery_cancelled, passkey_suspect }) {
     text.className = "notice warn";
     text.setAttribute("role", "status");
     text.tabIndex = -1;
-    text.textContent = warnings.join(" ");
+    text.textContent = notices.join(" ");
     const onward = document.createElement("a");
     onward.className = "button wide";
     onward.href = next(form);
@@ -104,15 +106,15 @@ function done(form, { recovery_cancelled, passkey_suspect }) {
     text.focus();
 }
 
-function words(error, purpose) {
+function message(error, purpose) {
     if (error instanceof Refused) {
         return error.code === "reauth_required"
-            ? "Your last login is more than five minutes old. Confirm that it is you, then try again."
+            ? "This needs a fresh login. Confirm that it is you, then try again."
             : error.message || "The service could not handle the request. Try again in a moment.";
     }
     switch (error.name) {
         case "NotAllowedError":
-            return isCreation(purpose)
+            return isRegistration(purpose)
                 ? "No passkey was created: it was cancelled, or it took too long. Try again."
                 : "No passkey was used: it was cancelled, it took too long, or there is none on this device.";
         case "InvalidStateError":
@@ -121,7 +123,7 @@ function words(error, purpose) {
         case "ConstraintError":
             return "This device cannot create a passkey that verifies you. Set up a screen lock, or use another device.";
         case "SecurityError":
-            return "Passkeys do not work at this address. Open the page at its proper host name.";
+            return "Passkeys do not work at this address. Open the page at its own domain.";
         case "TypeError":
             return "The service cannot be reached. Check your connection and try again.";
         default:
@@ -129,7 +131,7 @@ function words(error, purpose) {
     }
 }
 
-function show(form, text) {
+function showError(form, text) {
     const place = form.querySelector("[data-passkey-error]");
     if (!place) return;
     place.textContent = text;
@@ -143,24 +145,23 @@ function setBusy(form, busy) {
 
 // --- autofill ---
 
-let offer = null; // the ceremony in progress there
+let offer = null; // aborts the request that is open there
 
 async function offerInField(form) {
     while (form.isConnected) {
-        const ceremony = new AbortController();
-        offer = ceremony;
-        const renew = setTimeout(() => ceremony.abort("renew"), LIFE_MS);
+        const controller = new AbortController();
+        offer = controller;
+        const renew = setTimeout(() => controller.abort("renew"), RENEW_MS);
         try {
-            done(form, await run(form, { mediation: "conditional", signal: ceremony.signal }));
+            done(form, await run(form, { mediation: "conditional", signal: controller.signal }));
             return;
         } catch (error) {
-            if (ceremony.signal.reason === "renew") continue;
-            // Aborted because the user pressed a button.
-            if (ceremony.signal.aborted) return;
-            // The user may not have asked for a passkey, so only show the service's error about a
-            // chosen one.
+            if (controller.signal.reason === "renew") continue;
+            // The user pressed the button instead.
+            if (controller.signal.aborted) return;
+            // The user pressed nothing, so only the service's answer to a chosen passkey is shown.
             if (!(error instanceof Refused) || error.code === "rate_limited") return;
-            show(form, words(error, "sign-in"));
+            showError(form, message(error, "sign-in"));
         } finally {
             clearTimeout(renew);
         }
@@ -185,18 +186,18 @@ for (const form of forms) {
     if (!window.PublicKeyCredential) {
         setBusy(form, true);
         form.removeAttribute("aria-busy");
-        show(form, "This browser does not support passkeys, or the page was not opened over https.");
+        showError(form, "This browser does not support passkeys, or the page was not opened over https.");
         continue;
     }
     form.addEventListener("submit", async (event) => {
         event.preventDefault();
         offer?.abort("pressed");
-        show(form, "");
+        showError(form, "");
         setBusy(form, true);
         try {
             done(form, await run(form));
         } catch (error) {
-            show(form, words(error, form.dataset.passkey));
+            showError(form, message(error, form.dataset.passkey));
             setBusy(form, false);
             offerAgain();
         }

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use tm_auth_proto::{AccountId, KeyId, SessionId};
 
+use crate::AuditAction;
+
 /// Where a change comes from.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct AuditContext {
     /// When.
     pub at: Timestamp,
     /// Who: an account's `uid`, a key id, `operator`, or `service`.
@@ -18,7 +20,7 @@ pub struct Origin {
     pub request_id: Option<String>,
 }
 
-impl Origin {
+impl AuditContext {
     /// The service itself, on schedule.
     pub fn service(at: Timestamp) -> Self {
         Self {
@@ -44,9 +46,9 @@ impl Origin {
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
     /// Who, when, from where.
-    pub origin: Origin,
-    /// What, as a stable word such as `key_revoked`.
-    pub action: std::borrow::Cow<'static, str>,
+    pub audit_context: AuditContext,
+    /// What was done.
+    pub action: AuditAction,
     /// Whose account it was about.
     pub uid: Option<AccountId>,
     /// Which key.

@@ -1,18 +1,153 @@
 //! The one way in which storage fails.
 
+use std::error::Error;
+use std::fmt::{self, Debug, Display, Formatter};
+use std::sync::Arc;
+
 /// What storage methods return.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// The database could not do what it was asked. The texts are for logs, never for callers.
-#[derive(Debug, Clone, thiserror::Error)]
+/// The database could not do what it was asked.
+///
+/// The source says why, for example as the error of the driver. [`Chain`] writes both. The texts are for logs,
+/// never for callers of the service.
+#[derive(Debug, Clone)]
 pub enum StoreError {
     /// It cannot be reached, is full, locked or overloaded. Trying again may help.
-    #[error("the database is unavailable: {0}")]
-    Unavailable(String),
+    Unavailable(Cause),
     /// A row holds what no version of this program writes.
-    #[error("the database holds a damaged row: {0}")]
-    Damaged(String),
-    /// It is not this service's database, or not one that this version can use.
-    #[error("{0}")]
-    Unusable(String),
+    Damaged(Cause),
+    /// It is not this service's database, or not one that this version can use. The error is its cause.
+    Unusable(Cause),
+}
+
+/// Why a [`StoreError`] happened. Its `Debug` is its text: that of a driver's error may hold values of rows.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+/// What an error can be made from: another error, or a text.
+type Source = Box<dyn Error + Send + Sync>;
+
+impl StoreError {
+    /// [`StoreError::Unavailable`] because of an error, or of what a text says.
+    pub fn unavailable(cause: impl Into<Source>) -> Self {
+        Self::Unavailable(Cause::from(cause.into()))
+    }
+
+    pub(crate) fn damaged(cause: impl Into<Source>) -> Self {
+        Self::Damaged(Cause::from(cause.into()))
+    }
+
+    pub(crate) fn unusable(cause: impl Into<Source>) -> Self {
+        Self::Unusable(Cause::from(cause.into()))
+    }
+
+    /// [`StoreError::Unusable`] because something, such as opening a file, failed with an error.
+    pub(crate) fn cannot(what: impl Display, source: impl Into<Source>) -> Self {
+        Self::unusable(Failed {
+            what: format!("cannot {what}"),
+            source: source.into(),
+        })
+    }
+}
+
+impl Display for StoreError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(_) => f.write_str("the database is unavailable"),
+            Self::Damaged(_) => f.write_str("the database holds a damaged row"),
+            Self::Unusable(cause) => write!(f, "{cause}"),
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unavailable(cause) | Self::Damaged(cause) => Some(&*cause.0),
+            Self::Unusable(cause) => cause.0.source(),
+        }
+    }
+}
+
+impl From<Source> for Cause {
+    fn from(source: Source) -> Self {
+        Self(source.into())
+    }
+}
+
+impl Display for Cause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
+impl Debug for Cause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+struct Failed {
+    what: String,
+    source: Source,
+}
+
+/// Writes an error and its sources in one line. Leaves out a source that the error before it repeats.
+pub struct Chain<'e>(pub &'e dyn Error);
+
+impl Display for Chain<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut text = self.0.to_string();
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            let said = cause.to_string();
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
+            }
+            next = cause.source();
+        }
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_the_source_and_is_said_once() {
+        let busy = StoreError::unavailable("too many callers wait");
+        assert_eq!(busy.to_string(), "the database is unavailable");
+        assert_eq!(busy.source().unwrap().to_string(), "too many callers wait");
+        assert_eq!(
+            Chain(&busy).to_string(),
+            "the database is unavailable: too many callers wait"
+        );
+
+        let refused = StoreError::cannot("open /data", std::io::Error::other("permission denied"));
+        assert_eq!(refused.to_string(), "cannot open /data");
+        assert_eq!(
+            Chain(&refused).to_string(),
+            "cannot open /data: permission denied"
+        );
+    }
+
+    #[test]
+    fn a_drivers_error_stays_recognisable_and_its_details_are_not_shown() {
+        let driver: StoreError = sqlx::Error::PoolTimedOut.into();
+        let source = driver.source().unwrap();
+        assert!(matches!(source.downcast_ref(), Some(sqlx::Error::PoolTimedOut)));
+        assert!(!format!("{driver:?}").contains("PoolTimedOut"));
+    }
+
+    #[test]
+    fn a_source_that_is_repeated_is_left_out() {
+        let inner = std::io::Error::other("reset by peer");
+        let repeats: StoreError = sqlx::Error::Io(inner).into();
+        let text = Chain(&repeats).to_string();
+        assert_eq!(text.matches("reset by peer").count(), 1, "{text}");
+    }
 }

@@ -74,7 +74,7 @@ impl Faults {
         let fault = *self.fault.lock().expect("no code panics while holding it");
         match fault {
             Fault::None => Ok(Call { faults: self, method }),
-            Fault::Fail => Err(StoreError::Unavailable("an injected fault".to_owned())),
+            Fault::Fail => Err(StoreError::unavailable("an injected fault")),
             Fault::Hang => std::future::pending().await,
         }
     }
@@ -102,9 +102,7 @@ impl Call<'_> {
             lost.take_if(|method| *method == self.method).is_some()
         };
         if lost {
-            return Err(StoreError::Unavailable(
-                "an injected fault: the answer is lost".to_owned(),
-            ));
+            return Err(StoreError::unavailable("an injected fault: the answer is lost"));
         }
         answer
     }

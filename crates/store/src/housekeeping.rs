@@ -11,7 +11,7 @@ pub enum Change {
     /// An account, and with it all its keys.
     Account(AccountId),
     /// The service's own keys.
-    ServiceKeys,
+    SigningKeys,
     /// The revocation list.
     Revocations,
 }

@@ -1,17 +1,17 @@
 //! What an account is recognised by, and its end.
 //!
 //! An address selects an account only once it was proved here. One that an account gives up rests: for
-//! [`RESTING`] nobody else gets it, so that mail still on its way, or a link in an old mailbox, never meets
+//! [`COOLDOWN`] nobody else gets it, so that mail still on its way, or a link in an old mailbox, never meets
 //! another account.
 
 use jiff::SignedDuration;
 
 /// How long an address that was given up rests.
-pub const RESTING: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub const COOLDOWN: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The ways in which an account's owner can prove who they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WaysIn {
+pub struct LoginMethods {
     /// How many passkeys.
     pub passkeys: u32,
     /// The address that was proved here.
@@ -20,7 +20,7 @@ pub struct WaysIn {
     pub apple: u32,
 }
 
-impl WaysIn {
+impl LoginMethods {
     /// How many there are. The last one is never taken away, except by deleting the account.
     pub fn count(&self) -> u32 {
         self.passkeys + self.apple + u32::from(self.email.is_some())

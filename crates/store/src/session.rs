@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use tm_auth_core::person::PersonSession;
-use tm_auth_core::session::{Lives, Session};
-use tm_auth_core::token::refresh::Presented;
+use tm_auth_core::session::{Session, SessionLifetimes};
+use tm_auth_core::token::refresh::VerifiedRefreshToken;
+use tm_auth_core::user::UserSession;
 use tm_auth_core::{Account, ApiKey};
 
-use crate::Origin;
+use crate::AuditContext;
 
 /// What became of [`crate::Store::open_session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +27,17 @@ pub enum OpenOutcome {
 #[derive(Clone, Debug)]
 pub struct Rotation {
     /// The token.
-    pub presented: Presented,
+    pub presented: VerifiedRefreshToken,
     /// Where the request came from.
     pub address: IpAddr,
     /// The MAC key under which the next token is issued.
     pub mac_kid: String,
     /// The session rules.
-    pub lives: Lives,
+    pub lifetimes: SessionLifetimes,
     /// Now.
     pub now: Timestamp,
     /// For the audit trail.
-    pub origin: Origin,
+    pub audit_context: AuditContext,
 }
 
 /// A refresh token was accepted.
@@ -53,9 +53,9 @@ pub struct Rotated {
 
 /// A person's refresh token was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RotatedPerson {
+pub struct RotatedUserSession {
     /// The session as its row stands now.
-    pub session: PersonSession,
+    pub session: UserSession,
     /// Its account as it is now.
     pub account: Account,
     /// How.

@@ -8,8 +8,7 @@
 //!    tokens with made-up `kid`s causes at most one request per cool-down.
 //! 3. A fetched set replaces the cached one as a whole. If the fetch fails, or the document is not
 //!    a JWKS or has no usable key, the cached set stays in use.
-//! 4. A set that the issuer has not confirmed for longer than `keys_max_stale` is not used any
-//!    more.
+//! 4. A set that the issuer has not confirmed for `keys_max_stale` is not used any more.
 //!
 //! A cache without a verifier has no background task: [`KeyCache::keys_for`] fetches when that is due.
 

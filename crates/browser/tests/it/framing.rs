@@ -1,4 +1,4 @@
-//! The pages inside somebody else's page.
+//! The pages in a frame of another site.
 
 use thirtyfour::By;
 
@@ -37,7 +37,7 @@ async fn h05_a_framed_page_does_not_render() {
         "{complaints:?}"
     );
 
-    // By itself it is there.
+    // Without the frame the page renders.
     browser.open("/sign-in").await;
     browser.see("Log in").await;
     browser.close().await;

@@ -1,12 +1,12 @@
-//! `tm-auth accounts …`.
+//! `tm-auth accounts`.
 
 use clap::{Args, Subcommand};
-use tm_auth_core::person::{AuthMethod, Proof};
 use tm_auth_core::token::access::{self, Issuer, MANAGEMENT_TTL};
+use tm_auth_core::user::{AuthMethod, Proof};
 use tm_auth_proto::{AccountId, OrganizationId, SessionId};
 use tm_auth_server::clock::Clock;
 use tm_auth_server::random;
-use tm_auth_store::{AuditEntry, NewAccount};
+use tm_auth_store::{AuditAction, AuditEntry, NewAccount};
 
 use super::deployment::Deployment;
 use super::{ConfigArgs, Failure, Outcome};
@@ -18,17 +18,17 @@ pub(crate) enum AccountsCommand {
     Create {
         #[command(flatten)]
         config: ConfigArgs,
-        /// An address that you know to be the owner's; it becomes the `sub` of their tokens
+        /// The owner's e-mail address, which you have verified. It becomes the `sub` of their tokens
         #[arg(long)]
         email: Option<String>,
     },
     /// List accounts: uid, created, state, e-mail
     List(ConfigArgs),
-    /// Disable an account: its keys mint no more, and its tokens are revoked
+    /// Disable an account: refuse its mints and refreshes, and revoke its access tokens
     Disable(AccountArgs),
-    /// Let a disabled account act again
+    /// Enable a disabled account
     Enable(AccountArgs),
-    /// Print a management token of an account, good for five minutes, as `tm-auth key register` takes it
+    /// Print a management token of an account for `tm-auth key register`. It is valid for 5 minutes
     Session(AccountArgs),
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum AccountsCommand {
 pub(crate) struct AccountArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The account
+    /// The uid of the account, as `tm-auth accounts list` prints it
     uid: AccountId,
 }
 
@@ -54,7 +54,7 @@ impl AccountsCommand {
 }
 
 pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Outcome {
-    let origin = deployment.operator();
+    let audit_context = deployment.operator();
     if let Some(email) = &email {
         check_email(email)?;
     }
@@ -63,11 +63,15 @@ pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Ou
         uid,
         organization_id: OrganizationId(uuid_v4()),
         email,
-        created_at: origin.at,
+        created_at: audit_context.at,
     };
-    match deployment.store.create_account(new, &origin).await? {
+    match deployment.store.create_account(new, &audit_context).await? {
         Some(account) => println!("{}", account.uid),
-        None => return Err(Failure("another account has this e-mail address".to_owned())),
+        None => {
+            return Err(Failure(
+                "another account has this e-mail address: find it with `tm-auth accounts list`".to_owned(),
+            ));
+        }
     }
     Ok(())
 }
@@ -91,10 +95,10 @@ async fn list(deployment: &Deployment) -> Outcome {
 
 async fn set_disabled(args: &AccountArgs, disabled: bool) -> Outcome {
     let deployment = args.config.open().await?;
-    let origin = deployment.operator();
+    let audit_context = deployment.operator();
     let found = deployment
         .store
-        .set_account_disabled(args.uid, disabled.then_some(origin.at), &origin)
+        .set_account_disabled(args.uid, disabled.then_some(audit_context.at), &audit_context)
         .await?;
     if found { Ok(()) } else { Err(no_account(args.uid)) }
 }
@@ -106,7 +110,7 @@ async fn session(args: &AccountArgs) -> Outcome {
         .account(args.uid)
         .await?
         .ok_or_else(|| no_account(args.uid))?;
-    let ring = deployment.service_keys().ring().await?;
+    let ring = deployment.signing_keys().ring().await?;
     let now = deployment.clock.now();
     let issuer = Issuer {
         url: deployment.config.issuer().to_owned(),
@@ -121,8 +125,8 @@ async fn session(args: &AccountArgs) -> Outcome {
     };
     let claims = issuer.management_claims(&account, sid, proof, random::bytes(), now);
     let entry = AuditEntry {
-        origin: deployment.operator(),
-        action: "management_session_issued".into(),
+        audit_context: deployment.operator(),
+        action: AuditAction::ManagementSessionIssued,
         uid: Some(account.uid),
         key_id: None,
         sid: Some(sid),
@@ -134,20 +138,25 @@ async fn session(args: &AccountArgs) -> Outcome {
 }
 
 fn no_account(uid: AccountId) -> Failure {
-    Failure(format!("there is no account {uid}"))
+    Failure(format!(
+        "there is no account {uid}: list the accounts with `tm-auth accounts list`"
+    ))
 }
 
-/// The operator vouches for the address; only what can never be one is refused.
+/// Refuses only what cannot be an address, since the operator vouches for it.
 fn check_email(email: &str) -> Outcome {
-    let sound = email.len() <= 254
+    let plausible = email.len() <= 254
         && email
             .split_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
         && email.bytes().all(|byte| byte.is_ascii_graphic());
-    if sound {
+    if plausible {
         Ok(())
     } else {
-        Err(Failure("this is no e-mail address".to_owned()))
+        Err(Failure(format!(
+            "`{}` is not an e-mail address",
+            email.escape_debug()
+        )))
     }
 }
 

@@ -109,7 +109,7 @@ impl ApiKey {
     }
 
     /// Checks that the key may be used at `now` from `address`, for a mint or a refresh.
-    pub fn permit(&self, address: IpAddr, now: Timestamp) -> Result<(), Refusal> {
+    pub fn check_usable(&self, address: IpAddr, now: Timestamp) -> Result<(), Refusal> {
         match self.status(now) {
             ApiKeyStatus::Revoked => return Err(Refusal::KeyRevoked),
             ApiKeyStatus::Expired => return Err(Refusal::KeyExpired),
@@ -128,34 +128,34 @@ impl ApiKey {
 
     /// Verifies a challenge by this key: first the signature, then that the key may be used. A
     /// caller who cannot sign thus learns nothing about the key, not even that it exists.
-    pub fn prove(
+    pub fn verify_challenge(
         self: &Arc<Self>,
         challenge: Challenge,
         address: IpAddr,
         now: Timestamp,
-    ) -> Result<ProvenKey, Refusal> {
+    ) -> Result<AuthenticatedKey, Refusal> {
         if challenge.key_id() != self.key_id
             || !self.public_key.verifies(challenge.text(), challenge.signature())
         {
             return Err(Refusal::InvalidCredentials);
         }
-        self.permit(address, now)?;
-        Ok(ProvenKey {
+        self.check_usable(address, now)?;
+        Ok(AuthenticatedKey {
             key: Arc::clone(self),
             challenge,
         })
     }
 }
 
-/// A key that verified a challenge and may be used. Only [`ApiKey::prove`] creates one, and
-/// [`crate::session::open`] requires one, so minting without verification does not compile.
+/// A key that verified a challenge and may be used. Only [`ApiKey::verify_challenge`] creates one,
+/// and [`crate::session::open`] requires one, so minting without verification does not compile.
 #[derive(Debug)]
-pub struct ProvenKey {
+pub struct AuthenticatedKey {
     key: Arc<ApiKey>,
     challenge: Challenge,
 }
 
-impl ProvenKey {
+impl AuthenticatedKey {
     /// The key.
     pub fn key(&self) -> &Arc<ApiKey> {
         &self.key
@@ -169,7 +169,7 @@ impl ProvenKey {
 
 /// Verifies the challenge with a dummy key and ignores the result. Refusing an unknown key id must
 /// take as long as refusing a wrong signature.
-pub fn verify_in_vain(challenge: &Challenge) {
+pub fn verify_dummy(challenge: &Challenge) {
     use std::sync::LazyLock;
     /// The generator of P-256, which is a valid public key.
     static DUMMY: LazyLock<PublicKey> = LazyLock::new(|| {

@@ -74,7 +74,7 @@ fn table() -> Vec<(Refusal, &'static str, bool)> {
         (Refusal::AppleAlreadyLinked, "apple_already_linked", false),
         (Refusal::KeyNotLive, "key_not_live", false),
         (Refusal::InvalidCode, "invalid_code", false),
-        (Refusal::AddressResting, "address_resting", false),
+        (Refusal::AddressInCooldown, "address_resting", false),
         (Refusal::PasskeyRefused, "passkey_refused", false),
         (Refusal::CeremonyOver, "ceremony_over", false),
         (
@@ -88,7 +88,7 @@ fn table() -> Vec<(Refusal, &'static str, bool)> {
             false,
         ),
         (Refusal::PasskeyNotFound, "passkey_not_found", false),
-        (Refusal::LastWayIn, "last_way_in", false),
+        (Refusal::LastLoginMethod, "last_way_in", false),
         (Refusal::NothingToRecover, "nothing_to_recover", false),
         (Refusal::ProofTooWeak, "reauth_required", false),
     ]

@@ -19,13 +19,13 @@ fn c07_the_holder_of_a_key_proves_possession() {
     let key = public(&pair);
     let text = challenge::registration(ISSUER, account().uid, &key.fingerprint(), NOW);
     let good = proof(NOW, sign(&pair, &text));
-    let owned = prove(key.clone(), &good, ISSUER, account().uid, at(0)).unwrap();
+    let owned = verify_possession(key.clone(), &good, ISSUER, account().uid, at(0)).unwrap();
     assert_eq!(owned.key(), &key);
     let padded = RegistrationProof {
         signature: STANDARD.encode(sign(&pair, &text)),
         ..good
     };
-    prove(key, &padded, ISSUER, account().uid, at(0)).unwrap();
+    verify_possession(key, &padded, ISSUER, account().uid, at(0)).unwrap();
 }
 
 #[test]
@@ -46,14 +46,14 @@ fn c07_a_proof_over_another_issuer_account_fingerprint_or_timestamp_is_refused()
         challenge::mint(&uid.to_string(), NOW),
     ] {
         assert_eq!(
-            prove(key.clone(), &proof(NOW, sign(&pair, &text)), ISSUER, uid, at(0)).unwrap_err(),
+            verify_possession(key.clone(), &proof(NOW, sign(&pair, &text)), ISSUER, uid, at(0)).unwrap_err(),
             Refusal::InvalidProof,
             "{text}"
         );
     }
     let by_another = proof(NOW, sign(&self::pair(), &good));
     assert_eq!(
-        prove(key, &by_another, ISSUER, uid, at(0)).unwrap_err(),
+        verify_possession(key, &by_another, ISSUER, uid, at(0)).unwrap_err(),
         Refusal::InvalidProof
     );
 }
@@ -67,7 +67,7 @@ fn c07_a_proof_is_valid_for_five_minutes_before_and_after() {
     let now = at(0) + SignedDuration::from_millis(999);
     let try_at = |timestamp: i64| {
         let text = challenge::registration(ISSUER, uid, &key.fingerprint(), timestamp);
-        prove(
+        verify_possession(
             key.clone(),
             &proof(timestamp, sign(&pair, &text)),
             ISSUER,
@@ -103,7 +103,7 @@ fn d11_an_undecodable_signature_of_a_proof_is_refused_as_at_a_mint() {
         signature: "~".into(),
     };
     assert!(matches!(
-        prove(public(&pair()), &undecodable, ISSUER, account().uid, at(0)),
+        verify_possession(public(&pair()), &undecodable, ISSUER, account().uid, at(0)),
         Err(Refusal::BadSignatureEncoding(_))
     ));
 }

@@ -9,121 +9,121 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// Presents counter `n` at `seconds` and stores the family's new state, as the store does.
-fn present(line: &mut Line, n: i64, seconds: i64) -> Decision {
-    let decision = decide(line, n, at(seconds), WINDOW);
+fn present(family: &mut TokenFamily, n: i64, seconds: i64) -> Decision {
+    let decision = decide(family, n, at(seconds), WINDOW);
     if let Decision::Rotate { next, .. } | Decision::Reissue { next } = decision {
-        *line = next;
+        *family = next;
     }
     decision
 }
 
 #[test]
 fn e01_the_newest_token_rotates() {
-    let mut line = Line::start(at(0));
-    let next = Line {
+    let mut family = TokenFamily::start(at(0));
+    let next = TokenFamily {
         current: 1,
         parent: Some(0),
         rotated_at: at(5),
-        reissues: 0,
+        reissue_count: 0,
     };
     assert_eq!(
-        present(&mut line, 0, 5),
+        present(&mut family, 0, 5),
         Decision::Rotate {
             next,
             fast_forward: false
         }
     );
-    assert_eq!(line, next);
+    assert_eq!(family, next);
 }
 
 #[test]
 fn e03_the_parent_within_the_window_gets_the_same_successor() {
-    let mut line = Line::start(at(0));
-    present(&mut line, 0, 0);
+    let mut family = TokenFamily::start(at(0));
+    present(&mut family, 0, 0);
     for seconds in [0, 1, 89, 90, -3600] {
-        assert_eq!(present(&mut line, 0, seconds), Decision::Repeat, "{seconds}");
+        assert_eq!(present(&mut family, 0, seconds), Decision::Repeat, "{seconds}");
     }
 }
 
 #[test]
 fn e04_the_parent_later_gets_another_successor_and_the_unused_one_is_invalid() {
-    let mut line = Line::start(at(0));
-    present(&mut line, 0, 0);
+    let mut family = TokenFamily::start(at(0));
+    present(&mut family, 0, 0);
     assert_eq!(
-        present(&mut line, 0, 91),
+        present(&mut family, 0, 91),
         Decision::Reissue {
-            next: Line {
+            next: TokenFamily {
                 current: 2,
                 parent: Some(0),
                 rotated_at: at(91),
-                reissues: 1
+                reissue_count: 1
             }
         }
     );
     // The invalid successor is refused if presented soon; later it ends the session.
-    assert_eq!(present(&mut line, 1, 181), Decision::Superseded);
-    assert_eq!(present(&mut line, 1, 182), Decision::Reuse);
+    assert_eq!(present(&mut family, 1, 181), Decision::Superseded);
+    assert_eq!(present(&mut family, 1, 182), Decision::Reuse);
 }
 
 #[test]
 fn e04_the_fourth_reissue_in_a_row_ends_the_session() {
-    let mut line = Line::start(at(0));
-    present(&mut line, 0, 0);
+    let mut family = TokenFamily::start(at(0));
+    present(&mut family, 0, 0);
     for round in 1..=3 {
         assert!(matches!(
-            present(&mut line, 0, 100 * round),
+            present(&mut family, 0, 100 * round),
             Decision::Reissue { .. }
         ));
-        assert_eq!(line.reissues, round);
+        assert_eq!(family.reissue_count, round);
     }
-    assert_eq!(present(&mut line, 0, 400), Decision::Reuse);
+    assert_eq!(present(&mut family, 0, 400), Decision::Reuse);
 }
 
 #[test]
 fn e04_a_rotation_resets_the_count_of_reissues() {
-    let mut line = Line::start(at(0));
-    present(&mut line, 0, 0);
-    present(&mut line, 0, 100);
-    present(&mut line, 2, 200);
+    let mut family = TokenFamily::start(at(0));
+    present(&mut family, 0, 0);
+    present(&mut family, 0, 100);
+    present(&mut family, 2, 200);
     assert_eq!(
-        line,
-        Line {
+        family,
+        TokenFamily {
             current: 3,
             parent: Some(2),
             rotated_at: at(200),
-            reissues: 0
+            reissue_count: 0
         }
     );
 }
 
 #[test]
 fn e02_e05_an_older_token_is_superseded_soon_and_ends_the_session_later() {
-    let mut line = Line::start(at(0));
-    present(&mut line, 0, 0);
-    present(&mut line, 1, 10);
-    assert_eq!(present(&mut line, 0, 100), Decision::Superseded);
-    assert_eq!(present(&mut line, 0, 101), Decision::Reuse);
-    assert_eq!(present(&mut line, -1, 101), Decision::Reuse);
+    let mut family = TokenFamily::start(at(0));
+    present(&mut family, 0, 0);
+    present(&mut family, 1, 10);
+    assert_eq!(present(&mut family, 0, 100), Decision::Superseded);
+    assert_eq!(present(&mut family, 0, 101), Decision::Reuse);
+    assert_eq!(present(&mut family, -1, 101), Decision::Reuse);
 }
 
 #[test]
 fn e12_a_counter_greater_than_current_fast_forwards() {
-    let mut line = Line::start(at(0));
-    let next = Line {
+    let mut family = TokenFamily::start(at(0));
+    let next = TokenFamily {
         current: 8,
         parent: Some(7),
         rotated_at: at(1),
-        reissues: 0,
+        reissue_count: 0,
     };
     assert_eq!(
-        present(&mut line, 7, 1),
+        present(&mut family, 7, 1),
         Decision::Rotate {
             next,
             fast_forward: true
         }
     );
     assert!(matches!(
-        present(&mut line, i64::MAX, 2),
+        present(&mut family, i64::MAX, 2),
         Decision::Rotate {
             fast_forward: true,
             ..
@@ -136,15 +136,15 @@ proptest! {
     /// session ends within three calls after the first.
     #[test]
     fn e02_a_thief_and_the_owner_who_refresh_in_turns_are_detected(gaps in proptest::collection::vec(91_i64..1_000_000, 3)) {
-        let mut line = Line::start(at(0));
+        let mut family = TokenFamily::start(at(0));
         let mut held = [0, 0];
         let mut time = 0;
         let mut caught = false;
         for (turn, gap) in std::iter::once(&91).chain(&gaps).enumerate() {
             time += gap;
-            match present(&mut line, held[turn % 2], time) {
+            match present(&mut family, held[turn % 2], time) {
                 Decision::Rotate { next, .. } | Decision::Reissue { next } => held[turn % 2] = next.current,
-                Decision::Repeat => held[turn % 2] = line.current,
+                Decision::Repeat => held[turn % 2] = family.current,
                 Decision::Superseded => prop_assert!(false, "the turns are longer than the reuse grace"),
                 Decision::Reuse => { caught = true; break }
             }
@@ -156,20 +156,20 @@ proptest! {
     /// is issued as new twice.
     #[test]
     fn e06_no_counter_is_issued_twice(calls in proptest::collection::vec((0_i64..12, 0_i64..200), 1..60)) {
-        let mut line = Line::start(at(0));
+        let mut family = TokenFamily::start(at(0));
         let mut issued = std::collections::HashSet::from([0]);
         let mut time = 0;
         for (presented, gap) in calls {
             time += gap;
-            let before = line;
-            match present(&mut line, presented, time) {
+            let before = family;
+            match present(&mut family, presented, time) {
                 Decision::Rotate { next, .. } | Decision::Reissue { next } => {
                     prop_assert!(next.current > before.current);
                     prop_assert!(next.parent.unwrap() < next.current);
                     prop_assert!(issued.insert(next.current));
                 }
                 Decision::Repeat => prop_assert!(issued.contains(&before.current)),
-                Decision::Superseded | Decision::Reuse => prop_assert_eq!(line, before),
+                Decision::Superseded | Decision::Reuse => prop_assert_eq!(family, before),
             }
         }
     }

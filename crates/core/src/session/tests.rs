@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::sample::{
-    HERE, LIVES, NOW, address, at, deactivate, disable, just_before, key, pair, revoke, signed,
+    HERE, LIFETIMES, NOW, address, at, deactivate, disable, just_before, key, pair, revoke, signed,
 };
 
 fn randomness() -> OpenRandomness {
@@ -19,10 +19,17 @@ fn open_at(end: Option<Timestamp>, seconds: i64) -> (Arc<ApiKey>, NewSession) {
         expires_at: end,
         ..key(&pair)
     });
-    let proven = key
-        .prove(signed(&pair, key.key_id), address(), at(seconds))
+    let authenticated = key
+        .verify_challenge(signed(&pair, key.key_id), address(), at(seconds))
         .unwrap();
-    let new = open(&proven, &randomness(), "mac-1", HERE, &LIVES, at(seconds));
+    let new = open(
+        &authenticated,
+        &randomness(),
+        "mac-1",
+        HERE,
+        &LIFETIMES,
+        at(seconds),
+    );
     (key, new)
 }
 
@@ -48,7 +55,7 @@ fn d01_a_session_has_the_key_and_the_row_versions_that_were_judged() {
             sid: new.sid,
             key_id: key.key_id,
             secret_hash: new.secret_hash,
-            line: Line::start(at(5)),
+            family: TokenFamily::start(at(5)),
             mac_kid: "mac-1".into(),
             opened_at: at(5),
             expires_at: new.expires_at,
@@ -59,7 +66,7 @@ fn d01_a_session_has_the_key_and_the_row_versions_that_were_judged() {
 
 #[test]
 fn e09_a_session_expires_with_its_key_or_after_its_absolute_lifetime() {
-    let longest = at(5) + LIVES.absolute;
+    let longest = at(5) + LIFETIMES.absolute;
     let second = SignedDuration::from_secs(1);
     for (key_end, end) in [
         (None, longest),
@@ -75,12 +82,15 @@ fn e09_a_session_expires_with_its_key_or_after_its_absolute_lifetime() {
 #[test]
 fn e09_an_idle_session_expires() {
     let (key, mut session) = session();
-    session.line.rotated_at = at(100);
-    let end = at(100) + LIVES.idle;
-    assert_eq!(session.idle_end(&LIVES), end);
-    assert_eq!(session.permit(&key, address(), &LIVES, just_before(end)), Ok(()));
+    session.family.rotated_at = at(100);
+    let end = at(100) + LIFETIMES.idle;
+    assert_eq!(session.idle_expires_at(&LIFETIMES), end);
     assert_eq!(
-        session.permit(&key, address(), &LIVES, end),
+        session.check_usable(&key, address(), &LIFETIMES, just_before(end)),
+        Ok(())
+    );
+    assert_eq!(
+        session.check_usable(&key, address(), &LIFETIMES, end),
         Err(Refusal::SessionExpired)
     );
 }
@@ -89,11 +99,14 @@ fn e09_an_idle_session_expires() {
 fn e09_a_refreshed_session_expires_at_its_absolute_end() {
     let (key, mut session) = session();
     let end = session.expires_at;
-    session.line.rotated_at = just_before(end);
-    assert_eq!(session.idle_end(&LIVES), end);
-    assert_eq!(session.permit(&key, address(), &LIVES, just_before(end)), Ok(()));
+    session.family.rotated_at = just_before(end);
+    assert_eq!(session.idle_expires_at(&LIFETIMES), end);
     assert_eq!(
-        session.permit(&key, address(), &LIVES, end),
+        session.check_usable(&key, address(), &LIFETIMES, just_before(end)),
+        Ok(())
+    );
+    assert_eq!(
+        session.check_usable(&key, address(), &LIFETIMES, end),
         Err(Refusal::SessionExpired)
     );
 }
@@ -108,12 +121,15 @@ fn e02_e10_the_end_of_a_session_is_reported_before_other_problems() {
         let (mut key, mut session) = session();
         session.ended = Some((at(1), reason));
         assert_eq!(
-            session.permit(&key, address(), &LIVES, at(2)),
+            session.check_usable(&key, address(), &LIFETIMES, at(2)),
             Err(refusal.clone())
         );
         revoke(&mut key);
         let late = session.expires_at;
-        assert_eq!(session.permit(&key, address(), &LIVES, late), Err(refusal));
+        assert_eq!(
+            session.check_usable(&key, address(), &LIFETIMES, late),
+            Err(refusal)
+        );
     }
 }
 
@@ -136,16 +152,19 @@ fn e10_a_refresh_requires_a_usable_key_and_account() {
     ];
     for (change, refusal) in cases {
         let (mut key, session) = session();
-        assert_eq!(session.permit(&key, address(), &LIVES, at(2)), Ok(()));
+        assert_eq!(session.check_usable(&key, address(), &LIFETIMES, at(2)), Ok(()));
         change(&mut key);
         assert_eq!(
-            session.permit(&key, address(), &LIVES, at(2)),
+            session.check_usable(&key, address(), &LIFETIMES, at(2)),
             Err(refusal.clone())
         );
         // The key's state is reported even if the session has expired: minting again would not
         // help.
         let late = session.expires_at;
-        assert_eq!(session.permit(&key, address(), &LIVES, late), Err(refusal));
+        assert_eq!(
+            session.check_usable(&key, address(), &LIFETIMES, late),
+            Err(refusal)
+        );
     }
 }
 

@@ -44,7 +44,7 @@ impl Purpose {
 
 /// A key as stored in its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredKey {
+pub struct StoredSigningKey {
     /// Key id.
     pub kid: String,
     /// Purpose of the key.
@@ -72,7 +72,7 @@ pub enum KeyState {
     Retiring,
 }
 
-impl StoredKey {
+impl StoredSigningKey {
     /// State of the key.
     pub fn state(&self) -> KeyState {
         match (self.retired_at, self.signing_since) {
@@ -102,7 +102,7 @@ pub enum Step {
     /// Create a key that signs at once, and retire the current signing key, if any.
     CreateSigning,
     /// Create and publish the next key.
-    CreateSpare,
+    CreateNextKey,
     /// Make this key sign, and retire the current signing key, if any.
     Promote(String),
     /// Delete the row of this key.
@@ -110,7 +110,7 @@ pub enum Step {
 }
 
 /// The steps that are due at `now` for the keys of one purpose.
-pub fn due(keys: &[StoredKey], purpose: Purpose, schedule: &Schedule, now: Timestamp) -> Vec<Step> {
+pub fn due(keys: &[StoredSigningKey], purpose: Purpose, schedule: &Schedule, now: Timestamp) -> Vec<Step> {
     let of = |state| {
         keys.iter()
             .filter(move |key| key.purpose == purpose && key.state() == state)
@@ -122,12 +122,12 @@ pub fn due(keys: &[StoredKey], purpose: Purpose, schedule: &Schedule, now: Times
     let Some(signing) = of(KeyState::Signing).next() else {
         // Steps 1 and 2: an empty database, or the signing key was removed in an emergency.
         // Verifiers probably have the next key already.
-        steps.push(match spare(keys, purpose) {
-            Some(spare) => Step::Promote(spare.kid.clone()),
+        steps.push(match next_key(keys, purpose) {
+            Some(next_key) => Step::Promote(next_key.kid.clone()),
             None => Step::CreateSigning,
         });
         if purpose == Purpose::AccessToken {
-            steps.push(Step::CreateSpare);
+            steps.push(Step::CreateNextKey);
         }
         return steps;
     };
@@ -135,15 +135,15 @@ pub fn due(keys: &[StoredKey], purpose: Purpose, schedule: &Schedule, now: Times
         .signing_since
         .is_some_and(|since| since + schedule.rotate_after <= now);
     let replace = old || signing.algorithm != schedule.algorithm;
-    match spare(keys, purpose) {
-        Some(spare) if spare.algorithm != schedule.algorithm => {
+    match next_key(keys, purpose) {
+        Some(next_key) if next_key.algorithm != schedule.algorithm => {
             // The configured algorithm changed, so this key will never sign.
-            steps.extend([Step::Remove(spare.kid.clone()), Step::CreateSpare]);
+            steps.extend([Step::Remove(next_key.kid.clone()), Step::CreateNextKey]);
         }
-        Some(spare) if replace && spare.published_at + schedule.publish_before <= now => {
-            steps.extend([Step::Promote(spare.kid.clone()), Step::CreateSpare]);
+        Some(next_key) if replace && next_key.published_at + schedule.publish_before <= now => {
+            steps.extend([Step::Promote(next_key.kid.clone()), Step::CreateNextKey]);
         }
-        None if purpose == Purpose::AccessToken => steps.push(Step::CreateSpare),
+        None if purpose == Purpose::AccessToken => steps.push(Step::CreateNextKey),
         None if replace => steps.push(Step::CreateSigning),
         Some(_) | None => {}
     }
@@ -151,12 +151,12 @@ pub fn due(keys: &[StoredKey], purpose: Purpose, schedule: &Schedule, now: Times
 }
 
 /// When the next key may sign, because verifiers that cache the set will have it.
-pub fn spare_ready_at(keys: &[StoredKey], schedule: &Schedule) -> Option<Timestamp> {
-    spare(keys, Purpose::AccessToken).map(|spare| spare.published_at + schedule.publish_before)
+pub fn next_key_ready_at(keys: &[StoredSigningKey], schedule: &Schedule) -> Option<Timestamp> {
+    next_key(keys, Purpose::AccessToken).map(|next_key| next_key.published_at + schedule.publish_before)
 }
 
 /// The next key of a purpose: of the keys that never signed, the one published first.
-pub fn spare(keys: &[StoredKey], purpose: Purpose) -> Option<&StoredKey> {
+pub fn next_key(keys: &[StoredSigningKey], purpose: Purpose) -> Option<&StoredSigningKey> {
     keys.iter()
         .filter(|key| key.purpose == purpose && key.state() == KeyState::Published)
         .min_by_key(|key| (key.published_at, key.kid.as_str()))

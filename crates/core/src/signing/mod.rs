@@ -7,7 +7,7 @@ mod mac;
 mod seal;
 
 pub use key::SigningKey;
-pub use lifecycle::{KeyState, Purpose, StoredKey};
+pub use lifecycle::{KeyState, Purpose, StoredSigningKey};
 pub use mac::MacKey;
 pub use seal::{KeyEncryptionKey, Sealed, UnsealError};
 

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::claims::{ACCESS_TOKEN_TYP, NATIVE_CLIENT};
 use tm_auth_proto::{AccessClaims, Audience, Environment, KeyId, Scopes, SessionId, TmClaims};
 
-use crate::person::{AuthMethod, Proof};
 use crate::signing::SigningKey;
+use crate::user::{AuthMethod, Proof};
 use crate::{Account, ApiKey};
 
 /// The issuer of this service's access tokens.
@@ -63,7 +63,7 @@ impl Issuer {
 
     /// Step 1 for a user: claims of a platform token, which has all scopes. The token expires no
     /// later than the session, which expires at `end`.
-    pub fn person_claims(
+    pub fn user_claims(
         &self,
         account: &Account,
         sid: SessionId,

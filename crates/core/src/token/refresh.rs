@@ -17,7 +17,7 @@ use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
 use tm_auth_proto::{CompactJws, Environment, SessionId};
 
 use crate::Refusal;
-use crate::rotation::Line;
+use crate::rotation::TokenFamily;
 use crate::secret::SessionSecret;
 use crate::signing::MacKey;
 
@@ -39,7 +39,7 @@ struct Claims {
 /// Result of [`Unverified::verify`]: a refresh token that this service issued. Steps 4 and 5 decide
 /// whether it is still usable.
 #[derive(Clone, Debug)]
-pub struct Presented {
+pub struct VerifiedRefreshToken {
     /// Session of the token.
     pub sid: SessionId,
     /// Counter of the token in its family.
@@ -52,7 +52,7 @@ pub struct Presented {
 /// it is refreshed before.
 pub fn issue(
     sid: SessionId,
-    line: &Line,
+    family: &TokenFamily,
     end: Timestamp,
     secret: &SessionSecret,
     issuer: &str,
@@ -64,9 +64,9 @@ pub fn issue(
         aud: issuer.to_owned(),
         env: environment,
         sid,
-        n: line.current,
+        n: family.current,
         sec: secret.encode(),
-        iat: line.rotated_at.as_second(),
+        iat: family.rotated_at.as_second(),
         exp: end.as_second(),
     };
     key.sign_jws(
@@ -97,7 +97,12 @@ impl<'a> Unverified<'a> {
 
     /// Step 3: verifies the MAC, then the claims. Nothing else in the token is used before the MAC
     /// is verified.
-    pub fn verify(&self, key: &MacKey, issuer: &str, environment: Environment) -> Result<Presented, Refusal> {
+    pub fn verify(
+        &self,
+        key: &MacKey,
+        issuer: &str,
+        environment: Environment,
+    ) -> Result<VerifiedRefreshToken, Refusal> {
         if self.kid() != Some(key.kid()) || !key.verifies(self.0.signing_input, &self.0.signature) {
             return Err(Refusal::InvalidRefreshToken);
         }
@@ -113,7 +118,7 @@ impl<'a> Unverified<'a> {
             return Err(Refusal::InvalidRefreshToken);
         }
         let secret = SessionSecret::decode(&claims.sec).ok_or(Refusal::InvalidRefreshToken)?;
-        Ok(Presented {
+        Ok(VerifiedRefreshToken {
             sid: claims.sid,
             counter: claims.n,
             secret,

@@ -61,7 +61,7 @@ pub(crate) async fn get(
     State(app): State<Arc<App>>,
     context: Context,
     management: Management,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
 ) -> Result<axum::Json<View>, ApiError> {
     let (key, last_use) = api_keys::find(&app, &management, key_id).await?;
     Ok(axum::Json(view(&key, last_use, context.now)))
@@ -76,7 +76,7 @@ pub(crate) async fn activate(
     State(app): State<Arc<App>>,
     context: Context,
     management: Management,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
     Json(proof): Json<RegistrationProof>,
 ) -> Result<axum::Json<View>, ApiError> {
     let key = api_keys::activate(&app, &context, &management, key_id, &proof).await?;
@@ -92,7 +92,7 @@ pub(crate) async fn update(
     State(app): State<Arc<App>>,
     context: Context,
     management: Management,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
     Json(request): Json<UpdateApiKey>,
 ) -> Result<axum::Json<View>, ApiError> {
     let key = api_keys::update(&app, &context, &management, key_id, &request).await?;
@@ -108,16 +108,16 @@ pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     context: Context,
     management: Management,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
 ) -> Result<axum::Json<View>, ApiError> {
     let key = api_keys::revoke(&app, &context, &management, key_id).await?;
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
 /// The key that the path names. What is no key id, or not even UTF-8, names no key of this account either.
-pub(crate) struct Named(pub(crate) KeyId);
+pub(crate) struct KeyIdPath(pub(crate) KeyId);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync> FromRequestParts<S> for KeyIdPath {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = Path::<String>::from_request_parts(parts, state).await;

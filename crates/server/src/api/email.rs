@@ -10,10 +10,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::HeaderMap;
 use tm_auth_core::EmailAddress;
-use tm_auth_core::one_time_code::Purpose;
-use tm_auth_core::person::{AuthMethod, SessionKind};
+use tm_auth_core::email_code::Purpose;
+use tm_auth_core::user::{AuthMethod, SessionKind};
 use tm_auth_proto::{EmailCodeAnswer, EmailCodeRequest, EmailCodeVerification, TokenAudience, TokenResponse};
-use tm_auth_store::sign_in_code::CodeOf;
+use tm_auth_store::email_code::CodeOf;
 
 use super::failures::{Authenticated, WithBody};
 use crate::app::App;

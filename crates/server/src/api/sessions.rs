@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, State};
 use http::request::Parts;
-use tm_auth_core::person::PersonSession;
+use tm_auth_core::user::UserSession;
 use tm_auth_proto::session::{Session as View, SessionList, SessionsEnded};
 use tm_auth_proto::{ErrorCode, SessionId};
 
@@ -42,7 +42,7 @@ pub(crate) async fn end(
     State(app): State<Arc<App>>,
     context: Context,
     management: Management,
-    Named(sid): Named,
+    SessionIdPath(sid): SessionIdPath,
 ) -> Result<axum::Json<SessionsEnded>, ApiError> {
     let uid = management.account.uid;
     if sid != management.sid {
@@ -61,11 +61,11 @@ pub(crate) async fn end_others(
     management: Management,
 ) -> Result<axum::Json<SessionsEnded>, ApiError> {
     management.require_fresh(context.now)?;
-    let ended = user_sessions::end_all_but(&app, &context, &management.account, Some(management.sid)).await?;
+    let ended = user_sessions::end_others(&app, &context, &management.account, management.sid).await?;
     Ok(axum::Json(SessionsEnded { ended }))
 }
 
-fn view(session: &PersonSession, asking: SessionId) -> View {
+fn view(session: &UserSession, asking: SessionId) -> View {
     View {
         sid: session.sid,
         kind: session.kind.as_str().to_owned(),
@@ -74,15 +74,15 @@ fn view(session: &PersonSession, asking: SessionId) -> View {
         ip: session.address,
         opened_at: session.opened_at,
         last_used_at: session.last_used_at,
-        expires_at: session.idle_end(),
+        expires_at: session.idle_expires_at(),
         current: session.sid == asking,
     }
 }
 
 /// The session that the path names. What is no session id names none of this account either.
-pub(crate) struct Named(SessionId);
+pub(crate) struct SessionIdPath(SessionId);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync> FromRequestParts<S> for SessionIdPath {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = Path::<String>::from_request_parts(parts, state).await;

@@ -62,7 +62,7 @@ impl ApiKeyCache {
             Change::Key(key_id) => self.copies.invalidate(key_id),
             // Accounts change rarely and have few keys: not worth an index.
             Change::Account(_) => self.copies.invalidate_all(),
-            Change::ServiceKeys | Change::Revocations => {}
+            Change::SigningKeys | Change::Revocations => {}
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) async fn register(
     let uid = management.account.uid;
     let key = PublicKey::parse(&request.public_key)?;
     // Verified before any look-up: "already registered" would tell strangers which keys exist here.
-    let public_key = registration::prove(key, &request.proof, &app.issuer.url, uid, context.now)?;
+    let public_key = registration::verify_possession(key, &request.proof, &app.issuer.url, uid, context.now)?;
     let end = request
         .expires_at
         .unwrap_or_else(|| Some(default_end(app, context.now)));
@@ -62,7 +62,7 @@ pub(crate) async fn register(
     let max_live = app.config.api_keys.max_per_account;
     let key = app
         .store
-        .register_key(new, max_live, &context.origin(uid))
+        .register_key(new, max_live, &context.audit_context(uid))
         .await??;
     // The owner is told of a pending key when it is activated.
     if key.lifecycle.activated_at().is_some() {
@@ -82,10 +82,10 @@ pub(crate) async fn activate(
     let (key, _) = find(app, management, key_id).await?;
     let confirmed = registration::confirm(&key, proof, &app.issuer.url, context.now)?;
     let max_live = app.config.api_keys.max_per_account;
-    let origin = context.origin(uid);
+    let audit_context = context.audit_context(uid);
     let key = app
         .store
-        .activate_key(uid, confirmed, max_live, &origin)
+        .activate_key(uid, confirmed, max_live, &audit_context)
         .await??;
     app.api_keys.forget(&Change::Key(key_id));
     // A repeated request changes nothing and sends no second mail.
@@ -118,7 +118,7 @@ pub(crate) async fn update(
     };
     let key = app
         .store
-        .update_key(uid, key_id, change, &context.origin(uid))
+        .update_key(uid, key_id, change, &context.audit_context(uid))
         .await??;
     app.api_keys.forget(&Change::Key(key_id));
     if request.disabled.is_some() {
@@ -135,7 +135,10 @@ pub(crate) async fn revoke(
     key_id: KeyId,
 ) -> Result<ApiKey, ApiError> {
     let uid = management.account.uid;
-    let key = app.store.revoke_key(uid, key_id, &context.origin(uid)).await??;
+    let key = app
+        .store
+        .revoke_key(uid, key_id, &context.audit_context(uid))
+        .await??;
     app.api_keys.forget(&Change::Key(key_id));
     app.reload_revocations().await?;
     // A repeated request changes nothing and sends no second mail.

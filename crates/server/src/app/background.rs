@@ -1,10 +1,11 @@
 //! Work that no request asks for. A failure is logged, and the next round tries again.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tm_auth_store::error::Chain;
 use tm_auth_store::{Change, Retention};
 use tokio::task::JoinSet;
 
@@ -64,10 +65,10 @@ async fn take_over(app: &App, changes: Option<Vec<Change>>) -> Result<(), ()> {
     let revocations = revocations.map_err(|error| failed("revocations", &error));
     let has_keys = changes
         .as_ref()
-        .is_none_or(|changes| changes.contains(&Change::ServiceKeys));
+        .is_none_or(|changes| changes.contains(&Change::SigningKeys));
     if has_keys {
         let keys = app.current_keys.reload().await;
-        keys.map_err(|error| failed("service_keys", &error))?;
+        keys.map_err(|error| failed("signing_keys", &error))?;
     }
     revocations
 }
@@ -95,8 +96,8 @@ async fn maintain_keys(app: Arc<App>) {
         // Generating an RSA key may take longer than a call of the database may.
         match tokio::time::timeout(MAINTAIN, app.current_keys.maintain(app.now())).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => failed("service_keys", &error),
-            Err(late) => failed("service_keys", &late),
+            Ok(Err(error)) => failed("signing_keys", &error),
+            Err(late) => failed("signing_keys", &late),
         }
     }
 }
@@ -140,7 +141,7 @@ impl App {
         let keep = &self.config.retention;
         Retention {
             batch: keep.sweep_batch,
-            session_idle: self.lives.idle,
+            session_idle: self.lifetimes.idle,
             session: days(keep.ended_sessions_days),
             // A challenge must never outlive its row. This covers twice its window and a clock that stepped by
             // hours.
@@ -155,7 +156,7 @@ impl App {
     }
 }
 
-fn failed(task: &'static str, error: &dyn Display) {
+fn failed(task: &'static str, error: &dyn Error) {
     crate::metrics::background_failure(task);
-    tracing::warn!(task, %error, "a background task failed and will try again");
+    tracing::warn!(task, error = %Chain(error), "a background task failed and will try again");
 }

@@ -5,20 +5,20 @@
 //! 2. [`by_code`] and [`by_link`] turn the code or the link into a proved address, once.
 //! 3. [`account`] finds the account of that address, or creates one.
 
-use tm_auth_core::one_time_code::{CodePepper, FlowId, LIFE, Length, OneTimeCode, Purpose, TypedCode};
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, LIFE, Length, Purpose, TypedCode};
 use tm_auth_core::secret::FlowSecret;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, EmailAddress};
 use tm_auth_proto::{AccountId, OrganizationId};
-use tm_auth_store::sign_in_code::{CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
-use tm_auth_store::{NewAccount, Origin};
+use tm_auth_store::email_code::{CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
+use tm_auth_store::{AuditContext, NewAccount};
 
 use super::App;
 use super::sign_in;
 use crate::error::ApiError;
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
-use crate::mail::templates::{self, CodePurpose, EmailCode};
+use crate::mail::templates::{self, CodePurpose, EmailCodeMail};
 use crate::random;
 
 /// Step 1. Mails a code if the limits allow it, and a link beside it if a browser asks. `browser` is the secret of
@@ -39,7 +39,7 @@ pub(crate) async fn mail(
     }
     let flow_id = FlowId(random::bytes());
     let pepper = pepper(app);
-    let code = |length| OneTimeCode::generate(length, random::bytes);
+    let code = |length| EmailCode::generate(length, random::bytes);
     // The store decides which of the two is mailed.
     let (short, long) = (code(Length::Short), code(Length::Long));
     let link = FlowSecret::new(random::bytes());
@@ -56,8 +56,8 @@ pub(crate) async fn mail(
         }),
         asked_at: context.now,
     };
-    let origin = context.origin(actor(purpose));
-    let code = match app.store.ask_for_code(new, &origin).await? {
+    let audit_context = context.audit_context(actor(purpose));
+    let code = match app.store.ask_for_code(new, &audit_context).await? {
         Some(Length::Short) => short,
         Some(Length::Long) => long,
         None => return Ok(()),
@@ -73,7 +73,7 @@ pub(crate) async fn mail(
     let sent = app.mail.send(templates::email_code(
         app.letterhead(),
         context,
-        &EmailCode {
+        &EmailCodeMail {
             to: email.as_str(),
             purpose: match purpose {
                 Purpose::SignIn => CodePurpose::SignIn,
@@ -108,8 +108,8 @@ pub(crate) async fn by_code(
         network: network(context),
         now: context.now,
     };
-    let origin = context.origin(actor(purpose));
-    let proved = app.store.consume_code(attempt, &origin).await?;
+    let audit_context = context.audit_context(actor(purpose));
+    let proved = app.store.consume_code(attempt, &audit_context).await?;
     if proved.is_err() {
         app.limits.charge_wrong_code(context);
     }
@@ -139,11 +139,11 @@ pub(crate) async fn account(app: &App, context: &Context, proved: ProvedEmail) -
         email: Some(proved.email().to_string()),
         created_at: context.now,
     };
-    let origin = Origin {
+    let audit_context = AuditContext {
         actor: new.uid.to_string(),
-        ..context.origin("")
+        ..context.audit_context("")
     };
-    let found = app.store.account_by_proved_email(proved, new, &origin);
+    let found = app.store.account_by_proved_email(proved, new, &audit_context);
     match found.await? {
         Ok(account) => Ok(account),
         Err(refusal) => {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use tm_auth_core::Account;
-use tm_auth_core::person::Proof;
+use tm_auth_core::user::Proof;
 use tm_auth_proto::{ErrorCode, SessionId};
 
 use super::App;

@@ -7,11 +7,11 @@
 //!    token is signed while the insert commits.
 
 use jiff::SignedDuration;
-use tm_auth_core::api_key::verify_in_vain;
+use tm_auth_core::api_key::verify_dummy;
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::session::{self, OpenRandomness};
 use tm_auth_core::token::{access, refresh};
-use tm_auth_core::{Challenge, ProvenKey, Refusal};
+use tm_auth_core::{AuthenticatedKey, Challenge, Refusal};
 use tm_auth_proto::{ApiKeyTokenRequest, TokenResponse};
 use tm_auth_store::{KeyUse, OpenOutcome};
 
@@ -54,11 +54,11 @@ async fn attempt(
         }
     };
     for _ in 0..TRIES {
-        let proven = prove(app, context, &challenge).await?;
-        app.limits.charge_key(context, proven.key().key_id)?;
-        if let Some(tokens) = open(app, context, &proven).await? {
+        let authenticated = prove(app, context, &challenge).await?;
+        app.limits.charge_key(context, authenticated.key().key_id)?;
+        if let Some(tokens) = open(app, context, &authenticated).await? {
             let usage = KeyUse {
-                key_id: proven.key().key_id,
+                key_id: authenticated.key().key_id,
                 at: context.now,
                 ip: context.address,
             };
@@ -72,15 +72,15 @@ async fn attempt(
 
 /// Step 3. Verifies the challenge with the copy in memory and, if that refuses, with the row as it is now. An unknown
 /// key costs the same as a wrong signature: one verification and one read.
-async fn prove(app: &App, context: &Context, challenge: &Challenge) -> Result<ProvenKey, ApiError> {
+async fn prove(app: &App, context: &Context, challenge: &Challenge) -> Result<AuthenticatedKey, ApiError> {
     let Found { mut key, mut is_copy } = app.api_keys.get(challenge.key_id()).await?;
     loop {
         let Some(found) = key else {
-            verify_in_vain(challenge);
+            verify_dummy(challenge);
             return refuse(app, context, challenge, Refusal::InvalidCredentials);
         };
-        match found.prove(challenge.clone(), context.address, context.now) {
-            Ok(proven) => return Ok(proven),
+        match found.verify_challenge(challenge.clone(), context.address, context.now) {
+            Ok(authenticated) => return Ok(authenticated),
             Err(refusal) if !is_copy => return refuse(app, context, challenge, refusal),
             Err(refusal) => {
                 key = app.api_keys.read(challenge.key_id()).await?;
@@ -98,7 +98,7 @@ fn refuse(
     context: &Context,
     challenge: &Challenge,
     refusal: Refusal,
-) -> Result<ProvenKey, ApiError> {
+) -> Result<AuthenticatedKey, ApiError> {
     if refusal == Refusal::InvalidCredentials {
         app.limits.charge_failure(context, Some(challenge.key_id()));
     } else {
@@ -110,7 +110,11 @@ fn refuse(
 }
 
 /// Step 4. Opens the session. `None`: key or account changed since they were read.
-async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option<TokenResponse>, ApiError> {
+async fn open(
+    app: &App,
+    context: &Context,
+    authenticated: &AuthenticatedKey,
+) -> Result<Option<TokenResponse>, ApiError> {
     let keys = app.keys();
     let secret = SessionSecret::new(random::bytes());
     let randomness = OpenRandomness {
@@ -118,18 +122,18 @@ async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option
         open_nonce: random::bytes(),
     };
     let new = session::open(
-        proven,
+        authenticated,
         &randomness,
         keys.mac().kid(),
         app.issuer.environment,
-        &app.lives,
+        &app.lifetimes,
         context.now,
     );
 
     let stored = new.stored();
     let sign = async {
         let claims = app.issuer.platform_claims(
-            proven.key(),
+            authenticated.key(),
             new.sid,
             context.now,
             new.expires_at,
@@ -143,7 +147,7 @@ async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option
     match outcome? {
         OpenOutcome::Opened => {}
         OpenOutcome::Replayed => {
-            app.limits.charge_replay(context, proven.key().key_id);
+            app.limits.charge_replay(context, authenticated.key().key_id);
             return Err(Refusal::Replayed.into());
         }
         OpenOutcome::BeforeRecovery => return Err(Refusal::ChallengeBeforeRecovery.into()),
@@ -151,8 +155,8 @@ async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option
     }
     let refresh_token = refresh::issue(
         stored.sid,
-        &stored.line,
-        stored.idle_end(&app.lives),
+        &stored.family,
+        stored.idle_expires_at(&app.lifetimes),
         &secret,
         &app.issuer.url,
         app.issuer.environment,
@@ -161,7 +165,7 @@ async fn open(app: &App, context: &Context, proven: &ProvenKey) -> Result<Option
     Ok(Some(tokens::response(
         access_token,
         refresh_token,
-        proven.key().expires_at,
+        authenticated.key().expires_at,
     )))
 }
 

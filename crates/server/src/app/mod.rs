@@ -23,9 +23,8 @@ pub(crate) mod user_sessions;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tm_auth_core::session::Lives;
+use tm_auth_core::session::SessionLifetimes;
 use tm_auth_core::token::access::Issuer;
-use tm_auth_proto::ErrorCode;
 use tm_auth_store::{Store, StoreError};
 use tm_auth_verifier::Policy;
 
@@ -34,18 +33,15 @@ use self::api_key_refusals::Refusals;
 use self::api_key_usage::Usage;
 use self::readiness::Readiness;
 use self::revocation_list::RevocationList;
-use crate::apple::Apple;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
-use crate::error::ApiError;
 use crate::mail::templates::Letterhead;
 use crate::mail::{Delivered, MailQueue};
-use crate::passkeys::RelyingParty;
 use crate::rate_limits::Limits;
 use crate::rate_limits::audit::ReachedLimits;
 use crate::signing_keys::current::CurrentKeys;
 use crate::signing_keys::key_ring::KeyRing;
-use crate::signing_keys::rotation::{ServiceKeyError, ServiceKeys};
+use crate::signing_keys::rotation::{SigningKeyError, SigningKeys};
 
 /// The running service.
 pub struct App {
@@ -53,7 +49,7 @@ pub struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<Store>,
     pub(crate) issuer: Issuer,
-    pub(crate) lives: Lives,
+    pub(crate) lifetimes: SessionLifetimes,
     pub(crate) platform_policy: Policy,
     pub(crate) management_policy: Policy,
     pub(crate) limits: Limits,
@@ -63,9 +59,6 @@ pub struct App {
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationList,
     pub(crate) mail: MailQueue,
-    /// `None` if Sign in with Apple is not configured.
-    pub(crate) apple: Option<Apple>,
-    passkeys: Option<RelyingParty>,
     pub(crate) current_keys: CurrentKeys,
     pub(crate) api_keys: ApiKeyCache,
 }
@@ -76,10 +69,10 @@ impl App {
         config: Config,
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Arc<Self>, ServiceKeyError> {
+    ) -> Result<Arc<Self>, SigningKeyError> {
         store.set_deadline(config.limits.database);
         store.bind_environment(config.environment).await?;
-        let stored_keys = ServiceKeys::new(Arc::clone(&store), &config);
+        let stored_keys = SigningKeys::new(Arc::clone(&store), &config);
         let current_keys = CurrentKeys::start(stored_keys, clock.now()).await?;
         let issuer = Issuer {
             url: config.issuer().to_owned(),
@@ -90,10 +83,10 @@ impl App {
         let policy = |audience: &str| Policy::new(&issuer.url, audience).environment(config.environment);
         let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
         Ok(Arc::new(Self {
-            lives: Lives {
+            lifetimes: SessionLifetimes {
                 idle: days(config.sessions.idle_days),
                 absolute: days(config.sessions.max_days),
-                same_successor: SignedDuration::from_secs(i64::from(config.sessions.same_successor_seconds)),
+                reuse_grace: SignedDuration::from_secs(i64::from(config.sessions.reuse_grace_seconds)),
             },
             platform_policy: policy(&issuer.audience),
             management_policy: policy(&issuer.url).sole_audience(),
@@ -110,12 +103,7 @@ impl App {
             )
             .await?,
             issuer,
-            apple: config
-                .apple
-                .as_ref()
-                .map(|apple| Apple::new(apple, &config.public_url, Arc::clone(&clock))),
             mail: MailQueue::new(&config, Arc::clone(&clock)),
-            passkeys: RelyingParty::new(&config),
             api_keys: ApiKeyCache::new(Arc::clone(&store)),
             current_keys,
             config,
@@ -137,13 +125,6 @@ impl App {
     /// The mails in the mailbox, newest first. `None` if mail is sent by SMTP or not at all.
     pub fn mailbox(&self) -> Option<Vec<Arc<Delivered>>> {
         self.mail.mailbox()
-    }
-
-    /// Passkeys, where this deployment can have them.
-    pub(crate) fn passkeys(&self) -> Result<&RelyingParty, ApiError> {
-        self.passkeys
-            .as_ref()
-            .ok_or_else(|| ApiError::new(ErrorCode::NotFound))
     }
 
     /// What every mail says of this service.

@@ -4,6 +4,7 @@
 //! and acknowledged whether or not the mail can be sent.
 
 use tm_auth_core::Account;
+use tm_auth_store::error::Chain;
 
 use crate::app::App;
 use crate::http::context::Context;
@@ -36,7 +37,7 @@ async fn owner(app: &App, account: &Account) -> Option<String> {
     match app.store.contact_email(account.uid).await {
         Ok(contact) => contact,
         Err(error) => {
-            tracing::warn!(%error, "an owner's contact address could not be read");
+            tracing::warn!(error = %Chain(&error), "an owner's contact address could not be read");
             None
         }
     }

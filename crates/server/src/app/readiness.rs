@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tm_auth_store::Result;
+use tm_auth_store::error::Chain;
 use tokio::sync::Mutex;
 
 /// Pings the database, one ping at a time. A ping is a write, and anyone may ask for health: requests that arrive during
@@ -34,7 +35,7 @@ impl Readiness {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let outcome = ping.await;
         if let Err(error) = &outcome {
-            tracing::warn!(%error, "not ready");
+            tracing::warn!(error = %Chain(error), "not ready");
         }
         *last = (number, outcome.is_ok());
         last.1
@@ -55,7 +56,7 @@ mod tests {
             asked.fetch_add(1, Ordering::SeqCst);
             first_is_asked.notify_one();
             let _ = answer.await;
-            Err(tm_auth_store::StoreError::Unavailable("down".to_owned()))
+            Err(tm_auth_store::StoreError::unavailable("down"))
         });
         let ask = || {
             readiness.check(async {

@@ -9,12 +9,13 @@
 use std::sync::Arc;
 
 use tm_auth_core::Refusal;
-use tm_auth_core::person::is_persons;
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::signing::MacKey;
 use tm_auth_core::token::access;
-use tm_auth_core::token::refresh::{self, Presented, Unverified};
+use tm_auth_core::token::refresh::{self, Unverified, VerifiedRefreshToken};
+use tm_auth_core::user::is_user_session;
 use tm_auth_proto::{Environment, SessionId, TokenResponse};
+use tm_auth_store::error::Chain;
 use tm_auth_store::{KeyUse, Rotation};
 
 use super::{App, notices, sign_in, tokens};
@@ -29,15 +30,15 @@ pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result
     app.limits.charge_session(context, presented.sid)?;
     let (sid, secret) = (presented.sid, presented.secret.clone());
     let rotation = Rotation {
-        origin: context.origin(presented.sid),
+        audit_context: context.audit_context(presented.sid),
         presented,
         address: context.address,
         mac_kid: app.keys().mac().kid().to_owned(),
-        lives: app.lives,
+        lifetimes: app.lifetimes,
         now: context.now,
     };
-    if is_persons(sid) {
-        return refresh_person(app, context, rotation, &secret).await;
+    if is_user_session(sid) {
+        return refresh_user_session(app, context, rotation, &secret).await;
     }
     let rotated = app.store.rotate_session(rotation).await?;
     let rotated = or_reuse(app, context, sid, rotated).await?;
@@ -47,8 +48,8 @@ pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result
     let mac = newest_mac_key(app, &session.mac_kid).await?;
     let refresh_token = refresh::issue(
         session.sid,
-        &session.line,
-        session.idle_end(&app.lives),
+        &session.family,
+        session.idle_expires_at(&app.lifetimes),
         &secret,
         &app.issuer.url,
         app.issuer.environment,
@@ -71,14 +72,14 @@ pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result
     Ok(tokens::response(access_token, refresh_token, key.expires_at))
 }
 
-async fn refresh_person(
+async fn refresh_user_session(
     app: &App,
     context: &Context,
     rotation: Rotation,
     secret: &SessionSecret,
 ) -> Result<TokenResponse, ApiError> {
     let sid = rotation.presented.sid;
-    let rotated = app.store.rotate_person_session(rotation).await?;
+    let rotated = app.store.rotate_user_session(rotation).await?;
     let rotated = or_reuse(app, context, sid, rotated).await?;
     crate::metrics::rotation(rotated.kind);
     let (session, account) = (&rotated.session, &rotated.account);
@@ -114,7 +115,9 @@ async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
     match owner.await {
         Ok(Some(account)) => notices::tell(app, context, &account, Notice::SessionReused).await,
         Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "the owner of an ended session could not be read"),
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "the owner of an ended session could not be read")
+        }
     }
 }
 
@@ -128,14 +131,14 @@ pub(crate) async fn revoke(app: &App, context: &Context, token: &str) -> Result<
         // The token was not judged, so its session may still be live.
         Err(error) => return Err(error),
     };
-    let origin = context.origin(presented.sid);
-    if app.store.end_session(presented, &origin).await? {
+    let audit_context = context.audit_context(presented.sid);
+    if app.store.end_session(presented, &audit_context).await? {
         app.reload_revocations().await?;
     }
     Ok(())
 }
 
-async fn verify(app: &App, context: &Context, token: &str) -> Result<Presented, ApiError> {
+async fn verify(app: &App, context: &Context, token: &str) -> Result<VerifiedRefreshToken, ApiError> {
     app.limits.may_try(context, None)?;
     let verified = verify_uncharged(app, token).await;
     if matches!(&verified, Err(error) if error.is_refusal()) {
@@ -144,7 +147,7 @@ async fn verify(app: &App, context: &Context, token: &str) -> Result<Presented, 
     verified
 }
 
-async fn verify_uncharged(app: &App, token: &str) -> Result<Presented, ApiError> {
+async fn verify_uncharged(app: &App, token: &str) -> Result<VerifiedRefreshToken, ApiError> {
     let unverified = Unverified::parse(token)?;
     let kid = unverified.kid().ok_or(Refusal::InvalidRefreshToken)?;
     let Some(mac) = mac_key(app, kid).await? else {
@@ -170,7 +173,7 @@ async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> 
         return Ok(None);
     }
     let reloaded = app.current_keys.reload_for_unknown_kid(app.now()).await;
-    reloaded.map_err(ApiError::unavailable)?;
+    reloaded.map_err(|error| ApiError::unavailable(Chain(&error)))?;
     Ok(app.keys().mac_by_kid(kid).map(Arc::clone))
 }
 

@@ -7,12 +7,12 @@
 //!    the program asked for that.
 
 use tm_auth_core::Account;
-use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
-use tm_auth_core::rotation::Line;
+use tm_auth_core::rotation::TokenFamily;
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::token::{access, refresh};
+use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession, session_id};
 use tm_auth_proto::{ErrorCode, SessionId, TokenResponse};
-use tm_auth_store::AuditEntry;
+use tm_auth_store::{AuditAction, AuditEntry};
 
 use super::{App, tokens};
 use crate::error::ApiError;
@@ -47,7 +47,7 @@ pub(crate) async fn native(
 ) -> Result<TokenResponse, ApiError> {
     let keys = app.keys();
     let secret = SessionSecret::new(random::bytes());
-    let session = PersonSession {
+    let session = UserSession {
         mac_kid: Some(keys.mac().kid().to_owned()),
         ..new_session(context, device, account, method, kind, &secret)
     };
@@ -59,7 +59,7 @@ pub(crate) async fn native(
 pub(crate) fn tokens(
     app: &App,
     context: &Context,
-    session: &PersonSession,
+    session: &UserSession,
     account: &Account,
     secret: &SessionSecret,
     mac: &tm_auth_core::signing::MacKey,
@@ -71,13 +71,13 @@ pub(crate) fn tokens(
             .management_claims(account, sid, proof, jti, context.now),
         SessionKind::Native | SessionKind::Browser => {
             app.issuer
-                .person_claims(account, sid, proof, session.expires_at, jti, context.now)
+                .user_claims(account, sid, proof, session.expires_at, jti, context.now)
         }
     };
     let refresh_token = refresh::issue(
         sid,
-        &session.line,
-        session.idle_end(),
+        &session.family,
+        session.idle_expires_at(),
         secret,
         &app.issuer.url,
         app.issuer.environment,
@@ -94,19 +94,19 @@ fn new_session(
     method: AuthMethod,
     kind: SessionKind,
     secret: &SessionSecret,
-) -> PersonSession {
+) -> UserSession {
     let now = context.now;
-    PersonSession {
+    UserSession {
         sid: session_id(now, &random::bytes()),
         uid: account.uid,
         kind,
         secret_hash: secret.hash(),
         proof: Proof { method, at: now },
-        line: Line::start(now),
+        family: TokenFamily::start(now),
         mac_kid: None,
         opened_at: now,
         last_used_at: now,
-        expires_at: now + kind.lives().absolute,
+        expires_at: now + kind.lifetimes().absolute,
         address: context.address,
         device,
         ended: None,
@@ -116,12 +116,14 @@ fn new_session(
 async fn open(
     app: &App,
     context: &Context,
-    session: PersonSession,
+    session: UserSession,
     replaces: Option<SessionId>,
 ) -> Result<(), ApiError> {
     let network = NetworkPrefix::of(context.address).to_string();
-    let origin = context.origin(session.uid);
-    let opened = app.store.open_person_session(session, network, replaces, &origin);
+    let audit_context = context.audit_context(session.uid);
+    let opened = app
+        .store
+        .open_user_session(session, network, replaces, &audit_context);
     if opened.await? {
         Ok(())
     } else {
@@ -137,8 +139,8 @@ pub(crate) async fn note_refusal(
     error: &ApiError,
 ) -> Result<(), ApiError> {
     let entry = AuditEntry {
-        origin: context.origin("visitor"),
-        action: "sign_in_refused".into(),
+        audit_context: context.audit_context("visitor"),
+        action: AuditAction::SignInRefused,
         uid: None,
         key_id: None,
         sid: None,

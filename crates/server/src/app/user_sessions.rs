@@ -1,7 +1,7 @@
 //! The sessions in which the owner of an account is signed in, and their end.
 
 use tm_auth_core::Account;
-use tm_auth_core::person::PersonSession;
+use tm_auth_core::user::UserSession;
 use tm_auth_proto::{AccountId, ErrorCode, SessionId};
 
 use super::{App, notices};
@@ -17,27 +17,26 @@ pub(crate) async fn end(
     uid: AccountId,
     sid: SessionId,
 ) -> Result<(), ApiError> {
-    let origin = context.origin(uid);
-    if !app.store.end_person_session(uid, sid, &origin).await? {
+    let audit_context = context.audit_context(uid);
+    if !app.store.end_user_session(uid, sid, &audit_context).await? {
         return Err(ApiError::new(ErrorCode::SessionNotFound));
     }
     Ok(app.reload_revocations().await?)
 }
 
-/// Ends every session of an account but one, and tells its owner if that changed anything.
-pub(crate) async fn end_all_but(
+/// Ends every session of an account but the one that asks, and tells the owner if there were any.
+pub(crate) async fn end_others(
     app: &App,
     context: &Context,
     account: &Account,
-    keep: Option<SessionId>,
+    asking: SessionId,
 ) -> Result<u64, ApiError> {
-    let origin = context.origin(account.uid);
-    let ended = app.store.end_person_sessions(account.uid, keep, &origin).await?;
-    if ended > 0 {
-        app.reload_revocations().await?;
-        notices::tell(app, context, account, Notice::SignedOutEverywhere).await;
-    }
-    Ok(ended)
+    end_all_but(app, context, account, Some(asking)).await
+}
+
+/// Ends every session of an account, and tells the owner if there were any.
+pub(crate) async fn end_all(app: &App, context: &Context, account: &Account) -> Result<u64, ApiError> {
+    end_all_but(app, context, account, None).await
 }
 
 /// The sessions of an account that are neither ended nor expired.
@@ -45,8 +44,26 @@ pub(crate) async fn live(
     app: &App,
     context: &Context,
     account: &Account,
-) -> Result<Vec<PersonSession>, ApiError> {
-    let mut sessions = app.store.person_sessions_of(account.uid).await?;
-    sessions.retain(|session| session.permit(account, context.now).is_ok());
+) -> Result<Vec<UserSession>, ApiError> {
+    let mut sessions = app.store.user_sessions_of(account.uid).await?;
+    sessions.retain(|session| session.check_usable(account, context.now).is_ok());
     Ok(sessions)
+}
+
+async fn end_all_but(
+    app: &App,
+    context: &Context,
+    account: &Account,
+    keep: Option<SessionId>,
+) -> Result<u64, ApiError> {
+    let audit_context = context.audit_context(account.uid);
+    let ended = app
+        .store
+        .end_user_sessions(account.uid, keep, &audit_context)
+        .await?;
+    if ended > 0 {
+        app.reload_revocations().await?;
+        notices::tell(app, context, account, Notice::SignedOutEverywhere).await;
+    }
+    Ok(ended)
 }

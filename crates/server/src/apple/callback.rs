@@ -1,11 +1,11 @@
-//! `POST /apple/callback`: the browser comes back with Apple's answer, posted from Apple's site.
+//! `POST /apple/callback`: Apple's site makes the browser post Apple's answer here.
 //!
-//! 1. The cookie and `state` must belong together: the answer is to a flow of this browser, and nobody signs another
-//!    person's browser in.
-//! 2. The flow is taken: an answer that comes twice finds none.
+//! 1. `state` must match the cookie: the answer belongs to a flow of this browser. Otherwise an
+//!    attacker could sign another user's browser in to the attacker's account.
+//! 2. The flow is taken from the database, so a repeated answer finds none.
 //! 3. Only then is the code exchanged, and the ID token checked.
-//! 4. Sign-in: the account of (iss, sub), made where there is none. Link: the account whose session began the flow, if
-//!    that session still lives.
+//! 4. A sign-in finds the account of (`iss`, `sub`), or creates it. A link adds the identity to the
+//!    account whose session began the flow, if that session is still live.
 
 use std::sync::Arc;
 
@@ -14,15 +14,16 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 use serde::Deserialize;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, Refusal, user_text};
 use tm_auth_proto::{AccountId, ErrorCode, OrganizationId, SessionId};
-use tm_auth_store::{AppleSignIn, AppleSubject, AuditEntry, NewAccount};
+use tm_auth_store::{AppleSignIn, AppleSubject, AuditAction, AuditEntry, NewAccount};
 
+use super::client::{Apple, Offered};
 use super::client_secret::client_secret;
+use super::failure::Failure;
 use super::flow::{Flow, KIND, Purpose};
 use super::id_token::{self, Expected};
-use super::{Apple, Failure, offered};
 use crate::app::App;
 use crate::app::notices;
 use crate::auth::browser;
@@ -33,31 +34,31 @@ use crate::http::form::ForeignForm;
 use crate::mail::templates::Notice;
 use crate::random;
 
-/// Longest name that is kept, in characters.
+/// The longest stored name, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// What Apple has the browser post.
+/// Apple's answer.
 #[derive(Deserialize)]
 pub(crate) struct Answer {
     state: Option<String>,
     code: Option<String>,
     error: Option<String>,
-    /// JSON, with the first consent only. Nothing signs it: whoever holds the browser can write what they like.
+    /// JSON, with the first consent only. It is not signed, so the browser's user can change it.
     user: Option<String>,
 }
 
 pub(crate) async fn callback(
     State(app): State<Arc<App>>,
+    Offered(apple): Offered,
     context: Context,
     headers: HeaderMap,
     ForeignForm(answer): ForeignForm<Answer>,
 ) -> Result<Response, ApiError> {
-    let apple = offered(&app)?;
     app.limits.may_try(&context, None)?;
     let (flow, purpose) = take_flow(&app, &context, &headers, &answer)
         .await
         .inspect_err(|error| charge(&app, &context, error))?;
-    let answered = finish(&app, apple, &context, &headers, &answer, &flow, &purpose).await;
+    let answered = finish(&app, &apple, &context, &headers, &answer, &flow, &purpose).await;
     if let Err(error) = &answered {
         charge(&app, &context, error);
         note_refusal(&app, &context, &purpose, error).await?;
@@ -87,7 +88,7 @@ async fn take_flow(
     Ok((flow, purpose))
 }
 
-/// Steps 3 and 4: the cookies to set, and where the browser goes.
+/// Steps 3 and 4. Returns the cookies to set and the browser's next page.
 async fn finish<'a>(
     app: &App,
     apple: &Apple,
@@ -98,7 +99,7 @@ async fn finish<'a>(
     purpose: &'a Purpose,
 ) -> Result<(HeaderMap, &'a str), ApiError> {
     if answer.error.is_some() {
-        // The word is Apple's or anybody's: it is not repeated.
+        // Not signed, so not repeated in the response or the log.
         let cancelled = "Apple answered with an error";
         return Err(ApiError::violation(
             ErrorCode::AppleSignInCancelled,
@@ -111,7 +112,7 @@ async fn finish<'a>(
         return Err(ApiError::violation(
             ErrorCode::AppleTokenInvalid,
             "code",
-            "there is none",
+            "the answer has no code",
         ));
     }
     let subject = apple
@@ -132,7 +133,7 @@ async fn finish<'a>(
 }
 
 impl Apple {
-    /// The person that a code stands for.
+    /// Exchanges a code for the identity that it stands for.
     async fn redeem(&self, code: &str, flow: &Flow, context: &Context) -> Result<AppleSubject, Failure> {
         let settings = &self.settings;
         let secret = client_secret(settings, context.now);
@@ -169,8 +170,8 @@ async fn account(
         email: None,
         created_at: context.now,
     };
-    let origin = context.origin(new.uid);
-    let signed_in = app.store.account_by_apple(subject, new, name, &origin);
+    let audit_context = context.audit_context(new.uid);
+    let signed_in = app.store.account_by_apple(subject, new, name, &audit_context);
     match signed_in.await? {
         AppleSignIn::Known(account) | AppleSignIn::Made(account) => Ok(account),
         AppleSignIn::AddressHasAccount => Err(ApiError::new(ErrorCode::AddressHasAccount)),
@@ -187,20 +188,22 @@ async fn link(
     let (uid, sid) = session.ok_or_else(over)?;
     let (session, account) = app
         .store
-        .person_session(sid)
+        .user_session(sid)
         .await?
         .filter(|(session, _)| session.uid == uid)
         .ok_or_else(over)?;
     session
-        .permit(&account, context.now)
+        .check_usable(&account, context.now)
         .map_err(|_: Refusal| over())?;
-    app.store.link_apple(uid, subject, &context.origin(uid)).await??;
+    app.store
+        .link_apple(uid, subject, &context.audit_context(uid))
+        .await??;
     notices::tell(app, context, &account, Notice::AppleLinked).await;
     Ok(())
 }
 
-/// Ends the session that the browser had before. Its cookie comes along only where Apple is on our own site, and then
-/// it was ended with the opening of the new one.
+/// Ends the session that the browser had before. If its cookie came along, the sign-in has already
+/// ended it; a browser sends the cookie only if Apple's stand-in is on this service's own site.
 async fn end_former(
     app: &App,
     context: &Context,
@@ -211,20 +214,22 @@ async fn end_former(
     if let Some((uid, sid)) =
         former.filter(|_| cookie::read(&app.config.public_url, headers, Name::Session).is_none())
     {
-        let origin = context.origin(account.uid);
-        app.store.end_person_session(uid, sid, &origin).await?;
+        let audit_context = context.audit_context(account.uid);
+        app.store.end_user_session(uid, sid, &audit_context).await?;
     }
     Ok(())
 }
 
-/// Who proves nothing is charged for it. What is Apple's or our own fault is nobody's.
+/// Charges a refused answer to the caller's network. A failure of Apple or of this service is not
+/// charged.
 fn charge(app: &App, context: &Context, error: &ApiError) {
     if error.is_refusal() {
         app.limits.charge_failure(context, None);
     }
 }
 
-/// Only of flows that were ours, so that nobody can fill the trail from outside.
+/// Notes a failed sign-in in the log and in the audit trail. The flow must have been found first, so
+/// that a stranger cannot fill the trail.
 async fn note_refusal(
     app: &App,
     context: &Context,
@@ -239,8 +244,8 @@ async fn note_refusal(
         "a sign-in with Apple failed"
     );
     let entry = AuditEntry {
-        origin: context.origin("apple"),
-        action: "sign_in_refused".into(),
+        audit_context: context.audit_context("apple"),
+        action: AuditAction::SignInRefused,
         uid: purpose.linking(),
         key_id: None,
         sid: None,
@@ -249,7 +254,7 @@ async fn note_refusal(
     Ok(app.store.audit(vec![entry]).await?)
 }
 
-/// The name out of Apple's JSON, bounded, without what is not shown.
+/// The name in Apple's JSON: bounded, without control and direction characters.
 fn display_name(user: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct User {
@@ -276,7 +281,7 @@ mod tests {
     use super::display_name;
 
     #[test]
-    fn a_name_is_text_and_no_more() {
+    fn a_name_is_bounded_visible_text() {
         let named = |user: &str| display_name(user);
         assert_eq!(
             named(r#"{"name":{"firstName":"Ada","lastName":"Lovelace"},"email":"x@example.com"}"#).as_deref(),

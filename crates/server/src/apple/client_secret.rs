@@ -1,7 +1,8 @@
-//! The client secret: a JWT that the team's key signs (RFC 7523 section 2.2), made for one request.
+//! The client secret: a JWT that the team's key signs (RFC 7523 section 2.2), created for each
+//! request.
 //!
-//! Apple lets one live six months; this one lives five minutes, so there is none that could run out or be stolen from a
-//! file.
+//! Apple accepts a lifetime of six months. This one lives five minutes, so it cannot expire in use
+//! or be stolen from a file.
 
 use aws_lc_rs::rand::SystemRandom;
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use tm_auth_proto::compact;
 
 use crate::config::Apple;
 
-/// Seconds.
+/// The lifetime, in seconds.
 const LIFE: i64 = 300;
 
 pub(super) fn client_secret(settings: &Apple, now: Timestamp) -> String {

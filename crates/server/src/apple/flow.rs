@@ -1,10 +1,11 @@
-//! A sign-in under way: one secret in the browser's cookie, from which everything else follows.
+//! A flow under way: one secret in the browser's cookie, from which all else is derived.
 //!
-//! 1. The cookie carries 256 random bits. The database has only their hash, as the name of the flow's row.
-//! 2. `state`, `nonce` and the PKCE verifier are MACs under that secret, each with its own label. So an answer belongs
-//!    to the browser that has the cookie, an ID token to the answer, and a code to whoever can tell the verifier; and
-//!    a copy of the database helps with none of them.
-//! 3. The row is taken away by whoever comes first.
+//! 1. The cookie carries 256 random bits. The database has only their hash, as the key of the
+//!    flow's row.
+//! 2. `state`, `nonce` and the PKCE verifier are MACs under that secret, each with its own label.
+//!    This binds Apple's answer, the ID token and the code to the browser with the cookie. A copy
+//!    of the database helps with none of them.
+//! 3. The first answer takes the row.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -15,9 +16,9 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use tm_auth_proto::{AccountId, SessionId};
 
-/// The kind of these rows.
+/// The `kind` of the flow's row among the ceremonies.
 pub(super) const KIND: &str = "apple";
-/// How long the person may take at Apple.
+/// How long the user may take at Apple.
 pub(super) const LIFE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The secret of a flow.
@@ -28,22 +29,22 @@ impl Flow {
         Self(secret)
     }
 
-    /// Back from [`Flow::cookie`].
+    /// The reverse of [`Flow::cookie`].
     pub(super) fn from_cookie(value: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok().map(Self)
     }
 
-    /// What the browser keeps.
+    /// The cookie's value.
     pub(super) fn cookie(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// What the database knows of it.
+    /// The key of its row.
     pub(super) fn id_hash(&self) -> [u8; 32] {
         sha256(&self.0)
     }
 
-    /// RFC 6749 section 10.12: binds the answer to this browser.
+    /// RFC 6749 section 10.12: binds Apple's answer to this browser.
     pub(super) fn state(&self) -> String {
         self.derive("state")
     }
@@ -58,7 +59,7 @@ impl Flow {
         self.derive("nonce")
     }
 
-    /// RFC 7636: tells the token endpoint that the code comes from whoever asked for it.
+    /// RFC 7636: proves to the token endpoint that this flow asked for the code.
     pub(super) fn verifier(&self) -> String {
         self.derive("verifier")
     }
@@ -75,19 +76,20 @@ impl Flow {
     }
 }
 
-/// What a flow is for, as its row remembers it.
+/// The purpose of a flow, as its row stores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Purpose {
-    /// Where the browser goes afterwards: a path of ours.
+    /// The browser's page afterwards: a path of this site.
     pub(super) next: String,
-    /// Whether the identity is to be linked to the account of `session`, instead of signed in.
+    /// Whether to link the identity to the account of `session` instead of signing in.
     pub(super) link: bool,
-    /// The session that the browser had when it began. Its cookie does not come along with a post from another site.
+    /// The browser's session at the start. Its cookie does not come along with a post from another
+    /// site.
     pub(super) session: Option<(AccountId, SessionId)>,
 }
 
 impl Purpose {
-    /// The account that an identity is to be linked to.
+    /// The account to link the identity to.
     pub(super) fn linking(&self) -> Option<AccountId> {
         self.session.filter(|_| self.link).map(|(uid, _)| uid)
     }
@@ -105,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn g26_everything_follows_from_the_cookie_and_nothing_from_another() {
+    fn g26_everything_follows_from_one_cookie_and_from_no_other() {
         let flow = Flow::new([7; 32]);
         let again = Flow::from_cookie(&flow.cookie()).unwrap();
         assert!(flow.is_state(&again.state()));
@@ -122,7 +124,7 @@ mod tests {
             flow.challenge(),
         ];
         for (i, one) in told.iter().enumerate() {
-            assert!(!told[..i].contains(one), "each is its own");
+            assert!(!told[..i].contains(one), "no two are equal");
             // RFC 7636 section 4.1: at least 43 characters.
             assert_eq!(one.len(), 43);
         }

@@ -1,6 +1,5 @@
-//! The claims of an ID token whose signature was verified. Pure: no network, no clock.
-//!
-//! OpenID Connect Core section 3.1.3.7, and Apple's own rules.
+//! The claims of an ID token whose signature was verified: OpenID Connect Core section 3.1.3.7, and
+//! Apple's own rules. Pure: no network, no clock.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -10,16 +9,16 @@ use tm_auth_core::EmailAddress;
 use tm_auth_proto::json::Object;
 use tm_auth_store::AppleSubject;
 
-use super::Failure;
+use super::failure::Failure;
 
-/// How far Apple's clock may be from ours, in seconds.
+/// How far Apple's clock may differ from this one, in seconds.
 pub(super) const LEEWAY: i64 = 10;
-/// A token answers a flow, which lives ten minutes.
+/// The greatest age of a token, in seconds: the lifetime of a flow.
 const OLDEST: i64 = 600;
-/// Apple's relay for those who hide their address.
+/// The domain of Apple's relay, for users who hide their address.
 const RELAY: &str = "@privaterelay.appleid.com";
 
-/// What a token must say to answer one flow.
+/// The values that the claims must have.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
@@ -28,30 +27,31 @@ pub(super) struct Expected<'a> {
     pub(super) access_token: Option<&'a str>,
 }
 
-/// Whom the token is about.
+/// Checks the claims. Returns the identity that they name.
 pub(super) fn check(
     payload: &[u8],
     expected: &Expected<'_>,
     now: Timestamp,
 ) -> Result<AppleSubject, Failure> {
-    let claims = Object::parse(payload).map_err(|_| Failure::Refused("its claims are no JSON object"))?;
+    let claims = Object::parse(payload).map_err(|_| Failure::Refused("its claims are not a JSON object"))?;
     let now = now.as_second();
     let sub = issued_to_us(&claims, expected.issuer, expected.client_id)?;
-    // "If the ID Token contains [...] azp": then it is ours too.
+    // "If an azp (authorized party) Claim is present, the Client SHOULD verify that its client_id
+    // is the Claim Value."
     if claims.contains("azp") && text(&claims, "azp").as_deref() != Some(expected.client_id) {
-        return Err(Failure::Refused("it was made for another client"));
+        return Err(Failure::Refused("its `azp` is another client"));
     }
-    let exp = number(&claims, "exp").ok_or(Failure::Refused("it has no end"))?;
-    let iat = number(&claims, "iat").ok_or(Failure::Refused("it has no beginning"))?;
+    let exp = number(&claims, "exp").ok_or(Failure::Refused("it has no `exp`"))?;
+    let iat = number(&claims, "iat").ok_or(Failure::Refused("it has no `iat`"))?;
     if exp.saturating_add(LEEWAY) <= now {
         return Err(Failure::Refused("it has expired"));
     }
     if iat > now.saturating_add(LEEWAY) || iat < now.saturating_sub(OLDEST) {
-        return Err(Failure::Refused("it was not made just now"));
+        return Err(Failure::Refused("its `iat` is not within the last ten minutes"));
     }
-    // Apple's `nonce_supported: false` is for old devices, not for the web: it is mandatory here.
+    // Apple's `nonce_supported: false` is for old devices. On the web the nonce is always there.
     if text(&claims, "nonce").as_deref() != Some(expected.nonce) {
-        return Err(Failure::Refused("it answers another sign-in"));
+        return Err(Failure::Refused("its nonce is another flow's"));
     }
     hash_matches(&claims, "c_hash", Some(expected.code))?;
     hash_matches(&claims, "at_hash", expected.access_token)?;
@@ -67,30 +67,32 @@ pub(super) fn check(
     })
 }
 
-/// `iss`, `aud` and `sub`, of ID tokens and notifications alike. Gives `sub` where there is one.
+/// Checks `iss`, `aud` and `sub`. Returns `sub`.
 fn issued_to_us(claims: &Object<'_>, issuer: &str, audience: &str) -> Result<String, Failure> {
     addressed_to(claims, issuer, audience)?;
     let sub = text(claims, "sub").unwrap_or_default();
     // "It MUST NOT exceed 255 ASCII characters in length."
     if sub.is_empty() || sub.len() > 255 || !sub.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Failure::Refused("it says of nobody who it is"));
+        return Err(Failure::Refused("it has no usable `sub`"));
     }
     Ok(sub)
 }
 
-/// `iss` and `aud`, exactly: another app of the same team has tokens of the same issuer.
+/// Checks `iss` and `aud` of ID tokens and notifications. `aud` must match exactly: another app of
+/// the same team has tokens of the same issuer.
 pub(super) fn addressed_to(claims: &Object<'_>, issuer: &str, audience: &str) -> Result<(), Failure> {
     if text(claims, "iss").as_deref() != Some(issuer) {
-        return Err(Failure::Refused("it is another issuer's"));
+        return Err(Failure::Refused("its `iss` is another issuer"));
     }
-    // One string. A list would be legal, but Apple never writes one, and a second audience is none of ours.
+    // One string. The standard permits a list, but Apple never sends one, and a token for a second
+    // audience is not for this service alone.
     if text(claims, "aud").as_deref() != Some(audience) {
-        return Err(Failure::Refused("it is addressed to somebody else"));
+        return Err(Failure::Refused("its `aud` is another audience"));
     }
     Ok(())
 }
 
-/// OpenID Connect Core section 3.3.2.11: the left half of the hash, where the claim is there.
+/// OpenID Connect Core section 3.3.2.11: if the claim is present, it is the left half of the hash.
 fn hash_matches(claims: &Object<'_>, name: &str, of: Option<&str>) -> Result<(), Failure> {
     if !claims.contains(name) {
         return Ok(());
@@ -99,11 +101,13 @@ fn hash_matches(claims: &Object<'_>, name: &str, of: Option<&str>) -> Result<(),
     if hash.is_some() && hash == text(claims, name) {
         Ok(())
     } else {
-        Err(Failure::Refused("it belongs to another answer"))
+        Err(Failure::Refused(
+            "its hash of code or access token is another one",
+        ))
     }
 }
 
-/// An address counts only where Apple says outright that it was verified, and where mail can go to it.
+/// The address, if Apple says that it is verified and if it is well-formed.
 fn verified_email(claims: &Object<'_>) -> Option<String> {
     if !is_true(claims, "email_verified") {
         return None;
@@ -112,7 +116,7 @@ fn verified_email(claims: &Object<'_>) -> Option<String> {
     EmailAddress::parse(&address).ok().map(Into::into)
 }
 
-/// Apple writes these as booleans or as the strings of booleans. Anything else is not `true`.
+/// Apple writes these claims as a boolean or as its text. Everything else is not true.
 fn is_true(claims: &Object<'_>, name: &str) -> bool {
     matches!(claims.read::<bool>(name), Some(Ok(true))) || text(claims, name).as_deref() == Some("true")
 }

@@ -1,14 +1,16 @@
-//! `POST /apple/notifications`: Apple tells what a person did with their Apple account.
+//! `POST /apple/notifications`: Apple tells what a user did with the Apple account.
 //!
-//! 1. The body is `{"payload": JWS}`. Anybody can post here, so the JWS is all that counts: Apple's signature, its
-//!    `iss`, an `aud` that is ours, its times.
-//! 2. `events` is one event, as Apple writes it a string of JSON.
-//! 3. `consent-revoked` and `account-delete`: the person withdrew. The identity is unlinked, or stays marked where it
-//!    is the one way in; every session of the person ends, and the owner is told. API keys go on: they are not Apple's.
-//! 4. `email-disabled` and `email-enabled`: whether the relay passes mail on. Noted in the trail.
-//! 5. An event that is not known is taken and left: Apple would send it again for days.
+//! 1. The body is `{"payload": JWS}`. The endpoint is open to all, so only the JWS counts: Apple's
+//!    signature, `iss`, `aud` and times.
+//! 2. `events` is one event. Apple writes it as a string of JSON.
+//! 3. `consent-revoked` and `account-delete`: the user withdrew. The identity is unlinked, or
+//!    marked if it is the only login method. Every session of the user ends, and the owner is told.
+//!    API keys stay active: they do not depend on Apple.
+//! 4. `email-disabled` and `email-enabled`: whether the relay forwards mail. Noted in the audit
+//!    trail.
+//! 5. An unknown event is accepted and ignored. Otherwise Apple would send it again for days.
 //!
-//! 200 tells Apple that it was taken, 4xx that it will never be, 503 to try again.
+//! 200 tells Apple that the event was accepted, 4xx that it never will be, 503 to try again.
 
 use std::sync::Arc;
 
@@ -18,10 +20,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tm_auth_core::Account;
 use tm_auth_proto::json::Object;
-use tm_auth_store::{AppleWithdrawal, AuditEntry};
+use tm_auth_store::{AppleWithdrawal, AuditAction, AuditEntry};
 
+use super::client::{Apple, Offered};
+use super::failure::Failure;
 use super::id_token::{LEEWAY, addressed_to, number, text};
-use super::{Apple, Failure, offered};
 use crate::app::App;
 use crate::app::notices;
 use crate::error::ApiError;
@@ -34,20 +37,20 @@ pub(crate) struct Notification {
     payload: String,
 }
 
-/// One event, verified.
+/// A verified event.
 struct Event {
     type_: String,
     sub: String,
-    /// The last instant of the second in which Apple signed it.
+    /// The end of the second in which Apple signed it.
     told_at: Timestamp,
 }
 
 pub(crate) async fn notifications(
     State(app): State<Arc<App>>,
+    Offered(apple): Offered,
     context: Context,
     Json(notification): Json<Notification>,
 ) -> Result<StatusCode, ApiError> {
-    let apple = offered(&app)?;
     app.limits.may_try(&context, None)?;
     let event = apple
         .event(&notification.payload, context.now)
@@ -55,25 +58,18 @@ pub(crate) async fn notifications(
         .map_err(|failure| {
             if let Failure::Refused(cause) = failure {
                 app.limits.charge_failure(&context, None);
-                tracing::info!(
-                    request_id = context.request_id,
-                    cause,
-                    "a notification in Apple's name was refused"
-                );
+                tracing::info!(cause, "a notification in Apple's name was refused");
             }
             failure.into_error("payload")
         })?;
     match event.type_.as_str() {
-        // The documents have had both words for it.
+        // Apple's documentation has had both words for a deleted account.
         "consent-revoked" | "account-delete" | "account-deleted" => {
-            withdrawn(&app, apple, &context, event).await?;
+            withdrawn(&app, &apple, &context, event).await?;
         }
-        "email-disabled" => relay(&app, apple, &context, event, "apple_mail_disabled").await?,
-        "email-enabled" => relay(&app, apple, &context, event, "apple_mail_enabled").await?,
-        _ => tracing::info!(
-            request_id = context.request_id,
-            "a notification of Apple's of an unknown kind"
-        ),
+        "email-disabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailDisabled).await?,
+        "email-enabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailEnabled).await?,
+        _ => tracing::info!("a notification of Apple's of an unknown kind"),
     }
     Ok(StatusCode::OK)
 }
@@ -81,21 +77,21 @@ pub(crate) async fn notifications(
 impl Apple {
     async fn event(&self, payload: &str, now: Timestamp) -> Result<Event, Failure> {
         let payload = self.keys.open(payload).await?;
-        let malformed = || Failure::Refused("it is no notification");
+        let malformed = || Failure::Refused("it is not a notification");
         let claims = Object::parse(&payload).map_err(|_| malformed())?;
         let settings = &self.settings;
         let audience = settings.app_id.as_ref().unwrap_or(&settings.client_id);
         addressed_to(&claims, &settings.issuer, audience)?;
         let (now, iat) = (now.as_second(), number(&claims, "iat").ok_or_else(malformed)?);
         if iat > now.saturating_add(LEEWAY) {
-            return Err(Failure::Refused("it was made in the future"));
+            return Err(Failure::Refused("its `iat` is in the future"));
         }
         if claims.contains("exp")
             && number(&claims, "exp").is_none_or(|exp| exp.saturating_add(LEEWAY) <= now)
         {
             return Err(Failure::Refused("it has expired"));
         }
-        // Signed by the same keys for the same audience, but an answer to a person: never a notification.
+        // An ID token has the same keys and audience. It has a nonce and no events.
         if claims.contains("nonce") || !claims.contains("events") {
             return Err(malformed());
         }
@@ -122,12 +118,14 @@ fn type_and_sub(event: &Object<'_>) -> Option<(String, String)> {
 
 async fn withdrawn(app: &App, apple: &Apple, context: &Context, event: Event) -> Result<(), ApiError> {
     let iss = apple.settings.issuer.clone();
-    let origin = context.origin("apple");
-    let told = app.store.withdraw_apple(iss, event.sub, event.told_at, &origin);
+    let audit_context = context.audit_context("apple");
+    let told = app
+        .store
+        .withdraw_apple(iss, event.sub, event.told_at, &audit_context);
     let Some(AppleWithdrawal { account, .. }) = told.await? else {
         return Ok(());
     };
-    // The tokens of its sessions are on the list.
+    // The revocation list now names the tokens of its sessions.
     app.reload_revocations().await?;
     notices::tell(app, context, &account, Notice::AppleUnlinked).await;
     Ok(())
@@ -138,7 +136,7 @@ async fn relay(
     apple: &Apple,
     context: &Context,
     event: Event,
-    action: &'static str,
+    action: AuditAction,
 ) -> Result<(), ApiError> {
     let found = app
         .store
@@ -147,8 +145,8 @@ async fn relay(
         return Ok(());
     };
     let entry = AuditEntry {
-        origin: context.origin("apple"),
-        action: action.into(),
+        audit_context: context.audit_context("apple"),
+        action,
         uid: Some(uid),
         key_id: None,
         sid: None,

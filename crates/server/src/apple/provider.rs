@@ -1,4 +1,4 @@
-//! Requests to Apple: the page for the person, the token endpoint, the keys.
+//! Apple's endpoints: the authorization page and the token endpoint.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -9,25 +9,25 @@ use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::http::query::query_value;
 
-/// Of one request, in all. A browser waits for it.
+/// The deadline of one request. A browser waits for it.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Apple's answers have a few kilobytes.
+/// The longest answer that is read, in bytes. Apple's have a few kilobytes.
 const LARGEST: usize = 64 * 1024;
 
-/// Apple, or who stands for it.
+/// Apple, or a stand-in for tests.
 pub(super) struct Provider {
     issuer: String,
     client: OnceCell<Client>,
 }
 
-/// What the token endpoint gives; its other tokens are not even read.
+/// The token endpoint's answer. The refresh token is not read.
 #[derive(Deserialize)]
 pub(super) struct Tokens {
     pub(super) id_token: String,
-    /// Only to check `at_hash` with.
+    /// Serves only to check `at_hash`.
     pub(super) access_token: Option<String>,
 }
 
@@ -39,12 +39,12 @@ impl Provider {
         }
     }
 
-    /// Where a browser is sent.
+    /// The URL to which the browser is sent.
     pub(super) fn authorize_url(&self, parameters: &[(&str, &str)]) -> String {
         format!("{}/auth/authorize?{}", self.issuer, encode(parameters))
     }
 
-    /// RFC 6749 section 4.1.3: the code for tokens.
+    /// Exchanges a code for tokens (RFC 6749 section 4.1.3).
     pub(super) async fn exchange(&self, form: &[(&str, &str)]) -> Result<Tokens, Failure> {
         let url = format!("{}/auth/token", self.issuer);
         let request = self.client().await?.post(url).body(encode(form));
@@ -57,7 +57,8 @@ impl Provider {
                 Failure::Unavailable("the token endpoint's answer is not understood".to_owned())
             });
         }
-        // RFC 6749 section 5.2. Only this one is about the code; the others are about us.
+        // RFC 6749 section 5.2. Only this error is about the code; the others are about this
+        // client.
         match error_word(&body).as_deref() {
             Some("invalid_grant") => Err(Failure::Refused("Apple does not know this code")),
             word => Err(Failure::Unavailable(format!(
@@ -68,11 +69,12 @@ impl Provider {
         }
     }
 
-    /// Set up with the first request: a machine without certificates runs everything else.
+    /// The HTTP client, set up by the first request: on a machine without certificates everything
+    /// else works.
     async fn client(&self) -> Result<&Client, Failure> {
         let build = async || {
             Client::builder()
-                // A redirect would let whoever answers choose an address inside our network.
+                // A redirect would let the answering server choose an address inside this network.
                 .redirect(Policy::none())
                 .referer(false)
                 .timeout(DEADLINE)
@@ -84,7 +86,7 @@ impl Provider {
     }
 }
 
-/// `application/x-www-form-urlencoded`, which is a query's form too.
+/// Encodes a form or a query: `application/x-www-form-urlencoded`.
 fn encode(parameters: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = parameters
         .iter()
@@ -93,7 +95,7 @@ fn encode(parameters: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-/// The `error` of an OAuth error, if it is a word that may be logged.
+/// The `error` of an OAuth error response, if it is a word that may be logged.
 fn error_word(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
@@ -104,19 +106,20 @@ fn error_word(body: &[u8]) -> Option<String> {
     is_word.then_some(error)
 }
 
-/// Piece by piece, so that no more than the cap (and one piece) is ever in memory.
+/// Reads chunk by chunk, so that at most the cap and one chunk are in memory.
 async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(transport)? {
-        if body.len() + piece.len() > LARGEST {
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > LARGEST {
             return Err(Failure::Unavailable("the answer is too large".to_owned()));
         }
-        body.extend_from_slice(&piece);
+        body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-/// The chain of causes: "error sending request" alone helps nobody. Without the URL, which may hold more than a place.
+/// Writes the chain of causes, because "error sending request" alone does not help. Leaves out the
+/// URL.
 fn transport(error: reqwest::Error) -> Failure {
     let error = error.without_url();
     let causes = std::iter::successors(error.source(), |&cause| cause.source());

@@ -1,7 +1,8 @@
-//! `POST /apple/start` and `POST /apple/link`: a browser leaves for Apple, to sign in or to link.
+//! `POST /apple/start` and `POST /apple/link`: the browser leaves for Apple, to sign in or to link.
 //!
-//! That the form is ours was looked at by [`crate::http::same_origin`]. Linking changes who can get in, so it also takes
-//! the session's token and a fresh proof, the strongest that the account has.
+//! [`crate::http::same_origin`] has checked that the form belongs to this site. Linking adds a
+//! login method, so it also needs the form's CSRF token and a fresh proof by the account's
+//! strongest method.
 
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use http::header::SET_COOKIE;
 use serde::Deserialize;
 use tm_auth_store::Ceremony;
 
+use super::client::{Apple, Offered};
 use super::flow::{Flow, KIND, LIFE, Purpose};
-use super::{Apple, offered};
 use crate::app::App;
 use crate::app::management::Management;
 use crate::auth::browser::{self, Browser};
@@ -25,7 +26,7 @@ use crate::http::form::Form;
 use crate::pages::next::Next;
 use crate::random;
 
-/// The page that shows what is linked.
+/// The page that shows the linked identity.
 pub(super) const SECURITY: &str = "/security";
 
 /// The fields of `templates/apple_button.html`.
@@ -37,6 +38,7 @@ pub(crate) struct Start {
 
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
+    Offered(apple): Offered,
     context: Context,
     headers: HeaderMap,
     Form(form): Form<Start>,
@@ -47,11 +49,12 @@ pub(crate) async fn start(
         link: false,
         session: session.map(|(session, _)| (session.uid, session.sid)),
     };
-    leave(&app, &context, &purpose).await
+    leave(&app, &apple, &context, &purpose).await
 }
 
 pub(crate) async fn link(
     State(app): State<Arc<App>>,
+    Offered(apple): Offered,
     context: Context,
     posted: CsrfForm<Empty>,
 ) -> Result<Response, ApiError> {
@@ -67,12 +70,11 @@ pub(crate) async fn link(
         sid: session.sid,
     };
     owner.require_strong(&app, context.now).await?;
-    leave(&app, &context, &purpose).await
+    leave(&app, &apple, &context, &purpose).await
 }
 
-/// Begins a flow and sends the browser off.
-async fn leave(app: &App, context: &Context, purpose: &Purpose) -> Result<Response, ApiError> {
-    let apple = offered(app)?;
+/// Begins a flow and sends the browser to Apple.
+async fn leave(app: &App, apple: &Apple, context: &Context, purpose: &Purpose) -> Result<Response, ApiError> {
     app.limits.may_try(context, None)?;
     let flow = Flow::new(random::bytes());
     let ceremony = Ceremony {
@@ -83,7 +85,7 @@ async fn leave(app: &App, context: &Context, purpose: &Purpose) -> Result<Respon
         expires_at: context.now + LIFE,
     };
     app.store.begin_ceremony(ceremony).await?;
-    // `None`: Apple posts the answer from its own site.
+    // `SameSite=None`: Apple's site posts the answer.
     let cookie = cookie::set(
         &app.config.public_url,
         Name::Apple,
@@ -97,7 +99,7 @@ impl Apple {
     fn authorize_url(&self, flow: &Flow) -> String {
         self.provider.authorize_url(&[
             ("response_type", "code"),
-            // Apple demands it where name or email are asked for.
+            // Apple requires `form_post` if the scope has name or email.
             ("response_mode", "form_post"),
             ("client_id", &self.settings.client_id),
             ("redirect_uri", &self.redirect_uri),

@@ -1,35 +1,40 @@
-//! `POST /apple/unlink`: an account's owner takes Apple away as a way in.
+//! `POST /apple/unlink`: the owner removes Apple as a login method.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Redirect;
+use serde::Deserialize;
 
 use super::start::SECURITY;
-use crate::app::App;
 use crate::app::management::Management;
-use crate::app::notices;
-use crate::auth::browser::Browser;
-use crate::auth::csrf_form::{Nothing, Posted};
+use crate::app::{App, notices, user_sessions};
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
 
-/// Works also where the way is no longer offered: what is linked can be taken away.
+#[derive(Deserialize)]
+pub(crate) struct Unlink {
+    /// A checkbox: end the account's other sessions too.
+    end_sessions: Option<String>,
+}
+
+/// Works also without the `[apple]` section: a linked identity can always be removed.
 pub(crate) async fn unlink(
     State(app): State<Arc<App>>,
     context: Context,
-    posted: Posted<Nothing>,
+    CsrfForm { browser, form }: CsrfForm<Unlink>,
 ) -> Result<Redirect, ApiError> {
-    let Browser { account, session, .. } = posted.browser;
-    let owner = Management {
-        account,
-        proof: session.proof,
-        sid: session.sid,
-    };
+    let owner = Management::of(&browser);
     owner.require_strong(&app, context.now).await?;
     let uid = owner.account.uid;
-    if app.store.unlink_apple(uid, &context.origin(uid)).await?? {
+    let audit_context = context.audit_context(uid);
+    let unlinked = app.store.unlink_apple(uid, &audit_context).await??;
+    if form.end_sessions.is_some() {
+        user_sessions::end_others(&app, &context, &owner.account, owner.sid).await?;
+    }
+    if unlinked {
         notices::tell(&app, &context, &owner.account, Notice::AppleUnlinked).await;
     }
     Ok(Redirect::to(SECURITY))

@@ -18,8 +18,8 @@ use http::header::SET_COOKIE;
 use http::request::Parts;
 use jiff::SignedDuration;
 use tm_auth_core::Account;
-use tm_auth_core::person::{AuthMethod, PersonSession, SessionKind};
 use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::user::{AuthMethod, SessionKind, UserSession};
 use tm_auth_proto::{ErrorCode, SessionId};
 
 use crate::app::{App, sign_in};
@@ -38,7 +38,7 @@ const TOUCH: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Browser {
     pub(crate) account: Account,
-    pub(crate) session: PersonSession,
+    pub(crate) session: UserSession,
     /// The CSRF token: a form sends it in its field `csrf`, a script in the header `x-csrf-token`.
     pub(crate) csrf: String,
 }
@@ -100,20 +100,20 @@ pub(crate) async fn session(
     app: &App,
     context: &Context,
     headers: &HeaderMap,
-) -> Result<Option<(PersonSession, Account)>, ApiError> {
+) -> Result<Option<(UserSession, Account)>, ApiError> {
     let Some((sid, secret)) = presented(app, headers) else {
         return Ok(None);
     };
-    let found = app.store.person_session(sid).await?;
+    let found = app.store.user_session(sid).await?;
     let Some((session, account)) = found.filter(|(session, account)| {
         session.kind == SessionKind::Browser
             && session.secret_hash.matches(&secret)
-            && session.permit(account, context.now).is_ok()
+            && session.check_usable(account, context.now).is_ok()
     }) else {
         return Ok(None);
     };
     if context.now.duration_since(session.last_used_at) >= TOUCH {
-        let touched = app.store.touch_person_session(sid, context.now, context.address);
+        let touched = app.store.touch_user_session(sid, context.now, context.address);
         touched.await?;
     }
     Ok(Some((session, account)))

@@ -36,6 +36,3 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for CsrfForm<T> {
 /// A form with buttons only.
 #[derive(Deserialize)]
 pub(crate) struct Empty {}
-
-// The rooms `apple` and `passkeys` still use the former names.
-pub(crate) use {CsrfForm as Posted, Empty as Nothing};

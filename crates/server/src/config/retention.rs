@@ -13,7 +13,7 @@ pub struct Retention {
     pub ended_sessions_days: u32,
     /// Days that the audit trail is kept.
     pub audit_days: u32,
-    /// Rows that one sweep deletes at most in one transaction.
+    /// Rows that one sweep deletes at most of each table. A sweep is one transaction.
     pub sweep_batch: u32,
 }
 

@@ -90,7 +90,7 @@ pub struct Sessions {
     /// Days after which it is over anyway.
     pub max_days: u32,
     /// Seconds within which an exchanged refresh token still gives the same successor.
-    pub same_successor_seconds: u32,
+    pub reuse_grace_seconds: u32,
 }
 
 impl Default for Sessions {
@@ -98,7 +98,7 @@ impl Default for Sessions {
         Self {
             idle_days: 30,
             max_days: 365,
-            same_successor_seconds: 90,
+            reuse_grace_seconds: 90,
         }
     }
 }
@@ -107,12 +107,7 @@ impl Sessions {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         within("sessions.idle_days", self.idle_days, 1, 365)?;
         within("sessions.max_days", self.max_days, 1, 365)?;
-        within(
-            "sessions.same_successor_seconds",
-            self.same_successor_seconds,
-            0,
-            300,
-        )?;
+        within("sessions.reuse_grace_seconds", self.reuse_grace_seconds, 0, 300)?;
         if self.idle_days > self.max_days {
             return Err(ConfigError::at(
                 "sessions.idle_days",

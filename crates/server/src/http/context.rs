@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::Timestamp;
-use tm_auth_store::Origin;
+use tm_auth_store::AuditContext;
 
 use crate::error::ApiError;
 
@@ -20,8 +20,8 @@ pub(crate) struct Context {
 
 impl Context {
     /// For the audit trail.
-    pub(crate) fn origin(&self, actor: impl ToString) -> Origin {
-        Origin {
+    pub(crate) fn audit_context(&self, actor: impl ToString) -> AuditContext {
+        AuditContext {
             at: self.now,
             actor: actor.to_string(),
             ip: Some(self.address),

@@ -20,6 +20,8 @@ pub(super) struct Message {
     pub(super) expires_at: Timestamp,
     /// The number of failed attempts.
     pub(super) failures: u32,
+    /// The span of the request that sent it: what the log says of its delivery carries that request's id.
+    pub(super) span: tracing::Span,
 }
 
 impl Message {
@@ -49,6 +51,7 @@ impl Message {
             bytes: message.formatted().into(),
             expires_at: mail.expires_at,
             failures: 0,
+            span: tracing::Span::current(),
         })
     }
 }

@@ -72,7 +72,10 @@ impl Workers {
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             let lost = self.queue.held();
             metrics::mail_dropped("stopped", lost as u64);
-            tracing::warn!(lost, "the service stopped before this many mails were delivered");
+            tracing::warn!(
+                mails = lost,
+                "the service stopped before this many mails were delivered"
+            );
         }
     }
 }
@@ -86,12 +89,14 @@ impl Worker {
             };
             let Some(taken) = taken else { return };
             if self.clock.now() >= taken.message.expires_at {
-                note_dropped("expired", None);
+                taken.message.span.in_scope(|| note_dropped("expired", None));
                 continue;
             }
             let delivery = self.server.deliver(&taken.message);
             let outcome = tokio::time::timeout(self.attempt, delivery).await;
-            self.decide(taken, outcome.unwrap_or(Err(Failure::Deferred(None))));
+            let outcome = outcome.unwrap_or(Err(Failure::Deferred(None)));
+            let span = taken.message.span.clone();
+            span.in_scope(|| self.decide(taken, outcome));
         }
     }
 
@@ -107,7 +112,7 @@ impl Worker {
             }
             Err(Failure::Deferred(code)) => {
                 metrics::mail_attempt_failed("deferred");
-                tracing::info!(code, "a mail was not delivered and will be retried");
+                tracing::info!(smtp_code = code, "a mail was not delivered and will be retried");
                 self.retry_later(&mut taken);
             }
             Err(Failure::Unusable(reason)) => {
@@ -133,7 +138,10 @@ impl Worker {
         if is_usable {
             tracing::info!("the mail server takes mail again");
         } else {
-            tracing::warn!(reason, "the mail server cannot be used; queued mail is retried");
+            tracing::warn!(
+                error = reason,
+                "the mail server cannot be used; queued mail is retried"
+            );
         }
     }
 }
@@ -146,7 +154,7 @@ fn wait(retry: Duration, failures: u32) -> Duration {
 
 fn note_dropped(reason: &'static str, code: Option<u16>) {
     metrics::mail_dropped(reason, 1);
-    tracing::warn!(reason, code, "a mail was dropped");
+    tracing::warn!(reason, smtp_code = code, "a mail was dropped");
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::api_key_settings::{Errors, Settings, SettingsView};
 use super::api_key_view::{KeyView, RefusalView};
 use super::event::EventView;
 use super::page::{Layout, Page, Section, Tone};
-use crate::api::api_keys::Named;
+use crate::api::api_keys::KeyIdPath;
 use crate::app::App;
 use crate::app::api_keys;
 use crate::app::management::Management;
@@ -77,7 +77,7 @@ pub(crate) async fn details(
     State(app): State<Arc<App>>,
     context: Context,
     browser: Browser,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
     query: Result<extract::Query<Query>, QueryRejection>,
 ) -> Result<Page<Details>, ApiError> {
     let uid = browser.account.uid;
@@ -142,7 +142,7 @@ pub(crate) async fn edit(
     State(app): State<Arc<App>>,
     context: Context,
     browser: Browser,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
 ) -> Result<Page<Edit>, ApiError> {
     let management = Management::of(&browser);
     // Demand the proof before the user fills in the form, not after.
@@ -160,7 +160,7 @@ pub(crate) async fn edit(
 pub(crate) async fn save(
     State(app): State<Arc<App>>,
     context: Context,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
     CsrfForm { browser, form }: CsrfForm<Settings>,
 ) -> Result<Response, ApiError> {
     let management = Management::of(&browser);
@@ -198,7 +198,7 @@ pub(crate) async fn save(
 pub(crate) async fn disable(
     State(app): State<Arc<App>>,
     context: Context,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
     CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     set_disabled(&app, &context, &browser, key_id, true).await?;
@@ -208,7 +208,7 @@ pub(crate) async fn disable(
 pub(crate) async fn enable(
     State(app): State<Arc<App>>,
     context: Context,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
     CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     set_disabled(&app, &context, &browser, key_id, false).await?;
@@ -242,7 +242,7 @@ pub(crate) async fn confirm_revocation(
     State(app): State<Arc<App>>,
     context: Context,
     browser: Browser,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
 ) -> Result<Page<Revoke>, ApiError> {
     let (key, used) = api_keys::find(&app, &Management::of(&browser), key_id).await?;
     Ok(Page(Revoke {
@@ -254,7 +254,7 @@ pub(crate) async fn confirm_revocation(
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     context: Context,
-    Named(key_id): Named,
+    KeyIdPath(key_id): KeyIdPath,
     CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     api_keys::revoke(&app, &context, &Management::of(&browser), key_id).await?;

@@ -29,9 +29,9 @@ impl EventView {
             what: words::action(&entry.action),
             detail: entry.detail.as_deref().and_then(words::detail),
             key,
-            who: who(&entry.origin.actor, account),
-            ip: entry.origin.ip.map(|ip| ip.to_string()),
-            at: Instant::new(entry.origin.at, now),
+            who: who(&entry.audit_context.actor, account),
+            ip: entry.audit_context.ip.map(|ip| ip.to_string()),
+            at: Instant::new(entry.audit_context.at, now),
         }
     }
 }

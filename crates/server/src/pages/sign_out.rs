@@ -22,8 +22,8 @@ pub(crate) async fn sign_out(
     CsrfForm { browser, form: _ }: CsrfForm<Empty>,
 ) -> Result<Response, ApiError> {
     let (uid, sid) = (browser.account.uid, browser.session.sid);
-    let origin = context.origin(uid);
-    app.store.end_person_session(uid, sid, &origin).await?;
+    let audit_context = context.audit_context(uid);
+    app.store.end_user_session(uid, sid, &audit_context).await?;
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
 }
 

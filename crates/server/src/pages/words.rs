@@ -1,8 +1,10 @@
 //! The wording of times, states, reasons and actions on pages.
 
 use jiff::Timestamp;
+use tm_auth_core::user::{AuthMethod, SessionKind};
 use tm_auth_proto::api_key::ApiKeyStatus;
-use tm_auth_proto::{Scope, Scopes};
+use tm_auth_proto::{ErrorCode, Scope, Scopes};
+use tm_auth_store::AuditAction;
 
 /// A time, with the time at which the page shows it.
 #[derive(Clone, Copy)]
@@ -96,63 +98,122 @@ pub(crate) fn scopes(scopes: Scopes) -> String {
     words.join(" and ")
 }
 
+const REFUSED: &str = "The request was refused.";
+
 /// The reason why a request with a key was refused.
 pub(crate) fn refusal(code: &str) -> &'static str {
+    use ErrorCode as Code;
+    let known = Code::ALL.iter().find(|known| known.as_str() == code);
+    // A newer version of the service can have written a code that this one does not know.
+    let Some(code) = known else { return REFUSED };
     match code {
-        "invalid_credentials" => "The signature was not made with this key.",
-        "bad_signature_encoding" => "The signature could not be read.",
-        "timestamp_out_of_range" => "The clock of the program’s machine was off by more than 30 seconds.",
-        "replayed" => "The same signed request was sent twice.",
-        "challenge_before_recovery" => {
+        Code::InvalidRequest => "The request was malformed.",
+        Code::BadSignatureEncoding => "The signature could not be read.",
+        Code::InvalidCredentials => "The signature was not made with this key.",
+        Code::TimestampOutOfRange => "The clock of the program’s machine was off by more than 30 seconds.",
+        Code::Replayed => "The same signed request was sent twice.",
+        Code::ChallengeBeforeRecovery => {
             "The request was signed before the service was restored from a backup."
         }
-        "key_revoked" => "The key was revoked.",
-        "key_expired" => "The key had expired.",
-        "key_pending" => "The key was not active yet.",
-        "key_disabled" => "The key was disabled.",
-        "account_disabled" => "The account was disabled.",
-        "ip_not_allowed" => "The IP address is not on the key’s list.",
-        "wrong_environment" => "The key belongs to the other environment.",
-        "rate_limited" => "There were too many requests.",
-        "invalid_request" => "The request was malformed.",
-        _ => "The request was refused.",
+        Code::WrongEnvironment => "The key belongs to the other environment.",
+        Code::KeyRevoked => "The key was revoked.",
+        Code::KeyExpired => "The key had expired.",
+        Code::KeyPending => "The key was not active yet.",
+        Code::KeyDisabled => "The key was disabled.",
+        Code::AccountDisabled => "The account was disabled.",
+        Code::IpNotAllowed => "The IP address is not on the key’s list.",
+        Code::RateLimited => "There were too many requests.",
+        // Not refusals of a mint.
+        Code::InvalidPublicKey
+        | Code::PrivateKeySubmitted
+        | Code::KnownPrivateKey
+        | Code::InvalidProof
+        | Code::AppleSignInUnknown
+        | Code::AppleSignInCancelled
+        | Code::AppleTokenInvalid
+        | Code::PasskeyRefused
+        | Code::CeremonyOver
+        | Code::MethodNotAllowed
+        | Code::RequestTimeout
+        | Code::BodyTooLarge
+        | Code::UnsupportedMediaType
+        | Code::InvalidRefreshToken
+        | Code::RefreshSuperseded
+        | Code::RefreshReused
+        | Code::SessionExpired
+        | Code::SessionEnded
+        | Code::InvalidCode
+        | Code::MissingToken
+        | Code::InvalidToken
+        | Code::MissingSession
+        | Code::CrossSiteRequest
+        | Code::ManagementTokenRequired
+        | Code::ReauthRequired
+        | Code::InsufficientScope
+        | Code::NotFound
+        | Code::KeyNotFound
+        | Code::SessionNotFound
+        | Code::KeyAlreadyRegistered
+        | Code::KeyLimitReached
+        | Code::KeyNotLive
+        | Code::AddressInCooldown
+        | Code::AddressHasAccount
+        | Code::AppleLinkedElsewhere
+        | Code::AppleAlreadyLinked
+        | Code::PasskeyNotFound
+        | Code::PasskeyAlreadyRegistered
+        | Code::PasskeyLimitReached
+        | Code::LastLoginMethod
+        | Code::NothingToRecover
+        | Code::Internal
+        | Code::AppleUnavailable
+        | Code::Unavailable => REFUSED,
     }
 }
 
 /// The wording of an action of the audit trail.
-pub(crate) fn action(action: &str) -> String {
+pub(crate) fn action(action: &AuditAction) -> String {
+    use AuditAction as Action;
     let words = match action {
-        "account_created" => "The account was created",
-        "account_disabled" => "The account was disabled",
-        "account_enabled" => "The account was enabled again",
-        "account_deleted" => "The account was deleted",
-        "sign_in" => "Logged in",
-        "sign_in_refused" => "A login was refused",
-        "session_ended" | "session_revoked" => "A session was ended",
-        "session_fast_forwarded" => "A session continued after the service was restored from a backup",
-        "refresh_reused" => "A session was ended because an old refresh token was used again",
-        "management_session_issued" => "An operator issued a session for managing the account",
-        "key_registered" => "Registered a key",
-        "key_activated" => "Activated a key",
-        "key_changed" => "Changed a key",
-        "key_disabled" => "Disabled a key",
-        "key_enabled" => "Enabled a key",
-        "key_revoked" => "Revoked a key",
-        "passkey_added" => "Added a passkey",
-        "passkey_removed" => "Removed a passkey",
-        "passkey_renamed" => "Renamed a passkey",
-        "email_changed" => "Changed the e-mail address",
-        "apple_linked" => "Linked Sign in with Apple",
-        "apple_unlinked" => "Unlinked Sign in with Apple",
-        "apple_mail_disabled" => "Apple stopped forwarding e-mail from your hidden address",
-        "apple_mail_enabled" => "Apple forwards e-mail from your hidden address again",
-        "recovery_started" => "Started a recovery",
-        "recovery_cancelled" => "Cancelled the recovery",
-        "recovery_completed" => "Completed the recovery",
-        "code_sent" => "A login code was sent",
-        "code_refused" => "A login code was refused",
+        Action::AccountCreated => "The account was created",
+        Action::AccountDisabled => "The account was disabled",
+        Action::AccountEnabled => "The account was enabled again",
+        Action::AccountDeleted => "The account was deleted",
+        Action::SignIn => "Logged in",
+        Action::SignInRefused => "A login was refused",
+        Action::SessionEnded | Action::SessionRevoked => "A session was ended",
+        Action::SessionFastForwarded => "A session continued after the service was restored from a backup",
+        Action::RefreshReused => "A session was ended because an old refresh token was used again",
+        Action::ManagementSessionIssued => "An operator issued a session for managing the account",
+        Action::KeyRegistered => "Registered a key",
+        Action::KeyActivated => "Activated a key",
+        Action::KeyChanged => "Changed a key",
+        Action::KeyDisabled => "Disabled a key",
+        Action::KeyEnabled => "Enabled a key",
+        Action::KeyRevoked => "Revoked a key",
+        Action::PasskeyAdded => "Added a passkey",
+        Action::PasskeyRemoved => "Removed a passkey",
+        Action::PasskeyRenamed => "Renamed a passkey",
+        Action::EmailChanged => "Changed the e-mail address",
+        Action::AppleLinked => "Linked Sign in with Apple",
+        Action::AppleUnlinked => "Unlinked Sign in with Apple",
+        Action::AppleMailDisabled => "Apple stopped forwarding e-mail from your hidden address",
+        Action::AppleMailEnabled => "Apple forwards e-mail from your hidden address again",
+        Action::RecoveryStarted => "Started a recovery",
+        Action::RecoveryCancelled => "Cancelled the recovery",
+        Action::RecoveryCompleted => "Completed the recovery",
+        Action::CodeSent => "A login code was sent",
+        Action::CodeRefused => "A login code was refused",
+        // These are never about an account, so that no page shows them.
+        Action::LimitReached => "A rate limit was reached",
+        Action::TokensRevoked => "Revoked tokens",
+        Action::SigningKeyChanged => "Changed a key of the service",
+        Action::SigningKeyRemoved => "Deleted a key of the service",
+        Action::SigningKeyRevoked => "Revoked a key of the service",
+        Action::DatabaseRecovered => "Restored the database",
+        Action::DatabaseImported => "Imported the database",
         // Written by a newer version of the service: show the name as it is.
-        other => return other.replace('_', " "),
+        Action::Unknown(name) => return name.replace('_', " "),
     };
     words.to_owned()
 }
@@ -163,19 +224,31 @@ pub(crate) fn detail(detail: &str) -> Option<String> {
     let words: Vec<&str> = detail
         .split_whitespace()
         .filter_map(|pair| match pair.split_once('=')? {
-            ("method", "passkey") => Some("with a passkey"),
-            ("method", "email_code") => Some("with an e-mail code"),
-            ("method", "magic_link") => Some("with an e-mail link"),
-            ("method", "apple") => Some("with Apple"),
-            ("method", "operator") => Some("confirmed by an operator"),
-            ("kind", "browser") => Some("in a browser"),
-            ("kind", "native" | "management") => Some("in a program"),
+            ("method", name) => AuthMethod::parse(name).map(method),
+            ("kind", name) => SessionKind::parse(name).map(kind),
             ("code", "invalid_code") => Some("the code was wrong or expired"),
             ("code", "rate_limited") => Some("too many attempts"),
             _ => None,
         })
         .collect();
     (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn method(method: AuthMethod) -> &'static str {
+    match method {
+        AuthMethod::Passkey => "with a passkey",
+        AuthMethod::EmailCode => "with an e-mail code",
+        AuthMethod::MagicLink => "with an e-mail link",
+        AuthMethod::Apple => "with Apple",
+        AuthMethod::Operator => "confirmed by an operator",
+    }
+}
+
+fn kind(kind: SessionKind) -> &'static str {
+    match kind {
+        SessionKind::Browser => "in a browser",
+        SessionKind::Native | SessionKind::Management => "in a program",
+    }
 }
 
 /// Turns the phrase of an error, such as "must not be empty", into a sentence.
@@ -233,6 +306,7 @@ mod tests {
             "with a passkey, in a browser"
         );
         assert_eq!(detail("3 sessions ended"), None);
-        assert_eq!(action("from_the_future"), "from the future");
+        let newer = AuditAction::parse("from_the_future");
+        assert_eq!(action(&newer), "from the future");
     }
 }

@@ -1,5 +1,7 @@
-//! `/passkeys/add`: one more passkey for a signed-in person, who proved it within five minutes by the strongest way
-//! the account has, or by mail after a recovery.
+//! `/passkeys/add`: one more passkey for a signed-in user.
+//!
+//! The user must have signed in within five minutes, with the strongest method that the account
+//! has. After a recovery's waiting time, a sign-in by mail is enough.
 
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use tm_auth_store::passkey::{AddedBy, CredentialId};
 
 use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
+use super::relying_party::RelyingParty;
 use super::{MOST_PASSKEYS, default_name, registration};
 use crate::app::App;
 use crate::app::notices;
@@ -27,20 +30,20 @@ use crate::random;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Request {
-    /// How its owner will call it; empty: by the browser it is made in.
+    /// The passkey's name. If it is empty, the passkey is named after the browser.
     #[serde(default)]
     name: String,
 }
 
-/// What waits for the proof.
+/// The ceremony's state.
 #[derive(Serialize, Deserialize)]
-struct Waiting {
+struct Pending {
     name: String,
-    /// The passkeys that the account had.
+    /// The account's passkeys, as the options name them.
     excluded: Vec<CredentialId>,
 }
 
-/// Asks for a new passkey.
+/// Gives the options for a new passkey.
 pub(crate) async fn options(
     State(app): State<Arc<App>>,
     context: Context,
@@ -49,26 +52,29 @@ pub(crate) async fn options(
     Body(request): Body<Request>,
 ) -> Result<(HeaderMap, Json<Value>), ApiError> {
     browser.require_csrf_header(&headers)?;
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     ground(&app, &context, &browser).await?;
     let name = match request.name.trim() {
         "" => default_name(&headers),
         name => label::parse_field("name", name)?,
     };
     let uid = browser.account.uid;
-    let there = app.store.passkeys_of(uid).await?;
+    let passkeys = app.store.passkeys_of(uid).await?;
     let user = app.store.passkey_user(uid, random::bytes()).await?;
     let user = user.ok_or_else(|| ApiError::new(ErrorCode::MissingSession))?;
-    let called = browser
+    let account_name = browser
         .account
         .email
         .clone()
         .or_else(|| user.display_name.clone())
         .unwrap_or_else(|| uid.to_string());
-    let excluded: Vec<_> = there.into_iter().map(|passkey| passkey.credential_id).collect();
+    let excluded: Vec<_> = passkeys
+        .into_iter()
+        .map(|passkey| passkey.credential_id)
+        .collect();
     let challenge: [u8; 32] = random::bytes();
-    let options = registration::options(rp, &user, &called, &challenge, &excluded);
-    let waiting = Waiting { name, excluded };
+    let options = registration::options(rp, &user, &account_name, &challenge, &excluded);
+    let pending = Pending { name, excluded };
     let cookie = ceremony::begin(
         &app,
         &context,
@@ -76,13 +82,13 @@ pub(crate) async fn options(
         Kind::Add,
         Some(uid),
         &challenge,
-        &waiting,
+        &pending,
     )
     .await?;
     Ok((cookie, Json(options)))
 }
 
-/// Adds it.
+/// Adds the passkey, and tells the owner by mail.
 pub(crate) async fn finish(
     State(app): State<Arc<App>>,
     context: Context,
@@ -91,21 +97,21 @@ pub(crate) async fn finish(
     LargeJson(answer): LargeJson<Answer<Attestation>>,
 ) -> Result<StatusCode, ApiError> {
     browser.require_csrf_header(&headers)?;
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     let account = &browser.account;
     let client_data = &answer.response.client_data.0;
-    let judge = async |begun_by, waiting: Waiting| {
-        // Who it is for says the session, then and now; the body names nobody.
+    let judge = async |begun_by, pending: Pending| {
+        // The session, not the request body, decides whose ceremony this is.
         if begun_by != Some(account.uid) {
             return Err(super::begun_by_another());
         }
         let by = ground(&app, &context, &browser).await?;
-        let passkey = registration::verify(rp, &answer, &waiting.excluded, waiting.name, context.now)?;
+        let passkey = registration::verify(rp, &answer, &pending.excluded, pending.name, context.now)?;
         let name = passkey.name.clone();
-        let origin = context.origin(account.uid);
+        let audit_context = context.audit_context(account.uid);
         let added = app
             .store
-            .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &origin);
+            .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &audit_context);
         Ok((added.await??, name))
     };
     let finished = ceremony::finish(&app, &context, &headers, Kind::Add, client_data, judge);
@@ -117,7 +123,7 @@ pub(crate) async fn finish(
     Ok(StatusCode::CREATED)
 }
 
-/// On which ground the person may add one.
+/// On what ground the user may add a passkey; refused without one.
 async fn ground(app: &App, context: &Context, browser: &Browser) -> Result<AddedBy, ApiError> {
     let (proof, uid) = (&browser.session.proof, browser.account.uid);
     if !proof.is_fresh(context.now) {

@@ -1,4 +1,5 @@
-//! What a browser sends: `PublicKeyCredential` as JSON (WebAuthn section 5.1), binary members in base64url.
+//! What the browser's script posts: a `PublicKeyCredential` as JSON (WebAuthn section 5.1), with
+//! binary members in base64url.
 
 use std::fmt;
 
@@ -8,7 +9,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::refused::{Refused, because};
 
-/// A credential as it came back. Members that this service does not read, extensions among them, are ignored.
+/// A credential with an authenticator's response. Other members, extension outputs among them, are
+/// ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Answer<R> {
@@ -19,7 +21,7 @@ pub(super) struct Answer<R> {
     pub(super) response: R,
 }
 
-/// One that was made.
+/// The response of a registration.
 #[derive(Debug, Deserialize)]
 pub(super) struct Attestation {
     #[serde(rename = "clientDataJSON")]
@@ -30,7 +32,7 @@ pub(super) struct Attestation {
     pub(super) transports: Vec<String>,
 }
 
-/// One that was used.
+/// The response of an authentication.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Assertion {
@@ -42,12 +44,12 @@ pub(super) struct Assertion {
 }
 
 impl<R> Answer<R> {
-    /// The credential's id, which stands there twice.
+    /// The credential's id. Its two copies must be equal.
     pub(super) fn credential_id(&self) -> Result<&[u8], Refused> {
         if self.kind == "public-key" && self.id.0 == self.raw_id.0 {
             Ok(&self.id.0)
         } else {
-            Err(because("no public-key credential"))
+            Err(because("not a public-key credential"))
         }
     }
 }

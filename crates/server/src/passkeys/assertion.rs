@@ -1,19 +1,24 @@
-//! Using a passkey: WebAuthn section 7.2.
+//! Verifying an assertion: WebAuthn section 7.2.
 //!
-//! 1. The challenge finds its ceremony, which is taken away.
-//! 2. The credential's id finds the passkey, the user handle the account that it is for. Either may be unknown.
-//! 3. Client data and authenticator data are checked, then the signature, all of it for an unknown credential too:
-//!    with nobody's key. One answer for every reason.
-//! 4. The passkey must be the account's, and be as eligible for backup as when it was made.
-//! 5. The counter is judged and moved in the database, in one step.
+//! - Steps 1 to 4 are the page's.
+//! - Steps 5 and 6 find the passkey by the credential id and the account by the user handle. At a
+//!   step-up, the options must have allowed the credential.
+//! - Steps 7 to 14 judge the client data. [`ceremony::finish`] has done them before.
+//! - Steps 15 to 18 judge the authenticator data: relying party, user presence, user verification,
+//!   backup flags.
+//! - Step 19: the passkey is as eligible for backup as at its registration.
+//! - Steps 20 and 21 verify the signature.
+//! - Step 22, the judgement of the counter, and step 24, the update of the record, are one
+//!   transaction of the store. Step 23: extension outputs are ignored.
 //!
-//! This is written out here, and not left to the library that reads registrations: the layout is fixed and short,
-//! the counter's judgement is ours, and signatures are checked by the same code as everywhere else.
+//! An unknown credential goes through the same steps, with a dummy key, up to the signature, so
+//! that neither response nor time tells which credentials exist. What depends on the passkey comes
+//! after it.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use serde_json::{Value, json};
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::{AccountId, ErrorCode};
 use tm_auth_store::passkey::{CredentialId, Passkey, PasskeyUse, PasskeyUsed};
@@ -30,13 +35,14 @@ use crate::app::sign_in;
 use crate::error::ApiError;
 use crate::http::context::Context;
 
-/// A person proved by a passkey.
-pub(super) struct Proved {
+/// The account whose passkey made a valid assertion.
+pub(super) struct Authenticated {
     pub(super) account: Account,
     pub(super) used: PasskeyUsed,
 }
 
-/// What a browser is asked for. Without `allowed` it shows what it has: no account is named, so none is betrayed.
+/// The options for the browser (section 5.5). Without `allowed` the browser offers every passkey
+/// that it has for this site: the options name no account, so they reveal none.
 pub(super) fn options(rp: &RelyingParty, challenge: &str, allowed: &[Passkey]) -> Value {
     let allowed: Vec<Value> = allowed
         .iter()
@@ -59,14 +65,14 @@ pub(super) fn options(rp: &RelyingParty, challenge: &str, allowed: &[Passkey]) -
     })
 }
 
-/// Judges an answer, all of it. At a step-up the account is known before.
-pub(super) async fn prove(
+/// Judges an answer. `known` is the signed-in account, at a step-up.
+pub(super) async fn authenticate(
     app: &App,
     context: &Context,
     headers: &HeaderMap,
     answer: &Answer<Assertion>,
     known: Option<AccountId>,
-) -> Result<Proved, ApiError> {
+) -> Result<Authenticated, ApiError> {
     let kind = known.map_or(Kind::SignIn, |_| Kind::StepUp);
     let client_data = &answer.response.client_data.0;
     let judge = async |uid, allowed| {
@@ -84,18 +90,18 @@ pub(super) async fn prove(
     judged
 }
 
-/// `allowed` is what a step-up asked for.
+/// `allowed` are the credentials that the options of a step-up allowed.
 async fn judge(
     app: &App,
     context: &Context,
     answer: &Answer<Assertion>,
     known: Option<AccountId>,
     allowed: Vec<CredentialId>,
-) -> Result<Proved, ApiError> {
-    let rp = app.passkeys()?;
+) -> Result<Authenticated, ApiError> {
+    let rp = &RelyingParty::of(&app.config)?;
     let credential_id = answer.credential_id()?.to_vec();
     if known.is_some() && !allowed.contains(&credential_id) {
-        return Err(because("not one that was asked for").into());
+        return Err(because("a credential that the options did not allow").into());
     }
     let passkey = app.store.passkey(credential_id.clone()).await?;
     let owner = owner(app, answer, passkey.as_ref(), known).await?;
@@ -103,19 +109,20 @@ async fn judge(
     if account.disabled_at.is_some() {
         return Err(ApiError::new(ErrorCode::AccountDisabled));
     }
-    let origin = context.origin(account.uid);
-    let noted = app.store.use_passkey(credential_id, used, &origin);
+    let audit_context = context.audit_context(account.uid);
+    let noted = app.store.use_passkey(credential_id, used, &audit_context);
     let used = noted.await?.map_err(|refusal| match refusal {
-        Refusal::PasskeyRefused => {
-            ApiError::from(because("the counter went back, or it was removed just now"))
-        }
+        Refusal::PasskeyRefused => ApiError::from(because(
+            "the counter did not grow, or the passkey was removed just now",
+        )),
         other => other.into(),
     })?;
-    Ok(Proved { account, used })
+    Ok(Authenticated { account, used })
 }
 
-/// Whom the user handle names. "If the user was not identified before the authentication ceremony was initiated,
-/// verify that response.userHandle is present"; else it may be left out.
+/// The account that the user handle names, by step 6: "If the user was not identified before the
+/// authentication ceremony was initiated, [...] verify that response.userHandle is present." At a
+/// step-up it may be absent.
 async fn owner(
     app: &App,
     answer: &Answer<Assertion>,
@@ -144,19 +151,20 @@ fn verify(
         Some((passkey, _)) => read_record(passkey)?.public_key,
         None => PublicKey::dummy(),
     };
-    // "Let hash be the result of computing a hash over the cData using SHA-256": over the bytes as they came.
+    // "Let hash be the result of computing a hash over the cData using SHA-256": the bytes as they
+    // came, a byte order mark included.
     let hash = digest(&SHA256, &response.client_data.0);
     let signed = [&response.authenticator_data.0, hash.as_ref()].concat();
-    let holds = key.verifies(&signed, &response.signature.0);
+    let is_valid = key.verifies(&signed, &response.signature.0);
     let (passkey, account) = passkey.ok_or(because("unknown credential"))?;
-    if !holds {
-        return Err(because("the signature does not hold"));
+    if !is_valid {
+        return Err(because("the signature does not verify"));
     }
     if owner != Some(account.uid) {
-        return Err(because("the user handle names somebody else"));
+        return Err(because("the user handle names another account"));
     }
     if data.backup_eligible != passkey.backup_eligible {
-        return Err(because("it became, or is no longer, eligible for backup"));
+        return Err(because("the backup eligibility changed"));
     }
     let used = PasskeyUse {
         counter: data.counter,
@@ -166,5 +174,5 @@ fn verify(
 }
 
 pub(super) fn read_record(passkey: &Passkey) -> Result<Record, Refused> {
-    serde_json::from_str(&passkey.credential).map_err(|_| because("its row cannot be read"))
+    serde_json::from_str(&passkey.credential).map_err(|_| because("the stored passkey cannot be read"))
 }

@@ -1,8 +1,8 @@
 //! The attestation object of a new credential: WebAuthn section 6.5.
 //!
-//! No attestation is asked for, so a browser that keeps to the standard sends `none`, or `packed` with self attestation:
-//! a signature by the new key itself (section 5.1.3). Every other statement carries certificates, which nothing here
-//! could believe, and is refused.
+//! The options ask for no attestation, so a browser that follows the standard (section 5.1.3) sends
+//! the format `none`, or `packed` with self attestation: a signature by the new key itself. Every
+//! other statement stands on certificates, which this service does not trust, and is refused.
 
 use super::cbor::{self, Item};
 use super::public_key::PublicKey;
@@ -54,12 +54,13 @@ impl<'a> AttestationObject<'a> {
         else {
             return Err(malformed);
         };
-        // "Validate that alg matches the algorithm of the credentialPublicKey in authenticatorData."
+        // "Validate that alg matches the algorithm of the credentialPublicKey in
+        // authenticatorData."
         if algorithm != key.algorithm() {
             return Err(because("an attestation by another algorithm than the key's"));
         }
-        // "Verify that sig is a valid signature over the concatenation of authenticatorData and clientDataHash using
-        // the credential public key with alg."
+        // "Verify that sig is a valid signature over the concatenation of authenticatorData and
+        // clientDataHash using the credential public key with alg."
         let signed = [self.authenticator_data, client_data_hash].concat();
         if key.verifies(&signed, signature) {
             Ok(())
@@ -85,13 +86,13 @@ mod tests {
             &b"\x63fmt"[..],
             b"\xa0",
             b"\xa1\x63fmt\x64none",
-            // Without a statement, with one that is no map, with other members of the wrong kind.
+            // Without a statement, with one that is not a map, with other members of the wrong kind.
             b"\xa2\x63fmt\x64none\x68authData\x43abc",
             b"\xa3\x63fmt\x64none\x67attStmt\x80\x68authData\x43abc",
             b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x63abc",
             b"\xa3\x63fmt\x44none\x67attStmt\xa0\x68authData\x43abc",
             b"\xa3\x01\x64none\x67attStmt\xa0\x68authData\x43abc",
-            // A member twice; something after the map.
+            // A member twice; bytes after the map.
             b"\xa4\x63fmt\x64none\x63fmt\x64none\x67attStmt\xa0\x68authData\x43abc",
             &[OBJECT, b"d"].concat(),
         ] {

@@ -1,4 +1,4 @@
-//! What the authenticator says and signs: WebAuthn section 6.1.
+//! Authenticator data, which the authenticator writes and signs: WebAuthn section 6.1.
 
 use super::cbor::{self, Item};
 use super::refused::{Refused, because};
@@ -22,7 +22,7 @@ pub(super) struct AuthenticatorData<'a> {
     pub(super) credential: Option<AttestedCredential<'a>>,
 }
 
-/// Attested credential data (section 6.5.1). The AAGUID, its first member, is not used: without attestation nothing
+/// Attested credential data (section 6.5.1). The AAGUID is not read: without attestation nothing
 /// vouches for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AttestedCredential<'a> {
@@ -32,7 +32,8 @@ pub(super) struct AttestedCredential<'a> {
 }
 
 impl<'a> AuthenticatorData<'a> {
-    /// Reads and checks what holds for registrations and assertions alike.
+    /// Reads authenticator data, and checks what registrations and assertions have in common: steps
+    /// 14 to 17 of section 7.1, steps 15 to 18 of section 7.2.
     pub(super) fn read(bytes: &'a [u8], rp_id_hash: &[u8]) -> Result<Self, Refused> {
         let malformed = because("malformed authenticator data");
         let (for_rp, rest) = bytes.split_at_checked(32).ok_or(malformed)?;
@@ -55,19 +56,20 @@ impl<'a> AuthenticatorData<'a> {
         if !rest.is_empty() {
             return Err(malformed);
         }
-        // "Verify that the rpIdHash in authData is the SHA-256 hash of the RP ID expected by the Relying Party."
+        // "Verify that the rpIdHash in authData is the SHA-256 hash of the RP ID expected by the
+        // Relying Party."
         if for_rp != rp_id_hash {
-            return Err(because("made for another site"));
+            return Err(because("made for another relying party"));
         }
         if !has(USER_PRESENT) {
-            return Err(because("nobody was present"));
+            return Err(because("the user was not present"));
         }
         if !has(USER_VERIFIED) {
             return Err(because("the user was not verified"));
         }
         // "If the BE bit of the flags in authData is not set, verify that the BS bit is not set."
         if has(BACKED_UP) && !has(BACKUP_ELIGIBLE) {
-            return Err(because("backed up without being eligible"));
+            return Err(because("backed up, but not eligible for backup"));
         }
         Ok(Self {
             counter: u32::from_be_bytes([c0, c1, c2, c3]),
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn g07_g08_what_the_flags_say_is_read_as_it_is() {
+    fn g07_g08_flags_and_counter_are_read() {
         let always = USER_PRESENT | USER_VERIFIED;
         for (flags, backup_eligible, backed_up) in [
             (always, false, false),
@@ -152,7 +154,7 @@ mod tests {
             with_credential(&[], key),
             with_credential(&[7; 1024], key),
             with_credential(&[7; 16], b""),
-            // A key that is no map; something after the key.
+            // A key that is not a map; bytes after the key.
             with_credential(&[7; 16], b"\x41a"),
             with_credential(&[7; 16], b"\xa1\x01\x02\x00"),
         ] {
@@ -190,7 +192,6 @@ mod tests {
         ) {
             let mut bytes = data(flags, &rest);
             bytes.truncate(cut);
-            // Whatever comes of it: it comes back.
             if let Ok(read) = AuthenticatorData::read(&bytes, &FOR_RP)
                 && let Some(credential) = read.credential
             {

@@ -1,17 +1,17 @@
-//! As much CBOR (RFC 8949) as attestation objects and COSE keys take.
+//! As much CBOR (RFC 8949) as attestation objects and COSE keys need.
 //!
-//! Items of indefinite length, which CTAP2 forbids, are malformed here, and so is deep nesting. Nothing is copied: what
-//! is read borrows from the input, so an announced length costs no memory.
+//! Items of indefinite length, which CTAP2 forbids, are malformed here, and so is deep nesting.
+//! Items borrow from the input, so an announced length costs no memory.
 
 use std::collections::BTreeMap;
 
 /// The major type of a map.
 const MAP: u8 = 5;
 
-/// CTAP2 nests four levels at most; an attestation with certificates three.
+/// CTAP2 nests at most four levels.
 const MOST_LEVELS: u8 = 8;
 
-/// The bytes after the first item. `None`: it is malformed or nested too deeply.
+/// The bytes after the first item. `None` if the item is malformed or nested too deeply.
 fn skip(bytes: &[u8]) -> Option<&[u8]> {
     skip_within(bytes, MOST_LEVELS)
 }
@@ -20,7 +20,7 @@ fn skip_within(bytes: &[u8], levels: u8) -> Option<&[u8]> {
     let (kind, argument, mut rest) = head(bytes)?;
     let levels = levels.checked_sub(1)?;
     let items = match kind {
-        // Numbers, simple values and floats are their head.
+        // Integers, simple values and floats consist of their head.
         0 | 1 | 7 => return Some(rest),
         2 | 3 => return rest.get(usize::try_from(argument).ok()?..),
         4 => argument,
@@ -28,7 +28,7 @@ fn skip_within(bytes: &[u8], levels: u8) -> Option<&[u8]> {
         // A tag has one item.
         _ => 1,
     };
-    // Each item takes a byte at least, so no announced number makes this long.
+    // Each item takes at least one byte, so the input bounds the loop, whatever count it announces.
     for _ in 0..items {
         rest = skip_within(rest, levels)?;
     }
@@ -49,7 +49,7 @@ fn head(bytes: &[u8]) -> Option<(u8, u64, &[u8])> {
     Some((kind, argument, rest))
 }
 
-/// A data item, as far as this service reads it. Strings and maps borrow from the input.
+/// A data item, as far as this service reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Item<'a> {
     Integer(i64),
@@ -78,7 +78,7 @@ pub(super) fn item(bytes: &[u8]) -> Option<(Item<'_>, &[u8])> {
     Some((item, rest))
 }
 
-/// The entries of a map that must be the whole of `bytes`. A key that occurs twice makes it malformed: two readers
+/// The entries of the map that `bytes` are. A key that occurs twice makes it malformed: two readers
 /// could take two different values.
 pub(super) fn map(bytes: &[u8]) -> Option<BTreeMap<Item<'_>, Item<'_>>> {
     let (MAP, count, mut rest) = head(bytes)? else {
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn g18_an_item_ends_where_it_ends() {
+    fn g18_the_end_of_an_item_is_found() {
         for (bytes, left) in [
             (&b"\x00rest"[..], 4),
             (b"\x18\xffrest", 4),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn g18_what_is_cut_off_open_or_too_deep_is_malformed() {
+    fn g18_truncated_open_and_deep_items_are_malformed() {
         for bytes in [
             &b""[..],
             b"\x18",

@@ -1,10 +1,10 @@
-//! What is remembered between the options and the answer.
+//! The state between the options and the answer.
 //!
-//! The row is found by a hash over two things that come back: the challenge, which the authenticator signed over,
-//! and a secret in a cookie, which ties the answer to the browser that asked. So there is nothing to compare: a
-//! wrong challenge, a used one and one of another browser find no row. The secret stays for all ceremonies of the
-//! browser, since several tabs may run one each. The row is taken before anything is judged: a challenge serves
-//! once, whatever comes of it.
+//! A hash over two things that come back finds the row: the challenge, which the authenticator
+//! signs, and a secret in a cookie, which ties the answer to the browser that asked. So there is
+//! nothing to compare: a wrong challenge, a used one and one of another browser find no row. All
+//! ceremonies of a browser share the secret, because several tabs may each run one. The row is
+//! deleted before the answer is judged: a challenge serves once, whatever the outcome.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -18,17 +18,18 @@ use tm_auth_core::Refusal;
 use tm_auth_proto::{AccountId, ErrorCode};
 use tm_auth_store::Ceremony;
 
-use super::client_data::{self, Ran};
+use super::client_data::{self, Type};
+use super::relying_party::RelyingParty;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
 use crate::random;
 
-/// How long a person may take. Authenticators are told the same.
+/// How long the user may take. The options give authenticators the same time.
 pub(super) const LIFE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What a ceremony is for; none serves another.
+/// The purpose of a ceremony. A challenge for one purpose is refused for every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     SignUp,
@@ -47,15 +48,15 @@ impl Kind {
         }
     }
 
-    fn ran(self) -> Ran {
+    fn client_data_type(self) -> Type {
         match self {
-            Self::SignUp | Self::Add => Ran::Create,
-            Self::SignIn | Self::StepUp => Ran::Get,
+            Self::SignUp | Self::Add => Type::Create,
+            Self::SignIn | Self::StepUp => Type::Get,
         }
     }
 }
 
-/// Remembers one, and gives the cookie that its answer must come with.
+/// Stores a ceremony. Returns the cookie that must come with the answer.
 pub(super) async fn begin(
     app: &App,
     context: &Context,
@@ -84,11 +85,11 @@ pub(super) async fn begin(
     Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
 }
 
-/// Takes the ceremony that an authenticator's answer belongs to, and lets `judge` judge the answer: it gets the account
-/// for which the ceremony was begun, if any, and the state that [`begin`] was given.
+/// Takes the ceremony that an authenticator's answer belongs to, and lets `judge` judge the answer.
 ///
-/// This is the only way to a ceremony's state, so whatever endpoint an answer is sent to, a refusal is charged to the
-/// network that it came from.
+/// `judge` gets the account that began the ceremony, if any, and the state that [`begin`] stored.
+/// This is the only way to that state, so every endpoint charges a refused answer to the caller's
+/// network.
 pub(super) async fn finish<S: DeserializeOwned, T>(
     app: &App,
     context: &Context,
@@ -97,10 +98,10 @@ pub(super) async fn finish<S: DeserializeOwned, T>(
     client_data: &[u8],
     judge: impl AsyncFnOnce(Option<AccountId>, S) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     app.limits.may_finish_passkey(context)?;
     let finished = async {
-        let challenge = client_data::read(client_data, kind.ran(), &rp.origin)?;
+        let challenge = client_data::read(client_data, kind.client_data_type(), &rp.origin)?;
         let (uid, state) = take(app, context, headers, kind, &challenge).await?;
         judge(uid, state).await
     }
@@ -111,7 +112,8 @@ pub(super) async fn finish<S: DeserializeOwned, T>(
     finished
 }
 
-/// Whether an answer was judged and refused: neither a failure of this service nor a limit says anything about it.
+/// Whether the answer was refused. A failure of this service and a reached limit say nothing about
+/// it.
 pub(super) fn is_failure(error: &ApiError) -> bool {
     error.is_refusal() && error.code != ErrorCode::RateLimited
 }
@@ -137,7 +139,7 @@ fn browser_secret(app: &App, headers: &HeaderMap) -> Option<[u8; 32]> {
     URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()
 }
 
-/// Both are 32 bytes, so the two cannot run into each other.
+/// The secret has a fixed length, so no other pair gives the same input.
 fn id_hash(secret: &[u8; 32], challenge: &[u8]) -> [u8; 32] {
     let hash = digest(&SHA256, &[secret, challenge].concat());
     hash.as_ref().try_into().expect("SHA-256 is 32 bytes")

@@ -1,4 +1,5 @@
-//! What the browser says and the authenticator signs the hash of: WebAuthn section 5.8.1.
+//! Client data, which the browser writes and whose hash the authenticator signs: WebAuthn section
+//! 5.8.1.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,14 +11,14 @@ use serde::{Deserialize, Deserializer};
 
 use super::refused::{Refused, because};
 
-/// Which ceremony the browser ran.
+/// The member `type`: which ceremony the browser ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ran {
+pub(super) enum Type {
     Create,
     Get,
 }
 
-impl Ran {
+impl Type {
     fn as_str(self) -> &'static str {
         match self {
             Self::Create => "webauthn.create",
@@ -26,26 +27,28 @@ impl Ran {
     }
 }
 
-/// Our challenge, as it came back.
+/// A challenge of this service.
 pub(super) type Challenge = [u8; 32];
 
-/// Without the byte order mark that UTF-8 decoding strips (section 7.1 step 5). The signature covers it.
-pub(super) fn text(bytes: &[u8]) -> &[u8] {
+/// Strips the byte order mark, as UTF-8 decoding does (section 7.1 step 5). The signature covers
+/// it.
+fn text(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// Checks everything but the challenge, which is the caller's to find.
-pub(super) fn read(bytes: &[u8], ran: Ran, origin: &str) -> Result<Challenge, Refused> {
+/// Reads the client data and checks all of it but the challenge, which it returns: steps 5 to 7 and
+/// 9 to 11 of section 7.1, steps 8 to 10 and 12 to 14 of section 7.2.
+pub(super) fn read(bytes: &[u8], type_: Type, origin: &str) -> Result<Challenge, Refused> {
     let data: ClientData =
         serde_json::from_slice(text(bytes)).map_err(|_| because("malformed client data"))?;
-    if data.kind != ran.as_str() {
-        return Err(because("another ceremony"));
+    if data.kind != type_.as_str() {
+        return Err(because("client data of another type"));
     }
-    // The very text: a URL parser would let a user name or a path pass.
+    // Compared as text: a URL parser would accept a user name or a path.
     if data.origin != origin {
         return Err(because("another origin"));
     }
-    // Our pages are framed by nobody.
+    // No page of this service is ever in a frame.
     if data.cross_origin || data.has_top_origin {
         return Err(because("in a frame of another site"));
     }
@@ -53,7 +56,7 @@ pub(super) fn read(bytes: &[u8], ran: Ran, origin: &str) -> Result<Challenge, Re
         .decode(&data.challenge)
         .ok()
         .and_then(|challenge| challenge.try_into().ok())
-        .ok_or(because("no challenge of ours"))
+        .ok_or(because("a challenge of another form"))
 }
 
 #[derive(Default)]
@@ -65,8 +68,8 @@ struct ClientData {
     has_top_origin: bool,
 }
 
-/// By hand: members that this service does not know are welcome, members that come twice are not, known or not.
-/// Two readers could take two different ones of them.
+/// Written by hand: unknown members are ignored, but a member that occurs twice is refused, known
+/// or not. Two readers could take two different values.
 impl<'de> Deserialize<'de> for ClientData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Members)
@@ -117,7 +120,7 @@ mod tests {
     }
 
     fn judge(text: &str) -> Result<Challenge, Refused> {
-        read(text.as_bytes(), Ran::Get, ORIGIN)
+        read(text.as_bytes(), Type::Get, ORIGIN)
     }
 
     fn with(members: &str) -> String {
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn g18_g19_what_is_unknown_is_ignored_and_what_comes_twice_refused() {
+    fn g18_g19_unknown_members_are_ignored_and_duplicates_refused() {
         for more in [
             "",
             r#","crossOrigin":false"#,
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn g04_the_origin_is_ours_to_the_letter() {
+    fn g04_the_origin_must_match_to_the_letter() {
         for origin in [
             "http://auth.example.com",
             "https://auth.example.com:8443",
@@ -173,12 +176,12 @@ mod tests {
     }
 
     #[test]
-    fn g02_g03_g05_the_rest_must_be_ours_too() {
+    fn g02_g03_g05_type_challenge_and_framing_are_checked() {
         for (text, reason) in [
-            (with("").replace(".get", ".create"), "another ceremony"),
+            (with("").replace(".get", ".create"), "client data of another type"),
             (
                 with("").replace("webauthn.get", "payment.get"),
-                "another ceremony",
+                "client data of another type",
             ),
             (with(r#","crossOrigin":true"#), "in a frame of another site"),
             (
@@ -187,14 +190,14 @@ mod tests {
             ),
             (with(r#","topOrigin":null"#), "in a frame of another site"),
             (with(r#","crossOrigin":"true""#), "malformed client data"),
-            (with("").replace(&challenge(), ""), "no challenge of ours"),
+            (with("").replace(&challenge(), ""), "a challenge of another form"),
             (
                 with("").replace(&challenge(), &format!("{}=", challenge())),
-                "no challenge of ours",
+                "a challenge of another form",
             ),
             (
                 with("").replace(&challenge(), &URL_SAFE_NO_PAD.encode([7; 16])),
-                "no challenge of ours",
+                "a challenge of another form",
             ),
             (format!("[{}]", with("")), "malformed client data"),
             (format!("{}x", with("")), "malformed client data"),

@@ -1,4 +1,4 @@
-//! `/passkeys/rename` and `/passkeys/remove`: plain forms of the security page.
+//! `/passkeys/rename` and `/passkeys/remove`: forms of the security page.
 
 use std::sync::Arc;
 
@@ -10,15 +10,14 @@ use serde::Deserialize;
 use tm_auth_core::{Refusal, label};
 use tm_auth_store::passkey::CredentialId;
 
-use crate::app::App;
 use crate::app::management::Management;
-use crate::app::notices;
-use crate::auth::csrf_form::Posted;
+use crate::app::{App, notices, user_sessions};
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
 
-/// Where the forms are.
+/// The page with the forms.
 const PAGE: &str = "/security";
 
 #[derive(Deserialize)]
@@ -30,43 +29,43 @@ pub(crate) struct Rename {
 #[derive(Deserialize)]
 pub(crate) struct Remove {
     credential_id: String,
-    /// Whether whoever is signed in elsewhere is signed out: a checkbox.
+    /// A checkbox: end the account's other sessions too.
     #[serde(default)]
     end_sessions: Option<String>,
 }
 
-/// Gives a passkey another name. Names prove nothing, so this takes no fresh proof.
+/// Renames a passkey. A name opens nothing, so any live session may do it.
 pub(crate) async fn rename(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form }: Posted<Rename>,
+    CsrfForm { browser, form }: CsrfForm<Rename>,
 ) -> Result<Redirect, ApiError> {
     let uid = browser.account.uid;
     let name = label::parse_field("name", &form.name)?;
-    let origin = context.origin(uid);
+    let audit_context = context.audit_context(uid);
     let renamed = app
         .store
-        .rename_passkey(uid, credential_id(&form.credential_id)?, name, &origin);
+        .rename_passkey(uid, credential_id(&form.credential_id)?, name, &audit_context);
     renamed.await??;
     Ok(Redirect::to(PAGE))
 }
 
-/// Removes a passkey, unless it is the last way in; and, where asked, whoever it let in elsewhere.
+/// Removes a passkey unless it is the last login method, and ends the other sessions if asked to.
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     context: Context,
-    Posted { browser, form }: Posted<Remove>,
+    CsrfForm { browser, form }: CsrfForm<Remove>,
 ) -> Result<Redirect, ApiError> {
-    let (uid, sid) = (browser.account.uid, browser.session.sid);
+    let uid = browser.account.uid;
     let management = Management::of(&browser);
     management.require_strong(&app, context.now).await?;
-    let origin = context.origin(uid);
+    let audit_context = context.audit_context(uid);
     let removed = app
         .store
-        .remove_passkey(uid, credential_id(&form.credential_id)?, &origin);
+        .remove_passkey(uid, credential_id(&form.credential_id)?, &audit_context);
     let name = removed.await??;
     if form.end_sessions.is_some() {
-        app.store.end_person_sessions(uid, Some(sid), &origin).await?;
+        user_sessions::end_others(&app, &context, &management.account, management.sid).await?;
     }
     notices::tell(
         &app,
@@ -78,7 +77,7 @@ pub(crate) async fn remove(
     Ok(Redirect::to(PAGE))
 }
 
-/// As a form has it.
+/// Reads the id as the form writes it: base64url.
 fn credential_id(text: &str) -> Result<CredentialId, Refusal> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::PasskeyNotFound)
 }

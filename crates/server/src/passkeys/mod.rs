@@ -1,16 +1,19 @@
 //! Passkeys: WebAuthn Level 3, as a relying party.
 //!
-//! A browser asks for options (`…/options`), lets its authenticator answer, and brings the answer back. Routes take
-//! and give JSON, for `static/passkey.js`; they are part of the pages, not of the API.
+//! 1. The browser's script fetches options (`…/options`) with a fresh challenge. The server stores
+//!    a [`ceremony`] under it.
+//! 2. The authenticator answers, and the script posts its answer.
+//! 3. The server takes the ceremony, so that its challenge serves once, and judges the answer:
+//!    [`registration`] by section 7.1 of the standard, [`assertion`] by section 7.2.
 //!
-//! - [`sign_up`]: an account that begins with a passkey.
-//! - [`sign_in`]: proving who one is; at a step-up, again.
-//! - [`add`], [`manage`]: more of them, other names, fewer.
+//! The routes exchange JSON with `static/passkey.js`. They belong to the pages, not to the API:
 //!
-//! Below: [`ceremony`] remembers a challenge once, [`client_data`] and [`authenticator_data`] read what was signed,
-//! [`registration`] and [`assertion`] judge it as sections 7.1 and 7.2 of the standard say.
+//! - [`sign_up`] creates an account with its first passkey.
+//! - [`sign_in`] signs a user in, or proves a signed-in user again (step-up).
+//! - [`add`] and [`manage`] add, rename and remove passkeys.
 //!
-//! Discoverable credentials with user verification, ES256 or RS256, attestation neither asked for nor believed.
+//! Passkeys are discoverable credentials with user verification, for ES256 or RS256. Attestation is
+//! neither asked for nor believed.
 
 mod add;
 mod answer;
@@ -24,12 +27,12 @@ mod manage;
 mod public_key;
 mod refused;
 mod registration;
+mod relying_party;
 mod sign_in;
 mod sign_up;
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::routing::post;
 use base64::Engine;
@@ -38,12 +41,12 @@ use http::HeaderMap;
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::passkey::Passkey;
 
+pub(crate) use self::relying_party::RelyingParty;
 use crate::app::App;
-use crate::config::Config;
 use crate::error::ApiError;
 use crate::http::device::device;
 
-/// Scripts and forms of our pages come here.
+/// The routes for the scripts and forms of the pages.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/passkeys/sign-up/options", post(sign_up::options))
@@ -58,53 +61,26 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/passkeys/remove", post(manage::remove))
 }
 
-/// More than anybody has devices.
+/// Passkeys per account; more than a user has devices.
 pub(crate) const MOST_PASSKEYS: u32 = 20;
 
-/// This service, to authenticators.
-pub(crate) struct RelyingParty {
-    /// A domain; passkeys belong to it for ever.
-    id: String,
-    id_hash: Vec<u8>,
-    /// Where they are used: the one origin of our pages.
-    origin: String,
-}
-
-impl RelyingParty {
-    /// `None` if the host of the public URL is an IP address: passkeys belong to domains.
-    pub(crate) fn new(config: &Config) -> Option<Self> {
-        let id = config.passkeys.rp_id(&config.public_url);
-        is_domain(config.public_url.host()).then(|| Self {
-            id: id.to_owned(),
-            id_hash: digest(&SHA256, id.as_bytes()).as_ref().to_vec(),
-            origin: config.public_url.origin().to_owned(),
-        })
-    }
-}
-
-/// Browsers take a host whose last label is a number for an IPv4 address. An IPv6 address has brackets.
-fn is_domain(host: &str) -> bool {
-    let last = host.rsplit('.').next().unwrap_or_default();
-    !host.starts_with('[') && !last.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// How the authenticator of a passkey can be reached: a hint for the browser.
+/// How the browser reaches the passkey's authenticator: a hint.
 fn transports_of(passkey: &Passkey) -> Vec<String> {
     assertion::read_record(passkey).map_or_else(|_| Vec::new(), |record| record.transports)
 }
 
-/// What a passkey is called whose owner gave it no name.
+/// The name of a passkey whose owner gives it none: the browser and its system.
 fn default_name(headers: &HeaderMap) -> String {
     device(headers)
 }
 
-/// Who a ceremony is for says the session, at its beginning and at its end.
+/// The session, not the request body, decides whose ceremony this is, at its begin and at its end.
 fn begun_by_another() -> ApiError {
     let message = "this was begun by another account; sign in again";
     ApiError::with_message(ErrorCode::ReauthRequired, message.to_owned())
 }
 
-/// Binary members of JSON.
+/// The form of binary members in JSON: base64url without padding.
 fn text(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

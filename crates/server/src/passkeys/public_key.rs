@@ -1,4 +1,4 @@
-//! A credential's public key: what is kept of it, and what its signatures are checked with.
+//! The public key of a passkey: read from COSE, stored as a JWK.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cbor::{self, Item};
 
-/// As a JWK (RFC 7517): read by people and other programs alike.
+/// Stored as a JWK (RFC 7517), so that other programs can read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kty")]
 pub(super) enum PublicKey {
@@ -28,16 +28,17 @@ pub(super) enum P256 {
     P256,
 }
 
-/// COSE's numbers (IANA registry "COSE Algorithms").
+// From the IANA registry "COSE Algorithms".
 const ES256: i64 = -7;
 const RS256: i64 = -257;
 
-/// The algorithms that authenticators may choose from, the preferred one first. No other is accepted.
+/// The algorithms that authenticators may choose from, the preferred one first. No other is
+/// accepted.
 pub(super) const OFFERED: [i64; 2] = [ES256, RS256];
 
 impl PublicKey {
-    /// Reads a COSE_Key (RFC 9052 section 7) of an offered algorithm. `None` if it is malformed, of another algorithm,
-    /// or no valid key of its algorithm.
+    /// Reads a COSE_Key (RFC 9052 section 7). `None` if it is malformed, of an algorithm that was
+    /// not offered, or not a valid key of its algorithm.
     pub(super) fn from_cose(bytes: &[u8]) -> Option<Self> {
         // RFC 9052 section 7.1, RFC 9053 section 7.1.1, RFC 8230 section 4.
         const KTY: i64 = 1;
@@ -77,7 +78,7 @@ impl PublicKey {
         key.parse().map(|_| key)
     }
 
-    /// COSE's number of its algorithm.
+    /// The COSE number of the algorithm.
     pub(super) fn algorithm(&self) -> i64 {
         match self {
             Self::Es256 { .. } => ES256,
@@ -85,8 +86,8 @@ impl PublicKey {
         }
     }
 
-    /// A key of nobody (P-256's base point), for the verification of what claims to be signed by an unknown
-    /// credential: that takes as long as any other.
+    /// A key for the verification of an unknown credential's assertion, which then takes as long as
+    /// any other. It is the base point of P-256.
     pub(super) fn dummy() -> Self {
         Self::Es256 {
             crv: P256::P256,
@@ -119,8 +120,8 @@ impl PublicKey {
     }
 }
 
-/// The one size and the one exponent of the authenticators that make RSA keys. The library that verifies signatures
-/// looks at neither before the first signature.
+/// TPMs, the authenticators with RSA keys, create them with this size and this exponent. aws-lc-rs
+/// checks neither before it verifies a signature.
 fn is_rsa_2048(n: &[u8], e: &[u8]) -> bool {
     let is_full_size = n.len() == 256 && n[0] >= 0x80;
     let is_odd = n.last().is_some_and(|last| last % 2 == 1);

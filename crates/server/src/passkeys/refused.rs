@@ -1,11 +1,11 @@
-//! One answer for every reason.
+//! Why an answer is refused: a reason for the log, one response for the caller.
 
 use tm_auth_core::Refusal;
 
 use crate::error::ApiError;
 
-/// Why an authenticator's answer does not hold: for the log alone. Whoever sends it learns that it does not, or
-/// they could try out what is known here.
+/// Why an authenticator's answer was refused, for the log only. Every reason gives the same
+/// response: a caller who could tell them apart could find out which credentials exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refused(&'static str);
 

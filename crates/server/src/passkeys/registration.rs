@@ -1,7 +1,7 @@
 //! Registering a passkey: WebAuthn section 7.1.
 //!
-//! Attestation is neither asked for nor believed: it would tell the make of an authenticator, and every make is
-//! welcome.
+//! Attestation is neither asked for nor believed. It would tell the model of the authenticator, and
+//! every model is accepted.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -20,13 +20,13 @@ use super::{RelyingParty, ceremony};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) public_key: PublicKey,
-    /// How the browser reaches the authenticator, by its own account.
+    /// How the browser reaches the authenticator, as the browser said.
     pub(super) transports: Vec<String>,
     /// Whether the user was verified at the registration. Always true: nothing less is accepted.
     pub(super) user_verified: bool,
 }
 
-/// The options for the browser (section 5.4). `name` is what its lists show for the passkey.
+/// The options for the browser (section 5.4). `name` is the account's name in the browser's lists.
 pub(super) fn options(
     rp: &RelyingParty,
     user: &PasskeyUser,
@@ -55,8 +55,8 @@ pub(super) fn options(
             },
             "attestation": "none",
             "extensions": {
-                // CTAP 2.1 section 12.1: a security key reveals the credential only to its verified user. Not
-                // enforced, because some authenticators fail the registration otherwise.
+                // CTAP 2.1 section 12.1: a security key reveals the credential only to a verified
+                // user. Not enforced: browsers would refuse an authenticator without the extension.
                 "credentialProtectionPolicy": "userVerificationRequired",
                 "enforceCredentialProtectionPolicy": false,
                 "credProps": true,
@@ -73,7 +73,8 @@ pub(super) fn options(
 /// - Steps 12 and 13 hash the client data and take the attestation object apart.
 /// - Steps 14 to 17 judge the authenticator data: relying party, user presence, user verification,
 ///   backup flags.
-/// - Steps 18 and 19 evaluate the backup flags. They are kept, and each sign-in is compared with them.
+/// - Steps 18 and 19 evaluate the backup flags. They are kept, and a sign-in must have the same
+///   backup eligibility.
 /// - Step 20: the public key is of an offered algorithm. It must also be valid.
 /// - Steps 21 to 24 verify the attestation statement: none, or self attestation.
 /// - Step 25: the credential id has at most 1023 bytes. [`AuthenticatorData`] reads no longer one.
@@ -92,7 +93,7 @@ pub(super) fn verify(
     let object = AttestationObject::read(&response.object.0)?;
     let data = AuthenticatorData::read(object.authenticator_data, &rp.id_hash)?;
     let credential = data.credential.ok_or(because("no credential"))?;
-    // The browser states the id beside the data that the authenticator made.
+    // Not a numbered step: the id that the browser states is the one in the data.
     if credential.id != answer.credential_id()? {
         return Err(because("another credential's data"));
     }
@@ -110,7 +111,7 @@ pub(super) fn verify(
     Ok(NewPasskey {
         credential_id: credential.id.to_vec(),
         name,
-        credential: serde_json::to_string(&record).map_err(|_| because("it cannot be written down"))?,
+        credential: serde_json::to_string(&record).map_err(|_| because("the record cannot be serialized"))?,
         counter: data.counter,
         backup_eligible: data.backup_eligible,
         backed_up: data.backed_up,

@@ -1,4 +1,4 @@
-//! `/passkeys/sign-in` and `/passkeys/step-up`: proving who one is.
+//! `/passkeys/sign-in` and `/passkeys/step-up`: a passkey proves its owner.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use axum::extract::State;
 use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_store::passkey::Passkey;
 
 use super::answer::{Answer, Assertion};
-use super::assertion::{self, Proved};
+use super::assertion::{self, Authenticated};
 use super::ceremony::{self, Kind};
+use super::relying_party::RelyingParty;
 use crate::app::App;
 use crate::app::notices;
 use crate::auth::browser;
@@ -23,16 +24,16 @@ use crate::http::json::LargeJson;
 use crate::mail::templates::Notice;
 use crate::random;
 
-/// What the page tells the person after the proof.
+/// What the page tells the user afterwards.
 #[derive(Serialize)]
 pub(crate) struct SignedIn {
-    /// A recovery was under way, and is no longer.
+    /// A recovery was under way, and this sign-in cancelled it.
     recovery_cancelled: bool,
-    /// The passkey's counter did not grow: there may be a copy of it.
+    /// The passkey's counter did not grow, so there may be a copy of the passkey.
     passkey_suspect: bool,
 }
 
-/// Asks for any passkey: whose account it is turns out when it answers.
+/// Gives options that any passkey may answer.
 pub(crate) async fn options(
     State(app): State<Arc<App>>,
     context: Context,
@@ -41,18 +42,18 @@ pub(crate) async fn options(
     ask(&app, &context, &headers, None).await
 }
 
-/// Signs in.
+/// Signs the user in.
 pub(crate) async fn finish(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
     LargeJson(answer): LargeJson<Answer<Assertion>>,
 ) -> Result<(HeaderMap, Json<SignedIn>), ApiError> {
-    let proved = assertion::prove(&app, &context, &headers, &answer, None).await?;
-    signed_in(&app, &context, &headers, proved).await
+    let authenticated = assertion::authenticate(&app, &context, &headers, &answer, None).await?;
+    signed_in(&app, &context, &headers, authenticated).await
 }
 
-/// Asks a signed-in person for a passkey of the account.
+/// Gives options that only passkeys of the signed-in account may answer.
 pub(crate) async fn step_up_options(
     State(app): State<Arc<App>>,
     context: Context,
@@ -63,7 +64,7 @@ pub(crate) async fn step_up_options(
     ask(&app, &context, &headers, Some(&browser)).await
 }
 
-/// Proves a signed-in person anew: a fresh session in place of the old one.
+/// Proves a signed-in user again: replaces the session with a fresh one.
 pub(crate) async fn step_up(
     State(app): State<Arc<App>>,
     context: Context,
@@ -73,8 +74,8 @@ pub(crate) async fn step_up(
 ) -> Result<(HeaderMap, Json<SignedIn>), ApiError> {
     browser.require_csrf_header(&headers)?;
     let known = Some(browser.account.uid);
-    let proved = assertion::prove(&app, &context, &headers, &answer, known).await?;
-    signed_in(&app, &context, &headers, proved).await
+    let authenticated = assertion::authenticate(&app, &context, &headers, &answer, known).await?;
+    signed_in(&app, &context, &headers, authenticated).await
 }
 
 async fn ask(
@@ -83,7 +84,7 @@ async fn ask(
     headers: &HeaderMap,
     browser: Option<&Browser>,
 ) -> Result<(HeaderMap, Json<Value>), ApiError> {
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     let uid = browser.map(|browser| browser.account.uid);
     let (kind, allowed) = match uid {
         None => (Kind::SignIn, Vec::<Passkey>::new()),
@@ -100,9 +101,9 @@ async fn signed_in(
     app: &App,
     context: &Context,
     headers: &HeaderMap,
-    proved: Proved,
+    authenticated: Authenticated,
 ) -> Result<(HeaderMap, Json<SignedIn>), ApiError> {
-    let Proved { account, used } = proved;
+    let Authenticated { account, used } = authenticated;
     let cookie = browser::sign_in(app, context, headers, &account, AuthMethod::Passkey).await?;
     if used.recovery_cancelled {
         notices::tell(app, context, &account, Notice::RecoveryCancelled).await;

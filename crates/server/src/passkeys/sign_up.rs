@@ -1,7 +1,8 @@
-//! `/passkeys/sign-up`: an account that begins with a passkey.
+//! `/passkeys/sign-up`: creates an account with its first passkey.
 //!
-//! The person gives a name, for the passkey's place in lists; whoever types none is called by the day. There is no
-//! account before the proof: until then everything is in the ceremony.
+//! The user gives a display name, which the authenticator shows in its lists; an empty one is
+//! refused. The passkey itself is named after the browser. Until the answer is judged there is no
+//! account: the ceremony holds everything.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, label};
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_store::NewAccount;
@@ -21,6 +22,7 @@ use uuid::Builder;
 
 use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
+use super::relying_party::RelyingParty;
 use super::{default_name, registration};
 use crate::app::App;
 use crate::auth::browser;
@@ -35,21 +37,22 @@ pub(crate) struct Request {
     display_name: String,
 }
 
-/// What waits for the proof.
+/// The ceremony's state.
 #[derive(Serialize, Deserialize)]
-struct Waiting {
+struct Pending {
+    /// The WebAuthn user handle, in base64url.
     handle: String,
     display_name: String,
 }
 
-/// Asks for a new passkey.
+/// Gives the options for the passkey of a new account.
 pub(crate) async fn options(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
     Body(request): Body<Request>,
 ) -> Result<(HeaderMap, Json<Value>), ApiError> {
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     let display_name = label::parse_field("display_name", &request.display_name)?;
     let user = PasskeyUser {
         handle: random::bytes(),
@@ -57,46 +60,46 @@ pub(crate) async fn options(
     };
     let challenge: [u8; 32] = random::bytes();
     let options = registration::options(rp, &user, &display_name, &challenge, &[]);
-    let waiting = Waiting {
+    let pending = Pending {
         handle: super::text(&user.handle),
         display_name,
     };
-    let cookie = ceremony::begin(&app, &context, &headers, Kind::SignUp, None, &challenge, &waiting).await?;
+    let cookie = ceremony::begin(&app, &context, &headers, Kind::SignUp, None, &challenge, &pending).await?;
     Ok((cookie, Json(options)))
 }
 
-/// Makes the account with its passkey, and signs in.
+/// Creates the account with its passkey, and signs the user in.
 pub(crate) async fn finish(
     State(app): State<Arc<App>>,
     context: Context,
     headers: HeaderMap,
     LargeJson(answer): LargeJson<Answer<Attestation>>,
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     let client_data = &answer.response.client_data.0;
-    let judge = async |_, waiting: Waiting| {
+    let judge = async |_, pending: Pending| {
         let passkey = registration::verify(rp, &answer, &[], default_name(&headers), context.now)?;
-        make_account(&app, &context, waiting, passkey).await
+        create_account(&app, &context, pending, passkey).await
     };
     let account = ceremony::finish(&app, &context, &headers, Kind::SignUp, client_data, judge).await?;
     let cookie = browser::sign_in(&app, &context, &headers, &account, AuthMethod::Passkey).await?;
     Ok((StatusCode::CREATED, cookie))
 }
 
-async fn make_account(
+async fn create_account(
     app: &App,
     context: &Context,
-    waiting: Waiting,
+    pending: Pending,
     passkey: NewPasskey,
 ) -> Result<Account, ApiError> {
     let handle = URL_SAFE_NO_PAD
-        .decode(&waiting.handle)
+        .decode(&pending.handle)
         .map_err(ApiError::internal)?;
     let user = PasskeyUser {
         handle: handle
             .try_into()
-            .map_err(|_| ApiError::internal("a handle of another length"))?,
-        display_name: Some(waiting.display_name),
+            .map_err(|_| ApiError::internal("the stored user handle is not 64 bytes long"))?,
+        display_name: Some(pending.display_name),
     };
     let new = NewAccount {
         uid: AccountId(Builder::from_random_bytes(random::bytes()).into_uuid()),
@@ -104,8 +107,8 @@ async fn make_account(
         email: None,
         created_at: context.now,
     };
-    let origin = context.origin(new.uid);
+    let audit_context = context.audit_context(new.uid);
     app.limits.charge_passkey_sign_up(context)?;
-    let made = app.store.sign_up_with_passkey(new, user, passkey, &origin);
+    let made = app.store.sign_up_with_passkey(new, user, passkey, &audit_context);
     Ok(made.await??)
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
-use tm_auth_store::{AuditEntry, Origin, Result, Store};
+use tm_auth_store::{AuditAction, AuditContext, AuditEntry, Result, Store};
 
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
@@ -23,7 +23,7 @@ type Kind = (NetworkPrefix, String);
 
 struct Reached {
     /// Of the first request that was refused.
-    origin: Origin,
+    audit_context: AuditContext,
     count: u64,
 }
 
@@ -39,8 +39,14 @@ impl ReachedLimits {
         match gathered.get_mut(&kind) {
             Some(reached) => reached.count += 1,
             None if has_room => {
-                let origin = context.origin("visitor");
-                gathered.insert(kind, Reached { origin, count: 1 });
+                let audit_context = context.audit_context("visitor");
+                gathered.insert(
+                    kind,
+                    Reached {
+                        audit_context,
+                        count: 1,
+                    },
+                );
             }
             None => {}
         }
@@ -52,7 +58,7 @@ impl ReachedLimits {
         let due: HashMap<Kind, Reached> = {
             let mut gathered = self.0.lock().expect("nothing panics while holding it");
             let is_due = |_: &Kind, reached: &mut Reached| {
-                now.is_none_or(|now| now.duration_since(reached.origin.at) >= GATHER)
+                now.is_none_or(|now| now.duration_since(reached.audit_context.at) >= GATHER)
             };
             gathered.extract_if(is_due).collect()
         };
@@ -79,8 +85,8 @@ impl ReachedLimits {
 
 fn entry(route: &str, reached: &Reached) -> AuditEntry {
     AuditEntry {
-        origin: reached.origin.clone(),
-        action: "limit_reached".into(),
+        audit_context: reached.audit_context.clone(),
+        action: AuditAction::LimitReached,
         uid: None,
         key_id: None,
         sid: None,

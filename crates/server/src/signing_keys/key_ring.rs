@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tm_auth_core::signing::{
-    KeyEncryptionKey, KeyState, MacKey, Purpose, SigningKey, StoredKey, UnsealError,
+    KeyEncryptionKey, KeyState, MacKey, Purpose, SigningKey, StoredSigningKey, UnsealError,
 };
 use tm_auth_proto::{Environment, JwkSet};
 use tm_auth_verifier::KeySet;
@@ -35,7 +35,7 @@ impl KeyRing {
     /// Unseals the stored keys. A key that does not unseal is left out: a key of the database is published only if it was
     /// sealed under the key-encryption key.
     pub fn unseal(
-        stored: &[StoredKey],
+        stored: &[StoredSigningKey],
         keks: &[KeyEncryptionKey],
         environment: Environment,
     ) -> Result<Self, KeyRingError> {
@@ -67,7 +67,7 @@ impl KeyRing {
             }
         }
         // The signing key comes first, for people who read the set.
-        published.sort_by_key(|(spare, _)| *spare);
+        published.sort_by_key(|(next_key, _)| *next_key);
         let set = JwkSet {
             keys: published.into_iter().map(|(_, jwk)| jwk).collect(),
         };
@@ -110,7 +110,7 @@ impl KeyRing {
 }
 
 fn unseal_one(
-    key: &StoredKey,
+    key: &StoredSigningKey,
     keks: &[KeyEncryptionKey],
     environment: Environment,
 ) -> Option<zeroize::Zeroizing<Vec<u8>>> {
@@ -122,6 +122,6 @@ fn unseal_one(
             Err(error) => reason = error,
         }
     }
-    tracing::error!(kid = key.kid, %reason, "a key of the database is not used");
+    tracing::error!(kid = key.kid, error = %reason, "a key of the database is not used");
     None
 }

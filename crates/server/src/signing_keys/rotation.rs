@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tm_auth_core::signing::lifecycle::{Schedule, Step, due, spare, spare_ready_at};
-use tm_auth_core::signing::{Algorithm, KeyEncryptionKey, KeyState, MacKey, Purpose, SigningKey, StoredKey};
+use tm_auth_core::signing::lifecycle::{Schedule, Step, due, next_key, next_key_ready_at};
+use tm_auth_core::signing::{
+    Algorithm, KeyEncryptionKey, KeyState, MacKey, Purpose, SigningKey, StoredSigningKey,
+};
 use tm_auth_proto::Environment;
-use tm_auth_store::{AuditEntry, Origin, Store, StoreError};
+use tm_auth_store::{AuditAction, AuditContext, AuditEntry, Store, StoreError};
 
 use crate::config::{Config, MAX_ACCESS_TTL_SECONDS, SigningAlgorithm};
 use crate::random;
@@ -19,7 +21,7 @@ const LEEWAY: SignedDuration = SignedDuration::from_mins(10);
 const TRIES: u32 = 8;
 
 /// The keys in the database.
-pub struct ServiceKeys {
+pub struct SigningKeys {
     store: Arc<Store>,
     /// The first one seals, all unseal.
     keks: Vec<KeyEncryptionKey>,
@@ -30,7 +32,7 @@ pub struct ServiceKeys {
 
 /// Why a change of the keys failed.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceKeyError {
+pub enum SigningKeyError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -50,7 +52,7 @@ pub enum ServiceKeyError {
     Generate,
 }
 
-impl ServiceKeys {
+impl SigningKeys {
     /// With the schedule and the key-encryption keys of the configuration.
     pub fn new(store: Arc<Store>, config: &Config) -> Self {
         let keks = std::iter::once(&config.keys.kek).chain(&config.keys.previous_kek);
@@ -76,12 +78,12 @@ impl ServiceKeys {
     }
 
     /// The stored keys, sealed.
-    pub async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
-        Ok(self.store.service_keys().await?.1)
+    pub async fn list(&self) -> Result<Vec<StoredSigningKey>, StoreError> {
+        Ok(self.store.signing_keys().await?.1)
     }
 
     /// The stored keys, unsealed.
-    pub async fn ring(&self) -> Result<KeyRing, ServiceKeyError> {
+    pub async fn ring(&self) -> Result<KeyRing, SigningKeyError> {
         Ok(KeyRing::unseal(
             &self.list().await?,
             &self.keks,
@@ -90,9 +92,9 @@ impl ServiceKeys {
     }
 
     /// Carries out what is due by schedule. Returns whether anything was.
-    pub async fn maintain(&self, now: Timestamp) -> Result<bool, ServiceKeyError> {
-        let origin = Origin::service(now);
-        self.change(&origin, |keys| {
+    pub async fn maintain(&self, now: Timestamp) -> Result<bool, SigningKeyError> {
+        let audit_context = AuditContext::service(now);
+        self.change(&audit_context, |keys| {
             let of = |purpose, schedule| {
                 due(keys, purpose, schedule, now)
                     .into_iter()
@@ -106,16 +108,16 @@ impl ServiceKeys {
     }
 
     /// Lets the next key sign now, if verifiers have had time to learn it, and replaces the MAC key.
-    pub async fn rotate(&self, now: Timestamp) -> Result<(), ServiceKeyError> {
-        let origin = Origin::operator(now);
-        self.change(&origin, |keys| {
-            if let Some(ready) = spare_ready_at(keys, &self.access).filter(|ready| *ready > now) {
-                return Err(ServiceKeyError::TooEarly(ready));
+    pub async fn rotate(&self, now: Timestamp) -> Result<(), SigningKeyError> {
+        let audit_context = AuditContext::operator(now);
+        self.change(&audit_context, |keys| {
+            if let Some(ready) = next_key_ready_at(keys, &self.access).filter(|ready| *ready > now) {
+                return Err(SigningKeyError::TooEarly(ready));
             }
             let mut steps = vec![(Purpose::RefreshToken, Step::CreateSigning)];
-            if let Some(spare) = spare(keys, Purpose::AccessToken) {
-                steps.push((Purpose::AccessToken, Step::Promote(spare.kid.clone())));
-                steps.push((Purpose::AccessToken, Step::CreateSpare));
+            if let Some(next_key) = next_key(keys, Purpose::AccessToken) {
+                steps.push((Purpose::AccessToken, Step::Promote(next_key.kid.clone())));
+                steps.push((Purpose::AccessToken, Step::CreateNextKey));
             }
             Ok(steps)
         })
@@ -125,34 +127,35 @@ impl ServiceKeys {
 
     /// Removes a compromised key at once: it leaves the JWKS and its tokens are refused. The next key, which verifiers
     /// already have, signs from now on.
-    pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<(), ServiceKeyError> {
-        let origin = Origin::operator(now);
-        self.change(&origin, |keys| {
+    pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<(), SigningKeyError> {
+        let audit_context = AuditContext::operator(now);
+        self.change(&audit_context, |keys| {
             let key = keys
                 .iter()
                 .find(|key| key.kid == kid)
-                .ok_or_else(|| ServiceKeyError::Unknown(kid.to_owned()))?;
+                .ok_or_else(|| SigningKeyError::Unknown(kid.to_owned()))?;
             let purpose = key.purpose;
             let mut steps = vec![(purpose, Step::Remove(kid.to_owned()))];
             if key.state() == KeyState::Signing {
-                steps.push(match spare(keys, purpose) {
-                    Some(spare) => (purpose, Step::Promote(spare.kid.clone())),
+                steps.push(match next_key(keys, purpose) {
+                    Some(next_key) => (purpose, Step::Promote(next_key.kid.clone())),
                     None => (purpose, Step::CreateSigning),
                 });
             }
             if purpose == Purpose::AccessToken && key.state() != KeyState::Retiring {
-                steps.push((purpose, Step::CreateSpare));
+                steps.push((purpose, Step::CreateNextKey));
             }
             Ok(steps)
         })
         .await?;
-        self.note(&origin, "service_key_revoked", kid).await
+        self.note(&audit_context, AuditAction::SigningKeyRevoked, kid)
+            .await
     }
 
     /// Seals every key again, under the first key-encryption key. Returns the number of keys.
-    pub async fn reseal(&self, now: Timestamp) -> Result<usize, ServiceKeyError> {
+    pub async fn rewrap(&self, now: Timestamp) -> Result<usize, SigningKeyError> {
         for _ in 0..TRIES {
-            let (version, mut keys) = self.store.service_keys().await?;
+            let (version, mut keys) = self.store.signing_keys().await?;
             for key in &mut keys {
                 let secret = self.keks.iter().find_map(|kek| {
                     kek.unseal(&key.sealed, &key.kid, key.purpose, self.environment)
@@ -167,7 +170,7 @@ impl ServiceKeys {
             let count = keys.len();
             if self
                 .store
-                .update_service_keys(version, keys, Vec::new(), &Origin::operator(now))
+                .update_signing_keys(version, keys, Vec::new(), &AuditContext::operator(now))
                 .await?
             {
                 return Ok(count);
@@ -180,23 +183,23 @@ impl ServiceKeys {
     /// first.
     async fn change(
         &self,
-        origin: &Origin,
-        plan: impl Fn(&[StoredKey]) -> Result<Vec<(Purpose, Step)>, ServiceKeyError>,
-    ) -> Result<bool, ServiceKeyError> {
+        audit_context: &AuditContext,
+        plan: impl Fn(&[StoredSigningKey]) -> Result<Vec<(Purpose, Step)>, SigningKeyError>,
+    ) -> Result<bool, SigningKeyError> {
         for _ in 0..TRIES {
-            let (version, keys) = self.store.service_keys().await?;
+            let (version, keys) = self.store.signing_keys().await?;
             let steps = plan(&keys)?;
             if steps.is_empty() {
                 return Ok(false);
             }
             let (mut put, mut remove) = (Vec::new(), Vec::new());
             for (purpose, step) in steps {
-                self.apply(&keys, purpose, step, origin.at, &mut put, &mut remove)
+                self.apply(&keys, purpose, step, audit_context.at, &mut put, &mut remove)
                     .await?;
             }
             if self
                 .store
-                .update_service_keys(version, put, remove, origin)
+                .update_signing_keys(version, put, remove, audit_context)
                 .await?
             {
                 return Ok(true);
@@ -207,28 +210,28 @@ impl ServiceKeys {
 
     async fn apply(
         &self,
-        keys: &[StoredKey],
+        keys: &[StoredSigningKey],
         purpose: Purpose,
         step: Step,
         now: Timestamp,
-        put: &mut Vec<StoredKey>,
+        put: &mut Vec<StoredSigningKey>,
         remove: &mut Vec<String>,
-    ) -> Result<(), ServiceKeyError> {
+    ) -> Result<(), SigningKeyError> {
         match step {
-            Step::CreateSpare => put.push(self.generate(purpose, None, now).await?),
+            Step::CreateNextKey => put.push(self.generate(purpose, None, now).await?),
             Step::CreateSigning => {
                 retire_signing(keys, purpose, now, put, remove);
                 put.push(self.generate(purpose, Some(now), now).await?);
             }
             Step::Promote(kid) => {
                 retire_signing(keys, purpose, now, put, remove);
-                let spare = keys
+                let next_key = keys
                     .iter()
                     .find(|key| key.kid == kid)
-                    .ok_or(ServiceKeyError::Unknown(kid))?;
-                put.push(StoredKey {
+                    .ok_or(SigningKeyError::Unknown(kid))?;
+                put.push(StoredSigningKey {
                     signing_since: Some(now),
-                    ..spare.clone()
+                    ..next_key.clone()
                 });
             }
             Step::Remove(kid) => remove.push(kid),
@@ -241,7 +244,7 @@ impl ServiceKeys {
         purpose: Purpose,
         signing_since: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<StoredKey, ServiceKeyError> {
+    ) -> Result<StoredSigningKey, SigningKeyError> {
         let environment = self.environment;
         let (kid, algorithm, secret) = match self.access.algorithm.filter(|_| purpose == Purpose::AccessToken)
         {
@@ -249,9 +252,9 @@ impl ServiceKeys {
                 // An RSA key takes a fraction of a second; requests go on meanwhile.
                 let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, environment))
                     .await
-                    .map_err(|_| ServiceKeyError::Generate)?
-                    .map_err(|_| ServiceKeyError::Generate)?;
-                let secret = key.to_pkcs8().map_err(|_| ServiceKeyError::Generate)?;
+                    .map_err(|_| SigningKeyError::Generate)?
+                    .map_err(|_| SigningKeyError::Generate)?;
+                let secret = key.to_pkcs8().map_err(|_| SigningKeyError::Generate)?;
                 (key.kid().to_owned(), Some(algorithm), secret)
             }
             None => {
@@ -264,7 +267,7 @@ impl ServiceKeys {
             }
         };
         let sealed = self.keks[0].seal(&secret, &kid, purpose, environment);
-        Ok(StoredKey {
+        Ok(StoredSigningKey {
             kid,
             purpose,
             algorithm,
@@ -275,10 +278,15 @@ impl ServiceKeys {
         })
     }
 
-    async fn note(&self, origin: &Origin, action: &'static str, detail: &str) -> Result<(), ServiceKeyError> {
+    async fn note(
+        &self,
+        audit_context: &AuditContext,
+        action: AuditAction,
+        detail: &str,
+    ) -> Result<(), SigningKeyError> {
         let entry = AuditEntry {
-            origin: origin.clone(),
-            action: action.into(),
+            audit_context: audit_context.clone(),
+            action,
             uid: None,
             key_id: None,
             sid: None,
@@ -290,10 +298,10 @@ impl ServiceKeys {
 
 /// Retires the key that signs now, unless it is being removed.
 fn retire_signing(
-    keys: &[StoredKey],
+    keys: &[StoredSigningKey],
     purpose: Purpose,
     now: Timestamp,
-    put: &mut Vec<StoredKey>,
+    put: &mut Vec<StoredSigningKey>,
     remove: &[String],
 ) {
     let signing = keys
@@ -302,17 +310,15 @@ fn retire_signing(
     put.extend(
         signing
             .filter(|key| !remove.contains(&key.kid))
-            .map(|key| StoredKey {
+            .map(|key| StoredSigningKey {
                 retired_at: Some(now),
                 ..key.clone()
             }),
     );
 }
 
-fn busy() -> ServiceKeyError {
-    ServiceKeyError::Store(StoreError::Unavailable(
-        "others keep changing the service's keys".to_owned(),
-    ))
+fn busy() -> SigningKeyError {
+    SigningKeyError::Store(StoreError::unavailable("others keep changing the service's keys"))
 }
 
 fn algorithm(configured: SigningAlgorithm) -> Algorithm {

@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::json;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_proto::challenge;
-use tm_auth_store::Origin;
+use tm_auth_store::AuditContext;
 
-use crate::support::{Shown, TestBrowser, TestKey, TestServer, eventually};
+use crate::support::{HtmlPage, TestBrowser, TestKey, TestServer, eventually};
 
 /// The settings as the form posts them.
 const SETTINGS: [(&str, &str); 5] = [
@@ -23,7 +23,7 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 /// The value of a hidden field.
-fn hidden(page: &Shown, name: &str) -> String {
+fn hidden(page: &HtmlPage, name: &str) -> String {
     let begin = format!("name=\"{name}\" value=\"");
     let rest = page.text.split(&begin).nth(1).expect("the field is there");
     rest.split('"').next().unwrap().to_owned()
@@ -42,7 +42,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Registers a public key by the page's two forms.
-async fn register(browser: &TestBrowser, server: &TestServer, key: &TestKey) -> Shown {
+async fn register(browser: &TestBrowser, server: &TestServer, key: &TestKey) -> HtmlPage {
     let public = key.signer.public_key_pem().unwrap();
     let proof = browser
         .post("/api-keys/new", &with(&[("public_key", &public)]))
@@ -393,10 +393,10 @@ async fn h10_a_session_that_ended_shows_and_changes_nothing_more() {
     assert_eq!(browser.get(&path).await.status, 200);
     let ended = server
         .store
-        .end_person_session(
+        .end_user_session(
             key.account.uid,
             browser.session.sid,
-            &Origin::operator(server.now()),
+            &AuditContext::operator(server.now()),
         )
         .await;
     assert!(ended.unwrap());

@@ -3,25 +3,25 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use tm_auth_core::person::AuthMethod;
-use tm_auth_store::AuditEntry;
+use tm_auth_core::user::AuthMethod;
+use tm_auth_store::{AuditAction, AuditEntry};
 
 use crate::support::{Answer, Database, TestServer, eventually, execute};
 
 const ADA: &str = "ada@example.com";
 
 /// The newest entry of this action, which must say who, when, from where, and in which request.
-async fn entry(server: &TestServer, action: &str, answer: &Answer) -> AuditEntry {
+async fn entry(server: &TestServer, action: AuditAction, answer: &Answer) -> AuditEntry {
     let trail = server.store.audit_trail(None, 1000).await.unwrap();
-    let actions: BTreeSet<&str> = trail.iter().map(|entry| entry.action.as_ref()).collect();
+    let actions: BTreeSet<&str> = trail.iter().map(|entry| entry.action.as_str()).collect();
     let entry = trail
         .iter()
         .find(|entry| entry.action == action)
         .unwrap_or_else(|| panic!("{action} is not among {actions:?}"));
-    assert_eq!(entry.origin.at, server.now(), "{entry:?}");
-    assert_eq!(entry.origin.ip, Some([127, 0, 0, 1].into()), "{entry:?}");
-    assert!(!entry.origin.actor.is_empty(), "{entry:?}");
-    let request_id = entry.origin.request_id.as_deref();
+    assert_eq!(entry.audit_context.at, server.now(), "{entry:?}");
+    assert_eq!(entry.audit_context.ip, Some([127, 0, 0, 1].into()), "{entry:?}");
+    assert!(!entry.audit_context.actor.is_empty(), "{entry:?}");
+    let request_id = entry.audit_context.request_id.as_deref();
     assert_eq!(request_id, Some(answer.header("x-request-id")), "{entry:?}");
     entry.clone()
 }
@@ -31,16 +31,16 @@ async fn i12_each_sign_in_failure_and_change_has_a_row_with_who_when_whence_and_
     let server = TestServer::start().await;
     let mut browser = server.visitor();
     let asked = browser.submit("/sign-in", &[("email", ADA)]).await;
-    entry(&server, "code_sent", &asked).await;
+    entry(&server, AuditAction::CodeSent, &asked).await;
     let wrong = browser.submit("/sign-in/code", &[("code", "00000000-")]).await;
     assert_eq!(wrong.status, 400);
-    entry(&server, "code_refused", &wrong).await;
+    entry(&server, AuditAction::CodeRefused, &wrong).await;
     let code = server.code_mail(ADA).code;
     let right = browser.submit("/sign-in/code", &[("code", &code)]).await;
-    let sign_in = entry(&server, "sign_in", &right).await;
+    let sign_in = entry(&server, AuditAction::SignIn, &right).await;
     let account = server.store.account_by_email(ADA).await.unwrap().unwrap();
     assert_eq!(sign_in.uid, Some(account.uid));
-    assert_eq!(sign_in.origin.actor, account.uid.to_string());
+    assert_eq!(sign_in.audit_context.actor, account.uid.to_string());
     assert_eq!(sign_in.sid, browser.sid());
     let detail = sign_in.detail.unwrap();
     assert!(detail.contains("method=email_code"), "{detail}");
@@ -49,14 +49,14 @@ async fn i12_each_sign_in_failure_and_change_has_a_row_with_who_when_whence_and_
     let key = server.key_of(&account).await;
     let trail = server.store.audit_trail(Some(account.uid), 1).await.unwrap();
     assert_eq!(
-        (trail[0].action.as_ref(), trail[0].key_id),
-        ("key_registered", Some(key.id()))
+        (trail[0].action.clone(), trail[0].key_id),
+        (AuditAction::KeyRegistered, Some(key.id()))
     );
     let path = format!("/v1/auth/api-keys/{}", key.id());
     let revoked = browser.call(Method::DELETE, &path, None).await;
     assert_eq!(revoked.status, 200, "{revoked:?}");
     assert_eq!(
-        entry(&server, "key_revoked", &revoked).await.key_id,
+        entry(&server, AuditAction::KeyRevoked, &revoked).await.key_id,
         Some(key.id())
     );
 
@@ -66,11 +66,11 @@ async fn i12_each_sign_in_failure_and_change_has_a_row_with_who_when_whence_and_
     assert_eq!(asked.status, 303);
     let code = server.code_mail("ada@new.example").code;
     let changed = browser.submit("/security/email/code", &[("code", &code)]).await;
-    entry(&server, "email_changed", &changed).await;
+    entry(&server, AuditAction::EmailChanged, &changed).await;
 
     server.advance(1);
     let out = browser.submit("/sign-out", &[]).await;
-    let ended = entry(&server, "session_ended", &out).await;
+    let ended = entry(&server, AuditAction::SessionEnded, &out).await;
     assert_eq!(ended.uid, Some(account.uid));
 }
 
@@ -84,7 +84,7 @@ async fn i12_a_reused_refresh_token_has_a_row() {
     server.advance(91);
     let reused = server.refresh(&first.refresh_token).await;
     reused.assert_error(401, "refresh_reused");
-    let row = entry(&server, "refresh_reused", &reused).await;
+    let row = entry(&server, AuditAction::RefreshReused, &reused).await;
     assert_eq!((row.uid, row.key_id), (Some(key.account.uid), Some(key.id())));
 }
 
@@ -104,11 +104,13 @@ async fn i12_a_limit_that_is_reached_has_one_row_a_minute_however_often() {
     server.advance(60);
     let row = eventually(async || {
         let trail = server.store.audit_trail(None, 100).await.unwrap();
-        trail.into_iter().find(|entry| entry.action == "limit_reached")
+        trail
+            .into_iter()
+            .find(|entry| entry.action == AuditAction::LimitReached)
     })
     .await;
-    assert_eq!((row.origin.at, row.origin.request_id), (at, first));
-    assert_eq!(row.origin.ip, Some([127, 0, 0, 1].into()));
+    assert_eq!((row.audit_context.at, row.audit_context.request_id), (at, first));
+    assert_eq!(row.audit_context.ip, Some([127, 0, 0, 1].into()));
     assert_eq!(
         row.detail.as_deref(),
         Some("code=rate_limited route=/v1/auth/api-key/token count=5")
@@ -143,10 +145,10 @@ async fn i12_who_is_not_signed_in_after_all_has_a_row() {
     let code = server.code_mail(ADA).code;
     browser.submit("/sign-in/code", &[("code", &code)]).await;
     let account = server.store.account_by_email(ADA).await.unwrap().unwrap();
-    let origin = tm_auth_store::Origin::operator(server.now());
+    let audit_context = tm_auth_store::AuditContext::operator(server.now());
     let disabled = server
         .store
-        .set_account_disabled(account.uid, Some(server.now()), &origin);
+        .set_account_disabled(account.uid, Some(server.now()), &audit_context);
     assert!(disabled.await.unwrap());
     server.advance(61);
     let mut browser = server.visitor();
@@ -154,7 +156,7 @@ async fn i12_who_is_not_signed_in_after_all_has_a_row() {
     let code = server.code_mail(ADA).code;
     let refused = browser.submit("/sign-in/code", &[("code", &code)]).await;
     assert_eq!(refused.status, 401, "{refused:?}");
-    let row = entry(&server, "sign_in_refused", &refused).await;
+    let row = entry(&server, AuditAction::SignInRefused, &refused).await;
     assert_eq!(
         row.detail.as_deref(),
         Some("method=email_code code=account_disabled")

@@ -27,7 +27,7 @@ impl Bench {
         let tokens = server.mint(&key).await;
         let management = server.management_token(&key.account).await;
         Self {
-            ring: server.service_keys().ring().await.unwrap(),
+            ring: server.signing_keys().ring().await.unwrap(),
             platform: jwt::payload(&tokens.access_token),
             management: jwt::payload(&management),
             refresh_token: tokens.refresh_token,

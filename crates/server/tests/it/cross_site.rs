@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use reqwest::{Method, RequestBuilder};
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use crate::support::{Stored, TestServer, Visitor, rows};
 
@@ -257,8 +257,8 @@ fn state(server: &TestServer) -> Vec<Vec<Stored>> {
         "accounts",
         "api_keys",
         "passkeys",
-        "person_sessions",
-        "sign_in_codes",
+        "user_sessions",
+        "email_codes",
         "ceremonies",
         "recoveries",
     ];
@@ -266,7 +266,7 @@ fn state(server: &TestServer) -> Vec<Vec<Stored>> {
         .map(|table| format!("(SELECT count(*) FROM {table})"))
         .join(", ");
     let sql = format!(
-        "SELECT {counts}, (SELECT count(*) FROM person_sessions WHERE ended_at IS NULL), (SELECT count(*) FROM audit)"
+        "SELECT {counts}, (SELECT count(*) FROM user_sessions WHERE ended_at IS NULL), (SELECT count(*) FROM audit)"
     );
     rows(server, &sql)
 }

@@ -118,11 +118,11 @@ async fn hold(broken: Fault) {
         200
     );
     // And it learns again what others change.
-    let origin = tm_auth_store::Origin::operator(server.now());
+    let audit_context = tm_auth_store::AuditContext::operator(server.now());
     let uid = key.account.uid;
     server
         .store
-        .revoke_key(uid, key.id(), &origin)
+        .revoke_key(uid, key.id(), &audit_context)
         .await
         .unwrap()
         .unwrap();

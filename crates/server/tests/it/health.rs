@@ -10,7 +10,7 @@ use crate::support::TestServer;
 #[tokio::test]
 async fn j07_health_tells_the_database_from_the_process() {
     let server = TestServer::start().await;
-    let body = |status: &str| json!({ "status": status, "environment": "uat", "server_time": "2027-01-15T08:00:00Z", "version": "0.1.0" });
+    let body = |status: &str| json!({ "status": status, "environment": "uat", "server_time": "2027-01-15T08:00:00Z", "version": env!("CARGO_PKG_VERSION") });
     for (fault, ready) in [(Fault::None, true), (Fault::Fail, false), (Fault::None, true)] {
         server.store.faults().set(fault);
         for path in ["/health", "/health/ready"] {

@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tm_auth_core::Account;
-use tm_auth_core::person::{AuthMethod, Proof};
+use tm_auth_core::user::{AuthMethod, Proof};
 use tm_auth_proto::{AccountId, OrganizationId, SessionId};
 use tm_auth_server::config::SigningAlgorithm;
 use tm_auth_server::random;
-use tm_auth_store::{NewAccount, Origin};
+use tm_auth_store::{AuditContext, NewAccount};
 use tm_auth_verifier::{KeySet, Policy, check};
 
 use crate::support::{TestServer, jwt};
@@ -43,8 +43,13 @@ async fn account(server: &TestServer) -> Account {
         email: Some(email),
         created_at: server.now(),
     };
-    let origin = Origin::operator(server.now());
-    server.store.create_account(new, &origin).await.unwrap().unwrap()
+    let audit_context = AuditContext::operator(server.now());
+    server
+        .store
+        .create_account(new, &audit_context)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn hold_for(algorithm: SigningAlgorithm) {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
-use tm_auth_core::signing::{Algorithm, KeyState, Purpose, Sealed, StoredKey};
+use tm_auth_core::signing::{Algorithm, KeyState, Purpose, Sealed, StoredSigningKey};
 use tm_auth_server::clock::ManualClock;
 use tm_auth_server::config::SigningAlgorithm;
-use tm_auth_store::Origin;
 use tm_auth_store::sqlite::Role;
+use tm_auth_store::{AuditAction, AuditContext};
 use tm_auth_verifier::{KeySet, Policy, check};
 
 use crate::support::{Answer, START, TestServer, eventually, jwt, open};
@@ -26,8 +26,8 @@ fn kids(jwks: &Answer) -> Vec<String> {
 }
 
 async fn stored(server: &TestServer, purpose: Purpose, state: KeyState) -> Vec<String> {
-    let keys = server.service_keys().list().await.unwrap();
-    let fits = |key: &StoredKey| key.purpose == purpose && key.state() == state;
+    let keys = server.signing_keys().list().await.unwrap();
+    let fits = |key: &StoredSigningKey| key.purpose == purpose && key.state() == state;
     keys.into_iter().filter(fits).map(|key| key.kid).collect()
 }
 
@@ -86,12 +86,12 @@ async fn b01_the_set_is_cacheable_at_both_places() {
 async fn b01_a_key_that_somebody_wrote_into_the_database_is_not_published() {
     let server = TestServer::start().await;
     let before = kids(&server.get(JWKS).await);
-    let (version, keys) = server.store.service_keys().await.unwrap();
+    let (version, keys) = server.store.signing_keys().await.unwrap();
     let genuine = keys
         .iter()
         .find(|key| key.purpose == Purpose::AccessToken)
         .unwrap();
-    let forged = |kid: &str, sealed: Sealed| StoredKey {
+    let forged = |kid: &str, sealed: Sealed| StoredSigningKey {
         kid: kid.to_owned(),
         purpose: Purpose::AccessToken,
         algorithm: Some(Algorithm::ES256),
@@ -105,18 +105,18 @@ async fn b01_a_key_that_somebody_wrote_into_the_database_is_not_published() {
         // A genuine one under a name that was not sealed with it.
         forged("uat-renamed", genuine.sealed.clone()),
     ];
-    let origin = Origin::operator(server.now());
+    let audit_context = AuditContext::operator(server.now());
     assert!(
         server
             .store
-            .update_service_keys(version, put, Vec::new(), &origin)
+            .update_signing_keys(version, put, Vec::new(), &audit_context)
             .await
             .unwrap()
     );
     assert_eq!(kids(&server.another_node().await.get(JWKS).await), before);
     // The running node took notice as well: a change after the forgery has arrived.
     server.advance(25 * 3600);
-    server.service_keys().rotate(server.now()).await.unwrap();
+    server.signing_keys().rotate(server.now()).await.unwrap();
     let after = eventually(async || {
         let now = kids(&server.get(JWKS).await);
         (now != before).then_some(now)
@@ -138,12 +138,12 @@ async fn b03_a_compromised_key_is_out_at_once_and_the_spare_surprises_nobody() {
     let before = server.get(JWKS).await;
     let cached = KeySet::from_json(before.text.as_bytes()).unwrap();
     let compromised = jwt::header(&old.access_token)["kid"].as_str().unwrap().to_owned();
-    let [signing, spare] = kids(&before).try_into().unwrap();
+    let [signing, next_key] = kids(&before).try_into().unwrap();
     assert_eq!(signing, compromised);
     assert_eq!(server.get_with("/api-key", &old.access_token).await.status, 200);
 
     server
-        .service_keys()
+        .signing_keys()
         .revoke(&compromised, server.now())
         .await
         .unwrap();
@@ -158,15 +158,15 @@ async fn b03_a_compromised_key_is_out_at_once_and_the_spare_surprises_nobody() {
     assert!(took < Duration::from_secs(5));
     let after = kids(&server.get(JWKS).await);
     assert!(!after.contains(&compromised) && after.len() == 2, "{after:?}");
-    assert_eq!(after[0], spare);
+    assert_eq!(after[0], next_key);
 
     // Sessions go on; their tokens are signed by a key that every verifier has already.
     let new = server.refresh(&old.refresh_token).await.access_token();
-    assert_eq!(jwt::header(&new)["kid"], spare);
+    assert_eq!(jwt::header(&new)["kid"], next_key);
     let policy = Policy::new(server.issuer(), server.config.audience());
     check(&new, &cached, &policy, server.now()).unwrap();
     let trail = server.store.audit_trail(None, 1).await.unwrap();
-    assert_eq!(trail[0].action, "service_key_revoked");
+    assert_eq!(trail[0].action, AuditAction::SigningKeyRevoked);
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn b03_a_compromised_mac_key_takes_its_refresh_tokens_with_it() {
         .as_str()
         .unwrap()
         .to_owned();
-    server.service_keys().revoke(&kid, server.now()).await.unwrap();
+    server.signing_keys().revoke(&kid, server.now()).await.unwrap();
     eventually(async || {
         let answer = server.refresh(&old.refresh_token).await;
         // 503: the key went while the request was under way.

@@ -13,7 +13,7 @@ pub(super) mod captured_log;
 mod cross_origin;
 mod cross_site;
 mod database_outage;
-mod email_otc;
+mod email_code;
 mod environments;
 mod health;
 mod issued_tokens;

@@ -75,7 +75,7 @@ async fn i16_i11_a_panic_is_a_500_that_tells_nothing_and_the_service_goes_on() {
         );
         let line = log.line_of(answer.header("x-request-id"));
         assert_eq!((&line["level"], &line["route"]), (&"ERROR".into(), &path.into()));
-        assert!(line["cause"].as_str().unwrap().starts_with("panic"), "{line}");
+        assert!(line["error"].as_str().unwrap().starts_with("panic"), "{line}");
         // What went wrong before it does no harm after it.
         assert_eq!(get("/v1/auth/health").await.status, 200);
     }

@@ -5,6 +5,7 @@ use tm_auth_core::signing::MacKey;
 use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
 
 use crate::support::{TestServer, jwt, rows};
+use tm_auth_store::AuditAction;
 
 /// A server, with the newest tokens of two sessions.
 async fn two_sessions() -> (TestServer, [String; 2]) {
@@ -68,7 +69,7 @@ async fn e12_a_token_that_was_tampered_with_is_refused_without_a_look_at_the_dat
 #[tokio::test]
 async fn e12_the_mac_key_alone_makes_no_token() {
     let (server, [a, b]) = two_sessions().await;
-    let ring = server.service_keys().ring().await.unwrap();
+    let ring = server.signing_keys().ring().await.unwrap();
     let sign = |typ: &str, claims: &Value| ring.mac().sign_jws(typ, claims.to_string().as_bytes());
     let good = jwt::payload(&a);
     let signed = |edit: &dyn Fn(&mut Value)| sign(REFRESH_TOKEN_TYP, &edited(&a, |claims| edit(claims)));
@@ -118,20 +119,20 @@ async fn e12_the_mac_key_alone_makes_no_token() {
 async fn e12_the_other_environment_is_named_where_the_token_names_it() {
     let (server, [a, _]) = two_sessions().await;
     let faults = server.store.faults();
-    let ring = server.service_keys().ring().await.unwrap();
+    let ring = server.signing_keys().ring().await.unwrap();
     let production = edited(&a, |claims| claims["env"] = "production".into()).to_string();
     let by_claim = ring.mac().sign_jws(REFRESH_TOKEN_TYP, production.as_bytes());
     let kid = MacKey::kid_of(&[7; 32], tm_auth_proto::Environment::Production);
     let theirs = MacKey::new(kid, &[7; 32]).unwrap();
     let by_kid = theirs.sign_jws(REFRESH_TOKEN_TYP, production.as_bytes());
-    let before = (faults.calls("rotate_session"), faults.calls("service_keys"));
+    let before = (faults.calls("rotate_session"), faults.calls("signing_keys"));
     for token in [by_claim, by_kid] {
         let answer = server.refresh(&token).await;
         answer.assert_error(401, "wrong_environment");
         let production = "https://api.truemarkets.co/v1/auth";
         assert!(answer.text.contains(production), "{answer:?}");
     }
-    let after = (faults.calls("rotate_session"), faults.calls("service_keys"));
+    let after = (faults.calls("rotate_session"), faults.calls("signing_keys"));
     assert_eq!(after, before);
 }
 
@@ -140,7 +141,7 @@ async fn e12_names_of_keys_made_up_at_random_cost_one_read_a_second() {
     let (server, [a, _]) = two_sessions().await;
     let faults = server.store.faults();
     let claims = jwt::payload(&a).to_string();
-    let before = faults.calls("service_keys");
+    let before = faults.calls("signing_keys");
     for byte in 0..100 {
         let kid = MacKey::kid_of(&[byte; 32], server.config.environment);
         let unknown = MacKey::new(kid, &[byte; 32]).unwrap();
@@ -150,20 +151,20 @@ async fn e12_names_of_keys_made_up_at_random_cost_one_read_a_second() {
             .await
             .assert_error(401, "invalid_refresh_token");
     }
-    assert_eq!(faults.calls("service_keys"), before + 1);
+    assert_eq!(faults.calls("signing_keys"), before + 1);
     assert_eq!(faults.calls("rotate_session"), 0);
 }
 
 #[tokio::test]
 async fn e12_a_counter_from_the_future_means_a_lost_suffix_and_is_audited() {
     let (server, [a, _]) = two_sessions().await;
-    let ring = server.service_keys().ring().await.unwrap();
+    let ring = server.signing_keys().ring().await.unwrap();
     let future = edited(&a, |claims| claims["n"] = 41.into()).to_string();
     let future = ring.mac().sign_jws(REFRESH_TOKEN_TYP, future.as_bytes());
     let next = server.refresh(&future).await.refresh_token();
     assert_eq!(jwt::payload(&next)["n"], 42);
     let trail = server.store.audit_trail(None, 1).await.unwrap();
-    assert_eq!(trail[0].action, "session_fast_forwarded");
+    assert_eq!(trail[0].action, AuditAction::SessionFastForwarded);
     assert_eq!(json!(trail[0].sid), jwt::payload(&a)["sid"]);
     let row = rows(&server, "SELECT max(current), max(parent) FROM sessions");
     assert_eq!(row, [[42.into(), 41.into()]]);

@@ -1,6 +1,7 @@
 //! A stolen old refresh token, presented again and again.
 
 use crate::support::{TestServer, at_once};
+use tm_auth_store::AuditAction;
 
 const STORM: usize = 2_000;
 
@@ -38,7 +39,7 @@ async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
     let trail = server.store.audit_trail(None, 1000).await.unwrap();
     let noted = trail
         .iter()
-        .filter(|entry| entry.action == "refresh_reused")
+        .filter(|entry| entry.action == AuditAction::RefreshReused)
         .count();
     assert_eq!(noted, 1);
 

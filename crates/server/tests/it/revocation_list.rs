@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tm_auth_proto::ErrorCode;
 use tm_auth_server::config::Kek;
-use tm_auth_server::signing_keys::rotation::ServiceKeys;
-use tm_auth_store::Origin;
+use tm_auth_server::signing_keys::rotation::SigningKeys;
+use tm_auth_store::{AuditAction, AuditContext};
 use tm_auth_verifier::{InvalidToken, Revoked, Verifier, VerifyError};
 
 use crate::support::{ServerTime, TestKey, TestServer, eventually, jwt};
@@ -75,8 +75,8 @@ async fn c10_e10_a_revoked_key_is_dead_on_every_node_and_soon_at_every_verifier(
         .assert_error(401, "invalid_token");
     let trail = server.store.audit_trail(Some(key.account.uid), 1).await.unwrap();
     assert_eq!(
-        (trail[0].action.as_ref(), trail[0].key_id),
-        ("key_revoked", Some(key.id()))
+        (trail[0].action.clone(), trail[0].key_id),
+        (AuditAction::KeyRevoked, Some(key.id()))
     );
 }
 
@@ -109,10 +109,10 @@ async fn c10_an_account_that_was_disabled_beside_the_service_is_on_the_list() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let tokens = server.mint(&key).await;
-    let origin = Origin::operator(server.now());
+    let audit_context = AuditContext::operator(server.now());
     server
         .store
-        .set_account_disabled(key.account.uid, Some(server.now()), &origin)
+        .set_account_disabled(key.account.uid, Some(server.now()), &audit_context)
         .await
         .unwrap();
     eventually(async || {
@@ -137,15 +137,15 @@ async fn c10_keys_that_do_not_unseal_keep_no_node_from_learning_revocations() {
     }))
     .unwrap();
     config.keys.previous_kek = Some(std::mem::replace(&mut config.keys.kek, new));
-    let resealed = ServiceKeys::new(server.store.clone(), &config);
-    resealed.reseal(server.now()).await.unwrap();
-    assert!(server.service_keys().ring().await.is_err());
+    let rewrapped = SigningKeys::new(server.store.clone(), &config);
+    rewrapped.rewrap(server.now()).await.unwrap();
+    assert!(server.signing_keys().ring().await.is_err());
 
     let (uid, key_id) = (key.account.uid, key.id());
-    let origin = Origin::operator(server.now());
+    let audit_context = AuditContext::operator(server.now());
     server
         .store
-        .revoke_key(uid, key_id, &origin)
+        .revoke_key(uid, key_id, &audit_context)
         .await
         .unwrap()
         .unwrap();

@@ -2,8 +2,8 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tm_auth_core::person::{AuthMethod, SessionKind};
-use tm_auth_core::{Account, person::PersonSession};
+use tm_auth_core::user::{AuthMethod, SessionKind};
+use tm_auth_core::{Account, user::UserSession};
 use tm_auth_proto::SessionId;
 use tm_auth_store::faults::Fault;
 
@@ -77,7 +77,7 @@ async fn e16_the_owner_sees_where_they_are_signed_in() {
 }
 
 #[tokio::test]
-async fn e16_e10_s9_an_ended_session_is_over_at_once_and_no_other_is() {
+async fn e16_e10_an_ended_session_is_over_at_once_and_no_other_is() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let (lost, lost_token) = server.signed_in_program(&account, SessionKind::Native).await;
@@ -99,7 +99,7 @@ async fn e16_e10_s9_an_ended_session_is_over_at_once_and_no_other_is() {
 }
 
 /// Whether its access tokens are on the list that verifiers poll.
-async fn revoked(server: &TestServer, session: &PersonSession) -> bool {
+async fn revoked(server: &TestServer, session: &UserSession) -> bool {
     let list = server.get("/revocations").await;
     let claims = crate::support::jwt::payload(&list.text);
     let sids = claims["sids"].as_array().unwrap();
@@ -200,10 +200,10 @@ async fn e10_a_disabled_account_is_signed_in_nowhere() {
     let account = server.account().await;
     let mut browser = server.signed_in(&account, AuthMethod::Passkey).await;
     let (_, program) = server.signed_in_program(&account, SessionKind::Native).await;
-    let (now, origin) = (server.now(), tm_auth_store::Origin::operator(server.now()));
+    let (now, audit_context) = (server.now(), tm_auth_store::AuditContext::operator(server.now()));
     server
         .store
-        .set_account_disabled(account.uid, Some(now), &origin)
+        .set_account_disabled(account.uid, Some(now), &audit_context)
         .await
         .unwrap();
     browser

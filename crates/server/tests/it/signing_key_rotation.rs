@@ -118,10 +118,10 @@ impl Platform {
     /// What is due by schedule, as each node does it. The load goes on until all nodes have learnt of it.
     async fn maintain(&mut self) {
         let node = &self.nodes[0];
-        if !node.service_keys().maintain(node.now()).await.unwrap() {
+        if !node.signing_keys().maintain(node.now()).await.unwrap() {
             return;
         }
-        let ring = node.service_keys().ring().await.unwrap();
+        let ring = node.signing_keys().ring().await.unwrap();
         let (_, etag) = ring.jwks();
         while !self.all_serve(etag).await {
             self.issue().await;
@@ -181,7 +181,7 @@ impl Platform {
 #[tokio::test]
 async fn b02_no_command_makes_a_key_sign_before_verifiers_have_it() {
     let server = TestServer::start().await;
-    let keys = server.service_keys();
+    let keys = server.signing_keys();
     let error = keys.rotate(server.now()).await.unwrap_err();
     assert!(
         error.to_string().contains("published a short while ago"),

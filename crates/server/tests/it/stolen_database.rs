@@ -6,12 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
-use tm_auth_core::person::SessionKind;
 use tm_auth_core::signing::{KeyEncryptionKey, MacKey, Purpose};
+use tm_auth_core::user::SessionKind;
 use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
 use tm_auth_server::App;
 use tm_auth_server::config::Kek;
-use tm_auth_server::signing_keys::rotation::ServiceKeys;
+use tm_auth_server::signing_keys::rotation::SigningKeys;
 
 use crate::support::{Database, Stored, TestServer, every_value, jwt, rows};
 
@@ -179,7 +179,7 @@ async fn e13_a_mailed_code_cannot_be_tried_on_the_stolen_rows() {
     let (server, secrets) = used().await;
     let live = rows(
         &server,
-        "SELECT flow_id, code_mac FROM sign_in_codes WHERE used_at IS NULL",
+        "SELECT flow_id, code_mac FROM email_codes WHERE used_at IS NULL",
     );
     let [Stored::Blob(flow_id), Stored::Blob(stored)] = &live[0][..] else {
         panic!("{live:?}")
@@ -240,7 +240,7 @@ async fn e13_no_refresh_token_can_be_built_from_stored_values() {
                 .assert_error(401, "invalid_refresh_token");
         }
         // Not even with the MAC key, which is sealed.
-        let ring = server.service_keys().ring().await.unwrap();
+        let ring = server.signing_keys().ring().await.unwrap();
         let token = ring
             .mac()
             .sign_jws(REFRESH_TOKEN_TYP, claims.to_string().as_bytes());
@@ -278,7 +278,7 @@ async fn e13_b05_what_is_stored_holds_no_secret_in_the_clear() {
         "the key-encryption key".to_owned(),
         server.config.keys.kek.expose().to_vec(),
     ));
-    for key in server.service_keys().list().await.unwrap() {
+    for key in server.signing_keys().list().await.unwrap() {
         let secret = kek
             .unseal(&key.sealed, &key.kid, key.purpose, server.config.environment)
             .unwrap();
@@ -302,13 +302,13 @@ async fn b05_without_the_key_encryption_key_no_key_is_read_and_no_service_starts
     }))
     .unwrap();
     let other = KeyEncryptionKey::new(config.keys.kek.expose());
-    let stored = server.service_keys().list().await.unwrap();
+    let stored = server.signing_keys().list().await.unwrap();
     assert!(stored.iter().any(|key| key.purpose == Purpose::RefreshToken));
     for key in &stored {
         let read = other.unseal(&key.sealed, &key.kid, key.purpose, config.environment);
         assert!(read.is_err());
     }
-    let keys = ServiceKeys::new(server.store.clone(), &config);
+    let keys = SigningKeys::new(server.store.clone(), &config);
     assert!(keys.ring().await.is_err());
     let started = App::start(config, server.store.clone(), server.clock.clone()).await;
     let error = started.err().unwrap().to_string();
@@ -317,5 +317,5 @@ async fn b05_without_the_key_encryption_key_no_key_is_read_and_no_service_starts
         "{error}"
     );
     // And it made no keys of its own instead.
-    assert_eq!(server.service_keys().list().await.unwrap(), stored);
+    assert_eq!(server.signing_keys().list().await.unwrap(), stored);
 }

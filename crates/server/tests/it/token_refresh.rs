@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::Stored::{Integer, Null};
 use crate::support::{Answer, TestKey, TestServer, at_once, jwt, rows};
+use tm_auth_store::AuditAction;
 
 /// Beyond the time in which the parent gets the same successor.
 const LATE: i64 = 91;
@@ -38,7 +39,7 @@ impl TestServer {
         self.refresh(token).await.refresh_token()
     }
 
-    async fn audited(&self, action: &str) -> usize {
+    async fn audited(&self, action: AuditAction) -> usize {
         let trail = self.store.audit_trail(None, 1000).await.unwrap();
         trail.iter().filter(|entry| entry.action == action).count()
     }
@@ -86,12 +87,12 @@ async fn e02_an_old_token_ends_its_session_and_nothing_else() {
     server.refresh(&third).await.assert_error(401, "refresh_reused");
     let trail = server.store.audit_trail(Some(key.account.uid), 1).await.unwrap();
     assert_eq!(
-        (trail[0].action.as_ref(), trail[0].key_id),
-        ("refresh_reused", Some(key.id()))
+        (trail[0].action.clone(), trail[0].key_id),
+        (AuditAction::RefreshReused, Some(key.id()))
     );
     assert_eq!(json!(trail[0].sid), jwt::payload(&first)["sid"]);
     assert_eq!(
-        trail[0].origin.request_id.as_deref(),
+        trail[0].audit_context.request_id.as_deref(),
         reused.body["request_id"].as_str()
     );
     // The key, its other sessions and their tokens live on.
@@ -138,14 +139,17 @@ async fn e04_a_successor_that_was_never_used_is_replaced_and_void() {
     let lost = server.next(&first, 10).await;
     let found = server.next(&first, LATE).await;
     assert_ne!(lost, found);
-    let row = "SELECT current, parent, rotated_at, reissues FROM sessions";
+    let row = "SELECT current, parent, rotated_at, reissue_count FROM sessions";
     let now = Integer(server.now().as_millisecond());
     assert_eq!(rows(&server, row), [[Integer(2), Integer(0), now, Integer(1)]]);
     // Lost and found again within the window: the same new successor.
     assert_eq!(server.next(&first, 90).await, found);
     // The new one is as good as any, and sets the count of re-issues back.
     let next = server.next(&found, 1).await;
-    assert_eq!(rows(&server, "SELECT reissues FROM sessions"), [[Integer(0)]]);
+    assert_eq!(
+        rows(&server, "SELECT reissue_count FROM sessions"),
+        [[Integer(0)]]
+    );
 
     server.advance(LATE);
     server.refresh(&lost).await.assert_error(401, "refresh_reused");
@@ -194,7 +198,7 @@ async fn e05_a_slow_thread_is_told_so_and_nothing_is_ended() {
     }
     assert_eq!(rows(&server, "SELECT * FROM sessions"), row);
     server.next(&third, 0).await;
-    assert_eq!(server.audited("refresh_reused").await, 0);
+    assert_eq!(server.audited(AuditAction::RefreshReused).await, 0);
 }
 
 #[tokio::test]
@@ -280,7 +284,7 @@ async fn e09_an_access_token_never_outlives_its_session() {
 async fn e10_nothing_is_refreshed_once_key_or_account_are_out() {
     let server = TestServer::start().await;
     let node = server.another_node().await;
-    let origin = tm_auth_store::Origin::operator(server.now());
+    let audit_context = tm_auth_store::AuditContext::operator(server.now());
 
     let (key, token) = server.session().await;
     let path = format!("/api-keys/{}", key.id());
@@ -294,7 +298,7 @@ async fn e10_nothing_is_refreshed_once_key_or_account_are_out() {
 
     let (key, token) = server.session().await;
     let uid = key.account.uid;
-    let disable = |at| server.store.set_account_disabled(uid, at, &origin);
+    let disable = |at| server.store.set_account_disabled(uid, at, &audit_context);
     assert!(disable(Some(server.now())).await.unwrap());
     for node in [&server, &node] {
         node.refresh(&token).await.assert_error(401, "account_disabled");

@@ -4,6 +4,7 @@ use serde_json::json;
 use tm_auth_store::faults::Fault;
 
 use crate::support::{Answer, TestServer, jwt};
+use tm_auth_store::AuditAction;
 
 async fn revoke(server: &TestServer, token: &str) -> Answer {
     server
@@ -43,7 +44,7 @@ async fn e14_e16_a_session_is_ended_by_its_own_token_and_no_other_session_is() {
     }
     server.mint(&key).await;
     let trail = server.store.audit_trail(Some(key.account.uid), 1).await.unwrap();
-    assert_eq!(trail[0].action, "session_revoked");
+    assert_eq!(trail[0].action, AuditAction::SessionRevoked);
     assert_eq!(json!(trail[0].sid), jwt::payload(&mine.refresh_token)["sid"]);
 }
 

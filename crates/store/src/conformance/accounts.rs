@@ -4,9 +4,10 @@ use tm_auth_core::Refusal;
 use tm_auth_proto::AccountId;
 
 use super::given::{
-    account, at, audited, fresh_uuid, key, new_account, new_session, open, origin, rotate, rotation, session,
+    account, at, audit_context, audited, fresh_uuid, key, new_account, new_session, open, rotate, rotation,
+    session,
 };
-use crate::{Change, OpenOutcome, Revocation, Revoked, Store};
+use crate::{AuditAction, Change, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("accounts":
     an_account_is_kept_as_it_was_made,
@@ -21,7 +22,7 @@ async fn an_account_is_kept_as_it_was_made(store: &Store) {
     let early = new_account(None, 5);
     for new in [&late, &early] {
         let made = store
-            .create_account(new.clone(), &origin(10))
+            .create_account(new.clone(), &audit_context(10))
             .await
             .unwrap()
             .unwrap();
@@ -38,19 +39,28 @@ async fn an_account_is_kept_as_it_was_made(store: &Store) {
     assert_eq!(store.account(AccountId(fresh_uuid())).await.unwrap(), None);
     let trail = store.audit_trail(Some(late.uid), 10).await.unwrap();
     assert_eq!(trail.len(), 1);
-    assert_eq!(trail[0].action, "account_created");
+    assert_eq!(trail[0].action, AuditAction::AccountCreated);
 }
 
 async fn an_address_belongs_to_one_account(store: &Store) {
     let first = new_account(Some("owner@example.com"), 0);
-    assert!(store.create_account(first, &origin(0)).await.unwrap().is_some());
+    assert!(
+        store
+            .create_account(first, &audit_context(0))
+            .await
+            .unwrap()
+            .is_some()
+    );
     let second = new_account(Some("owner@example.com"), 1);
     assert_eq!(
-        store.create_account(second.clone(), &origin(1)).await.unwrap(),
+        store
+            .create_account(second.clone(), &audit_context(1))
+            .await
+            .unwrap(),
         None
     );
     assert_eq!(store.account(second.uid).await.unwrap(), None);
-    assert_eq!(audited(store, "account_created").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountCreated).await, 1);
     // Without an address there is nothing to collide.
     account(store).await;
     account(store).await;
@@ -65,7 +75,7 @@ async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Store) {
     let before = store.changes(0).await.unwrap().latest;
     assert!(
         store
-            .set_account_disabled(uid, Some(at(2)), &origin(2))
+            .set_account_disabled(uid, Some(at(2)), &audit_context(2))
             .await
             .unwrap()
     );
@@ -87,7 +97,7 @@ async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Store) {
     assert_eq!(store.revocations(at(0)).await.unwrap(), [entry]);
     let changes = store.changes(before).await.unwrap().changes.unwrap();
     assert!(changes.contains(&Change::Account(uid)));
-    assert_eq!(audited(store, "account_disabled").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountDisabled).await, 1);
 }
 
 async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Store) {
@@ -96,7 +106,7 @@ async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Store)
     let (decided, _) = new_session(&key, 1);
     for disabled_at in [Some(at(2)), None] {
         store
-            .set_account_disabled(key.account.uid, disabled_at, &origin(2))
+            .set_account_disabled(key.account.uid, disabled_at, &audit_context(2))
             .await
             .unwrap();
     }
@@ -106,17 +116,17 @@ async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Store)
     assert!(rotate(store, rotation(opened.sid, &secret, 0, 3)).await.is_ok());
     // The tokens issued before stay revoked.
     assert_eq!(store.revocations(at(0)).await.unwrap().len(), 1);
-    assert_eq!(audited(store, "account_enabled").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountEnabled).await, 1);
 }
 
 async fn nobody_disables_an_account_that_does_not_exist(store: &Store) {
     let nobody = AccountId(fresh_uuid());
     assert!(
         !store
-            .set_account_disabled(nobody, Some(at(0)), &origin(0))
+            .set_account_disabled(nobody, Some(at(0)), &audit_context(0))
             .await
             .unwrap()
     );
     assert!(store.revocations(at(0)).await.unwrap().is_empty());
-    assert_eq!(audited(store, "account_disabled").await, 0);
+    assert_eq!(audited(store, AuditAction::AccountDisabled).await, 0);
 }

@@ -8,10 +8,10 @@ use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{Scope, Scopes};
 
 use super::given::{
-    ADDRESS, MANY, account, at, audited, fresh_key_id, key, new_key, new_session, open, origin, register,
-    rotate, rotation, session,
+    ADDRESS, MANY, account, at, audit_context, audited, fresh_key_id, key, new_key, new_session, open,
+    register, rotate, rotation, session,
 };
-use crate::{Change, KeyChange, KeyUse, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
+use crate::{AuditAction, Change, KeyChange, KeyUse, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("api_keys":
     a_key_is_kept_as_it_was_registered,
@@ -92,20 +92,26 @@ async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Store)
     };
     for round in ["live", "revoked"] {
         for uid in [owner.uid, other.uid] {
-            let outcome = store.register_key(again(uid), MANY, &origin(1)).await.unwrap();
+            let outcome = store
+                .register_key(again(uid), MANY, &audit_context(1))
+                .await
+                .unwrap();
             assert_eq!(outcome, Err(Refusal::KeyAlreadyRegistered), "{round}");
             // Known is said before full: how many keys its account has is nobody's business.
-            let outcome = store.register_key(again(uid), 0, &origin(1)).await.unwrap();
+            let outcome = store
+                .register_key(again(uid), 0, &audit_context(1))
+                .await
+                .unwrap();
             assert_eq!(outcome, Err(Refusal::KeyAlreadyRegistered), "{round}");
         }
         store
-            .revoke_key(owner.uid, registered.key_id, &origin(2))
+            .revoke_key(owner.uid, registered.key_id, &audit_context(2))
             .await
             .unwrap()
             .unwrap();
     }
     assert!(store.api_keys_of(other.uid).await.unwrap().is_empty());
-    assert_eq!(audited(store, "key_registered").await, 1);
+    assert_eq!(audited(store, AuditAction::KeyRegistered).await, 1);
 }
 
 async fn c07_of_fifty_registrations_at_once_one_wins(store: &Arc<Store>) {
@@ -120,7 +126,7 @@ async fn c07_of_fifty_registrations_at_once_one_wins(store: &Arc<Store>) {
                 ..first.clone()
             },
         );
-        racers.spawn(async move { store.register_key(new, MANY, &origin(1)).await.unwrap() });
+        racers.spawn(async move { store.register_key(new, MANY, &audit_context(1)).await.unwrap() });
     }
     let outcomes = racers.join_all().await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -134,7 +140,7 @@ async fn c09_live_keys_are_limited_and_dead_ones_are_not_counted(store: &Store) 
     let (account, other) = (account(store).await, account(store).await);
     let revoked = register(store, new_key(&account)).await;
     store
-        .revoke_key(account.uid, revoked.key_id, &origin(1))
+        .revoke_key(account.uid, revoked.key_id, &audit_context(1))
         .await
         .unwrap()
         .unwrap();
@@ -158,7 +164,7 @@ async fn c09_live_keys_are_limited_and_dead_ones_are_not_counted(store: &Store) 
             created_at: at(seconds),
             ..new_key(&account)
         };
-        store.register_key(new, 2, &origin(seconds)).await.unwrap()
+        store.register_key(new, 2, &audit_context(seconds)).await.unwrap()
     };
     let full = Err(Refusal::KeyLimitReached { limit: 2 });
     assert_eq!(attempt(9).await, full);
@@ -172,7 +178,7 @@ async fn c09_the_limit_holds_for_registrations_at_once(store: &Arc<Store>) {
     let mut racers = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let (store, new) = (Arc::clone(store), new_key(&account));
-        racers.spawn(async move { store.register_key(new, 3, &origin(1)).await.unwrap() });
+        racers.spawn(async move { store.register_key(new, 3, &audit_context(1)).await.unwrap() });
     }
     let outcomes = racers.join_all().await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
@@ -217,7 +223,7 @@ async fn a_change_touches_what_it_names_and_nothing_else(store: &Store) {
             expected.allowed_ips.clone_from(networks);
         }
         let changed = store
-            .update_key(key.account.uid, key.key_id, change, &origin(1))
+            .update_key(key.account.uid, key.key_id, change, &audit_context(1))
             .await
             .unwrap()
             .unwrap();
@@ -237,7 +243,7 @@ async fn a_change_touches_what_it_names_and_nothing_else(store: &Store) {
     );
     let changes = store.changes(before).await.unwrap().changes.unwrap();
     assert!(changes.contains(&Change::Key(key.key_id)));
-    assert_eq!(audited(store, "key_changed").await, 6);
+    assert_eq!(audited(store, AuditAction::KeyChanged).await, 6);
 }
 
 async fn a_dead_key_is_not_changed(store: &Store) {
@@ -252,7 +258,7 @@ async fn a_dead_key_is_not_changed(store: &Store) {
     .await;
     let revoked = register(store, new_key(&account)).await;
     store
-        .revoke_key(account.uid, revoked.key_id, &origin(1))
+        .revoke_key(account.uid, revoked.key_id, &audit_context(1))
         .await
         .unwrap()
         .unwrap();
@@ -262,7 +268,7 @@ async fn a_dead_key_is_not_changed(store: &Store) {
             ..KeyChange::default()
         };
         let outcome = store
-            .update_key(account.uid, key.key_id, longer, &origin(10))
+            .update_key(account.uid, key.key_id, longer, &audit_context(10))
             .await
             .unwrap();
         assert_eq!(outcome, Err(Refusal::KeyNotLive));
@@ -279,7 +285,7 @@ async fn c10_e10_a_revoked_key_opens_and_rotates_nothing(store: &Store) {
     let (decided, _) = new_session(&key, 1);
     let before = store.changes(0).await.unwrap().latest;
     let revoked = store
-        .revoke_key(key.account.uid, key.key_id, &origin(2))
+        .revoke_key(key.account.uid, key.key_id, &audit_context(2))
         .await
         .unwrap()
         .unwrap();
@@ -303,25 +309,25 @@ async fn c10_e10_a_revoked_key_opens_and_rotates_nothing(store: &Store) {
     assert!(changes.contains(&Change::Key(key.key_id)));
     let trail = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
     assert_eq!(
-        (trail[0].action.as_ref(), trail[0].key_id),
-        ("key_revoked", Some(key.key_id))
+        (trail[0].action.clone(), trail[0].key_id),
+        (AuditAction::KeyRevoked, Some(key.key_id))
     );
 }
 
 async fn a_key_is_revoked_once(store: &Store) {
     let key = key(store).await;
     let first = store
-        .revoke_key(key.account.uid, key.key_id, &origin(1))
+        .revoke_key(key.account.uid, key.key_id, &audit_context(1))
         .await
         .unwrap()
         .unwrap();
     let second = store
-        .revoke_key(key.account.uid, key.key_id, &origin(50))
+        .revoke_key(key.account.uid, key.key_id, &audit_context(50))
         .await
         .unwrap()
         .unwrap();
     assert_eq!(second, first, "the first time counts");
-    assert_eq!(audited(store, "key_revoked").await, 1);
+    assert_eq!(audited(store, AuditAction::KeyRevoked).await, 1);
 }
 
 async fn another_accounts_key_is_neither_changed_nor_revoked(store: &Store) {
@@ -332,10 +338,13 @@ async fn another_accounts_key_is_neither_changed_nor_revoked(store: &Store) {
     };
     for key_id in [theirs.key_id, fresh_key_id()] {
         let update = store
-            .update_key(stranger.uid, key_id, change.clone(), &origin(1))
+            .update_key(stranger.uid, key_id, change.clone(), &audit_context(1))
             .await
             .unwrap();
-        let revoke = store.revoke_key(stranger.uid, key_id, &origin(1)).await.unwrap();
+        let revoke = store
+            .revoke_key(stranger.uid, key_id, &audit_context(1))
+            .await
+            .unwrap();
         assert_eq!(
             (update, revoke),
             (Err(Refusal::KeyNotFound), Err(Refusal::KeyNotFound))
@@ -344,7 +353,7 @@ async fn another_accounts_key_is_neither_changed_nor_revoked(store: &Store) {
     assert_eq!(store.api_key(theirs.key_id).await.unwrap(), Some(theirs));
     assert!(store.revocations(at(0)).await.unwrap().is_empty());
     assert_eq!(
-        audited(store, "key_changed").await + audited(store, "key_revoked").await,
+        audited(store, AuditAction::KeyChanged).await + audited(store, AuditAction::KeyRevoked).await,
         0
     );
 }

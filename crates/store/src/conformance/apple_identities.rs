@@ -1,13 +1,13 @@
 //! Apple's identities: one account each, found by (iss, sub) alone.
 
-use tm_auth_core::person::SessionKind;
+use tm_auth_core::user::SessionKind;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::{AccountId, SessionId};
 
-use super::given::{account, at, audited, fresh_uuid, new_account, origin};
-use super::person_sessions::opened;
-use super::sign_in_codes::{ADA, asked, attempt, consume};
-use crate::{AppleIdentity, AppleSignIn, AppleSubject, Store};
+use super::email_codes::{ADA, asked, attempt, consume};
+use super::given::{account, at, audit_context, audited, fresh_uuid, new_account};
+use super::user_sessions::opened;
+use crate::{AppleIdentity, AppleSignIn, AppleSubject, AuditAction, Store};
 
 super::table!("apple_identities":
     g23_an_account_is_made_once_and_found_by_its_subject,
@@ -37,7 +37,7 @@ async fn sign_in(store: &Store, subject: AppleSubject, seconds: i64) -> AppleSig
     let new = new_account(None, seconds);
     let name = Some("Ada Lovelace".to_owned());
     store
-        .account_by_apple(subject, new, name, &origin(seconds))
+        .account_by_apple(subject, new, name, &audit_context(seconds))
         .await
         .unwrap()
 }
@@ -55,7 +55,11 @@ async fn identity(store: &Store, uid: AccountId) -> Option<AppleIdentity> {
 
 async fn with_address(store: &Store, email: &str) -> Account {
     let new = new_account(Some(email), 0);
-    store.create_account(new, &origin(0)).await.unwrap().unwrap()
+    store
+        .create_account(new, &audit_context(0))
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn g23_an_account_is_made_once_and_found_by_its_subject(store: &Store) {
@@ -80,7 +84,7 @@ async fn g23_an_account_is_made_once_and_found_by_its_subject(store: &Store) {
     };
     assert_ne!(made(store, elsewhere).await.uid, account.uid);
     assert_eq!(store.accounts().await.unwrap().len(), 2);
-    assert_eq!(audited(store, "apple_linked").await, 2);
+    assert_eq!(audited(store, AuditAction::AppleLinked).await, 2);
     assert_eq!(
         store
             .account_of_apple(ISS.to_owned(), "s1".to_owned())
@@ -106,7 +110,7 @@ async fn g23_an_address_selects_no_account(store: &Store) {
     // Linked in a session of the owner, it opens the owner's account.
     let linking = subject("s1", Some("ada@example.com"));
     store
-        .link_apple(owner.uid, linking.clone(), &origin(2))
+        .link_apple(owner.uid, linking.clone(), &audit_context(2))
         .await
         .unwrap()
         .unwrap();
@@ -149,7 +153,7 @@ async fn an_account_links_one_identity_and_an_identity_one_account(store: &Store
     let (first, second) = (account(store).await, account(store).await);
     let link = async |uid, sub: &str| {
         store
-            .link_apple(uid, subject(sub, None), &origin(1))
+            .link_apple(uid, subject(sub, None), &audit_context(1))
             .await
             .unwrap()
     };
@@ -159,29 +163,34 @@ async fn an_account_links_one_identity_and_an_identity_one_account(store: &Store
     assert_eq!(link(first.uid, "s2").await, Err(Refusal::AppleAlreadyLinked));
     assert_eq!(identity(store, second.uid).await, None);
     assert_eq!(identity(store, first.uid).await.unwrap().sub, "s1");
-    assert_eq!(audited(store, "apple_linked").await, 1);
+    assert_eq!(audited(store, AuditAction::AppleLinked).await, 1);
 }
 
 async fn g20_the_last_way_in_is_not_unlinked(store: &Store) {
     let only = made(store, subject("s1", None)).await;
-    let unlink = async |uid| store.unlink_apple(uid, &origin(1)).await.unwrap();
-    assert_eq!(unlink(only.uid).await, Err(Refusal::LastWayIn));
+    let unlink = async |uid| store.unlink_apple(uid, &audit_context(1)).await.unwrap();
+    assert_eq!(unlink(only.uid).await, Err(Refusal::LastLoginMethod));
     assert!(identity(store, only.uid).await.is_some());
     let owner = with_address(store, "ada@example.com").await;
     assert_eq!(unlink(owner.uid).await, Ok(false));
     store
-        .link_apple(owner.uid, subject("s2", None), &origin(1))
+        .link_apple(owner.uid, subject("s2", None), &audit_context(1))
         .await
         .unwrap()
         .unwrap();
     assert_eq!(unlink(owner.uid).await, Ok(true));
     assert_eq!(identity(store, owner.uid).await, None);
-    assert_eq!(audited(store, "apple_unlinked").await, 1);
+    assert_eq!(audited(store, AuditAction::AppleUnlinked).await, 1);
 }
 
 async fn withdraw(store: &Store, sub: &str, seconds: i64) -> Option<bool> {
     let told = store
-        .withdraw_apple(ISS.to_owned(), sub.to_owned(), at(seconds), &origin(seconds))
+        .withdraw_apple(
+            ISS.to_owned(),
+            sub.to_owned(),
+            at(seconds),
+            &audit_context(seconds),
+        )
         .await;
     told.unwrap().map(|withdrawal| withdrawal.kept)
 }
@@ -195,26 +204,17 @@ async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Store
     let owner = with_address(store, "ada@example.com").await;
     let other = account(store).await;
     store
-        .link_apple(owner.uid, subject("s1", None), &origin(0))
+        .link_apple(owner.uid, subject("s1", None), &audit_context(0))
         .await
         .unwrap()
         .unwrap();
     let (mine, theirs) = (browser(store, &owner).await, browser(store, &other).await);
     assert_eq!(withdraw(store, "s1", 5).await, Some(false));
     assert_eq!(identity(store, owner.uid).await, None);
-    let ended = async |sid| {
-        store
-            .person_session(sid)
-            .await
-            .unwrap()
-            .unwrap()
-            .0
-            .ended
-            .is_some()
-    };
+    let ended = async |sid| store.user_session(sid).await.unwrap().unwrap().0.ended.is_some();
     assert!(ended(mine).await);
     assert!(!ended(theirs).await, "another account's");
-    assert_eq!(audited(store, "apple_unlinked").await, 1);
+    assert_eq!(audited(store, AuditAction::AppleUnlinked).await, 1);
     assert_eq!(withdraw(store, "s1", 6).await, None, "nobody has it any more");
     assert_eq!(withdraw(store, "s9", 6).await, None);
 }
@@ -223,22 +223,13 @@ async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Store) {
     let only = made(store, subject("s1", None)).await;
     let mine = browser(store, &only).await;
     assert_eq!(withdraw(store, "s1", 5).await, Some(true));
-    assert!(
-        store
-            .person_session(mine)
-            .await
-            .unwrap()
-            .unwrap()
-            .0
-            .ended
-            .is_some()
-    );
+    assert!(store.user_session(mine).await.unwrap().unwrap().0.ended.is_some());
     assert_eq!(identity(store, only.uid).await.unwrap().withdrawn_at, Some(at(5)));
     assert_eq!(withdraw(store, "s1", 6).await, None, "it was told already");
     // Nobody else gets it, and consent given again opens the same account.
     let other = account(store).await;
     let taken = store
-        .link_apple(other.uid, subject("s1", None), &origin(6))
+        .link_apple(other.uid, subject("s1", None), &audit_context(6))
         .await
         .unwrap();
     assert_eq!(taken, Err(Refusal::AppleLinkedElsewhere));
@@ -251,7 +242,7 @@ async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Store) {
     // A withdrawn one makes room for another.
     assert_eq!(withdraw(store, "s1", 8).await, Some(true));
     store
-        .link_apple(only.uid, subject("s2", None), &origin(9))
+        .link_apple(only.uid, subject("s2", None), &audit_context(9))
         .await
         .unwrap()
         .unwrap();
@@ -261,23 +252,14 @@ async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Store) {
 async fn g27_an_old_message_does_nothing(store: &Store) {
     let owner = with_address(store, "ada@example.com").await;
     store
-        .link_apple(owner.uid, subject("s1", None), &origin(10))
+        .link_apple(owner.uid, subject("s1", None), &audit_context(10))
         .await
         .unwrap()
         .unwrap();
     let mine = browser(store, &owner).await;
     assert_eq!(withdraw(store, "s1", 9).await, None);
     assert!(identity(store, owner.uid).await.is_some());
-    assert!(
-        store
-            .person_session(mine)
-            .await
-            .unwrap()
-            .unwrap()
-            .0
-            .ended
-            .is_none()
-    );
+    assert!(store.user_session(mine).await.unwrap().unwrap().0.ended.is_none());
     assert_eq!(
         withdraw(store, "s1", 10).await,
         Some(false),
@@ -288,7 +270,7 @@ async fn g27_an_old_message_does_nothing(store: &Store) {
 async fn nothing_is_made_or_linked_for_a_disabled_account(store: &Store) {
     let only = made(store, subject("s1", None)).await;
     store
-        .set_account_disabled(only.uid, Some(at(1)), &origin(1))
+        .set_account_disabled(only.uid, Some(at(1)), &audit_context(1))
         .await
         .unwrap();
     let AppleSignIn::Known(account) = sign_in(store, subject("s1", Some("new@example.com")), 2).await else {
@@ -302,7 +284,7 @@ async fn nothing_is_made_or_linked_for_a_disabled_account(store: &Store) {
     );
     for uid in [only.uid, AccountId(fresh_uuid())] {
         let refused = store
-            .link_apple(uid, subject("s2", None), &origin(3))
+            .link_apple(uid, subject("s2", None), &audit_context(3))
             .await
             .unwrap();
         assert_eq!(refused, Err(Refusal::AccountDisabled));

@@ -1,10 +1,10 @@
 //! How owners are reached.
 
-use tm_auth_core::person::SessionKind;
+use tm_auth_core::user::SessionKind;
 use tm_auth_proto::{AccountId, SessionId};
 
 use super::given::{account, fresh_uuid, key, session};
-use super::person_sessions;
+use super::user_sessions;
 use crate::Store;
 
 super::table!("contacts":
@@ -33,11 +33,11 @@ async fn f21_a_contact_address_is_kept_and_selects_nothing(store: &Store) {
 async fn e02_the_owner_of_a_session_is_found(store: &Store) {
     let key = key(store).await;
     let (of_key, _) = session(store, &key).await;
-    let person = account(store).await;
-    let of_person = person_sessions::opened(store, &person, SessionKind::Native, 0).await;
+    let user = account(store).await;
+    let of_user = user_sessions::opened(store, &user, SessionKind::Native, 0).await;
     for (sid, owner) in [
         (of_key.sid, Some(key.account.uid)),
-        (of_person.sid, Some(person.uid)),
+        (of_user.sid, Some(user.uid)),
         (SessionId(fresh_uuid()), None),
     ] {
         assert_eq!(store.owner_of_session(sid).await.unwrap(), owner);

@@ -10,24 +10,26 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::registration::{self, OwnedPublicKey};
 use tm_auth_core::secret::SessionSecret;
-use tm_auth_core::session::{Lives, NewSession};
-use tm_auth_core::token::refresh::Presented;
+use tm_auth_core::session::{NewSession, SessionLifetimes};
+use tm_auth_core::token::refresh::VerifiedRefreshToken;
 use tm_auth_core::{Account, ApiKey, PublicKey, Refusal};
 use tm_auth_proto::api_key::RegistrationProof;
 use tm_auth_proto::{AccountId, Environment, KeyId, OrganizationId, Scopes, SessionId, challenge};
 use uuid::{Builder, Uuid};
 
-use crate::{NewAccount, NewApiKey, OpenOutcome, Origin, Retention, Rotated, Rotation, Store};
+use crate::{
+    AuditAction, AuditContext, NewAccount, NewApiKey, OpenOutcome, Retention, Rotated, Rotation, Store,
+};
 
 /// Where the requests come from.
 pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// More keys than any case makes.
 pub(crate) const MANY: u32 = 100;
 /// How long a sign-in lasts in these cases.
-pub(crate) const LIVES: Lives = Lives {
+pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes {
     idle: SignedDuration::from_hours(30 * 24),
     absolute: SignedDuration::from_hours(365 * 24),
-    same_successor: SignedDuration::from_secs(90),
+    reuse_grace: SignedDuration::from_secs(90),
 };
 
 /// That many seconds after the beginning of every case.
@@ -35,8 +37,8 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).expect("within this century")
 }
 
-pub(crate) fn origin(seconds: i64) -> Origin {
-    Origin {
+pub(crate) fn audit_context(seconds: i64) -> AuditContext {
+    AuditContext {
         at: at(seconds),
         actor: "the suite".to_owned(),
         ip: Some(ADDRESS),
@@ -71,7 +73,7 @@ pub(crate) fn new_account(email: Option<&str>, seconds: i64) -> NewAccount {
 
 pub(crate) async fn account(store: &Store) -> Account {
     store
-        .create_account(new_account(None, 0), &origin(0))
+        .create_account(new_account(None, 0), &audit_context(0))
         .await
         .expect("the database answers")
         .expect("no address is taken")
@@ -89,7 +91,7 @@ pub(crate) fn public_key(account: &Account) -> OwnedPublicKey {
         .expect("the library works");
     let signature = URL_SAFE_NO_PAD.encode(signature);
     let proof = RegistrationProof { timestamp, signature };
-    registration::prove(key, &proof, issuer, account.uid, at(0)).expect("its own proof")
+    registration::verify_possession(key, &proof, issuer, account.uid, at(0)).expect("its own proof")
 }
 
 /// An active key without restrictions, registered at second 0.
@@ -108,9 +110,9 @@ pub(crate) fn new_key(account: &Account) -> NewApiKey {
 }
 
 pub(crate) async fn register(store: &Store, new: NewApiKey) -> ApiKey {
-    let origin = origin(0);
+    let audit_context = audit_context(0);
     store
-        .register_key(new, MANY, &origin)
+        .register_key(new, MANY, &audit_context)
         .await
         .expect("the database answers")
         .expect("it may be registered")
@@ -139,7 +141,7 @@ pub fn new_session(key: &ApiKey, seconds: i64) -> (NewSession, SessionSecret) {
         mac_kid: "mac-1".to_owned(),
         challenge_at: at(seconds),
         opened_at: at(seconds),
-        expires_at: at(seconds) + LIVES.absolute,
+        expires_at: at(seconds) + LIFETIMES.absolute,
     };
     (new, secret)
 }
@@ -164,14 +166,14 @@ pub fn rotation(sid: SessionId, secret: &SessionSecret, counter: i64, seconds: i
         presented: presented(sid, secret, counter),
         address: ADDRESS,
         mac_kid: "mac-1".to_owned(),
-        lives: LIVES,
+        lifetimes: LIFETIMES,
         now: at(seconds),
-        origin: origin(seconds),
+        audit_context: audit_context(seconds),
     }
 }
 
-pub(crate) fn presented(sid: SessionId, secret: &SessionSecret, counter: i64) -> Presented {
-    Presented {
+pub(crate) fn presented(sid: SessionId, secret: &SessionSecret, counter: i64) -> VerifiedRefreshToken {
+    VerifiedRefreshToken {
         sid,
         counter,
         secret: secret.clone(),
@@ -186,7 +188,7 @@ pub(crate) async fn rotate(store: &Store, rotation: Rotation) -> Result<Rotated,
 }
 
 /// How often an action stands in the audit trail.
-pub(crate) async fn audited(store: &Store, action: &str) -> usize {
+pub(crate) async fn audited(store: &Store, action: AuditAction) -> usize {
     let trail = store
         .audit_trail(None, 10_000)
         .await
@@ -197,7 +199,7 @@ pub(crate) async fn audited(store: &Store, action: &str) -> usize {
 /// As the service keeps things, with batches small enough to be seen.
 pub(crate) const RETENTION: Retention = Retention {
     batch: 10,
-    session_idle: LIVES.idle,
+    session_idle: LIFETIMES.idle,
     session: SignedDuration::from_hours(7 * 24),
     challenge: SignedDuration::from_hours(26),
     revocation: SignedDuration::from_mins(62),

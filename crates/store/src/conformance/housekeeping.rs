@@ -6,12 +6,12 @@ use tm_auth_core::session::NewSession;
 use tm_auth_proto::{AccountId, Environment};
 
 use super::given::{
-    RETENTION, account, at, audited, fresh_uuid, key, new_key, new_session, open, origin, presented,
+    RETENTION, account, at, audit_context, audited, fresh_uuid, key, new_key, new_session, open, presented,
     register, rotate, rotation, session,
 };
 use crate::{
-    AuditEntry, Change, Changes, NewApiKey, OpenOutcome, Origin, Retention, Revocation, Revoked, Store,
-    StoreError,
+    AuditAction, AuditContext, AuditEntry, Change, Changes, NewApiKey, OpenOutcome, Retention, Revocation,
+    Revoked, Store, StoreError,
 };
 
 super::table!("housekeeping":
@@ -43,21 +43,21 @@ async fn a_database_that_takes_writes_says_so(store: &Store) {
 async fn the_trail_keeps_who_what_when_and_from_where(store: &Store) {
     let key = key(store).await;
     let full = AuditEntry {
-        origin: Origin {
+        audit_context: AuditContext {
             at: at(7),
             actor: "ü\n\u{2028}".to_owned(),
             ip: Some("2001:db8::1".parse().unwrap()),
             request_id: Some("r".to_owned()),
         },
-        action: "tested".into(),
+        action: AuditAction::LimitReached,
         uid: Some(key.account.uid),
         key_id: Some(key.key_id),
         sid: Some(new_session(&key, 0).0.sid),
         detail: Some("'; DROP TABLE audit; --".to_owned()),
     };
     let bare = AuditEntry {
-        origin: Origin::service(at(8)),
-        action: "tested".into(),
+        audit_context: AuditContext::service(at(8)),
+        action: AuditAction::Unknown("noted_by_a_newer_version".into()),
         uid: None,
         key_id: None,
         sid: None,
@@ -70,11 +70,11 @@ async fn the_trail_keeps_who_what_when_and_from_where(store: &Store) {
     assert_eq!(text(&newest), text(&[bare, full.clone()]), "newest first");
     let of_account = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
     assert_eq!(text(&of_account), text(&[full]));
-    let of_nobody = store
+    let dummy = store
         .audit_trail(Some(AccountId(fresh_uuid())), 10)
         .await
         .unwrap();
-    assert!(of_nobody.is_empty());
+    assert!(dummy.is_empty());
 }
 
 async fn changes_are_told_once_and_in_order(store: &Store) {
@@ -86,11 +86,11 @@ async fn changes_are_told_once_and_in_order(store: &Store) {
     let key = key(store).await;
     let start = store.changes(0).await.unwrap().latest;
     store
-        .set_account_disabled(key.account.uid, Some(at(1)), &origin(1))
+        .set_account_disabled(key.account.uid, Some(at(1)), &audit_context(1))
         .await
         .unwrap();
     store
-        .revoke_key(key.account.uid, key.key_id, &origin(2))
+        .revoke_key(key.account.uid, key.key_id, &audit_context(2))
         .await
         .unwrap()
         .unwrap();
@@ -113,7 +113,7 @@ async fn a_gap_after_retention_means_drop_all_copies(store: &Store) {
             revoked: Revoked::Everything,
             at: at(seconds),
         };
-        store.revoke(entry, &origin(seconds)).await.unwrap();
+        store.revoke(entry, &audit_context(seconds)).await.unwrap();
         store.changes(0).await.unwrap().latest
     };
     let first = revoke(0).await;
@@ -147,7 +147,7 @@ async fn d17_no_session_goes_while_its_challenge_may_still_be_accepted(store: &S
     };
     assert!(
         store
-            .end_session(presented(new.sid, &secret, 0), &origin(0))
+            .end_session(presented(new.sid, &secret, 0), &audit_context(0))
             .await
             .unwrap()
     );
@@ -173,7 +173,7 @@ async fn over_sessions_go_and_live_ones_stay(store: &Store) {
     let week = RETENTION.session.as_secs();
     let (ended, secret_of_ended) = session(store, &key).await;
     store
-        .end_session(presented(ended.sid, &secret_of_ended, 0), &origin(0))
+        .end_session(presented(ended.sid, &secret_of_ended, 0), &audit_context(0))
         .await
         .unwrap();
     let (mut expired, secret_of_expired) = new_session(&key, 1);
@@ -253,16 +253,16 @@ async fn revocations_and_audit_go_in_their_time(store: &Store) {
         revoked: Revoked::Everything,
         at: at(0),
     };
-    store.revoke(entry, &origin(0)).await.unwrap();
+    store.revoke(entry, &audit_context(0)).await.unwrap();
     let (listed, year) = (RETENTION.revocation.as_secs(), RETENTION.audit.as_secs());
     sweep_all(store, at(listed), &RETENTION).await;
     assert_eq!(store.revocations(at(0)).await.unwrap(), [entry]);
     sweep_all(store, at(listed + 1), &RETENTION).await;
     assert!(store.revocations(at(0)).await.unwrap().is_empty());
     sweep_all(store, at(year), &RETENTION).await;
-    assert_eq!(audited(store, "tokens_revoked").await, 1);
+    assert_eq!(audited(store, AuditAction::TokensRevoked).await, 1);
     sweep_all(store, at(year + 1), &RETENTION).await;
-    assert_eq!(audited(store, "tokens_revoked").await, 0);
+    assert_eq!(audited(store, AuditAction::TokensRevoked).await, 0);
 }
 
 async fn the_session_table_comes_back_to_its_live_size_in_bounded_batches(store: &Store) {

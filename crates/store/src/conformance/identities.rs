@@ -1,20 +1,20 @@
 //! What accounts are recognised by: addresses change hands slowly, and an account that is deleted is gone.
 
 use jiff::SignedDuration;
-use tm_auth_core::one_time_code::Purpose;
-use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
-use tm_auth_core::rotation::Line;
+use tm_auth_core::email_code::Purpose;
+use tm_auth_core::rotation::TokenFamily;
 use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession, session_id};
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::given::{
-    ADDRESS, account, at, audited, fresh_uuid, key, new_account, new_session, open, origin, rotate, rotation,
-    session,
+    ADDRESS, account, at, audit_context, audited, fresh_uuid, key, new_account, new_session, open, rotate,
+    rotation, session,
 };
-use crate::identity::RESTING;
-use crate::sign_in_code::ProvedEmail;
-use crate::{Change, EmailChange, OpenOutcome, Revocation, Revoked, Store, WaysIn};
+use crate::email_code::ProvedEmail;
+use crate::identity::COOLDOWN;
+use crate::{AuditAction, Change, EmailChange, LoginMethods, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("identities":
     an_address_finds_the_account_that_proved_it,
@@ -29,7 +29,11 @@ super::table!("identities":
 
 async fn owner(store: &Store, email: &str) -> Account {
     let new = new_account(Some(email), 0);
-    store.create_account(new, &origin(0)).await.unwrap().unwrap()
+    store
+        .create_account(new, &audit_context(0))
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn set(store: &Store, uid: AccountId, email: &str, seconds: i64) -> EmailChange {
@@ -37,7 +41,7 @@ async fn set(store: &Store, uid: AccountId, email: &str, seconds: i64) -> EmailC
         email: email.parse().unwrap(),
         purpose: Purpose::SetEmail(uid),
     };
-    store.set_email(proved, &origin(seconds)).await.unwrap()
+    store.set_email(proved, &audit_context(seconds)).await.unwrap()
 }
 
 async fn found(store: &Store, email: &str) -> Option<AccountId> {
@@ -60,7 +64,7 @@ async fn an_address_finds_the_account_that_proved_it(store: &Store) {
         assert_eq!(found(store, other).await, None, "{other}");
     }
     store
-        .set_account_disabled(b.uid, Some(at(1)), &origin(1))
+        .set_account_disabled(b.uid, Some(at(1)), &audit_context(1))
         .await
         .unwrap();
     assert_eq!(
@@ -84,12 +88,12 @@ async fn f21_a_changed_address_is_the_accounts_and_the_old_one_is_not(store: &St
     assert_eq!(found(store, "old@example.com").await, None);
     let changes = store.changes(latest).await.unwrap().changes.unwrap();
     assert_eq!(changes, [Change::Account(before.uid)]);
-    assert_eq!(audited(store, "email_changed").await, 1);
+    assert_eq!(audited(store, AuditAction::EmailChanged).await, 1);
     assert_eq!(
         set(store, before.uid, "new@example.com", 6).await,
         EmailChange::Unchanged
     );
-    assert_eq!(audited(store, "email_changed").await, 1);
+    assert_eq!(audited(store, AuditAction::EmailChanged).await, 1);
     // An account that had none gives none up.
     let none = account(store).await;
     assert_eq!(
@@ -105,7 +109,7 @@ async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Store) {
     assert_eq!(found(store, "a@example.com").await, Some(a.uid));
     assert_eq!(found(store, "b@example.com").await, Some(b.uid));
     store
-        .set_account_disabled(b.uid, Some(at(2)), &origin(2))
+        .set_account_disabled(b.uid, Some(at(2)), &audit_context(2))
         .await
         .unwrap();
     assert_eq!(
@@ -116,7 +120,7 @@ async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Store) {
         email: "c@example.com".parse().unwrap(),
         purpose: Purpose::SignIn,
     };
-    let refused = store.set_email(to_sign_in, &origin(3)).await.unwrap();
+    let refused = store.set_email(to_sign_in, &audit_context(3)).await.unwrap();
     assert_eq!(
         refused,
         EmailChange::NoAccount,
@@ -128,7 +132,7 @@ async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Store) {
         EmailChange::NoAccount
     );
     assert_eq!(found(store, "c@example.com").await, None);
-    assert_eq!(audited(store, "email_changed").await, 0);
+    assert_eq!(audited(store, AuditAction::EmailChanged).await, 0);
 }
 
 async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Store) {
@@ -138,10 +142,13 @@ async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Store) {
         set(store, first.uid, "b@example.com", 0).await,
         changed("a@example.com")
     );
-    let end = RESTING.as_secs();
+    let end = COOLDOWN.as_secs();
     for seconds in [0, 1, end - 1] {
         let new = new_account(Some("a@example.com"), seconds);
-        let made = store.create_account(new.clone(), &origin(seconds)).await.unwrap();
+        let made = store
+            .create_account(new.clone(), &audit_context(seconds))
+            .await
+            .unwrap();
         assert_eq!(made, None);
         assert_eq!(
             store.account(new.uid).await.unwrap(),
@@ -155,7 +162,7 @@ async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Store) {
     }
     let new = new_account(Some("a@example.com"), end);
     let made = store
-        .create_account(new.clone(), &origin(end))
+        .create_account(new.clone(), &audit_context(end))
         .await
         .unwrap()
         .unwrap();
@@ -195,17 +202,17 @@ async fn f22_an_account_may_have_its_own_old_address_back(store: &Store) {
 async fn g20_the_ways_into_an_account_are_counted(store: &Store) {
     let owner = owner(store, "a@example.com").await;
     let none = account(store).await;
-    let ways = store.ways_in(owner.uid).await.unwrap();
+    let ways = store.login_methods(owner.uid).await.unwrap();
     assert_eq!(
         ways,
-        WaysIn {
+        LoginMethods {
             passkeys: 0,
             email: Some("a@example.com".to_owned()),
             apple: 0
         }
     );
     assert_eq!(ways.count(), 1);
-    assert_eq!(store.ways_in(none.uid).await.unwrap().count(), 0);
+    assert_eq!(store.login_methods(none.uid).await.unwrap().count(), 0);
 }
 
 async fn e10_a_deleted_account_acts_no_more(store: &Store) {
@@ -214,16 +221,16 @@ async fn e10_a_deleted_account_acts_no_more(store: &Store) {
     set(store, uid, "a@example.com", 0).await;
     let key = store.api_key(key.key_id).await.unwrap().unwrap();
     let (opened, secret) = session(store, &key).await;
-    let person = person_session(uid);
+    let user = user_session(uid);
     let network = "192.0.2.0/24".to_owned();
     let opened_browser = store
-        .open_person_session(person.clone(), network.clone(), None, &origin(0))
+        .open_user_session(user.clone(), network.clone(), None, &audit_context(0))
         .await;
     assert!(opened_browser.unwrap());
     let decided = new_session(&key, 1).0;
     let latest = store.changes(0).await.unwrap().latest;
 
-    assert!(store.delete_account(uid, &origin(2)).await.unwrap());
+    assert!(store.delete_account(uid, &audit_context(2)).await.unwrap());
 
     assert_eq!(open(store, &decided).await, OpenOutcome::Changed);
     let again = store.api_key(key.key_id).await.unwrap().unwrap();
@@ -235,10 +242,10 @@ async fn e10_a_deleted_account_acts_no_more(store: &Store) {
         matches!(refused, Err(Refusal::AccountDisabled | Refusal::KeyRevoked)),
         "{refused:?}"
     );
-    let (ended, _) = store.person_session(person.sid).await.unwrap().unwrap();
+    let (ended, _) = store.user_session(user.sid).await.unwrap().unwrap();
     assert!(ended.ended.is_some());
     let another = store
-        .open_person_session(person_session(uid), network, None, &origin(3))
+        .open_user_session(user_session(uid), network, None, &audit_context(3))
         .await;
     assert!(!another.unwrap());
     let list = store.revocations(at(0)).await.unwrap();
@@ -249,12 +256,12 @@ async fn e10_a_deleted_account_acts_no_more(store: &Store) {
     assert!(list.contains(&whole), "{list:?}");
     let changes = store.changes(latest).await.unwrap().changes.unwrap();
     assert!(changes.contains(&Change::Account(uid)));
-    assert_eq!(audited(store, "account_deleted").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountDeleted).await, 1);
 }
 
-fn person_session(uid: AccountId) -> PersonSession {
+fn user_session(uid: AccountId) -> UserSession {
     let random = fresh_uuid().as_bytes()[6..].try_into().expect("ten bytes");
-    PersonSession {
+    UserSession {
         sid: session_id(at(0), &random),
         uid,
         kind: SessionKind::Browser,
@@ -263,7 +270,7 @@ fn person_session(uid: AccountId) -> PersonSession {
             method: AuthMethod::EmailCode,
             at: at(0),
         },
-        line: Line::start(at(0)),
+        family: TokenFamily::start(at(0)),
         mac_kid: None,
         opened_at: at(0),
         last_used_at: at(0),
@@ -278,17 +285,17 @@ async fn f22_a_deleted_account_is_never_made_again(store: &Store) {
     let gone = owner(store, "a@example.com").await;
     assert!(
         !store
-            .delete_account(AccountId(fresh_uuid()), &origin(1))
+            .delete_account(AccountId(fresh_uuid()), &audit_context(1))
             .await
             .unwrap()
     );
-    assert!(store.delete_account(gone.uid, &origin(1)).await.unwrap());
+    assert!(store.delete_account(gone.uid, &audit_context(1)).await.unwrap());
     assert!(
-        !store.delete_account(gone.uid, &origin(2)).await.unwrap(),
+        !store.delete_account(gone.uid, &audit_context(2)).await.unwrap(),
         "only once"
     );
     let enabled = store
-        .set_account_disabled(gone.uid, None, &origin(3))
+        .set_account_disabled(gone.uid, None, &audit_context(3))
         .await
         .unwrap();
     assert!(!enabled, "and for ever");
@@ -300,20 +307,39 @@ async fn f22_a_deleted_account_is_never_made_again(store: &Store) {
     let row = store.account(gone.uid).await.unwrap().unwrap();
     assert_eq!((row.email, row.disabled_at), (None, Some(at(1))));
     assert_eq!(store.contact_email(gone.uid).await.unwrap(), None);
-    assert_eq!(store.ways_in(gone.uid).await.unwrap(), WaysIn::default());
+    assert_eq!(
+        store.login_methods(gone.uid).await.unwrap(),
+        LoginMethods::default()
+    );
     let trail = store.audit_trail(Some(gone.uid), 10).await.unwrap();
-    let actions: Vec<_> = trail.iter().map(|entry| entry.action.as_ref()).collect();
-    assert_eq!(actions, ["account_deleted", "account_created"], "its trail stays");
+    let actions: Vec<_> = trail.iter().map(|entry| entry.action.clone()).collect();
+    assert_eq!(
+        actions,
+        [AuditAction::AccountDeleted, AuditAction::AccountCreated],
+        "its trail stays"
+    );
 
     let mut same = new_account(None, 4);
     same.uid = gone.uid;
     assert!(
-        store.create_account(same, &origin(4)).await.is_err(),
+        store.create_account(same, &audit_context(4)).await.is_err(),
         "the id is used up"
     );
     // Its address rests like any other.
     let new = new_account(Some("a@example.com"), 5);
-    assert_eq!(store.create_account(new.clone(), &origin(5)).await.unwrap(), None);
-    let later = 1 + RESTING.as_secs();
-    assert!(store.create_account(new, &origin(later)).await.unwrap().is_some());
+    assert_eq!(
+        store
+            .create_account(new.clone(), &audit_context(5))
+            .await
+            .unwrap(),
+        None
+    );
+    let later = 1 + COOLDOWN.as_secs();
+    assert!(
+        store
+            .create_account(new, &audit_context(later))
+            .await
+            .unwrap()
+            .is_some()
+    );
 }

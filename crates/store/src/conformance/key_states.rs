@@ -10,10 +10,10 @@ use tm_auth_proto::api_key::{ApiKeyStatus, RegistrationProof};
 use tm_auth_proto::challenge;
 
 use super::given::{
-    MANY, RETENTION, account, at, audited, fresh_key_id, key, new_key, new_session, open, origin, register,
-    rotate, rotation, session,
+    MANY, RETENTION, account, at, audit_context, audited, fresh_key_id, key, new_key, new_session, open,
+    register, rotate, rotation, session,
 };
-use crate::{Change, KeyChange, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
+use crate::{AuditAction, Change, KeyChange, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("key_states":
     a_pending_key_becomes_active_by_its_activation_alone,
@@ -39,7 +39,7 @@ async fn pending(store: &Store, account: &Account) -> (NewApiKey, ApiKey, Confir
     let timestamp = at(0).as_second();
     let text = challenge::registration(ISSUER, account.uid, &public.fingerprint(), timestamp);
     let new = NewApiKey {
-        public_key: registration::prove(public, &sign(text), ISSUER, account.uid, at(0))
+        public_key: registration::verify_possession(public, &sign(text), ISSUER, account.uid, at(0))
             .expect("its own proof"),
         active: false,
         ..new_key(account)
@@ -55,7 +55,7 @@ async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Store) {
     let (_, key, confirmed) = pending(store, &account).await;
     let activate = async |seconds| {
         store
-            .activate_key(account.uid, confirmed, MANY, &origin(seconds))
+            .activate_key(account.uid, confirmed, MANY, &audit_context(seconds))
             .await
             .unwrap()
     };
@@ -71,14 +71,14 @@ async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Store) {
         Ok(expected.clone()),
         "a second time changes nothing"
     );
-    assert_eq!(audited(store, "key_activated").await, 1);
+    assert_eq!(audited(store, AuditAction::KeyActivated).await, 1);
     // The other nodes learn of it.
     let changes = store.changes(0).await.unwrap().changes.unwrap();
     assert!(changes.contains(&Change::Key(key.key_id)));
     let (new, _) = new_session(&expected, 11);
     assert_eq!(open(store, &new).await, OpenOutcome::Opened);
     store
-        .revoke_key(account.uid, key.key_id, &origin(30))
+        .revoke_key(account.uid, key.key_id, &audit_context(30))
         .await
         .unwrap()
         .unwrap();
@@ -90,7 +90,7 @@ async fn a_pending_key_is_over_after_a_day_and_its_public_key_free_again(store: 
     let account = account(store).await;
     let (new, key, confirmed) = pending(store, &account).await;
     let late = store
-        .activate_key(account.uid, confirmed, MANY, &origin(DAY))
+        .activate_key(account.uid, confirmed, MANY, &audit_context(DAY))
         .await;
     assert_eq!(late.unwrap(), Err(Refusal::KeyNotFound));
     assert_eq!(
@@ -116,7 +116,7 @@ async fn c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well(stor
     let (new, _, confirmed) = pending(store, &account).await;
     register(store, new_key(&account)).await;
     let full = store
-        .activate_key(account.uid, confirmed, 1, &origin(1))
+        .activate_key(account.uid, confirmed, 1, &audit_context(1))
         .await
         .unwrap();
     assert_eq!(full, Err(Refusal::KeyLimitReached { limit: 1 }));
@@ -125,9 +125,11 @@ async fn c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well(stor
         public_key: super::given::public_key(&account),
         ..new
     };
-    let full = store.register_key(another, 1, &origin(1)).await.unwrap();
+    let full = store.register_key(another, 1, &audit_context(1)).await.unwrap();
     assert_eq!(full, Err(Refusal::KeyLimitReached { limit: 1 }));
-    let room = store.activate_key(account.uid, confirmed, 2, &origin(1)).await;
+    let room = store
+        .activate_key(account.uid, confirmed, 2, &audit_context(1))
+        .await;
     assert!(room.unwrap().is_ok());
 }
 
@@ -135,7 +137,7 @@ async fn another_accounts_key_is_not_activated(store: &Store) {
     let (owner, stranger) = (account(store).await, account(store).await);
     let (_, key, confirmed) = pending(store, &owner).await;
     let outcome = store
-        .activate_key(stranger.uid, confirmed, MANY, &origin(1))
+        .activate_key(stranger.uid, confirmed, MANY, &audit_context(1))
         .await;
     assert_eq!(outcome.unwrap(), Err(Refusal::KeyNotFound));
     assert_eq!(store.api_key(key.key_id).await.unwrap(), Some(key));
@@ -150,7 +152,7 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &St
             ..KeyChange::default()
         };
         store
-            .update_key(key.account.uid, key.key_id, change, &origin(seconds))
+            .update_key(key.account.uid, key.key_id, change, &audit_context(seconds))
             .await
             .unwrap()
             .unwrap()
@@ -194,7 +196,11 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &St
         rotate(store, rotation(opened.sid, &secret, 0, 32)).await.is_ok(),
         "its sessions go on"
     );
-    for (action, count) in [("key_disabled", 1), ("key_enabled", 1), ("key_changed", 1)] {
-        assert_eq!(audited(store, action).await, count, "{action}");
+    for (action, count) in [
+        (AuditAction::KeyDisabled, 1),
+        (AuditAction::KeyEnabled, 1),
+        (AuditAction::KeyChanged, 1),
+    ] {
+        assert_eq!(audited(store, action.clone()).await, count, "{action}");
     }
 }

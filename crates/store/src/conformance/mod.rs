@@ -9,20 +9,20 @@ mod api_keys;
 mod apple_identities;
 mod ceremonies;
 mod contacts;
+mod email_codes;
 pub mod given;
 mod housekeeping;
 mod identities;
 mod key_refusals;
 mod key_states;
 mod passkeys;
-mod person_sessions;
 mod recoveries;
 mod reminders;
 mod revocations;
 mod rotation;
-mod service_keys;
 mod sessions;
-mod sign_in_codes;
+mod signing_keys;
+mod user_sessions;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,18 +46,18 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
     [
         accounts::CASES,
         identities::CASES,
-        person_sessions::CASES,
+        user_sessions::CASES,
         api_keys::CASES,
         apple_identities::CASES,
         key_states::CASES,
         key_refusals::CASES,
         sessions::CASES,
-        sign_in_codes::CASES,
+        email_codes::CASES,
         rotation::CASES,
         ceremonies::CASES,
         passkeys::CASES,
         recoveries::CASES,
-        service_keys::CASES,
+        signing_keys::CASES,
         revocations::CASES,
         housekeeping::CASES,
         contacts::CASES,

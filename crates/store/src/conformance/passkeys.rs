@@ -6,9 +6,9 @@ use tm_auth_core::recovery::Recovery;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
-use super::given::{account, at, audited, fresh_uuid, new_account, origin};
+use super::given::{account, at, audit_context, audited, fresh_uuid, new_account};
 use crate::passkey::{AddedBy, NewPasskey, Passkey, PasskeyUse, PasskeyUser};
-use crate::{Origin, Store};
+use crate::{AuditAction, AuditContext, Store};
 
 super::table!("passkeys":
     g17_an_account_has_one_user_handle_for_ever,
@@ -57,12 +57,12 @@ fn kept(new: NewPasskey, uid: AccountId) -> Passkey {
 }
 
 async fn add(store: &Store, uid: AccountId, passkey: NewPasskey) -> Result<bool, Refusal> {
-    let origin = Origin {
+    let audit_context = AuditContext {
         at: passkey.created_at,
-        ..origin(0)
+        ..audit_context(0)
     };
     store
-        .add_passkey(uid, passkey, AddedBy::Proof, MANY, &origin)
+        .add_passkey(uid, passkey, AddedBy::Proof, MANY, &audit_context)
         .await
         .unwrap()
 }
@@ -106,7 +106,7 @@ async fn g01_a_sign_up_makes_an_account_with_its_passkey(store: &Store) {
         display_name: Some("Ada".to_owned()),
     };
     let made = store
-        .sign_up_with_passkey(account.clone(), user.clone(), passkey.clone(), &origin(0))
+        .sign_up_with_passkey(account.clone(), user.clone(), passkey.clone(), &audit_context(0))
         .await
         .unwrap()
         .unwrap();
@@ -116,8 +116,8 @@ async fn g01_a_sign_up_makes_an_account_with_its_passkey(store: &Store) {
     assert_eq!(store.passkey_user(made.uid, [8; 64]).await.unwrap(), Some(user));
     let by_handle = store.account_by_user_handle([7; 64]).await.unwrap();
     assert_eq!(by_handle, Some(made));
-    assert_eq!(audited(store, "account_created").await, 1);
-    assert_eq!(audited(store, "passkey_added").await, 1);
+    assert_eq!(audited(store, AuditAction::AccountCreated).await, 1);
+    assert_eq!(audited(store, AuditAction::PasskeyAdded).await, 1);
 }
 
 async fn g10_a_sign_up_with_a_known_credential_makes_nothing(store: &Store) {
@@ -128,7 +128,7 @@ async fn g10_a_sign_up_with_a_known_credential_makes_nothing(store: &Store) {
         display_name: None,
     };
     let refused = store
-        .sign_up_with_passkey(account.clone(), user, new(1, 1), &origin(1))
+        .sign_up_with_passkey(account.clone(), user, new(1, 1), &audit_context(1))
         .await
         .unwrap();
     assert_eq!(refused, Err(Refusal::PasskeyAlreadyRegistered));
@@ -166,7 +166,7 @@ async fn passkeys_are_kept_as_they_were_made_and_counted(store: &Store) {
     let expected = [kept(early, uid), kept(late, uid)];
     assert_eq!(store.passkeys_of(uid).await.unwrap(), expected, "oldest first");
     let full = store
-        .add_passkey(uid, new(3, 11), AddedBy::Proof, 2, &origin(11))
+        .add_passkey(uid, new(3, 11), AddedBy::Proof, 2, &audit_context(11))
         .await
         .unwrap();
     assert_eq!(full, Err(Refusal::PasskeyLimitReached { limit: 2 }));
@@ -177,7 +177,7 @@ async fn g14_a_use_moves_the_passkey_along(store: &Store) {
     let uid = with_passkey(store, new(1, 0)).await.uid;
     for (seconds, counter, suspect, highest) in [(1, 5, false, 5), (2, 4, true, 5), (3, 6, false, 6)] {
         let outcome = store
-            .use_passkey(vec![1; 32], used(counter), &origin(seconds))
+            .use_passkey(vec![1; 32], used(counter), &audit_context(seconds))
             .await
             .unwrap()
             .unwrap();
@@ -188,10 +188,10 @@ async fn g14_a_use_moves_the_passkey_along(store: &Store) {
         assert_eq!(passkey.suspect_at, (seconds > 1).then_some(at(2)));
     }
     // A note that comes late does not make it look unused for longer.
-    let late = store.use_passkey(vec![1; 32], used(7), &origin(1)).await;
+    let late = store.use_passkey(vec![1; 32], used(7), &audit_context(1)).await;
     assert!(late.unwrap().is_ok());
     assert_eq!(read(store, 1).await.unwrap().last_used_at, Some(at(3)));
-    let unknown = store.use_passkey(vec![2; 32], used(1), &origin(4)).await;
+    let unknown = store.use_passkey(vec![2; 32], used(1), &audit_context(4)).await;
     assert_eq!(unknown.unwrap(), Err(Refusal::PasskeyRefused));
     assert_eq!(store.passkeys_of(uid).await.unwrap().len(), 1);
 }
@@ -205,7 +205,7 @@ async fn g14_a_device_bound_passkey_whose_counter_does_not_grow_is_refused_and_n
     with_passkey(store, bound).await;
     for counter in [5, 4, 0] {
         let refused = store
-            .use_passkey(vec![1; 32], used(counter), &origin(1))
+            .use_passkey(vec![1; 32], used(counter), &audit_context(1))
             .await
             .unwrap();
         assert_eq!(refused, Err(Refusal::PasskeyRefused));
@@ -213,7 +213,7 @@ async fn g14_a_device_bound_passkey_whose_counter_does_not_grow_is_refused_and_n
     let passkey = read(store, 1).await.unwrap();
     assert_eq!((passkey.counter, passkey.last_used_at), (5, None));
     assert_eq!(passkey.suspect_at, Some(at(1)));
-    assert_eq!(audited(store, "sign_in_refused").await, 3);
+    assert_eq!(audited(store, AuditAction::SignInRefused).await, 3);
 }
 
 async fn g14_of_many_uses_at_once_none_sets_the_counter_back(store: &Arc<Store>) {
@@ -223,7 +223,7 @@ async fn g14_of_many_uses_at_once_none_sets_the_counter_back(store: &Arc<Store>)
         let store = Arc::clone(store);
         racers.spawn(async move {
             store
-                .use_passkey(vec![1; 32], used(counter), &origin(1))
+                .use_passkey(vec![1; 32], used(counter), &audit_context(1))
                 .await
                 .unwrap()
                 .unwrap()
@@ -235,17 +235,17 @@ async fn g14_of_many_uses_at_once_none_sets_the_counter_back(store: &Arc<Store>)
 
 async fn g20_the_last_way_in_stays(store: &Store) {
     let bare = with_passkey(store, new(1, 0)).await;
-    let later = origin(2);
+    let later = audit_context(2);
     let remove = |uid, id: u8| store.remove_passkey(uid, vec![id; 32], &later);
     let refused = remove(bare.uid, 1).await.unwrap();
-    assert_eq!(refused, Err(Refusal::LastWayIn));
+    assert_eq!(refused, Err(Refusal::LastLoginMethod));
     assert_eq!(add(store, bare.uid, new(2, 1)).await, Ok(false));
     assert_eq!(remove(bare.uid, 1).await.unwrap(), Ok("phone 1".to_owned()));
     let refused = remove(bare.uid, 2).await.unwrap();
-    assert_eq!(refused, Err(Refusal::LastWayIn));
+    assert_eq!(refused, Err(Refusal::LastLoginMethod));
 
     let with_address = new_account(Some("owner@example.com"), 0);
-    let with_address = store.create_account(with_address, &origin(0)).await;
+    let with_address = store.create_account(with_address, &audit_context(0)).await;
     let uid = with_address.unwrap().unwrap().uid;
     assert_eq!(add(store, uid, new(3, 1)).await, Ok(false));
     assert!(remove(uid, 3).await.unwrap().is_ok());
@@ -256,7 +256,7 @@ async fn g21_a_passkey_is_renamed_and_removed_by_its_owner_alone(store: &Store) 
     let owner = with_passkey(store, new(1, 0)).await;
     assert_eq!(add(store, owner.uid, new(2, 0)).await, Ok(false));
     let other = account(store).await;
-    let later = origin(1);
+    let later = audit_context(1);
     let rename = |uid| store.rename_passkey(uid, vec![1; 32], "key ring".to_owned(), &later);
     let remove = |uid| store.remove_passkey(uid, vec![1; 32], &later);
     assert_eq!(rename(other.uid).await.unwrap(), Err(Refusal::PasskeyNotFound));
@@ -266,44 +266,44 @@ async fn g21_a_passkey_is_renamed_and_removed_by_its_owner_alone(store: &Store) 
     assert_eq!(remove(owner.uid).await.unwrap(), Ok("key ring".to_owned()));
     assert_eq!(read(store, 1).await, None);
     assert_eq!(remove(owner.uid).await.unwrap(), Err(Refusal::PasskeyNotFound));
-    for (action, times) in [("passkey_renamed", 1), ("passkey_removed", 1)] {
-        assert_eq!(audited(store, action).await, times);
+    for (action, times) in [(AuditAction::PasskeyRenamed, 1), (AuditAction::PasskeyRemoved, 1)] {
+        assert_eq!(audited(store, action.clone()).await, times);
     }
 }
 
 async fn c12_a_use_cancels_a_recovery(store: &Store) {
     let uid = with_passkey(store, new(1, 0)).await.uid;
     let started = store
-        .start_recovery(Recovery::start(uid, at(1)), &origin(1))
+        .start_recovery(Recovery::start(uid, at(1)), &audit_context(1))
         .await;
     assert!(started.unwrap().unwrap().1);
     for (counter, cancelled) in [(1, true), (2, false)] {
         let outcome = store
-            .use_passkey(vec![1; 32], used(counter), &origin(2))
+            .use_passkey(vec![1; 32], used(counter), &audit_context(2))
             .await
             .unwrap()
             .unwrap();
         assert_eq!(outcome.recovery_cancelled, cancelled);
     }
     assert_eq!(store.recovery(uid).await.unwrap(), None);
-    assert_eq!(audited(store, "recovery_cancelled").await, 1);
+    assert_eq!(audited(store, AuditAction::RecoveryCancelled).await, 1);
 }
 
 async fn c12_a_recovery_adds_a_passkey_once_it_is_over_and_once_only(store: &Arc<Store>) {
     let uid = with_passkey(store, new(1, 0)).await.uid;
     let (day, lapse) = (24 * 3600, 8 * 24 * 3600);
     let recover = |id, seconds| {
-        let (store, origin) = (Arc::clone(store), origin(seconds));
+        let (store, audit_context) = (Arc::clone(store), audit_context(seconds));
         async move {
             store
-                .add_passkey(uid, new(id, seconds), AddedBy::Recovery, MANY, &origin)
+                .add_passkey(uid, new(id, seconds), AddedBy::Recovery, MANY, &audit_context)
                 .await
                 .unwrap()
         }
     };
     assert_eq!(recover(2, day).await, Err(Refusal::ProofTooWeak), "none");
     let started = store
-        .start_recovery(Recovery::start(uid, at(0)), &origin(0))
+        .start_recovery(Recovery::start(uid, at(0)), &audit_context(0))
         .await;
     assert!(started.unwrap().is_ok());
     assert_eq!(recover(2, day - 1).await, Err(Refusal::ProofTooWeak), "too early");
@@ -311,13 +311,13 @@ async fn c12_a_recovery_adds_a_passkey_once_it_is_over_and_once_only(store: &Arc
     assert_eq!(recover(2, day).await, Ok(true));
     assert_eq!(recover(3, day).await, Err(Refusal::ProofTooWeak), "used up");
     assert_eq!(store.passkeys_of(uid).await.unwrap().len(), 2);
-    assert_eq!(audited(store, "recovery_completed").await, 1);
+    assert_eq!(audited(store, AuditAction::RecoveryCompleted).await, 1);
 }
 
 async fn a_disabled_account_gets_no_passkey(store: &Store) {
     let uid = account(store).await.uid;
     store
-        .set_account_disabled(uid, Some(at(1)), &origin(1))
+        .set_account_disabled(uid, Some(at(1)), &audit_context(1))
         .await
         .unwrap();
     assert_eq!(add(store, uid, new(1, 2)).await, Err(Refusal::AccountDisabled));

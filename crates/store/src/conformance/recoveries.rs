@@ -4,9 +4,9 @@ use tm_auth_core::Refusal;
 use tm_auth_core::recovery::Recovery;
 use tm_auth_proto::AccountId;
 
-use super::given::{account, at, audited, origin};
-use crate::Store;
+use super::given::{account, at, audit_context, audited};
 use crate::passkey::{AddedBy, NewPasskey};
+use crate::{AuditAction, Store};
 
 super::table!("recoveries":
     c12_a_recovery_is_started_once_and_cancelled,
@@ -26,7 +26,7 @@ async fn with_passkey(store: &Store) -> AccountId {
         created_at: at(0),
     };
     let added = store
-        .add_passkey(uid, passkey, AddedBy::Proof, 1, &origin(0))
+        .add_passkey(uid, passkey, AddedBy::Proof, 1, &audit_context(0))
         .await;
     assert_eq!(added.unwrap(), Ok(false));
     uid
@@ -34,7 +34,7 @@ async fn with_passkey(store: &Store) -> AccountId {
 
 async fn start(store: &Store, uid: AccountId, seconds: i64) -> Result<(Recovery, bool), Refusal> {
     store
-        .start_recovery(Recovery::start(uid, at(seconds)), &origin(seconds))
+        .start_recovery(Recovery::start(uid, at(seconds)), &audit_context(seconds))
         .await
         .unwrap()
 }
@@ -48,13 +48,16 @@ async fn c12_a_recovery_is_started_once_and_cancelled(store: &Store) {
         assert_eq!(start(store, uid, seconds).await, Ok((first, false)));
     }
     assert_eq!(store.recovery(uid).await.unwrap(), Some(first));
-    assert!(store.cancel_recovery(uid, &origin(3)).await.unwrap());
-    assert!(!store.cancel_recovery(uid, &origin(3)).await.unwrap());
+    assert!(store.cancel_recovery(uid, &audit_context(3)).await.unwrap());
+    assert!(!store.cancel_recovery(uid, &audit_context(3)).await.unwrap());
     assert_eq!(store.recovery(uid).await.unwrap(), None);
     let again = start(store, uid, 4).await;
     assert_eq!(again, Ok((Recovery::start(uid, at(4)), true)));
-    for (action, times) in [("recovery_started", 2), ("recovery_cancelled", 1)] {
-        assert_eq!(audited(store, action).await, times);
+    for (action, times) in [
+        (AuditAction::RecoveryStarted, 2),
+        (AuditAction::RecoveryCancelled, 1),
+    ] {
+        assert_eq!(audited(store, action.clone()).await, times);
     }
 }
 

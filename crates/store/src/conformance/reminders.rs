@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::ApiKey;
 use tm_auth_core::api_key::reminder::span;
 
-use super::given::{account, at, new_account, new_key, origin, register};
+use super::given::{account, at, audit_context, new_account, new_key, register};
 use crate::{DueReminder, KeyChange, Store};
 
 super::table!("reminders":
@@ -30,7 +30,7 @@ fn before(days: u8) -> Timestamp {
 
 async fn owned(store: &Store, email: &str, ends: Option<Timestamp>) -> ApiKey {
     let account = store
-        .create_account(new_account(Some(email), 0), &origin(0))
+        .create_account(new_account(Some(email), 0), &audit_context(0))
         .await
         .unwrap()
         .unwrap();
@@ -121,7 +121,7 @@ async fn c10_nobody_is_reminded_of_a_key_that_does_nothing(store: &Store) {
     let revoked = owned(store, "revoked@example.com", Some(end())).await;
     let disabled = owned(store, "disabled@example.com", Some(end())).await;
     let pending = store
-        .create_account(new_account(Some("pending@example.com"), 0), &origin(0))
+        .create_account(new_account(Some("pending@example.com"), 0), &audit_context(0))
         .await
         .unwrap()
         .unwrap();
@@ -134,12 +134,12 @@ async fn c10_nobody_is_reminded_of_a_key_that_does_nothing(store: &Store) {
     let found = due(store, before(7)).await;
     assert_eq!(found.len(), 2);
     store
-        .revoke_key(revoked.account.uid, revoked.key_id, &origin(1))
+        .revoke_key(revoked.account.uid, revoked.key_id, &audit_context(1))
         .await
         .unwrap()
         .unwrap();
     store
-        .set_account_disabled(disabled.account.uid, Some(at(1)), &origin(1))
+        .set_account_disabled(disabled.account.uid, Some(at(1)), &audit_context(1))
         .await
         .unwrap();
     assert!(due(store, before(7)).await.is_empty());
@@ -169,7 +169,7 @@ async fn c10_another_end_starts_over(store: &Store) {
         },
     ] {
         store
-            .update_key(uid, key_id, same, &origin(1))
+            .update_key(uid, key_id, same, &audit_context(1))
             .await
             .unwrap()
             .unwrap();
@@ -177,7 +177,7 @@ async fn c10_another_end_starts_over(store: &Store) {
     }
     let later = end() + span(60);
     store
-        .update_key(uid, key_id, change(Some(later)), &origin(2))
+        .update_key(uid, key_id, change(Some(later)), &audit_context(2))
         .await
         .unwrap()
         .unwrap();
@@ -187,7 +187,7 @@ async fn c10_another_end_starts_over(store: &Store) {
     // The end moved between the question and the claim.
     let moved = later + span(1);
     store
-        .update_key(uid, key_id, change(Some(moved)), &origin(3))
+        .update_key(uid, key_id, change(Some(moved)), &audit_context(3))
         .await
         .unwrap()
         .unwrap();
@@ -196,7 +196,7 @@ async fn c10_another_end_starts_over(store: &Store) {
     // Who chooses an end five days off knows it: the next reminder is the one of the last day.
     let soon = at(4) + span(5);
     store
-        .update_key(uid, key_id, change(Some(soon)), &origin(4))
+        .update_key(uid, key_id, change(Some(soon)), &audit_context(4))
         .await
         .unwrap()
         .unwrap();

@@ -2,8 +2,8 @@
 
 use tm_auth_proto::{AccountId, SessionId};
 
-use super::given::{at, audited, fresh_key_id, fresh_uuid, origin};
-use crate::{Change, Revocation, Revoked, Store};
+use super::given::{at, audit_context, audited, fresh_key_id, fresh_uuid};
+use crate::{AuditAction, Change, Revocation, Revoked, Store};
 
 super::table!("revocations":
     entries_are_listed_from_a_moment_on,
@@ -25,7 +25,7 @@ async fn entries_are_listed_from_a_moment_on(store: &Store) {
                     revoked,
                     at: at(seconds),
                 },
-                &origin(9),
+                &audit_context(9),
             )
             .await
             .unwrap();
@@ -34,7 +34,7 @@ async fn entries_are_listed_from_a_moment_on(store: &Store) {
             [Change::Revocations]
         );
     }
-    assert_eq!(audited(store, "tokens_revoked").await, 4);
+    assert_eq!(audited(store, AuditAction::TokensRevoked).await, 4);
     for since in 0..5 {
         let listed = store.revocations(at(since)).await.unwrap();
         let expected: Vec<_> = (0..).zip(all).skip(usize::try_from(since).unwrap()).collect();
@@ -55,7 +55,7 @@ async fn a_later_entry_replaces_an_earlier_one_and_never_the_other_way_round(sto
                     revoked,
                     at: at(seconds),
                 },
-                &origin(9),
+                &audit_context(9),
             )
             .await
             .unwrap();

@@ -6,10 +6,10 @@ use tm_auth_core::Refusal;
 use tm_auth_core::secret::SessionSecret;
 
 use super::given::{
-    ADDRESS, LIVES, account, at, audited, key, new_key, new_session, open, origin, presented, register,
-    rotate, rotation, session,
+    ADDRESS, LIFETIMES, account, at, audit_context, audited, key, new_key, new_session, open, presented,
+    register, rotate, rotation, session,
 };
-use crate::{Change, KeyChange, NewApiKey, Revocation, Revoked, Rotation, RotationKind, Store};
+use crate::{AuditAction, Change, KeyChange, NewApiKey, Revocation, Revoked, Rotation, RotationKind, Store};
 
 super::table!("rotation":
     e01_the_newest_token_is_exchanged,
@@ -35,12 +35,12 @@ async fn e01_the_newest_token_is_exchanged(store: &Store) {
             .await
             .unwrap();
         assert_eq!((rotated.kind, &rotated.key), (RotationKind::Rotated, &key));
-        let line = rotated.session.line;
+        let family = rotated.session.family;
         assert_eq!(
-            (line.current, line.parent, line.reissues),
+            (family.current, family.parent, family.reissue_count),
             (counter + 1, Some(counter), 0)
         );
-        assert_eq!(line.rotated_at, at(seconds));
+        assert_eq!(family.rotated_at, at(seconds));
         assert_eq!(
             (rotated.session.sid, rotated.session.key_id),
             (new.sid, key.key_id)
@@ -83,17 +83,17 @@ async fn e04_the_parent_late_gets_a_new_successor_three_times(store: &Store) {
         let reissued = rotate(store, rotation(new.sid, &secret, 0, seconds))
             .await
             .unwrap();
-        let line = reissued.session.line;
+        let family = reissued.session.family;
         assert_eq!(reissued.kind, RotationKind::Reissued);
         assert_eq!(
-            (line.current, line.parent, line.reissues),
+            (family.current, family.parent, family.reissue_count),
             (1 + time, Some(0), time)
         );
-        assert_eq!(line.rotated_at, at(seconds));
+        assert_eq!(family.rotated_at, at(seconds));
     }
     let fourth = rotate(store, rotation(new.sid, &secret, 0, 4 * 91)).await;
     assert_eq!(fourth, Err(Refusal::RefreshReused));
-    assert_eq!(audited(store, "refresh_reused").await, 1);
+    assert_eq!(audited(store, AuditAction::RefreshReused).await, 1);
 }
 
 async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store) {
@@ -122,16 +122,19 @@ async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store
     let changes = store.changes(before).await.unwrap().changes.unwrap();
     assert_eq!(changes, [Change::Revocations]);
     let trail = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
-    assert_eq!(trail[0].action, "refresh_reused");
+    assert_eq!(trail[0].action, AuditAction::RefreshReused);
     assert_eq!((trail[0].key_id, trail[0].sid), (Some(key.key_id), Some(new.sid)));
-    assert_eq!((trail[0].origin.at, trail[0].origin.ip), (at(92), Some(ADDRESS)));
+    assert_eq!(
+        (trail[0].audit_context.at, trail[0].audit_context.ip),
+        (at(92), Some(ADDRESS))
+    );
     // E18: a storm of reuse is one event.
     for seconds in 94..120 {
         rotate(store, rotation(new.sid, &secret, 0, seconds))
             .await
             .unwrap_err();
     }
-    assert_eq!(audited(store, "refresh_reused").await, 1);
+    assert_eq!(audited(store, AuditAction::RefreshReused).await, 1);
     // The key and its other sessions live.
     assert!(
         rotate(store, rotation(other.sid, &secret_of_other, 0, 94))
@@ -169,7 +172,7 @@ async fn fifty_refreshes_at_once_find_one_successor(store: &Arc<Store>) {
         }
         let all = racers.join_all().await;
         assert!(all.iter().all(|rotated| rotated.session == all[0].session));
-        assert_eq!(all[0].session.line.current, generation + 1);
+        assert_eq!(all[0].session.family.current, generation + 1);
         assert_eq!(
             all.iter()
                 .filter(|rotated| rotated.kind == RotationKind::Rotated)
@@ -182,7 +185,7 @@ async fn fifty_refreshes_at_once_find_one_successor(store: &Arc<Store>) {
 async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Store) {
     let key = key(store).await;
     let (idle, secret) = session(store, &key).await;
-    let end = LIVES.idle.as_secs();
+    let end = LIFETIMES.idle.as_secs();
     assert_eq!(
         rotate(store, rotation(idle.sid, &secret, 0, end)).await,
         Err(Refusal::SessionExpired)
@@ -206,7 +209,7 @@ async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Store) {
         rotate(store, rotation(unknown.sid, &secret, 0, 1)).await,
         Err(Refusal::SessionExpired)
     );
-    assert_eq!(audited(store, "refresh_reused").await, 0);
+    assert_eq!(audited(store, AuditAction::RefreshReused).await, 0);
 }
 
 async fn e12_a_wrong_secret_is_no_token_and_ends_nothing(store: &Store) {
@@ -229,13 +232,13 @@ async fn e12_a_counter_from_the_future_is_fast_forwarded_and_audited(store: &Sto
     let ahead = rotate(store, rotation(new.sid, &secret, 41, 10)).await.unwrap();
     assert_eq!(ahead.kind, RotationKind::FastForwarded);
     assert_eq!(
-        (ahead.session.line.current, ahead.session.line.parent),
+        (ahead.session.family.current, ahead.session.family.parent),
         (42, Some(41))
     );
-    assert_eq!(audited(store, "session_fast_forwarded").await, 1);
+    assert_eq!(audited(store, AuditAction::SessionFastForwarded).await, 1);
     let next = rotate(store, rotation(new.sid, &secret, 42, 11)).await.unwrap();
     assert_eq!(
-        (next.kind, next.session.line.current),
+        (next.kind, next.session.family.current),
         (RotationKind::Rotated, 43)
     );
 }
@@ -265,20 +268,20 @@ async fn refusals_come_in_their_order(store: &Store) {
         "before the session's end"
     );
     store
-        .set_account_disabled(account.uid, Some(at(1)), &origin(1))
+        .set_account_disabled(account.uid, Some(at(1)), &audit_context(1))
         .await
         .unwrap();
     assert_eq!(refusal(600).await, Refusal::AccountDisabled, "before the address");
     assert_eq!(refusal(1000).await, Refusal::KeyExpired, "before the account");
     store
-        .revoke_key(account.uid, key.key_id, &origin(2))
+        .revoke_key(account.uid, key.key_id, &audit_context(2))
         .await
         .unwrap()
         .unwrap();
     assert_eq!(refusal(1000).await, Refusal::KeyRevoked, "before its end");
     assert!(
         store
-            .end_session(presented(new.sid, &secret, 0), &origin(3))
+            .end_session(presented(new.sid, &secret, 0), &audit_context(3))
             .await
             .unwrap()
     );
@@ -300,7 +303,7 @@ async fn the_rules_are_those_of_the_key_as_it_is_now(store: &Store) {
         ..KeyChange::default()
     };
     let changed = store
-        .update_key(key.account.uid, key.key_id, change, &origin(1))
+        .update_key(key.account.uid, key.key_id, change, &audit_context(1))
         .await
         .unwrap()
         .unwrap();
@@ -340,10 +343,16 @@ async fn all_sessions_can_be_ended_with_a_restore(store: &Store) {
     open(store, &over).await;
     let (ended, secret_of_ended) = session(store, &key).await;
     store
-        .end_session(presented(ended.sid, &secret_of_ended, 0), &origin(1))
+        .end_session(presented(ended.sid, &secret_of_ended, 0), &audit_context(1))
         .await
         .unwrap();
-    assert_eq!(store.mark_recovered(at(10), true, &origin(10)).await.unwrap(), 2);
+    assert_eq!(
+        store
+            .mark_recovered(at(10), true, &audit_context(10))
+            .await
+            .unwrap(),
+        2
+    );
     assert_eq!(
         rotate(store, rotation(first.sid, &secret, 0, 11)).await,
         Err(Refusal::SessionEnded)

@@ -6,8 +6,10 @@ use tm_auth_core::Refusal;
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::session::NewSession;
 
-use super::given::{at, audited, key, new_session, open, origin, presented, rotate, rotation, session};
-use crate::{Change, OpenOutcome, Revocation, Revoked, RotationKind, Store};
+use super::given::{
+    at, audit_context, audited, key, new_session, open, presented, rotate, rotation, session,
+};
+use crate::{AuditAction, Change, OpenOutcome, Revocation, Revoked, RotationKind, Store};
 
 super::table!("sessions":
     d09_a_challenge_opens_one_session_and_its_own_retry_succeeds,
@@ -87,7 +89,7 @@ async fn a_replay_is_called_one_even_after_the_key_was_revoked(store: &Store) {
     let key = key(store).await;
     let (new, _) = session(store, &key).await;
     store
-        .revoke_key(key.account.uid, key.key_id, &origin(1))
+        .revoke_key(key.account.uid, key.key_id, &audit_context(1))
         .await
         .unwrap()
         .unwrap();
@@ -143,7 +145,10 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
     let key = key(store).await;
     let (kept, secret) = session(store, &key).await;
     assert_eq!(
-        store.mark_recovered(at(100), false, &origin(100)).await.unwrap(),
+        store
+            .mark_recovered(at(100), false, &audit_context(100))
+            .await
+            .unwrap(),
         0
     );
     // Its session may have been in the lost suffix: nobody can tell it from a replay.
@@ -160,11 +165,11 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
     // Sessions that the backup has go on, from a newer token too.
     let ahead = rotate(store, rotation(kept.sid, &secret, 7, 101)).await.unwrap();
     assert_eq!(
-        (ahead.kind, ahead.session.line.current),
+        (ahead.kind, ahead.session.family.current),
         (RotationKind::FastForwarded, 8)
     );
-    assert_eq!(audited(store, "session_fast_forwarded").await, 1);
-    assert_eq!(audited(store, "database_recovered").await, 1);
+    assert_eq!(audited(store, AuditAction::SessionFastForwarded).await, 1);
+    assert_eq!(audited(store, AuditAction::DatabaseRecovered).await, 1);
 }
 
 async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Store) {
@@ -176,7 +181,7 @@ async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Store) {
         let before = store.changes(0).await.unwrap().latest;
         assert!(
             store
-                .end_session(presented(new.sid, &secret, counter), &origin(20))
+                .end_session(presented(new.sid, &secret, counter), &audit_context(20))
                 .await
                 .unwrap()
         );
@@ -194,14 +199,14 @@ async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Store) {
         // A second time there is none to end.
         assert!(
             !store
-                .end_session(presented(new.sid, &secret, 1), &origin(30))
+                .end_session(presented(new.sid, &secret, 1), &audit_context(30))
                 .await
                 .unwrap()
         );
     }
-    assert_eq!(audited(store, "session_revoked").await, 3);
+    assert_eq!(audited(store, AuditAction::SessionRevoked).await, 3);
     let trail = store.audit_trail(Some(key.account.uid), 1).await.unwrap();
-    assert_eq!(trail[0].action, "session_revoked");
+    assert_eq!(trail[0].action, AuditAction::SessionRevoked);
     assert_eq!(trail[0].key_id, Some(key.key_id));
 }
 
@@ -211,14 +216,14 @@ async fn without_its_secret_no_session_is_ended(store: &Store) {
     let wrong = SessionSecret::new([0xaa; 16]);
     assert!(
         !store
-            .end_session(presented(new.sid, &wrong, 0), &origin(1))
+            .end_session(presented(new.sid, &wrong, 0), &audit_context(1))
             .await
             .unwrap()
     );
     let (unknown, secret_of_unknown) = new_session(&key, 5);
     assert!(
         !store
-            .end_session(presented(unknown.sid, &secret_of_unknown, 0), &origin(1))
+            .end_session(presented(unknown.sid, &secret_of_unknown, 0), &audit_context(1))
             .await
             .unwrap()
     );

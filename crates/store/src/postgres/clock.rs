@@ -32,7 +32,7 @@ impl Postgres {
         let ahead = asked.duration_since(server);
         let behind = server.duration_since(answered);
         if ahead > MAX_APART || behind > MAX_APART {
-            return Err(StoreError::Unavailable(format!(
+            return Err(StoreError::unavailable(format!(
                 "this machine's clock is {} s {} the database server's",
                 ahead.as_secs().abs().max(behind.as_secs().abs()),
                 if ahead > MAX_APART { "ahead of" } else { "behind" },
@@ -86,7 +86,7 @@ mod tests {
         for (clock, side) in far {
             let error = store(clock).await.ping().await.unwrap_err();
             assert!(
-                matches!(&error, StoreError::Unavailable(text) if text.contains(side)),
+                matches!(&error, StoreError::Unavailable(cause) if cause.to_string().contains(side)),
                 "{error}"
             );
         }

@@ -7,17 +7,17 @@ use super::is_conflict;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
-/// A connection of the pool. Dropped before [`Lent::give_back`] it is closed: the work on it was cut short, and
+/// A connection of the pool. Dropped before [`PooledConnection::give_back`] it is closed: the work on it was cut short, and
 /// nobody knows what the server will still answer.
-pub(super) struct Lent(Option<PoolConnection<Postgres>>);
+pub(super) struct PooledConnection(Option<PoolConnection<Postgres>>);
 
-impl From<PoolConnection<Postgres>> for Lent {
+impl From<PoolConnection<Postgres>> for PooledConnection {
     fn from(connection: PoolConnection<Postgres>) -> Self {
         Self(Some(connection))
     }
 }
 
-impl Lent {
+impl PooledConnection {
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         self.0.as_mut().expect("it is there until it is given back")
     }
@@ -27,7 +27,7 @@ impl Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             drop(connection.detach());

@@ -6,10 +6,10 @@
 //! A connection is given back only by work that ended well ([`connection`]); whatever a deadline cut short takes its
 //! connection along, so that no late answer is ever read as another's.
 
+mod batcher;
 mod clock;
 mod connection;
 mod durability;
-mod lane;
 mod open_session;
 mod rotate_session;
 mod schema;
@@ -26,10 +26,10 @@ use tokio::sync::Semaphore;
 use crate::Store;
 use crate::sql::{Engine, Tx};
 use crate::{Result, Rotation, StoreError};
+pub(crate) use batcher::Batched;
+use batcher::Batcher;
 pub use clock::MAX_APART;
-use connection::Lent;
-pub(crate) use lane::Batched;
-use lane::Lane;
+use connection::PooledConnection;
 
 /// How a PostgreSQL database is reached.
 #[derive(Clone)]
@@ -57,8 +57,8 @@ const MAX_ATTEMPTS: u32 = 40;
 pub(crate) struct Postgres {
     pool: PgPool,
     /// With a connection each that nothing else may take.
-    openings: Lane<NewSession>,
-    rotations: Lane<Rotation>,
+    openings: Batcher<NewSession>,
+    rotations: Batcher<Rotation>,
     waiting: Semaphore,
     /// This machine's, to be compared with the server's.
     clock: clock::Clock,
@@ -88,7 +88,7 @@ pub async fn is_empty(options: &PostgresOptions) -> Result<bool> {
 
 fn connect(options: &PostgresOptions) -> Result<Postgres> {
     // The URL holds the password: no part of it may reach a message.
-    let unreadable = |_| StoreError::Unusable("the PostgreSQL URL cannot be read".to_owned());
+    let unreadable = |_| StoreError::unusable("the PostgreSQL URL cannot be read");
     let patience = PATIENCE.as_millis().to_string();
     let connect = options
         .url
@@ -120,8 +120,8 @@ fn connect(options: &PostgresOptions) -> Result<Postgres> {
     let shared = options.max_connections.saturating_sub(LANES).max(2);
     Ok(Postgres {
         pool: pool(shared),
-        openings: Lane::start(pool(1)),
-        rotations: Lane::start(pool(1)),
+        openings: Batcher::start(pool(1)),
+        rotations: Batcher::start(pool(1)),
         waiting: Semaphore::new(MAX_WAITING),
         clock: clock::system,
         writers: Semaphore::new(shared.div_ceil(2) as usize),
@@ -135,7 +135,10 @@ impl Postgres {
     }
 
     /// Runs `work` in a READ COMMITTED transaction; again after a deadlock.
-    pub(crate) async fn write_loosely<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+    pub(crate) async fn write_read_committed<T>(
+        &self,
+        work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
         self.transaction("BEGIN ISOLATION LEVEL READ COMMITTED", work)
             .await
     }
@@ -149,13 +152,13 @@ impl Postgres {
     /// Runs `work` without a transaction around it.
     pub(crate) async fn read<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let _place = self.waiting.try_acquire().map_err(|_| overloaded())?;
-        let mut lent = Lent::from(self.pool.acquire().await?);
+        let mut pooled = PooledConnection::from(self.pool.acquire().await?);
         let outcome = work(&mut Tx::Postgres {
-            connection: lent.connection(),
+            connection: pooled.connection(),
             conflict: false,
         })
         .await?;
-        lent.give_back();
+        pooled.give_back();
         Ok(outcome)
     }
 
@@ -172,14 +175,14 @@ impl Postgres {
         let _place = self.waiting.try_acquire().map_err(|_| overloaded())?;
         let _turn = self.writers.acquire().await.map_err(|_| overloaded())?;
         for attempt in 1.. {
-            let mut lent = Lent::from(self.pool.acquire().await?);
-            match connection::transaction(lent.connection(), begin, work).await {
+            let mut pooled = PooledConnection::from(self.pool.acquire().await?);
+            match connection::transaction(pooled.connection(), begin, work).await {
                 Ok(outcome) => {
-                    lent.give_back();
+                    pooled.give_back();
                     return Ok(outcome);
                 }
                 Err(failed) if failed.conflict && attempt < MAX_ATTEMPTS => {
-                    lent.give_back();
+                    pooled.give_back();
                     tokio::time::sleep(pause(attempt)).await;
                 }
                 Err(failed) => return Err(failed.error),
@@ -195,7 +198,7 @@ fn pause(attempt: u32) -> Duration {
 }
 
 fn overloaded() -> StoreError {
-    StoreError::Unavailable("too many callers wait for the database".to_owned())
+    StoreError::unavailable("too many callers wait for the database")
 }
 
 /// Whether another transaction was in the way, so that the same work may succeed when it is begun anew.
@@ -216,13 +219,13 @@ pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Damaged(error.to_string()),
-            sqlx::Error::Database(error) => match error.code().as_deref() {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::damaged(error),
+            sqlx::Error::Database(ref database) => match database.code().as_deref() {
                 // Wrong password, no such user, no such database: trying again will not help.
-                Some("28P01" | "28000" | "3D000" | "42501") => Self::Unusable(error.to_string()),
-                _ => Self::Unavailable(error.to_string()),
+                Some("28P01" | "28000" | "3D000" | "42501") => Self::unusable(error),
+                _ => Self::unavailable(error),
             },
-            other => Self::Unavailable(other.to_string()),
+            _ => Self::unavailable(error),
         }
     }
 }

@@ -6,13 +6,13 @@ use sqlx::PgConnection;
 use tm_auth_core::session::NewSession;
 
 use super::Postgres;
-use super::lane::{Batched, Lane, column};
+use super::batcher::{Batched, Batcher, column};
 use crate::OpenOutcome;
 
 /// Inserts those whose key and account are as they were at the decision and whose id is new. No mint that begins
 /// after a revocation was acknowledged gets past this, whatever a cache said. Sorted, so that two nodes that insert
 /// the same ids wait for each other in one order.
-const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissues,
+const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissue_count,
         challenge_at, opened_at, expires_at)
     SELECT n.sid, n.key_id, n.secret_hash, n.open_nonce, n.mac_kid, 0, n.opened_at, 0, n.challenge_at, n.opened_at, n.expires_at
     FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
@@ -29,7 +29,7 @@ const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, 
 impl Batched for NewSession {
     type Outcome = OpenOutcome;
 
-    fn lane(postgres: &Postgres) -> &Lane<Self> {
+    fn lane(postgres: &Postgres) -> &Batcher<Self> {
         &postgres.openings
     }
 

@@ -11,21 +11,21 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, PgConnection};
-use tm_auth_core::rotation::{Decision, Line, decide};
+use tm_auth_core::rotation::{Decision, TokenFamily, decide};
 use tm_auth_core::session::Session;
 use tm_auth_core::{ApiKey, Refusal};
 use tm_auth_proto::SessionId;
 
 use super::Postgres;
-use super::lane::{Batched, Lane, column};
+use super::batcher::{Batched, Batcher, column};
 use crate::sql::{Columns, Row, api_key, session};
 use crate::{Rotated, Rotation, RotationKind};
 
 const ADVANCE: &str = "UPDATE sessions s
-    SET current = n.current, parent = n.parent, rotated_at = n.rotated_at, reissues = n.reissues, mac_kid = n.mac_kid
+    SET current = n.current, parent = n.parent, rotated_at = n.rotated_at, reissue_count = n.reissue_count, mac_kid = n.mac_kid
     FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
             $9::text[], $10::bigint[], $11::bigint[])
-        AS n (sid, was_current, was_parent, was_rotated_at, current, parent, rotated_at, reissues, mac_kid, key_version, account_version),
+        AS n (sid, was_current, was_parent, was_rotated_at, current, parent, rotated_at, reissue_count, mac_kid, key_version, account_version),
         api_keys k, accounts a
     WHERE s.sid = n.sid AND s.current = n.was_current AND s.parent IS NOT DISTINCT FROM n.was_parent
       AND s.rotated_at = n.was_rotated_at AND s.ended_at IS NULL
@@ -36,7 +36,7 @@ const ADVANCE: &str = "UPDATE sessions s
 impl Batched for Rotation {
     type Outcome = Result<Rotated, Refusal>;
 
-    fn lane(postgres: &Postgres) -> &Lane<Self> {
+    fn lane(postgres: &Postgres) -> &Batcher<Self> {
         &postgres.rotations
     }
 
@@ -76,14 +76,14 @@ struct Found {
     session: Session,
     key: Option<ApiKey>,
     /// What it was, if one of the batch's tokens moves it.
-    was: Option<Line>,
+    was: Option<TokenFamily>,
 }
 
 /// A session to be moved, judged with this key.
 struct Moved<'f> {
     session: &'f Session,
     key: &'f ApiKey,
-    was: Line,
+    was: TokenFamily,
 }
 
 impl Found {
@@ -104,15 +104,15 @@ impl Found {
         let Some(key) = &self.key else {
             return Some(Err(Refusal::SessionExpired));
         };
-        if let Err(refusal) = self
-            .session
-            .permit(key, rotation.address, &rotation.lives, rotation.now)
+        if let Err(refusal) =
+            self.session
+                .check_usable(key, rotation.address, &rotation.lifetimes, rotation.now)
         {
             return Some(Err(refusal));
         }
-        let line = self.session.line;
-        let same_successor = rotation.lives.same_successor;
-        let (kind, next) = match decide(&line, presented.counter, rotation.now, same_successor) {
+        let family = self.session.family;
+        let reuse_grace = rotation.lifetimes.reuse_grace;
+        let (kind, next) = match decide(&family, presented.counter, rotation.now, reuse_grace) {
             Decision::Repeat => (RotationKind::Repeated, None),
             Decision::Rotate {
                 next,
@@ -129,8 +129,8 @@ impl Found {
             if self.was.is_some() {
                 return None;
             }
-            self.was = Some(line);
-            self.session.line = next;
+            self.was = Some(family);
+            self.session.family = next;
             rotation.mac_kid.clone_into(&mut self.session.mac_kid);
         }
         Some(Ok(Rotated {
@@ -192,10 +192,12 @@ async fn advance(
         .bind(column(moved, |row| row.was.current))
         .bind(column(moved, |row| row.was.parent))
         .bind(column(moved, |row| row.was.rotated_at.as_millisecond()))
-        .bind(column(moved, |row| row.session.line.current))
-        .bind(column(moved, |row| row.session.line.parent))
-        .bind(column(moved, |row| row.session.line.rotated_at.as_millisecond()))
-        .bind(column(moved, |row| row.session.line.reissues))
+        .bind(column(moved, |row| row.session.family.current))
+        .bind(column(moved, |row| row.session.family.parent))
+        .bind(column(moved, |row| {
+            row.session.family.rotated_at.as_millisecond()
+        }))
+        .bind(column(moved, |row| row.session.family.reissue_count))
         .bind(column(moved, |row| row.session.mac_kid.as_str()))
         .bind(column(moved, |row| row.key.version))
         .bind(column(moved, |row| row.key.account.version))

@@ -35,8 +35,8 @@ pub(super) async fn version(pool: &PgPool) -> Result<usize> {
     match (ours, others) {
         (true, _) => newest(&mut connection).await,
         (false, false) => Ok(0),
-        (false, true) => Err(StoreError::Unusable(
-            "the PostgreSQL database holds another program's tables; give tm-auth one of its own".to_owned(),
+        (false, true) => Err(StoreError::unusable(
+            "the PostgreSQL database holds another program's tables; give tm-auth one of its own",
         )),
     }
 }
@@ -45,7 +45,7 @@ async fn newest(connection: &mut PgConnection) -> Result<usize> {
     let newest: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM schema_migrations")
         .fetch_one(connection)
         .await?;
-    usize::try_from(newest).map_err(|_| StoreError::Unusable("the schema has a negative version".to_owned()))
+    usize::try_from(newest).map_err(|_| StoreError::unusable("the schema has a negative version"))
 }
 
 pub(super) async fn migrate(pool: &PgPool) -> Result<()> {

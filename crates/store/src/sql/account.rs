@@ -5,15 +5,20 @@ use tm_auth_core::Account;
 use tm_auth_proto::AccountId;
 
 use super::{Columns, Store, Tx, args, audit, housekeeping, identity, revocation};
-use crate::{Change, NewAccount, Origin, Result, Revocation, Revoked};
+use crate::{AuditAction, AuditContext, Change, NewAccount, Result, Revocation, Revoked};
 
 pub(super) const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
 
 impl Store {
     /// Makes an account with its personal organization. `None`: the e-mail address belongs to another one.
-    pub async fn create_account(&self, new: NewAccount, origin: &Origin) -> Result<Option<Account>> {
-        let origin = origin.clone();
-        self.write(async move |tx| create(tx, &new, &origin).await).await
+    pub async fn create_account(
+        &self,
+        new: NewAccount,
+        audit_context: &AuditContext,
+    ) -> Result<Option<Account>> {
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| create(tx, &new, &audit_context).await)
+            .await
     }
 
     /// One account.
@@ -32,20 +37,24 @@ impl Store {
         &self,
         uid: AccountId,
         disabled_at: Option<Timestamp>,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<bool> {
-        let origin = origin.clone();
-        self.write(async move |tx| set_disabled(tx, uid, disabled_at, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| set_disabled(tx, uid, disabled_at, &audit_context).await)
             .await
     }
 }
 
-pub(super) async fn create(tx: &mut Tx<'_>, new: &NewAccount, origin: &Origin) -> Result<Option<Account>> {
+pub(super) async fn create(
+    tx: &mut Tx<'_>,
+    new: &NewAccount,
+    audit_context: &AuditContext,
+) -> Result<Option<Account>> {
     if let Some(email) = &new.email {
-        if identity::rests(tx, email, new.uid, origin).await? {
+        if identity::in_cooldown(tx, email, new.uid, audit_context).await? {
             return Ok(None);
         }
-        identity::wake(tx, email).await?;
+        identity::end_cooldown(tx, email).await?;
     }
     let inserted = tx
         .execute(
@@ -57,7 +66,16 @@ pub(super) async fn create(tx: &mut Tx<'_>, new: &NewAccount, origin: &Origin) -
     if inserted == 0 {
         return Ok(None);
     }
-    audit::note(tx, origin, "account_created", Some(new.uid), None, None, None).await?;
+    audit::note(
+        tx,
+        audit_context,
+        AuditAction::AccountCreated,
+        Some(new.uid),
+        None,
+        None,
+        None,
+    )
+    .await?;
     get(tx, new.uid).await
 }
 
@@ -81,7 +99,7 @@ pub(super) async fn set_disabled(
     tx: &mut Tx<'_>,
     uid: AccountId,
     disabled_at: Option<Timestamp>,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<bool> {
     let changed = tx
         .execute(
@@ -103,12 +121,12 @@ pub(super) async fn set_disabled(
         .await?;
     }
     let action = if disabled_at.is_some() {
-        "account_disabled"
+        AuditAction::AccountDisabled
     } else {
-        "account_enabled"
+        AuditAction::AccountEnabled
     };
-    audit::note(tx, origin, action, Some(uid), None, None, None).await?;
-    housekeeping::announce(tx, origin.at, Change::Account(uid)).await?;
+    audit::note(tx, audit_context, action, Some(uid), None, None, None).await?;
+    housekeeping::announce(tx, audit_context.at, Change::Account(uid)).await?;
     Ok(true)
 }
 

@@ -13,7 +13,7 @@ use tm_auth_proto::{AccountId, KeyId, Scopes};
 
 use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation};
-use crate::{Change, KeyChange, KeyUse, NewApiKey, Origin, Result, Revocation, Revoked};
+use crate::{AuditAction, AuditContext, Change, KeyChange, KeyUse, NewApiKey, Result, Revocation, Revoked};
 
 /// What [`read`] reads: the columns of the account, then those of the key.
 pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
@@ -38,10 +38,10 @@ impl Store {
         &self,
         new: NewApiKey,
         max_live: u32,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<ApiKey, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| register(tx, &new, max_live, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| register(tx, &new, max_live, &audit_context).await)
             .await
     }
 
@@ -52,10 +52,10 @@ impl Store {
         uid: AccountId,
         confirmed: ConfirmedKey,
         max_live: u32,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<ApiKey, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| activate(tx, uid, confirmed.key_id(), max_live, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| activate(tx, uid, confirmed.key_id(), max_live, &audit_context).await)
             .await
     }
 
@@ -66,10 +66,10 @@ impl Store {
         uid: AccountId,
         key_id: KeyId,
         change: KeyChange,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<ApiKey, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| update(tx, uid, key_id, &change, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| update(tx, uid, key_id, &change, &audit_context).await)
             .await
     }
 
@@ -79,16 +79,16 @@ impl Store {
         &self,
         uid: AccountId,
         key_id: KeyId,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<ApiKey, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| revoke(tx, uid, key_id, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| revoke(tx, uid, key_id, &audit_context).await)
             .await
     }
 
     /// Notes when and from where keys were last used. Older notes never overwrite newer ones.
     pub async fn record_use(&self, uses: Vec<KeyUse>) -> Result<()> {
-        self.write_loosely(async move |tx| record_use(tx, &uses).await)
+        self.write_read_committed(async move |tx| record_use(tx, &uses).await)
             .await
     }
 }
@@ -114,7 +114,7 @@ pub(super) async fn register(
     tx: &mut Tx<'_>,
     new: &NewApiKey,
     max_live: u32,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<ApiKey, Refusal>> {
     let point = new.public_key.key().as_sec1().as_slice();
     let known = tx
@@ -145,8 +145,8 @@ pub(super) async fn register(
     .await?;
     audit::note(
         tx,
-        origin,
-        "key_registered",
+        audit_context,
+        AuditAction::KeyRegistered,
         Some(new.uid),
         Some(new.key_id),
         None,
@@ -161,31 +161,40 @@ pub(super) async fn activate(
     uid: AccountId,
     key_id: KeyId,
     max_live: u32,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<ApiKey, Refusal>> {
     let key = match owned(tx, uid, key_id).await? {
         Ok(key) => key,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    match key.status(origin.at) {
+    match key.status(audit_context.at) {
         ApiKeyStatus::Revoked | ApiKeyStatus::Expired => return Ok(Err(Refusal::KeyNotLive)),
         ApiKeyStatus::Active | ApiKeyStatus::Disabled => return Ok(Ok(key)),
         // The sweep is about to take it.
-        ApiKeyStatus::Pending if key.created_at + PENDING_LIFE <= origin.at => {
+        ApiKeyStatus::Pending if key.created_at + PENDING_LIFE <= audit_context.at => {
             return Ok(Err(Refusal::KeyNotFound));
         }
         ApiKeyStatus::Pending => {}
     }
-    if count(tx, uid, true, origin.at).await? >= max_live {
+    if count(tx, uid, true, audit_context.at).await? >= max_live {
         return Ok(Err(Refusal::KeyLimitReached { limit: max_live }));
     }
     tx.execute(
         "UPDATE api_keys SET activated_at = ?2, version = version + 1 WHERE key_id = ?1",
-        args![key_id, origin.at],
+        args![key_id, audit_context.at],
     )
     .await?;
-    audit::note(tx, origin, "key_activated", Some(uid), Some(key_id), None, None).await?;
-    housekeeping::announce(tx, origin.at, Change::Key(key_id)).await?;
+    audit::note(
+        tx,
+        audit_context,
+        AuditAction::KeyActivated,
+        Some(uid),
+        Some(key_id),
+        None,
+        None,
+    )
+    .await?;
+    housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
     reread(tx, key_id).await
 }
 
@@ -194,14 +203,14 @@ pub(super) async fn update(
     uid: AccountId,
     key_id: KeyId,
     change: &KeyChange,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<ApiKey, Refusal>> {
     let key = match owned(tx, uid, key_id).await? {
         Ok(key) => key,
         Err(refusal) => return Ok(Err(refusal)),
     };
     if matches!(
-        key.status(origin.at),
+        key.status(audit_context.at),
         ApiKeyStatus::Revoked | ApiKeyStatus::Expired
     ) {
         return Ok(Err(Refusal::KeyNotLive));
@@ -209,7 +218,7 @@ pub(super) async fn update(
     let end = change.expires_at.unwrap_or(key.expires_at);
     let disabled_at = match change.disabled {
         None => key.lifecycle.disabled_at(),
-        Some(true) => key.lifecycle.disabled_at().or(Some(origin.at)),
+        Some(true) => key.lifecycle.disabled_at().or(Some(audit_context.at)),
         Some(false) => None,
     };
     tx.execute(
@@ -223,7 +232,7 @@ pub(super) async fn update(
             join(change.allowed_ips.as_ref().unwrap_or(&key.allowed_ips)),
             end,
             end != key.expires_at,
-            reminder::passed(end, origin.at),
+            reminder::passed(end, audit_context.at),
             disabled_at,
         ],
     )
@@ -235,20 +244,20 @@ pub(super) async fn update(
                 tx,
                 Revocation {
                     revoked,
-                    at: origin.at,
+                    at: audit_context.at,
                 },
             )
             .await?;
-            "key_disabled"
+            AuditAction::KeyDisabled
         }
         (Some(_), None) => {
             revocation::remove(tx, Revoked::Key(key_id)).await?;
-            "key_enabled"
+            AuditAction::KeyEnabled
         }
-        _ => "key_changed",
+        _ => AuditAction::KeyChanged,
     };
-    audit::note(tx, origin, action, Some(uid), Some(key_id), None, None).await?;
-    housekeeping::announce(tx, origin.at, Change::Key(key_id)).await?;
+    audit::note(tx, audit_context, action, Some(uid), Some(key_id), None, None).await?;
+    housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
     reread(tx, key_id).await
 }
 
@@ -256,7 +265,7 @@ pub(super) async fn revoke(
     tx: &mut Tx<'_>,
     uid: AccountId,
     key_id: KeyId,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<ApiKey, Refusal>> {
     match owned(tx, uid, key_id).await? {
         Err(refusal) => return Ok(Err(refusal)),
@@ -265,19 +274,28 @@ pub(super) async fn revoke(
     }
     tx.execute(
         "UPDATE api_keys SET revoked_at = ?2, version = version + 1 WHERE key_id = ?1",
-        args![key_id, origin.at],
+        args![key_id, audit_context.at],
     )
     .await?;
     revocation::add(
         tx,
         Revocation {
             revoked: Revoked::Key(key_id),
-            at: origin.at,
+            at: audit_context.at,
         },
     )
     .await?;
-    audit::note(tx, origin, "key_revoked", Some(uid), Some(key_id), None, None).await?;
-    housekeeping::announce(tx, origin.at, Change::Key(key_id)).await?;
+    audit::note(
+        tx,
+        audit_context,
+        AuditAction::KeyRevoked,
+        Some(uid),
+        Some(key_id),
+        None,
+        None,
+    )
+    .await?;
+    housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
     reread(tx, key_id).await
 }
 

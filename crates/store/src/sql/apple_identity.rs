@@ -5,8 +5,10 @@ use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::row::damaged;
-use super::{Columns, Store, Tx, account, args, audit, identity, person_session};
-use crate::{AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, NewAccount, Origin, Result};
+use super::{Columns, Store, Tx, account, args, audit, identity, user_session};
+use crate::{
+    AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, AuditAction, AuditContext, NewAccount, Result,
+};
 
 impl Store {
     /// The account of this identity; made now, with the identity, where nobody has it. `new.email` is not looked at:
@@ -19,10 +21,10 @@ impl Store {
         subject: AppleSubject,
         new: NewAccount,
         display_name: Option<String>,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<AppleSignIn> {
-        let origin = origin.clone();
-        self.write(async move |tx| sign_in(tx, &subject, &new, display_name.as_deref(), &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| sign_in(tx, &subject, &new, display_name.as_deref(), &audit_context).await)
             .await
     }
 
@@ -32,17 +34,22 @@ impl Store {
         &self,
         uid: AccountId,
         subject: AppleSubject,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<(), Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| link(tx, uid, &subject, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| link(tx, uid, &subject, &audit_context).await)
             .await
     }
 
     /// Takes the identity away. `false`: the account has none. Refused where it is the last way in.
-    pub async fn unlink_apple(&self, uid: AccountId, origin: &Origin) -> Result<Result<bool, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| unlink(tx, uid, &origin).await).await
+    pub async fn unlink_apple(
+        &self,
+        uid: AccountId,
+        audit_context: &AuditContext,
+    ) -> Result<Result<bool, Refusal>> {
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| unlink(tx, uid, &audit_context).await)
+            .await
     }
 
     /// The identity of an account.
@@ -67,10 +74,10 @@ impl Store {
         iss: String,
         sub: String,
         told_at: Timestamp,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Option<AppleWithdrawal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| withdraw(tx, &iss, &sub, told_at, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| withdraw(tx, &iss, &sub, told_at, &audit_context).await)
             .await
     }
 }
@@ -80,7 +87,7 @@ async fn sign_in(
     subject: &AppleSubject,
     new: &NewAccount,
     display_name: Option<&str>,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<AppleSignIn> {
     if let Some((uid, known)) = get(tx, &subject.iss, &subject.sub).await? {
         // A disabled account is given as it is, and not a word of it changes.
@@ -88,7 +95,7 @@ async fn sign_in(
             .await?
             .ok_or_else(|| damaged("an identity without account"))?;
         if account.disabled_at.is_none() {
-            renew(tx, uid, &known, subject, origin).await?;
+            renew(tx, uid, &known, subject, audit_context).await?;
         }
         return Ok(AppleSignIn::Known(account));
     }
@@ -103,7 +110,7 @@ async fn sign_in(
         email: None,
         ..new.clone()
     };
-    if account::create(tx, &new, origin).await?.is_none() {
+    if account::create(tx, &new, audit_context).await?.is_none() {
         return Err(damaged("an account without address collides"));
     }
     tx.execute(
@@ -111,11 +118,11 @@ async fn sign_in(
         args![uid, subject.email, display_name],
     )
     .await?;
-    insert(tx, uid, subject, origin).await?;
+    insert(tx, uid, subject, audit_context).await?;
     if let Some(email) = &subject.email {
         tx.execute(
-            "UPDATE sign_in_codes SET used_at = ?2 WHERE email = ?1 AND used_at IS NULL",
-            args![email, origin.at],
+            "UPDATE email_codes SET used_at = ?2 WHERE email = ?1 AND used_at IS NULL",
+            args![email, audit_context.at],
         )
         .await?;
     }
@@ -131,15 +138,22 @@ async fn renew(
     uid: AccountId,
     known: &AppleIdentity,
     subject: &AppleSubject,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<()> {
     if known.withdrawn_at.is_some() {
         tx.execute(
             "UPDATE apple_identities SET withdrawn_at = NULL, created_at = ?3 WHERE iss = ?1 AND sub = ?2",
-            args![known.iss, known.sub, origin.at],
+            args![known.iss, known.sub, audit_context.at],
         )
         .await?;
-        note(tx, origin, "apple_linked", uid, Some("consent given again")).await?;
+        note(
+            tx,
+            audit_context,
+            AuditAction::AppleLinked,
+            uid,
+            Some("consent given again"),
+        )
+        .await?;
     }
     // A token without an address says nothing about it.
     if subject.email.is_some()
@@ -158,7 +172,7 @@ async fn link(
     tx: &mut Tx<'_>,
     uid: AccountId,
     subject: &AppleSubject,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<(), Refusal>> {
     let live = account::get(tx, uid)
         .await?
@@ -170,7 +184,7 @@ async fn link(
         if owner != uid {
             return Ok(Err(Refusal::AppleLinkedElsewhere));
         }
-        renew(tx, uid, &known, subject, origin).await?;
+        renew(tx, uid, &known, subject, audit_context).await?;
         return Ok(Ok(()));
     }
     match of_account(tx, uid).await? {
@@ -178,19 +192,23 @@ async fn link(
         Some(_) => remove(tx, uid).await?,
         None => {}
     }
-    insert(tx, uid, subject, origin).await?;
+    insert(tx, uid, subject, audit_context).await?;
     Ok(Ok(()))
 }
 
-async fn unlink(tx: &mut Tx<'_>, uid: AccountId, origin: &Origin) -> Result<Result<bool, Refusal>> {
+async fn unlink(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    audit_context: &AuditContext,
+) -> Result<Result<bool, Refusal>> {
     if of_account(tx, uid).await?.is_none() {
         return Ok(Ok(false));
     }
     if !has_another_way_in(tx, uid).await? {
-        return Ok(Err(Refusal::LastWayIn));
+        return Ok(Err(Refusal::LastLoginMethod));
     }
     remove(tx, uid).await?;
-    note(tx, origin, "apple_unlinked", uid, None).await?;
+    note(tx, audit_context, AuditAction::AppleUnlinked, uid, None).await?;
     Ok(Ok(true))
 }
 
@@ -199,7 +217,7 @@ async fn withdraw(
     iss: &str,
     sub: &str,
     told_at: Timestamp,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Option<AppleWithdrawal>> {
     let Some((uid, identity)) = get(tx, iss, sub).await? else {
         return Ok(None);
@@ -214,29 +232,34 @@ async fn withdraw(
     if kept {
         tx.execute(
             "UPDATE apple_identities SET withdrawn_at = ?3 WHERE iss = ?1 AND sub = ?2",
-            args![iss, sub, origin.at],
+            args![iss, sub, audit_context.at],
         )
         .await?;
     } else {
         remove(tx, uid).await?;
     }
-    person_session::end_all_but(tx, uid, None, origin).await?;
+    user_session::end_all_but(tx, uid, None, audit_context).await?;
     let detail = if kept {
         "told by Apple; the one way in, so kept"
     } else {
         "told by Apple"
     };
-    note(tx, origin, "apple_unlinked", uid, Some(detail)).await?;
+    note(tx, audit_context, AuditAction::AppleUnlinked, uid, Some(detail)).await?;
     Ok(Some(AppleWithdrawal { account, kept }))
 }
 
 /// Whether somebody can get into the account without Apple.
 async fn has_another_way_in(tx: &mut Tx<'_>, uid: AccountId) -> Result<bool> {
-    let ways = identity::ways_in(tx, uid).await?;
+    let ways = identity::login_methods(tx, uid).await?;
     Ok(ways.count() > ways.apple)
 }
 
-async fn insert(tx: &mut Tx<'_>, uid: AccountId, subject: &AppleSubject, origin: &Origin) -> Result<()> {
+async fn insert(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    subject: &AppleSubject,
+    audit_context: &AuditContext,
+) -> Result<()> {
     tx.execute(
         "INSERT INTO apple_identities (iss, sub, uid, email, private_relay, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         args![
@@ -245,11 +268,11 @@ async fn insert(tx: &mut Tx<'_>, uid: AccountId, subject: &AppleSubject, origin:
             uid,
             subject.email,
             subject.private_relay,
-            origin.at
+            audit_context.at
         ],
     )
     .await?;
-    note(tx, origin, "apple_linked", uid, None).await
+    note(tx, audit_context, AuditAction::AppleLinked, uid, None).await
 }
 
 async fn remove(tx: &mut Tx<'_>, uid: AccountId) -> Result<()> {
@@ -260,12 +283,12 @@ async fn remove(tx: &mut Tx<'_>, uid: AccountId) -> Result<()> {
 
 async fn note(
     tx: &mut Tx<'_>,
-    origin: &Origin,
-    action: &'static str,
+    audit_context: &AuditContext,
+    action: AuditAction,
     uid: AccountId,
     detail: Option<&str>,
 ) -> Result<()> {
-    audit::note(tx, origin, action, Some(uid), None, None, detail).await
+    audit::note(tx, audit_context, action, Some(uid), None, None, detail).await
 }
 
 const COLUMNS: &str = "uid, iss, sub, email, private_relay, created_at, withdrawn_at";

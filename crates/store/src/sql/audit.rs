@@ -4,12 +4,12 @@ use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use super::row::parse;
 use super::{Columns, Store, Tx, args};
-use crate::{AuditEntry, Origin, Result};
+use crate::{AuditAction, AuditContext, AuditEntry, Result};
 
 impl Store {
     /// Adds entries to the audit trail.
     pub async fn audit(&self, entries: Vec<AuditEntry>) -> Result<()> {
-        self.write_loosely(async move |tx| {
+        self.write_read_committed(async move |tx| {
             for entry in &entries {
                 add(tx, entry).await?;
             }
@@ -27,8 +27,8 @@ impl Store {
 /// Adds an entry within the transaction of what it is about.
 pub(crate) async fn note(
     tx: &mut Tx<'_>,
-    origin: &Origin,
-    action: &'static str,
+    audit_context: &AuditContext,
+    action: AuditAction,
     uid: Option<AccountId>,
     key_id: Option<KeyId>,
     sid: Option<SessionId>,
@@ -38,8 +38,8 @@ pub(crate) async fn note(
     add(
         tx,
         &AuditEntry {
-            origin: origin.clone(),
-            action: action.into(),
+            audit_context: audit_context.clone(),
+            action,
             uid,
             key_id,
             sid,
@@ -50,19 +50,19 @@ pub(crate) async fn note(
 }
 
 pub(super) async fn add(tx: &mut Tx<'_>, entry: &AuditEntry) -> Result<()> {
-    let origin = &entry.origin;
+    let audit_context = &entry.audit_context;
     tx.execute(
         "INSERT INTO audit (at, action, actor, uid, key_id, sid, ip, request_id, detail)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         args![
-            origin.at,
-            *entry.action,
-            origin.actor,
+            audit_context.at,
+            entry.action.as_str(),
+            audit_context.actor,
             entry.uid,
             entry.key_id,
             entry.sid,
-            origin.ip.map(|ip| ip.to_string()),
-            origin.request_id,
+            audit_context.ip.map(|ip| ip.to_string()),
+            audit_context.request_id,
             entry.detail,
         ],
     )
@@ -78,13 +78,13 @@ pub(super) async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) 
 
 fn read(columns: &mut Columns<'_>) -> Result<AuditEntry> {
     Ok(AuditEntry {
-        origin: Origin {
+        audit_context: AuditContext {
             at: columns.next()?,
             actor: columns.next()?,
             ip: columns.next::<Option<&str>>()?.map(parse).transpose()?,
             request_id: columns.next()?,
         },
-        action: columns.next::<String>()?.into(),
+        action: AuditAction::parse(columns.next()?),
         uid: columns.next()?,
         key_id: columns.next()?,
         sid: columns.next()?,

@@ -35,7 +35,7 @@ impl Store {
     pub async fn owner_of_session(&self, sid: SessionId) -> Result<Option<AccountId>> {
         self.read(async move |tx| {
             let sql = "SELECT k.uid FROM sessions s JOIN api_keys k ON k.key_id = s.key_id WHERE s.sid = ?1
-                 UNION ALL SELECT uid FROM person_sessions WHERE sid = ?1";
+                 UNION ALL SELECT uid FROM user_sessions WHERE sid = ?1";
             tx.find(sql, args![sid], only).await
         })
         .await

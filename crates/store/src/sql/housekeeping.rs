@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use tm_auth_core::one_time_code::rules;
+use tm_auth_core::email_code::rules;
 use tm_auth_proto::{AccountId, KeyId};
 
 use super::row::{damaged, only, uuid};
-use super::{Columns, Engine, Store, Tx, args, audit, person_session, session, setting};
-use crate::{Change, Changes, Origin, Result, Retention, StoreError, Swept};
+use super::{Columns, Engine, Store, Tx, args, audit, session, setting, user_session};
+use crate::{AuditAction, AuditContext, Change, Changes, Result, Retention, StoreError, Swept};
 
 impl Store {
     /// Whether the database answers and takes writes, and its clock agrees with this machine's where it has one.
     pub async fn ping(&self) -> Result<()> {
         self.in_time(async {
-            self.write_loosely(async |tx| ping(tx).await).await?;
+            self.write_read_committed(async |tx| ping(tx).await).await?;
             match &self.engine {
                 Engine::Sqlite(_) => Ok(()),
                 Engine::Postgres(postgres) => postgres.compare_clocks().await,
@@ -37,7 +37,7 @@ impl Store {
     pub async fn sweep(&self, now: Timestamp, retention: &Retention) -> Result<Swept> {
         let (retention, after) = (*retention, self.sweep_position());
         let (swept, position) = self
-            .write_loosely(async move |tx| sweep(tx, now, &retention, after.as_deref()).await)
+            .write_read_committed(async move |tx| sweep(tx, now, &retention, after.as_deref()).await)
             .await?;
         self.set_sweep_position(position);
         Ok(swept)
@@ -47,18 +47,22 @@ impl Store {
     pub async fn backup(&self, target: &Path) -> Result<()> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.backup(target).await,
-            Engine::Postgres(_) => Err(StoreError::Unusable(
-                "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump"
-                    .to_owned(),
+            Engine::Postgres(_) => Err(StoreError::unusable(
+                "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump",
             )),
         }
     }
 
     /// Marks the database as restored at `at`: challenges signed before are refused, so that a signature
     /// whose session the backup lost cannot be used again. Optionally ends all sessions.
-    pub async fn mark_recovered(&self, at: Timestamp, end_sessions: bool, origin: &Origin) -> Result<u64> {
-        let origin = origin.clone();
-        self.write_loosely(async move |tx| mark_recovered(tx, at, end_sessions, &origin).await)
+    pub async fn mark_recovered(
+        &self,
+        at: Timestamp,
+        end_sessions: bool,
+        audit_context: &AuditContext,
+    ) -> Result<u64> {
+        let audit_context = audit_context.clone();
+        self.write_read_committed(async move |tx| mark_recovered(tx, at, end_sessions, &audit_context).await)
             .await
     }
 }
@@ -78,7 +82,7 @@ pub(super) async fn announce(tx: &mut Tx<'_>, at: Timestamp, change: Change) -> 
     let (kind, subject): (&str, &[u8]) = match &change {
         Change::Key(key_id) => ("key", key_id.0.as_bytes()),
         Change::Account(uid) => ("account", uid.0.as_bytes()),
-        Change::ServiceKeys => ("service_keys", &[]),
+        Change::SigningKeys => ("signing_keys", &[]),
         Change::Revocations => ("revocations", &[]),
     };
     tx.execute(
@@ -113,7 +117,7 @@ impl Told {
         Ok(match self.kind.as_str() {
             "key" => Change::Key(KeyId(id()?)),
             "account" => Change::Account(AccountId(id()?)),
-            "service_keys" => Change::ServiceKeys,
+            "signing_keys" => Change::SigningKeys,
             "revocations" => Change::Revocations,
             other => return Err(damaged(format!("a change of {other}"))),
         })
@@ -189,7 +193,7 @@ pub(super) async fn sweep(
         ),
         (
             now - keep.session,
-            "DELETE FROM person_sessions WHERE sid IN (SELECT sid FROM person_sessions WHERE ended_at < ?1 OR expires_at < ?1 LIMIT ?2)",
+            "DELETE FROM user_sessions WHERE sid IN (SELECT sid FROM user_sessions WHERE ended_at < ?1 OR expires_at < ?1 LIMIT ?2)",
         ),
         (
             now,
@@ -197,11 +201,11 @@ pub(super) async fn sweep(
         ),
         (
             now - keep.code,
-            "DELETE FROM sign_in_codes WHERE flow_id IN (SELECT flow_id FROM sign_in_codes WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+            "DELETE FROM email_codes WHERE flow_id IN (SELECT flow_id FROM email_codes WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
         ),
         (
             now - rules::DAY,
-            "DELETE FROM code_events WHERE id IN (SELECT id FROM code_events WHERE at < ?1 ORDER BY id LIMIT ?2)",
+            "DELETE FROM email_code_events WHERE id IN (SELECT id FROM email_code_events WHERE at < ?1 ORDER BY id LIMIT ?2)",
         ),
         (
             now - keep.network,
@@ -258,17 +262,26 @@ pub(super) async fn mark_recovered(
     tx: &mut Tx<'_>,
     at: Timestamp,
     end_sessions: bool,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<u64> {
     setting::set(tx, "recovered_at", &at.as_millisecond().to_string()).await?;
     let ended = if end_sessions {
-        session::end_all(tx, origin).await? + person_session::end_everybodys(tx, origin).await?
+        session::end_all(tx, audit_context).await? + user_session::end_all(tx, audit_context).await?
     } else {
         0
     };
     let detail = format!("{ended} sessions ended");
-    audit::note(tx, origin, "database_recovered", None, None, None, Some(&detail)).await?;
-    announce(tx, origin.at, Change::Revocations).await?;
-    announce(tx, origin.at, Change::ServiceKeys).await?;
+    audit::note(
+        tx,
+        audit_context,
+        AuditAction::DatabaseRecovered,
+        None,
+        None,
+        None,
+        Some(&detail),
+    )
+    .await?;
+    announce(tx, audit_context.at, Change::Revocations).await?;
+    announce(tx, audit_context.at, Change::SigningKeys).await?;
     Ok(ended)
 }

@@ -12,7 +12,7 @@ impl Store {
     pub async fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Result<()> {
         // Whoever writes the same rows at this moment takes them in the same order.
         refusals.sort_by(|a, b| (a.key_id.0, &a.code, a.ip).cmp(&(b.key_id.0, &b.code, b.ip)));
-        self.write_loosely(async move |tx| record(tx, &refusals).await)
+        self.write_read_committed(async move |tx| record(tx, &refusals).await)
             .await
     }
 

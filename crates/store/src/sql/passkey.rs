@@ -9,7 +9,7 @@ use super::{Columns, Store, Tx, account, args, audit, identity, recovery};
 use crate::passkey::{
     AddedBy, CredentialId, NewPasskey, Passkey, PasskeyUse, PasskeyUsed, PasskeyUser, UserHandle,
 };
-use crate::{NewAccount, Origin, Result};
+use crate::{AuditAction, AuditContext, NewAccount, Result};
 
 const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eligible, backed_up, created_at, \
     last_used_at, suspect_at";
@@ -37,10 +37,10 @@ impl Store {
         account: NewAccount,
         user: PasskeyUser,
         passkey: NewPasskey,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<Account, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| sign_up(tx, &account, &user, &passkey, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| sign_up(tx, &account, &user, &passkey, &audit_context).await)
             .await
     }
 
@@ -53,10 +53,10 @@ impl Store {
         passkey: NewPasskey,
         by: AddedBy,
         max: u32,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<bool, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| add(tx, uid, &passkey, by, max, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| add(tx, uid, &passkey, by, max, &audit_context).await)
             .await
     }
 
@@ -87,10 +87,10 @@ impl Store {
         &self,
         credential_id: CredentialId,
         used: PasskeyUse,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<PasskeyUsed, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| note_use(tx, &credential_id, used, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| note_use(tx, &credential_id, used, &audit_context).await)
             .await
     }
 
@@ -100,10 +100,10 @@ impl Store {
         uid: AccountId,
         credential_id: CredentialId,
         name: String,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<(), Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| rename(tx, uid, &credential_id, &name, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| rename(tx, uid, &credential_id, &name, &audit_context).await)
             .await
     }
 
@@ -113,10 +113,10 @@ impl Store {
         &self,
         uid: AccountId,
         credential_id: CredentialId,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<String, Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| remove(tx, uid, &credential_id, &origin).await)
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| remove(tx, uid, &credential_id, &audit_context).await)
             .await
     }
 }
@@ -142,12 +142,12 @@ async fn sign_up(
     new: &NewAccount,
     user: &PasskeyUser,
     passkey: &NewPasskey,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<Account, Refusal>> {
     if is_known(tx, &passkey.credential_id).await? {
         return Ok(Err(Refusal::PasskeyAlreadyRegistered));
     }
-    if account::create(tx, new, origin).await?.is_none() {
+    if account::create(tx, new, audit_context).await?.is_none() {
         return Err(damaged("an account without an address collides with another one"));
     }
     tx.execute(
@@ -155,7 +155,7 @@ async fn sign_up(
         args![new.uid, user.handle, user.display_name],
     )
     .await?;
-    insert(tx, new.uid, passkey, origin).await?;
+    insert(tx, new.uid, passkey, audit_context).await?;
     let made = account::get(tx, new.uid).await?;
     made.map(Ok)
         .ok_or_else(|| damaged("an account is gone while it is made"))
@@ -167,7 +167,7 @@ async fn add(
     passkey: &NewPasskey,
     by: AddedBy,
     max: u32,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<bool, Refusal>> {
     let may_act = account::get(tx, uid)
         .await?
@@ -189,8 +189,14 @@ async fn add(
     if count >= max {
         return Ok(Err(Refusal::PasskeyLimitReached { limit: max }));
     }
-    insert(tx, uid, passkey, origin).await?;
-    Ok(Ok(recovery::end(tx, uid, "recovery_completed", origin).await?))
+    insert(tx, uid, passkey, audit_context).await?;
+    Ok(Ok(recovery::end(
+        tx,
+        uid,
+        AuditAction::RecoveryCompleted,
+        audit_context,
+    )
+    .await?))
 }
 
 async fn is_known(tx: &mut Tx<'_>, credential_id: &[u8]) -> Result<bool> {
@@ -201,7 +207,12 @@ async fn is_known(tx: &mut Tx<'_>, credential_id: &[u8]) -> Result<bool> {
     .await
 }
 
-async fn insert(tx: &mut Tx<'_>, uid: AccountId, new: &NewPasskey, origin: &Origin) -> Result<()> {
+async fn insert(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    new: &NewPasskey,
+    audit_context: &AuditContext,
+) -> Result<()> {
     tx.execute(
         "INSERT INTO passkeys (credential_id, uid, name, credential, counter, backup_eligible, backed_up, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -218,7 +229,16 @@ async fn insert(tx: &mut Tx<'_>, uid: AccountId, new: &NewPasskey, origin: &Orig
     )
     .await?;
     let detail = format!("name={}", new.name);
-    audit::note(tx, origin, "passkey_added", Some(uid), None, None, Some(&detail)).await
+    audit::note(
+        tx,
+        audit_context,
+        AuditAction::PasskeyAdded,
+        Some(uid),
+        None,
+        None,
+        Some(&detail),
+    )
+    .await
 }
 
 async fn with_account(tx: &mut Tx<'_>, credential_id: &[u8]) -> Result<Option<(Passkey, Account)>> {
@@ -239,7 +259,7 @@ async fn note_use(
     tx: &mut Tx<'_>,
     credential_id: &[u8],
     used: PasskeyUse,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<PasskeyUsed, Refusal>> {
     // Removed since it was read: as if it had never been.
     let Some((passkey, account)) = with_account(tx, credential_id).await? else {
@@ -249,7 +269,7 @@ async fn note_use(
     if judged != Counter::Fine {
         tx.execute(
             "UPDATE passkeys SET suspect_at = ?2 WHERE credential_id = ?1",
-            args![credential_id, origin.at],
+            args![credential_id, audit_context.at],
         )
         .await?;
     }
@@ -257,8 +277,8 @@ async fn note_use(
         let detail = format!("method=passkey code=counter_went_back name={}", passkey.name);
         audit::note(
             tx,
-            origin,
-            "sign_in_refused",
+            audit_context,
+            AuditAction::SignInRefused,
             Some(account.uid),
             None,
             None,
@@ -271,12 +291,13 @@ async fn note_use(
         "UPDATE passkeys SET counter = CASE WHEN counter > ?2 THEN counter ELSE ?2 END, backed_up = ?3,
             last_used_at = CASE WHEN last_used_at > ?4 THEN last_used_at ELSE ?4 END
          WHERE credential_id = ?1",
-        args![credential_id, used.counter, used.backed_up, origin.at],
+        args![credential_id, used.counter, used.backed_up, audit_context.at],
     )
     .await?;
     Ok(Ok(PasskeyUsed {
         suspect: judged == Counter::Suspect,
-        recovery_cancelled: recovery::end(tx, account.uid, "recovery_cancelled", origin).await?,
+        recovery_cancelled: recovery::end(tx, account.uid, AuditAction::RecoveryCancelled, audit_context)
+            .await?,
     }))
 }
 
@@ -285,7 +306,7 @@ async fn rename(
     uid: AccountId,
     credential_id: &[u8],
     name: &str,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<(), Refusal>> {
     let renamed = tx
         .execute(
@@ -299,8 +320,8 @@ async fn rename(
     let detail = format!("name={name}");
     audit::note(
         tx,
-        origin,
-        "passkey_renamed",
+        audit_context,
+        AuditAction::PasskeyRenamed,
         Some(uid),
         None,
         None,
@@ -314,15 +335,15 @@ async fn remove(
     tx: &mut Tx<'_>,
     uid: AccountId,
     credential_id: &[u8],
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<String, Refusal>> {
     let sql = "SELECT name FROM passkeys WHERE uid = ?1 AND credential_id = ?2";
     let name: Option<String> = tx.find(sql, args![uid, credential_id], only).await?;
     let Some(name) = name else {
         return Ok(Err(Refusal::PasskeyNotFound));
     };
-    if identity::ways_in(tx, uid).await?.count() <= 1 {
-        return Ok(Err(Refusal::LastWayIn));
+    if identity::login_methods(tx, uid).await?.count() <= 1 {
+        return Ok(Err(Refusal::LastLoginMethod));
     }
     tx.execute(
         "DELETE FROM passkeys WHERE credential_id = ?1",
@@ -332,8 +353,8 @@ async fn remove(
     let detail = format!("name={name}");
     audit::note(
         tx,
-        origin,
-        "passkey_removed",
+        audit_context,
+        AuditAction::PasskeyRemoved,
         Some(uid),
         None,
         None,

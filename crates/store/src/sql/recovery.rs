@@ -6,7 +6,7 @@ use tm_auth_core::recovery::{Recovery, Stage};
 use tm_auth_proto::AccountId;
 
 use super::{Store, Tx, args, audit};
-use crate::{Origin, Result};
+use crate::{AuditAction, AuditContext, Result};
 
 impl Store {
     /// Starts one for an account that has a passkey. One that is there already stays as it is, so that asking
@@ -15,10 +15,11 @@ impl Store {
     pub async fn start_recovery(
         &self,
         new: Recovery,
-        origin: &Origin,
+        audit_context: &AuditContext,
     ) -> Result<Result<(Recovery, bool), Refusal>> {
-        let origin = origin.clone();
-        self.write(async move |tx| start(tx, &new, &origin).await).await
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| start(tx, &new, &audit_context).await)
+            .await
     }
 
     /// The recovery of an account, in whatever state.
@@ -27,9 +28,9 @@ impl Store {
     }
 
     /// Cancels it. `false`: there was none.
-    pub async fn cancel_recovery(&self, uid: AccountId, origin: &Origin) -> Result<bool> {
-        let origin = origin.clone();
-        self.write(async move |tx| end(tx, uid, "recovery_cancelled", &origin).await)
+    pub async fn cancel_recovery(&self, uid: AccountId, audit_context: &AuditContext) -> Result<bool> {
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| end(tx, uid, AuditAction::RecoveryCancelled, &audit_context).await)
             .await
     }
 }
@@ -37,7 +38,7 @@ impl Store {
 async fn start(
     tx: &mut Tx<'_>,
     new: &Recovery,
-    origin: &Origin,
+    audit_context: &AuditContext,
 ) -> Result<Result<(Recovery, bool), Refusal>> {
     let has_passkey = tx
         .exists("SELECT 1 FROM passkeys WHERE uid = ?1", args![new.uid])
@@ -59,8 +60,8 @@ async fn start(
     let detail = format!("ready_at={}", new.ready_at);
     audit::note(
         tx,
-        origin,
-        "recovery_started",
+        audit_context,
+        AuditAction::RecoveryStarted,
         Some(new.uid),
         None,
         None,
@@ -93,16 +94,16 @@ pub(super) async fn is_ready(tx: &mut Tx<'_>, uid: AccountId, now: Timestamp) ->
 pub(super) async fn end(
     tx: &mut Tx<'_>,
     uid: AccountId,
-    action: &'static str,
-    origin: &Origin,
+    action: AuditAction,
+    audit_context: &AuditContext,
 ) -> Result<bool> {
     let there = get(tx, uid).await?;
     tx.execute("DELETE FROM recoveries WHERE uid = ?1", args![uid])
         .await?;
     // Nobody needs to hear of the end of what has lapsed.
-    let ended = there.is_some_and(|recovery| recovery.stage(origin.at) != Stage::Lapsed);
+    let ended = there.is_some_and(|recovery| recovery.stage(audit_context.at) != Stage::Lapsed);
     if ended {
-        audit::note(tx, origin, action, Some(uid), None, None, None).await?;
+        audit::note(tx, audit_context, action, Some(uid), None, None, None).await?;
     }
     Ok(ended)
 }

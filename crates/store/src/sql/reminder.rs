@@ -18,7 +18,7 @@ impl Store {
     /// however many nodes ask; the key may have been revoked or given another end in between.
     pub async fn claim_reminder(&self, reminder: &DueReminder) -> Result<bool> {
         let (key_id, end, days) = (reminder.key.key_id, reminder.key.expires_at, reminder.days);
-        self.write_loosely(async move |tx| {
+        self.write_read_committed(async move |tx| {
             let claimed = tx
                 .execute(
                     "UPDATE api_keys SET reminded_days = ?2

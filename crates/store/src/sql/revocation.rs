@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::row::damaged;
 use super::{Columns, Store, Tx, args, audit, housekeeping};
-use crate::{Change, Origin, Result, Revocation, Revoked};
+use crate::{AuditAction, AuditContext, Change, Result, Revocation, Revoked};
 
 impl Store {
     /// What was revoked at or after `since`.
@@ -13,9 +13,9 @@ impl Store {
     }
 
     /// Adds an entry to the list; a later one for the same subject replaces it.
-    pub async fn revoke(&self, revocation: Revocation, origin: &Origin) -> Result<()> {
-        let origin = origin.clone();
-        self.write(async move |tx| add_audited(tx, revocation, &origin).await)
+    pub async fn revoke(&self, revocation: Revocation, audit_context: &AuditContext) -> Result<()> {
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| add_audited(tx, revocation, &audit_context).await)
             .await
     }
 }
@@ -53,11 +53,24 @@ fn columns(revoked: &Revoked) -> (&'static str, &[u8]) {
     }
 }
 
-pub(super) async fn add_audited(tx: &mut Tx<'_>, revocation: Revocation, origin: &Origin) -> Result<()> {
+pub(super) async fn add_audited(
+    tx: &mut Tx<'_>,
+    revocation: Revocation,
+    audit_context: &AuditContext,
+) -> Result<()> {
     add(tx, revocation).await?;
     let detail = format!("{:?}", revocation.revoked);
-    audit::note(tx, origin, "tokens_revoked", None, None, None, Some(&detail)).await?;
-    housekeeping::announce(tx, origin.at, Change::Revocations).await
+    audit::note(
+        tx,
+        audit_context,
+        AuditAction::TokensRevoked,
+        None,
+        None,
+        None,
+        Some(&detail),
+    )
+    .await?;
+    housekeeping::announce(tx, audit_context.at, Change::Revocations).await
 }
 
 async fn after(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Revocation>> {

@@ -1,6 +1,6 @@
 //! What statements give back, read into the types of the rules.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -148,10 +148,10 @@ pub(super) fn uuid(bytes: &[u8]) -> Result<Uuid> {
 }
 
 /// A text of the rules: an address, a network.
-pub(super) fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T> {
+pub(super) fn parse<T: FromStr<Err: Error + Send + Sync + 'static>>(text: &str) -> Result<T> {
     text.parse().map_err(damaged)
 }
 
-pub(crate) fn damaged(error: impl Display) -> StoreError {
-    StoreError::Damaged(error.to_string())
+pub(crate) fn damaged(cause: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
+    StoreError::damaged(cause)
 }

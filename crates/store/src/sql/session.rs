@@ -4,19 +4,21 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
-use tm_auth_core::person::is_persons;
-use tm_auth_core::rotation::{Decision, Line, decide};
+use tm_auth_core::rotation::{Decision, TokenFamily, decide};
 use tm_auth_core::session::{EndReason, NewSession, Session};
-use tm_auth_core::token::refresh::Presented;
+use tm_auth_core::token::refresh::VerifiedRefreshToken;
+use tm_auth_core::user::is_user_session;
 use tm_auth_proto::SessionId;
 
 use super::row::{damaged, only};
-use super::{Columns, Store, Tx, api_key, args, audit, housekeeping, person_session, revocation, setting};
-use crate::{OpenOutcome, Origin, Result, Revocation, Revoked, Rotated, Rotation, RotationKind};
+use super::{Columns, Store, Tx, api_key, args, audit, housekeeping, revocation, setting, user_session};
+use crate::{
+    AuditAction, AuditContext, OpenOutcome, Result, Revocation, Revoked, Rotated, Rotation, RotationKind,
+};
 
 /// Inserts unless key or account are not as they were at the decision. No mint that begins after a
 /// revocation was acknowledged gets past this, whatever a cache said.
-const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissues,
+const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissue_count,
         challenge_at, opened_at, expires_at)
     SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7, ?6, ?8
     WHERE EXISTS (
@@ -41,13 +43,17 @@ impl Store {
 
     /// Ends the session of a refresh token, a key's or a person's, whichever of the session's tokens it is. `false`: there was no
     /// live session with this secret.
-    pub async fn end_session(&self, presented: Presented, origin: &Origin) -> Result<bool> {
-        let origin = origin.clone();
+    pub async fn end_session(
+        &self,
+        presented: VerifiedRefreshToken,
+        audit_context: &AuditContext,
+    ) -> Result<bool> {
+        let audit_context = audit_context.clone();
         self.write(async move |tx| {
-            if is_persons(presented.sid) {
-                person_session::end_presented(tx, &presented, &origin).await
+            if is_user_session(presented.sid) {
+                user_session::end_presented(tx, &presented, &audit_context).await
             } else {
-                end(tx, &presented, &origin).await
+                end(tx, &presented, &audit_context).await
             }
         })
         .await
@@ -104,14 +110,14 @@ pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Resul
     let Some(key) = api_key::get(tx, session.key_id).await? else {
         return Ok(Err(Refusal::SessionExpired));
     };
-    if let Err(refusal) = session.permit(&key, rotation.address, &rotation.lives, rotation.now) {
+    if let Err(refusal) = session.check_usable(&key, rotation.address, &rotation.lifetimes, rotation.now) {
         return Ok(Err(refusal));
     }
     let kind = match decide(
-        &session.line,
+        &session.family,
         presented.counter,
         rotation.now,
-        rotation.lives.same_successor,
+        rotation.lifetimes.reuse_grace,
     ) {
         Decision::Rotate { next, fast_forward } => {
             advance(tx, &mut session, next, &rotation.mac_kid).await?;
@@ -120,8 +126,8 @@ pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Resul
                     tx,
                     &session,
                     &key.account.uid,
-                    &rotation.origin,
-                    "session_fast_forwarded",
+                    &rotation.audit_context,
+                    AuditAction::SessionFastForwarded,
                 )
                 .await?;
                 RotationKind::FastForwarded
@@ -136,26 +142,37 @@ pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Resul
         }
         Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded)),
         Decision::Reuse => {
-            finish(tx, &session, EndReason::Reused, &rotation.origin).await?;
-            note(tx, &session, &key.account.uid, &rotation.origin, "refresh_reused").await?;
+            finish(tx, &session, EndReason::Reused, &rotation.audit_context).await?;
+            note(
+                tx,
+                &session,
+                &key.account.uid,
+                &rotation.audit_context,
+                AuditAction::RefreshReused,
+            )
+            .await?;
             return Ok(Err(Refusal::RefreshReused));
         }
     };
     Ok(Ok(Rotated { session, key, kind }))
 }
 
-pub(super) async fn end(tx: &mut Tx<'_>, presented: &Presented, origin: &Origin) -> Result<bool> {
+pub(super) async fn end(
+    tx: &mut Tx<'_>,
+    presented: &VerifiedRefreshToken,
+    audit_context: &AuditContext,
+) -> Result<bool> {
     let live = get(tx, presented.sid)
         .await?
         .filter(|session| session.ended.is_none() && session.secret_hash.matches(&presented.secret));
     let Some(session) = live else { return Ok(false) };
-    finish(tx, &session, EndReason::Revoked, origin).await?;
+    finish(tx, &session, EndReason::Revoked, audit_context).await?;
     let key = api_key::get(tx, session.key_id).await?;
     let uid = key.map(|key| key.account.uid);
     audit::note(
         tx,
-        origin,
-        "session_revoked",
+        audit_context,
+        AuditAction::SessionRevoked,
         uid,
         Some(session.key_id),
         Some(session.sid),
@@ -166,66 +183,71 @@ pub(super) async fn end(tx: &mut Tx<'_>, presented: &Presented, origin: &Origin)
 }
 
 /// Ends every session that is not over. Returns how many.
-pub(super) async fn end_all(tx: &mut Tx<'_>, origin: &Origin) -> Result<u64> {
+pub(super) async fn end_all(tx: &mut Tx<'_>, audit_context: &AuditContext) -> Result<u64> {
     let ended = tx
         .execute(
             "UPDATE sessions SET ended_at = ?1, end_reason = ?2 WHERE ended_at IS NULL AND expires_at > ?1",
-            args![origin.at, EndReason::Operator.as_str()],
+            args![audit_context.at, EndReason::Operator.as_str()],
         )
         .await?;
     revocation::add(
         tx,
         Revocation {
             revoked: Revoked::Everything,
-            at: origin.at,
+            at: audit_context.at,
         },
     )
     .await?;
     Ok(ended)
 }
 
-async fn advance(tx: &mut Tx<'_>, session: &mut Session, next: Line, mac_kid: &str) -> Result<()> {
+async fn advance(tx: &mut Tx<'_>, session: &mut Session, next: TokenFamily, mac_kid: &str) -> Result<()> {
     let updated = tx
         .execute(
-            "UPDATE sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissues = ?5, mac_kid = ?6 WHERE sid = ?1",
-            args![session.sid, next.current, next.parent, next.rotated_at, next.reissues, mac_kid],
+            "UPDATE sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, mac_kid = ?6 WHERE sid = ?1",
+            args![session.sid, next.current, next.parent, next.rotated_at, next.reissue_count, mac_kid],
         )
         .await?;
     if updated != 1 {
         return Err(damaged("a session vanished within its transaction"));
     }
-    session.line = next;
+    session.family = next;
     mac_kid.clone_into(&mut session.mac_kid);
     Ok(())
 }
 
-async fn finish(tx: &mut Tx<'_>, session: &Session, reason: EndReason, origin: &Origin) -> Result<()> {
+async fn finish(
+    tx: &mut Tx<'_>,
+    session: &Session,
+    reason: EndReason,
+    audit_context: &AuditContext,
+) -> Result<()> {
     tx.execute(
         "UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE sid = ?1",
-        args![session.sid, origin.at, reason.as_str()],
+        args![session.sid, audit_context.at, reason.as_str()],
     )
     .await?;
     revocation::add(
         tx,
         Revocation {
             revoked: Revoked::Session(session.sid),
-            at: origin.at,
+            at: audit_context.at,
         },
     )
     .await?;
-    housekeeping::announce(tx, origin.at, crate::Change::Revocations).await
+    housekeeping::announce(tx, audit_context.at, crate::Change::Revocations).await
 }
 
 async fn note(
     tx: &mut Tx<'_>,
     session: &Session,
     uid: &tm_auth_proto::AccountId,
-    origin: &Origin,
-    action: &'static str,
+    audit_context: &AuditContext,
+    action: AuditAction,
 ) -> Result<()> {
     audit::note(
         tx,
-        origin,
+        audit_context,
         action,
         Some(*uid),
         Some(session.key_id),
@@ -237,7 +259,7 @@ async fn note(
 
 /// What [`read`] reads.
 pub(crate) const COLUMNS: &str =
-    "s.sid, s.key_id, s.secret_hash, s.current, s.parent, s.rotated_at, s.reissues, s.mac_kid,
+    "s.sid, s.key_id, s.secret_hash, s.current, s.parent, s.rotated_at, s.reissue_count, s.mac_kid,
     s.opened_at, s.expires_at, s.ended_at, s.end_reason";
 
 async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<Session>> {
@@ -252,11 +274,11 @@ pub(crate) fn read(columns: &mut Columns<'_>) -> Result<Session> {
         sid: columns.next()?,
         key_id: columns.next()?,
         secret_hash: columns.next()?,
-        line: Line {
+        family: TokenFamily {
             current: columns.next()?,
             parent: columns.next()?,
             rotated_at: columns.next()?,
-            reissues: columns.next()?,
+            reissue_count: columns.next()?,
         },
         mac_kid: columns.next()?,
         opened_at: columns.next()?,

@@ -29,7 +29,7 @@ pub(super) async fn bind_environment(tx: &mut Tx<'_>, environment: Environment) 
     match get(tx, "environment").await? {
         None => set(tx, "environment", environment.as_str()).await,
         Some(bound) if bound == environment.as_str() => Ok(()),
-        Some(bound) => Err(StoreError::Unusable(format!(
+        Some(bound) => Err(StoreError::unusable(format!(
             "the database belongs to the {bound} environment, the configuration says {environment}"
         ))),
     }

@@ -76,7 +76,7 @@ impl Store {
             0 => calls.await,
             milliseconds => tokio::time::timeout(Duration::from_millis(milliseconds), calls)
                 .await
-                .unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned()))),
+                .unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time"))),
         }
     }
 
@@ -92,7 +92,7 @@ impl Store {
     /// Runs `work` in one transaction in which each statement sees what other transactions have committed
     /// meanwhile. This is for statements that are correct by themselves and touch more rows than a SERIALIZABLE
     /// transaction could commit under load.
-    pub(super) async fn write_loosely<T: Send + 'static>(
+    pub(super) async fn write_read_committed<T: Send + 'static>(
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
@@ -191,7 +191,7 @@ impl Engine {
                 sqlite.read(work).await
             }
             (Self::Postgres(postgres), Mode::Write) => postgres.write(&work).await,
-            (Self::Postgres(postgres), Mode::WriteLoosely) => postgres.write_loosely(&work).await,
+            (Self::Postgres(postgres), Mode::WriteLoosely) => postgres.write_read_committed(&work).await,
             (Self::Postgres(postgres), Mode::Read) => postgres.read(&work).await,
             (Self::Postgres(postgres), Mode::Snapshot) => postgres.snapshot(&work).await,
         }

@@ -4,7 +4,7 @@
 //! these three kinds and order them alike, so one text of SQL serves both.
 
 use jiff::Timestamp;
-use tm_auth_core::one_time_code::{CodeMac, FlowId};
+use tm_auth_core::email_code::{CodeMac, FlowId};
 use tm_auth_core::secret::SecretHash;
 use tm_auth_proto::{AccountId, KeyId, OrganizationId, SessionId};
 

@@ -10,7 +10,7 @@ use crate::{Result, StoreError};
 /// Copies page by page with SQLite's online backup, so the service goes on. The copy is checked.
 pub(super) fn copy(source: &Path, target: &Path) -> Result<()> {
     if target.exists() {
-        return Err(StoreError::Unusable(format!(
+        return Err(StoreError::unusable(format!(
             "{} exists already",
             target.display()
         )));
@@ -25,6 +25,6 @@ pub(super) fn copy(source: &Path, target: &Path) -> Result<()> {
     if check == "ok" {
         Ok(())
     } else {
-        Err(StoreError::Damaged(format!("the copy fails its check: {check}")))
+        Err(StoreError::damaged(format!("the copy fails its check: {check}")))
     }
 }

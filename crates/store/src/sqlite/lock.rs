@@ -22,14 +22,14 @@ impl ServerLock {
             .create(true)
             .truncate(true)
             .open(&path)
-            .map_err(|error| unusable(&path, &error))?;
+            .map_err(|error| unusable(&path, error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Unusable(format!(
+            Err(TryLockError::WouldBlock) => Err(StoreError::unusable(format!(
                 "another tm-auth server is using {}: SQLite takes one server; stop the other first",
                 database.display()
             ))),
-            Err(TryLockError::Error(error)) => Err(unusable(database, &error)),
+            Err(TryLockError::Error(error)) => Err(unusable(database, error)),
         }
     }
 }
@@ -40,7 +40,7 @@ impl ServerLock {
 /// drops those that SQLite holds on it through another.
 pub(super) fn create_private(path: &Path) -> Result<()> {
     match private().create_new(true).open(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(path, &error)),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(path, error)),
         _ => Ok(()),
     }
 }
@@ -51,8 +51,8 @@ fn private() -> OpenOptions {
     options
 }
 
-fn unusable(path: &Path, error: &std::io::Error) -> StoreError {
-    StoreError::Unusable(format!("cannot open {}: {error}", path.display()))
+fn unusable(path: &Path, error: std::io::Error) -> StoreError {
+    StoreError::cannot(format_args!("open {}", path.display()), error)
 }
 
 /// SQLite's WAL needs shared memory and POSIX locks that work: network file systems have neither.
@@ -66,7 +66,7 @@ pub(super) fn refuse_network_filesystem(path: &Path) -> Result<()> {
     };
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     match network_filesystem(&mounts, &folder) {
-        Some(kind) => Err(StoreError::Unusable(format!(
+        Some(kind) => Err(StoreError::unusable(format!(
             "{} is on a network file system ({kind}), where SQLite's locks cannot be trusted: use a local disk",
             path.display()
         ))),

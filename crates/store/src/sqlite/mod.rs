@@ -106,12 +106,12 @@ impl Sqlite {
         let (source, target) = (self.path.clone(), target.to_owned());
         tokio::task::spawn_blocking(move || backup::copy(&source, &target))
             .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+            .map_err(StoreError::unavailable)?
     }
 }
 
 /// The outcome of work whose statements are all done when they return.
-fn at_once<T>(work: impl Future<Output = T>) -> T {
+fn poll_ready<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
         Poll::Pending => unreachable!("nothing that works on SQLite waits"),
@@ -149,12 +149,12 @@ impl From<rusqlite::Error> for StoreError {
         match error {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..) => Self::Damaged(error.to_string()),
+            | rusqlite::Error::IntegralValueOutOfRange(..) => Self::damaged(error),
             // Trying again will not help.
             rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::NotADatabase => {
-                Self::Unusable("the file is no SQLite database".to_owned())
+                Self::unusable("the file is no SQLite database")
             }
-            other => Self::Unavailable(other.to_string()),
+            other => Self::unavailable(other),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::at_once;
+use super::poll_ready;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
@@ -39,16 +39,14 @@ impl Readers {
         let shared = Arc::clone(&self.shared);
         let outcome = tokio::task::spawn_blocking(move || {
             let mut connection = shared.take()?;
-            let outcome = at_once(work(&mut Tx::Sqlite(&mut connection)));
+            let outcome = poll_ready(work(&mut Tx::Sqlite(&mut connection)));
             // One that failed may be stale, for example after the file was replaced: it is not kept.
             if outcome.is_ok() {
                 shared.give_back(connection);
             }
             outcome
         });
-        outcome
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+        outcome.await.map_err(StoreError::unavailable)?
     }
 }
 

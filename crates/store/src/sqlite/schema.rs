@@ -5,18 +5,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::{Result, StoreError};
 
 /// All migrations in order; `PRAGMA user_version` counts those that were run.
-pub(super) const MIGRATIONS: &[(&str, &str)] = &[
-    ("0001_initial", include_str!("0001_initial.sql")),
-    ("0002_people", include_str!("0002_people.sql")),
-];
+pub(super) const MIGRATIONS: &[(&str, &str)] = &[("0001_initial", include_str!("0001_initial.sql"))];
 
 /// Marks the file as one of ours ("tmau").
 const APPLICATION_ID: i64 = 0x746d_6175;
 
 pub(super) fn version(connection: &Connection) -> Result<usize> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    usize::try_from(version)
-        .map_err(|_| StoreError::Unusable("the database has a negative schema version".to_owned()))
+    usize::try_from(version).map_err(|_| StoreError::unusable("the database has a negative schema version"))
 }
 
 pub(super) fn pending(version: usize) -> Vec<&'static str> {
@@ -32,8 +28,8 @@ pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
         |row| Ok((row.get("application_id")?, row.get("tables")?)),
     )?;
     if id != APPLICATION_ID && tables > 0 {
-        return Err(StoreError::Unusable(
-            "the file is a SQLite database of another program".to_owned(),
+        return Err(StoreError::unusable(
+            "the file is a SQLite database of another program",
         ));
     }
     Ok(())

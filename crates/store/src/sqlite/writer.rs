@@ -15,7 +15,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{at_once, run};
+use super::{poll_ready, run};
+use crate::error::Chain;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
@@ -50,7 +51,7 @@ impl Writer {
             reply,
         });
         self.queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Unavailable("too many writes are waiting".to_owned()),
+            TrySendError::Full(_) => StoreError::unavailable("too many writes are waiting"),
             TrySendError::Disconnected(_) => gone(),
         })?;
         outcome.await.map_err(|_| gone())?
@@ -58,7 +59,7 @@ impl Writer {
 }
 
 fn gone() -> StoreError {
-    StoreError::Unavailable("the writer has stopped".to_owned())
+    StoreError::unavailable("the writer has stopped")
 }
 
 /// A piece of work, its type of outcome forgotten.
@@ -97,14 +98,14 @@ fn in_savepoint<T>(
     connection: &mut Connection,
     work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T>,
 ) -> Result<T> {
-    run(connection, "SAVEPOINT piece")?;
-    match at_once(work(&mut Tx::Sqlite(connection))) {
-        Ok(value) => run(connection, "RELEASE piece").map(|()| value),
+    run(connection, "SAVEPOINT job")?;
+    match poll_ready(work(&mut Tx::Sqlite(connection))) {
+        Ok(value) => run(connection, "RELEASE job").map(|()| value),
         Err(error) => {
             // After an I/O error SQLite has rolled back everything and there is no savepoint left.
             if !connection.is_autocommit() {
-                run(connection, "ROLLBACK TO piece")?;
-                run(connection, "RELEASE piece")?;
+                run(connection, "ROLLBACK TO job")?;
+                run(connection, "RELEASE job")?;
             }
             Err(error)
         }
@@ -118,7 +119,7 @@ fn serve(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>) {
         batch.extend(jobs.try_iter().take(MAX_BATCH - 1));
         let committed = transaction(&mut connection, &mut batch);
         if let Err(error) = &committed {
-            tracing::error!(%error, pieces = batch.len(), "a transaction failed");
+            tracing::error!(error = %Chain(error), jobs = batch.len(), "a transaction failed");
         }
         for job in batch {
             job.deliver(&committed);
@@ -131,8 +132,8 @@ fn transaction(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Resul
     for job in batch.iter_mut() {
         job.run(connection);
         if connection.is_autocommit() {
-            return Err(StoreError::Unavailable(
-                "the transaction was rolled back by SQLite".to_owned(),
+            return Err(StoreError::unavailable(
+                "the transaction was rolled back by SQLite",
             ));
         }
     }

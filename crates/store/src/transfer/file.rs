@@ -62,7 +62,7 @@ pub(super) fn create(path: &Path) -> Result<File> {
         .create_new(true)
         .mode(0o600)
         .open(path);
-    file.map_err(|error| StoreError::Unusable(format!("cannot write {}: {error}", path.display())))
+    file.map_err(|error| StoreError::cannot(format_args!("write {}", path.display()), error))
 }
 
 pub(super) struct Writer<'f> {
@@ -132,7 +132,7 @@ pub(super) enum Line {
 impl Reader {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path)
-            .map_err(|error| StoreError::Unusable(format!("cannot read {}: {error}", path.display())))?;
+            .map_err(|error| StoreError::cannot(format_args!("read {}", path.display()), error))?;
         Ok(Self {
             lines: BufReader::new(file).lines(),
             number: 0,
@@ -199,7 +199,7 @@ impl Reader {
         match self.lines.next() {
             Some(Ok(line)) => Ok(line),
             Some(Err(error)) => Err(self.wrong(&format!("cannot be read: {error}"))),
-            None => Err(StoreError::Unusable(format!(
+            None => Err(StoreError::unusable(format!(
                 "the file ends after line {}: it is not complete",
                 self.number - 1
             ))),
@@ -211,10 +211,10 @@ impl Reader {
     }
 
     fn wrong(&self, what: &str) -> StoreError {
-        StoreError::Unusable(format!("line {} of the file {what}", self.number))
+        StoreError::unusable(format!("line {} of the file {what}", self.number))
     }
 }
 
 fn unwritable(error: std::io::Error) -> StoreError {
-    StoreError::Unusable(format!("the file cannot be written: {error}"))
+    StoreError::cannot("write the file", error)
 }

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tm_auth_proto::Environment;
 
 use crate::sql::{Engine, Tx, args, audit, setting};
-use crate::{Origin, Result, Store, StoreError};
+use crate::{AuditAction, AuditContext, Result, Store, StoreError};
 use rows::Checked;
 use tables::{TABLES, Table};
 
@@ -62,8 +62,13 @@ impl Store {
     }
 
     /// Fills an empty database from a file. Nothing is changed unless all of it is there and as it was.
-    pub async fn import(&self, source: &Path, environment: Environment, origin: &Origin) -> Result<Contents> {
-        let (source, origin) = (source.to_owned(), origin.clone());
+    pub async fn import(
+        &self,
+        source: &Path,
+        environment: Environment,
+        audit_context: &AuditContext,
+    ) -> Result<Contents> {
+        let (source, audit_context) = (source.to_owned(), audit_context.clone());
         let restarts_numbers = matches!(self.engine, Engine::Postgres(_));
         self.write(async move |tx| {
             let contents = import(tx, file::Reader::open(&source)?, environment).await?;
@@ -71,7 +76,16 @@ impl Store {
             if restarts_numbers {
                 restart_numbers(tx).await?;
             }
-            audit::note(tx, &origin, "database_imported", None, None, None, Some(&detail)).await?;
+            audit::note(
+                tx,
+                &audit_context,
+                AuditAction::DatabaseImported,
+                None,
+                None,
+                None,
+                Some(&detail),
+            )
+            .await?;
             Ok(contents)
         })
         .await
@@ -106,7 +120,7 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
     refuse_filled(tx).await?;
     let (environment, at) = file.header()?;
     if environment != expected {
-        return Err(StoreError::Unusable(format!(
+        return Err(StoreError::unusable(format!(
             "the file is of the {environment} environment, the configuration says {expected}"
         )));
     }
@@ -123,7 +137,7 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
         .await?;
         let found = checked.of(table);
         if found != promised {
-            return Err(StoreError::Unusable(format!(
+            return Err(StoreError::unusable(format!(
                 "{}: the file promises {} rows with checksum {}, and {} with {} arrived",
                 table.name, promised.rows, promised.sha256, found.rows, found.sha256
             )));
@@ -139,19 +153,18 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
 }
 
 async fn environment(tx: &mut Tx<'_>) -> Result<Environment> {
-    let nothing =
-        || StoreError::Unusable("the database belongs to no environment yet: it is empty".to_owned());
+    let nothing = || StoreError::unusable("the database belongs to no environment yet: it is empty");
     let bound = setting::get(tx, "environment").await?.ok_or_else(nothing)?;
     bound
         .parse()
-        .map_err(|_| StoreError::Damaged(format!("an environment called {bound}")))
+        .map_err(|_| StoreError::damaged(format!("an environment called {bound}")))
 }
 
 async fn refuse_filled(tx: &mut Tx<'_>) -> Result<()> {
     for table in TABLES {
         let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
         if tx.exists(&sql, args![]).await? {
-            return Err(StoreError::Unusable(format!(
+            return Err(StoreError::unusable(format!(
                 "the database is not empty: {} has rows; make an empty one and run `tm-auth migrate` on it",
                 table.name
             )));

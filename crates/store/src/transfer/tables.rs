@@ -83,7 +83,7 @@ pub(super) const TABLES: &[Table] = &[
             ("current", Integer),
             ("parent", Integer),
             ("rotated_at", Integer),
-            ("reissues", Integer),
+            ("reissue_count", Integer),
             ("challenge_at", Integer),
             ("opened_at", Integer),
             ("expires_at", Integer),
@@ -92,7 +92,7 @@ pub(super) const TABLES: &[Table] = &[
         ],
     ),
     table(
-        "service_keys",
+        "signing_keys",
         1,
         &[
             ("kid", Text),
@@ -180,7 +180,7 @@ pub(super) const TABLES: &[Table] = &[
         ],
     ),
     table(
-        "person_sessions",
+        "user_sessions",
         1,
         &[
             ("sid", Blob),
@@ -193,7 +193,7 @@ pub(super) const TABLES: &[Table] = &[
             ("current", Integer),
             ("parent", Integer),
             ("rotated_at", Integer),
-            ("reissues", Integer),
+            ("reissue_count", Integer),
             ("opened_at", Integer),
             ("last_used_at", Integer),
             ("expires_at", Integer),
@@ -209,7 +209,7 @@ pub(super) const TABLES: &[Table] = &[
         &[("uid", Blob), ("network", Text), ("last_at", Integer)],
     ),
     table(
-        "sign_in_codes",
+        "email_codes",
         1,
         &[
             ("flow_id", Blob),
@@ -227,7 +227,7 @@ pub(super) const TABLES: &[Table] = &[
         ],
     ),
     numbered(
-        "code_events",
+        "email_code_events",
         &[
             ("id", Integer),
             ("kind", Text),

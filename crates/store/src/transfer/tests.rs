@@ -17,7 +17,7 @@ use crate::conformance::given;
 use crate::postgres::PostgresOptions;
 use crate::sql::value::{Kind, Value};
 use crate::sqlite::{Role, SqliteOptions, Synchronous};
-use crate::{OpenOutcome, Store};
+use crate::{AuditAction, OpenOutcome, Store};
 
 fn sqlite(folder: &TempDir, name: &str) -> Arc<Store> {
     let options = SqliteOptions {
@@ -52,7 +52,7 @@ impl Deployment {
         let revoked = given::key(&store).await;
         let uid = revoked.account.uid;
         store
-            .revoke_key(uid, revoked.key_id, &given::origin(1))
+            .revoke_key(uid, revoked.key_id, &given::audit_context(1))
             .await
             .unwrap()
             .unwrap();
@@ -90,7 +90,7 @@ async fn fill(tx: &mut Tx<'_>, table: &Table, uid: &[u8], key_id: &[u8]) -> Resu
         places.join(", ")
     );
     let rows: i64 = match table.name {
-        "sign_in_codes" => 2_345,
+        "email_codes" => 2_345,
         "released_addresses" => 200,
         // One of an account.
         "apple_identities" | "recoveries" => 1,
@@ -119,7 +119,9 @@ async fn exported(store: &Store, folder: &TempDir, name: &str) -> (PathBuf, Cont
 }
 
 async fn imported(store: &Store, file: &Path) -> Result<Contents> {
-    store.import(file, Environment::Uat, &given::origin(3)).await
+    store
+        .import(file, Environment::Uat, &given::audit_context(3))
+        .await
 }
 
 /// Every table but the trail, which notes the import.
@@ -167,11 +169,14 @@ async fn goes_on(store: &Arc<Store>, from: &Deployment) {
     let (decided, _) = given::new_session(&from.revoked, 20);
     assert_eq!(store.open_session(decided).await.unwrap(), OpenOutcome::Changed);
     let trail = store.audit_trail(None, 1).await.unwrap();
-    assert_eq!(trail[0].action, "database_imported");
+    assert_eq!(trail[0].action, AuditAction::DatabaseImported);
     given::key(&store).await;
     let before = store.changes(0).await.unwrap().latest;
     let (uid, key_id) = (from.key.account.uid, from.key.key_id);
-    let revoked = store.revoke_key(uid, key_id, &given::origin(30)).await.unwrap();
+    let revoked = store
+        .revoke_key(uid, key_id, &given::audit_context(30))
+        .await
+        .unwrap();
     revoked.unwrap();
     assert_eq!(store.changes(0).await.unwrap().latest, before + 1);
     let refused = store
@@ -233,7 +238,7 @@ async fn an_import_that_is_not_whole_changes_nothing() {
             assert!(error.to_string().contains(told), "{case}: {error}");
         }
         let other = target
-            .import(&file, Environment::Production, &given::origin(3))
+            .import(&file, Environment::Production, &given::audit_context(3))
             .await;
         assert!(other.unwrap_err().to_string().contains("of the uat environment"));
         // It is as empty as before.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use libtest_mimic::Trial;
-use tm_auth_core::one_time_code::{CodePepper, FlowId, Length, OneTimeCode, Purpose, TypedCode};
+use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, Length, Purpose, TypedCode};
 use tm_auth_core::{EmailAddress, Refusal};
+use tm_auth_store::email_code::{CodeAttempt, CodeOf, NewCode};
 use tm_auth_store::postgres::{self, PostgresOptions};
-use tm_auth_store::sign_in_code::{CodeAttempt, CodeOf, NewCode};
-use tm_auth_store::{Origin, Store};
+use tm_auth_store::{AuditContext, Store};
 use tm_auth_testing::fault_proxy::FaultProxy;
 use tm_auth_testing::postgres::Postgres;
 
@@ -68,7 +68,7 @@ async fn each_code_is_consumed_once_at_most() {
     }
     let lost = path.answers_lost();
     assert!(lost > 0, "nothing was lost");
-    let open = server.psql(&url, "SELECT count(*) FROM sign_in_codes WHERE used_at IS NULL");
+    let open = server.psql(&url, "SELECT count(*) FROM email_codes WHERE used_at IS NULL");
     if long.is_some() {
         println!(
             "{codes} codes, each sent to three nodes at once; {lost} answers lost; {unknown} outcomes unknown; {open} codes unused"
@@ -82,7 +82,7 @@ async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
     let pepper = CodePepper::derive(&[7; 32]);
     let email = EmailAddress::parse(&format!("user{number}@example.com")).expect("an address");
     let flow_id = FlowId(number.to_be_bytes());
-    let mac = |length, code: u128| OneTimeCode::generate(length, || code.to_be_bytes()).mac(flow_id, &pepper);
+    let mac = |length, code: u128| EmailCode::generate(length, || code.to_be_bytes()).mac(flow_id, &pepper);
     let new = NewCode {
         flow_id,
         email: email.clone(),
@@ -93,14 +93,14 @@ async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
         browser: None,
         asked_at: now(),
     };
-    let origin = Origin {
+    let audit_context = AuditContext {
         at: now(),
         actor: "the test".to_owned(),
         ip: None,
         request_id: None,
     };
     // The second store's path loses nothing.
-    let asked = stores[1].ask_for_code(new, &origin).await;
+    let asked = stores[1].ask_for_code(new, &audit_context).await;
     assert_eq!(asked.expect("the database answers"), Some(Length::Short));
     let consume = async |store: &Store| {
         let attempt = CodeAttempt {
@@ -110,7 +110,7 @@ async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
             network: NETWORK.to_owned(),
             now: now(),
         };
-        store.consume_code(attempt, &origin).await
+        store.consume_code(attempt, &audit_context).await
     };
     let (first, second, third) = tokio::join!(consume(&stores[0]), consume(&stores[1]), consume(&stores[2]));
     let (mut consumed, mut known) = (0, true);

@@ -1,79 +1,79 @@
-//! One session as one row: what the nodes together must look like.
+//! The sequential model: one session as one row, which several nodes must be equivalent to.
 //!
-//! The rule itself is not written here. [`tm_auth_core::session::Session::permit`] says whether the session goes
-//! on, [`tm_auth_core::rotation::decide`] which token is the newest.
+//! The rules are those of the service. [`tm_auth_core::session::Session::check_usable`] decides whether a
+//! session may be refreshed, [`tm_auth_core::rotation::decide`] what a refresh token yields.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
-use tm_auth_core::rotation::{Decision, Line, decide};
+use tm_auth_core::rotation::{Decision, TokenFamily, decide};
 use tm_auth_core::secret::SecretHash;
-use tm_auth_core::session::{EndReason, Lives, Session};
+use tm_auth_core::session::{EndReason, Session, SessionLifetimes};
 use tm_auth_core::{Account, ApiKey, Lifecycle, PublicKey, Refusal};
 use tm_auth_proto::{AccountId, ErrorCode, KeyId, OrganizationId, Scopes, SessionId};
 use uuid::Uuid;
 
 use super::{Answer, Call};
 
-/// No address rule is judged, so any address does.
+/// Address rules are not part of the model, so any address will do.
 const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// The curve's generator, a valid point like any other: no signature is judged.
+/// The generator of P-256. Signatures are not part of the model, so any valid point will do.
 const POINT: [u8; 33] = [
     0x03, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
     0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
 ];
 
-/// What of a session can change.
+/// The parts of a session that can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// Where its line of tokens stands.
-    pub line: Line,
-    /// Whether and why it was ended.
+    /// The state of its refresh tokens.
+    pub family: TokenFamily,
+    /// Why it was ended; `None` while it is live.
     pub ended: Option<EndReason>,
     /// Whether its key was revoked.
     pub key_revoked: bool,
 }
 
-/// What a call does to a session, and what it answers.
+/// The effect of a call on a session, and the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The session afterwards.
+    /// The session after the call.
     pub next: State,
     /// The answer.
     pub reply: Reply,
 }
 
-/// An answer, as far as the rule decides it: of a token the counter.
+/// An answer as far as the rules decide it: the counter of a token, not its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Tokens, the refresh token with this counter.
+    /// Tokens; the refresh token has this counter.
     Issued(i64),
-    /// It is ended or revoked.
+    /// The session was ended, or the key revoked.
     Done,
     /// A refusal.
     Refused(ErrorCode),
 }
 
-/// The row of one session, less its [`State`].
+/// The parts of a session that do not change; see [`State`] for the others.
 #[derive(Debug)]
 pub struct Model {
     session: Session,
     live_key: ApiKey,
     revoked_key: ApiKey,
-    lives: Lives,
+    lifetimes: SessionLifetimes,
 }
 
 impl Model {
-    /// A session that was opened at `opened_at`, with a key that has no end.
-    pub fn new(opened_at: Timestamp, lives: Lives) -> Self {
+    /// A session opened at `opened_at`, with a key that does not expire.
+    pub fn new(opened_at: Timestamp, lifetimes: SessionLifetimes) -> Self {
         let session = Session {
             sid: SessionId(Uuid::nil()),
             key_id: KeyId(Uuid::nil()),
             secret_hash: SecretHash([0; 32]),
-            line: Line::start(opened_at),
+            family: TokenFamily::start(opened_at),
             mac_kid: String::new(),
             opened_at,
-            expires_at: opened_at + lives.absolute,
+            expires_at: opened_at + lifetimes.absolute,
             ended: None,
         };
         let live_key = key(opened_at);
@@ -88,21 +88,21 @@ impl Model {
             session,
             live_key,
             revoked_key,
-            lives,
+            lifetimes,
         }
     }
 
-    /// Just opened.
+    /// The state after opening.
     pub fn start(&self) -> State {
         State {
-            line: self.session.line,
+            family: self.session.family,
             ended: None,
             key_revoked: false,
         }
     }
 
-    /// Applies a call. None where no correct service can be in this state and be asked this: the presented token
-    /// is newer than the row, so the row lost a rotation; or the call is none on an open session.
+    /// Applies a call. `None` if no correct service can receive this call in this state: either the
+    /// presented token is newer than the row, so the row lost a rotation, or the call is a mint.
     pub fn step(&self, state: &State, call: &Call, now: Timestamp) -> Option<Step> {
         let answered = |next, reply| Some(Step { next, reply });
         match call {
@@ -119,17 +119,17 @@ impl Model {
                 answered(State { ended, ..*state }, Reply::Done)
             }
             Call::Refresh { counter, .. } => {
-                if let Err(refusal) = self.permit(state, now) {
+                if let Err(refusal) = self.check_usable(state, now) {
                     return answered(*state, Reply::Refused(refusal.code()));
                 }
-                match decide(&state.line, *counter, now, self.lives.same_successor) {
+                match decide(&state.family, *counter, now, self.lifetimes.reuse_grace) {
                     Decision::Rotate {
                         fast_forward: true, ..
                     } => None,
-                    Decision::Rotate { next: line, .. } | Decision::Reissue { next: line } => {
-                        answered(State { line, ..*state }, Reply::Issued(line.current))
+                    Decision::Rotate { next: family, .. } | Decision::Reissue { next: family } => {
+                        answered(State { family, ..*state }, Reply::Issued(family.current))
                     }
-                    Decision::Repeat => answered(*state, Reply::Issued(state.line.current)),
+                    Decision::Repeat => answered(*state, Reply::Issued(state.family.current)),
                     Decision::Superseded => {
                         answered(*state, Reply::Refused(Refusal::RefreshSuperseded.code()))
                     }
@@ -143,22 +143,22 @@ impl Model {
         }
     }
 
-    fn permit(&self, state: &State, now: Timestamp) -> Result<(), Refusal> {
+    fn check_usable(&self, state: &State, now: Timestamp) -> Result<(), Refusal> {
         let mut session = self.session.clone();
-        session.line = state.line;
+        session.family = state.family;
         session.ended = state.ended.map(|reason| (now, reason));
         let key = if state.key_revoked {
             &self.revoked_key
         } else {
             &self.live_key
         };
-        session.permit(key, SOMEWHERE, &self.lives, now)
+        session.check_usable(key, SOMEWHERE, &self.lifetimes, now)
     }
 }
 
 impl Reply {
-    /// Whether this is the answer that was read.
-    pub fn is(self, answer: &Answer) -> bool {
+    /// Whether this is the recorded answer.
+    pub fn matches(self, answer: &Answer) -> bool {
         match (self, answer) {
             (Self::Issued(counter), Answer::Issued { counter: read, .. }) => counter == *read,
             (Self::Done, Answer::Done) => true,

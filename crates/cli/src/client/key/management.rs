@@ -1,4 +1,4 @@
-//! The token that managing keys takes: one that was given, or that of `tm-auth login`.
+//! The management token: from an option, or from the sign-in of `tm-auth login`.
 
 use clap::Args;
 use tm_auth_client::AuthApi;
@@ -7,17 +7,17 @@ use crate::client::service::ServiceArgs;
 use crate::client::session_file::{Session, SessionFileArgs};
 use crate::client::{Console, Failure};
 
-/// Access tokens are exchanged this long before their end, so that none ends on its way.
-const EARLY: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
+/// Refreshes the access token this long before it expires, so that it does not expire in transit.
+const REFRESH_EARLY: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
 
-/// Service and management token.
+/// The service and the management token.
 #[derive(Args, Debug)]
 pub(super) struct ManagementArgs {
     #[command(flatten)]
     pub(super) service: ServiceArgs,
-    /// A management token; `-` reads it from standard input. Better in TM_MANAGEMENT_TOKEN: other users
-    /// of this machine can see arguments. A token that a key minted never manages keys. Where it is left out,
-    /// that of `tm-auth login` is used
+    /// A management token; `-` reads it from standard input. Prefer TM_MANAGEMENT_TOKEN, since other users
+    /// of the machine can see arguments. A token minted with an API key cannot manage keys [default: the
+    /// sign-in of `tm-auth login`]
     #[arg(
         long,
         env = "TM_MANAGEMENT_TOKEN",
@@ -30,7 +30,7 @@ pub(super) struct ManagementArgs {
 }
 
 impl ManagementArgs {
-    /// Whether the token is that of `tm-auth login`, so of somebody who was proved by mail.
+    /// Whether the token comes from `tm-auth login`, that is from a sign-in by e-mail.
     pub(super) fn is_signed_in(&self) -> bool {
         self.token.is_none()
     }
@@ -42,22 +42,25 @@ impl ManagementArgs {
             None => return self.signed_in(api, console).await,
         };
         if token.is_empty() || token.contains(char::is_whitespace) {
-            return Err(Failure::usage("the management token is not one word"));
+            return Err(Failure::usage(
+                "the management token must not be empty or contain spaces",
+            ));
         }
         Ok(token)
     }
 
-    /// The token of the last sign-in at this service, exchanged for a new one where it has ended.
+    /// The access token of the last sign-in, which must be at this service. Refreshes it if it expired.
     async fn signed_in(&self, api: &AuthApi, console: &mut Console<'_>) -> Result<String, Failure> {
         let path = self.session.path()?;
         let session = Session::load(&path)?;
         if session.base_url != api.base_url() {
-            return Err(
-                Failure::usage(format!("the last sign-in was at {}", session.base_url))
-                    .hint("sign in at this service: `tm-auth login`"),
-            );
+            return Err(Failure::usage(format!(
+                "the last sign-in was at {}, not at this service",
+                session.base_url
+            ))
+            .hint("sign in at this service: `tm-auth login`"));
         }
-        if session.expires_at > console.now + EARLY {
+        if session.expires_at > console.now + REFRESH_EARLY {
             return Ok(session.access_token.clone());
         }
         let refreshed = api.refresh(&session.refresh_token).await;

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::super::lifecycle::{Schedule, Step, due, spare, spare_ready_at};
-use super::super::{Algorithm, KeyState, Purpose, Sealed, StoredKey};
+use super::super::lifecycle::{Schedule, Step, due, next_key, next_key_ready_at};
+use super::super::{Algorithm, KeyState, Purpose, Sealed, StoredSigningKey};
 use crate::sample::{at, just_before};
 
 const DAY: i64 = 86_400;
@@ -27,8 +27,8 @@ fn mac_schedule() -> Schedule {
     }
 }
 
-fn published(kid: &str, published_at: Timestamp) -> StoredKey {
-    StoredKey {
+fn published(kid: &str, published_at: Timestamp) -> StoredSigningKey {
+    StoredSigningKey {
         kid: kid.into(),
         purpose: ACCESS,
         algorithm: Some(Algorithm::RS256),
@@ -39,40 +39,40 @@ fn published(kid: &str, published_at: Timestamp) -> StoredKey {
     }
 }
 
-fn signing(kid: &str, since: Timestamp) -> StoredKey {
-    StoredKey {
+fn signing(kid: &str, since: Timestamp) -> StoredSigningKey {
+    StoredSigningKey {
         signing_since: Some(since),
         ..published(kid, since)
     }
 }
 
-fn retiring(kid: &str, retired_at: Timestamp) -> StoredKey {
-    StoredKey {
+fn retiring(kid: &str, retired_at: Timestamp) -> StoredSigningKey {
+    StoredSigningKey {
         retired_at: Some(retired_at),
         ..signing(kid, at(-100 * DAY))
     }
 }
 
-fn mac(key: StoredKey) -> StoredKey {
-    StoredKey {
+fn mac(key: StoredSigningKey) -> StoredSigningKey {
+    StoredSigningKey {
         purpose: REFRESH,
         algorithm: None,
         ..key
     }
 }
 
-fn es256(key: StoredKey) -> StoredKey {
-    StoredKey {
+fn es256(key: StoredSigningKey) -> StoredSigningKey {
+    StoredSigningKey {
         algorithm: Some(Algorithm::ES256),
         ..key
     }
 }
 
-fn access_due(keys: &[StoredKey], now: Timestamp) -> Vec<Step> {
+fn access_due(keys: &[StoredSigningKey], now: Timestamp) -> Vec<Step> {
     due(keys, ACCESS, &schedule(), now)
 }
 
-fn mac_due(keys: &[StoredKey], now: Timestamp) -> Vec<Step> {
+fn mac_due(keys: &[StoredSigningKey], now: Timestamp) -> Vec<Step> {
     due(keys, REFRESH, &mac_schedule(), now)
 }
 
@@ -86,7 +86,7 @@ fn remove(kid: &str) -> Step {
 
 #[test]
 fn b04_an_empty_database_gets_a_signing_key_and_a_next_key() {
-    assert_eq!(access_due(&[], at(0)), [Step::CreateSigning, Step::CreateSpare]);
+    assert_eq!(access_due(&[], at(0)), [Step::CreateSigning, Step::CreateNextKey]);
     assert_eq!(mac_due(&[], at(0)), [Step::CreateSigning]);
     // Keys of the other purpose do not count.
     let others = [
@@ -98,13 +98,13 @@ fn b04_an_empty_database_gets_a_signing_key_and_a_next_key() {
     let others = others.map(mac);
     assert_eq!(
         access_due(&others, at(0)),
-        [Step::CreateSigning, Step::CreateSpare]
+        [Step::CreateSigning, Step::CreateNextKey]
     );
 }
 
 #[test]
 fn b02_a_next_key_is_always_published() {
-    assert_eq!(access_due(&[signing("a", at(0))], at(0)), [Step::CreateSpare]);
+    assert_eq!(access_due(&[signing("a", at(0))], at(0)), [Step::CreateNextKey]);
     assert_eq!(
         access_due(&[signing("a", at(0)), published("b", at(0))], at(0)),
         []
@@ -119,16 +119,16 @@ fn b02_an_old_key_is_replaced_once_verifiers_have_the_next_key() {
     let old_at = at(0);
     let keys = [signing("a", at(-90 * DAY)), published("b", spare_since)];
     assert_eq!(access_due(&keys, just_before(old_at)), []);
-    assert_eq!(access_due(&keys, old_at), [promote("b"), Step::CreateSpare]);
-    assert_eq!(spare_ready_at(&keys, &schedule()), Some(at(0)));
+    assert_eq!(access_due(&keys, old_at), [promote("b"), Step::CreateNextKey]);
+    assert_eq!(next_key_ready_at(&keys, &schedule()), Some(at(0)));
 
     let young_spare = [signing("a", at(-91 * DAY)), published("b", at(-DAY + 60))];
     let ready_at = at(60);
-    assert_eq!(spare_ready_at(&young_spare, &schedule()), Some(ready_at));
+    assert_eq!(next_key_ready_at(&young_spare, &schedule()), Some(ready_at));
     assert_eq!(access_due(&young_spare, just_before(ready_at)), []);
     assert_eq!(
         access_due(&young_spare, ready_at),
-        [promote("b"), Step::CreateSpare]
+        [promote("b"), Step::CreateNextKey]
     );
 }
 
@@ -136,9 +136,9 @@ fn b02_an_old_key_is_replaced_once_verifiers_have_the_next_key() {
 fn b02_an_old_key_without_a_next_key_keeps_signing() {
     assert_eq!(
         access_due(&[signing("a", at(-100 * DAY))], at(0)),
-        [Step::CreateSpare]
+        [Step::CreateNextKey]
     );
-    assert_eq!(spare_ready_at(&[signing("a", at(0))], &schedule()), None);
+    assert_eq!(next_key_ready_at(&[signing("a", at(0))], &schedule()), None);
 }
 
 #[test]
@@ -161,14 +161,14 @@ fn b02_a_retired_key_is_kept_until_its_tokens_have_expired() {
 fn b03_the_next_key_signs_at_once_if_the_signing_key_is_removed() {
     // At any age: verifiers that do not have it yet fetch it.
     let keys = [published("b", at(0)), retiring("a", at(0))];
-    assert_eq!(access_due(&keys, at(0)), [promote("b"), Step::CreateSpare]);
+    assert_eq!(access_due(&keys, at(0)), [promote("b"), Step::CreateNextKey]);
     assert_eq!(
         access_due(&keys, at(3610)),
-        [remove("a"), promote("b"), Step::CreateSpare]
+        [remove("a"), promote("b"), Step::CreateNextKey]
     );
     assert_eq!(
         access_due(&keys[1..], at(0)),
-        [Step::CreateSigning, Step::CreateSpare]
+        [Step::CreateSigning, Step::CreateNextKey]
     );
     assert_eq!(mac_due(&[mac(published("b", at(0)))], at(0)), [promote("b")]);
 }
@@ -177,18 +177,18 @@ fn b03_the_next_key_signs_at_once_if_the_signing_key_is_removed() {
 fn b02_a_change_of_algorithm_replaces_the_next_key_first() {
     // 1. The next key has the old algorithm and will never sign.
     let keys = [es256(signing("a", at(-DAY))), es256(published("b", at(-DAY)))];
-    assert_eq!(access_due(&keys, at(0)), [remove("b"), Step::CreateSpare]);
+    assert_eq!(access_due(&keys, at(0)), [remove("b"), Step::CreateNextKey]);
     // 2. Its replacement signs as soon as verifiers have it, however young the signing key is.
     let keys = [es256(signing("a", at(-DAY))), published("c", at(0))];
     assert_eq!(access_due(&keys, just_before(at(DAY))), []);
-    assert_eq!(access_due(&keys, at(DAY)), [promote("c"), Step::CreateSpare]);
+    assert_eq!(access_due(&keys, at(DAY)), [promote("c"), Step::CreateNextKey]);
     // 3. A next key of another algorithm is removed if the signing key has the right one, too.
     let keys = [signing("a", at(-DAY)), es256(published("b", at(-DAY)))];
-    assert_eq!(access_due(&keys, at(0)), [remove("b"), Step::CreateSpare]);
+    assert_eq!(access_due(&keys, at(0)), [remove("b"), Step::CreateNextKey]);
     // The old key keeps signing until there is a next key.
     assert_eq!(
         access_due(&[es256(signing("a", at(-DAY)))], at(0)),
-        [Step::CreateSpare]
+        [Step::CreateNextKey]
     );
 }
 
@@ -209,17 +209,17 @@ fn b03_the_key_published_first_is_the_next_key() {
         published("a", at(-2)),
         mac(published("mac", at(-9))),
     ];
-    assert_eq!(spare(&keys, ACCESS).unwrap().kid, "a");
-    assert_eq!(spare(&keys, REFRESH).unwrap().kid, "mac");
-    assert_eq!(spare(&keys[..2], ACCESS), None);
-    assert_eq!(spare_ready_at(&keys, &schedule()), Some(at(-2 + DAY)));
-    let states: Vec<KeyState> = keys.iter().map(StoredKey::state).collect();
+    assert_eq!(next_key(&keys, ACCESS).unwrap().kid, "a");
+    assert_eq!(next_key(&keys, REFRESH).unwrap().kid, "mac");
+    assert_eq!(next_key(&keys[..2], ACCESS), None);
+    assert_eq!(next_key_ready_at(&keys, &schedule()), Some(at(-2 + DAY)));
+    let states: Vec<KeyState> = keys.iter().map(StoredSigningKey::state).collect();
     assert_eq!(
         states[..3],
         [KeyState::Retiring, KeyState::Signing, KeyState::Published]
     );
     // A key that was retired before it ever signed is retiring as well.
-    let withdrawn = StoredKey {
+    let withdrawn = StoredSigningKey {
         retired_at: Some(at(0)),
         ..published("w", at(-2))
     };
@@ -236,8 +236,8 @@ fn purposes_parse_back_from_their_names() {
 }
 
 /// Applies a step to the keys.
-fn apply(keys: &mut Vec<StoredKey>, step: Step, number: usize, now: Timestamp) {
-    let retire = |keys: &mut Vec<StoredKey>| {
+fn apply(keys: &mut Vec<StoredSigningKey>, step: Step, number: usize, now: Timestamp) {
+    let retire = |keys: &mut Vec<StoredSigningKey>| {
         for key in keys.iter_mut().filter(|key| key.state() == KeyState::Signing) {
             key.retired_at = Some(now);
         }
@@ -247,7 +247,7 @@ fn apply(keys: &mut Vec<StoredKey>, step: Step, number: usize, now: Timestamp) {
             retire(keys);
             keys.push(signing(&number.to_string(), now));
         }
-        Step::CreateSpare => keys.push(published(&number.to_string(), now)),
+        Step::CreateNextKey => keys.push(published(&number.to_string(), now)),
         Step::Promote(kid) => {
             retire(keys);
             let key = keys.iter_mut().find(|key| key.kid == kid).unwrap();
@@ -274,9 +274,9 @@ proptest! {
                 apply(&mut keys, step, number, at(time));
             }
             prop_assert_eq!(due(&keys, ACCESS, &quick, at(time)), [], "one round is enough");
-            let current: Vec<&StoredKey> = keys.iter().filter(|key| key.state() == KeyState::Signing).collect();
+            let current: Vec<&StoredSigningKey> = keys.iter().filter(|key| key.state() == KeyState::Signing).collect();
             prop_assert_eq!(current.len(), 1);
-            prop_assert!(spare(&keys, ACCESS).is_some() && keys.len() <= 4);
+            prop_assert!(next_key(&keys, ACCESS).is_some() && keys.len() <= 4);
             let published: Vec<String> = keys.iter().map(|key| key.kid.clone()).collect();
             history.push((time, published.clone(), current[0].kid.clone()));
             if let Some((_, yesterday, _)) = history.iter().rev().find(|(at, ..)| time - at >= DAY) {

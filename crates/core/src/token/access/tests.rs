@@ -156,7 +156,7 @@ fn by_code(seconds: i64) -> Proof {
 
 #[test]
 fn a_users_token_has_the_authentication_method_and_expires_with_the_session() {
-    let claims = issuer().person_claims(&account(), SID, by_code(-1), at(60), [9; 16], at(0));
+    let claims = issuer().user_claims(&account(), SID, by_code(-1), at(60), [9; 16], at(0));
     assert_eq!(proof(&claims), Some(by_code(-1)));
     assert_eq!(
         (claims.exp, claims.client_id.as_str()),

@@ -7,8 +7,8 @@ use tm_auth_proto::claims::ACCESS_TOKEN_TYP;
 use tm_auth_proto::{KeyId, compact};
 
 use super::*;
-use crate::rotation::{Decision, Line, decide};
-use crate::sample::{HERE, ISSUER, LIVES, NOW, at};
+use crate::rotation::{Decision, TokenFamily, decide};
+use crate::sample::{HERE, ISSUER, LIFETIMES, NOW, at};
 use crate::session::Session;
 use crate::signing::{Algorithm, SigningKey};
 
@@ -27,15 +27,15 @@ fn session() -> Session {
         sid: SessionId(uuid::Uuid::from_u128(0x51d)),
         key_id: KeyId::generate(HERE, [0x5a; 16]),
         secret_hash: secret().hash(),
-        line: Line {
+        family: TokenFamily {
             current: 4,
             parent: Some(3),
             rotated_at: at(0),
-            reissues: 0,
+            reissue_count: 0,
         },
         mac_kid: "uat-mac-1".into(),
         opened_at: at(-100),
-        expires_at: at(0) + LIVES.absolute,
+        expires_at: at(0) + LIFETIMES.absolute,
         ended: None,
     }
 }
@@ -43,8 +43,8 @@ fn session() -> Session {
 fn issued(session: &Session) -> String {
     issue(
         session.sid,
-        &session.line,
-        session.idle_end(&LIVES),
+        &session.family,
+        session.idle_expires_at(&LIFETIMES),
         &secret(),
         ISSUER,
         HERE,
@@ -52,7 +52,7 @@ fn issued(session: &Session) -> String {
     )
 }
 
-fn presented(token: &str) -> Result<Presented, Refusal> {
+fn presented(token: &str) -> Result<VerifiedRefreshToken, Refusal> {
     Unverified::parse(token)?.verify(&mac(), ISSUER, HERE)
 }
 
@@ -117,21 +117,21 @@ fn e03_the_same_row_gives_the_same_token_byte_for_byte() {
     // A repeat writes nothing, so the token is the same.
     let session = session();
     let repeated = decide(
-        &session.line,
+        &session.family,
         3,
-        at(0) + LIVES.same_successor,
-        LIVES.same_successor,
+        at(0) + LIFETIMES.reuse_grace,
+        LIFETIMES.reuse_grace,
     );
     assert_eq!(repeated, Decision::Repeat);
     assert_eq!(token, issued(&session));
     // A rotation gives a different token, even within the same second.
-    let Decision::Rotate { next, .. } = decide(&session.line, 4, at(0), LIVES.same_successor) else {
+    let Decision::Rotate { next, .. } = decide(&session.family, 4, at(0), LIFETIMES.reuse_grace) else {
         panic!("the newest token rotates")
     };
     assert_ne!(
         token,
         issued(&Session {
-            line: next,
+            family: next,
             ..session.clone()
         })
     );
@@ -185,8 +185,8 @@ fn e12_the_mac_of_another_key_or_another_token_is_refused() {
     let other_name = MacKey::new("uat-mac-2".into(), &MAC).unwrap();
     for key in [other_bytes, other_name] {
         let session = session();
-        let (line, end) = (&session.line, session.idle_end(&LIVES));
-        refused(&issue(session.sid, line, end, &secret(), ISSUER, HERE, &key));
+        let (family, end) = (&session.family, session.idle_expires_at(&LIFETIMES));
+        refused(&issue(session.sid, family, end, &secret(), ISSUER, HERE, &key));
     }
     let mine = issued(&session());
     let theirs = issued(&Session {

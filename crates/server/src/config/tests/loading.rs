@@ -22,7 +22,7 @@ fn i17_the_least_configuration_has_the_documented_defaults() {
         Sessions {
             idle_days: 30,
             max_days: 365,
-            same_successor_seconds: 90
+            reuse_grace_seconds: 90
         }
     );
     assert_eq!(config.challenge.skew_seconds, 30);

@@ -73,7 +73,7 @@ fn i17_numbers_have_bounds() {
         ("tokens", "access_ttl_seconds", 600, 3600),
         ("sessions", "max_days", 30, 365),
         ("sessions", "idle_days", 1, 365),
-        ("sessions", "same_successor_seconds", 0, 300),
+        ("sessions", "reuse_grace_seconds", 0, 300),
         ("challenge", "skew_seconds", 5, 60),
         ("signing_keys", "rotate_days", 2, 365),
         ("signing_keys", "publish_hours", 1, 720),

@@ -14,7 +14,7 @@ pub(crate) enum CodePurpose {
 }
 
 /// A code to send.
-pub(crate) struct EmailCode<'a> {
+pub(crate) struct EmailCodeMail<'a> {
     /// A normalised address.
     pub(crate) to: &'a str,
     pub(crate) purpose: CodePurpose,
@@ -27,7 +27,7 @@ pub(crate) struct EmailCode<'a> {
     pub(crate) expires_at: Timestamp,
 }
 
-pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, code: &EmailCode<'_>) -> Mail {
+pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, code: &EmailCodeMail<'_>) -> Mail {
     let product = head.product();
     let (subject, opening, label, otherwise) = match code.purpose {
         CodePurpose::SignIn => (

@@ -19,7 +19,7 @@ use tm_auth_proto::Environment;
 use super::Mail;
 use crate::config::PublicUrl;
 
-pub(crate) use email_code::{CodePurpose, EmailCode, email_code};
+pub(crate) use email_code::{CodePurpose, EmailCodeMail, email_code};
 pub(crate) use isolate::{Part, parts};
 pub(crate) use key_reminder::key_reminder;
 pub(crate) use notice::{Notice, notice};

@@ -70,8 +70,8 @@ pub(crate) async fn delete(
         email: browser.account.email.clone().or(contact),
         ..browser.account
     };
-    let origin = context.origin(uid);
-    if app.store.delete_account(uid, &origin).await? {
+    let audit_context = context.audit_context(uid);
+    if app.store.delete_account(uid, &audit_context).await? {
         app.api_keys.forget(&tm_auth_store::Change::Account(uid));
         app.reload_revocations().await?;
         notices::tell(&app, &context, &owner, Notice::AccountDeleted).await;

@@ -16,12 +16,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use tm_auth_core::one_time_code::Purpose;
+use tm_auth_core::email_code::Purpose;
 use tm_auth_core::secret::FlowSecret;
 use tm_auth_core::{EmailAddress, Refusal};
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::EmailChange;
-use tm_auth_store::sign_in_code::ProvedEmail;
+use tm_auth_store::email_code::ProvedEmail;
 
 use super::{Done, done, require_strong};
 use crate::app::notices;
@@ -178,19 +178,19 @@ async fn set(
 ) -> Result<Response, ApiError> {
     let account = &browser.account;
     let new = proved.email().to_string();
-    let origin = context.origin(account.uid);
-    match app.store.set_email(proved, &origin).await? {
+    let audit_context = context.audit_context(account.uid);
+    match app.store.set_email(proved, &audit_context).await? {
         EmailChange::Changed(old) => {
             app.api_keys.forget(&tm_auth_store::Change::Account(account.uid));
             if end_others {
-                user_sessions::end_all_but(app, context, account, Some(browser.session.sid)).await?;
+                user_sessions::end_others(app, context, account, browser.session.sid).await?;
             }
             if let Some(old) = old {
                 notices::tell(app, context, account, Notice::EmailChanged { old, new }).await;
             }
         }
         EmailChange::Unchanged => {}
-        EmailChange::Taken => return Err(Refusal::AddressResting.into()),
+        EmailChange::Taken => return Err(Refusal::AddressInCooldown.into()),
         EmailChange::NoAccount => return Err(Refusal::AccountDisabled.into()),
     }
     let cookie = [(SET_COOKIE, cookie::clear(&app.config.public_url, Name::Flow))];

@@ -9,10 +9,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tm_auth_core::person::{AuthMethod, PersonSession, SessionKind};
 use tm_auth_core::recovery::{Recovery, Stage, may_add_passkey, may_start};
+use tm_auth_core::user::{AuthMethod, SessionKind, UserSession};
 use tm_auth_proto::ErrorCode;
-use tm_auth_store::WaysIn;
+use tm_auth_store::LoginMethods;
 use tm_auth_store::apple_identity::AppleIdentity;
 use tm_auth_store::passkey::Passkey;
 
@@ -23,6 +23,7 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::pages::page::{Layout, Page, Section, Tone};
 use crate::pages::words::Instant;
+use crate::passkeys::RelyingParty;
 
 /// The change just made. A closed list, because any site can link here with a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -144,7 +145,7 @@ pub(crate) async fn show(
     let recovery = recovery.filter(|recovery| recovery.stage(context.now) != Stage::Lapsed);
     let sessions = user_sessions::live(&app, &context, &browser.account).await?;
     let contact = app.store.contact_email(uid).await?;
-    let ways: WaysIn = app.store.ways_in(uid).await?;
+    let ways: LoginMethods = app.store.login_methods(uid).await?;
 
     let mut layout = Layout::new(&app, "Security")
         .section(Section::Security)
@@ -159,7 +160,7 @@ pub(crate) async fn show(
         mail: app.mail.is_available(),
         email: browser.account.email.clone(),
         contact: contact.filter(|contact| Some(contact) != browser.account.email.as_ref()),
-        makes_passkeys: app.passkeys().is_ok(),
+        makes_passkeys: RelyingParty::of(&app.config).is_ok(),
         offers_apple: app.config.apple.is_some(),
         last: ways.count() <= 1,
         may_add: may_add_passkey(&proof, recovery.as_ref(), context.now),
@@ -228,7 +229,7 @@ fn recovery_view(recovery: &Recovery, now: Timestamp) -> RecoveryView {
     }
 }
 
-fn session_view(session: PersonSession, browser: &Browser, now: Timestamp) -> SessionView {
+fn session_view(session: UserSession, browser: &Browser, now: Timestamp) -> SessionView {
     SessionView {
         sid: session.sid.to_string(),
         kind: match session.kind {

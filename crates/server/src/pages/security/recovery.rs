@@ -44,8 +44,8 @@ pub(crate) async fn start(
     }
     let uid = browser.account.uid;
     let new = Recovery::start(uid, context.now);
-    let origin = context.origin(uid);
-    let started = app.store.start_recovery(new, &origin);
+    let audit_context = context.audit_context(uid);
+    let started = app.store.start_recovery(new, &audit_context);
     let (recovery, is_new) = started.await??;
     if is_new {
         let ready_at = recovery.ready_at;
@@ -67,8 +67,8 @@ pub(crate) async fn cancel(
     CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     let uid = browser.account.uid;
-    let origin = context.origin(uid);
-    let cancelled = app.store.cancel_recovery(uid, &origin);
+    let audit_context = context.audit_context(uid);
+    let cancelled = app.store.cancel_recovery(uid, &audit_context);
     if cancelled.await? {
         notices::tell(&app, &context, &browser.account, Notice::RecoveryCancelled).await;
     }

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use tm_auth_core::one_time_code::Purpose;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::email_code::Purpose;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_proto::ErrorCode;
 
 use super::{Flow, complete, flow};

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::HeaderValue;
 use tm_auth_core::EmailAddress;
 use tm_auth_core::secret::FlowSecret;
-use tm_auth_store::sign_in_code::{CodeFlow, CodeOf};
+use tm_auth_store::email_code::{CodeFlow, CodeOf};
 
 use crate::app::App;
 use crate::error::ApiError;

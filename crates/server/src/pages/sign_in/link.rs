@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde::Deserialize;
 use tm_auth_core::Refusal;
-use tm_auth_core::one_time_code::Purpose;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::email_code::Purpose;
 use tm_auth_core::secret::FlowSecret;
+use tm_auth_core::user::AuthMethod;
 
 use super::{Flow, complete, flow};
 use crate::app::App;

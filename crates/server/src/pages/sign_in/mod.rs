@@ -20,8 +20,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
-use tm_auth_core::person::AuthMethod;
-use tm_auth_store::sign_in_code::ProvedEmail;
+use tm_auth_core::user::AuthMethod;
+use tm_auth_store::email_code::ProvedEmail;
 
 use crate::app::App;
 use crate::app::email_code;

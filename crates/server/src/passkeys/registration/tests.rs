@@ -153,12 +153,15 @@ fn g06_g07_g08_g09_g10_each_step_refuses_with_its_own_reason() {
         // Step 13.
         (vec![0xa0], "malformed attestation object"),
         // Steps 14 to 17.
-        (bend(|made| made.rp_id = "evil.example"), "made for another site"),
-        (bend(|made| made.flags &= !0b0001), "nobody was present"),
+        (
+            bend(|made| made.rp_id = "evil.example"),
+            "made for another relying party",
+        ),
+        (bend(|made| made.flags &= !0b0001), "the user was not present"),
         (bend(|made| made.flags &= !0b0100), "the user was not verified"),
         (
             bend(|made| made.flags |= 0b0001_0000),
-            "backed up without being eligible",
+            "backed up, but not eligible for backup",
         ),
         // No attested credential data, or another credential's.
         (bend(|made| made.flags &= !0b0100_0000), "no credential"),
@@ -182,7 +185,7 @@ fn g06_g07_g08_g09_g10_each_step_refuses_with_its_own_reason() {
     }
     let object = Made::new().none();
     for (kind, id, excluded, reason) in [
-        ("password", ID, vec![], "no public-key credential"),
+        ("password", ID, vec![], "not a public-key credential"),
         ("public-key", &ID[1..], vec![], "another credential's data"),
         // Step 26.
         (

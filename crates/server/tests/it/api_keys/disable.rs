@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use super::path_of;
 use crate::support::{TestServer, jwt};

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::path_of;
 use crate::support::{TestServer, jwt};
+use tm_auth_store::AuditAction;
 
 #[tokio::test]
 async fn c10_after_the_answer_nothing_of_the_key_goes_on() {
@@ -45,14 +46,14 @@ async fn c10_after_the_answer_nothing_of_the_key_goes_on() {
 
     let trail = server.store.audit_trail(Some(key.account.uid), 1).await.unwrap();
     assert_eq!(
-        (trail[0].action.as_ref(), trail[0].key_id),
-        ("key_revoked", Some(key.id()))
+        (trail[0].action.clone(), trail[0].key_id),
+        (AuditAction::KeyRevoked, Some(key.id()))
     );
-    let origin = &trail[0].origin;
-    assert_eq!(origin.at, server.now());
-    assert_eq!(origin.actor, key.account.uid.to_string());
-    assert_eq!(origin.ip, Some([127, 0, 0, 1].into()));
-    assert_eq!(origin.request_id.as_deref(), Some(request_id.as_str()));
+    let audit_context = &trail[0].audit_context;
+    assert_eq!(audit_context.at, server.now());
+    assert_eq!(audit_context.actor, key.account.uid.to_string());
+    assert_eq!(audit_context.ip, Some([127, 0, 0, 1].into()));
+    assert_eq!(audit_context.request_id.as_deref(), Some(request_id.as_str()));
 
     // The account's other key is not concerned.
     assert_eq!(

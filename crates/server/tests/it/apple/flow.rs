@@ -1,4 +1,4 @@
-//! G26: an answer belongs to the browser that asked, once, for ten minutes.
+//! G26: an answer counts in the browser that began the flow, once, for ten minutes.
 
 use reqwest::Method;
 
@@ -6,12 +6,12 @@ use super::forger::Forged;
 use super::{assert_page, come_back, configure, leave, signed_in, team_key};
 use crate::support::{Stored, TestServer, every_value};
 
-/// An answer that would sign in, for this flow.
+/// Makes Apple answer with a valid token for this flow.
 fn ready(apple: &Forged, nonce: &str) {
     apple.gives(&Forged::signed(&apple.claims(nonce)));
 }
 
-async fn nobody_was_made(apple: &Forged) {
+async fn no_account_was_created(apple: &Forged) {
     assert!(apple.server.store.accounts().await.unwrap().is_empty());
     assert!(apple.forms().is_empty(), "no code was exchanged");
 }
@@ -34,8 +34,8 @@ async fn g26_an_answer_needs_its_own_state() {
         answer.assert_invalid("apple_sign_in_unknown", "state");
         assert!(visitor.sid().is_none());
     }
-    nobody_was_made(&apple).await;
-    // A made-up answer does not spoil the flow for its owner.
+    no_account_was_created(&apple).await;
+    // A forged answer does not end the flow.
     assert_eq!(
         come_back(&mut visitor, &[("code", "c"), ("state", mine.get("state"))])
             .await
@@ -52,7 +52,7 @@ async fn g26_an_answer_needs_the_cookie_of_its_flow() {
     let departure = leave(&mut attacker).await;
     ready(&apple, departure.get("nonce"));
     let answer = [("code", "c"), ("state", departure.get("state"))];
-    // Login CSRF: the attacker's good answer is posted by somebody else's browser, which has no flow, or its own.
+    // Login CSRF: another browser posts the attacker's valid answer. It has no flow, or its own.
     let mut victim = apple.server.visitor();
     come_back(&mut victim, &answer)
         .await
@@ -69,7 +69,7 @@ async fn g26_an_answer_needs_the_cookie_of_its_flow() {
             .assert_invalid("apple_sign_in_unknown", "state");
     }
     assert!(victim.sid().is_none());
-    nobody_was_made(&apple).await;
+    no_account_was_created(&apple).await;
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn g26_an_answer_counts_once_and_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn g26_an_answer_is_posted_and_never_fetched() {
+async fn g26_an_answer_must_be_posted() {
     let apple = Forged::start().await;
     let mut visitor = apple.server.visitor();
     let departure = leave(&mut visitor).await;
@@ -107,15 +107,15 @@ async fn g26_an_answer_is_posted_and_never_fetched() {
     let path = format!("/apple/callback?code=c&state={}", departure.get("state"));
     let answer = visitor.get(&path).await;
     assert_page(&answer, 405, "method_not_allowed");
-    // Nor are a post's fields taken from the query.
+    // The query's fields do not count either.
     let request = visitor.request(Method::POST, &path);
     let answer = visitor.send(request).await;
     assert!(answer.status >= 400, "{answer:?}");
-    nobody_was_made(&apple).await;
+    no_account_was_created(&apple).await;
 }
 
 #[tokio::test]
-async fn g26_only_a_page_of_ours_begins_a_sign_in() {
+async fn g26_only_a_page_of_this_site_begins_a_sign_in() {
     let apple = Forged::start().await;
     let visitor = apple.server.visitor();
     for (origin, site) in [
@@ -166,7 +166,7 @@ async fn g26_the_cookie_of_the_flow_is_bound_to_this_host_and_crosses_sites() {
 }
 
 #[tokio::test]
-async fn g26_after_the_sign_in_one_stays_on_this_site() {
+async fn g26_after_the_sign_in_the_browser_stays_on_this_site() {
     let apple = Forged::start().await;
     for (asked, goes) in [
         ("/api-keys/new", "/api-keys/new"),
@@ -182,7 +182,7 @@ async fn g26_after_the_sign_in_one_stays_on_this_site() {
 }
 
 #[tokio::test]
-async fn i12_a_copy_of_the_database_finishes_no_flow() {
+async fn i12_a_copy_of_the_database_cannot_finish_a_flow() {
     let apple = Forged::start().await;
     let mut visitor = apple.server.visitor();
     let departure = leave(&mut visitor).await;

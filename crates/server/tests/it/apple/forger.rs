@@ -1,4 +1,4 @@
-//! An issuer on loopback that signs what it is told to, with whatever key.
+//! An issuer on loopback that signs any claims with any key.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -18,13 +18,13 @@ use tm_auth_server::config::Apple;
 use super::{CLIENT_ID, configure, team_key};
 use crate::support::{START, TestServer};
 
-/// A key that signs tokens.
+/// A signing key.
 pub(crate) enum Key {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
 }
 
-/// Making RSA keys takes its time, so all tests share two.
+/// RSA keys take long to generate, so all tests share two.
 pub(crate) static RSA: LazyLock<Key> = LazyLock::new(Key::rsa);
 pub(crate) static OTHER_RSA: LazyLock<Key> = LazyLock::new(Key::rsa);
 
@@ -37,7 +37,7 @@ impl Key {
         Self::P256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
     }
 
-    /// Its public half as it stands in a JWKS.
+    /// The public key as a JWK.
     pub(crate) fn jwk(&self, kid: &str) -> Value {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match self {
@@ -83,20 +83,20 @@ impl Key {
     }
 }
 
-/// What a JWS signs.
+/// The signing input of a JWS.
 pub(crate) fn input(header: &Value, payload: &Value) -> String {
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     format!("{}.{}", encode(header), encode(payload))
 }
 
-/// The service, and who stands for Apple.
+/// The service, and the stand-in for Apple.
 pub(crate) struct Forged {
     pub(crate) server: TestServer,
     pub(crate) issuer: String,
     told: Arc<Mutex<Told>>,
 }
 
-/// What it answers with, and what it was asked.
+/// The answers of the stand-in, and the requests that it got.
 struct Told {
     token: (u16, Value),
     keys: (u16, Value),
@@ -131,7 +131,7 @@ impl Forged {
         Self { server, issuer, told }
     }
 
-    /// The claims of a token that holds, for a flow with this nonce.
+    /// The claims of a valid token for a flow with this nonce.
     pub(crate) fn claims(&self, nonce: &str) -> Value {
         let now = self.server.now().as_second();
         json!({
@@ -140,12 +140,12 @@ impl Forged {
         })
     }
 
-    /// As Apple signs.
+    /// A token with these claims, signed as Apple signs.
     pub(crate) fn signed(claims: &Value) -> String {
         RSA.sign(&json!({ "alg": "RS256", "kid": "k1" }), claims)
     }
 
-    /// The next code gives this ID token.
+    /// Makes the token endpoint give this ID token.
     pub(crate) fn gives(&self, id_token: &str) {
         self.answers(
             200,
@@ -153,7 +153,7 @@ impl Forged {
         );
     }
 
-    /// The token endpoint answers with this.
+    /// Makes the token endpoint answer so.
     pub(crate) fn answers(&self, status: u16, body: Value) {
         self.told.lock().unwrap().token = (status, body);
     }
@@ -166,7 +166,7 @@ impl Forged {
         self.told.lock().unwrap().keys_asked
     }
 
-    /// What the token endpoint was sent, in order.
+    /// The forms that the token endpoint got, in order.
     pub(crate) fn forms(&self) -> Vec<BTreeMap<String, String>> {
         self.told.lock().unwrap().forms.clone()
     }
@@ -189,5 +189,5 @@ async fn keys(State(told): State<Arc<Mutex<Told>>>) -> (StatusCode, Json<Value>)
     (StatusCode::from_u16(status).unwrap(), Json(body))
 }
 
-/// The clock of these tests begins there.
+/// The start of these tests' clock.
 pub(crate) const NOW: i64 = START;

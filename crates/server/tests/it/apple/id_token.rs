@@ -1,4 +1,4 @@
-//! G22: ID tokens that are bent in one place each. None signs anybody in.
+//! G22: ID tokens that are wrong in one place each. None of them signs in.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -9,7 +9,7 @@ use super::forger::{Forged, Key, NOW, OTHER_RSA, RSA, input};
 use super::{account_with, come_back, leave, signed_in};
 use crate::support::Answer;
 
-/// Signs in with the token that `make` makes of good claims.
+/// Signs in with the token that `make` makes of valid claims.
 async fn presents(apple: &Forged, make: impl FnOnce(Value) -> String) -> Answer {
     let mut visitor = apple.server.visitor();
     let departure = leave(&mut visitor).await;
@@ -121,13 +121,13 @@ async fn g22_a_token_that_apple_did_not_sign_is_refused() {
     is_refused(&apple, "claims changed after signing", |claims| {
         let good = Forged::signed(&claims);
         let mut other = claims;
-        other["sub"] = "somebody else".into();
+        other["sub"] = "another user".into();
         crate::support::jwt::with_payload(&good, &other)
     })
     .await;
     is_refused(&apple, "no token", |_| "nonsense".to_owned()).await;
 
-    // What Apple did sign holds, with each algorithm that one of its keys names.
+    // Tokens that Apple signed are accepted, with each algorithm that its keys name.
     assert_eq!(
         presents(&apple, |claims| RSA.sign(&header(), &claims))
             .await
@@ -142,7 +142,7 @@ async fn g22_a_token_that_apple_did_not_sign_is_refused() {
 }
 
 #[tokio::test]
-async fn g22_a_token_for_somebody_or_something_else_is_refused() {
+async fn g22_a_token_for_another_recipient_time_or_flow_is_refused() {
     let apple = Forged::start().await;
     for (what, claim, value) in [
         ("another issuer", "iss", json!("https://appleid.apple.com")),
@@ -160,7 +160,7 @@ async fn g22_a_token_for_somebody_or_something_else_is_refused() {
         ("made long ago", "iat", json!(NOW - 3600)),
         ("another nonce", "nonce", json!("another")),
         ("no nonce", "nonce", Value::Null),
-        ("nobody's", "sub", json!("")),
+        ("an empty subject", "sub", json!("")),
         ("for another code", "c_hash", json!("AAAAAAAAAAAAAAAAAAAAAA")),
         (
             "for another access token",
@@ -195,7 +195,7 @@ async fn g22_a_token_serves_one_sign_in() {
     apple.gives(&token);
     let answer = come_back(&mut visitor, &[("code", "c"), ("state", departure.get("state"))]).await;
     assert_eq!(answer.status, 303);
-    // Whoever got hold of it brings it to a flow of their own: its nonce is another.
+    // A thief presents it in a flow of their own, which has another nonce.
     let mut thief = apple.server.visitor();
     let departure = leave(&mut thief).await;
     let answer = come_back(&mut thief, &[("code", "c"), ("state", departure.get("state"))]).await;
@@ -205,12 +205,12 @@ async fn g22_a_token_serves_one_sign_in() {
 }
 
 #[tokio::test]
-async fn g22_a_bent_token_links_nothing() {
+async fn g22_a_forged_token_links_nothing() {
     let apple = Forged::start().await;
     let server = &apple.server;
     let owner = account_with(server, "owner@example.com").await;
     let mut visitor = server
-        .signed_in(&owner, tm_auth_core::person::AuthMethod::Passkey)
+        .signed_in(&owner, tm_auth_core::user::AuthMethod::Passkey)
         .await;
     let departure = super::Departure::of(&visitor.submit("/apple/link", &[]).await);
     let mut claims = apple.claims(departure.get("nonce"));
@@ -228,7 +228,7 @@ async fn g22_a_bent_token_links_nothing() {
 }
 
 #[tokio::test]
-async fn g24_verified_is_true_or_the_word_true() {
+async fn g24_email_verified_is_true_or_the_text_true() {
     let apple = Forged::start().await;
     let all = [
         (json!(true), true),

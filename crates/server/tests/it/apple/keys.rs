@@ -1,4 +1,4 @@
-//! Apple's keys change without notice, its endpoints fail: what follows from either.
+//! Changes of Apple's keys, and failures of its endpoints.
 
 use serde_json::json;
 
@@ -23,13 +23,13 @@ async fn signs_in(apple: &Forged, kid: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn g22_a_new_key_is_fetched_once_and_not_for_every_made_up_name() {
+async fn g22_an_unknown_key_name_causes_at_most_one_fetch_per_minute() {
     let apple = Forged::start().await;
     assert_eq!(signs_in(&apple, "k1").await.status, 303);
     assert_eq!(signs_in(&apple, "k1").await.status, 303);
     assert_eq!(apple.keys_asked(), 1, "kept");
     apple.publishes(200, &[OTHER_RSA.jwk("k2")]);
-    // Within the cool-down nobody makes us ask again.
+    // Within the cool-down nothing causes a fetch.
     for _ in 0..3 {
         signs_in(&apple, "k2")
             .await
@@ -39,7 +39,7 @@ async fn g22_a_new_key_is_fetched_once_and_not_for_every_made_up_name() {
     apple.server.advance(60);
     assert_eq!(signs_in(&apple, "k2").await.status, 303);
     assert_eq!(apple.keys_asked(), 2);
-    // The one that Apple took back is gone with the set that had it.
+    // The new set does not have the key that Apple removed.
     signs_in(&apple, "k1")
         .await
         .assert_invalid("apple_token_invalid", "code");
@@ -47,7 +47,7 @@ async fn g22_a_new_key_is_fetched_once_and_not_for_every_made_up_name() {
 }
 
 #[tokio::test]
-async fn g22_a_key_that_apple_took_back_is_trusted_for_an_hour_at_most() {
+async fn g22_a_key_that_apple_removed_is_trusted_for_at_most_an_hour() {
     let apple = Forged::start().await;
     assert_eq!(signs_in(&apple, "k1").await.status, 303);
     apple.publishes(200, &[OTHER_RSA.jwk("k2")]);
@@ -60,7 +60,7 @@ async fn g22_a_key_that_apple_took_back_is_trusted_for_an_hour_at_most() {
 }
 
 #[tokio::test]
-async fn g22_keys_out_of_reach_sign_nobody_in_and_those_at_hand_serve_a_day() {
+async fn g22_without_keys_a_sign_in_fails_and_cached_keys_serve_a_day() {
     let apple = Forged::start().await;
     apple.publishes(500, &[]);
     signs_in(&apple, "k1")
@@ -84,11 +84,11 @@ async fn g22_keys_out_of_reach_sign_nobody_in_and_those_at_hand_serve_a_day() {
 }
 
 #[tokio::test]
-async fn g22_what_the_token_endpoint_says_decides() {
+async fn g22_the_token_endpoints_answer_decides() {
     let apple = Forged::start().await;
     for (status, body, code) in [
         (400, json!({ "error": "invalid_grant" }), "apple_token_invalid"),
-        // About us, and about nobody's sign-in.
+        // An error about this client, not about the code.
         (400, json!({ "error": "invalid_client" }), "apple_unavailable"),
         (500, json!({}), "apple_unavailable"),
         (302, json!({}), "apple_unavailable"),
@@ -101,7 +101,7 @@ async fn g22_what_the_token_endpoint_says_decides() {
         assert_eq!(answer.code(), code, "{body}");
         assert!(visitor.sid().is_none());
     }
-    // What was sent: this code, the verifier of this flow's challenge, and a secret made for the request.
+    // The request had this code, the verifier of this flow's challenge, and a fresh client secret.
     let forms = apple.forms();
     let (first, last) = (&forms[0], &forms[forms.len() - 1]);
     assert_eq!(

@@ -1,8 +1,8 @@
-//! Linking and unlinking, from a session of the account.
+//! Linking and unlinking an identity.
 
 use tm_auth_core::Account;
-use tm_auth_core::person::AuthMethod;
-use tm_auth_store::Origin;
+use tm_auth_core::user::AuthMethod;
+use tm_auth_store::AuditContext;
 
 use super::forger::Forged;
 use super::provider::{AtApple, fields};
@@ -27,7 +27,7 @@ async fn linked(server: &TestServer, account: &Account) -> Option<String> {
 }
 
 #[tokio::test]
-async fn g23_who_owns_the_address_signs_in_and_links() {
+async fn g23_the_owner_of_the_address_signs_in_and_links() {
     let apple = AtApple::start().await;
     let server = &apple.server;
     let ada = account_with(server, "ada@example.com").await;
@@ -37,7 +37,7 @@ async fn g23_who_owns_the_address_signs_in_and_links() {
     come_back(&mut stranger, &fields(&posted))
         .await
         .assert_error(409, "address_has_account");
-    // As a person reads it.
+    // The error as a page.
     let departure = leave(&mut stranger).await;
     let posted = apple.visit(&departure, "ada").await;
     let body: Vec<_> = posted
@@ -88,7 +88,7 @@ async fn g23_who_owns_the_address_signs_in_and_links() {
 }
 
 #[tokio::test]
-async fn c12_linking_takes_a_fresh_proof_and_the_sessions_token() {
+async fn c12_linking_needs_a_fresh_proof_and_the_csrf_token() {
     let apple = Forged::start().await;
     let server = &apple.server;
     let account = account_with(server, "ada@example.com").await;
@@ -114,16 +114,16 @@ async fn c12_linking_takes_a_fresh_proof_and_the_sessions_token() {
 }
 
 #[tokio::test]
-async fn g26_a_link_counts_only_while_its_session_lives() {
+async fn g26_a_link_counts_only_while_its_session_is_live() {
     let apple = Forged::start().await;
     let server = &apple.server;
     let account = account_with(server, "ada@example.com").await;
     let mut visitor = server.signed_in(&account, AuthMethod::Passkey).await;
     let departure = Departure::of(&visitor.submit("/apple/link", &[]).await);
-    let origin = Origin::operator(server.now());
+    let audit_context = AuditContext::operator(server.now());
     server
         .store
-        .end_person_sessions(account.uid, None, &origin)
+        .end_user_sessions(account.uid, None, &audit_context)
         .await
         .unwrap();
     answered(&apple, &mut visitor, &departure, "s1")
@@ -133,7 +133,7 @@ async fn g26_a_link_counts_only_while_its_session_lives() {
 }
 
 #[tokio::test]
-async fn g23_an_identity_is_one_accounts_and_an_account_has_one() {
+async fn g23_an_identity_has_one_account_and_an_account_one_identity() {
     let apple = Forged::start().await;
     let server = &apple.server;
     let (ada, bob) = (
@@ -146,7 +146,7 @@ async fn g23_an_identity_is_one_accounts_and_an_account_has_one() {
     assert_eq!(
         link(&apple, &mut at_ada, "s1").await.status,
         303,
-        "twice is no error"
+        "a second time succeeds too"
     );
     link(&apple, &mut at_bob, "s1")
         .await
@@ -166,7 +166,7 @@ async fn g23_an_identity_is_one_accounts_and_an_account_has_one() {
 }
 
 #[tokio::test]
-async fn g20_the_one_way_in_is_not_unlinked() {
+async fn g20_the_last_login_method_is_not_unlinked() {
     let apple = Forged::start().await;
     let server = &apple.server;
     let mut visitor = server.visitor();

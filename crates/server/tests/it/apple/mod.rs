@@ -1,5 +1,5 @@
-//! Sign in with Apple: against a real OpenID provider that behaves as Apple does (`apple_provider/`), and against a
-//! forger that holds keys of its own and says whatever a test wants.
+//! Sign in with Apple: against a real OpenID provider that behaves like Apple (`apple_provider/`),
+//! and against a forger that has its own keys and sends whatever a test wants.
 
 mod flow;
 mod forger;
@@ -17,7 +17,7 @@ use tm_auth_core::Account;
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_server::config::{Apple, P8Key};
 use tm_auth_server::{Config, random};
-use tm_auth_store::{NewAccount, Origin};
+use tm_auth_store::{AuditContext, NewAccount};
 
 use crate::support::{Answer, TestServer, Visitor};
 
@@ -25,7 +25,7 @@ pub(crate) const CLIENT_ID: &str = "co.truemarkets.auth";
 pub(crate) const TEAM_ID: &str = "TEAM123456";
 pub(crate) const KEY_ID: &str = "KEY1234567";
 
-/// The team's key, as Apple hands it out, and its public half.
+/// The team's private key in the form that Apple gives, and its public key.
 pub(crate) fn team_key() -> (P8Key, String) {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     (pair.serialize_pem().parse().unwrap(), pair.public_key_pem())
@@ -39,7 +39,7 @@ pub(crate) fn configure(config: &mut Config, issuer: &str, key: P8Key) {
     });
 }
 
-/// Where a browser was sent, taken apart.
+/// The URL to which a browser was sent, and its parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Departure {
     pub(crate) url: String,
@@ -80,13 +80,14 @@ fn unescape(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The button on the sign-in page.
+/// Presses the button on the sign-in page.
 pub(crate) async fn leave(visitor: &mut Visitor<'_>) -> Departure {
     let answer = visitor.submit("/apple/start", &[("next", "/security")]).await;
     Departure::of(&answer)
 }
 
-/// What Apple's page makes the browser post: from another site, so that only the flow's cookie comes along.
+/// Posts Apple's answer as Apple's page makes the browser do it: from another site, so that only
+/// the flow's cookie comes along.
 pub(crate) async fn come_back(visitor: &mut Visitor<'_>, fields: &[(&str, &str)]) -> Answer {
     let mut crossing = visitor.clone();
     crossing.cookies.retain(|name, _| name.ends_with("apple"));
@@ -115,11 +116,14 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-/// Who is signed in there.
+/// The account that is signed in in a browser.
 pub(crate) async fn signed_in(server: &TestServer, visitor: &Visitor<'_>) -> Option<Account> {
     let sid = visitor.sid()?;
-    let (session, account) = server.store.person_session(sid).await.unwrap()?;
-    session.permit(&account, server.now()).ok().map(|()| account)
+    let (session, account) = server.store.user_session(sid).await.unwrap()?;
+    session
+        .check_usable(&account, server.now())
+        .ok()
+        .map(|()| account)
 }
 
 /// The actions of an account's trail, oldest first.
@@ -132,7 +136,7 @@ pub(crate) async fn trail(server: &TestServer, account: &Account) -> Vec<String>
         .collect()
 }
 
-/// An account that proved this address.
+/// Creates an account with this address.
 pub(crate) async fn account_with(server: &TestServer, email: &str) -> Account {
     let fresh = || uuid::Builder::from_random_bytes(random::bytes()).into_uuid();
     let new = NewAccount {
@@ -141,11 +145,16 @@ pub(crate) async fn account_with(server: &TestServer, email: &str) -> Account {
         email: Some(email.to_owned()),
         created_at: server.now(),
     };
-    let origin = Origin::operator(server.now());
-    server.store.create_account(new, &origin).await.unwrap().unwrap()
+    let audit_context = AuditContext::operator(server.now());
+    server
+        .store
+        .create_account(new, &audit_context)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
-/// An error as a person reads it.
+/// Asserts an error page.
 #[track_caller]
 pub(crate) fn assert_page(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{answer:?}");

@@ -1,8 +1,8 @@
-//! G27: what Apple tells, and what others tell in its name.
+//! G27: notifications of Apple, and forged ones.
 
 use serde_json::{Value, json};
 use tm_auth_core::Account;
-use tm_auth_core::person::{AuthMethod, SessionKind};
+use tm_auth_core::user::{AuthMethod, SessionKind};
 
 use super::forger::{Forged, Key, NOW, OTHER_RSA, RSA, input};
 use super::provider::{AtApple, fields};
@@ -20,7 +20,7 @@ async fn is_linked(server: &TestServer, account: &Account) -> bool {
 }
 
 #[tokio::test]
-async fn g27_who_withdraws_at_apple_is_unlinked_and_signed_out() {
+async fn g27_a_user_who_withdraws_at_apple_is_unlinked_and_signed_out() {
     let apple = AtApple::start().await;
     let server = &apple.server;
     let ada = account_with(server, "ada@example.com").await;
@@ -38,7 +38,7 @@ async fn g27_who_withdraws_at_apple_is_unlinked_and_signed_out() {
         let mail = newest_mail(server, "ada@example.com").expect("the owner is told");
         assert!(mail.contains("Apple") && mail.contains("unlinked"), "{mail}");
         assert!(signed_in(server, &visitor).await.is_none());
-        let (native, _) = server.store.person_session(native.sid).await.unwrap().unwrap();
+        let (native, _) = server.store.user_session(native.sid).await.unwrap().unwrap();
         assert!(native.ended.is_some());
         assert!(trail(server, &ada).await.contains(&"apple_unlinked".to_owned()));
         assert!(
@@ -51,7 +51,7 @@ async fn g27_who_withdraws_at_apple_is_unlinked_and_signed_out() {
                 .disabled_at
                 .is_none()
         );
-        // Linked anew, the old message does nothing when it comes again.
+        // After a new link, the old notification does nothing.
         apple.advance(2).await;
         let mut visitor = server.signed_in(&ada, AuthMethod::Passkey).await;
         let departure = Departure::of(&visitor.submit("/apple/link", &[]).await);
@@ -65,7 +65,7 @@ async fn g27_who_withdraws_at_apple_is_unlinked_and_signed_out() {
 }
 
 #[tokio::test]
-async fn g27_who_has_no_other_way_in_finds_the_account_again() {
+async fn g27_a_user_without_another_login_method_finds_the_account_again() {
     let apple = AtApple::start().await;
     let server = &apple.server;
     let mut visitor = server.visitor();
@@ -81,7 +81,7 @@ async fn g27_who_has_no_other_way_in_finds_the_account_again() {
     );
     assert!(!is_linked(server, &account).await);
     assert!(signed_in(server, &visitor).await.is_none());
-    assert_eq!(server.store.ways_in(account.uid).await.unwrap().count(), 0);
+    assert_eq!(server.store.login_methods(account.uid).await.unwrap().count(), 0);
 
     apple.advance(2).await;
     let departure = leave(&mut visitor).await;
@@ -95,7 +95,7 @@ async fn g27_who_has_no_other_way_in_finds_the_account_again() {
 }
 
 #[tokio::test]
-async fn g27_what_is_told_of_the_relay_is_noted_and_changes_nothing() {
+async fn g27_relay_events_are_noted_and_change_nothing() {
     let apple = AtApple::start().await;
     let server = &apple.server;
     let mut visitor = server.visitor();
@@ -115,7 +115,7 @@ async fn g27_what_is_told_of_the_relay_is_noted_and_changes_nothing() {
         trail[trail.len() - 2..],
         ["apple_mail_disabled", "apple_mail_enabled"]
     );
-    // Of somebody who was never here.
+    // Of an unknown identity.
     for type_ in ["consent-revoked", "email-disabled"] {
         assert_eq!(
             tell(server, &apple.notification(type_, "bob").await).await.status,
@@ -125,7 +125,7 @@ async fn g27_what_is_told_of_the_relay_is_noted_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn g27_what_apple_did_not_sign_for_us_does_nothing() {
+async fn g27_a_notification_not_signed_by_apple_for_this_service_does_nothing() {
     let apple = Forged::start().await;
     let server = &apple.server;
     let mut visitor = server.visitor();
@@ -160,12 +160,12 @@ async fn g27_what_apple_did_not_sign_for_us_does_nothing() {
         ("another app", bent("aud", json!("co.truemarkets.app"))),
         ("another issuer", bent("iss", json!("https://appleid.apple.com"))),
         ("expired", bent("exp", json!(NOW - 10))),
-        ("an end that is no number", bent("exp", json!("never"))),
+        ("an `exp` that is not a number", bent("exp", json!("never"))),
         ("in the future", bent("iat", json!(NOW + 60))),
         ("without time", bent("iat", Value::Null)),
         ("no event", bent("events", json!("[]"))),
         (
-            "an event of nobody",
+            "an event without a user",
             bent("events", json!("{\"type\":\"consent-revoked\"}")),
         ),
         ("an ID token", id_token),
@@ -189,7 +189,7 @@ async fn g27_what_apple_did_not_sign_for_us_does_nothing() {
         .await
         .assert_error(415, "unsupported_media_type");
 
-    // The very same, as Apple signs it; the event may be an object as well as text.
+    // The same event, signed by Apple. `events` may be an object or a text.
     let mut claims = good.clone();
     claims["events"] = event;
     let answer = tell(server, &json!({ "payload": RSA.sign(&header, &claims) })).await;

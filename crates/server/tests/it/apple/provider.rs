@@ -1,4 +1,4 @@
-//! The real provider: a program of its own, ended with the test by closing what it reads.
+//! The real provider: a program that a test starts and ends.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -27,6 +27,7 @@ impl Drop for AtApple {
 }
 
 impl AtApple {
+    /// Starts both.
     pub(crate) async fn start() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/apple_provider");
         assert!(
@@ -68,8 +69,8 @@ impl AtApple {
         self.server.http.get(url).send().await.unwrap();
     }
 
-    /// Goes where the browser was sent, signs in there as this person (or presses `cancel`), and gives the fields that
-    /// the provider's last page posts back.
+    /// Signs in at the provider as this user, or presses `cancel`. Returns the fields that the
+    /// provider's last page posts back.
     pub(crate) async fn visit(&self, departure: &Departure, who: &str) -> Vec<(String, String)> {
         let mut jar = BTreeMap::new();
         let (mut method, mut url, mut body) = (Method::GET, departure.url.clone(), None);
@@ -126,7 +127,7 @@ impl AtApple {
         }
     }
 
-    /// What Apple would post to the service about this person.
+    /// The notification that Apple would post about this user.
     pub(crate) async fn notification(&self, type_: &str, who: &str) -> Value {
         let url = format!("{}/test/notification", self.issuer);
         let request = self
@@ -156,7 +157,7 @@ fn spawn(folder: &Path, settings: &Value) -> (Child, String) {
     (process, told["issuer"].as_str().unwrap().to_owned())
 }
 
-/// As `scripts/tools` finds it.
+/// Node, as `scripts/tools` finds it.
 fn node() -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -178,7 +179,7 @@ fn inputs(html: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// As [`super::come_back`] takes them.
+/// The fields in the form for [`super::come_back`].
 pub(crate) fn fields(posted: &[(String, String)]) -> Vec<(&str, &str)> {
     posted
         .iter()

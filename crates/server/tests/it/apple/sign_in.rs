@@ -1,8 +1,8 @@
-//! Signing up and in through the real provider, and what an account is found by.
+//! Sign-up and sign-in with the real provider, and how an account is found.
 
 use serde_json::json;
-use tm_auth_core::person::AuthMethod;
-use tm_auth_store::Origin;
+use tm_auth_core::user::AuthMethod;
+use tm_auth_store::AuditContext;
 
 use super::forger::Forged;
 use super::provider::{AtApple, fields};
@@ -10,7 +10,7 @@ use super::{account_with, assert_page, come_back, leave, signed_in, trail};
 use crate::support::{Stored, TestServer, rows};
 
 #[tokio::test]
-async fn g22_g24_one_signs_up_with_apple_and_in_again() {
+async fn g22_g24_a_user_signs_up_with_apple_and_signs_in_again() {
     let apple = AtApple::start().await;
     let server = &apple.server;
     let mut visitor = server.visitor();
@@ -40,7 +40,7 @@ async fn g22_g24_one_signs_up_with_apple_and_in_again() {
         !visitor.cookies.keys().any(|name| name.ends_with("apple")),
         "it served once"
     );
-    // What Apple vouches for is where mail goes; it is proved to nobody here.
+    // Mail goes to the address that Apple verified. The account has not proved it here.
     assert_eq!(account.email, None);
     assert_eq!(
         server.store.contact_email(account.uid).await.unwrap().as_deref(),
@@ -52,7 +52,7 @@ async fn g22_g24_one_signs_up_with_apple_and_in_again() {
         ["account_created", "apple_linked", "sign_in"]
     );
 
-    // Another browser, another day: no name is posted any more, and the account is the same.
+    // Another browser on another day: Apple posts no name any more, and the account is the same.
     apple.advance(86_400).await;
     let mut again = server.visitor();
     let departure = leave(&mut again).await;
@@ -78,7 +78,7 @@ fn display_name(server: &TestServer) -> String {
 }
 
 #[tokio::test]
-async fn g24_a_hidden_address_is_kept_as_the_relay_has_it() {
+async fn g24_the_relays_address_is_stored_as_it_is() {
     let apple = AtApple::start().await;
     let mut visitor = apple.server.visitor();
     let departure = leave(&mut visitor).await;
@@ -111,7 +111,7 @@ async fn g24_a_hidden_address_is_kept_as_the_relay_has_it() {
 }
 
 #[tokio::test]
-async fn g26_who_cancels_at_apple_is_told_so_and_signed_in_nowhere() {
+async fn g26_a_user_who_cancels_at_apple_is_told_and_not_signed_in() {
     let apple = AtApple::start().await;
     let mut visitor = apple.server.visitor();
     let departure = leave(&mut visitor).await;
@@ -120,13 +120,13 @@ async fn g26_who_cancels_at_apple_is_told_so_and_signed_in_nowhere() {
     answer.assert_invalid("apple_sign_in_cancelled", "error");
     assert!(visitor.sid().is_none());
     assert!(apple.server.store.accounts().await.unwrap().is_empty());
-    // The flow is over with it.
+    // The flow has ended.
     let answer = come_back(&mut visitor, &fields(&posted)).await;
     answer.assert_invalid("apple_sign_in_unknown", "state");
 }
 
 #[tokio::test]
-async fn g23_an_address_in_a_token_opens_nobodys_account() {
+async fn g23_an_address_in_a_token_does_not_open_an_account() {
     let apple = Forged::start().await;
     let server = &apple.server;
     let victim = account_with(server, "victim@example.com").await;
@@ -140,7 +140,7 @@ async fn g23_an_address_in_a_token_opens_nobodys_account() {
         apple.gives(&Forged::signed(&claims));
         let answer = come_back(&mut thief, &[("code", "c"), ("state", departure.get("state"))]).await;
         if verified == "true" {
-            // Told where to go, and nothing made.
+            // The page says what to do, and no account is created.
             answer.assert_error(409, "address_has_account");
             assert!(thief.sid().is_none());
             assert_eq!(
@@ -148,7 +148,7 @@ async fn g23_an_address_in_a_token_opens_nobodys_account() {
                 std::slice::from_ref(&victim)
             );
         } else {
-            // An address that nobody verified is none: the thief gets an account of their own.
+            // An unverified address does not count: the thief gets a new account.
             assert_eq!(answer.status, 303, "{answer:?}");
             let own = signed_in(server, &thief).await.unwrap();
             assert_ne!(own.uid, victim.uid);
@@ -159,7 +159,7 @@ async fn g23_an_address_in_a_token_opens_nobodys_account() {
     assert!(
         server
             .store
-            .person_sessions_of(victim.uid)
+            .user_sessions_of(victim.uid)
             .await
             .unwrap()
             .is_empty()
@@ -167,7 +167,7 @@ async fn g23_an_address_in_a_token_opens_nobodys_account() {
 }
 
 #[tokio::test]
-async fn g25_who_asked_for_a_code_in_anothers_name_has_nothing_of_the_account() {
+async fn g25_an_attacker_who_requested_a_code_for_the_address_gets_no_access() {
     let apple = Forged::start().await;
     let server = &apple.server;
     let address = "ada@example.com";
@@ -186,7 +186,7 @@ async fn g25_who_asked_for_a_code_in_anothers_name_has_nothing_of_the_account() 
     assert_eq!(answer.status, 303, "{answer:?}");
     let account = signed_in(server, &visitor).await.unwrap();
 
-    // Not even the mailed code, wherever it came from, is worth anything now.
+    // The mailed code is refused too.
     for code in ["00000000", &code] {
         let tried = server
             .post("/email/otc/verify", &json!({ "email": address, "code": code }))
@@ -197,14 +197,14 @@ async fn g25_who_asked_for_a_code_in_anothers_name_has_nothing_of_the_account() 
         server.store.accounts().await.unwrap(),
         std::slice::from_ref(&account)
     );
-    let ways = server.store.ways_in(account.uid).await.unwrap();
+    let ways = server.store.login_methods(account.uid).await.unwrap();
     assert_eq!((ways.passkeys, ways.email, ways.apple), (0, None, 1));
-    let sessions = server.store.person_sessions_of(account.uid).await.unwrap();
+    let sessions = server.store.user_sessions_of(account.uid).await.unwrap();
     let sids: Vec<_> = sessions.iter().map(|session| session.sid).collect();
     assert_eq!(sids, [visitor.sid().unwrap()]);
 }
 
-/// The code in the newest mail to this address, as it is written there: `1234-5678`.
+/// The code in the newest mail to this address, in the form `1234-5678`.
 fn mailed_code(server: &TestServer, address: &str) -> String {
     let mails = server.app.mailbox().unwrap();
     let mail = mails.iter().find(|mail| mail.to == address).unwrap();
@@ -227,14 +227,14 @@ async fn h02_signing_in_with_apple_ends_the_session_that_the_browser_had() {
     let former = visitor.sid().unwrap();
     let departure = leave(&mut visitor).await;
     apple.gives(&Forged::signed(&apple.claims(departure.get("nonce"))));
-    // Posted from Apple's site, so without the cookie of the session.
+    // Posted from Apple's site, so without the session's cookie.
     assert_eq!(
         come_back(&mut visitor, &[("code", "c"), ("state", departure.get("state"))])
             .await
             .status,
         303
     );
-    let (session, _) = server.store.person_session(former).await.unwrap().unwrap();
+    let (session, _) = server.store.user_session(former).await.unwrap().unwrap();
     assert!(session.ended.is_some(), "{session:?}");
     assert_ne!(visitor.sid(), Some(former));
     assert_ne!(signed_in(server, &visitor).await.unwrap().uid, account.uid);
@@ -254,10 +254,10 @@ async fn c10_a_disabled_account_is_not_signed_in() {
         } else {
             assert_eq!(answer.status, 303);
             let uid = signed_in(server, &visitor).await.unwrap().uid;
-            let origin = Origin::operator(server.now());
+            let audit_context = AuditContext::operator(server.now());
             server
                 .store
-                .set_account_disabled(uid, Some(server.now()), &origin)
+                .set_account_disabled(uid, Some(server.now()), &audit_context)
                 .await
                 .unwrap();
             visitor.cookies.clear();
@@ -267,7 +267,7 @@ async fn c10_a_disabled_account_is_not_signed_in() {
 }
 
 #[tokio::test]
-async fn g22_without_the_section_the_way_is_not_there() {
+async fn g22_without_the_configuration_section_start_and_callback_answer_404() {
     let server = TestServer::start().await;
     let mut visitor = server.visitor();
     let answer = visitor.submit("/apple/start", &[]).await;

@@ -131,12 +131,21 @@ async fn f19_a_code_is_tried_until_it_runs_out_and_never_after() {
     let settings = smtp.settings();
     let log = CapturedLog::start();
     let server = TestServer::start_with(|config| config.mail = settings).await;
-    let ask = async |email: &str| server.post("/email/otc", &json!({ "email": email })).await.status;
-    assert_eq!(ask("late@example.com").await, 200);
+    let ask = async |email: &str| server.post("/email/otc", &json!({ "email": email })).await;
+    let late = ask("late@example.com").await;
+    assert_eq!(late.status, 200);
     eventually(async || (smtp.connections() >= 2).then_some(())).await;
     server.advance(600);
-    eventually(async || log.text().contains(r#""reason":"expired""#).then_some(())).await;
-    assert_eq!(ask("soon@example.com").await, 200);
+    let dropped = eventually(async || {
+        let text = log.text();
+        text.lines()
+            .find(|line| line.contains(r#""reason":"expired""#))
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+    })
+    .await;
+    // The line can be joined to the request that asked for the code.
+    assert_eq!(dropped["span"]["request_id"], late.header("x-request-id"));
+    assert_eq!(ask("soon@example.com").await.status, 200);
     server.advance(599);
     smtp.behave(Behaviour::default());
     let mail = smtp.mail().await;

@@ -203,7 +203,7 @@ async fn f19_what_is_refused_for_good_is_dropped() {
         let log = CapturedLog::start();
         let server = start(smtp.settings()).await;
         told(&server, OWNER).await;
-        until(|| log.text().contains(r#""reason":"refused","code":550"#)).await;
+        until(|| log.text().contains(r#""reason":"refused","smtp_code":550"#)).await;
         told(&server, "other@example.com").await;
         let mail = smtp.mail().await;
         assert!(mail.to[0].contains("other@"), "{mail:?}");

@@ -4,12 +4,12 @@ use tm_auth_proto::Environment;
 
 use super::account;
 use crate::support::smtp_server::settings;
-use crate::support::{Shown, TestServer};
+use crate::support::{HtmlPage, TestServer};
 
-async fn asked_as(server: &TestServer, host: &str) -> Shown {
+async fn asked_as(server: &TestServer, host: &str) -> HtmlPage {
     let request = server.http.get(format!("{}/mailbox", server.origin));
     let request = request.header("accept", "text/html").header("host", host);
-    Shown::of(request.send().await.unwrap()).await
+    HtmlPage::of(request.send().await.unwrap()).await
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ mod reminders;
 use tm_auth_core::Account;
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_server::random;
-use tm_auth_store::{NewAccount, Origin};
+use tm_auth_store::{AuditContext, NewAccount};
 
 use crate::support::TestServer;
 
@@ -22,6 +22,11 @@ async fn account(server: &TestServer, email: &str) -> Account {
         email: Some(email.to_owned()),
         created_at: server.now(),
     };
-    let origin = Origin::operator(server.now());
-    server.store.create_account(new, &origin).await.unwrap().unwrap()
+    let audit_context = AuditContext::operator(server.now());
+    server
+        .store
+        .create_account(new, &audit_context)
+        .await
+        .unwrap()
+        .unwrap()
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use reqwest::Method;
 use serde_json::json;
 use tm_auth_core::Account;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_store::passkey::{AddedBy, NewPasskey};
-use tm_auth_store::{AppleSubject, Origin};
+use tm_auth_store::{AppleSubject, AuditContext};
 
 use super::super::apple::{account_with, configure, team_key};
 use crate::support::{Answer, TestKey, TestServer, Visitor};
@@ -316,8 +316,8 @@ impl Scene {
                     private_relay: false,
                 };
                 texts.push(format!("apple-{}", texts[0]));
-                let origin = Origin::service(server.now());
-                let linked = server.store.link_apple(account.uid, subject, &origin);
+                let audit_context = AuditContext::service(server.now());
+                let linked = server.store.link_apple(account.uid, subject, &audit_context);
                 linked.await.unwrap().unwrap();
             }
             Self::SecurityAfterFiveMinutes | Self::DeleteAfterFiveMinutes => server.advance(301),
@@ -392,10 +392,10 @@ async fn passkey(server: &TestServer, account: &Account, number: u8) {
         backed_up: false,
         created_at: server.now(),
     };
-    let origin = Origin::service(server.now());
+    let audit_context = AuditContext::service(server.now());
     let added = server
         .store
-        .add_passkey(account.uid, new, AddedBy::Proof, 20, &origin);
+        .add_passkey(account.uid, new, AddedBy::Proof, 20, &audit_context);
     added.await.unwrap().unwrap();
 }
 

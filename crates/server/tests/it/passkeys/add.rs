@@ -1,12 +1,13 @@
-//! More passkeys: who may add one, and who hears of it.
+//! `/passkeys/add`: who may add a passkey, and who is told.
 
 use reqwest::Method;
 use serde_json::json;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN, STEP_UP};
 use crate::support::TestServer;
 use crate::support::authenticator::Authenticator;
+use tm_auth_store::AuditAction;
 
 #[tokio::test]
 async fn g13_a_passkey_is_added_to_the_account_of_the_session_and_to_no_other() {
@@ -15,18 +16,19 @@ async fn g13_a_passkey_is_added_to_the_account_of_the_session_and_to_no_other() 
     let (account, mut visitor) = server.with_address(&mut Authenticator::new()).await;
     let (other, others) = server.with_address(&mut Authenticator::new()).await;
 
-    // Without a session, nothing begins and nothing ends.
-    let mut nobody = server.visitor();
-    nobody.try_begin(ADD).await.assert_error(401, "missing_session");
+    // Without a session, both requests are refused.
+    let mut stranger = server.visitor();
+    stranger.try_begin(ADD).await.assert_error(401, "missing_session");
     let options = visitor.begin(ADD).await;
     let answer = new.create(&options, &server.origin).answer();
-    nobody.cookies.clone_from(&visitor.cookies);
-    nobody.cookies.remove("sid");
-    nobody
+    stranger.cookies.clone_from(&visitor.cookies);
+    stranger.cookies.remove("sid");
+    stranger
         .bring(ADD, &answer)
         .await
         .assert_error(401, "missing_session");
-    // Another's session in the same browser; the other's own browser; a body that names an account.
+    // Another account's session in the same browser; the other account's browser; a body that names
+    // an account.
     let mut both = visitor.clone();
     both.cookies
         .insert("sid".to_owned(), others.cookies["sid"].clone());
@@ -48,7 +50,7 @@ async fn g13_a_passkey_is_added_to_the_account_of_the_session_and_to_no_other() 
 }
 
 #[tokio::test]
-async fn g13_the_sessions_token_must_come_along() {
+async fn g13_adding_and_step_up_need_the_csrf_token() {
     let server = TestServer::start().await;
     let (_, mut visitor) = server.with_address(&mut Authenticator::new()).await;
     for path in [ADD, STEP_UP] {
@@ -64,7 +66,7 @@ async fn g13_the_sessions_token_must_come_along() {
 }
 
 #[tokio::test]
-async fn g21_c12_adding_takes_a_fresh_proof_and_is_told() {
+async fn g21_c12_adding_needs_a_fresh_proof_and_notifies_the_owner() {
     let server = TestServer::start().await;
     let (mut first, mut second) = (Authenticator::new(), Authenticator::new());
     let (account, mut visitor) = server.with_address(&mut first).await;
@@ -74,7 +76,7 @@ async fn g21_c12_adding_takes_a_fresh_proof_and_is_told() {
         visitor.prove(STEP_UP, &mut first, &server.origin).await.status,
         200
     );
-    // Fresh when it was asked for, and no longer when it is answered.
+    // The proof is fresh at the request for options, and no longer at the answer.
     server.advance(200);
     let options = visitor.begin(ADD).await;
     let answer = second.create(&options, &server.origin).answer();
@@ -95,11 +97,11 @@ async fn g21_c12_adding_takes_a_fresh_proof_and_is_told() {
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 1);
     assert!(mails[before].contains("passkey was added"), "{mails:?}");
-    assert_eq!(server.noted(&account, "passkey_added").await, 2);
+    assert_eq!(server.noted(&account, AuditAction::PasskeyAdded).await, 2);
 }
 
 #[tokio::test]
-async fn c12_where_there_is_a_passkey_nothing_weaker_adds_another() {
+async fn c12_if_there_is_a_passkey_nothing_weaker_adds_another() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let (account, mut visitor) = server.with_address(&mut authenticator).await;
@@ -107,7 +109,7 @@ async fn c12_where_there_is_a_passkey_nothing_weaker_adds_another() {
     for method in [AuthMethod::EmailCode, AuthMethod::MagicLink, AuthMethod::Apple] {
         let mut weaker = server.signed_in(&account, method).await;
         weaker.try_begin(ADD).await.assert_error(403, "reauth_required");
-        // Not with a question that a stronger one asked, either.
+        // Not with the options of a stronger session, either.
         let mut weaker_now = visitor.clone();
         weaker_now.cookies.extend(weaker.cookies);
         let answer = Authenticator::new().create(&options, &server.origin).answer();
@@ -115,7 +117,7 @@ async fn c12_where_there_is_a_passkey_nothing_weaker_adds_another() {
         assert!([400, 403].contains(&answer.status), "{answer:?}");
     }
     assert_eq!(server.store.passkeys_of(account.uid).await.unwrap().len(), 1);
-    // Keys neither: over the same rule.
+    // The same rule holds for API keys.
     let mut weaker = server.signed_in(&account, AuthMethod::EmailCode).await;
     let body = json!({ "label": "bot", "public_key": "-", "proof": { "timestamp": 1, "signature": "" } });
     let answer = weaker.call(Method::POST, "/v1/auth/api-keys", Some(&body));
@@ -131,7 +133,7 @@ async fn c12_where_there_is_a_passkey_nothing_weaker_adds_another() {
 }
 
 #[tokio::test]
-async fn g21_an_account_has_twenty_passkeys_at_most() {
+async fn g21_an_account_has_at_most_twenty_passkeys() {
     let server = TestServer::start().await;
     let (account, mut visitor) = server.with_address(&mut Authenticator::new()).await;
     for _ in 1..20 {

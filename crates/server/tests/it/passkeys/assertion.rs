@@ -1,15 +1,17 @@
-//! Using passkeys: what is refused, and that every refusal is one answer.
+//! Assertions: which are refused, and that every refusal gives the same response.
 
 use serde_json::{Value, json};
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN, SIGN_UP, STEP_UP};
 use crate::support::authenticator::{
     Authenticator, BACKED_UP, BACKUP_ELIGIBLE, USER_PRESENT, USER_VERIFIED, Used, base64, bend,
 };
 use crate::support::{Answer, TestServer, at_once};
+use tm_auth_store::AuditAction;
 
-/// Answers a sign-in of this authenticator with what `change` makes of it before it is signed.
+/// Signs in with this authenticator, after `change` was applied to the assertion and before it is
+/// signed.
 async fn sign_in(server: &TestServer, with: &mut Authenticator, change: impl FnOnce(&mut Used)) -> Answer {
     let mut visitor = server.visitor();
     let options = visitor.begin(SIGN_IN).await;
@@ -21,7 +23,7 @@ async fn sign_in(server: &TestServer, with: &mut Authenticator, change: impl FnO
 }
 
 #[tokio::test]
-async fn g03_g04_g05_g06_an_answer_for_somebody_else_is_refused() {
+async fn g03_g04_g05_g06_an_assertion_for_another_type_origin_or_rp_is_refused() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     server.signed_up(&mut authenticator).await;
@@ -53,7 +55,7 @@ async fn g03_g04_g05_g06_an_answer_for_somebody_else_is_refused() {
 }
 
 #[tokio::test]
-async fn g07_g08_flags_must_say_present_and_verified_and_what_they_said_before() {
+async fn g07_g08_user_presence_verification_and_the_same_backup_eligibility_are_required() {
     let server = TestServer::start().await;
     let (mut synced, mut bound) = (Authenticator::new(), Authenticator::device_bound());
     server.signed_up(&mut synced).await;
@@ -72,7 +74,7 @@ async fn g07_g08_flags_must_say_present_and_verified_and_what_they_said_before()
         let answer = sign_in(&server, &mut bound, |used| used.flags |= on).await;
         answer.assert_invalid("passkey_refused", "credential");
     }
-    // Whether it is backed up may change, and is kept.
+    // The backup state may change, and is stored.
     assert!(server.passkey(&synced).await.unwrap().backed_up);
     let answer = sign_in(&server, &mut synced, |used| used.flags &= !BACKED_UP).await;
     assert_eq!(answer.status, 200);
@@ -98,7 +100,7 @@ async fn g11_the_credential_and_the_user_handle_must_name_the_same_account() {
         let answer = sign_in(&server, &mut mine, |used| used.user_handle.clone_from(&handle)).await;
         answer.assert_invalid("passkey_refused", "credential");
     }
-    // The victim's credential, signed by mine.
+    // The victim's credential id, signed by the attacker's key.
     let answer = sign_in(&server, &mut mine, |used| {
         used.credential_id.clone_from(&victims.credential_id);
         used.user_handle.clone_from(&victims.user_handle);
@@ -108,12 +110,12 @@ async fn g11_the_credential_and_the_user_handle_must_name_the_same_account() {
 
     let deleted = server
         .store
-        .delete_account(me.uid, &tm_auth_store::Origin::operator(server.now()))
+        .delete_account(me.uid, &tm_auth_store::AuditContext::operator(server.now()))
         .await;
     assert!(deleted.unwrap());
     let answer = sign_in(&server, &mut mine, |_| ()).await;
     answer.assert_invalid("passkey_refused", "credential");
-    // Another's credential for the deleted one's handle.
+    // Another account's credential with the deleted account's handle.
     let answer = sign_in(&server, &mut victims, |used| {
         used.user_handle.clone_from(&mine.user_handle);
     });
@@ -121,7 +123,7 @@ async fn g11_the_credential_and_the_user_handle_must_name_the_same_account() {
 }
 
 #[tokio::test]
-async fn g12_at_a_step_up_only_what_was_asked_for_counts() {
+async fn g12_at_a_step_up_only_allowed_credentials_count() {
     let server = TestServer::start().await;
     let (mut asked, mut later, mut others) =
         (Authenticator::new(), Authenticator::new(), Authenticator::new());
@@ -134,7 +136,7 @@ async fn g12_at_a_step_up_only_what_was_asked_for_counts() {
         "transports": ["hybrid", "internal"],
     }]);
     assert_eq!(options["publicKey"]["allowCredentials"], allowed);
-    // Another account's credential; one of the account that came later than the question.
+    // Another account's credential; a credential of this account that was added after the options.
     let answer = others.get(&options, &server.origin).answer(&others);
     visitor
         .bring(STEP_UP, &answer)
@@ -147,7 +149,7 @@ async fn g12_at_a_step_up_only_what_was_asked_for_counts() {
         .bring(STEP_UP, &answer)
         .await
         .assert_invalid("passkey_refused", "credential");
-    // What was asked for; the handle may be left out, since the account is known.
+    // An allowed credential. The handle may be absent, because the account is known.
     let options = visitor.begin(STEP_UP).await;
     let mut used = asked.get(&options, &server.origin);
     used.user_handle = None;
@@ -155,12 +157,7 @@ async fn g12_at_a_step_up_only_what_was_asked_for_counts() {
     assert_eq!(visitor.bring(STEP_UP, &used.answer(&asked)).await.status, 200);
     assert_ne!(visitor.sid(), before, "a new session");
     assert_eq!(server.account_of(&visitor).await.uid, account.uid);
-    let (old, _) = server
-        .store
-        .person_session(before.unwrap())
-        .await
-        .unwrap()
-        .unwrap();
+    let (old, _) = server.store.user_session(before.unwrap()).await.unwrap().unwrap();
     assert!(old.ended.is_some(), "in place of the old one");
 }
 
@@ -174,7 +171,7 @@ async fn g14_a_counter_that_does_not_grow_is_refused_on_one_device_and_shown_on_
         let answer = sign_in(&server, &mut bound, |used| used.counter = counter).await;
         answer.assert_invalid("passkey_refused", "credential");
     }
-    assert_eq!(server.noted(&account, "sign_in_refused").await, 3);
+    assert_eq!(server.noted(&account, AuditAction::SignInRefused).await, 3);
     let kept = server.passkey(&bound).await.unwrap();
     assert_eq!((kept.counter, kept.suspect_at), (2, Some(server.now())));
 
@@ -191,7 +188,7 @@ async fn g14_a_counter_that_does_not_grow_is_refused_on_one_device_and_shown_on_
 }
 
 #[tokio::test]
-async fn g14_of_many_answers_at_once_none_sets_the_counter_back() {
+async fn g14_concurrent_assertions_never_set_the_counter_back() {
     let server = TestServer::start().await;
     let mut synced = Authenticator::new();
     server.signed_up(&mut synced).await;
@@ -214,7 +211,7 @@ async fn g14_of_many_answers_at_once_none_sets_the_counter_back() {
 }
 
 #[tokio::test]
-async fn g15_an_unknown_credential_and_a_bad_signature_are_one_answer_by_one_way() {
+async fn g15_an_unknown_credential_and_a_bad_signature_take_the_same_path_to_the_same_response() {
     let server = TestServer::start().await;
     let faults = server.store.faults();
     let (mut known, mut unknown) = (Authenticator::new(), Authenticator::new());
@@ -227,7 +224,7 @@ async fn g15_an_unknown_credential_and_a_bad_signature_are_one_answer_by_one_way
         "account_by_user_handle",
         "use_passkey",
         "audit",
-        "open_person_session",
+        "open_user_session",
     ];
     let mut ways = Vec::new();
     for (signer, credential_id, handle) in [
@@ -253,18 +250,18 @@ async fn g15_an_unknown_credential_and_a_bad_signature_are_one_answer_by_one_way
     }
     assert!(ways.iter().all(|way| *way == ways[0]), "{ways:?}");
     assert_eq!(ways[0].1, [1, 1, 1, 0, 1, 0]);
-    assert_eq!(server.noted(&account, "sign_in_refused").await, 0);
+    assert_eq!(server.noted(&account, AuditAction::SignInRefused).await, 0);
 }
 
 #[tokio::test]
-async fn g15_a_disabled_account_is_told_only_to_who_holds_its_passkey() {
+async fn g15_only_the_holder_of_the_passkey_learns_that_the_account_is_disabled() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let (account, _) = server.signed_up(&mut authenticator).await;
-    let origin = tm_auth_store::Origin::operator(server.now());
+    let audit_context = tm_auth_store::AuditContext::operator(server.now());
     let disabled = server
         .store
-        .set_account_disabled(account.uid, Some(server.now()), &origin);
+        .set_account_disabled(account.uid, Some(server.now()), &audit_context);
     assert!(disabled.await.unwrap());
     sign_in(&server, &mut authenticator, |_| ())
         .await
@@ -279,7 +276,7 @@ async fn g15_a_disabled_account_is_told_only_to_who_holds_its_passkey() {
 }
 
 #[tokio::test]
-async fn g16_a_sign_in_asks_everybody_the_same() {
+async fn g16_sign_in_options_are_the_same_for_all() {
     let server = TestServer::start().await;
     server.with_address(&mut Authenticator::new()).await;
     let asked = |options: &Value| {
@@ -296,7 +293,7 @@ async fn g16_a_sign_in_asks_everybody_the_same() {
         "userVerification": "required",
     });
     assert_eq!(asked(&first), expected);
-    // There is nowhere to name somebody: a body is not read.
+    // A request cannot name an account: its body is not read.
     let mut visitor = server.visitor();
     let named = json!({ "email": "owner@example.com" });
     let answer = visitor
@@ -310,7 +307,7 @@ async fn g16_a_sign_in_asks_everybody_the_same() {
 }
 
 #[tokio::test]
-async fn g13_a_step_up_takes_the_session_it_is_for() {
+async fn g13_a_step_up_needs_the_session_that_began_it() {
     let server = TestServer::start().await;
     let (mut mine, mut others) = (Authenticator::new(), Authenticator::new());
     let (_, mut visitor) = server.signed_up(&mut mine).await;
@@ -320,7 +317,7 @@ async fn g13_a_step_up_takes_the_session_it_is_for() {
         .try_begin(STEP_UP)
         .await
         .assert_error(401, "missing_session");
-    // Begun by me; brought when somebody else is signed in in the same browser.
+    // Begun by one account, answered after another account signed in in the same browser.
     let options = visitor.begin(STEP_UP).await;
     let elsewhere = server.signed_in(&other, AuthMethod::EmailCode).await;
     visitor.cookies.extend(elsewhere.cookies);
@@ -334,7 +331,7 @@ async fn g13_a_step_up_takes_the_session_it_is_for() {
         .bring(STEP_UP, &answer)
         .await
         .assert_error(401, "missing_session");
-    // A sign-up's answer proves nobody who is there.
+    // A registration's answer does not sign in.
     let options = signed_out.begin(SIGN_UP).await;
     let answer = mine.create(&options, &server.origin).answer();
     let answer = signed_out.bring(SIGN_IN, &answer).await;

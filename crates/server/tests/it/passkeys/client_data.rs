@@ -1,11 +1,11 @@
-//! The text that the browser writes: what of it may differ.
+//! Variations of the client data: which are accepted, and which are refused.
 
 use super::{SIGN_IN, SIGN_UP};
 use crate::support::TestServer;
 use crate::support::authenticator::{Authenticator, bend};
 
 #[tokio::test]
-async fn g18_g19_a_byte_order_mark_and_unknown_members_are_no_reason_to_refuse() {
+async fn g18_g19_a_byte_order_mark_and_unknown_members_are_accepted() {
     let server = TestServer::start().await;
     let with_mark = |text: &[u8]| [b"\xef\xbb\xbf", text].concat();
     let more = r#""crossOrigin":false,"other_keys_can_be_added_here":"do not compare","a":{"b":1,"b":2},"tokenBinding":{"status":"supported"}"#;
@@ -27,14 +27,14 @@ async fn g18_g19_a_byte_order_mark_and_unknown_members_are_no_reason_to_refuse()
         let options = visitor.begin(SIGN_IN).await;
         let mut used = authenticator.get(&options, &server.origin);
         change(&mut used.client_data);
-        // The signature is over the bytes as they are, mark and all.
+        // The signature covers the bytes as they are, including the byte order mark.
         let answer = visitor.bring(SIGN_IN, &used.answer(&authenticator)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 }
 
 #[tokio::test]
-async fn g19_a_member_that_comes_twice_is_refused() {
+async fn g19_a_duplicate_member_is_refused() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     server.signed_up(&mut authenticator).await;
@@ -58,7 +58,7 @@ async fn g19_a_member_that_comes_twice_is_refused() {
             r#","crossOrigin":false,"crossOrigin":false"#.to_owned(),
         ),
         (r#","crossOrigin":false"#, r#","a":1,"a":1"#.to_owned()),
-        // Neither is JSON with something left.
+        // Trailing bytes and a second byte order mark.
         (r#","crossOrigin":false}"#, "} ,".to_owned()),
         (r#"{"type":"#, "\u{feff}\u{feff}{\"type\":".to_owned()),
     ] {

@@ -1,4 +1,4 @@
-//! Refused answers count against the network that they come from, whatever they were for.
+//! Every refused answer counts against the network of its caller, at every endpoint.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::{ADD, SIGN_IN, SIGN_UP, STEP_UP};
 use crate::support::authenticator::{Authenticator, USER_VERIFIED};
 use crate::support::{TestServer, Visitor};
 
-/// A network's failures in five minutes.
+/// Failures of one network in five minutes.
 const MOST_FAILURES: usize = 30;
 
 /// An answer that is refused: without user verification, or without a signature.
@@ -23,7 +23,7 @@ async fn bad_answer(visitor: &mut Visitor<'_>, path: &str, origin: &str) -> Valu
 }
 
 #[tokio::test]
-async fn g15_refused_answers_to_each_question_are_limited_together() {
+async fn g15_refused_answers_of_all_endpoints_share_one_limit() {
     for failing in [SIGN_UP, ADD, SIGN_IN, STEP_UP] {
         let server = TestServer::start().await;
         let mut authenticator = Authenticator::new();
@@ -33,7 +33,7 @@ async fn g15_refused_answers_to_each_question_are_limited_together() {
             let answer = visitor.bring(failing, &answer).await;
             answer.assert_error(400, "passkey_refused");
         }
-        // Good answers and bad ones are put off alike, in another browser too.
+        // Valid and invalid answers are refused alike, from another browser too.
         let answer = bad_answer(&mut visitor, failing, &server.origin).await;
         let answer = visitor.bring(failing, &answer).await;
         answer.assert_error(429, "rate_limited");
@@ -62,12 +62,11 @@ async fn g15_refused_answers_to_each_question_are_limited_together() {
 }
 
 #[tokio::test]
-async fn g15_a_question_that_is_over_counts_and_a_sign_up_too_many_does_not() {
+async fn g15_an_expired_ceremony_counts_as_a_failure_and_a_reached_sign_up_limit_does_not() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     server.signed_up(&mut authenticator).await;
     let mut visitor = server.visitor();
-    // The limit of sign-ups says nothing about the answers.
     for _ in 1..20 {
         server.signed_up(&mut Authenticator::new()).await;
     }

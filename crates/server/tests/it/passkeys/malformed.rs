@@ -1,4 +1,4 @@
-//! What is no answer at all.
+//! Malformed answers.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{SIGN_IN, SIGN_UP};
 use crate::support::authenticator::{Authenticator, HAS_EXTENSIONS, base64, cbor};
 use crate::support::{Answer, TestServer};
 
-/// Answers a sign-up with what `change` makes of the answer's JSON.
+/// Signs up, after `change` was applied to the answer's JSON.
 async fn sign_up(server: &TestServer, change: impl FnOnce(&mut Value)) -> Answer {
     let mut visitor = server.visitor();
     let options = visitor.begin(SIGN_UP).await;
@@ -18,7 +18,7 @@ async fn sign_up(server: &TestServer, change: impl FnOnce(&mut Value)) -> Answer
 }
 
 #[tokio::test]
-async fn g18_an_attestation_that_is_malformed_is_refused_and_breaks_nothing() {
+async fn g18_a_malformed_attestation_object_is_refused() {
     let server = TestServer::start().await;
     let options = server.visitor().begin(SIGN_UP).await;
     let sample = Authenticator::new().create(&options, &server.origin);
@@ -48,7 +48,7 @@ async fn g18_an_attestation_that_is_malformed_is_refused_and_breaks_nothing() {
         with_statement(&deep(20)),
         with_statement(&deep(10_000)),
         deep(40_000),
-        // An empty map twice over: one entry too many.
+        // `fmt` occurs twice.
         [&[0xa4][..], &object[1..], &cbor(3, b"fmt"), &cbor(3, b"none")].concat(),
     ];
     objects.extend(
@@ -62,24 +62,24 @@ async fn g18_an_attestation_that_is_malformed_is_refused_and_breaks_nothing() {
         });
         let answer = answer.await;
         answer.assert_invalid("passkey_refused", "credential");
-        // As long as one failure counts.
+        // Longer than the failure limit remembers one failure.
         server.advance(10);
     }
     assert_eq!(server.store.accounts().await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn g18_authenticator_data_with_something_missing_or_left_is_refused() {
+async fn g18_truncated_authenticator_data_and_trailing_bytes_are_refused() {
     let server = TestServer::start().await;
     let mut visitor = server.visitor();
     for (flags, key, rest) in [
-        // Something after the key, with and without saying so.
+        // Trailing bytes, with and without the flag for extensions.
         (0, None, vec![0]),
         (HAS_EXTENSIONS, None, vec![0xa0, 0x00]),
         (HAS_EXTENSIONS, None, Vec::new()),
         (HAS_EXTENSIONS, None, vec![0xff]),
         (HAS_EXTENSIONS, None, [vec![0x81; 5000], vec![0]].concat()),
-        // No key, half a key, one that is none.
+        // No key, a truncated key, an item that is not a key.
         (0, Some(Vec::new()), Vec::new()),
         (0, Some(vec![0xa5, 0x01, 0x02, 0x03]), Vec::new()),
         (0, Some(cbor(2, &[4; 65])), Vec::new()),
@@ -105,7 +105,7 @@ async fn g18_authenticator_data_with_something_missing_or_left_is_refused() {
         (HAS_EXTENSIONS, Vec::new()),
         (HAS_EXTENSIONS, vec![0xa0, 0xa0]),
         (HAS_EXTENSIONS, [vec![0x81; 5000], vec![0]].concat()),
-        // Says that a credential follows.
+        // The flag for a credential, without one.
         (1 << 6, Vec::new()),
     ] {
         let options = visitor.begin(SIGN_IN).await;
@@ -115,7 +115,7 @@ async fn g18_authenticator_data_with_something_missing_or_left_is_refused() {
         let answer = visitor.bring(SIGN_IN, &used.answer(&authenticator)).await;
         answer.assert_invalid("passkey_refused", "credential");
     }
-    // An extension that nobody asked for is none of these.
+    // An unsolicited extension is accepted.
     let options = visitor.begin(SIGN_IN).await;
     let mut used = authenticator.get(&options, &server.origin);
     used.flags |= HAS_EXTENSIONS;
@@ -125,14 +125,14 @@ async fn g18_authenticator_data_with_something_missing_or_left_is_refused() {
 }
 
 #[tokio::test]
-async fn g18_a_body_that_is_too_large_or_no_answer_is_refused_as_such() {
+async fn g18_a_body_that_is_too_large_or_not_an_answer_is_refused() {
     let server = TestServer::start().await;
     let large = |bytes: usize| base64(&vec![0xa0; bytes]);
     let answer = sign_up(&server, |answer| {
         answer["response"]["attestationObject"] = json!(large(1 << 20));
     });
     assert_eq!(answer.await.code(), "body_too_large");
-    // Larger than any other body may be, and small enough here.
+    // Larger than the limit of other bodies, within the limit here.
     let answer = sign_up(&server, |answer| {
         answer["response"]["attestationObject"] = json!(large(40_000));
     });

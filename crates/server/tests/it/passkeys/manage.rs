@@ -1,10 +1,11 @@
-//! Other names, and fewer passkeys.
+//! Renaming and removing passkeys.
 
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN};
 use crate::support::authenticator::{Authenticator, base64};
 use crate::support::{Answer, TestServer, Visitor};
+use tm_auth_store::AuditAction;
 
 async fn remove(visitor: &mut Visitor<'_>, of: &Authenticator, more: &[(&str, &str)]) -> Answer {
     let id = base64(&of.credential_id);
@@ -13,7 +14,7 @@ async fn remove(visitor: &mut Visitor<'_>, of: &Authenticator, more: &[(&str, &s
 }
 
 #[tokio::test]
-async fn g20_the_last_way_in_is_not_removed() {
+async fn g20_the_last_login_method_is_not_removed() {
     let server = TestServer::start().await;
     let (mut first, mut second) = (Authenticator::new(), Authenticator::new());
     let (account, mut visitor) = server.signed_up(&mut first).await;
@@ -21,7 +22,7 @@ async fn g20_the_last_way_in_is_not_removed() {
     assert_eq!(answer.status, 409, "{answer:?}");
     assert!(answer.text.contains("last_way_in"), "{answer:?}");
     assert_eq!(server.store.passkeys_of(account.uid).await.unwrap().len(), 1);
-    // With another one it goes, and the other one is the last.
+    // With a second passkey the first can be removed; then the second is the last.
     assert_eq!(visitor.create(ADD, &mut second, &server.origin).await.status, 201);
     assert_eq!(remove(&mut visitor, &first, &[]).await.status, 303);
     assert_eq!(remove(&mut visitor, &second, &[]).await.status, 409);
@@ -32,19 +33,19 @@ async fn g20_the_last_way_in_is_not_removed() {
 }
 
 #[tokio::test]
-async fn g20_a_proved_address_is_another_way_in() {
+async fn g20_a_proved_address_is_another_login_method() {
     let server = TestServer::start().await;
     let mut only = Authenticator::new();
     let (account, mut visitor) = server.with_address(&mut only).await;
     assert_eq!(remove(&mut visitor, &only, &[]).await.status, 303);
     assert_eq!(server.store.passkeys_of(account.uid).await.unwrap(), []);
-    // Nothing stronger than mail is left, so mail is the strongest.
+    // Mail is now the strongest login method.
     let mut by_mail = server.signed_in(&account, AuthMethod::EmailCode).await;
     assert_eq!(by_mail.create(ADD, &mut only, &server.origin).await.status, 201);
 }
 
 #[tokio::test]
-async fn g21_c12_removing_takes_a_fresh_passkey_is_told_and_may_end_sessions() {
+async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_sessions() {
     let server = TestServer::start().await;
     let (mut first, mut second) = (Authenticator::new(), Authenticator::new());
     let (account, mut visitor) = server.with_address(&mut first).await;
@@ -70,25 +71,22 @@ async fn g21_c12_removing_takes_a_fresh_passkey_is_told_and_may_end_sessions() {
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 1);
     assert!(mails[before].contains("passkey was removed"), "{mails:?}");
-    assert_eq!(server.noted(&account, "passkey_removed").await, 1);
-    let live = server.store.person_sessions_of(account.uid).await.unwrap();
+    assert_eq!(server.noted(&account, AuditAction::PasskeyRemoved).await, 1);
+    let live = server.store.user_sessions_of(account.uid).await.unwrap();
     let live: Vec<_> = live.iter().map(|session| session.sid).collect();
     assert_eq!(live, [visitor.sid().unwrap()], "only the one that asked goes on");
 
-    // Without the box nothing is ended.
+    // Without the ticked box no session ends.
     assert_eq!(
         elsewhere.prove(SIGN_IN, &mut second, &server.origin).await.status,
         200
     );
     assert_eq!(remove(&mut visitor, &second, &[]).await.status, 303);
-    assert_eq!(
-        server.store.person_sessions_of(account.uid).await.unwrap().len(),
-        2
-    );
+    assert_eq!(server.store.user_sessions_of(account.uid).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn g13_g21_only_ones_own_passkeys_are_renamed_and_removed() {
+async fn g13_g21_only_passkeys_of_the_own_account_are_renamed_and_removed() {
     let server = TestServer::start().await;
     let (mut mine, mut others) = (Authenticator::new(), Authenticator::new());
     let (_, mut visitor) = server.with_address(&mut mine).await;
@@ -104,7 +102,7 @@ async fn g13_g21_only_ones_own_passkeys_are_renamed_and_removed() {
     assert_eq!(rename(&mut visitor, &others, "stolen").await, 404);
     assert_eq!(remove(&mut visitor, &others, &[]).await.status, 404);
     assert_eq!(server.passkey(&others).await.unwrap().name, "key ring");
-    // A form without the session's token, and one from nobody.
+    // A form without the CSRF token, and one without a session.
     let mut forged = visitor.clone();
     let request = forged
         .request(reqwest::Method::POST, "/passkeys/remove")

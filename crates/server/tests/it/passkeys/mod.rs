@@ -1,4 +1,4 @@
-//! `/passkeys/…`: an authenticator in software against the running service.
+//! `/passkeys/…`: a software authenticator against the running service.
 
 mod add;
 mod assertion;
@@ -14,24 +14,24 @@ mod sign_in;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tm_auth_core::Account;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_server::random;
 use tm_auth_store::passkey::Passkey;
-use tm_auth_store::{NewAccount, Origin};
+use tm_auth_store::{AuditAction, AuditContext, NewAccount};
 use uuid::Builder;
 
 use crate::support::authenticator::Authenticator;
 use crate::support::{Answer, TestServer, Visitor};
 
-/// Which of the two ways of making a passkey, and which of the two of using one.
+// The endpoints that register a passkey, and those that use one. `…/options` gives their options.
 const SIGN_UP: &str = "/passkeys/sign-up";
 const ADD: &str = "/passkeys/add";
 const SIGN_IN: &str = "/passkeys/sign-in";
 const STEP_UP: &str = "/passkeys/step-up";
 
 impl Visitor<'_> {
-    /// Begins a ceremony: its options.
+    /// Begins a ceremony. Returns its options.
     async fn begin(&mut self, path: &str) -> Value {
         let answer = self.try_begin(path).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -48,19 +48,19 @@ impl Visitor<'_> {
             .await
     }
 
-    /// Brings an answer.
+    /// Posts an answer.
     async fn bring(&mut self, path: &str, answer: &Value) -> Answer {
         self.call(Method::POST, path, Some(answer)).await
     }
 
-    /// Makes a passkey.
+    /// Registers a passkey.
     async fn create(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
         let options = self.begin(path).await;
         let answer = with.create(&options, origin).answer();
         self.bring(path, &answer).await
     }
 
-    /// Uses one.
+    /// Uses a passkey.
     async fn prove(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
         let options = self.begin(path).await;
         let answer = with.get(&options, origin).answer(with);
@@ -69,7 +69,7 @@ impl Visitor<'_> {
 }
 
 impl TestServer {
-    /// An account that began with this authenticator, and the browser in which it did.
+    /// Signs up with this authenticator. Returns the account and the signed-in browser.
     async fn signed_up(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
         let mut visitor = self.visitor();
         let answer = visitor.create(SIGN_UP, with, &self.origin).await;
@@ -77,15 +77,16 @@ impl TestServer {
         (self.account_of(&visitor).await, visitor)
     }
 
-    /// Whose session a browser has.
+    /// The account that is signed in in a browser.
     async fn account_of(&self, visitor: &Visitor<'_>) -> Account {
         let sid = visitor.sid().expect("signed in");
-        let (session, account) = self.store.person_session(sid).await.unwrap().unwrap();
+        let (session, account) = self.store.user_session(sid).await.unwrap().unwrap();
         assert_eq!(session.ended, None);
         account
     }
 
-    /// An account with an address and this authenticator, and a browser signed in with it.
+    /// Creates an account with an address and this authenticator. Returns it and a browser that is
+    /// signed in with the passkey.
     async fn with_address(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
         let uid = AccountId(Builder::from_random_bytes(random::bytes()).into_uuid());
         let new = NewAccount {
@@ -96,7 +97,7 @@ impl TestServer {
         };
         let made = self
             .store
-            .create_account(new, &Origin::operator(self.now()))
+            .create_account(new, &AuditContext::operator(self.now()))
             .await;
         let account = made.unwrap().unwrap();
         let mut visitor = self.signed_in(&account, AuthMethod::EmailCode).await;
@@ -123,7 +124,7 @@ impl TestServer {
         subjects
     }
 
-    async fn noted(&self, account: &Account, action: &str) -> usize {
+    async fn noted(&self, account: &Account, action: AuditAction) -> usize {
         let trail = self.store.audit_trail(Some(account.uid), 1000).await.unwrap();
         trail.iter().filter(|entry| entry.action == action).count()
     }

@@ -1,12 +1,12 @@
-//! Where pages offer passkeys, and what their script gets.
+//! The pages with passkey forms, and what they give their script.
 
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use crate::support::TestServer;
 use crate::support::authenticator::Authenticator;
 
 #[tokio::test]
-async fn g01_the_sign_in_page_offers_passkeys_and_brings_the_script() {
+async fn g01_the_sign_in_page_has_the_passkey_forms_and_their_script() {
     let server = TestServer::start().await;
     let mut visitor = server.visitor();
     let page = visitor.get("/sign-in?next=/security").await;
@@ -27,7 +27,7 @@ async fn g01_the_sign_in_page_offers_passkeys_and_brings_the_script() {
     let script = visitor.get(&script).await;
     assert_eq!(script.status, 200);
     assert!(script.header("content-type").starts_with("text/javascript"));
-    // What the pages' policy forbids, and what would need it.
+    // The script writes no HTML and runs no text as code.
     for sink in [
         "innerHTML",
         "eval(",
@@ -41,7 +41,7 @@ async fn g01_the_sign_in_page_offers_passkeys_and_brings_the_script() {
 }
 
 #[tokio::test]
-async fn g12_who_is_signed_in_confirms_with_a_passkey_of_the_account() {
+async fn g12_a_signed_in_user_confirms_with_a_passkey_of_the_account() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let (account, _) = server.with_address(&mut authenticator).await;
@@ -54,12 +54,12 @@ async fn g12_who_is_signed_in_confirms_with_a_passkey_of_the_account() {
     assert!(page.text.contains(&form), "{}", page.text);
     assert!(!page.text.contains("data-passkey=\"sign-"), "{}", page.text);
     assert!(page.text.contains("E-mail me a code"), "{}", page.text);
-    // Who has no address is not asked for one: it would be another account's.
+    // An account without an address is not offered a code by mail.
     let (_, mut visitor) = server.signed_up(&mut Authenticator::new()).await;
     let page = visitor.get("/sign-in").await;
     assert!(page.text.contains("step-up"), "{}", page.text);
     assert!(!page.text.contains("E-mail me a code"), "{}", page.text);
-    // Without a passkey there is none to ask for.
+    // An account without a passkey is not offered the form.
     let bare = server.account().await;
     let mut visitor = server.signed_in(&bare, AuthMethod::EmailCode).await;
     let page = visitor.get("/sign-in").await;

@@ -1,16 +1,17 @@
-//! Losing the passkey, and what a thief of the mailbox makes of that.
+//! Recovery of a lost passkey, and what it gives a thief of the mailbox.
 
-use tm_auth_core::person::AuthMethod;
 use tm_auth_core::recovery::Recovery;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN, STEP_UP};
 use crate::support::TestServer;
 use crate::support::authenticator::Authenticator;
+use tm_auth_store::AuditAction;
 
 const DAY: i64 = 24 * 3600;
 
 #[tokio::test]
-async fn c12_who_lost_the_passkey_waits_a_day_and_adds_another() {
+async fn c12_after_a_lost_passkey_the_owner_waits_a_day_and_adds_another() {
     let server = TestServer::start().await;
     let (mut lost, mut new) = (Authenticator::new(), Authenticator::new());
     let (account, _) = server.with_address(&mut lost).await;
@@ -25,14 +26,14 @@ async fn c12_who_lost_the_passkey_waits_a_day_and_adds_another() {
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 1);
     assert!(mails[before].to_lowercase().contains("recover"), "{mails:?}");
-    // Asking again moves nothing and mails nothing.
+    // Starting it again changes nothing and sends no mail.
     server.advance(3600);
     let mut visitor = server.signed_in(&account, AuthMethod::MagicLink).await;
     assert_eq!(visitor.submit("/recovery/start", &[]).await.status, 303);
     assert_eq!(server.store.recovery(account.uid).await.unwrap(), Some(started));
     assert_eq!(server.mails_to(&account).len(), before + 1);
 
-    // One second before the end of the day, nothing; the keys go on.
+    // One second before the end of the day: still refused. API keys stay active.
     server.advance(DAY - 3600 - 1);
     let mut visitor = server.signed_in(&account, AuthMethod::EmailCode).await;
     visitor.try_begin(ADD).await.assert_error(403, "reauth_required");
@@ -44,8 +45,8 @@ async fn c12_who_lost_the_passkey_waits_a_day_and_adds_another() {
     assert_eq!(server.store.recovery(account.uid).await.unwrap(), None);
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 3, "the passkey and the recovery: {mails:?}");
-    assert_eq!(server.noted(&account, "recovery_completed").await, 1);
-    // Once, and for this alone: everything else takes the new passkey.
+    assert_eq!(server.noted(&account, AuditAction::RecoveryCompleted).await, 1);
+    // Once, and for this only: all else needs the new passkey.
     visitor.try_begin(ADD).await.assert_error(403, "reauth_required");
     let id = crate::support::authenticator::base64(&lost.credential_id);
     let answer = visitor
@@ -61,7 +62,7 @@ async fn c12_who_lost_the_passkey_waits_a_day_and_adds_another() {
 }
 
 #[tokio::test]
-async fn c12_any_use_of_a_passkey_cancels_at_once_and_says_so() {
+async fn c12_any_use_of_a_passkey_cancels_the_recovery_and_says_so() {
     let server = TestServer::start().await;
     let (mut first, mut second) = (Authenticator::new(), Authenticator::new());
     let (account, mut owner) = server.with_address(&mut first).await;
@@ -82,11 +83,11 @@ async fn c12_any_use_of_a_passkey_cancels_at_once_and_says_so() {
     }
     let answer = owner.prove(SIGN_IN, &mut first, &server.origin).await;
     assert_eq!(answer.body["recovery_cancelled"], false);
-    assert_eq!(server.noted(&account, "recovery_cancelled").await, 2);
+    assert_eq!(server.noted(&account, AuditAction::RecoveryCancelled).await, 2);
 }
 
 #[tokio::test]
-async fn c12_a_passkey_sign_in_between_the_question_and_the_answer_wins() {
+async fn c12_a_passkey_sign_in_between_options_and_answer_cancels_the_recovery() {
     let server = TestServer::start().await;
     let (mut owners, mut thiefs) = (Authenticator::new(), Authenticator::new());
     let (account, _) = server.with_address(&mut owners).await;
@@ -106,7 +107,7 @@ async fn c12_a_passkey_sign_in_between_the_question_and_the_answer_wins() {
 }
 
 #[tokio::test]
-async fn c12_a_recovery_is_started_by_mail_alone_and_cancelled_by_whoever_is_in() {
+async fn c12_only_a_mail_sign_in_starts_a_recovery_and_a_session_cancels_it() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let (account, _) = server.with_address(&mut authenticator).await;
@@ -126,7 +127,7 @@ async fn c12_a_recovery_is_started_by_mail_alone_and_cancelled_by_whoever_is_in(
     assert_eq!(server.store.recovery(account.uid).await.unwrap(), None);
     assert_eq!(server.mails_to(&account).len(), before + 1, "told once");
 
-    // Where there is no passkey there is nothing to wait for.
+    // An account without a passkey needs no recovery.
     let bare = server.account().await;
     let mut visitor = server.signed_in(&bare, AuthMethod::EmailCode).await;
     assert_eq!(visitor.submit("/recovery/start", &[]).await.status, 409);
@@ -144,6 +145,6 @@ async fn c12_a_forgotten_recovery_lapses() {
     let mut visitor = server.signed_in(&account, AuthMethod::EmailCode).await;
     visitor.try_begin(ADD).await.assert_error(403, "reauth_required");
     assert_eq!(visitor.submit("/recovery/start", &[]).await.status, 303);
-    let anew = server.store.recovery(account.uid).await.unwrap().unwrap();
-    assert_eq!(anew.started_at, server.now());
+    let restarted = server.store.recovery(account.uid).await.unwrap().unwrap();
+    assert_eq!(restarted.started_at, server.now());
 }

@@ -1,4 +1,4 @@
-//! Making passkeys: what is asked for, what is kept, what is refused.
+//! Registration: the options, what is stored, and what is refused.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::support::authenticator::{
 };
 use crate::support::{TestServer, at_once};
 
-/// Answers a sign-up with what `change` makes of it.
+/// Signs up, after `change` was applied to the new credential.
 async fn sign_up(server: &TestServer, change: impl FnOnce(&mut Made)) -> crate::support::Answer {
     let mut authenticator = Authenticator::new();
     let mut visitor = server.visitor();
@@ -24,7 +24,7 @@ async fn sign_up(server: &TestServer, change: impl FnOnce(&mut Made)) -> crate::
 }
 
 #[tokio::test]
-async fn g01_a_sign_up_makes_the_account_with_the_proof_and_keeps_all_of_the_passkey() {
+async fn g01_a_sign_up_creates_the_account_with_its_passkey() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let mut visitor = server.visitor();
@@ -64,7 +64,7 @@ async fn g01_a_sign_up_makes_the_account_with_the_proof_and_keeps_all_of_the_pas
 }
 
 #[tokio::test]
-async fn g09_g17_what_is_asked_for_is_little_and_says_nothing_of_anybody() {
+async fn g09_g17_the_options_have_a_random_user_handle_and_two_algorithms() {
     let server = TestServer::start().await;
     let mut handles = HashSet::new();
     let mut challenges = HashSet::new();
@@ -137,7 +137,7 @@ async fn g09_g17_the_options_have_these_members_and_no_others() {
 }
 
 #[tokio::test]
-async fn g17_all_passkeys_of_an_account_have_its_handle() {
+async fn g17_all_passkeys_of_an_account_have_the_same_user_handle() {
     let server = TestServer::start().await;
     let (mut first, mut second) = (Authenticator::new(), Authenticator::new());
     let (account, mut visitor) = server.with_address(&mut first).await;
@@ -153,7 +153,7 @@ async fn g17_all_passkeys_of_an_account_have_its_handle() {
 }
 
 #[tokio::test]
-async fn g03_g04_g05_g06_a_passkey_for_somebody_else_is_refused() {
+async fn g03_g04_g05_g06_a_registration_for_another_type_origin_or_rp_is_refused() {
     let server = TestServer::start().await;
     let origin = server.origin.clone();
     let port: u16 = origin.rsplit(':').next().unwrap().parse().unwrap();
@@ -187,7 +187,7 @@ async fn g03_g04_g05_g06_a_passkey_for_somebody_else_is_refused() {
 }
 
 #[tokio::test]
-async fn g07_g08_flags_must_say_present_and_verified_and_agree() {
+async fn g07_g08_user_presence_verification_and_consistent_backup_flags_are_required() {
     let server = TestServer::start().await;
     let both = USER_PRESENT | USER_VERIFIED;
     for (off, on) in [
@@ -210,7 +210,7 @@ async fn g07_g08_flags_must_say_present_and_verified_and_agree() {
 
 /// An RSA key in COSE.
 fn rsa(algorithm: &[u8], modulus: usize) -> Vec<u8> {
-    // Odd, and as long as it says.
+    // Odd, and with the highest bit set.
     let n = vec![0xc7; modulus];
     [
         &[0xa4, 0x01, 0x03, 0x03],
@@ -223,7 +223,7 @@ fn rsa(algorithm: &[u8], modulus: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn g09_only_keys_of_the_offered_algorithms_are_kept() {
+async fn g09_only_keys_of_the_offered_algorithms_are_accepted() {
     const RS256: &[u8] = &[0x39, 0x01, 0x00];
     const PS256: &[u8] = &[0x38, 0x24];
     const RS1: &[u8] = &[0x39, 0xff, 0xfe];
@@ -273,17 +273,17 @@ async fn g09_only_keys_of_the_offered_algorithms_are_kept() {
 }
 
 #[tokio::test]
-async fn g10_a_credential_is_known_once_and_its_id_short() {
+async fn g10_a_credential_is_registered_once_and_its_id_is_bounded() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let (owner, mut owners) = server.with_address(&mut authenticator).await;
     let before = server.store.passkeys_of(owner.uid).await.unwrap();
     let handle = authenticator.user_handle.clone();
 
-    // The same user: excluded, and refused all the same.
+    // The same account: the options exclude it, and the answer is refused.
     let answer = owners.create(ADD, &mut authenticator, &server.origin).await;
     answer.assert_error(400, "passkey_refused");
-    // Another user, a new one and one who is there already.
+    // Another account, at sign-up and with a session.
     let mut stranger = server.visitor();
     let answer = stranger.create(SIGN_UP, &mut authenticator, &server.origin).await;
     answer.assert_error(409, "passkey_already_registered");
@@ -303,7 +303,7 @@ async fn g10_a_credential_is_known_once_and_its_id_short() {
 }
 
 #[tokio::test]
-async fn g10_of_two_sign_ups_with_one_credential_at_once_one_makes_an_account() {
+async fn g10_of_concurrent_sign_ups_with_one_credential_one_succeeds() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let mut ready = Vec::new();
@@ -326,7 +326,7 @@ async fn g10_of_two_sign_ups_with_one_credential_at_once_one_makes_an_account() 
 #[tokio::test]
 async fn g18_attestation_is_neither_needed_nor_believed() {
     let server = TestServer::start().await;
-    // What the key itself signs holds or does not.
+    // Self attestation is verified.
     let mut authenticator = Authenticator::new();
     let mut visitor = server.visitor();
     for (signs, status) in [(false, 400), (true, 201)] {
@@ -351,7 +351,7 @@ async fn g18_attestation_is_neither_needed_nor_believed() {
         let answer = visitor.bring(SIGN_UP, &made.answer()).await;
         assert_eq!(answer.status, status, "{answer:?}");
     }
-    // Certificates vouch for nothing here, whatever they are.
+    // Attestation with certificates is refused.
     let answer = sign_up(&server, |made| {
         "packed".clone_into(&mut made.format);
         made.statement = [
@@ -379,7 +379,7 @@ async fn g18_attestation_is_neither_needed_nor_believed() {
         let answer = sign_up(&server, |made| format.clone_into(&mut made.format)).await;
         answer.assert_invalid("passkey_refused", "credential");
     }
-    // An extension that nobody asked for.
+    // An unsolicited extension is accepted.
     let answer = sign_up(&server, |made| {
         made.flags |= HAS_EXTENSIONS;
         made.rest = [&[0xa1][..], &cbor(3, b"tomorrow"), &[0x81, 0x01]].concat();

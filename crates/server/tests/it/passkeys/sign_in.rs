@@ -1,15 +1,15 @@
-//! Signing in: the session that follows, and challenges that serve once.
+//! Sign-in: the new session, and the single use of challenges.
 
 use reqwest::Method;
 use serde_json::json;
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 
 use super::{ADD, SIGN_IN, SIGN_UP, STEP_UP};
 use crate::support::authenticator::{Authenticator, base64, bend, unbase64};
 use crate::support::{TestServer, at_once};
 
 #[tokio::test]
-async fn g01_a_passkey_signs_its_owner_in_anywhere() {
+async fn g01_a_passkey_signs_its_owner_in_in_any_browser() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::device_bound();
     let (account, _) = server.signed_up(&mut authenticator).await;
@@ -24,7 +24,7 @@ async fn g01_a_passkey_signs_its_owner_in_anywhere() {
     assert_eq!(server.account_of(&visitor).await, account);
     let (session, _) = server
         .store
-        .person_session(visitor.sid().unwrap())
+        .user_session(visitor.sid().unwrap())
         .await
         .unwrap()
         .unwrap();
@@ -35,7 +35,7 @@ async fn g01_a_passkey_signs_its_owner_in_anywhere() {
 }
 
 #[tokio::test]
-async fn g02_a_challenge_serves_once_and_is_gone_before_the_answer_is_judged() {
+async fn g02_a_challenge_serves_once_even_if_the_answer_is_refused() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     server.signed_up(&mut authenticator).await;
@@ -76,7 +76,7 @@ async fn g02_a_challenge_is_for_its_time_its_browser_and_its_purpose() {
     let mut authenticator = Authenticator::new();
     let (_, mut signed_in) = server.signed_up(&mut authenticator).await;
 
-    // Wrong: one of nobody, and one that differs in a bit.
+    // Challenges that were never given, that differ in one bit, or that are too short.
     let mut visitor = server.visitor();
     let options = visitor.begin(SIGN_IN).await;
     let challenge = unbase64(&options["publicKey"]["challenge"]);
@@ -89,7 +89,7 @@ async fn g02_a_challenge_is_for_its_time_its_browser_and_its_purpose() {
         let answer = visitor.bring(SIGN_IN, &used.answer(&authenticator)).await;
         assert_eq!(answer.status, 400, "{answer:?}");
     }
-    // Of another browser, and of one without its cookie.
+    // From another browser, and from one without the cookie.
     let answer = authenticator.get(&options, &server.origin).answer(&authenticator);
     let mut elsewhere = server.visitor();
     elsewhere
@@ -101,10 +101,10 @@ async fn g02_a_challenge_is_for_its_time_its_browser_and_its_purpose() {
         .bring(SIGN_IN, &answer)
         .await
         .assert_error(400, "ceremony_over");
-    // None of that used it up.
+    // None of these has taken the ceremony.
     assert_eq!(visitor.bring(SIGN_IN, &answer).await.status, 200);
 
-    // A registration's in an assertion and the other way round; a step-up's at a sign-in.
+    // A challenge for one purpose serves no other.
     for (begun, brought) in [
         (SIGN_UP, SIGN_IN),
         (ADD, SIGN_IN),
@@ -133,7 +133,7 @@ async fn g02_a_challenge_is_for_its_time_its_browser_and_its_purpose() {
             .assert_error(400, "ceremony_over");
     }
 
-    // Five minutes.
+    // A ceremony lives five minutes.
     let mut visitor = server.visitor();
     for (seconds, status) in [(299, 200), (300, 400), (301, 400)] {
         let options = visitor.begin(SIGN_IN).await;
@@ -153,7 +153,7 @@ async fn g02_a_challenge_is_for_its_time_its_browser_and_its_purpose() {
 }
 
 #[tokio::test]
-async fn g02_two_tabs_of_one_browser_may_ask_at_the_same_time() {
+async fn g02_two_tabs_of_one_browser_run_ceremonies_at_the_same_time() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     server.signed_up(&mut authenticator).await;
@@ -169,13 +169,13 @@ async fn g02_two_tabs_of_one_browser_may_ask_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn g02_a_cookie_that_comes_to_pages_only_and_no_script_reads_binds_the_ceremony() {
+async fn g02_an_http_only_cookie_binds_the_ceremony_to_the_browser() {
     let server = TestServer::start().await;
     let answer = server.visitor().try_begin(SIGN_IN).await;
     let cookie = answer.header("set-cookie");
     assert!(cookie.starts_with("passkey="), "{cookie}");
     assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
-    // Pages of other sites may not even ask.
+    // Pages of other sites are refused.
     let request = server
         .http
         .post(format!("{}{SIGN_IN}/options", server.origin))
@@ -186,7 +186,7 @@ async fn g02_a_cookie_that_comes_to_pages_only_and_no_script_reads_binds_the_cer
 }
 
 #[tokio::test]
-async fn g15_whoever_guesses_is_slowed_down_and_comes_back_later() {
+async fn g15_guessing_is_limited_for_five_minutes() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     server.signed_up(&mut authenticator).await;
@@ -207,7 +207,7 @@ async fn g15_whoever_guesses_is_slowed_down_and_comes_back_later() {
 }
 
 #[tokio::test]
-async fn g02_asking_and_signing_up_have_their_limits() {
+async fn g02_requests_for_options_and_sign_ups_are_limited() {
     let server = TestServer::start().await;
     for _ in 0..20 {
         server.signed_up(&mut Authenticator::new()).await;
@@ -225,7 +225,7 @@ async fn g02_asking_and_signing_up_have_their_limits() {
 }
 
 #[tokio::test]
-async fn g06_passkeys_may_belong_to_a_domain_above_the_host_and_to_no_address() {
+async fn g06_the_rp_id_may_be_a_parent_domain_but_not_an_ip_address() {
     let server = TestServer::start_with(|config| {
         config.public_url = "https://auth.example.com/v1/auth".parse().unwrap();
         config.passkeys.rp_id = Some("example.com".to_owned());

@@ -2,13 +2,14 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tm_auth_core::person::{AuthMethod, SessionKind};
+use tm_auth_core::user::{AuthMethod, SessionKind};
 
 use super::{ADA, ada, audited, sign_in, told};
 use crate::support::{TestServer, jwt};
+use tm_auth_store::AuditAction;
 
 #[tokio::test]
-async fn e10_f22_s9_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_again() {
+async fn e10_f22_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_again() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let key = server.key_of(&account).await;
@@ -54,7 +55,7 @@ async fn e10_f22_s9_a_deleted_account_is_over_everywhere_and_its_id_is_never_use
     assert_eq!(used.status, 400, "codes for it are dead");
     let last = told(&server, ADA).pop().unwrap();
     assert!(last.contains("was deleted"), "{last}");
-    assert_eq!(audited(&server, &account, "account_deleted").await, 1);
+    assert_eq!(audited(&server, &account, AuditAction::AccountDeleted).await, 1);
 
     // Its address makes another account, in time.
     server.advance(30 * 24 * 3600);

@@ -2,6 +2,7 @@
 
 use super::{ADA, ada, audited, sign_in, told};
 use crate::support::{TestServer, Visitor};
+use tm_auth_store::AuditAction;
 
 const NEW: &str = "ada@new.example";
 
@@ -37,7 +38,7 @@ async fn f21_a_changed_address_is_proved_told_to_the_old_one_and_kills_its_codes
     let now = server.store.account(account.uid).await.unwrap().unwrap();
     assert_eq!(now.email.as_deref(), Some(NEW));
     assert_eq!(told(&server, ADA).len(), 1, "the old address is told");
-    assert_eq!(audited(&server, &account, "email_changed").await, 1);
+    assert_eq!(audited(&server, &account, AuditAction::EmailChanged).await, 1);
 
     let dead = elsewhere
         .submit("/sign-in/code", &[("code", &old_mail.code)])
@@ -111,7 +112,7 @@ async fn f21_sessions_elsewhere_end_with_the_change_where_asked() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let mut other = server
-        .signed_in(&account, tm_auth_core::person::AuthMethod::EmailCode)
+        .signed_in(&account, tm_auth_core::user::AuthMethod::EmailCode)
         .await;
     let code = asked(&server, &mut browser, NEW).await;
     browser
@@ -136,7 +137,7 @@ async fn f22_an_address_that_was_given_up_leads_to_nobody_for_thirty_days_and_th
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let program = server
-        .signed_in_program(&account, tm_auth_core::person::SessionKind::Native)
+        .signed_in_program(&account, tm_auth_core::user::SessionKind::Native)
         .await;
     let code = asked(&server, &mut browser, NEW).await;
     browser.submit("/security/email/code", &[("code", &code)]).await;

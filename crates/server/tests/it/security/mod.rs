@@ -8,6 +8,7 @@ mod sessions;
 use tm_auth_core::Account;
 
 use crate::support::{TestServer, Visitor};
+use tm_auth_store::AuditAction;
 
 const ADA: &str = "ada@example.com";
 
@@ -41,7 +42,7 @@ fn told(server: &TestServer, address: &str) -> Vec<String> {
     subjects
 }
 
-async fn audited(server: &TestServer, account: &Account, action: &str) -> usize {
+async fn audited(server: &TestServer, account: &Account, action: AuditAction) -> usize {
     let trail = server.store.audit_trail(Some(account.uid), 1000).await.unwrap();
     trail.iter().filter(|entry| entry.action == action).count()
 }

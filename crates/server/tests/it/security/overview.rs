@@ -1,6 +1,6 @@
 //! The page.
 
-use tm_auth_core::person::AuthMethod;
+use tm_auth_core::user::AuthMethod;
 use tm_auth_store::passkey::{AddedBy, NewPasskey};
 
 use super::{ADA, ada};
@@ -17,8 +17,10 @@ async fn passkey(server: &TestServer, uid: tm_auth_proto::AccountId, id: u8, nam
         backed_up: id == 1,
         created_at: server.now(),
     };
-    let origin = tm_auth_store::Origin::service(server.now());
-    let added = server.store.add_passkey(uid, new, AddedBy::Proof, 20, &origin);
+    let audit_context = tm_auth_store::AuditContext::service(server.now());
+    let added = server
+        .store
+        .add_passkey(uid, new, AddedBy::Proof, 20, &audit_context);
     added.await.unwrap().unwrap();
 }
 

@@ -1,9 +1,10 @@
 //! Signing out: here, elsewhere, everywhere.
 
-use tm_auth_core::person::{AuthMethod, SessionKind};
+use tm_auth_core::user::{AuthMethod, SessionKind};
 
 use super::{ADA, ada, audited, told};
 use crate::support::TestServer;
+use tm_auth_store::AuditAction;
 
 #[tokio::test]
 async fn e16_one_session_is_ended_from_the_page() {
@@ -51,8 +52,8 @@ async fn e16_all_others_or_all_are_ended_and_the_owner_is_told() {
     kept.get("/v1/auth/sessions")
         .await
         .assert_error(401, "missing_session");
-    assert_eq!(audited(&server, &account, "session_ended").await, 2);
-    let left = server.store.person_sessions_of(account.uid).await.unwrap();
+    assert_eq!(audited(&server, &account, AuditAction::SessionEnded).await, 2);
+    let left = server.store.user_sessions_of(account.uid).await.unwrap();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -74,6 +75,6 @@ async fn e16_c12_any_fresh_sign_in_ends_sessions_and_no_stale_one() {
             .assert_shows("reauth_required")
             .assert_shows("/sign-in?next=/security");
     }
-    let left = server.store.person_sessions_of(account.uid).await.unwrap();
+    let left = server.store.user_sessions_of(account.uid).await.unwrap();
     assert_eq!(left.len(), 2);
 }

@@ -144,7 +144,7 @@ async fn f07_asking_again_in_the_same_browser_leaves_the_first_code_valid() {
         "/activity"
     );
     // The other one was for the same sign-in, and went with it.
-    let unused = rows(&server, "SELECT 1 FROM sign_in_codes WHERE used_at IS NULL");
+    let unused = rows(&server, "SELECT 1 FROM email_codes WHERE used_at IS NULL");
     assert!(unused.is_empty());
 }
 

@@ -42,7 +42,7 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
             }
         }
     }
-    assert!(rows(&server, "SELECT 1 FROM sign_in_codes WHERE used_at IS NOT NULL").is_empty());
+    assert!(rows(&server, "SELECT 1 FROM email_codes WHERE used_at IS NOT NULL").is_empty());
     // One that runs scripts and presses buttons has no cookie.
     let pressed = scanner.submit("/sign-in/link", &[("token", &token)]).await;
     assert_eq!(pressed.status, 400);
@@ -63,7 +63,7 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
     // Once, the code beside it included.
     let again = browser.submit("/sign-in/link", &[("token", &token)]).await;
     assert_eq!(again.status, 400, "its flow is done");
-    assert!(rows(&server, "SELECT 1 FROM sign_in_codes WHERE used_at IS NULL").is_empty());
+    assert!(rows(&server, "SELECT 1 FROM email_codes WHERE used_at IS NULL").is_empty());
 }
 
 #[tokio::test]

@@ -8,18 +8,18 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tm_auth_core::Account;
-use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
-use tm_auth_core::rotation::Line;
+use tm_auth_core::rotation::TokenFamily;
 use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession, session_id};
 use tm_auth_server::random;
-use tm_auth_store::Origin;
+use tm_auth_store::AuditContext;
 
 use super::{Answer, TestServer};
 
 /// A browser in which somebody is signed in.
 pub(crate) struct TestBrowser {
     pub(crate) account: Account,
-    pub(crate) session: PersonSession,
+    pub(crate) session: UserSession,
     /// `sid=…`, as the browser sends it.
     pub(crate) cookie: String,
     /// What forms and scripts carry.
@@ -30,13 +30,13 @@ pub(crate) struct TestBrowser {
 
 /// What a browser got.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct HtmlPage {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
-impl Shown {
+impl HtmlPage {
     pub(crate) async fn of(response: reqwest::Response) -> Self {
         Self {
             status: response.status(),
@@ -83,7 +83,7 @@ impl TestServer {
     ) -> TestBrowser {
         let now = self.now();
         let secret = SessionSecret::new(random::bytes());
-        let session = PersonSession {
+        let session = UserSession {
             sid: session_id(now, &random::bytes()),
             uid: account.uid,
             kind: SessionKind::Browser,
@@ -92,25 +92,25 @@ impl TestServer {
                 method,
                 at: proved_at,
             },
-            line: Line::start(now),
+            family: TokenFamily::start(now),
             mac_kid: None,
             opened_at: now,
             last_used_at: now,
-            expires_at: now + SessionKind::Browser.lives().absolute,
+            expires_at: now + SessionKind::Browser.lifetimes().absolute,
             address: [127, 0, 0, 1].into(),
             device: "a test".to_owned(),
             ended: None,
         };
         let opened = self
             .store
-            .open_person_session(
+            .open_user_session(
                 session.clone(),
                 "127.0.0.1/32".to_owned(),
                 None,
-                &Origin {
+                &AuditContext {
                     actor: account.uid.to_string(),
                     ip: Some(session.address),
-                    ..Origin::operator(now)
+                    ..AuditContext::operator(now)
                 },
             )
             .await
@@ -130,9 +130,9 @@ impl TestServer {
     }
 
     /// A page, for a browser in which nobody is signed in.
-    pub(crate) async fn page(&self, path: &str) -> Shown {
+    pub(crate) async fn page(&self, path: &str) -> HtmlPage {
         let request = self.http.get(format!("{}{path}", self.origin));
-        Shown::of(request.header("accept", "text/html").send().await.unwrap()).await
+        HtmlPage::of(request.header("accept", "text/html").send().await.unwrap()).await
     }
 }
 
@@ -143,9 +143,9 @@ impl TestBrowser {
             .header("cookie", &self.cookie)
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Shown {
+    pub(crate) async fn get(&self, path: &str) -> HtmlPage {
         let request = self.request(Method::GET, path);
-        Shown::of(
+        HtmlPage::of(
             request
                 .header("accept", "text/html,application/xhtml+xml")
                 .send()
@@ -156,13 +156,13 @@ impl TestBrowser {
     }
 
     /// Submits a form of one of our pages.
-    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> HtmlPage {
         let fields = [&[("csrf", self.csrf.as_str())], fields].concat();
         self.post_from(path, &fields, &self.origin).await
     }
 
     /// Submits exactly these fields from a page of `origin`.
-    pub(crate) async fn post_from(&self, path: &str, fields: &[(&str, &str)], origin: &str) -> Shown {
+    pub(crate) async fn post_from(&self, path: &str, fields: &[(&str, &str)], origin: &str) -> HtmlPage {
         // Under our `Referrer-Policy: no-referrer` a form's `Origin` is `null`, wherever it goes.
         let (origin, site) = if origin == self.origin {
             ("null", "same-origin")
@@ -175,7 +175,7 @@ impl TestBrowser {
             .header("origin", origin)
             .header("sec-fetch-site", site)
             .header("content-type", "application/x-www-form-urlencoded");
-        Shown::of(request.body(encode(fields)).send().await.unwrap()).await
+        HtmlPage::of(request.body(encode(fields)).send().await.unwrap()).await
     }
 
     /// What a script of one of our pages calls: a path of the API.

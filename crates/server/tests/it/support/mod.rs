@@ -22,21 +22,21 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
 use tm_auth_core::Account;
-use tm_auth_core::person::{AuthMethod, Proof};
 use tm_auth_core::token::access::{self, Issuer};
+use tm_auth_core::user::{AuthMethod, Proof};
 use tm_auth_proto::{AccountId, Environment, OrganizationId, SessionId, TokenResponse};
 use tm_auth_server::clock::{Clock, ManualClock};
 use tm_auth_server::config::{Kek, SigningAlgorithm};
-use tm_auth_server::signing_keys::rotation::ServiceKeys;
+use tm_auth_server::signing_keys::rotation::SigningKeys;
 use tm_auth_server::{App, Config, random, serve};
 use tm_auth_store::sqlite::Role;
-use tm_auth_store::{NewAccount, Origin, Store};
+use tm_auth_store::{AuditContext, NewAccount, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use answer::Answer;
 pub(crate) use at_once::at_once;
-pub(crate) use browser::{Shown, TestBrowser};
+pub(crate) use browser::{HtmlPage, TestBrowser};
 pub(crate) use database::{Database, Value as Stored, every_value, execute, open, rows};
 pub(crate) use eventually::eventually;
 pub(crate) use key::TestKey;
@@ -212,7 +212,7 @@ impl TestServer {
             created_at: self.now(),
         };
         self.store
-            .create_account(new, &Origin::operator(self.now()))
+            .create_account(new, &AuditContext::operator(self.now()))
             .await
             .unwrap()
             .unwrap()
@@ -228,7 +228,7 @@ impl TestServer {
         account: &Account,
         auth_time: Timestamp,
     ) -> String {
-        let ring = self.service_keys().ring().await.unwrap();
+        let ring = self.signing_keys().ring().await.unwrap();
         let sid = SessionId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid());
         let proof = Proof {
             method: AuthMethod::Operator,
@@ -250,8 +250,8 @@ impl TestServer {
     }
 
     /// What the command line's `signing-keys` works with: beside the running service.
-    pub(crate) fn service_keys(&self) -> ServiceKeys {
-        ServiceKeys::new(Arc::clone(&self.store), &self.config)
+    pub(crate) fn signing_keys(&self) -> SigningKeys {
+        SigningKeys::new(Arc::clone(&self.store), &self.config)
     }
 
     /// A new account with one active key.

@@ -8,13 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tm_auth_core::Account;
-use tm_auth_core::person::{AuthMethod, PersonSession, Proof, SessionKind, session_id};
-use tm_auth_core::rotation::Line;
+use tm_auth_core::rotation::TokenFamily;
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::token::refresh;
+use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession, session_id};
 use tm_auth_proto::SessionId;
 use tm_auth_server::random;
-use tm_auth_store::Origin;
+use tm_auth_store::AuditContext;
 
 use super::{Answer, TestServer};
 
@@ -57,13 +57,13 @@ impl TestServer {
         &self,
         account: &Account,
         kind: SessionKind,
-    ) -> (PersonSession, String) {
+    ) -> (UserSession, String) {
         let (session, secret) = self.opened(account, AuthMethod::EmailCode, kind).await;
-        let (issuer, ring) = (self.token_issuer(), self.service_keys().ring().await.unwrap());
+        let (issuer, ring) = (self.token_issuer(), self.signing_keys().ring().await.unwrap());
         let token = refresh::issue(
             session.sid,
-            &session.line,
-            session.idle_end(),
+            &session.family,
+            session.idle_expires_at(),
             &secret,
             &issuer.url,
             issuer.environment,
@@ -77,27 +77,27 @@ impl TestServer {
         account: &Account,
         method: AuthMethod,
         kind: SessionKind,
-    ) -> (PersonSession, SessionSecret) {
+    ) -> (UserSession, SessionSecret) {
         let (now, secret) = (self.now(), SessionSecret::new(random::bytes()));
-        let session = PersonSession {
+        let session = UserSession {
             sid: session_id(now, &random::bytes()),
             uid: account.uid,
             kind,
             secret_hash: secret.hash(),
             proof: Proof { method, at: now },
-            line: Line::start(now),
+            family: TokenFamily::start(now),
             mac_kid: None,
             opened_at: now,
             last_used_at: now,
-            expires_at: now + kind.lives().absolute,
+            expires_at: now + kind.lifetimes().absolute,
             address: [127, 0, 0, 1].into(),
             device: "Firefox on Linux".to_owned(),
             ended: None,
         };
-        let (network, origin) = ("127.0.0.1/32".to_owned(), Origin::service(now));
+        let (network, audit_context) = ("127.0.0.1/32".to_owned(), AuditContext::service(now));
         let opened = self
             .store
-            .open_person_session(session.clone(), network, None, &origin)
+            .open_user_session(session.clone(), network, None, &audit_context)
             .await;
         assert!(opened.unwrap());
         (session, secret)

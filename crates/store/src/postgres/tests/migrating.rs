@@ -87,7 +87,7 @@ async fn another_programs_database_is_refused_and_left_as_it_is() {
     let before = schema(&url);
     let error = open(&url).await.err().unwrap();
     assert!(
-        matches!(&error, StoreError::Unusable(text) if text.contains("another program's tables")),
+        matches!(&error, StoreError::Unusable(cause) if cause.to_string().contains("another program's tables")),
         "{error}"
     );
     assert_eq!(schema(&url), before);

@@ -1,9 +1,9 @@
 //! What is PostgreSQL's own: migrations, retries, and a server that fails. What every implementation must do is in
 //! [`crate::conformance`].
 
+mod batchers;
 mod durability;
 mod failing;
-mod lanes;
 mod migrating;
 mod retrying;
 mod several_stores;

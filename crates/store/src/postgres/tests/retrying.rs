@@ -54,7 +54,10 @@ async fn j22_two_transactions_that_deadlock_both_succeed() {
     };
     let forth = async |tx: &mut Tx<'_>| take(tx, "a", "b").await;
     let back = async |tx: &mut Tx<'_>| take(tx, "b", "a").await;
-    let (one, other) = tokio::join!(postgres.write_loosely(&forth), postgres.write_loosely(&back));
+    let (one, other) = tokio::join!(
+        postgres.write_read_committed(&forth),
+        postgres.write_read_committed(&back)
+    );
     one.unwrap();
     other.unwrap();
     assert!(

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::{Server, open, psql};
 use crate::OpenOutcome::{Changed, Opened, Replayed};
-use crate::conformance::given::{account, key, new_key, new_session, origin, register, rotation};
+use crate::conformance::given::{account, audit_context, key, new_key, new_session, register, rotation};
 use crate::{Change, Store, StoreError};
 
 /// Changes at once through each store.
@@ -65,7 +65,9 @@ async fn c10_what_one_store_revokes_every_store_knows_and_all_are_told_in_one_or
 async fn revoke(here: &Store, there: &Store, key: ApiKey) {
     let (session, secret) = new_session(&key, 0);
     assert_eq!(there.open_session(session.clone()).await.unwrap(), Opened);
-    let revoked = here.revoke_key(key.account.uid, key.key_id, &origin(1)).await;
+    let revoked = here
+        .revoke_key(key.account.uid, key.key_id, &audit_context(1))
+        .await;
     revoked.unwrap().unwrap();
     // A mint that was decided on what a cache still said.
     assert_eq!(there.open_session(new_session(&key, 2).0).await.unwrap(), Changed);

@@ -67,7 +67,7 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
     let restored = Arc::new(open(&target, Role::Server).unwrap());
     assert_eq!(
         restored
-            .mark_recovered(given::at(100), false, &given::origin(100))
+            .mark_recovered(given::at(100), false, &given::audit_context(100))
             .await
             .unwrap(),
         0
@@ -93,7 +93,7 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
     let rotation = given::rotation(went_on.sid, &secret, 3, 101);
     let rotated = given::rotate(&restored, rotation).await.unwrap();
     assert_eq!(
-        (rotated.kind, rotated.session.line.current),
+        (rotated.kind, rotated.session.family.current),
         (RotationKind::FastForwarded, 4)
     );
     let lost = given::rotation(after.0.sid, &after.1, 0, 101);

@@ -11,13 +11,13 @@ use super::{database, engine, integrity, open};
 use crate::conformance::given;
 use crate::sql::{Tx, args};
 use crate::sqlite::Role;
-use crate::{AuditEntry, Origin, Result, Store, StoreError};
+use crate::{AuditAction, AuditContext, AuditEntry, Result, Store, StoreError};
 
 /// A write of many pages.
 fn large() -> AuditEntry {
     AuditEntry {
-        origin: Origin::service(given::at(0)),
-        action: "filled".into(),
+        audit_context: AuditContext::service(given::at(0)),
+        action: AuditAction::LimitReached,
         uid: None,
         key_id: None,
         sid: None,

@@ -14,29 +14,29 @@ use crate::{Result, Store, StoreError};
 /// Holds the writer, so that what is submitted meanwhile gathers into one batch. Gone: it goes on.
 struct Held {
     release: Sender<()>,
-    piece: JoinHandle<Result<()>>,
+    job: JoinHandle<Result<()>>,
 }
 
 async fn hold(store: &Arc<Store>) -> Held {
     let (release, released): (_, Receiver<()>) = channel();
     let (begun_sender, begun) = tokio::sync::oneshot::channel();
     let store = Arc::clone(store);
-    let piece = tokio::spawn(async move {
-        let piece = async move |_: &mut Tx<'_>| {
+    let job = tokio::spawn(async move {
+        let job = async move |_: &mut Tx<'_>| {
             begun_sender.send(()).unwrap();
             assert!(released.recv().is_err(), "released by the end of its sender");
             Ok(())
         };
-        engine(&store).write(piece).await
+        engine(&store).write(job).await
     });
     begun.await.unwrap();
-    Held { release, piece }
+    Held { release, job }
 }
 
 impl Held {
     async fn release(self) {
         drop(self.release);
-        self.piece.await.unwrap().unwrap();
+        self.job.await.unwrap().unwrap();
     }
 }
 
@@ -65,7 +65,7 @@ async fn a_piece_that_fails_takes_nothing_with_it() {
     let first = queue(&store, async |tx| set(tx, "first", "1").await).await;
     let failing = queue(&store, async |tx| -> Result<()> {
         set(tx, "failing", "1").await?;
-        Err(StoreError::Damaged("on purpose".to_owned()))
+        Err(StoreError::damaged("on purpose"))
     })
     .await;
     let broken = queue(&store, async |tx| {
@@ -93,7 +93,7 @@ async fn a_piece_that_fails_takes_nothing_with_it() {
     last.await.unwrap().unwrap();
     let on_purpose = failing.await.unwrap().unwrap_err();
     assert!(
-        matches!(&on_purpose, StoreError::Damaged(text) if text == "on purpose"),
+        matches!(&on_purpose, StoreError::Damaged(cause) if cause.to_string() == "on purpose"),
         "{on_purpose}"
     );
     assert!(matches!(broken.await.unwrap(), Err(StoreError::Unavailable(_))));
@@ -117,8 +117,8 @@ async fn beyond_the_queue_callers_hear_at_once_and_the_others_are_served() {
     }
     let refused = store.ping().await.unwrap_err();
     assert!(
-        refused.to_string().contains("too many writes are waiting"),
-        "{refused}"
+        matches!(&refused, StoreError::Unavailable(cause) if cause.to_string() == "too many writes are waiting"),
+        "{refused:?}"
     );
     held.release().await;
     for (number, waiter) in (0..).zip(waiting) {

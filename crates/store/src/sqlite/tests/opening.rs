@@ -16,9 +16,10 @@ use crate::{Change, StoreError};
 async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() {
     let (server, folder) = database();
     let path = folder.path().join("tm-auth.db");
-    let Err(StoreError::Unusable(line)) = open(&path, Role::Server) else {
+    let Err(error @ StoreError::Unusable(_)) = open(&path, Role::Server) else {
         panic!("a second server");
     };
+    let line = error.to_string();
     assert!(
         line.contains("another tm-auth server is using") && line.contains("tm-auth.db"),
         "{line}"
@@ -29,7 +30,7 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
     let before = server.changes(0).await.unwrap().latest;
     let (uid, key_id) = (key.account.uid, key.key_id);
     command
-        .revoke_key(uid, key_id, &given::origin(1))
+        .revoke_key(uid, key_id, &given::audit_context(1))
         .await
         .unwrap()
         .unwrap();
@@ -101,9 +102,10 @@ fn another_programs_database_is_refused_and_left_as_it_is() {
         .execute_batch("CREATE TABLE theirs (x)")
         .unwrap();
     let before = fs::read(&path).unwrap();
-    let Err(StoreError::Unusable(line)) = open(&path, Role::Command) else {
+    let Err(error @ StoreError::Unusable(_)) = open(&path, Role::Command) else {
         panic!("it is theirs");
     };
+    let line = error.to_string();
     assert!(line.contains("another program"), "{line}");
     assert!(fs::read(&path).unwrap() == before, "not a byte of it changed");
 }

@@ -15,7 +15,7 @@ async fn the_audit_trail_is_append_only() {
     let refused = db.execute("UPDATE audit SET actor = 'nobody'", []).unwrap_err();
     assert!(refused.to_string().contains("append-only"), "{refused}");
     assert_eq!(
-        store.audit_trail(None, 1).await.unwrap()[0].origin.actor,
+        store.audit_trail(None, 1).await.unwrap()[0].audit_context.actor,
         "the suite"
     );
 }
@@ -57,7 +57,7 @@ async fn a_damaged_row_is_called_that_and_stops_nobody_else() {
         );
         assert_eq!(store.api_key(sound.key_id).await.unwrap().as_ref(), Some(&sound));
         let revoked = store
-            .revoke_key(damaged.account.uid, damaged.key_id, &given::origin(1))
+            .revoke_key(damaged.account.uid, damaged.key_id, &given::audit_context(1))
             .await;
         assert!(matches!(revoked, Err(StoreError::Damaged(_))), "{broken}");
         let whole = "UPDATE api_keys SET public_key = ?2, allowed_ips = '', created_at = 0, expires_at = NULL WHERE key_id = ?1";
@@ -77,7 +77,7 @@ async fn j05_changes_that_were_lost_are_a_gap_even_where_others_took_their_numbe
             revoked: Revoked::Account(given::account(&store).await.uid),
             at: given::at(seconds),
         };
-        store.revoke(entry, &given::origin(seconds)).await.unwrap();
+        store.revoke(entry, &given::audit_context(seconds)).await.unwrap();
     };
     for seconds in 1..=3 {
         revoke(seconds).await;

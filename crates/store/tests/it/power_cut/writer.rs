@@ -75,7 +75,7 @@ async fn write_on(store: Arc<Store>, key: ApiKey) {
                 .await
                 .expect("it is durable")
                 .expect("it is current");
-            acknowledge(&format!("{sid} {}", rotated.session.line.current));
+            acknowledge(&format!("{sid} {}", rotated.session.family.current));
         }
     }
 }

@@ -1,0 +1,169 @@
+//! `POST /email/otc`: what may be learnt from asking.
+
+use serde_json::json;
+use tm_auth_store::AuditContext;
+use tm_auth_store::faults::Fault;
+
+use super::{ADA, ask, verify};
+use crate::support::{TestServer, rows};
+
+#[tokio::test]
+async fn f01_known_unknown_disabled_and_unreachable_addresses_get_the_same_answer() {
+    let server = TestServer::start().await;
+    let mut answers = Vec::new();
+    for known in [ADA, "disabled@example.com"] {
+        ask(&server, known).await;
+        assert_eq!(
+            verify(&server, known, &server.code_mail(known).code).await.status,
+            200
+        );
+    }
+    let disabled = server.store.accounts().await.unwrap().into_iter();
+    let disabled = disabled.filter(|account| account.email.as_deref() == Some("disabled@example.com"));
+    for account in disabled {
+        let audit_context = AuditContext::operator(server.now());
+        server
+            .store
+            .set_account_disabled(account.uid, Some(server.now()), &audit_context)
+            .await
+            .unwrap();
+    }
+    server.advance(60);
+    for address in [
+        ADA,
+        "unknown@example.com",
+        "disabled@example.com",
+        "a@no-such-host.invalid",
+    ] {
+        answers.push(ask(&server, address).await.comparable());
+        assert_eq!(server.inbox(address)[0].at, server.now(), "{address} gets mail");
+    }
+    // And so does an address that gets no mail, since it just got one.
+    answers.push(ask(&server, ADA).await.comparable());
+    assert_eq!(answers[0].0, 200);
+    assert_eq!(answers[0].2, json!({}));
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn f16_an_address_is_one_however_it_is_written_and_mail_goes_to_its_stored_form() {
+    let server = TestServer::start().await;
+    assert_eq!(ask(&server, " Ada@B\u{fc}cher.Example").await.status, 200);
+    let stored = "ada@xn--bcher-kva.example";
+    let code = server.code_mail(stored).code;
+    // Decomposed this time.
+    let answer = verify(&server, "ADA@bu\u{308}cher.example", &code).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let accounts = server.store.accounts().await.unwrap();
+    assert_eq!(accounts.len(), 1);
+    assert_eq!(accounts[0].email.as_deref(), Some(stored));
+    // A look-alike is somebody else: Cyrillic a.
+    server.advance(60);
+    let alike = "ada@b\u{fc}cher.ex\u{430}mple";
+    assert_eq!(ask(&server, alike).await.status, 200);
+    let mailed = &server.app.mailbox().unwrap()[0].to;
+    assert!(
+        mailed.starts_with("ada@xn--bcher-kva.xn--") && mailed != stored,
+        "{mailed}"
+    );
+    let code = server.code_mail(mailed).code;
+    assert_eq!(verify(&server, alike, &code).await.status, 200);
+    assert_eq!(server.store.accounts().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn f17_what_is_no_plain_address_is_refused_and_nothing_is_sent() {
+    let server = TestServer::start().await;
+    let long = format!("{}@x.com", "a".repeat(5_000));
+    for bad in [
+        "a@x.com\r\nBcc: v@y.com",
+        "a@x.com\nBcc: v@y.com",
+        "a@x.com,b@y.com",
+        "<a@x.com>",
+        "A <a@x.com>",
+        "a@[127.0.0.1]",
+        "a@127.0.0.1",
+        "\"a b\"@x.com",
+        "a@x.com.",
+        "a",
+        "",
+        &long,
+    ] {
+        ask(&server, bad).await.assert_invalid("invalid_request", "email");
+        verify(&server, bad, "12345678")
+            .await
+            .assert_invalid("invalid_request", "email");
+    }
+    server
+        .post("/email/otc", &json!({}))
+        .await
+        .assert_error(400, "invalid_request");
+    server
+        .post("/email/otc", &json!({ "email": 1 }))
+        .await
+        .assert_error(400, "invalid_request");
+    assert!(server.app.mailbox().unwrap().is_empty());
+    assert!(rows(&server, "SELECT email FROM email_codes").is_empty());
+}
+
+#[tokio::test]
+async fn g25_who_only_asks_leaves_nothing_that_survives() {
+    let server = TestServer::start().await;
+    // The attacker asks for the victim's address, in every way there is, and proves nothing.
+    assert_eq!(ask(&server, ADA).await.status, 200);
+    let mut browser = server.visitor();
+    server.advance(60);
+    browser.submit("/sign-in", &[("email", ADA)]).await;
+    verify(&server, ADA, "00000000")
+        .await
+        .assert_error(401, "invalid_code");
+    assert!(!browser.cookies.contains_key("sid"));
+    for table in [
+        "accounts",
+        "user_sessions",
+        "sign_in_networks",
+        "apple_identities",
+        "passkeys",
+    ] {
+        assert!(
+            rows(&server, &format!("SELECT 1 FROM {table}")).is_empty(),
+            "{table}"
+        );
+    }
+    // When the victim comes, the account is new, and the attacker's browser has no part in it.
+    let code = server.code_mail(ADA).code;
+    verify(&server, ADA, &code)
+        .await
+        .assert_error(401, "invalid_code");
+    server.advance(60);
+    ask(&server, ADA).await;
+    assert_eq!(
+        verify(&server, ADA, &server.code_mail(ADA).code).await.status,
+        200
+    );
+    assert_eq!(rows(&server, "SELECT 1 FROM accounts").len(), 1);
+    assert_eq!(rows(&server, "SELECT 1 FROM user_sessions").len(), 1);
+    assert_eq!(browser.get("/sign-in").await.status, 200);
+    assert!(!browser.cookies.contains_key("sid"));
+    // Ten minutes later what the attacker asked for is over, and an hour later it is gone.
+    server.advance(4_201);
+    server
+        .store
+        .sweep(server.now(), &server.app.retention())
+        .await
+        .unwrap();
+    assert!(rows(&server, "SELECT 1 FROM email_codes").is_empty());
+}
+
+#[tokio::test]
+async fn f01_a_database_that_is_down_is_no_wrong_code() {
+    let server = TestServer::start().await;
+    let faults = server.store.faults();
+    ask(&server, ADA).await;
+    let code = server.code_mail(ADA).code;
+    faults.set(Fault::Fail);
+    ask(&server, ADA).await.assert_error(503, "unavailable");
+    verify(&server, ADA, &code).await.assert_error(503, "unavailable");
+    faults.set(Fault::None);
+    assert_eq!(verify(&server, ADA, &code).await.status, 200);
+}

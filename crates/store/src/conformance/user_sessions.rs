@@ -1,0 +1,273 @@
+//! Sessions of people.
+
+use jiff::SignedDuration;
+use tm_auth_core::rotation::TokenFamily;
+use tm_auth_core::secret::SessionSecret;
+use tm_auth_core::session::EndReason;
+use tm_auth_core::token::refresh::VerifiedRefreshToken;
+use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession, session_id};
+use tm_auth_core::{Account, Refusal};
+
+use super::given::{ADDRESS, LIFETIMES, RETENTION, account, at, audit_context};
+use crate::{AuditAction, Revoked, Rotation, RotationKind, Store};
+
+super::table!("user_sessions":
+    e16_a_session_is_opened_found_listed_and_ended,
+    h02_a_session_that_replaces_another_ends_it,
+    e10_a_disabled_account_opens_nothing_and_goes_on_with_nothing,
+    e16_all_sessions_but_one_are_ended,
+    e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session,
+    h01_a_cookies_secret_is_no_refresh_token,
+    e16_the_holder_of_a_refresh_token_ends_the_session,
+    use_is_noted_forwards_only,
+    what_is_over_is_swept,
+);
+
+const NETWORK: &str = "192.0.2.1/32";
+
+fn secret() -> SessionSecret {
+    SessionSecret::new([5; 16])
+}
+
+pub(super) fn new(account: &Account, kind: SessionKind, seconds: i64) -> UserSession {
+    let random = *super::given::fresh_uuid()
+        .as_bytes()
+        .last_chunk()
+        .expect("16 bytes");
+    UserSession {
+        sid: session_id(at(seconds), &random),
+        uid: account.uid,
+        kind,
+        secret_hash: secret().hash(),
+        proof: Proof {
+            method: AuthMethod::EmailCode,
+            at: at(seconds),
+        },
+        family: TokenFamily::start(at(seconds)),
+        mac_kid: (kind != SessionKind::Browser).then(|| "uat-mac-1".to_owned()),
+        opened_at: at(seconds),
+        last_used_at: at(seconds),
+        expires_at: at(seconds) + kind.lifetimes().absolute,
+        address: ADDRESS,
+        device: "Firefox on Linux".to_owned(),
+        ended: None,
+    }
+}
+
+pub(super) async fn opened(store: &Store, account: &Account, kind: SessionKind, seconds: i64) -> UserSession {
+    let session = new(account, kind, seconds);
+    let from = audit_context(seconds);
+    let opened = store.open_user_session(session.clone(), NETWORK.to_owned(), None, &from);
+    assert!(opened.await.unwrap());
+    session
+}
+
+fn presents(session: &UserSession, counter: i64, seconds: i64) -> Rotation {
+    Rotation {
+        presented: VerifiedRefreshToken {
+            sid: session.sid,
+            counter,
+            secret: secret(),
+        },
+        address: ADDRESS,
+        mac_kid: "uat-mac-2".to_owned(),
+        lifetimes: LIFETIMES,
+        now: at(seconds),
+        audit_context: audit_context(seconds),
+    }
+}
+
+async fn is_listed(store: &Store, session: &UserSession) -> bool {
+    let list = store.revocations(at(0)).await.unwrap();
+    list.iter()
+        .any(|entry| entry.revoked == Revoked::Session(session.sid))
+}
+
+async fn e16_a_session_is_opened_found_listed_and_ended(store: &Store) {
+    let account = account(store).await;
+    let browser = opened(store, &account, SessionKind::Browser, 0).await;
+    let native = opened(store, &account, SessionKind::Native, 1).await;
+    let (found, owner) = store.user_session(browser.sid).await.unwrap().unwrap();
+    assert_eq!((&found, &owner), (&browser, &account));
+    let listed = store.user_sessions_of(account.uid).await.unwrap();
+    assert_eq!(listed, [native.clone(), browser.clone()]);
+
+    let other = super::given::account(store).await;
+    assert!(
+        !store
+            .end_user_session(other.uid, native.sid, &audit_context(2))
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .end_user_session(account.uid, native.sid, &audit_context(2))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .end_user_session(account.uid, native.sid, &audit_context(3))
+            .await
+            .unwrap()
+    );
+    let (ended, _) = store.user_session(native.sid).await.unwrap().unwrap();
+    assert_eq!(ended.ended, Some((at(2), EndReason::Revoked)));
+    assert!(is_listed(store, &native).await);
+    assert_eq!(store.user_sessions_of(account.uid).await.unwrap(), [browser]);
+    let trail = store.audit_trail(Some(account.uid), 2).await.unwrap();
+    assert_eq!(trail[0].action, AuditAction::SessionEnded);
+    assert_eq!(
+        (trail[1].action.clone(), trail[1].sid),
+        (AuditAction::SignIn, Some(native.sid))
+    );
+}
+
+async fn h02_a_session_that_replaces_another_ends_it(store: &Store) {
+    let (mine, theirs) = (account(store).await, account(store).await);
+    let first = opened(store, &mine, SessionKind::Browser, 0).await;
+    let second = new(&theirs, SessionKind::Browser, 1);
+    let from = audit_context(1);
+    let replaced = store.open_user_session(second, NETWORK.to_owned(), Some(first.sid), &from);
+    assert!(replaced.await.unwrap());
+    assert_eq!(store.user_sessions_of(mine.uid).await.unwrap(), []);
+    assert_eq!(store.user_sessions_of(theirs.uid).await.unwrap().len(), 1);
+}
+
+async fn e10_a_disabled_account_opens_nothing_and_goes_on_with_nothing(store: &Store) {
+    let account = account(store).await;
+    let native = opened(store, &account, SessionKind::Native, 0).await;
+    let from = audit_context(1);
+    let disabled = store.set_account_disabled(account.uid, Some(at(1)), &from);
+    assert!(disabled.await.unwrap());
+    let next = new(&account, SessionKind::Browser, 2);
+    let opened = store.open_user_session(next, NETWORK.to_owned(), Some(native.sid), &from);
+    assert!(!opened.await.unwrap());
+    let refused = store.rotate_user_session(presents(&native, 0, 2)).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Refusal::AccountDisabled);
+}
+
+async fn e16_all_sessions_but_one_are_ended(store: &Store) {
+    let (account, other) = (account(store).await, account(store).await);
+    let kept = opened(store, &account, SessionKind::Browser, 0).await;
+    let gone = opened(store, &account, SessionKind::Native, 1).await;
+    let theirs = opened(store, &other, SessionKind::Browser, 1).await;
+    let from = audit_context(2);
+    let ended = store.end_user_sessions(account.uid, Some(kept.sid), &from);
+    assert_eq!(ended.await.unwrap(), 1);
+    assert_eq!(store.user_sessions_of(account.uid).await.unwrap(), [kept]);
+    assert!(is_listed(store, &gone).await);
+    let refused = store.rotate_user_session(presents(&gone, 0, 3)).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Refusal::SessionEnded);
+    assert_eq!(
+        store
+            .end_user_sessions(account.uid, None, &audit_context(4))
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(store.user_sessions_of(account.uid).await.unwrap(), []);
+    assert_eq!(store.user_sessions_of(other.uid).await.unwrap(), [theirs]);
+}
+
+async fn e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session(store: &Store) {
+    let account = account(store).await;
+    let session = opened(store, &account, SessionKind::Native, 0).await;
+    let rotate = async |counter, seconds| {
+        store
+            .rotate_user_session(presents(&session, counter, seconds))
+            .await
+            .unwrap()
+    };
+    let first = rotate(0, 10).await.unwrap();
+    assert_eq!(
+        (first.kind, first.session.family.current),
+        (RotationKind::Rotated, 1)
+    );
+    assert_eq!(first.session.mac_kid.as_deref(), Some("uat-mac-2"));
+    assert_eq!(first.account, account);
+    let (row, _) = store.user_session(session.sid).await.unwrap().unwrap();
+    assert_eq!(row, first.session);
+    assert_eq!(rotate(0, 20).await.unwrap().kind, RotationKind::Repeated);
+    assert_eq!(rotate(0, 200).await.unwrap().kind, RotationKind::Reissued);
+    assert_eq!(rotate(1, 210).await.unwrap_err(), Refusal::RefreshSuperseded);
+    assert_eq!(rotate(1, 400).await.unwrap_err(), Refusal::RefreshReused);
+    assert!(is_listed(store, &session).await);
+    assert_eq!(rotate(2, 401).await.unwrap_err(), Refusal::RefreshReused);
+    let wrong = Rotation {
+        presented: VerifiedRefreshToken {
+            secret: SessionSecret::new([6; 16]),
+            ..presents(&session, 2, 402).presented
+        },
+        ..presents(&session, 2, 402)
+    };
+    let refused = store.rotate_user_session(wrong).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Refusal::InvalidRefreshToken);
+    let unknown = new(&account, SessionKind::Native, 0);
+    let refused = store.rotate_user_session(presents(&unknown, 0, 1)).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Refusal::SessionExpired);
+    let late = opened(store, &account, SessionKind::Native, 0).await;
+    let idle = SessionKind::Native.lifetimes().idle.as_secs();
+    let refused = store.rotate_user_session(presents(&late, 0, idle)).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Refusal::SessionExpired);
+}
+
+async fn h01_a_cookies_secret_is_no_refresh_token(store: &Store) {
+    let account = account(store).await;
+    let browser = opened(store, &account, SessionKind::Browser, 0).await;
+    let refused = store.rotate_user_session(presents(&browser, 0, 1)).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Refusal::InvalidRefreshToken);
+    assert_eq!(store.user_sessions_of(account.uid).await.unwrap(), [browser]);
+}
+
+async fn e16_the_holder_of_a_refresh_token_ends_the_session(store: &Store) {
+    let account = account(store).await;
+    let session = opened(store, &account, SessionKind::Native, 0).await;
+    let presented = presents(&session, 0, 1).presented;
+    let wrong = VerifiedRefreshToken {
+        secret: SessionSecret::new([6; 16]),
+        ..presented.clone()
+    };
+    assert!(!store.end_session(wrong, &audit_context(1)).await.unwrap());
+    assert!(
+        store
+            .end_session(presented.clone(), &audit_context(2))
+            .await
+            .unwrap()
+    );
+    assert!(!store.end_session(presented, &audit_context(3)).await.unwrap());
+    assert!(is_listed(store, &session).await);
+}
+
+async fn use_is_noted_forwards_only(store: &Store) {
+    let account = account(store).await;
+    let session = opened(store, &account, SessionKind::Browser, 0).await;
+    let there = "198.51.100.7".parse().unwrap();
+    for seconds in [100, 50] {
+        store
+            .touch_user_session(session.sid, at(seconds), there)
+            .await
+            .unwrap();
+    }
+    let (row, _) = store.user_session(session.sid).await.unwrap().unwrap();
+    assert_eq!((row.last_used_at, row.address), (at(100), there));
+}
+
+async fn what_is_over_is_swept(store: &Store) {
+    let account = account(store).await;
+    let gone = opened(store, &account, SessionKind::Browser, 0).await;
+    let retention = RETENTION;
+    let end = gone.expires_at + retention.session;
+    let kept = opened(store, &account, SessionKind::Native, 0).await;
+    store
+        .sweep(end - SignedDuration::from_secs(1), &retention)
+        .await
+        .unwrap();
+    assert!(store.user_session(gone.sid).await.unwrap().is_some());
+    store
+        .sweep(end + SignedDuration::from_secs(1), &retention)
+        .await
+        .unwrap();
+    assert!(store.user_session(gone.sid).await.unwrap().is_none());
+    assert!(store.user_session(kept.sid).await.unwrap().is_some());
+}

@@ -1,0 +1,123 @@
+//! Group commit on PostgreSQL: one statement, one commit, for whatever has gathered.
+//!
+//! 1. A caller queues its item and waits.
+//! 2. The lane's task takes the first and all that wait behind it, at most [`MAX_BATCH`]. A lone item never waits for
+//!    company: while one batch is with the database, the next one gathers by itself.
+//! 3. The batch is one multi-row statement, whose rows cannot fail each other.
+//! 4. Each caller hears what became of its own item: an outcome, or `None` where it is not plain (a replay, a
+//!    session that changed meanwhile, a statement that failed after all). Such an item then goes alone through the
+//!    code that both databases share, which settles every case.
+//!
+//! A commit costs milliseconds and a row microseconds, so this is what throughput hangs on.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use tokio::sync::{mpsc, oneshot};
+
+use super::connection::PooledConnection;
+use super::{PATIENCE, Postgres, overloaded};
+use crate::error::Chain;
+use crate::{Result, StoreError};
+
+/// Items per statement.
+const MAX_BATCH: usize = 256;
+/// Items that may wait. Beyond it callers hear at once that the database is overloaded.
+const MAX_QUEUE: usize = 4096;
+
+/// What a kind of item is and how a batch of it is done.
+pub(crate) trait Batched: Clone + Send + Sync + Sized + 'static {
+    /// What becomes of an item.
+    type Outcome: Send + 'static;
+
+    /// Where such items gather.
+    fn lane(postgres: &Postgres) -> &Batcher<Self>;
+
+    /// Does a batch; the outcomes stand in the order of the items.
+    fn run(
+        connection: &mut PgConnection,
+        batch: &[Self],
+    ) -> impl Future<Output = Result<Vec<Option<Self::Outcome>>, sqlx::Error>> + Send;
+}
+
+pub(crate) struct Batcher<T: Batched> {
+    queue: mpsc::Sender<Waiting<T>>,
+}
+
+struct Waiting<T: Batched> {
+    item: T,
+    reply: oneshot::Sender<Result<Option<T::Outcome>>>,
+}
+
+impl<T: Batched> Batcher<T> {
+    /// Starts the lane's task, which ends with the lane. Needs a tokio runtime.
+    pub(super) fn start(pool: PgPool) -> Self {
+        let (queue, waiting) = mpsc::channel(MAX_QUEUE);
+        tokio::spawn(serve(pool, waiting));
+        Self { queue }
+    }
+
+    /// What became of the item; `None`: it has to go the way that settles every case.
+    pub(super) async fn submit(&self, item: T) -> Result<Option<T::Outcome>> {
+        let (reply, outcome) = oneshot::channel();
+        self.queue
+            .try_send(Waiting { item, reply })
+            .map_err(|_| overloaded())?;
+        outcome.await.map_err(|_| overloaded())?
+    }
+}
+
+async fn serve<T: Batched>(pool: PgPool, mut waiting: mpsc::Receiver<Waiting<T>>) {
+    let mut gathered = Vec::with_capacity(MAX_BATCH);
+    while waiting.recv_many(&mut gathered, MAX_BATCH).await > 0 {
+        // Whoever gave up at its deadline has answered already that nothing is known.
+        gathered.retain(|waiting| !waiting.reply.is_closed());
+        let (items, replies): (Vec<T>, Vec<_>) = gathered
+            .drain(..)
+            .map(|waiting| (waiting.item, waiting.reply))
+            .unzip();
+        match within(PATIENCE, run(&pool, &items)).await {
+            Ok(outcomes) => {
+                for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                    let _ = reply.send(Ok(outcome));
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), items = items.len(), "a batch failed");
+                for reply in replies {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+async fn run<T: Batched>(pool: &PgPool, items: &[T]) -> Result<Vec<Option<T::Outcome>>> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pooled = PooledConnection::from(pool.acquire().await?);
+    match T::run(pooled.connection(), items).await {
+        Ok(outcomes) => {
+            pooled.give_back();
+            Ok(outcomes)
+        }
+        // The server answered and did nothing: one by one each gets its own answer.
+        Err(sqlx::Error::Database(error)) => {
+            tracing::warn!(%error, items = items.len(), "a batch is done one by one");
+            Ok(items.iter().map(|_| None).collect())
+        }
+        // It may have been done or not.
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn within<T>(patience: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| StoreError::unavailable("the database did not answer in time");
+    tokio::time::timeout(patience, work).await.map_err(late)?
+}
+
+/// One column of a batch.
+pub(super) fn column<'b, T, V>(rows: &'b [T], value: impl Fn(&'b T) -> V) -> Vec<V> {
+    rows.iter().map(value).collect()
+}

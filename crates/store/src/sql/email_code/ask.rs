@@ -1,0 +1,104 @@
+//! Asking for a code, and taking it back.
+
+use jiff::Timestamp;
+use tm_auth_core::email_code::rules::{DAY, OUTSTANDING, Sent};
+use tm_auth_core::email_code::{FlowId, LIFE, Length};
+
+use super::super::{Tx, account, args, audit};
+use super::{events, purpose_columns};
+use crate::email_code::NewCode;
+use crate::{AuditAction, AuditContext, Result};
+
+pub(super) async fn ask(
+    tx: &mut Tx<'_>,
+    new: &NewCode,
+    audit_context: &AuditContext,
+) -> Result<Option<Length>> {
+    let (email, network, now) = (new.email.as_str(), new.network.as_str(), new.asked_at);
+    let owner = account::by_email(tx, email).await?;
+    let sent = Sent {
+        to_network: events::times(
+            tx,
+            "SELECT at FROM email_code_events WHERE email = ?1 AND kind = 'sent' AND network = ?2 AND at > ?3",
+            email,
+            network,
+            now - DAY,
+        )
+        .await?,
+        in_all: tx
+            .value(
+                "SELECT count(*) FROM email_code_events WHERE email = ?1 AND kind = 'sent' AND at > ?2",
+                args![email, now - DAY],
+            )
+            .await?,
+        known_network: match &owner {
+            Some(owner) => {
+                tx.exists(
+                    "SELECT 1 FROM sign_in_networks WHERE uid = ?1 AND network = ?2",
+                    args![owner.uid, network],
+                )
+                .await?
+            }
+            None => false,
+        },
+    };
+    if !sent.may_send(now) {
+        return Ok(None);
+    }
+    let length = events::tried(tx, email, network, now).await?.length();
+    make_room(tx, email, network, now).await?;
+    let (purpose, uid) = purpose_columns(new.purpose);
+    tx.execute(
+        "INSERT INTO email_codes (flow_id, email, network, purpose, uid, is_long, code_mac, link_hash, browser_hash, asked_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        args![
+            new.flow_id,
+            email,
+            network,
+            purpose,
+            uid,
+            length == Length::Long,
+            match length {
+                Length::Short => new.short,
+                Length::Long => new.long,
+            },
+            new.browser.map(|browser| browser.link_hash),
+            new.browser.map(|browser| browser.browser_hash),
+            now,
+            now + LIFE,
+        ],
+    )
+    .await?;
+    events::note(tx, "sent", email, network, now, 0).await?;
+    // Where there is no account it is nobody's trail, but as much work: time tells nobody which it was.
+    let uid = uid.or(owner.map(|owner| owner.uid));
+    audit::note(tx, audit_context, AuditAction::CodeSent, uid, None, None, None).await?;
+    Ok(Some(length))
+}
+
+/// The oldest codes of this network go, so that with the next one there are no more than it may have.
+async fn make_room(tx: &mut Tx<'_>, email: &str, network: &str, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "DELETE FROM email_codes WHERE flow_id IN (
+             SELECT flow_id FROM email_codes
+             WHERE email = ?1 AND network = ?2 AND used_at IS NULL AND expires_at > ?3
+             ORDER BY asked_at DESC, flow_id DESC LIMIT 1000 OFFSET ?4)",
+        args![email, network, now, OUTSTANDING - 1],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn withdraw(tx: &mut Tx<'_>, flow_id: FlowId) -> Result<()> {
+    tx.execute(
+        "DELETE FROM email_code_events WHERE id = (
+             SELECT max(e.id) FROM email_code_events e JOIN email_codes c
+             ON e.email = c.email AND e.network = c.network AND e.at = c.asked_at
+             WHERE c.flow_id = ?1 AND e.kind = 'sent')",
+        args![flow_id],
+    )
+    .await?;
+    tx.execute("DELETE FROM email_codes WHERE flow_id = ?1", args![flow_id])
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,379 @@
+//! Sessions of people.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use tm_auth_core::rotation::{Decision, TokenFamily, decide};
+use tm_auth_core::session::EndReason;
+use tm_auth_core::token::refresh::VerifiedRefreshToken;
+use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession};
+use tm_auth_core::{Account, Refusal};
+use tm_auth_proto::{AccountId, SessionId};
+
+use super::row::{damaged, parse};
+use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation, session};
+use crate::{
+    AuditAction, AuditContext, Change, Result, Revocation, Revoked, RotatedUserSession, Rotation,
+    RotationKind,
+};
+
+impl Store {
+    /// Opens a session if its account may act, notes the network as one from which the account signs in, and
+    /// ends the session that it replaces, whosever that was: a step-up or another sign-in in the same browser
+    /// never leaves the old one alive. `false`: the account is unknown or disabled, and nothing was done.
+    pub async fn open_user_session(
+        &self,
+        new: UserSession,
+        network: String,
+        replaces: Option<SessionId>,
+        audit_context: &AuditContext,
+    ) -> Result<bool> {
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| open(tx, &new, &network, replaces, &audit_context).await)
+            .await
+    }
+
+    /// One session with its account, whatever their state.
+    pub async fn user_session(&self, sid: SessionId) -> Result<Option<(UserSession, Account)>> {
+        self.read(async move |tx| with_account(tx, sid).await).await
+    }
+
+    /// The sessions of an account that were not ended, newest first. Some may have run out.
+    pub async fn user_sessions_of(&self, uid: AccountId) -> Result<Vec<UserSession>> {
+        self.read(async move |tx| of_account(tx, uid).await).await
+    }
+
+    /// Notes that a session was used. An older note never overwrites a newer one.
+    pub async fn touch_user_session(&self, sid: SessionId, at: Timestamp, address: IpAddr) -> Result<()> {
+        self.write_read_committed(async move |tx| touch(tx, sid, at, address).await)
+            .await
+    }
+
+    /// Judges a presented refresh token like [`crate::Store::rotate_session`], for a person's session.
+    pub async fn rotate_user_session(
+        &self,
+        rotation: Rotation,
+    ) -> Result<Result<RotatedUserSession, Refusal>> {
+        self.write(async move |tx| rotate(tx, &rotation).await).await
+    }
+
+    /// Ends a session of this account; its access tokens are on the revocation list. `false`: there was no
+    /// such session, or it was ended already.
+    pub async fn end_user_session(
+        &self,
+        uid: AccountId,
+        sid: SessionId,
+        audit_context: &AuditContext,
+    ) -> Result<bool> {
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| match get(tx, sid).await? {
+            Some(session) if session.uid == uid && session.ended.is_none() => {
+                end(tx, &session, EndReason::Revoked, &audit_context).await?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        })
+        .await
+    }
+
+    /// Ends every session of this account but `keep`. Returns how many.
+    pub async fn end_user_sessions(
+        &self,
+        uid: AccountId,
+        keep: Option<SessionId>,
+        audit_context: &AuditContext,
+    ) -> Result<u64> {
+        let audit_context = audit_context.clone();
+        self.write(async move |tx| end_all_but(tx, uid, keep, &audit_context).await)
+            .await
+    }
+}
+
+async fn open(
+    tx: &mut Tx<'_>,
+    new: &UserSession,
+    network: &str,
+    replaces: Option<SessionId>,
+    audit_context: &AuditContext,
+) -> Result<bool> {
+    let live = account::get(tx, new.uid)
+        .await?
+        .is_some_and(|account| account.disabled_at.is_none());
+    if !live {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT INTO user_sessions (sid, uid, kind, secret_hash, method, proved_at, mac_kid, current, rotated_at,
+            reissue_count, opened_at, last_used_at, expires_at, ip, device)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, 0, ?8, ?8, ?9, ?10, ?11)",
+        args![
+            new.sid,
+            new.uid,
+            new.kind.as_str(),
+            new.secret_hash,
+            new.proof.method.as_str(),
+            new.proof.at,
+            new.mac_kid,
+            new.opened_at,
+            new.expires_at,
+            new.address.to_string(),
+            new.device,
+        ],
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO sign_in_networks (uid, network, last_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (uid, network) DO UPDATE SET last_at = excluded.last_at",
+        args![new.uid, network, new.opened_at],
+    )
+    .await?;
+    let old = match replaces {
+        Some(sid) => get(tx, sid).await?,
+        None => None,
+    };
+    if let Some(old) = old.filter(|old| old.ended.is_none()) {
+        end(tx, &old, EndReason::Revoked, audit_context).await?;
+    }
+    let detail = format!("method={} kind={}", new.proof.method.as_str(), new.kind.as_str());
+    audit::note(
+        tx,
+        audit_context,
+        AuditAction::SignIn,
+        Some(new.uid),
+        None,
+        Some(new.sid),
+        Some(&detail),
+    )
+    .await?;
+    Ok(true)
+}
+
+async fn touch(tx: &mut Tx<'_>, sid: SessionId, at: Timestamp, address: IpAddr) -> Result<()> {
+    tx.execute(
+        "UPDATE user_sessions SET last_used_at = ?2, ip = ?3 WHERE sid = ?1 AND last_used_at < ?2 AND ended_at IS NULL",
+        args![sid, at, address.to_string()],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUserSession, Refusal>> {
+    let presented = &rotation.presented;
+    let Some((mut session, account)) = with_account(tx, presented.sid).await? else {
+        return Ok(Err(Refusal::SessionExpired));
+    };
+    // A cookie's secret is no refresh token, whoever may have made a token of it.
+    if !session.secret_hash.matches(&presented.secret) || session.kind == SessionKind::Browser {
+        return Ok(Err(Refusal::InvalidRefreshToken));
+    }
+    if let Err(refusal) = session.check_usable(&account, rotation.now) {
+        return Ok(Err(refusal));
+    }
+    let window = rotation.lifetimes.reuse_grace;
+    let kind = match decide(&session.family, presented.counter, rotation.now, window) {
+        Decision::Rotate { next, fast_forward } => {
+            advance(tx, &mut session, next, rotation).await?;
+            if fast_forward {
+                note(
+                    tx,
+                    &session,
+                    &rotation.audit_context,
+                    AuditAction::SessionFastForwarded,
+                )
+                .await?;
+                RotationKind::FastForwarded
+            } else {
+                RotationKind::Rotated
+            }
+        }
+        Decision::Repeat => RotationKind::Repeated,
+        Decision::Reissue { next } => {
+            advance(tx, &mut session, next, rotation).await?;
+            RotationKind::Reissued
+        }
+        Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded)),
+        Decision::Reuse => {
+            end(tx, &session, EndReason::Reused, &rotation.audit_context).await?;
+            note(tx, &session, &rotation.audit_context, AuditAction::RefreshReused).await?;
+            return Ok(Err(Refusal::RefreshReused));
+        }
+    };
+    Ok(Ok(RotatedUserSession {
+        session,
+        account,
+        kind,
+    }))
+}
+
+async fn advance(
+    tx: &mut Tx<'_>,
+    session: &mut UserSession,
+    next: TokenFamily,
+    rotation: &Rotation,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE user_sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, mac_kid = ?6,
+            last_used_at = ?4, ip = ?7
+         WHERE sid = ?1",
+        args![
+            session.sid,
+            next.current,
+            next.parent,
+            next.rotated_at,
+            next.reissue_count,
+            rotation.mac_kid,
+            rotation.address.to_string(),
+        ],
+    )
+    .await?;
+    session.family = next;
+    session.last_used_at = next.rotated_at;
+    session.mac_kid = Some(rotation.mac_kid.clone());
+    session.address = rotation.address;
+    Ok(())
+}
+
+/// Ends the session of a refresh token, if its secret is right and it is not over.
+pub(super) async fn end_presented(
+    tx: &mut Tx<'_>,
+    presented: &VerifiedRefreshToken,
+    audit_context: &AuditContext,
+) -> Result<bool> {
+    let live = get(tx, presented.sid)
+        .await?
+        .filter(|session| session.ended.is_none() && session.secret_hash.matches(&presented.secret));
+    let Some(session) = live else { return Ok(false) };
+    end(tx, &session, EndReason::Revoked, audit_context).await?;
+    Ok(true)
+}
+
+/// Ends every session of an account but one. Returns how many.
+pub(super) async fn end_all_but(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    keep: Option<SessionId>,
+    audit_context: &AuditContext,
+) -> Result<u64> {
+    let others = of_account(tx, uid).await?;
+    let others = others.iter().filter(|session| Some(session.sid) != keep);
+    let mut ended = 0;
+    for session in others {
+        end(tx, session, EndReason::Revoked, audit_context).await?;
+        ended += 1;
+    }
+    Ok(ended)
+}
+
+/// Ends every session of every person, for a restored database.
+pub(super) async fn end_all(tx: &mut Tx<'_>, audit_context: &AuditContext) -> Result<u64> {
+    tx.execute(
+        "UPDATE user_sessions SET ended_at = ?1, end_reason = ?2 WHERE ended_at IS NULL AND expires_at > ?1",
+        args![audit_context.at, EndReason::Operator.as_str()],
+    )
+    .await
+}
+
+async fn end(
+    tx: &mut Tx<'_>,
+    session: &UserSession,
+    reason: EndReason,
+    audit_context: &AuditContext,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE user_sessions SET ended_at = ?2, end_reason = ?3 WHERE sid = ?1",
+        args![session.sid, audit_context.at, reason.as_str()],
+    )
+    .await?;
+    // No access token came from a browser's session.
+    if session.kind != SessionKind::Browser {
+        revocation::add(
+            tx,
+            Revocation {
+                revoked: Revoked::Session(session.sid),
+                at: audit_context.at,
+            },
+        )
+        .await?;
+        housekeeping::announce(tx, audit_context.at, Change::Revocations).await?;
+    }
+    note(tx, session, audit_context, AuditAction::SessionEnded).await
+}
+
+async fn note(
+    tx: &mut Tx<'_>,
+    session: &UserSession,
+    audit_context: &AuditContext,
+    action: AuditAction,
+) -> Result<()> {
+    audit::note(
+        tx,
+        audit_context,
+        action,
+        Some(session.uid),
+        None,
+        Some(session.sid),
+        Some(&format!("kind={}", session.kind.as_str())),
+    )
+    .await
+}
+
+const COLUMNS: &str = "s.sid, s.uid, s.kind, s.secret_hash, s.method, s.proved_at, s.mac_kid, s.current, s.parent, s.rotated_at,
+    s.reissue_count, s.opened_at, s.last_used_at, s.expires_at, s.ip, s.device, s.ended_at, s.end_reason";
+
+async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<UserSession>> {
+    let sql = format!("SELECT {COLUMNS} FROM user_sessions s WHERE s.sid = ?1");
+    tx.find(&sql, args![sid], read).await
+}
+
+async fn with_account(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<(UserSession, Account)>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version
+         FROM user_sessions s JOIN accounts a ON a.uid = s.uid WHERE s.sid = ?1"
+    );
+    tx.find(&sql, args![sid], |columns| {
+        Ok((read(columns)?, account::read(columns)?))
+    })
+    .await
+}
+
+async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<UserSession>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM user_sessions s WHERE s.uid = ?1 AND s.ended_at IS NULL ORDER BY s.opened_at DESC, s.sid"
+    );
+    tx.list(&sql, args![uid], read).await
+}
+
+/// Reads [`COLUMNS`].
+fn read(columns: &mut Columns<'_>) -> Result<UserSession> {
+    Ok(UserSession {
+        sid: columns.next()?,
+        uid: columns.next()?,
+        kind: read_kind(columns.next()?)?,
+        secret_hash: columns.next()?,
+        proof: Proof {
+            method: read_method(columns.next()?)?,
+            at: columns.next()?,
+        },
+        mac_kid: columns.next()?,
+        family: TokenFamily {
+            current: columns.next()?,
+            parent: columns.next()?,
+            rotated_at: columns.next()?,
+            reissue_count: columns.next()?,
+        },
+        opened_at: columns.next()?,
+        last_used_at: columns.next()?,
+        expires_at: columns.next()?,
+        address: parse(columns.next()?)?,
+        device: columns.next()?,
+        ended: session::read_end(columns)?,
+    })
+}
+
+fn read_kind(kind: &str) -> Result<SessionKind> {
+    SessionKind::parse(kind).ok_or_else(|| damaged(format!("a session of kind {kind}")))
+}
+
+fn read_method(method: &str) -> Result<AuthMethod> {
+    AuthMethod::parse(method).ok_or_else(|| damaged(format!("a proof by {method}")))
+}
