@@ -30,7 +30,7 @@ use crate::auth::browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::http::form::Form;
+use crate::http::form::ForeignForm;
 use crate::mail::templates::Notice;
 use crate::random;
 
@@ -52,7 +52,7 @@ pub(crate) async fn callback(
     Offered(apple): Offered,
     context: Context,
     headers: HeaderMap,
-    Form(answer): Form<Answer>,
+    ForeignForm(answer): ForeignForm<Answer>,
 ) -> Result<Response, ApiError> {
     app.limits.may_try(&context, None)?;
     let (flow, purpose) = take_flow(&app, &context, &headers, &answer)
