@@ -1,10 +1,9 @@
-//! What a row costs PostgreSQL: CPU time of the database server per mint and per refresh, alone and when others come
-//! along.
+//! The CPU time of the PostgreSQL server per mint and per refresh, for several numbers of callers.
 //!
-//! 1. A server of its own with everything durable, and one node's store on it.
-//! 2. So many callers at once, each with its next row as soon as it hears of the last one: batches gather by
-//!    themselves, as they do under load.
-//! 3. The limit beside it: rows of the same shape by bare multi-row inserts that ask for no key and no account.
+//! 1. A durable server of its own, with the store of one node.
+//! 2. Concurrent callers; each writes its next row as soon as the last one is committed. Batches
+//!    form as they do under load.
+//! 3. The baseline: multi-row inserts of rows of the same shape, without checks of key and account.
 
 use std::sync::Arc;
 
@@ -18,9 +17,9 @@ use tm_auth_store::{OpenOutcome, Store};
 use tm_auth_testing::postgres::{Durability, Postgres};
 use tokio::task::JoinSet;
 
-use crate::statistics::Figure;
+use crate::statistics::Samples;
 
-/// Callers at once, and how many rows they write in a run.
+/// The number of concurrent callers, and the number of rows they write per run.
 const LOADS: [(usize, usize); 3] = [(1, 1_000), (32, 8_000), (256, 16_000)];
 
 type Opened = (NewSession, SessionSecret);
@@ -40,15 +39,16 @@ pub(crate) async fn compare(runs: usize) {
     println!("n = {runs} runs; CPU µs of the database server per row; median (min–max)\n");
     println!(
         "{:<10} {:>24} {:>24} {:>24}",
-        "callers", "mint", "refresh", "bare insert of so many"
+        "callers", "mint", "refresh", "bare bulk insert"
     );
     for (callers, rows) in LOADS {
-        let (mut mint, mut refresh, mut limit) = (Figure::default(), Figure::default(), Figure::default());
+        let (mut mint, mut refresh, mut baseline) =
+            (Samples::default(), Samples::default(), Samples::default());
         for _ in 0..runs {
             run(&mut bare, "TRUNCATE bare").await;
             let before = server.cpu();
             insert(&mut bare, callers, rows).await;
-            limit.add(per_row(&server, before, rows));
+            baseline.add(per_row(&server, before, rows));
 
             let sessions = sessions(&key, rows);
             let before = server.cpu();
@@ -59,7 +59,7 @@ pub(crate) async fn compare(runs: usize) {
             rotate(&store, sessions, callers).await;
             refresh.add(per_row(&server, before, rows));
         }
-        println!("{callers:<10} {mint:>24} {refresh:>24} {limit:>24}");
+        println!("{callers:<10} {mint:>24} {refresh:>24} {baseline:>24}");
     }
 }
 
@@ -109,7 +109,7 @@ async fn rotate(store: &Arc<Store>, sessions: Vec<Opened>, callers: usize) {
     tasks.join_all().await;
 }
 
-/// Rows like those of a mint, `batch` of them in each statement.
+/// Inserts rows like those of a mint, `batch` of them per statement.
 async fn insert(connection: &mut PgConnection, batch: usize, rows: usize) {
     let sql = "INSERT INTO bare
         SELECT int8send(n) || int8send(n), '\\x00112233445566778899aabbccddeeff',

@@ -1,4 +1,4 @@
-//! A bounded load: so many requests, so many at a time, each of which must succeed.
+//! A load of a fixed number of requests with bounded concurrency. Every request must succeed.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use tokio::task::JoinSet;
 
 use crate::server::Server;
 
-/// Requests under way at a time.
+/// The number of concurrent requests.
 const CONCURRENCY: usize = 32;
 
-/// Mints. Returns the server's CPU µs per request and the refresh tokens.
+/// Mints. Returns the server's CPU time per request in µs, and the refresh tokens.
 pub(crate) async fn mint(server: &Server, requests: usize) -> (f64, Vec<String>) {
     let bodies: Vec<_> = (0..requests)
         .map(|_| {
@@ -29,7 +29,7 @@ pub(crate) async fn mint(server: &Server, requests: usize) -> (f64, Vec<String>)
     (per_request(server.cpu() - before, requests), tokens)
 }
 
-/// Refreshes each token once. Returns the server's CPU µs per request.
+/// Refreshes each token once. Returns the server's CPU time per request in µs.
 pub(crate) async fn refresh(server: &Server, tokens: Vec<String>) -> f64 {
     let requests = tokens.len();
     let before = server.cpu();
@@ -45,17 +45,17 @@ async fn all<I, O: Send + 'static, F: Future<Output = O> + Send + 'static>(
     inputs: Vec<I>,
     ask: impl Fn(I) -> F,
 ) -> Vec<O> {
-    let places = Arc::new(Semaphore::new(CONCURRENCY));
+    let permits = Arc::new(Semaphore::new(CONCURRENCY));
     let mut tasks = JoinSet::new();
     for input in inputs {
-        let place = Arc::clone(&places)
+        let permit = Arc::clone(&permits)
             .acquire_owned()
             .await
-            .expect("nobody closes it");
+            .expect("the semaphore stays open");
         let request = ask(input);
         tasks.spawn(async move {
             let answer = request.await;
-            drop(place);
+            drop(permit);
             answer
         });
     }

@@ -1,34 +1,35 @@
-//! Measures mints and refreshes beside what the machine allows. Run it with `scripts/bench`; `scripts/bench postgres`
-//! measures what they cost a PostgreSQL server instead ([`database`]).
+//! Measures the CPU time of mints and refreshes. Run it with `scripts/bench`; `scripts/bench
+//! postgres` measures the CPU time of the PostgreSQL server instead ([`database`]).
 //!
-//! 1. The limit: CPU time of the signatures that a mint or a refresh cannot do without, in this process.
-//! 2. The service: a server process of its own on loopback, driven by a bounded number of requests. What
-//!    counts is the CPU time of the *server*, as the system accounts it: the load generator shares the
-//!    machine, so requests per second would say more about the two of them than about the service.
-//! 3. Both in turn, several times over, so that a machine whose speed drifts does so for both. Quoted are
-//!    the median, the smallest and the largest, and the ratio of the medians.
+//! 1. The baseline: the CPU time of the signatures that every mint and refresh needs, in this
+//!    process.
+//! 2. The service: the CPU time that the server process uses for a fixed number of requests on
+//!    loopback. Requests per second would be misleading, since the load generator shares the
+//!    machine.
+//! 3. Both are measured in turn, several times, so that a drift in the machine's speed affects
+//!    both. The output has the median, minimum and maximum, and the ratio of the medians.
 
+mod baseline;
 mod database;
-mod limits;
 mod load;
 mod server;
 mod statistics;
 
 use std::path::{Path, PathBuf};
 
-use statistics::Figure;
+use statistics::Samples;
 
 const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
-/// Runs of each figure.
+/// The default number of runs.
 const RUNS: usize = 5;
-/// Requests per run.
+/// The number of requests per run.
 const REQUESTS: usize = 2_000;
 
 #[tokio::main]
 async fn main() {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
-        .expect("nothing installed a provider before");
+        .expect("no provider is installed yet");
     let mut arguments = std::env::args().skip(1);
     let what = arguments
         .next()
@@ -55,24 +56,24 @@ async fn compare(binary: &Path, runs: usize) {
         "path", "alg", "server", "signatures alone", "ratio"
     );
     for algorithm in ALGORITHMS {
-        let (mut mint, mut refresh) = (Figure::default(), Figure::default());
-        let (mut mint_limit, mut refresh_limit) = (Figure::default(), Figure::default());
+        let (mut mint, mut refresh) = (Samples::default(), Samples::default());
+        let (mut mint_baseline, mut refresh_baseline) = (Samples::default(), Samples::default());
         let service = server::Server::start(binary, algorithm);
         for _ in 0..runs {
-            let limit = limits::measure(algorithm);
-            mint_limit.add(limit.mint);
-            refresh_limit.add(limit.refresh);
+            let baseline = baseline::measure(algorithm);
+            mint_baseline.add(baseline.mint);
+            refresh_baseline.add(baseline.refresh);
             let (minted, tokens) = load::mint(&service, REQUESTS).await;
             mint.add(minted);
             refresh.add(load::refresh(&service, tokens).await);
         }
-        for (path, figure, limit) in [
-            ("mint", &mint, &mint_limit),
-            ("refresh", &refresh, &refresh_limit),
+        for (path, samples, baseline) in [
+            ("mint", &mint, &mint_baseline),
+            ("refresh", &refresh, &refresh_baseline),
         ] {
             println!(
-                "{path:<10} {algorithm:<6} {figure:>24} {limit:>24} {:>7.2}",
-                figure.median() / limit.median()
+                "{path:<10} {algorithm:<6} {samples:>24} {baseline:>24} {:>7.2}",
+                samples.median() / baseline.median()
             );
         }
     }

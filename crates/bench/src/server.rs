@@ -1,4 +1,4 @@
-//! The service under measurement: `tm-auth dev` in a folder and on a port of its own.
+//! The server under measurement: `tm-auth dev` in a temporary folder on a free port.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tm_auth_client::{AuthApi, Signer, key_file};
 use tm_auth_proto::KeyId;
 
-/// Stopped when dropped, by its process id.
+/// A running server. Dropping it kills the process.
 pub(crate) struct Server {
     process: Child,
     _folder: TempDir,
@@ -19,7 +19,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(binary: &Path, algorithm: &str) -> Self {
-        let folder = TempDir::new().expect("there is room for a folder");
+        let folder = TempDir::new().expect("a folder for the sandbox");
         let mut process = Command::new(binary)
             .args(["dev", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.path())
@@ -29,7 +29,7 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary runs");
-        let output = process.stdout.take().expect("it is piped");
+        let output = process.stdout.take().expect("the stream is piped");
         let (mut key, mut origin) = (None, None);
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             if let Some((_, path)) = line.split_once("TM_KEY_FILE=") {
@@ -40,22 +40,27 @@ impl Server {
                 break;
             }
         }
-        let (key, origin) = (key.expect("dev names its key"), origin.expect("dev gets ready"));
+        let (key, origin) = (
+            key.expect("dev prints the key file"),
+            origin.expect("dev prints its origin"),
+        );
         Self {
             process,
             _folder: folder,
             api: AuthApi::new(&origin).expect("a URL"),
             signer: Signer::from_key_file(&key).expect("a key"),
-            key_id: key.key_id.expect("it is registered"),
+            key_id: key.key_id.expect("a registered key"),
         }
     }
 
-    /// CPU time of the process so far, µs: user and system, from proc(5).
+    /// The CPU time of the process so far, user and system, in µs; see proc(5).
     pub(crate) fn cpu(&self) -> f64 {
         /// `sysconf(_SC_CLK_TCK)` is 100 on every Linux that Rust supports.
         const TICKS_PER_SECOND: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("it runs");
-        // The name may hold spaces and ends with the last parenthesis; utime and stime are fields 14 and 15.
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the process runs");
+        // The name may contain spaces and ends at the last parenthesis. utime and stime are fields
+        // 14 and 15.
         let fields: Vec<&str> = stat
             .rsplit_once(')')
             .expect("proc(5)")

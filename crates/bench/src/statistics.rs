@@ -1,12 +1,12 @@
-//! A figure of several runs.
+//! Statistics of several runs.
 
 use std::fmt;
 
-/// The values of the runs.
+/// The values of all runs, sorted. `Display` shows the median, minimum and maximum.
 #[derive(Default)]
-pub(crate) struct Figure(Vec<f64>);
+pub(crate) struct Samples(Vec<f64>);
 
-impl Figure {
+impl Samples {
     pub(crate) fn add(&mut self, value: f64) {
         self.0.push(value);
         self.0.sort_by(f64::total_cmp);
@@ -17,7 +17,7 @@ impl Figure {
     }
 }
 
-impl fmt::Display for Figure {
+impl fmt::Display for Samples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (min, max) = (self.0[0], self.0[self.0.len() - 1]);
         f.pad(&format!("{:.0} ({min:.0}–{max:.0})", self.median()))

@@ -1,1 +1,1 @@
-//! The pages in a real browser. There is nothing here but tests.
+//! This crate contains only tests: the pages in a real browser.

@@ -1,4 +1,5 @@
-//! `tm-auth`: the auth service, its administration, and the tools of a client's machine, in one binary.
+//! `tm-auth`: one binary with the auth service, its administrative commands and the client
+//! commands.
 
 mod client;
 mod server;
@@ -14,9 +15,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The True Markets auth service: mint short-lived JWTs with a P-256 key, verify them anywhere.
 ///
-/// Start with `tm-auth dev`: a sandbox with a demo account and key, and commands to paste.
+/// Start with `tm-auth dev`, a sandbox with a demo account, a demo key and commands to paste.
 #[derive(Debug, Parser)]
-#[command(name = "tm-auth", version, max_term_width = 100)]
+#[command(name = "tm-auth", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -32,10 +33,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // One provider for TLS everywhere; the process has not used another yet.
+    // All TLS in this process uses this provider.
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
-        .expect("nothing installed a provider before");
+        .expect("no provider is installed yet");
     let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
     runtime.block_on(async {
         match cli.command {
@@ -47,10 +48,18 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_definition_is_valid() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_former_names_of_commands_still_work() {
+        for former in [["recovered"].as_slice(), &["signing-keys", "reseal"]] {
+            let arguments = ["tm-auth"].iter().chain(former);
+            assert!(super::Cli::try_parse_from(arguments).is_ok(), "{former:?}");
+        }
     }
 }

@@ -5,12 +5,13 @@ use crate::{Refusal, user_text};
 /// Maximum length of a label, in characters.
 pub const MAX_CHARS: usize = 64;
 
-/// Checks a label and trims it. Refuses the characters that [`user_text`] does not allow.
+/// Trims and checks the label of an API key. Refuses the characters that [`user_text`] does not
+/// allow.
 pub fn parse(text: &str) -> Result<String, Refusal> {
     parse_field("label", text)
 }
 
-/// Checks and trims another name that a user gives.
+/// Trims and checks a label in the request's field `field`.
 pub fn parse_field(field: &'static str, text: &str) -> Result<String, Refusal> {
     let label = text.trim();
     let problem = if label.is_empty() {

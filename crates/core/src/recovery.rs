@@ -5,7 +5,7 @@
 //! 3. For the next seven days, a fresh sign-in by email may add a passkey, which ends the recovery.
 //!    All other actions that require a passkey still do; the new one works.
 //!
-//! A recovery does not affect API keys. They keep working, and any fresh sign-in may revoke them.
+//! A recovery does not affect API keys. They keep working, and any sign-in may revoke them.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::AccountId;

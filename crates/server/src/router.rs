@@ -59,7 +59,7 @@ pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
         .route("/v1/auth/openapi.yaml", get(openapi::serve))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .merge(pages::routes())
-        .merge(apple::routes())
+        .merge(apple::routes(&app))
         .merge(passkeys::routes())
         .merge(more)
         .method_not_allowed_fallback(fallback::method_not_allowed)

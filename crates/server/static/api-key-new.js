@@ -48,7 +48,7 @@ async function call(path, body) {
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
   if (answer.code === "reauth_required" || answer.code === "missing_session") {
-    throw new Error("Your last login is more than five minutes old, so no key was created. Reload this page and confirm that it is you.");
+    throw new Error("This needs a fresh login, so no key was created. Reload this page and confirm that it is you.");
   }
   throw new Error(answer.message ?? `The service answered ${response.status}. Try again.`);
 }

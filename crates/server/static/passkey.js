@@ -4,7 +4,7 @@
 //   <form data-passkey="sign-in | sign-up | step-up | add" data-next="/…" data-csrf="…">
 // Its fields are sent with the request for options, if the ceremony creates a passkey. Its
 // [data-passkey-error] shows errors. Its buttons are disabled while a ceremony runs.
-// On a page with a sign-in form, the browser also offers passkeys in its autofill, in the field with
+// On a page with a login form, the browser also offers passkeys in its autofill, in the field with
 // autocomplete="username webauthn" (conditional mediation).
 
 const RENEW_MS = 4.5 * 60 * 1000; // options are valid for five minutes
@@ -84,10 +84,10 @@ function next(form) {
 function done(form, { recovery_cancelled, passkey_suspect }) {
     const notices = [];
     if (recovery_cancelled) {
-        notices.push("A recovery of this account was under way. You have your passkey, so it was cancelled. If you did not start it, someone else can read your mail: change the password of your mailbox.");
+        notices.push("A recovery of this account was in progress. Your passkey cancelled it. If you did not start the recovery, someone else can read your e-mail: change the password of your mailbox.");
     }
     if (passkey_suspect) {
-        notices.push("The counter of this passkey did not grow: there may be a copy of it. If you do not know why, remove the passkey and create a new one.");
+        notices.push("The signature counter of this passkey did not increase, so the passkey may have been copied. If you do not know why, remove it and add a new one.");
     }
     if (notices.length === 0) {
         location.assign(next(form));
@@ -109,8 +109,8 @@ function done(form, { recovery_cancelled, passkey_suspect }) {
 function message(error, purpose) {
     if (error instanceof Refused) {
         return error.code === "reauth_required"
-            ? "This needs a fresh sign-in. Confirm that it is you, then try again."
-            : error.message || "The service could not do this. Try again in a moment.";
+            ? "This needs a fresh login. Confirm that it is you, then try again."
+            : error.message || "The service could not handle the request. Try again in a moment.";
     }
     switch (error.name) {
         case "NotAllowedError":
@@ -127,7 +127,7 @@ function message(error, purpose) {
         case "TypeError":
             return "The service cannot be reached. Check your connection and try again.";
         default:
-            return "The browser could not do this. Try again, or sign in another way.";
+            return "The browser could not use a passkey. Try again, or use another login method.";
     }
 }
 

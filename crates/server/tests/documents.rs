@@ -164,7 +164,7 @@ fn message(event: &str) -> String {
 #[test]
 fn i11_the_documented_lines_of_the_log_are_the_logged_ones() {
     let mut logged_messages = BTreeSet::new();
-    for krate in ["listener", "store", "server", "cli"] {
+    for krate in ["listener", "store", "server", "verifier", "cli"] {
         logged(
             &root().join("crates").join(krate).join("src"),
             &mut logged_messages,

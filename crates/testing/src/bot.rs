@@ -1,4 +1,4 @@
-//! Programs with a key, the owner who registers it, and what their tokens say.
+//! Programs with an API key, the owner who registers the key, and the contents of their tokens.
 
 use jiff::Timestamp;
 use tm_auth_client::{ApiError, AuthApi, Runtime, Signer, SystemRuntime};
@@ -6,42 +6,42 @@ use tm_auth_proto::{
     AccessClaims, AccountId, ApiKeyTokenRequest, CompactJws, KeyId, RegisterApiKey, TokenResponse,
 };
 
-/// A program with a key.
+/// A program with an API key.
 pub struct Bot {
-    /// Its key.
+    /// The id of its key.
     pub key_id: KeyId,
     signer: Signer,
 }
 
 impl Bot {
-    /// The holder of the private half of `key_id`.
+    /// Creates the bot that holds the private half of `key_id`.
     pub fn new(key_id: KeyId, signer: Signer) -> Self {
         Self { key_id, signer }
     }
 
-    /// A challenge, signed now. No two are the same.
+    /// Signs a challenge with the current time. No two are the same, since ECDSA is randomized.
     pub fn challenge(&self) -> ApiKeyTokenRequest {
         self.signer.mint_request(self.key_id, now()).expect("a signature")
     }
 
-    /// Asks once.
+    /// Mints once, without a retry.
     pub async fn mint(&self, api: &AuthApi) -> Result<TokenResponse, ApiError> {
         api.mint(&self.challenge()).await
     }
 }
 
-/// Who registers and revokes an account's keys.
+/// The owner of an account, who registers and revokes its keys.
 pub struct Owner {
     /// The account.
     pub uid: AccountId,
-    /// The service's issuer, which registration proofs name.
+    /// The service's issuer URL, which registration proofs contain.
     pub issuer: String,
-    /// Gives a token that manages the account's keys. Called before each request that takes one.
+    /// Returns a management token of the account. Called before each request that needs one.
     pub management_token: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl Owner {
-    /// What registers this key, signed now.
+    /// Builds the request that registers this key, with a proof signed now.
     pub fn registration(&self, signer: &Signer) -> RegisterApiKey {
         let proof = signer
             .registration_proof(&self.issuer, self.uid, now())
@@ -57,7 +57,7 @@ impl Owner {
         }
     }
 
-    /// Makes a key and registers it. Asks once.
+    /// Creates a key and registers it, without a retry.
     pub async fn register(&self, api: &AuthApi) -> Result<Bot, ApiError> {
         let signer = Signer::generate().expect("a key pair");
         let key = api
@@ -67,20 +67,20 @@ impl Owner {
     }
 }
 
-/// What an access token says.
+/// Returns the claims of the access token, unverified.
 pub fn claims(tokens: &TokenResponse) -> AccessClaims {
     let payload = CompactJws::parse(&tokens.access_token).expect("a JWS").payload;
     serde_json::from_slice(&payload).expect("claims")
 }
 
-/// Which of its session's refresh tokens this is: its counter.
-pub fn generation(tokens: &TokenResponse) -> i64 {
+/// Returns the counter of the refresh token (its claim `n`), unverified.
+pub fn refresh_counter(tokens: &TokenResponse) -> i64 {
     let payload = CompactJws::parse(&tokens.refresh_token).expect("a JWS").payload;
     let claims: serde_json::Value = serde_json::from_slice(&payload).expect("claims");
     claims["n"].as_i64().expect("a counter")
 }
 
-/// The machine's time: what is under test are real programs, which know no other.
+/// The machine's time: the programs under test have no other clock.
 pub(crate) fn now() -> Timestamp {
     SystemRuntime.now()
 }

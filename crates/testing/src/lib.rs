@@ -1,10 +1,12 @@
-//! What the tests need beside the service itself.
+//! What the tests need in addition to the service.
 //!
-//! - [`postgres`]: a PostgreSQL server of one's own, from the installed package.
-//! - [`fault_proxy`]: a network path to it that is cut, held, slowed, or loses an answer.
-//! - [`three_nodes`]: three nodes behind HAProxy on one PostgreSQL.
-//! - [`history`]: what was asked and answered, and whether one register could have answered so.
-//! - [`bot`] and [`ledger`]: clients at work under faults, and whether what was acknowledged to them still holds.
+//! - [`postgres`]: starts a PostgreSQL server from the installed package.
+//! - [`fault_proxy`]: a TCP proxy in front of it that cuts, holds or slows connections, or loses an
+//!   answer.
+//! - [`three_nodes`]: starts three nodes behind HAProxy on one PostgreSQL server.
+//! - [`history`]: records calls and answers, and checks that one register could have given them.
+//! - [`bot`] and [`ledger`]: clients that work under faults, and the check that every acknowledged
+//!   write is still there.
 
 pub mod bot;
 pub mod fault_proxy;

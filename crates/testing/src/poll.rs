@@ -1,25 +1,22 @@
-//! Waiting for what another process does: it sends no event, so it is asked again and again.
+//! Polls for what another process does, since that process cannot notify this one.
 
 use std::time::{Duration, Instant};
 
-/// Between two questions.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Asks until there is an answer; panics with `what` when there is none in time.
+/// Polls until `ask` returns a value. Panics with `what` if it does not within `deadline`.
 #[allow(
     clippy::disallowed_methods,
-    reason = "another process cannot wake this one; only the pause between two questions is slept"
+    reason = "another process cannot notify this one; the sleep only spaces the attempts"
 )]
 pub(crate) fn until<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
-    let asked_first = Instant::now();
+    let start = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(
-            asked_first.elapsed() < deadline,
-            "{what}: not within {deadline:?}"
-        );
+        assert!(start.elapsed() < deadline, "{what}: not within {deadline:?}");
         std::thread::sleep(PAUSE);
     }
 }

@@ -1,12 +1,13 @@
-//! Ports on which servers of a test can be started, stopped and started again.
+//! Ports for servers that a test starts, stops and starts again.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A free port, another one for each call of this process.
+/// Returns a free port, a different one for each call in this process.
 ///
-/// It lies below the ports that the system gives to outgoing connections. While a server is down between a kill and
-/// the next start nobody else gets its port, and a client that knocks there meanwhile is not connected to itself.
+/// The port is below the range that Linux uses for outgoing connections. While a server is down
+/// between a kill and the next start, no other socket gets its port, and a client that connects to
+/// it cannot connect to itself.
 pub(crate) fn free() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = u16::try_from(std::process::id() % 600).expect("small") * 20;

@@ -1,7 +1,7 @@
-//! The processes of one server, found by the folder they run in, and signals to all of them.
+//! Finds the processes of one server by the folder they run in, and signals all of them.
 //!
-//! PostgreSQL is many processes, each in a session of its own, and their parents change when the first one dies. What
-//! they share is the current folder: the data folder.
+//! PostgreSQL runs many processes. Each has a session of its own, and their parent changes when the
+//! first one dies. What they share is their current folder, the data folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,20 +13,20 @@ use crate::poll;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The processes whose current folder is this one or lies in it.
+/// The processes whose current folder is this folder or below it.
 pub(crate) struct Processes {
     folder: PathBuf,
 }
 
 impl Processes {
-    /// Of a folder, named without symbolic links.
+    /// `folder` must be a path without symbolic links.
     pub(crate) fn of(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
         }
     }
 
-    /// Ends them all at once, as a crash does; back when none is left.
+    /// Kills them all at once, as a crash does. Returns when none is left.
     pub(crate) fn kill(&self) {
         poll::until("the processes are gone", DEADLINE, || {
             let alive = self.alive();
@@ -37,10 +37,10 @@ impl Processes {
         });
     }
 
-    /// Stops them all where they stand; back when each of them does.
+    /// Suspends them all (SIGSTOP). Returns when each of them is suspended.
     pub(crate) fn freeze(&self) {
-        poll::until("the processes stand still", DEADLINE, || {
-            // Asked anew each time: one that still ran may have started another.
+        poll::until("the processes are suspended", DEADLINE, || {
+            // List them again each time: a process that still ran may have started another.
             let running: Vec<Pid> = self.alive().into_iter().filter(|pid| !is_frozen(*pid)).collect();
             for pid in &running {
                 send(*pid, Signal::STOP);
@@ -49,14 +49,14 @@ impl Processes {
         });
     }
 
-    /// Lets them go on.
+    /// Resumes them (SIGCONT).
     pub(crate) fn thaw(&self) {
         for pid in self.alive() {
             send(pid, Signal::CONT);
         }
     }
 
-    /// CPU time of those that there are, from the first field of schedstat (nanoseconds on the processor).
+    /// The CPU time of the present processes, from the first field of schedstat (in nanoseconds).
     pub(crate) fn cpu(&self) -> Duration {
         let of_one = |pid: Pid| {
             let text = fs::read_to_string(format!("/proc/{}/schedstat", pid.as_raw_nonzero())).ok()?;
@@ -72,7 +72,7 @@ impl Processes {
         });
     }
 
-    /// Those that are no zombies: a zombie has no folder any more. The oldest usually comes first.
+    /// The processes that are not zombies: a zombie has no current folder.
     pub(crate) fn alive(&self) -> Vec<Pid> {
         let entries = fs::read_dir("/proc").expect("/proc is there");
         entries
@@ -86,17 +86,17 @@ impl Processes {
     }
 }
 
-/// A signal; to a process that is gone already it is lost.
+/// Sends a signal. Does nothing if the process is gone already.
 pub(crate) fn send(pid: Pid, signal: Signal) {
     kill_process(pid, signal).ok();
 }
 
-/// Whether the process was stopped, or is gone.
+/// Whether the process is suspended or gone.
 fn is_frozen(pid: Pid) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) else {
         return true;
     };
-    // PID (NAME) STATE …, where the name may hold any character.
+    // The format is `PID (NAME) STATE …`; the name may hold any character.
     let state = stat
         .rsplit_once(')')
         .and_then(|(_, rest)| rest.trim_start().chars().next());

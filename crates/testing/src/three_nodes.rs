@@ -1,7 +1,8 @@
-//! Three nodes behind HAProxy on one PostgreSQL: `examples/three-nodes`, started for a test and ended with it.
+//! Starts `examples/three-nodes` for a test: three nodes behind HAProxy on one PostgreSQL server.
 //!
-//! The script that starts them stops them again, when this is dropped and when the process of the test ends in any way:
-//! its standard input closes then. Nodes are called by their number, 1 to 3, as in what `x-served-by` says of an answer.
+//! The script that starts the nodes stops them when its standard input closes. That happens when
+//! [`ThreeNodes`] is dropped and when the test process ends in any way. Nodes are numbered 1 to 3,
+//! as in the response header `x-served-by`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -17,15 +18,15 @@ use crate::fault_proxy::FaultProxy;
 use crate::processes::{Processes, send};
 use crate::{poll, ports};
 
-/// The numbers of the nodes.
+/// The node numbers.
 pub const NODES: [usize; 3] = [1, 2, 3];
 
-/// For the end of a process that finishes what it was asked.
-const END: Duration = Duration::from_secs(30);
+/// Deadline for a node to finish its requests and exit.
+const EXIT: Duration = Duration::from_secs(30);
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/three-nodes");
 
-/// See the module.
+/// Three running nodes. They stop when this is dropped.
 pub struct ThreeNodes {
     script: Child,
     program: PathBuf,
@@ -38,13 +39,14 @@ pub struct ThreeNodes {
 }
 
 impl ThreeNodes {
-    /// Starts `program` (the binary `tm-auth`) three times with these settings, named by what follows `TM_AUTH__` in
-    /// their variables; ready when HAProxy reaches them.
+    /// Starts `program` (the binary `tm-auth`) three times and waits until HAProxy reaches the
+    /// nodes. A setting is named by the part of its variable after `TM_AUTH__`.
     pub fn start(program: &Path, settings: &[(&str, &str)]) -> Self {
         Self::launch(program, settings, ports::free(), None)
     }
 
-    /// As [`start`](Self::start), with a [`fault_proxy`](Self::fault_proxy) between the nodes and PostgreSQL.
+    /// Like [`start`](Self::start), with a [`fault_proxy`](Self::fault_proxy) in front of
+    /// PostgreSQL.
     pub fn start_with_fault_proxy(program: &Path, settings: &[(&str, &str)]) -> Self {
         let port = ports::free();
         let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], port)));
@@ -68,12 +70,13 @@ impl ThreeNodes {
             .arg("--until-stdin-closes")
             .env("POSTGRES_PORT", postgres_port.to_string())
             .env("DATABASE_PORT", database_port.to_string())
-            // A signal from the terminal is for the test; its end is what the script waits for.
+            // Ctrl-C in the terminal is for the test only; the script waits for the end of the
+            // test.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("bash is there");
+            .expect("the script starts");
         let stdout = BufReader::new(script.stdout.take().expect("stdout is piped"));
         let mut nodes = Self {
             script,
@@ -102,28 +105,28 @@ impl ThreeNodes {
                 _ => {}
             }
         }
-        panic!("three nodes did not start; the reason is above");
+        panic!("the three nodes did not start; the reason is above");
     }
 
-    /// `http://localhost:PORT` of HAProxy: the origin of the issuer.
+    /// The origin of the issuer: `http://localhost:PORT` of HAProxy.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// `http://127.0.0.1:PORT` of one node.
+    /// The origin of one node: `http://127.0.0.1:PORT`.
     pub fn node_url(&self, node: usize) -> &str {
         &self.node_urls[index(node)]
     }
 
-    /// The configuration file of a node, for operators' commands.
+    /// The configuration file of a node, for administrative commands.
     pub fn config_file(&self, node: usize) -> PathBuf {
         index(node);
         self.folder.join(format!("node{node}.toml"))
     }
 
-    /// An operator's command beside the first node.
+    /// An administrative command with the configuration of the first node.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = quiet(Command::new(&self.program));
+        let mut command = without_settings(Command::new(&self.program));
         command
             .args(arguments)
             .arg("--config")
@@ -134,9 +137,10 @@ impl ThreeNodes {
         command
     }
 
-    /// The database itself, past the fault proxy. Holds the password.
+    /// The URL of the database without the fault proxy. It contains the password.
     pub fn postgres_url(&self) -> String {
-        let password = fs::read_to_string(self.folder.join("postgres/password")).expect("it was made");
+        let password = fs::read_to_string(self.folder.join("postgres/password"))
+            .expect("the start script wrote the file");
         format!(
             "postgres://tm_auth:{}@127.0.0.1:{}/tm_auth",
             password.trim(),
@@ -144,81 +148,83 @@ impl ThreeNodes {
         )
     }
 
-    /// A node comes to the database through a proxy of its own from now on; back when it is ready again.
+    /// Restarts a node with a fault proxy of its own between it and the database. Returns when the
+    /// node is ready.
     pub fn divert_node(&self, node: usize) -> FaultProxy {
         let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], self.postgres_port)));
         let (common, own) = (
             self.folder.join("postgres-url"),
             self.folder.join(format!("postgres-url-{node}")),
         );
-        // A secret, so for its owner's eyes, as the first is.
-        fs::copy(&common, &own).expect("it was made");
-        fs::write(&own, proxy.url(&self.postgres_url())).expect("the folder is ours");
-        let config = fs::read_to_string(self.config_file(node)).expect("it was made");
+        // `copy` keeps the permissions: the URL is a secret.
+        fs::copy(&common, &own).expect("the start script wrote the file");
+        fs::write(&own, proxy.url(&self.postgres_url())).expect("the URL file can be written");
+        let config = fs::read_to_string(self.config_file(node)).expect("the start script wrote the file");
         let config = config.replace(&common.display().to_string(), &own.display().to_string());
-        fs::write(self.config_file(node), config).expect("it is ours");
+        fs::write(self.config_file(node), config).expect("the configuration can be written");
         self.restart_node(node);
         proxy
     }
 
-    /// What stands between the nodes and PostgreSQL. Panics where they were started without.
+    /// The proxy between the nodes and PostgreSQL. Panics if the nodes were started without one.
     pub fn fault_proxy(&self) -> &FaultProxy {
         self.fault_proxy.as_ref().expect("started with a fault proxy")
     }
 
-    /// What a part logged: `node1`, `haproxy`, `postgres`.
+    /// The log of a part: `node1`, `haproxy` or `postgres`.
     pub fn log(&self, part: &str) -> String {
         fs::read_to_string(self.folder.join(format!("{part}.log"))).unwrap_or_default()
     }
 
-    /// The process of a node; none while it is down.
+    /// The process id of a node; `None` while it is down.
     pub fn node_pid(&self, node: usize) -> Option<u32> {
         let pid = self.node_process(node)?;
         pid.as_raw_nonzero().get().try_into().ok()
     }
 
-    /// `kill -9`; back when it is gone.
+    /// Kills a node (SIGKILL) and waits until it is gone.
     pub fn kill_node(&self, node: usize) {
         self.end_node(node, Signal::KILL);
     }
 
-    /// Asks it to stop; back when it has finished what it was asked, and is gone.
+    /// Asks a node to stop (SIGTERM) and waits until it has finished its requests and exited.
     pub fn terminate_node(&self, node: usize) {
         self.end_node(node, Signal::TERM);
     }
 
-    /// It stops where it stands; connections stay open and silent.
+    /// Suspends a node. Connections stay open and silent.
     pub fn freeze_node(&self, node: usize) {
         self.signal_node(node, Signal::STOP);
     }
 
-    /// It goes on.
+    /// Resumes a node.
     pub fn thaw_node(&self, node: usize) {
         self.signal_node(node, Signal::CONT);
     }
 
-    /// Starts a node again, after stopping it if it runs; back when it is ready.
+    /// Restarts a node and waits until it is ready.
     pub fn restart_node(&self, node: usize) {
         self.terminate_node(node);
-        self.bring_back(&format!("node{node}"));
+        self.start_part(&format!("node{node}"));
     }
 
-    /// Ends all processes of PostgreSQL at once: a crash.
+    /// Kills all processes of PostgreSQL at once, as a crash does.
     pub fn kill_postgres(&self) {
         self.postgres().kill();
     }
 
-    /// They stop where they stand; connections stay open and silent.
+    /// Suspends all processes of PostgreSQL. Connections stay open and silent.
     pub fn freeze_postgres(&self) {
         self.postgres().freeze();
     }
 
-    /// They go on.
+    /// Resumes all processes of PostgreSQL.
     pub fn thaw_postgres(&self) {
         self.postgres().thaw();
     }
 
-    /// Starts PostgreSQL again with the same data, after stopping it in order if it runs; back when it is ready.
+    /// Starts PostgreSQL with the same data and waits until it is ready. Shuts it down first if it
+    /// runs.
     pub fn restart_postgres(&self) {
         self.thaw_postgres();
         let alive = self.postgres().alive();
@@ -226,18 +232,18 @@ impl ThreeNodes {
             send(first, Signal::INT);
         }
         self.postgres().wait_until_gone();
-        self.bring_back("postgres");
+        self.start_part("postgres");
     }
 
-    fn bring_back(&self, part: &str) {
-        let brought = script("part", &self.program, &self.settings)
+    fn start_part(&self, part: &str) {
+        let status = script("part", &self.program, &self.settings)
             .arg(&self.folder)
             .arg(part)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()
-            .expect("bash is there");
-        assert!(brought.success(), "{part} does not start; the reason is above");
+            .expect("the script starts");
+        assert!(status.success(), "{part} does not start; the reason is above");
     }
 
     fn signal_node(&self, node: usize, signal: Signal) {
@@ -249,7 +255,7 @@ impl ThreeNodes {
     fn end_node(&self, node: usize, signal: Signal) {
         self.signal_node(node, Signal::CONT);
         self.signal_node(node, signal);
-        poll::until("the node is gone", END, || {
+        poll::until("the node is gone", EXIT, || {
             self.node_process(node).is_none().then_some(())
         });
     }
@@ -257,7 +263,7 @@ impl ThreeNodes {
     fn node_process(&self, node: usize) -> Option<Pid> {
         index(node);
         let pid = self.pid(&format!("node{node}"))?;
-        // A number that was given to another process meanwhile is not ours.
+        // The process id may belong to another program by now.
         let nodes = Processes::of(&self.folder.join("run"));
         nodes.alive().contains(&pid).then_some(pid)
     }
@@ -287,15 +293,15 @@ fn index(node: usize) -> usize {
 }
 
 fn script(name: &str, program: &Path, settings: &[(String, String)]) -> Command {
-    let mut command = quiet(Command::new(format!("{SCRIPTS}/{name}")));
+    let mut command = without_settings(Command::new(format!("{SCRIPTS}/{name}")));
     command
         .env("TM_AUTH_BIN", program)
         .envs(settings.iter().map(|(name, value)| (name, value)));
     command
 }
 
-/// No setting of the test run's own environment reaches it.
-fn quiet(mut command: Command) -> Command {
+/// Removes the `TM_*` variables of the test run.
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TM_") {
             command.env_remove(name);

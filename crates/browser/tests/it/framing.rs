@@ -1,4 +1,4 @@
-//! The pages inside somebody else's page.
+//! The pages in a frame of another site.
 
 use thirtyfour::By;
 
@@ -37,7 +37,7 @@ async fn h05_a_framed_page_does_not_render() {
         "{complaints:?}"
     );
 
-    // By itself it is there.
+    // Without the frame the page renders.
     browser.open("/sign-in").await;
     browser.see("Log in").await;
     browser.close().await;
@@ -46,9 +46,9 @@ async fn h05_a_framed_page_does_not_render() {
 async fn framed_text(browser: &Browser) -> String {
     let driver = browser.driver();
     let frame = driver.find(By::Tag("iframe")).await.expect("the frame");
-    frame.enter_frame().await.expect("it can be entered");
+    frame.enter_frame().await.expect("the frame can be entered");
     let body = driver.find(By::Tag("body")).await.expect("a body");
-    let text = body.text().await.expect("its text");
-    driver.enter_default_frame().await.expect("out again");
+    let text = body.text().await.expect("the text");
+    driver.enter_default_frame().await.expect("the frame can be left");
     text
 }

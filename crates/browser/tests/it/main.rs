@@ -1,11 +1,11 @@
-//! What people see and do, in Debian's Chromium.
+//! Tests of the pages in Chromium.
 
 mod framing;
-mod harness;
-mod no_leak;
+mod journeys;
 mod pages;
 mod postgres;
+mod private_key_leak;
+mod self_test;
 mod sign_up;
 mod sqlite;
-mod story;
 mod support;

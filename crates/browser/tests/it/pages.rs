@@ -1,4 +1,4 @@
-//! Every page in every state: what must hold there is in `support/inspection.rs`.
+//! Opens every page in every state and inspects it; see `support/inspection.rs` for the checks.
 
 use std::path::Path;
 
@@ -118,7 +118,7 @@ async fn h11_the_pages_of_keys() {
     browser.close().await;
 }
 
-/// One token, and one request that is refused since its time is long over.
+/// Mints one token, and sends one challenge that is refused since it is too old.
 async fn use_key(service: &Service, file: &Path) {
     let file = key_file::load(file).expect("a key file");
     let signer = Signer::from_key_file(&file).expect("a P-256 key");
@@ -129,11 +129,11 @@ async fn use_key(service: &Service, file: &Path) {
     api.mint(&request).await.expect("a token");
     let late = now - SignedDuration::from_mins(10);
     let request = signer.mint_request(key_id, late).expect("a signature");
-    api.mint(&request).await.expect_err("it is too late");
+    api.mint(&request).await.expect_err("the challenge is too old");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h11_the_pages_of_the_ways_in() {
+async fn h11_the_pages_of_the_login_methods() {
     let mut provider = None;
     let service = Service::start_with(|config| provider = Some(AppleProvider::start(config))).await;
     let browser = Browser::start(&service.origin).await;

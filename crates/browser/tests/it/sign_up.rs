@@ -1,4 +1,4 @@
-//! The four ways in, each by itself.
+//! Sign-up by each login method alone: passkey, e-mail code, e-mail link, Apple.
 
 use thirtyfour::Key;
 
@@ -14,14 +14,14 @@ pub(crate) async fn a_passkey_makes_an_account(service: Service) {
     browser.see("Passkeys").await;
     let name = browser.signed_in_as().await;
     browser.sign_out_with(&device).await;
-    // Away from the page that asks for it by itself.
+    // Leave the sign-in page, which requests the passkey without a click.
     browser.open("/mailbox").await;
-    browser.touch_by_itself(&device, true).await;
+    browser.set_automatic_touch(&device, true).await;
     browser.sign_in_by_button().await;
     browser.arrive("/api-keys").await;
     assert_eq!(browser.signed_in_as().await, name);
 
-    // Offered in the field, and taken there.
+    // The sign-in page offers the passkey in its field and uses it.
     browser.open("/security").await;
     browser.press_sign_out().await;
     browser.arrive("/api-keys").await;
@@ -30,7 +30,7 @@ pub(crate) async fn a_passkey_makes_an_account(service: Service) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailed_code_makes_an_account_and_finds_it_again() {
+async fn an_email_code_signs_up_and_signs_in_again() {
     let service = Service::start().await;
     let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, "ada@example.com").await;
@@ -38,7 +38,7 @@ async fn a_mailed_code_makes_an_account_and_finds_it_again() {
     browser.see("No key yet").await;
     browser.sign_out().await;
 
-    // A wrong code says so and leaves the right one good.
+    // A wrong code is reported, and the right one still works.
     service.advance(jiff::SignedDuration::from_secs(61));
     let before = service.mails("ada@example.com").len();
     browser.ask_for_mail("ada@example.com").await;
@@ -59,7 +59,7 @@ async fn a_mailed_code_makes_an_account_and_finds_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailed_link_makes_an_account() {
+async fn an_email_link_signs_up() {
     let service = Service::start().await;
     let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_link(&service, "ada@example.com").await;
@@ -68,9 +68,9 @@ async fn a_mailed_link_makes_an_account() {
     browser.close().await;
 }
 
-/// From the top of the page to the account without a mouse.
+/// Signs in from the top of the page without a mouse.
 #[tokio::test(flavor = "multi_thread")]
-async fn h11_the_keyboard_is_enough() {
+async fn h11_sign_in_works_with_the_keyboard_alone() {
     let service = Service::start().await;
     let browser = Browser::start(&service.origin).await;
     let focus = "document.activeElement.id || document.activeElement.textContent.trim()";
@@ -101,7 +101,7 @@ async fn h11_the_keyboard_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f11_a_scanner_with_javascript_uses_no_link_up() {
+async fn f11_a_mail_scanner_with_javascript_does_not_use_up_the_link() {
     let service = Service::start().await;
     let browser = Browser::start(&service.origin).await;
     let scanner = Browser::start(&service.origin).await;
@@ -109,7 +109,7 @@ async fn f11_a_scanner_with_javascript_uses_no_link_up() {
     browser.ask_for_mail(address).await;
     let letter = service.next_mail(address, 0).await;
 
-    // It opens what it finds in the mail, runs the scripts, and presses everything there is.
+    // The scanner opens the link, runs the scripts and presses every button.
     scanner.visit(&letter.link()).await;
     scanner.see("Enter this code where you asked for it").await;
     scanner.see(&letter.code()).await;
@@ -119,7 +119,7 @@ async fn f11_a_scanner_with_javascript_uses_no_link_up() {
     assert!(!scanner.text().await.contains("Log out"));
     scanner.close().await;
 
-    // The person whom the mail is for goes on as if nothing had been.
+    // The recipient of the mail can still use the link.
     browser.visit(&letter.link()).await;
     browser.see(&format!("Log in as {address}?")).await;
     assert!(
@@ -134,7 +134,7 @@ async fn f11_a_scanner_with_javascript_uses_no_link_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_apple_account_makes_an_account_and_finds_it_again() {
+async fn an_apple_account_signs_up_and_signs_in_again() {
     let mut provider = None;
     let service = Service::start_with(|config| provider = Some(AppleProvider::start(config))).await;
     let browser = Browser::start(&service.origin).await;
@@ -144,7 +144,7 @@ async fn an_apple_account_makes_an_account_and_finds_it_again() {
     browser.sign_out().await;
     browser.open("/sign-in").await;
     browser.press("Continue with Apple").await;
-    // The provider knows its person by a cookie and asks no more.
+    // The provider may recognise the user by its cookie and skip the choice.
     browser
         .until("the account again", async || {
             let path = browser.path().await;

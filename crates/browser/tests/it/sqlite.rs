@@ -1,19 +1,19 @@
-//! The main stories with the data in SQLite.
+//! The main journeys with SQLite.
 
 use crate::support::Service;
-use crate::{sign_up, story};
+use crate::{journeys, sign_up};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn g01_a_passkey_makes_an_account_and_finds_it_again() {
+async fn g01_a_passkey_signs_up_and_signs_in_again() {
     sign_up::a_passkey_makes_an_account(Service::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_from_three_places_mint_until_they_are_revoked() {
-    story::keys_from_three_places(Service::start().await).await;
+    journeys::keys_from_three_places(Service::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_passkey_is_replaced_after_a_day_unless_its_owner_objects() {
-    story::a_lost_passkey(Service::start().await).await;
+    journeys::a_lost_passkey(Service::start().await).await;
 }

@@ -1,4 +1,4 @@
-//! Where a command reads and writes, and what time it is: arguments, so that tests can give others.
+//! The input, output and clock of a command, as values that tests can replace.
 
 use std::io::{self, IsTerminal, Read, Write};
 
@@ -7,15 +7,15 @@ use tm_auth_client::{Runtime, SystemRuntime};
 
 use super::Failure;
 
-/// Nothing that is read here is longer: tokens and answers are a few kilobytes.
+/// In bytes; tokens and responses have a few kilobytes.
 const MAX_INPUT: u64 = 64 * 1024;
-/// An address or a code is shorter.
+/// In bytes; e-mail addresses and codes are shorter.
 const MAX_LINE: usize = 1024;
 
 /// Standard input, output and error, and the clock.
 pub(crate) struct Console<'a> {
     pub(super) input: Box<dyn Read + 'a>,
-    /// A person would have to type what is read.
+    /// Whether a person types the input.
     pub(super) input_is_terminal: bool,
     pub(super) output: Box<dyn Write + 'a>,
     pub(super) notes: Box<dyn Write + 'a>,
@@ -23,7 +23,7 @@ pub(crate) struct Console<'a> {
 }
 
 impl Console<'_> {
-    /// The process's own.
+    /// The streams and the clock of the process.
     pub(crate) fn real() -> Self {
         Self {
             input: Box::new(io::stdin()),
@@ -34,19 +34,19 @@ impl Console<'_> {
         }
     }
 
-    /// A line of the result.
+    /// Prints a line of the result.
     pub(super) fn print(&mut self, line: &str) -> Result<(), Failure> {
         writeln!(self.output, "{line}")
             .map_err(|error| Failure::usage(format!("cannot write the result: {error}")))
     }
 
-    /// A line for people.
+    /// Prints a line for people.
     pub(super) fn note(&mut self, line: &str) {
-        // Without a standard error there is nobody to tell.
+        // Ignore failures: there is no other place to report them.
         writeln!(self.notes, "{line}").ok();
     }
 
-    /// One line of standard input, without the white space around it. A terminal is asked for it.
+    /// Reads one line of standard input and trims it. Prompts on a terminal.
     pub(super) fn line(&mut self, question: &str) -> Result<String, Failure> {
         if self.input_is_terminal {
             write!(self.notes, "{question}: ").ok();
@@ -54,20 +54,20 @@ impl Console<'_> {
         }
         let failed = |error| Failure::usage(format!("cannot read standard input: {error}"));
         let (mut line, mut byte) = (Vec::new(), [0]);
-        // Byte by byte, so that the next line stays for the next question.
+        // Read single bytes, so that the next line stays for the next question.
         while line.len() < MAX_LINE && self.input.read(&mut byte).map_err(failed)? == 1 && byte != *b"\n" {
             line.extend(byte);
         }
         let line = String::from_utf8_lossy(&line).trim().to_owned();
         if line.is_empty() {
             return Err(Failure::usage(format!(
-                "{question}: a line was expected on standard input"
+                "{question}: expected a line on standard input"
             )));
         }
         Ok(line)
     }
 
-    /// All of standard input, without the white space around it.
+    /// Reads all of standard input and trims it.
     pub(super) fn read(&mut self, what: &str) -> Result<String, Failure> {
         if self.input_is_terminal {
             self.note(&format!("Paste {what}, then press Ctrl-D:"));
@@ -81,7 +81,7 @@ impl Console<'_> {
         let text = text.trim();
         if text.is_empty() {
             return Err(Failure::usage(format!(
-                "standard input is empty: {what} was expected there"
+                "standard input is empty: expected {what}"
             )));
         }
         Ok(text.to_owned())

@@ -1,4 +1,4 @@
-//! How a command fails: one line, a hint where there is one, and the exit code.
+//! The failure of a command: one line, a hint if there is one, and the exit code.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use tm_auth_client::{ApiError, KeyFileError, ServerError, SignerError};
 
 use super::Console;
 
-/// Why a command did not do its work.
+/// Why a command failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(super) exit: Exit,
@@ -20,11 +20,11 @@ pub(crate) struct Failure {
 /// The exit codes other than 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// The service refused, or a check failed. Doing the same again does not help.
+    /// The service refused, or a check failed. A retry does not help.
     Refused = 1,
     /// Wrong arguments or files.
     Usage = 2,
-    /// The service cannot be reached or cannot serve now. Try again later.
+    /// The service cannot be reached or cannot serve now. Retry later.
     Unavailable = 3,
 }
 
@@ -54,7 +54,7 @@ impl Failure {
         self
     }
 
-    /// What the service or the network said, with a way out where there is one.
+    /// A failed request, with a hint if there is one.
     pub(super) fn of_service(error: &ApiError, now: Timestamp) -> Self {
         let status = error.status().unwrap_or(0);
         let exit = match error {
@@ -66,16 +66,16 @@ impl Failure {
             exit,
             message: error.to_string(),
             hint: match error {
-                ApiError::Server(error) => error.code.and_then(|code| way_out(code, error, now)),
+                ApiError::Server(error) => error.code.and_then(|code| hint_for(code, error, now)),
                 ApiError::Unreachable { .. } => {
-                    Some("is TM_BASE_URL (or TM_ENV) right, and the network up?".to_owned())
+                    Some("check TM_BASE_URL (or TM_ENV) and the network".to_owned())
                 }
-                _ => Some("is TM_BASE_URL right?".to_owned()),
+                _ => Some("check TM_BASE_URL".to_owned()),
             },
         }
     }
 
-    /// Prints it on standard error.
+    /// Prints the failure on standard error and returns its exit code.
     pub(super) fn report(&self, console: &mut Console<'_>) -> ExitCode {
         console.note(&format!("error: {}", self.message));
         if let Some(hint) = &self.hint {
@@ -103,22 +103,24 @@ impl From<BaseUrlError> for Failure {
     }
 }
 
-/// What to do about a code, where there is something to do.
-fn way_out(code: ErrorCode, error: &ServerError, now: Timestamp) -> Option<String> {
+/// What the user can do about an error code, if anything.
+fn hint_for(code: ErrorCode, error: &ServerError, now: Timestamp) -> Option<String> {
     let hint = match code {
         ErrorCode::TimestampOutOfRange => return clock_difference(error, now),
         ErrorCode::InvalidCredentials => {
-            "is this key registered, in this environment (TM_ENV), and is the key file unaltered?"
+            "check that the key is registered, that TM_ENV names its environment, and that the key file is unaltered"
         }
         ErrorCode::WrongEnvironment => {
-            "this key or token belongs to the other environment: set TM_ENV=uat or TM_ENV=production"
+            "the key or token belongs to the other environment: set TM_ENV=uat or TM_ENV=production"
         }
         ErrorCode::KeyRevoked | ErrorCode::KeyExpired => {
-            "make and register another: `tm-auth key new`, then `tm-auth key register`"
+            "create and register another key: `tm-auth key new`, then `tm-auth key register`"
         }
         ErrorCode::KeyPending => "confirm on the API Keys page that the key file is saved",
-        ErrorCode::KeyDisabled => "its owner can enable it again on the API Keys page",
-        ErrorCode::IpNotAllowed => "the key's list of addresses does not have this machine's",
+        ErrorCode::KeyDisabled => "enable the key on the API Keys page",
+        ErrorCode::IpNotAllowed => {
+            "add this machine's address to the key's allowed addresses on the API Keys page"
+        }
         ErrorCode::InvalidRefreshToken
         | ErrorCode::RefreshSuperseded
         | ErrorCode::RefreshReused
@@ -128,12 +130,14 @@ fn way_out(code: ErrorCode, error: &ServerError, now: Timestamp) -> Option<Strin
         | ErrorCode::InvalidToken
         | ErrorCode::ManagementTokenRequired
         | ErrorCode::ReauthRequired => {
-            "managing keys takes a sign-in of the last five minutes: `tm-auth login`, or a token in TM_MANAGEMENT_TOKEN"
+            "managing keys needs a recent login: `tm-auth login`, or a new token in TM_MANAGEMENT_TOKEN"
         }
-        ErrorCode::InvalidCode => "the newest mail has the code that works; for another one: `tm-auth login`",
-        ErrorCode::KeyAlreadyRegistered | ErrorCode::KnownPrivateKey => "make a new pair: `tm-auth key new`",
-        ErrorCode::KeyLimitReached => "revoke one that is not used: `tm-auth key list`, `tm-auth key revoke`",
-        ErrorCode::Replayed => "run it again: every run signs anew",
+        ErrorCode::InvalidCode => "use the code in the newest mail; `tm-auth login` mails another one",
+        ErrorCode::KeyAlreadyRegistered | ErrorCode::KnownPrivateKey => {
+            "create another key pair: `tm-auth key new`"
+        }
+        ErrorCode::KeyLimitReached => "revoke an unused key: `tm-auth key list`, then `tm-auth key revoke`",
+        ErrorCode::Replayed => "run the command again: each run signs a new challenge",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -1,4 +1,4 @@
-//! The key file that a command uses.
+//! The option that names the key file of a command.
 
 use std::path::PathBuf;
 
@@ -8,10 +8,10 @@ use tm_auth_client::{Signer, key_file};
 
 use super::Failure;
 
-/// Names a key file.
+/// The key file of a command.
 #[derive(Args, Clone, Debug)]
 pub(super) struct KeyFileArgs {
-    /// The key file: from `tm-auth key new` or from the API Keys page
+    /// The key file, from `tm-auth key new` or from the API Keys page
     #[arg(long, env = "TM_KEY_FILE", value_name = "FILE")]
     pub(super) key_file: PathBuf,
 }
@@ -23,7 +23,7 @@ impl KeyFileArgs {
         Ok((file, signer))
     }
 
-    /// The id and the pair of a registered key.
+    /// Loads a key that must be registered. Returns its id and key pair.
     pub(super) fn registered(&self) -> Result<(KeyId, Signer), Failure> {
         let (file, signer) = self.load()?;
         let key_id = file.key_id.ok_or_else(|| {
@@ -31,7 +31,7 @@ impl KeyFileArgs {
                 "the key in {} is not registered: the file has no key_id",
                 self.key_file.display()
             ))
-            .hint("`tm-auth key register`, or the API Keys page")
+            .hint("register it with `tm-auth key register` or on the API Keys page")
         })?;
         Ok((key_id, signer))
     }

@@ -1,8 +1,9 @@
-//! `tm-auth login`: a mailed code becomes a sign-in that manages the account's keys.
+//! `tm-auth login`: logs in with an e-mail code, to manage the account's keys.
 //!
-//! 1. The service mails a code to the address. Whoever has a code already gives it with --code.
-//! 2. The code is exchanged for tokens whose only audience is the auth service: they trade nothing.
-//! 3. They are kept in a file that only its owner can read; `tm-auth key …` finds them there.
+//! 1. The service mails a code to the address, unless --code gives one.
+//! 2. The code is exchanged for tokens whose only audience is the auth service, so they cannot
+//!    trade.
+//! 3. The tokens are saved in a file that only its owner can read, for `tm-auth key`.
 
 use clap::Args;
 use tm_auth_client::proto::TokenAudience;
@@ -11,17 +12,18 @@ use super::service::ServiceArgs;
 use super::session_file::{Session, SessionFileArgs};
 use super::{Console, Failure};
 
-/// Sign in by a mailed code, to make, list and revoke API keys
+/// Log in with an e-mail code, to register, list and revoke API keys
 ///
-/// An address that is new becomes an account. For five minutes after it keys can be made (`tm-auth key
-/// register`), for a day listed and revoked. An account with a passkey makes its keys on its page.
+/// A new address creates an account. For five minutes you can register keys (`tm-auth key
+/// register`), for a day list and revoke them. An account with a passkey registers keys on the API
+/// Keys page only.
 #[derive(Args, Debug)]
 #[command(after_help = super::EXIT_CODES)]
 pub(crate) struct LoginArgs {
-    /// The e-mail address; asked for where it is left out
+    /// Your e-mail address [default: prompt for it]
     #[arg(long, env = "TM_EMAIL", value_name = "ADDRESS")]
     email: Option<String>,
-    /// A code that was mailed before; where it is left out, one is mailed now and asked for
+    /// A code from an earlier mail [default: mail one and prompt for it]
     #[arg(long, value_name = "CODE", requires = "email")]
     code: Option<String>,
     #[command(flatten)]
@@ -32,7 +34,7 @@ pub(crate) struct LoginArgs {
 
 pub(super) async fn run(args: &LoginArgs, console: &mut Console<'_>) -> Result<(), Failure> {
     let api = args.service.api()?;
-    // Before a code is used up for nothing.
+    // Before the code, which works only once, is used.
     let path = args.session.path()?;
     let email = match &args.email {
         Some(email) => email.trim().to_owned(),
@@ -44,7 +46,7 @@ pub(super) async fn run(args: &LoginArgs, console: &mut Console<'_>) -> Result<(
             let asked = api.request_email_code(&email).await;
             asked.map_err(|error| Failure::of_service(&error, console.now))?;
             console.note(&format!(
-                "A code is on its way to {email}, where one was not mailed within the last minute."
+                "A code is on its way to {email}, unless one was mailed within the last minute."
             ));
             console.line("Code")?
         }
@@ -54,8 +56,8 @@ pub(super) async fn run(args: &LoginArgs, console: &mut Console<'_>) -> Result<(
         .await;
     let tokens = verified.map_err(|error| Failure::of_service(&error, console.now))?;
     Session::new(&api, &email, &tokens).save(&path)?;
-    console.print(&format!("signed_in: {email}"))?;
+    console.print(&format!("logged_in: {email}"))?;
     console.print(&format!("session_file: {}", path.display()))?;
-    console.note("Now make a key: `tm-auth key new`, then `tm-auth key register` within five minutes.");
+    console.note("Now create a key: `tm-auth key new`, then `tm-auth key register` within five minutes.");
     Ok(())
 }

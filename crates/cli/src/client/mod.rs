@@ -1,12 +1,12 @@
-//! The commands of a client's machine: keys, signatures, tokens, checks.
+//! The commands for clients: keys, signatures, tokens and their verification.
 //!
-//! What scripts can rely on:
+//! Scripts can rely on these rules:
 //!
-//! 1. Standard output carries the result and nothing else; everything for people goes to standard error.
-//! 2. Exit codes: 0 done, 1 refused by the service or a check failed, 2 wrong use, 3 the service cannot be
-//!    reached or cannot serve now.
-//! 3. Secrets come from files, standard input or the environment. Where an argument may carry one, `-` reads
-//!    it from standard input instead, since other users of a machine can see arguments.
+//! 1. Standard output carries only the result. Messages for people go to standard error.
+//! 2. Exit codes: 0 done, 1 refused by the service or a check failed, 2 wrong usage, 3 the service
+//!    cannot be reached or cannot serve now.
+//! 3. Secrets come from files, standard input or environment variables. If an argument may carry a
+//!    secret, `-` reads it from standard input, since other users of the machine can see arguments.
 
 mod console;
 mod failure;
@@ -30,11 +30,11 @@ use clap::Subcommand;
 pub(crate) use console::Console;
 pub(crate) use failure::Failure;
 
-/// What scripts want to know of the commands that ask the service.
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused by the service, or a check failed; 2 wrong use; \
+/// Help text of the commands that call the service.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused by the service, or a check failed; 2 wrong usage; \
     3 the service cannot be reached or cannot serve now.";
 
-/// One of the commands of a client's machine; flatten it into the binary's own.
+/// A command for clients.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
     Login(login::LoginArgs),
@@ -49,7 +49,7 @@ pub(crate) enum ClientCommand {
 impl ClientCommand {
     /// Runs the command on the real console. Needs a tokio runtime.
     pub(crate) async fn run(self) -> ExitCode {
-        // Warnings of the client crate, such as a key file that others can read, are for people.
+        // Show warnings of the client crate, for example about a key file that others can read.
         tracing_subscriber::fmt()
             .with_max_level(tracing::Level::WARN)
             .with_writer(std::io::stderr)

@@ -1,4 +1,4 @@
-//! `tm-auth refresh`: exchange a refresh token.
+//! `tm-auth refresh`: exchanges a refresh token.
 
 use std::path::PathBuf;
 
@@ -11,24 +11,24 @@ use super::{Console, Failure, token};
 
 /// Exchange a refresh token and print the new access token
 ///
-/// Reads the refresh token, or the whole JSON answer of `tm-auth token --json`, from standard input or from
-/// a file:
+/// Reads the refresh token, or the JSON output of `tm-auth token --json`, from standard input or
+/// from a file:
 ///
 ///   tm-auth token --json > tokens.json
 ///   tm-auth refresh --json < tokens.json > newer.json
 ///
-/// A refresh token can be exchanged once: keep the new one, which only --json prints. If the answer is lost,
-/// run it again with the same refresh token.
+/// A refresh token can be exchanged once: keep the new one, which only --json prints. If the
+/// response is lost, run the command again with the same refresh token.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = super::EXIT_CODES)]
 pub(crate) struct RefreshArgs {
     /// Read the refresh token from this file instead of standard input
     #[arg(long, value_name = "FILE")]
     pub(super) refresh_token_file: Option<PathBuf>,
-    /// Print the whole answer, with the new refresh token
+    /// Print the whole response, with the new refresh token
     #[arg(long)]
     pub(super) json: bool,
-    /// Ask nobody: only print {"refresh_token":"…"}, the body of POST /v1/auth/token/refresh, for curl
+    /// Only print the body of POST /v1/auth/token/refresh, for curl; send no request
     #[arg(long, conflicts_with = "json")]
     pub(super) request_body: bool,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(super) async fn run(args: &RefreshArgs, console: &mut Console<'_>) -> Result
     let text = match &args.refresh_token_file {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?,
-        None => console.read("the refresh token, or the whole JSON answer of a mint")?,
+        None => console.read("the refresh token, or the JSON response of a mint")?,
     };
     let refresh_token = refresh_token(&text)?;
     if args.request_body {
@@ -51,7 +51,7 @@ pub(super) async fn run(args: &RefreshArgs, console: &mut Console<'_>) -> Result
     token::print(&tokens, args.json, console)
 }
 
-/// The refresh token in a text: the text itself, or a member of the JSON it is.
+/// Extracts the refresh token: the text itself, or the member `refresh_token` of a JSON object.
 fn refresh_token(text: &str) -> Result<String, Failure> {
     #[derive(Deserialize)]
     struct Answer {
@@ -61,13 +61,13 @@ fn refresh_token(text: &str) -> Result<String, Failure> {
     if text.starts_with('{') {
         return match serde_json::from_str(text) {
             Ok(Answer { refresh_token }) => Ok(refresh_token),
-            // serde's message could quote a token.
+            // Drop serde's message, which could quote a token.
             Err(_) => Err(Failure::usage("the JSON has no member `refresh_token`")),
         };
     }
     if text.is_empty() || text.contains(char::is_whitespace) {
         return Err(Failure::usage(
-            "a refresh token is one word, or a member of the JSON answer of a mint",
+            "this is neither a refresh token nor the JSON response of a mint",
         ));
     }
     Ok(text.to_owned())
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refresh_token_is_found_alone_and_in_an_answer() {
+    fn a_refresh_token_is_found_alone_and_in_a_json_response() {
         assert_eq!(refresh_token("abc\n").unwrap(), "abc");
         assert_eq!(
             refresh_token(r#" {"access_token":"x","refresh_token":"abc"}"#).unwrap(),

@@ -1,4 +1,4 @@
-//! Which service is asked.
+//! The options that choose the service.
 
 use clap::Args;
 use tm_auth_client::AuthApi;
@@ -6,13 +6,13 @@ use tm_auth_client::proto::Environment;
 
 use super::Failure;
 
-/// Chooses the service.
+/// The service to call.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ServiceArgs {
     /// The service, for example http://localhost:8080; overrides --env
     #[arg(long, env = "TM_BASE_URL", value_name = "URL")]
     base_url: Option<String>,
-    /// Which deployment of the platform to ask: production or uat (the sandbox)
+    /// The platform's environment: production or uat (its sandbox)
     #[arg(long, env = "TM_ENV", value_name = "ENV", default_value = "production")]
     env: Environment,
 }

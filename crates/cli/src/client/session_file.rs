@@ -1,4 +1,4 @@
-//! What a sign-in leaves on this machine: tokens that manage the account's keys, in a file for its owner only.
+//! The file with the session of `tm-auth login`: tokens that manage the account's keys.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -12,10 +12,10 @@ use tm_auth_client::proto::TokenResponse;
 
 use super::Failure;
 
-/// Names the file.
+/// The session file of a command.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SessionFileArgs {
-    /// Where the sign-in of `tm-auth login` is kept; ~/.config/tm-auth/session.json where it is left out
+    /// The file with the session of `tm-auth login` [default: ~/.config/tm-auth/session.json]
     #[arg(long, env = "TM_SESSION_FILE", value_name = "FILE")]
     session_file: Option<PathBuf>,
 }
@@ -33,11 +33,13 @@ impl SessionFileArgs {
         from("XDG_CONFIG_HOME")
             .or_else(|| from("HOME").map(|home| home.join(".config")))
             .map(|config| config.join("tm-auth/session.json"))
-            .ok_or_else(|| Failure::usage("there is no home directory: name a file with --session-file"))
+            .ok_or_else(|| {
+                Failure::usage("there is no home directory: name the session file with --session-file")
+            })
     }
 }
 
-/// A sign-in at one service.
+/// The session at one service.
 #[derive(Deserialize, Serialize)]
 pub(super) struct Session {
     pub(super) base_url: String,
@@ -61,21 +63,20 @@ impl Session {
     pub(super) fn load(path: &Path) -> Result<Self, Failure> {
         let text = fs::read(path).map_err(|error| {
             let shown = path.display();
-            Failure::usage(format!("there is no sign-in in {shown}: {error}"))
-                .hint("sign in: `tm-auth login`; or give a management token in TM_MANAGEMENT_TOKEN")
+            Failure::usage(format!("cannot read the session from {shown}: {error}"))
+                .hint("log in: `tm-auth login`; or set a management token in TM_MANAGEMENT_TOKEN")
         })?;
-        // serde's message could quote a token.
+        // Drop serde's message, which could quote a token.
         serde_json::from_slice(&text).map_err(|_| {
-            Failure::usage(format!("{} is no sign-in of this program", path.display()))
-                .hint("sign in again: `tm-auth login`")
+            Failure::usage(format!("{} is not a session file", path.display()))
+                .hint("log in again: `tm-auth login`")
         })
     }
 
-    /// Written beside it and moved into its place, so that it is whole or not there, with mode 0600 from its
-    /// first byte.
+    /// Writes a temporary file with mode 0600 and renames it, so that the file is never incomplete.
     pub(super) fn save(&self, path: &Path) -> Result<(), Failure> {
         let failed = |error: std::io::Error| {
-            Failure::usage(format!("cannot keep the sign-in in {}: {error}", path.display()))
+            Failure::usage(format!("cannot write the session to {}: {error}", path.display()))
         };
         let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

@@ -1,17 +1,17 @@
-//! `tm-auth sign`: the body of a mint, for curl.
+//! `tm-auth sign`: prints the body of a mint request.
 
 use clap::Args;
 
 use super::key_file::KeyFileArgs;
 use super::{Console, Failure};
 
-/// Print the body of a mint request, signed now, for curl
+/// Print the body of a mint request, for curl
 ///
-/// The JSON body of POST /v1/auth/api-key/token, signed now and good for 30 seconds:
+/// The body of POST /v1/auth/api-key/token, signed now and valid for 30 seconds:
 ///
 ///   curl -H 'Content-Type: application/json' -d "$(tm-auth sign)" https://api.truemarkets.co/v1/auth/api-key/token
 ///
-/// Asks nobody. Each run signs anew.
+/// Sends no request. Each run signs a new challenge.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct SignArgs {

@@ -1,4 +1,4 @@
-//! `tm-auth token`: mint.
+//! `tm-auth token`: mints.
 
 use clap::Args;
 use tm_auth_client::proto::TokenResponse;
@@ -13,8 +13,8 @@ use super::{Console, Failure};
 ///
 ///   curl -H "Authorization: Bearer $(tm-auth token)" https://api.truemarkets.co/...
 ///
-/// With --json the whole answer: access_token, refresh_token, expires_in (the instant at which the access
-/// token ends) and token_type.
+/// With --json it prints the whole response: access_token, refresh_token, expires_in (the time at
+/// which the access token expires) and token_type.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = super::EXIT_CODES)]
 pub(crate) struct TokenArgs {
@@ -22,7 +22,7 @@ pub(crate) struct TokenArgs {
     pub(super) key: KeyFileArgs,
     #[command(flatten)]
     pub(super) service: ServiceArgs,
-    /// Print the whole answer, with the refresh token
+    /// Print the whole response, with the refresh token
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -36,7 +36,7 @@ pub(super) async fn run(args: &TokenArgs, console: &mut Console<'_>) -> Result<(
     print(&tokens, args.json, console)
 }
 
-/// The access token, or everything.
+/// Prints the access token, or the whole response.
 pub(super) fn print(tokens: &TokenResponse, json: bool, console: &mut Console<'_>) -> Result<(), Failure> {
     if json {
         console.print(&serde_json::json!(tokens).to_string())

@@ -1,8 +1,8 @@
-//! `tm-auth verify`: what a resource server would say of a token, check by check.
+//! `tm-auth verify`: verifies a token like a resource server and prints each check.
 //!
-//! 1. Get the keys: from the service, from another URL, or from a file.
-//! 2. Hold the token against keys, issuer, audience and time.
-//! 3. If it holds and the keys are the service's, get the revocation list and look there too.
+//! 1. Get the keys from the service, from another URL, or from a file.
+//! 2. Check the token's signature, issuer, audience and times.
+//! 3. If the token is valid and the keys are the service's own, check the revocation list.
 
 use std::time::Duration;
 
@@ -20,24 +20,25 @@ use super::{Console, Failure};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Check an access token the way a resource server does
+/// Verify an access token as a resource server does
 ///
-/// Prints every check with ✓ or ✗ and exits with 0 only if the token is valid. Reads the token, or the whole JSON answer of a mint, from standard input:
+/// Prints each check with ✓ or ✗ and exits with 0 only if the token is valid. Reads the token, or
+/// the JSON response of a mint, from standard input:
 ///
 ///   tm-auth token | tm-auth verify
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, after_help = super::EXIT_CODES)]
 pub(crate) struct VerifyArgs {
-    /// The access token; read from standard input where it is left out, which other users cannot see
+    /// The access token; other users of the machine can see it here [default: standard input]
     pub(super) token: Option<String>,
-    /// Where the public keys are: a URL or a file. The service's own where it is left out, and then the
-    /// revocation list is looked at too
+    /// The JWKS, a URL or a file. With this option the revocation list is not checked [default: the
+    /// service's own]
     #[arg(long, value_name = "URL|FILE")]
     pub(super) jwks: Option<String>,
-    /// The issuer the token must name; the service's base path where it is left out
+    /// The issuer that the token must name [default: the service's base URL]
     #[arg(long, value_name = "URL")]
     pub(super) issuer: Option<String>,
-    /// The audience the token must name; the issuer's origin where it is left out
+    /// The audience that the token must name [default: the issuer's origin]
     #[arg(long, value_name = "URL")]
     pub(super) audience: Option<String>,
     #[command(flatten)]
@@ -59,7 +60,7 @@ pub(super) async fn run(args: &VerifyArgs, console: &mut Console<'_>) -> Result<
     let claims = check(&token, &keys, &policy, console.now)
         .map_err(|refusal| Failure::refused(format!("the token is not valid: {refusal}")))?;
     if args.jwks.is_some() {
-        console.print("· revocation: not checked, since the keys are not the service's own")?;
+        console.print("· revocation: not checked, since --jwks names other keys")?;
     } else {
         match revocations(&api, &keys, &policy, console).await? {
             Some(list) if list.revokes(&claims) => {
@@ -102,7 +103,7 @@ fn print(line: CheckResult, console: &mut Console<'_>) -> Result<(), Failure> {
     }
 }
 
-/// The access token in a text: the text itself, or a member of the JSON it is.
+/// Extracts the access token: the text itself, or the member `access_token` of a JSON object.
 fn access_token(text: String) -> Result<String, Failure> {
     #[derive(Deserialize)]
     struct Answer {
@@ -126,12 +127,12 @@ async fn keys(jwks: Option<&str>, api: &AuthApi) -> Result<KeySet, Failure> {
     };
     let keys = KeySet::from_json(&text).map_err(|error| Failure::usage(format!("{from}: {error}")))?;
     if keys.is_empty() {
-        return Err(Failure::usage(format!("{from} holds no usable key")));
+        return Err(Failure::usage(format!("{from} contains no usable key")));
     }
     Ok(keys)
 }
 
-/// Keys that decide what is valid come over https, or from this machine.
+/// Fetches the keys, over https only or from this machine: they decide which tokens are valid.
 async fn fetch(url: &str) -> Result<Vec<u8>, Failure> {
     let parsed = reqwest::Url::parse(url).map_err(|error| Failure::usage(format!("{url}: {error}")))?;
     let this_machine = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -147,15 +148,16 @@ async fn fetch(url: &str) -> Result<Vec<u8>, Failure> {
     let fetched = tokio::time::timeout(TIMEOUT, client.fetch(request)).await;
     match fetched.unwrap_or(Err(FetchError::Timeout)) {
         Ok(Fetched::Document { body, .. }) => Ok(body),
-        Ok(Fetched::NotModified { .. }) => Err(Failure::unavailable(format!("{url}: nothing came"))),
+        Ok(Fetched::NotModified { .. }) => Err(Failure::unavailable(format!("{url}: unexpected status 304"))),
         Err(FetchError::Status(status)) if status < 500 => {
-            Err(Failure::refused(format!("{url}: status {status}")).hint("is TM_BASE_URL or --jwks right?"))
+            Err(Failure::refused(format!("{url}: status {status}")).hint("check TM_BASE_URL or --jwks"))
         }
-        Err(error) => Err(Failure::unavailable(format!("{url}: {error}"))),
+        Err(error) => Err(Failure::unavailable(format!("{url}: {error}"))
+            .hint("check TM_BASE_URL or --jwks, and the network")),
     }
 }
 
-/// `None` where the service publishes no list.
+/// Fetches the revocation list. `None` if the service publishes none.
 async fn revocations(
     api: &AuthApi,
     keys: &KeySet,
@@ -169,7 +171,5 @@ async fn revocations(
     };
     check_revocations(text.trim(), keys, policy, console.now)
         .map(Some)
-        .map_err(|refusal| {
-            Failure::refused(format!("the service's revocation list does not hold: {refusal}"))
-        })
+        .map_err(|refusal| Failure::refused(format!("the service's revocation list is not valid: {refusal}")))
 }

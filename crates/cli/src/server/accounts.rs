@@ -1,4 +1,4 @@
-//! `tm-auth accounts …`.
+//! `tm-auth accounts`.
 
 use clap::{Args, Subcommand};
 use tm_auth_core::token::access::{self, Issuer, MANAGEMENT_TTL};
@@ -18,17 +18,18 @@ pub(crate) enum AccountsCommand {
     Create {
         #[command(flatten)]
         config: ConfigArgs,
-        /// An address that you know to be the owner's; it becomes the `sub` of their tokens
+        /// The owner's e-mail address, which you have verified. It becomes the `sub` of their
+        /// tokens
         #[arg(long)]
         email: Option<String>,
     },
     /// List accounts: uid, created, state, e-mail
     List(ConfigArgs),
-    /// Disable an account: its keys mint no more, and its tokens are revoked
+    /// Disable an account: refuse its mints and refreshes, and revoke its access tokens
     Disable(AccountArgs),
-    /// Let a disabled account act again
+    /// Enable a disabled account
     Enable(AccountArgs),
-    /// Print a management token of an account, good for five minutes, as `tm-auth key register` takes it
+    /// Print a management token of an account for `tm-auth key register`. It is valid for 5 minutes
     Session(AccountArgs),
 }
 
@@ -37,7 +38,7 @@ pub(crate) enum AccountsCommand {
 pub(crate) struct AccountArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The account
+    /// The uid of the account, as `tm-auth accounts list` prints it
     uid: AccountId,
 }
 
@@ -67,7 +68,11 @@ pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Ou
     };
     match deployment.store.create_account(new, &audit_context).await? {
         Some(account) => println!("{}", account.uid),
-        None => return Err(Failure("another account has this e-mail address".to_owned())),
+        None => {
+            return Err(Failure(
+                "another account has this e-mail address: find it with `tm-auth accounts list`".to_owned(),
+            ));
+        }
     }
     Ok(())
 }
@@ -134,20 +139,25 @@ async fn session(args: &AccountArgs) -> Outcome {
 }
 
 fn no_account(uid: AccountId) -> Failure {
-    Failure(format!("there is no account {uid}"))
+    Failure(format!(
+        "there is no account {uid}: list the accounts with `tm-auth accounts list`"
+    ))
 }
 
-/// The operator vouches for the address; only what can never be one is refused.
+/// Refuses only what cannot be an address, since the operator vouches for it.
 fn check_email(email: &str) -> Outcome {
-    let sound = email.len() <= 254
+    let plausible = email.len() <= 254
         && email
             .split_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
         && email.bytes().all(|byte| byte.is_ascii_graphic());
-    if sound {
+    if plausible {
         Ok(())
     } else {
-        Err(Failure("this is no e-mail address".to_owned()))
+        Err(Failure(format!(
+            "`{}` is not an e-mail address",
+            email.escape_debug()
+        )))
     }
 }
 

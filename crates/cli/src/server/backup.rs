@@ -1,4 +1,4 @@
-//! `tm-auth backup` and, after its file was put back, `tm-auth recovered`.
+//! `tm-auth backup`, and `tm-auth post-restore` for a restored backup.
 
 use std::path::PathBuf;
 
@@ -11,16 +11,17 @@ use super::{ConfigArgs, Outcome};
 pub(crate) struct BackupArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Where to write the copy; must not exist. It holds no usable secret without the key-encryption key
+    /// The file to write; it must not exist. Its secrets are unusable without the key-encryption
+    /// key
     target: PathBuf,
 }
 
-/// Options of `recovered`.
+/// Options of `post-restore`.
 #[derive(Debug, Args)]
-pub(crate) struct RecoveredArgs {
+pub(crate) struct PostRestoreArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// End all sessions too, so that nothing that was revoked after the backup goes on
+    /// Also end all sessions. Use this if revocations after the backup may be lost
     #[arg(long)]
     end_sessions: bool,
 }
@@ -29,11 +30,11 @@ pub(super) async fn run(args: &BackupArgs) -> Outcome {
     let deployment = args.config.open().await?;
     deployment.store.backup(&args.target).await?;
     println!("{}", args.target.display());
-    eprintln!("keep the key-encryption key apart from it: the copy is of no use without");
+    eprintln!("Store the key-encryption key in another place: a restore needs it.");
     Ok(())
 }
 
-pub(super) async fn recovered(args: &RecoveredArgs) -> Outcome {
+pub(super) async fn post_restore(args: &PostRestoreArgs) -> Outcome {
     let deployment = args.config.open().await?;
     let audit_context = deployment.operator();
     let ended = deployment
@@ -41,12 +42,12 @@ pub(super) async fn recovered(args: &RecoveredArgs) -> Outcome {
         .mark_recovered(audit_context.at, args.end_sessions, &audit_context)
         .await?;
     println!(
-        "signatures made before {} are refused; {ended} sessions ended",
+        "challenges signed before {} are refused; {ended} sessions ended",
         audit_context.at
     );
     if !args.end_sessions {
         eprintln!(
-            "what was revoked after the backup is not: revoke it again, or run this with --end-sessions"
+            "Revocations made after the backup are lost. Repeat them, or run this command with --end-sessions."
         );
     }
     Ok(())

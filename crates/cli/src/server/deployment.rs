@@ -1,4 +1,4 @@
-//! The configuration and the database that a command works on.
+//! The configuration and the database that a command uses.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tm_auth_store::{AuditContext, Store};
 
 use super::{ConfigArgs, Failure};
 
-/// An opened deployment.
+/// A loaded configuration with its open database.
 pub(super) struct Deployment {
     pub(super) config: Config,
     pub(super) store: Arc<Store>,
@@ -21,14 +21,20 @@ pub(super) struct Deployment {
 
 impl ConfigArgs {
     pub(super) fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(self.config.as_deref(), std::env::vars())?)
+        Config::load(self.config.as_deref(), std::env::vars()).map_err(|error| {
+            let no_file = match self.config {
+                Some(_) => "",
+                None => " (no configuration file is given: name one with --config or TM_AUTH_CONFIG)",
+            };
+            Failure(format!("{error}{no_file}"))
+        })
     }
 
-    /// Opens the database beside the server. It must exist: an administrative command on an address that was
-    /// mistyped must not make an empty one.
+    /// Opens the database for an administrative command, which may run next to the server. The
+    /// database must exist: a mistyped address must not create an empty one.
     pub(super) async fn open(&self) -> Result<Deployment, Failure> {
         let config = self.load()?;
-        refuse_missing(&config).await?;
+        require_database(&config).await?;
         let store = open(&config, Role::Command).await?;
         store.bind_environment(config.environment).await?;
         Ok(Deployment {
@@ -49,7 +55,7 @@ impl Deployment {
     }
 }
 
-/// Opens the database and brings its schema up to date.
+/// Opens the database and runs the pending migrations.
 pub(super) async fn open(config: &Config, role: Role) -> Result<Arc<Store>, Failure> {
     Ok(Arc::new(match &config.database {
         Database::Sqlite { path } => sqlite::open(&SqliteOptions {
@@ -63,8 +69,8 @@ pub(super) async fn open(config: &Config, role: Role) -> Result<Arc<Store>, Fail
     }))
 }
 
-/// Where there is no database, a command must not make one.
-pub(super) async fn refuse_missing(config: &Config) -> Result<(), Failure> {
+/// Fails if there is no database yet.
+pub(super) async fn require_database(config: &Config) -> Result<(), Failure> {
     if is_empty(config).await? {
         return Err(Failure(format!(
             "there is no database at {}: start the service, or run `tm-auth migrate`",

@@ -1,11 +1,11 @@
-//! `tm-auth dev`: one command from nothing to a minted token.
+//! `tm-auth dev`: a sandbox with one command.
 //!
-//! 1. The first start makes a folder with a key-encryption key and a configuration file like that of any
-//!    other deployment, so every administrative command works on it with `--config`.
-//! 2. It makes a demo account and a demo key, whose private half stays in the key file.
-//! 3. It prints the quick start as commands that sign when they are pasted, and serves.
+//! 1. The first start creates a folder with a key-encryption key and an ordinary configuration
+//!    file. Administrative commands work on it with `--config`.
+//! 2. It creates a demo account and a demo key. The private key is only in the key file.
+//! 3. It prints commands to paste, and serves.
 //!
-//! A second start finds all of it again.
+//! Later starts use the same folder, account and key.
 
 use std::fs;
 use std::io::Write;
@@ -30,10 +30,10 @@ use super::{Failure, Outcome, deployment, logging, quick_start};
 /// Options of `dev`.
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
-    /// Where to listen: a loopback address; port 0 takes a free one
+    /// The loopback address to listen on; port 0 chooses a free port
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// The folder for database, configuration and keys
+    /// The folder for the database, the configuration and the keys
     #[arg(long, default_value = "./tm-auth-dev", value_name = "DIR")]
     data: PathBuf,
 }
@@ -64,22 +64,23 @@ pub(super) async fn run(args: DevArgs) -> Outcome {
 const CONFIG: &str = "tm-auth.toml";
 const KEK: &str = "kek";
 
-/// `dev` prints its mails and keys on a terminal: it must not be reachable from elsewhere.
+/// Refuses other addresses: `dev` shows its mail, which contains login codes, on a page.
 fn loopback(listen: SocketAddr) -> Result<SocketAddr, Failure> {
     if !listen.ip().is_loopback() {
         return Err(Failure(format!(
-            "{listen} is no loopback address: `dev` is for this machine only, use `serve`"
+            "{listen} is not a loopback address: `dev` serves only this machine; use `tm-auth serve` for others"
         )));
     }
     if listen.port() != 0 {
         return Ok(listen);
     }
-    // The issuer's URL names the port, so it must be known before the service starts.
+    // The issuer URL contains the port, so it must be known before the service starts.
     let port = TcpListener::bind(listen)?.local_addr()?.port();
     Ok(SocketAddr::new(listen.ip(), port))
 }
 
-/// `localhost` is ::1 for some clients and 127.0.0.1 for others: both, where the machine has both.
+/// Adds the other loopback address if it is available: some clients resolve `localhost` to ::1,
+/// others to 127.0.0.1.
 fn addresses(listen: SocketAddr) -> Vec<SocketAddr> {
     let other: IpAddr = if listen.is_ipv4() {
         Ipv6Addr::LOCALHOST.into()
@@ -93,7 +94,7 @@ fn addresses(listen: SocketAddr) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// Makes what is missing of the folder. Returns its full path.
+/// Creates the folder and its files if they are missing. Returns its absolute path.
 fn prepare(data: &Path, port: u16) -> Result<PathBuf, Failure> {
     fs::create_dir_all(data)?;
     let data = data.canonicalize()?;
@@ -111,8 +112,8 @@ fn prepare(data: &Path, port: u16) -> Result<PathBuf, Failure> {
 fn default_config(data: &Path, port: u16) -> String {
     let path = |name: &str| toml_string(&data.join(name).display().to_string());
     format!(
-        "# Written by `tm-auth dev`, which overrides public_url, network.listen and the two paths with its own\n\
-         # arguments. Administrative commands work on this sandbox with `--config` and this file.\n\
+        "# Written by `tm-auth dev`, which overrides public_url, network.listen and the two paths.\n\
+         # Administrative commands work on this sandbox with `--config` and this file.\n\
          environment = \"uat\"\n\
          public_url = \"http://localhost:{port}/v1/auth\"\n\n\
          [database]\npath = {}\n\n\
@@ -123,28 +124,29 @@ fn default_config(data: &Path, port: u16) -> String {
     )
 }
 
-/// A JSON string is a TOML basic string.
+/// Quotes text as a TOML basic string, for which a JSON string is valid.
 fn toml_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The process's variables, and over them what the arguments decide: the folder may have been moved and the
-/// port may be another one than at the first start.
+/// The environment variables, with those overridden that follow from the arguments: the folder and
+/// the port may differ from the first start.
 fn environment(data: &Path, port: u16) -> Vec<(String, String)> {
     let path = |name: &str| data.join(name).display().to_string();
-    let decided = [
+    let overrides = [
         ("TM_AUTH__PUBLIC_URL", format!("http://localhost:{port}/v1/auth")),
         ("TM_AUTH__DATABASE__PATH", path("tm-auth.db")),
         ("TM_AUTH__KEYS__KEK_FILE", path(KEK)),
     ];
-    let names = decided.clone().map(|(name, _)| name);
+    let names = overrides.clone().map(|(name, _)| name);
     let inherited = std::env::vars().filter(|(name, _)| !names.contains(&name.as_str()));
     inherited
-        .chain(decided.map(|(name, value)| (name.to_owned(), value)))
+        .chain(overrides.map(|(name, value)| (name.to_owned(), value)))
         .collect()
 }
 
-/// Finds the demo key's file, or makes account, key and file.
+/// Finds a usable key file, or creates a demo key in the oldest account, which it creates if there
+/// is none.
 async fn demo_key(
     config: &Config,
     store: &Store,
@@ -198,10 +200,10 @@ async fn demo_key(
     Ok(path)
 }
 
-/// A key file in the folder whose key mints here.
+/// Finds a key file in the folder whose key can mint.
 ///
-/// Opens nothing but key files: closing any descriptor of the database file would give up SQLite's POSIX locks
-/// for the whole process, and the next command beside the server would take the database for unused.
+/// Opens only `.json` files: closing any descriptor of the database file would release SQLite's
+/// POSIX locks for the whole process, and the next command would take the database for unused.
 async fn usable_key_file(
     store: &Store,
     data: &Path,

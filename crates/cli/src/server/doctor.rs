@@ -1,4 +1,4 @@
-//! `tm-auth doctor`: what an operator would check by hand, in the order in which things depend on each other.
+//! `tm-auth doctor`: checks what the service needs, each thing after those it depends on.
 
 use tm_auth_server::clock::Clock;
 use tm_auth_store::error::Chain;
@@ -7,44 +7,47 @@ use super::{ConfigArgs, Failure, Outcome, deployment};
 
 pub(super) async fn run(args: &ConfigArgs) -> Outcome {
     let config = args.load()?;
-    good(
+    passed(
         "configuration",
         &format!("{}, {}", config.environment, config.public_url.as_str()),
     );
     let pending = deployment::pending_migrations(&config).await?;
     if !pending.is_empty() {
         return Err(Failure(format!(
-            "schema: {} pending, run `tm-auth migrate`",
+            "schema: pending migrations {}: run `tm-auth migrate`",
             pending.join(", ")
         )));
     }
     let deployment = args.open().await?;
-    good("database", &config.database.to_string());
+    passed("database", &config.database.to_string());
     deployment
         .store
         .ping()
         .await
-        .map_err(|error| Failure(format!("database: takes no writes: {}", Chain(&error))))?;
-    good("writes", "the database takes them");
+        .map_err(|error| Failure(format!("writes: {}", Chain(&error))))?;
+    passed("writes", "the database accepts them");
     let keys = deployment.signing_keys();
     let listed = keys.list().await?;
     if listed.is_empty() {
-        good("signing keys", "none yet; the first start makes them");
+        passed("signing keys", "none yet; the first start creates them");
     } else {
         let ring = keys.ring().await?;
-        good(
+        passed(
             "signing keys",
-            &format!("{} in the database, {} signs", listed.len(), ring.signing().kid()),
+            &format!("{} in the database; {} signs", listed.len(), ring.signing().kid()),
         );
     }
     match &config.network.forwarding_proxies() {
-        [] => good("client addresses", "those that connect; no proxy is trusted"),
-        proxies => good(
+        [] => passed("client addresses", "from the connection; no proxy is trusted"),
+        proxies => passed(
             "client addresses",
-            &format!("from X-Forwarded-For of {} trusted networks", proxies.len()),
+            &format!(
+                "from X-Forwarded-For of {} trusted proxies or networks",
+                proxies.len()
+            ),
         ),
     }
-    good(
+    passed(
         "clock",
         &format!(
             "{} (UTC); compare it with a clock you trust",
@@ -54,6 +57,6 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
     Ok(())
 }
 
-fn good(what: &str, detail: &str) {
+fn passed(what: &str, detail: &str) {
     println!("ok  {what}: {detail}");
 }

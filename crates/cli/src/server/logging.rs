@@ -3,7 +3,7 @@
 use tm_auth_server::config::{Log, LogFormat, LogLevel};
 use tracing::level_filters::LevelFilter;
 
-/// Sets it up for the rest of the process.
+/// Sets up the log for the rest of the process.
 pub(super) fn init(log: &Log) {
     let builder = tracing_subscriber::fmt()
         .with_max_level(max_level(log.level))

@@ -10,7 +10,7 @@ use super::{ConfigArgs, Outcome, deployment};
 pub(crate) struct MigrateArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Only print what would be done
+    /// Only print the pending migrations
     #[arg(long)]
     plan: bool,
 }

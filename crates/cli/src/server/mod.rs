@@ -1,5 +1,5 @@
-//! The commands of a server's machine. Administrative ones write to the database beside the running server,
-//! which takes over what they changed within half a second.
+//! The commands for the server. Administrative commands write to the database next to the running
+//! server, which notices their changes within half a second.
 
 mod accounts;
 mod backup;
@@ -20,25 +20,26 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use tm_auth_store::error::Chain;
 
-/// One of the commands of a server's machine.
+/// A command for the server.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
-    /// Run a sandbox: embedded database, demo account, demo key, commands to paste
+    /// Run a sandbox with its own database, a demo account, a demo key and commands to paste
     Dev(dev::DevArgs),
     /// Run the service
     Serve(ConfigArgs),
-    /// Bring the database's schema up to date
+    /// Run the pending database migrations
     Migrate(migrate::MigrateArgs),
-    /// Check configuration, database, keys and clock, and say what is wrong
+    /// Check the configuration, database, signing keys and clock
     Doctor(ConfigArgs),
-    /// Copy the database beside the running service
+    /// Copy the SQLite database while the service runs
     Backup(backup::BackupArgs),
-    /// Write everything into a file, to move to another database
+    /// Export the database to a file, to move it to another database
     Export(transfer::ExportArgs),
-    /// Fill an empty database from such a file
+    /// Import an exported file into an empty database
     Import(transfer::ImportArgs),
-    /// Mark a restored database, so that signatures made before the restore are refused
-    Recovered(backup::RecoveredArgs),
+    /// Refuse challenges signed before now; run this after a restore
+    #[command(alias = "recovered")]
+    PostRestore(backup::PostRestoreArgs),
     /// Create, list, disable and enable accounts; issue management tokens
     #[command(subcommand)]
     Accounts(accounts::AccountsCommand),
@@ -47,15 +48,15 @@ pub(crate) enum ServerCommand {
     SigningKeys(signing_keys::SigningKeysCommand),
 }
 
-/// Where the configuration is.
+/// The location of the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// The configuration file (TOML). Variables named TM_AUTH__SECTION__KEY win over it
+    /// The configuration file (TOML). Environment variables TM_AUTH__SECTION__KEY override it
     #[arg(long, short, env = "TM_AUTH_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-/// Why a command did not do its work: one line.
+/// Why a command failed, in one line.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
@@ -78,7 +79,7 @@ impl ServerCommand {
             Self::Backup(args) => backup::run(&args).await,
             Self::Export(args) => transfer::export(&args).await,
             Self::Import(args) => transfer::import(&args).await,
-            Self::Recovered(args) => backup::recovered(&args).await,
+            Self::PostRestore(args) => backup::post_restore(&args).await,
             Self::Accounts(command) => command.run().await,
             Self::SigningKeys(command) => command.run().await,
         };

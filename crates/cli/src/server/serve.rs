@@ -22,7 +22,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
     Ok(())
 }
 
-/// Opens the database as its one server and binds the sockets.
+/// Opens the database as the server and binds the sockets.
 pub(super) async fn start(config: Config) -> Result<Bound, super::Failure> {
     let store = deployment::open(&config, Role::Server).await?;
     let app = App::start(config, store, Arc::new(SystemClock)).await?;

@@ -1,25 +1,26 @@
-//! `tm-auth signing-keys …`.
+//! `tm-auth signing-keys`.
 
 use clap::Subcommand;
+use tm_auth_core::signing::Purpose;
 use tm_auth_server::clock::Clock;
 
 use super::{ConfigArgs, Outcome};
 
-/// The service's own keys.
+/// Administration of the service's own keys.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SigningKeysCommand {
-    /// List the keys: kid, purpose, algorithm, state, published
+    /// List the keys: kid, purpose, algorithm, state, time of publication
     List(ConfigArgs),
-    /// Let the published spare sign from now on, and publish another
+    /// Sign with the published next key from now on, and publish a new next key
     Rotate(ConfigArgs),
-    /// Take a compromised key out of use at once; the published spare signs from now on
+    /// Revoke a compromised key at once; the published next key signs from now on
     Revoke {
         #[command(flatten)]
         config: ConfigArgs,
-        /// The key's name
+        /// The kid of the key, as `tm-auth signing-keys list` prints it
         kid: String,
     },
-    /// Seal every key under `keys.kek`, while `keys.previous_kek` still opens those sealed before
+    /// Encrypt every key with `keys.kek`; `keys.previous_kek` decrypts those encrypted before
     #[command(alias = "reseal")]
     Rewrap(ConfigArgs),
 }
@@ -32,27 +33,33 @@ impl SigningKeysCommand {
                 let deployment = config.open().await?;
                 Ok(deployment.signing_keys().rotate(deployment.clock.now()).await?)
             }
-            Self::Revoke { config, kid } => {
-                let deployment = config.open().await?;
-                deployment
-                    .signing_keys()
-                    .revoke(&kid, deployment.clock.now())
-                    .await?;
-                eprintln!(
-                    "verifiers that do not ask again on an unknown key refuse new tokens for at most 5 minutes"
-                );
-                Ok(())
-            }
+            Self::Revoke { config, kid } => revoke(&config, &kid).await,
             Self::Rewrap(config) => {
                 let deployment = config.open().await?;
                 let count = deployment.signing_keys().rewrap(deployment.clock.now()).await?;
                 println!(
-                    "{count} keys sealed anew; `keys.previous_kek` can go once every server has the new key"
+                    "{count} keys rewrapped; remove `keys.previous_kek` when every server runs with the new `keys.kek`"
                 );
                 Ok(())
             }
         }
     }
+}
+
+async fn revoke(config: &ConfigArgs, kid: &str) -> Outcome {
+    let deployment = config.open().await?;
+    let keys = deployment.signing_keys();
+    let listed = keys.list().await?;
+    keys.revoke(kid, deployment.clock.now()).await?;
+    match listed.iter().find(|key| key.kid == kid).map(|key| key.purpose) {
+        Some(Purpose::RefreshToken) => {
+            eprintln!("Refresh tokens of this key are refused from now on; clients mint again.");
+        }
+        _ => eprintln!(
+            "Verifiers accept tokens of this key until they fetch the JWKS again, within 5 minutes."
+        ),
+    }
+    Ok(())
 }
 
 async fn list(config: &ConfigArgs) -> Outcome {

@@ -1,4 +1,4 @@
-//! `tm-auth export` and `tm-auth import`: from one database to another.
+//! `tm-auth export` and `tm-auth import`, which move a service to another database.
 
 use std::path::PathBuf;
 
@@ -15,10 +15,11 @@ use super::{ConfigArgs, Outcome, deployment};
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Beside a running server, for a rehearsal: what it writes from now on is not in the file
+    /// Export while the server runs, for a rehearsal. Later writes are not in the file
     #[arg(long)]
     while_serving: bool,
-    /// The file to write; must not exist. It holds no usable secret without the key-encryption key
+    /// The file to write; it must not exist. Its secrets are unusable without the key-encryption
+    /// key
     target: PathBuf,
 }
 
@@ -27,14 +28,14 @@ pub(crate) struct ExportArgs {
 pub(crate) struct ImportArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// What `tm-auth export` wrote
+    /// The file that `tm-auth export` wrote
     source: PathBuf,
 }
 
 pub(super) async fn export(args: &ExportArgs) -> Outcome {
     let config = args.config.load()?;
-    deployment::refuse_missing(&config).await?;
-    // As the one server of its file, so that no other writes meanwhile.
+    deployment::require_database(&config).await?;
+    // The role `Server` takes the lock of a SQLite database, so that no server writes meanwhile.
     let role = if args.while_serving {
         Role::Command
     } else {
@@ -43,7 +44,7 @@ pub(super) async fn export(args: &ExportArgs) -> Outcome {
     let store = deployment::open(&config, role).await?;
     let contents = store.export(&args.target, SystemClock.now()).await?;
     print(&contents);
-    eprintln!("keep the key-encryption key apart from it: the file is of no use without");
+    eprintln!("Store the key-encryption key in another place: an import needs the same one.");
     Ok(())
 }
 
@@ -55,7 +56,7 @@ pub(super) async fn import(args: &ImportArgs) -> Outcome {
         .import(&args.source, config.environment, &audit_context)
         .await?;
     print(&contents);
-    println!("every table has the rows and the checksum of the file");
+    println!("the rows and the checksum of every table match the file");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Administrative commands beside a running server, their words and exit codes.
+//! Administrative commands next to a running server: their effects, messages and exit codes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tm_auth_client::AuthApi;
 use tm_auth_proto::{CompactJws, ErrorCode, TokenResponse};
 
-use crate::harness::Dev;
-use crate::served::{Service, claims, generation, is_sound, refusal};
+use crate::dev::Dev;
+use crate::service::{Service, claims, error_code, passes_integrity_check, refresh_counter};
 
 fn kid(tokens: &TokenResponse) -> String {
     let header = CompactJws::parse(&tokens.access_token).expect("a JWS").header;
@@ -16,12 +16,12 @@ fn kid(tokens: &TokenResponse) -> String {
 }
 
 async fn published(api: &AuthApi) -> Vec<String> {
-    let set = api.jwks().await.expect("it is served");
+    let set = api.jwks().await.expect("the JWKS is served");
     set.keys.into_iter().map(|key| key.kid).collect()
 }
 
-/// Asks until it is so. The server takes over what a command changed within its poll.
-async fn soon(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+/// Polls until `is_so` holds. The server polls for changes that a command makes.
+async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !is_so().await {
         assert!(begun.elapsed() < Duration::from_secs(5), "{what}: not within 5 s");
@@ -29,7 +29,7 @@ async fn soon(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn j21_a_second_server_is_refused_and_commands_work_beside_the_first() {
+async fn j21_a_second_server_is_refused_and_commands_work_next_to_the_first() {
     let service = Service::new();
     let running = service.start();
     let line = service.failure(&["serve"]);
@@ -38,36 +38,41 @@ async fn j21_a_second_server_is_refused_and_commands_work_beside_the_first() {
 
     let uid = service.account();
     let bot = service.bot(uid, &service.management_token(uid)).await;
-    let tokens = bot.mint(&service.api()).await.expect("the first one serves on");
+    let tokens = bot
+        .mint(&service.api())
+        .await
+        .expect("the first server still serves");
     assert!(service.admin(&["accounts", "list"]).contains(&format!("{uid} ")));
     service.admin(&["doctor"]);
     service.admin(&["accounts", "disable", &uid.to_string()]);
-    // The database decides, whatever the server has in memory: at once.
+    // Mints and refreshes read the database, so the change applies at once.
     let refused = service.api().refresh(&tokens.refresh_token).await;
-    assert_eq!(refusal(refused), Some(ErrorCode::AccountDisabled));
+    assert_eq!(error_code(refused), Some(ErrorCode::AccountDisabled));
     assert_eq!(
-        refusal(bot.mint(&service.api()).await),
+        error_code(bot.mint(&service.api()).await),
         Some(ErrorCode::AccountDisabled)
     );
-    // Tokens that are out there already: with the server's poll.
-    soon("the token is refused", async || {
-        refusal(service.api().own_api_key(&tokens.access_token).await) == Some(ErrorCode::InvalidToken)
+    // Access tokens issued before are refused after the server's next poll.
+    eventually("the token is refused", async || {
+        error_code(service.api().own_api_key(&tokens.access_token).await) == Some(ErrorCode::InvalidToken)
     })
     .await;
     assert!(service.admin(&["accounts", "list"]).contains(" disabled "));
     service.admin(&["accounts", "enable", &uid.to_string()]);
-    bot.mint(&service.api()).await.expect("it may act again");
+    bot.mint(&service.api())
+        .await
+        .expect("the account is enabled again");
     drop(running);
-    // Killed, not stopped: the next one starts all the same.
+    // The first server was killed, not stopped. The next one starts all the same.
     service.start();
 }
 
-/// Without SQLite's locks the next command takes the database for unused, and removes the server's files as it
-/// closes them.
+/// Without SQLite's locks, the next command would take the database for unused and delete the
+/// server's WAL files when it closes the database.
 #[test]
-fn j21_a_sandbox_that_looks_through_its_folder_keeps_the_databases_locks() {
+fn j21_a_sandbox_keeps_its_database_locks_after_it_searched_its_folder() {
     let dev = Dev::start(&[]);
-    // proc_locks(5) names the holder and the file's inode.
+    // A line of proc_locks(5) has the holder's process id and the file's inode.
     let locks = fs::read_to_string("/proc/locks").expect("Linux has it");
     for name in ["tm-auth.db", "tm-auth.db-shm"] {
         let file = fs::metadata(dev.folder().join(name)).expect("the server has it open");
@@ -79,44 +84,49 @@ fn j21_a_sandbox_that_looks_through_its_folder_keeps_the_databases_locks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b03_a_revoked_signing_key_is_gone_within_5_s_and_the_spare_signs() {
+async fn b03_a_revoked_signing_key_leaves_the_jwks_within_5_s_and_the_next_key_signs() {
     let service = Service::new();
     let _running = service.start();
     let bot = service.new_bot().await;
     let api = service.api();
-    let old = bot.mint(&api).await.expect("it mints");
+    let old = bot.mint(&api).await.expect("the mint succeeds");
     let before = published(&api).await;
-    assert_eq!(before.len(), 2, "one signs, one is spare");
-    let (old_kid, next_key) = (
+    assert_eq!(before.len(), 2, "one key signs, the next one is published");
+    let (old_kid, next_kid) = (
         kid(&old),
-        before.iter().find(|name| **name != kid(&old)).expect("the spare"),
+        before
+            .iter()
+            .find(|name| **name != kid(&old))
+            .expect("the next key"),
     );
     let unknown = service.failure(&["signing-keys", "revoke", "no-such-key"]);
     assert!(unknown.contains("no-such-key"), "{unknown}");
 
     service.admin(&["signing-keys", "revoke", &old_kid]);
-    soon("the key is gone", async || {
+    eventually("the key leaves the JWKS", async || {
         !published(&api).await.contains(&old_kid)
     })
     .await;
     assert_eq!(
-        refusal(api.own_api_key(&old.access_token).await),
+        error_code(api.own_api_key(&old.access_token).await),
         Some(ErrorCode::InvalidToken)
     );
-    let new = bot.mint(&api).await.expect("it mints");
-    assert_eq!(&kid(&new), next_key, "verifiers have had it all along");
-    api.own_api_key(&new.access_token).await.expect("it holds");
-    assert_eq!(published(&api).await.len(), 2, "there is a spare again");
-    // Sessions have nothing to do with signing keys.
+    let new = bot.mint(&api).await.expect("the mint succeeds");
+    assert_eq!(&kid(&new), next_kid, "verifiers know this key already");
+    api.own_api_key(&new.access_token)
+        .await
+        .expect("the token is valid");
+    assert_eq!(published(&api).await.len(), 2, "a new next key is published");
+    // Revoking a signing key does not end sessions.
     let refreshed = api
         .refresh(&old.refresh_token)
         .await
-        .expect("the session goes on");
-    assert_eq!(&kid(&refreshed), next_key);
+        .expect("the session continues");
+    assert_eq!(&kid(&refreshed), next_kid);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn signing_keys_are_listed_and_not_rotated_before_verifiers_know_the_next() {
+async fn signing_keys_are_listed_and_not_rotated_before_verifiers_know_the_next_key() {
     let service = Service::new();
     let _running = service.start();
     let listed = service.admin(&["signing-keys", "list"]);
@@ -143,11 +153,11 @@ async fn signing_keys_are_listed_and_not_rotated_before_verifiers_know_the_next(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_are_sealed_anew_beside_the_server_and_the_old_key_encryption_key_can_go() {
+async fn keys_are_rewrapped_next_to_the_server_and_the_old_key_encryption_key_can_be_removed() {
     let mut service = Service::new();
     let running = service.start();
     let bot = service.new_bot().await;
-    let first = bot.mint(&service.api()).await.expect("it mints");
+    let first = bot.mint(&service.api()).await.expect("the mint succeeds");
     let published_before = published(&service.api()).await;
     drop(running);
 
@@ -158,18 +168,18 @@ async fn keys_are_sealed_anew_beside_the_server_and_the_old_key_encryption_key_c
     assert!(wrong.contains("key-encryption key"), "{wrong}");
     service.set("KEYS__PREVIOUS_KEK_FILE", &old.display().to_string());
     let running = service.start();
-    let told = service.admin(&["signing-keys", "rewrap"]);
-    assert!(told.starts_with("3 keys sealed anew"), "{told}");
+    let output = service.admin(&["signing-keys", "rewrap"]);
+    assert!(output.starts_with("3 keys rewrapped"), "{output}");
     service.admin(&["doctor"]);
     let second = service
         .api()
         .refresh(&first.refresh_token)
         .await
-        .expect("it serves on");
+        .expect("the session continues");
     drop(running);
 
     service.set("KEYS__PREVIOUS_KEK_FILE", "");
-    std::fs::remove_file(old).expect("it is of no more use");
+    std::fs::remove_file(old).expect("the file exists");
     service.admin(&["doctor"]);
     let _running = service.start();
     assert_eq!(
@@ -181,7 +191,7 @@ async fn keys_are_sealed_anew_beside_the_server_and_the_old_key_encryption_key_c
         .api()
         .refresh(&second.refresh_token)
         .await
-        .expect("and so are the sessions");
+        .expect("the session continues");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,67 +200,74 @@ async fn j16_a_backup_is_restored_to_an_empty_host() {
     let running = service.start();
     let bot = service.new_bot().await;
     let api = service.api();
-    let before = bot.mint(&api).await.expect("it mints");
+    let before = bot.mint(&api).await.expect("the mint succeeds");
     let copy = service.path("copy.db");
-    let told = service.admin(&["backup", &copy.display().to_string()]);
-    assert_eq!(told, copy.display().to_string());
+    let output = service.admin(&["backup", &copy.display().to_string()]);
+    assert_eq!(output, copy.display().to_string());
     let twice = service.failure(&["backup", &copy.display().to_string()]);
     assert!(twice.contains("exists already"), "{twice}");
-    // What comes after the backup is lost with the host.
+    // Writes after the backup are lost with the host.
     let went_on = api
         .refresh(&before.refresh_token)
         .await
-        .expect("the session goes on");
+        .expect("the session continues");
     let challenge = bot.challenge();
-    let lost = api.mint(&challenge).await.expect("it mints");
+    let lost = api.mint(&challenge).await.expect("the mint succeeds");
     drop(running);
-    assert!(is_sound(&copy));
+    assert!(passes_integrity_check(&copy));
 
     for ending in ["", "-wal", "-shm"] {
         let mut path = service.database().into_os_string();
         path.push(ending);
         std::fs::remove_file(path).ok();
     }
-    std::fs::rename(&copy, service.database()).expect("one file is all there is");
-    let output = service.run(&["recovered"]);
+    std::fs::rename(&copy, service.database()).expect("the copy can be moved");
+    let output = service.run(&["post-restore"]);
     assert_eq!(output.status.code(), Some(0));
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.contains("are refused; 0 sessions ended"), "{told}");
-    let warned = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(warned.contains("revoke it again"), "{warned}");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(stdout.contains("are refused; 0 sessions ended"), "{stdout}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("Repeat them"), "{stderr}");
 
     let running = service.start();
     let api = service.api();
     let next = api
         .refresh(&went_on.refresh_token)
         .await
-        .expect("a token that the backup has never seen");
-    assert_eq!((generation(&next), claims(&next).sid), (2, claims(&before).sid));
+        .expect("a token newer than the backup is accepted");
+    assert_eq!(
+        (refresh_counter(&next), claims(&next).sid),
+        (2, claims(&before).sid)
+    );
     let replay = api.mint(&challenge).await;
     assert_eq!(
-        refusal(replay),
+        error_code(replay),
         Some(ErrorCode::ChallengeBeforeRecovery),
-        "no second session for one signature"
+        "a signature opens at most one session"
     );
     let gone = api.refresh(&lost.refresh_token).await;
-    assert_eq!(refusal(gone), Some(ErrorCode::SessionExpired), "never reuse");
-
-    // Beside the running server, for those who would rather sign in again.
-    let told = service.admin(&["recovered", "--end-sessions"]);
-    assert!(told.ends_with("1 sessions ended"), "{told}");
     assert_eq!(
-        refusal(api.refresh(&next.refresh_token).await),
+        error_code(gone),
+        Some(ErrorCode::SessionExpired),
+        "not reported as reuse"
+    );
+
+    // The old name of the command still works, next to the running server too.
+    let output = service.admin(&["recovered", "--end-sessions"]);
+    assert!(output.ends_with("1 sessions ended"), "{output}");
+    assert_eq!(
+        error_code(api.refresh(&next.refresh_token).await),
         Some(ErrorCode::SessionEnded)
     );
-    soon("old tokens are refused", async || {
-        refusal(api.own_api_key(&next.access_token).await) == Some(ErrorCode::InvalidToken)
+    eventually("old tokens are refused", async || {
+        error_code(api.own_api_key(&next.access_token).await) == Some(ErrorCode::InvalidToken)
     })
     .await;
     drop(running);
 }
 
 #[tokio::test]
-async fn a_database_is_planned_made_and_looked_after_by_commands_alone() {
+async fn commands_alone_plan_create_and_administer_a_database() {
     let service = Service::new();
     for arguments in [
         ["doctor"].as_slice(),
@@ -261,18 +278,12 @@ async fn a_database_is_planned_made_and_looked_after_by_commands_alone() {
         let line = service.failure(arguments);
         assert!(
             line.contains("tm-auth migrate"),
-            "{arguments:?} names the way out: {line}"
+            "{arguments:?} says what to do: {line}"
         );
     }
-    assert_eq!(
-        service.admin(&["migrate", "--plan"]),
-        "pending 0001_initial\npending 0002_people"
-    );
-    assert!(!service.database().exists(), "a plan makes nothing");
-    assert_eq!(
-        service.admin(&["migrate"]),
-        "running 0001_initial\nrunning 0002_people"
-    );
+    assert_eq!(service.admin(&["migrate", "--plan"]), "pending 0001_initial");
+    assert!(!service.database().exists(), "--plan creates nothing");
+    assert_eq!(service.admin(&["migrate"]), "running 0001_initial");
     for arguments in [["migrate", "--plan"].as_slice(), &["migrate"]] {
         assert_eq!(service.admin(arguments), "the schema is up to date");
     }
@@ -282,18 +293,18 @@ async fn a_database_is_planned_made_and_looked_after_by_commands_alone() {
     let uid = service.admin(&["accounts", "create", "--email", "owner@example.com"]);
     let taken = service.failure(&["accounts", "create", "--email", "owner@example.com"]);
     assert!(taken.contains("another account"), "{taken}");
-    service.failure(&["accounts", "create", "--email", "nobody"]);
+    service.failure(&["accounts", "create", "--email", "owner"]);
     let listed = service.admin(&["accounts", "list"]);
     assert!(
         listed.starts_with(&uid) && listed.ends_with("active owner@example.com"),
         "{listed}"
     );
-    let nobody = "00000000-0000-4000-8000-000000000000";
+    let unknown = "00000000-0000-4000-8000-000000000000";
     for verb in ["disable", "enable", "session"] {
-        let line = service.failure(&["accounts", verb, nobody]);
-        assert!(line.contains(nobody), "{line}");
+        let line = service.failure(&["accounts", verb, unknown]);
+        assert!(line.contains(unknown), "{line}");
     }
-    // What is no command at all is another exit code.
+    // Wrong usage has another exit code.
     assert_eq!(service.run(&["accounts", "disable"]).status.code(), Some(2));
     assert_eq!(service.run(&["acounts"]).status.code(), Some(2));
 }

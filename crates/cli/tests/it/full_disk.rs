@@ -1,4 +1,4 @@
-//! The real server on a disk of one megabyte, which fills up and is emptied again.
+//! The server on a disk of one megabyte that fills up and gets free space again.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,9 +7,9 @@ use tempfile::TempDir;
 use tm_auth_client::{ApiError, AuthApi};
 use tm_auth_proto::{ErrorCode, TokenResponse};
 
-use crate::served::{Bot, Service, generation, is_sound};
+use crate::service::{Bot, Service, passes_integrity_check, refresh_counter};
 
-/// A file system of its own; only root can make one.
+/// A small file system. Only root can mount one.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
@@ -38,19 +38,19 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Mints until the disk is full. Returns the tokens that were handed out, and the refusal.
+/// Mints until the disk is full. Returns the issued tokens and the error.
 async fn mint_until_full(api: &AuthApi, bot: &Bot) -> (Vec<TokenResponse>, ApiError) {
-    let mut handed_out = Vec::new();
+    let mut issued = Vec::new();
     loop {
         match bot.mint(api).await {
-            Ok(tokens) => handed_out.push(tokens),
-            Err(error) => return (handed_out, error),
+            Ok(tokens) => issued.push(tokens),
+            Err(error) => return (issued, error),
         }
-        assert!(handed_out.len() < 20_000, "the disk is never full");
+        assert!(issued.len() < 20_000, "the disk is never full");
     }
 }
 
-/// Refreshes until the disk is full: a refresh needs less room than a mint, so some may still fit.
+/// Refreshes until the disk is full. A refresh needs less space than a mint, so some may still fit.
 async fn refresh_until_full(api: &AuthApi, mut tokens: TokenResponse) -> ApiError {
     for _ in 0..20_000 {
         match api.refresh(&tokens.refresh_token).await {
@@ -62,7 +62,7 @@ async fn refresh_until_full(api: &AuthApi, mut tokens: TokenResponse) -> ApiErro
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn j11_on_a_full_disk_the_service_says_503_verifiers_go_on_and_it_recovers_without_restart() {
+async fn j11_on_a_full_disk_writes_get_503_verification_continues_and_the_service_recovers_without_restart() {
     let disk = SmallDisk::mount();
     let database = disk.path().join("tm-auth.db");
     let mut service = Service::new();
@@ -71,23 +71,29 @@ async fn j11_on_a_full_disk_the_service_says_503_verifiers_go_on_and_it_recovers
     let bot = service.new_bot().await;
     let api = service.api();
     let ballast = disk.path().join("ballast");
-    // Whatever room there is, less a little.
+    // Take half of the free space.
     let free = 1 << 20;
     let taken: u64 = std::fs::read_dir(disk.path())
-        .expect("it is mounted")
-        .map(|entry| entry.expect("an entry").metadata().expect("it is there").len())
+        .expect("the disk is mounted")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .metadata()
+                .expect("the file exists")
+                .len()
+        })
         .sum();
     let room = usize::try_from(free - taken).expect("small") / 2;
-    std::fs::write(&ballast, vec![0; room]).expect("there is room");
+    std::fs::write(&ballast, vec![0; room]).expect("the file fits");
 
-    // Somebody reads all the while, so that the log of changes cannot start over in the room that it has.
-    let reader = rusqlite::Connection::open(&database).expect("it opens");
+    // An open read transaction keeps SQLite from reusing the WAL, so the disk fills up.
+    let reader = rusqlite::Connection::open(&database).expect("the database opens");
     reader
         .execute_batch("BEGIN; SELECT count(*) FROM sessions")
-        .expect("it reads");
-    let (mut handed_out, error) = mint_until_full(&api, &bot).await;
-    let refreshed = handed_out.pop().expect("there was room for some");
-    assert!(!handed_out.is_empty());
+        .expect("the transaction starts");
+    let (mut issued, error) = mint_until_full(&api, &bot).await;
+    let refreshed = issued.pop().expect("some mints succeed");
+    assert!(!issued.is_empty());
     assert_eq!(
         (error.status(), error.code()),
         (Some(503), Some(ErrorCode::Unavailable)),
@@ -102,26 +108,26 @@ async fn j11_on_a_full_disk_the_service_says_503_verifiers_go_on_and_it_recovers
             .get(format!("{}{path}", api.base_url()))
             .send()
             .await
-            .expect("it serves");
+            .expect("a response");
         assert_eq!(answer.status().as_u16(), status, "{path}");
     }
-    assert_eq!(api.jwks().await.expect("it is served").keys.len(), 2);
-    api.revocations(1 << 20).await.expect("it is served");
-    api.own_api_key(&handed_out[0].access_token)
+    assert_eq!(api.jwks().await.expect("the JWKS is served").keys.len(), 2);
+    api.revocations(1 << 20).await.expect("the list is served");
+    api.own_api_key(&issued[0].access_token)
         .await
-        .expect("its token holds");
+        .expect("the token is valid");
 
     drop(reader);
-    std::fs::remove_file(&ballast).expect("it is there");
-    bot.mint(&api).await.expect("it mints again");
-    for tokens in &handed_out {
+    std::fs::remove_file(&ballast).expect("the file exists");
+    bot.mint(&api).await.expect("the mint succeeds again");
+    for tokens in &issued {
         let next = api
             .refresh(&tokens.refresh_token)
             .await
-            .expect("it was handed out, so it is stored");
-        assert_eq!(generation(&next), 1);
+            .expect("an issued token is stored");
+        assert_eq!(refresh_counter(&next), 1);
     }
-    api.health().await.expect("it is healthy");
+    api.health().await.expect("the server is healthy");
     drop(running);
-    assert!(is_sound(&database));
+    assert!(passes_integrity_check(&database));
 }

@@ -1,4 +1,4 @@
-//! An issuer whose key the tests hold, served over HTTP: it signs what the service never would.
+//! An issuer over HTTP whose key the tests hold, for tokens that the service would never sign.
 
 use axum::Router;
 use axum::routing::get;
@@ -9,19 +9,19 @@ use tm_auth_verifier::testing::{ISSUER, TestIssuer};
 use tm_auth_verifier::{Algorithm, Clock};
 use tokio::net::TcpListener;
 
-use crate::harness::now;
+use crate::dev::now;
 
-/// The audience of [`ForeignIssuer::claims`].
+/// The audience in [`HttpIssuer::claims`].
 pub(crate) const AUDIENCE: &str = "https://api.test";
 
-/// Keys and revocation list at a loopback port. Ends with the test's runtime.
-pub(crate) struct ForeignIssuer {
+/// Serves a JWKS and a revocation list on a loopback port until the test's runtime ends.
+pub(crate) struct HttpIssuer {
     issuer: TestIssuer,
     base: String,
 }
 
-impl ForeignIssuer {
-    /// Starts one that lives in the present.
+impl HttpIssuer {
+    /// Starts the issuer with its clock set to the present.
     pub(crate) async fn start(algorithm: Algorithm) -> Self {
         let issuer = TestIssuer::with_algorithm(Environment::Uat, algorithm);
         let clock = issuer.clock();
@@ -34,12 +34,12 @@ impl ForeignIssuer {
                 get(async move || list.sign_revocations(&list.revocation_list())),
             );
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let base = format!("http://{}", listener.local_addr().expect("its address"));
+        let base = format!("http://{}", listener.local_addr().expect("the local address"));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { issuer, base }
     }
 
-    /// The settings that make a verifying program trust this issuer.
+    /// The settings with which an example program trusts this issuer.
     pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
         vec![
             ("TM_ISSUER", ISSUER.to_owned()),
@@ -49,17 +49,17 @@ impl ForeignIssuer {
         ]
     }
 
-    /// The claims of an ordinary token for [`AUDIENCE`].
+    /// The claims of a valid access token for [`AUDIENCE`].
     pub(crate) fn claims(&self) -> Value {
         serde_json::to_value(self.issuer.claims(AUDIENCE)).expect("claims are JSON")
     }
 
-    /// Signs claims as an access token.
+    /// Signs claims with the header of an access token.
     pub(crate) fn sign(&self, claims: &Value) -> String {
         self.sign_with(claims, &[])
     }
 
-    /// Signs claims under a header with some members changed.
+    /// Signs claims with some members of the header changed.
     pub(crate) fn sign_with(&self, claims: &Value, header: &[(&str, &str)]) -> String {
         let mut all = self.issuer.header(ACCESS_TOKEN_TYP);
         for (name, value) in header {

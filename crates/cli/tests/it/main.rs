@@ -1,16 +1,16 @@
-//! The tests of the binary from outside: the real program, real ports, foreign clients.
+//! Tests of the binary from outside: the real program, real ports, and clients in other languages.
 
 mod administration;
 mod cluster;
-mod foreign;
-mod foreign_verifiers;
+mod crash;
+mod dev;
+mod examples;
+mod export_import;
+mod external_program;
 mod full_disk;
-mod harness;
 mod issuer;
-mod killed;
 mod platform;
 mod schemathesis;
 mod sdk;
-mod served;
-mod stopped;
-mod transferred;
+mod service;
+mod shutdown;

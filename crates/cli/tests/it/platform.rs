@@ -1,10 +1,10 @@
-//! One origin as a client of the platform sees it: the auth service under `/v1/auth`, and a stand-in for the
-//! Gateway and the DeFi service that lets in what the verifier lets in.
+//! A stand-in for the platform at one origin: the auth service, the Gateway and the DeFi service.
 //!
-//! 1. `/v1/auth/*` goes on, unchanged, to the auth service.
-//! 2. `/v1/conductor/*` and `/v1/defi/core/*` are guarded by `BearerLayer`, as those services are.
-//! 3. `POST /test/learn` makes the guard read keys and revocation list now instead of at its next poll.
-//! 4. `POST /test/hour` turns the clock of everybody, where the test gave one to turn.
+//! 1. `/v1/auth/*` is forwarded unchanged to the auth service.
+//! 2. `/v1/conductor/*` and `/v1/defi/core/*` are protected by `BearerLayer`, like those services.
+//! 3. `POST /test/refresh-verifier` makes the verifier fetch the keys and the revocation list now
+//!    instead of at its next poll.
+//! 4. `POST /test/advance-hour` advances the clocks by an hour, if the test passed a way to do so.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -23,56 +23,61 @@ use tokio::net::TcpListener;
 /// Longer than any body of these tests.
 const MAX_BODY: usize = 64 * 1024;
 
-/// What an hour passing does.
-pub(crate) type Hour = Arc<dyn Fn() + Send + Sync>;
+/// Advances the clocks of the test by an hour.
+pub(crate) type AdvanceHour = Arc<dyn Fn() + Send + Sync>;
 
-/// Which node served each call to the auth service, where a load balancer says so.
-pub(crate) type Served = Arc<Mutex<Vec<String>>>;
+/// The nodes that served the calls to the auth service, in order, if a load balancer names them.
+pub(crate) type ServedBy = Arc<Mutex<Vec<String>>>;
 
-/// Waits until every node says the same.
-pub(crate) type Agree = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+/// Waits until every node lists the same revocations.
+pub(crate) type WaitUntilAgreed = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// Where the auth service is several nodes.
+/// What the stand-in needs if the auth service has several nodes.
 #[derive(Clone)]
 pub(crate) struct Nodes {
-    pub(crate) served: Served,
-    /// Before the guard learns.
-    pub(crate) agree: Agree,
+    pub(crate) served_by: ServedBy,
+    /// Runs before the verifier refreshes.
+    pub(crate) wait_until_agreed: WaitUntilAgreed,
 }
 
 #[derive(Clone)]
 struct Auth {
     origin: Arc<str>,
-    served: Served,
+    served_by: ServedBy,
 }
 
-/// Starts it and gives its origin. It ends with the test's runtime.
-pub(crate) async fn start(auth_origin: &str, verifier: Verifier, hour: Hour) -> String {
+/// Starts the stand-in and returns its origin. It ends with the test's runtime.
+pub(crate) async fn start(auth_origin: &str, verifier: Verifier, advance_hour: AdvanceHour) -> String {
     let one = Nodes {
-        served: Served::default(),
-        agree: Arc::new(|| Box::pin(async {})),
+        served_by: ServedBy::default(),
+        wait_until_agreed: Arc::new(|| Box::pin(async {})),
     };
-    start_before(auth_origin, one, verifier, hour).await
+    start_with_nodes(auth_origin, one, verifier, advance_hour).await
 }
 
-/// As [`start`], before several nodes.
-pub(crate) async fn start_before(auth_origin: &str, nodes: Nodes, verifier: Verifier, hour: Hour) -> String {
+/// Like [`start`], in front of several nodes.
+pub(crate) async fn start_with_nodes(
+    auth_origin: &str,
+    nodes: Nodes,
+    verifier: Verifier,
+    advance_hour: AdvanceHour,
+) -> String {
     let auth = Auth {
         origin: Arc::from(auth_origin),
-        served: nodes.served,
+        served_by: nodes.served_by,
     };
-    let guarded = Router::new()
+    let protected = Router::new()
         .route("/v1/conductor/balances", get(balances))
         .route("/v1/defi/core/profile/me", get(profile))
         .layer(BearerLayer::new(verifier.clone()));
     let router = Router::new()
         .route("/v1/auth/{*path}", any(forward))
         .with_state(auth)
-        .merge(guarded)
+        .merge(protected)
         .route(
-            "/test/learn",
+            "/test/refresh-verifier",
             post(async move || {
-                (nodes.agree)().await;
+                (nodes.wait_until_agreed)().await;
                 match verifier.refresh().await {
                     Ok(()) => StatusCode::NO_CONTENT,
                     Err(_) => StatusCode::BAD_GATEWAY,
@@ -80,14 +85,14 @@ pub(crate) async fn start_before(auth_origin: &str, nodes: Nodes, verifier: Veri
             }),
         )
         .route(
-            "/test/hour",
+            "/test/advance-hour",
             post(async move || {
-                hour();
+                advance_hour();
                 StatusCode::NO_CONTENT
             }),
         );
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let origin = format!("http://{}", listener.local_addr().expect("its address"));
+    let origin = format!("http://{}", listener.local_addr().expect("the local address"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     origin
 }
@@ -118,28 +123,28 @@ async fn forward(State(auth): State<Auth>, request: Request) -> Result<Response,
             headers.insert(name, value.clone());
         }
     }
-    let answer = reqwest::Client::new()
+    let upstream = reqwest::Client::new()
         .request(parts.method, format!("{}{path}", auth.origin))
         .headers(headers)
         .body(body)
         .send()
         .await
         .map_err(|_| StatusCode::BAD_GATEWAY)?;
-    if let Some(node) = answer.headers().get("x-served-by") {
+    if let Some(node) = upstream.headers().get("x-served-by") {
         let node = String::from_utf8_lossy(node.as_bytes()).into_owned();
-        auth.served
+        auth.served_by
             .lock()
             .expect("nothing panics while holding it")
             .push(node);
     }
-    let mut response = Response::builder().status(answer.status());
+    let mut response = Response::builder().status(upstream.status());
     if let Some(headers) = response.headers_mut() {
-        headers.extend(answer.headers().clone());
-        // Belongs to the connection behind; the one in front decides for itself.
+        headers.extend(upstream.headers().clone());
+        // These headers belong to the connection to the auth service.
         headers.remove(header::TRANSFER_ENCODING);
         headers.remove(header::CONNECTION);
     }
-    let body = answer.bytes().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    let body = upstream.bytes().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     response
         .body(Body::from(body))
         .map_err(|_| StatusCode::BAD_GATEWAY)

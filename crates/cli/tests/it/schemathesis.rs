@@ -1,13 +1,13 @@
-//! Schemathesis over the OpenAPI document that the running server serves: requests made from the document,
-//! sound and unsound, and every answer held against it.
+//! Runs Schemathesis on the OpenAPI document of the running server. It generates valid and invalid
+//! requests and checks each answer against the document.
 //!
-//! Once as the owner of keys and once as a program with a platform token: each reaches operations that
-//! refuse the other. The seed is fixed, so a failure comes again.
+//! It runs once with a management token and once with a platform token, since each reaches
+//! operations that refuse the other. The seed is fixed, so that a failure is repeatable.
 
-use crate::foreign::{Program, workspace};
-use crate::harness::Dev;
+use crate::dev::Dev;
+use crate::external_program::{Program, workspace};
 
-/// More than a run can send: what is tested here is the document, not the limits.
+/// Limits that a run does not reach: this test is about the document.
 const RAISED: [(&str, &str); 4] = [
     ("TM_AUTH__LIMITS__UNPROVEN_PER_KEY_PER_MINUTE", "60000"),
     ("TM_AUTH__LIMITS__UNPROVEN_PER_ADDRESS_PER_MINUTE", "60000"),
@@ -15,10 +15,10 @@ const RAISED: [(&str, &str); 4] = [
     ("TM_AUTH__LIMITS__REFRESH_PER_SESSION_PER_MINUTE", "60000"),
 ];
 
-/// Not meant here: most operations need a signature, a token or a key of one's own, which no generator makes,
-/// so a request may be as the document says and still be refused; and a revoked key stays in sight, as what
-/// it is.
-const NOT_MEANT: &str = "positive_data_acceptance,use_after_free";
+/// Checks that do not apply. `positive_data_acceptance`: most operations need a signature, a token
+/// or a key, which Schemathesis cannot generate, so a request that matches the document may be
+/// refused. `use_after_free`: a revoked key stays visible, as revoked.
+const EXCLUDED_CHECKS: &str = "positive_data_acceptance,use_after_free";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn i15_schemathesis_finds_no_5xx_no_undocumented_status_and_no_schema_violation() {
@@ -31,8 +31,8 @@ async fn i15_schemathesis_finds_no_5xx_no_undocumented_status_and_no_schema_viol
     ];
     let uid = dev.demo_account().await;
     for (who, token) in [
-        ("the owner of keys", dev.management_token(&uid)),
-        ("a program with a key", dev.mint().await.access_token),
+        ("the account owner", dev.management_token(&uid)),
+        ("an API key", dev.mint().await.access_token),
     ] {
         let folder = tempfile::tempdir().expect("a folder for its reports");
         let arguments = [
@@ -44,7 +44,7 @@ async fn i15_schemathesis_finds_no_5xx_no_undocumented_status_and_no_schema_viol
             "--checks",
             "all",
             "--exclude-checks",
-            NOT_MEANT,
+            EXCLUDED_CHECKS,
             "--max-examples",
             "40",
             "--seed",
@@ -55,7 +55,7 @@ async fn i15_schemathesis_finds_no_5xx_no_undocumented_status_and_no_schema_viol
             folder.path().to_str().expect("UTF-8"),
         ];
         let output = schemathesis.run(&settings, &arguments, "");
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "as {who}:\n{told}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "as {who}:\n{stdout}");
     }
 }

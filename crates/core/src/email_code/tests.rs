@@ -31,7 +31,7 @@ fn chi_square(counts: &[u32]) -> f64 {
 }
 
 #[test]
-fn f10_s5_a_million_codes_are_uniformly_distributed() {
+fn f10_a_million_codes_are_uniformly_distributed() {
     const SAMPLES: u32 = 1_000_000;
     let mut by_position = [[0u32; 10]; 8];
     let mut by_slice = [0u32; 1000];
@@ -337,7 +337,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn f05_s5_at_most_a_hundred_short_codes_are_compared_per_day(
+    fn f05_at_most_a_hundred_short_codes_are_compared_per_day(
         steps in prop::collection::vec((0u8..40, prop::bool::weighted(0.2), 0i64..90), 1..1_500)
     ) {
         let mut model = Model::default();

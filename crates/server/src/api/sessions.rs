@@ -61,7 +61,7 @@ pub(crate) async fn end_others(
     management: Management,
 ) -> Result<axum::Json<SessionsEnded>, ApiError> {
     management.require_fresh(context.now)?;
-    let ended = user_sessions::end_all_but(&app, &context, &management.account, Some(management.sid)).await?;
+    let ended = user_sessions::end_others(&app, &context, &management.account, management.sid).await?;
     Ok(axum::Json(SessionsEnded { ended }))
 }
 

@@ -25,7 +25,6 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::session::SessionLifetimes;
 use tm_auth_core::token::access::Issuer;
-use tm_auth_proto::ErrorCode;
 use tm_auth_store::{Store, StoreError};
 use tm_auth_verifier::Policy;
 
@@ -34,13 +33,10 @@ use self::api_key_refusals::Refusals;
 use self::api_key_usage::Usage;
 use self::readiness::Readiness;
 use self::revocation_list::RevocationList;
-use crate::apple::Apple;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
-use crate::error::ApiError;
 use crate::mail::templates::Letterhead;
 use crate::mail::{Delivered, MailQueue};
-use crate::passkeys::RelyingParty;
 use crate::rate_limits::Limits;
 use crate::rate_limits::audit::ReachedLimits;
 use crate::signing_keys::current::CurrentKeys;
@@ -63,9 +59,6 @@ pub struct App {
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationList,
     pub(crate) mail: MailQueue,
-    /// `None` if Sign in with Apple is not configured.
-    pub(crate) apple: Option<Apple>,
-    passkeys: Option<RelyingParty>,
     pub(crate) current_keys: CurrentKeys,
     pub(crate) api_keys: ApiKeyCache,
 }
@@ -110,12 +103,7 @@ impl App {
             )
             .await?,
             issuer,
-            apple: config
-                .apple
-                .as_ref()
-                .map(|apple| Apple::new(apple, &config.public_url, Arc::clone(&clock))),
             mail: MailQueue::new(&config, Arc::clone(&clock)),
-            passkeys: RelyingParty::new(&config),
             api_keys: ApiKeyCache::new(Arc::clone(&store)),
             current_keys,
             config,
@@ -137,13 +125,6 @@ impl App {
     /// The mails in the mailbox, newest first. `None` if mail is sent by SMTP or not at all.
     pub fn mailbox(&self) -> Option<Vec<Arc<Delivered>>> {
         self.mail.mailbox()
-    }
-
-    /// Passkeys, where this deployment can have them.
-    pub(crate) fn passkeys(&self) -> Result<&RelyingParty, ApiError> {
-        self.passkeys
-            .as_ref()
-            .ok_or_else(|| ApiError::new(ErrorCode::NotFound))
     }
 
     /// What every mail says of this service.

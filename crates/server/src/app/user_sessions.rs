@@ -24,8 +24,33 @@ pub(crate) async fn end(
     Ok(app.reload_revocations().await?)
 }
 
-/// Ends every session of an account but one, and tells its owner if that changed anything.
-pub(crate) async fn end_all_but(
+/// Ends every session of an account but the one that asks, and tells the owner if there were any.
+pub(crate) async fn end_others(
+    app: &App,
+    context: &Context,
+    account: &Account,
+    asking: SessionId,
+) -> Result<u64, ApiError> {
+    end_all_but(app, context, account, Some(asking)).await
+}
+
+/// Ends every session of an account, and tells the owner if there were any.
+pub(crate) async fn end_all(app: &App, context: &Context, account: &Account) -> Result<u64, ApiError> {
+    end_all_but(app, context, account, None).await
+}
+
+/// The sessions of an account that are neither ended nor expired.
+pub(crate) async fn live(
+    app: &App,
+    context: &Context,
+    account: &Account,
+) -> Result<Vec<UserSession>, ApiError> {
+    let mut sessions = app.store.user_sessions_of(account.uid).await?;
+    sessions.retain(|session| session.check_usable(account, context.now).is_ok());
+    Ok(sessions)
+}
+
+async fn end_all_but(
     app: &App,
     context: &Context,
     account: &Account,
@@ -41,15 +66,4 @@ pub(crate) async fn end_all_but(
         notices::tell(app, context, account, Notice::SignedOutEverywhere).await;
     }
     Ok(ended)
-}
-
-/// The sessions of an account that are neither ended nor expired.
-pub(crate) async fn live(
-    app: &App,
-    context: &Context,
-    account: &Account,
-) -> Result<Vec<UserSession>, ApiError> {
-    let mut sessions = app.store.user_sessions_of(account.uid).await?;
-    sessions.retain(|session| session.check_usable(account, context.now).is_ok());
-    Ok(sessions)
 }

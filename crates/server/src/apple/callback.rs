@@ -19,17 +19,18 @@ use tm_auth_core::{Account, Refusal, user_text};
 use tm_auth_proto::{AccountId, ErrorCode, OrganizationId, SessionId};
 use tm_auth_store::{AppleSignIn, AppleSubject, AuditAction, AuditEntry, NewAccount};
 
+use super::client::{Apple, Offered};
 use super::client_secret::client_secret;
+use super::failure::Failure;
 use super::flow::{Flow, KIND, Purpose};
 use super::id_token::{self, Expected};
-use super::{Apple, Failure, offered};
 use crate::app::App;
 use crate::app::notices;
 use crate::auth::browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
-use crate::http::form::Form;
+use crate::http::form::ForeignForm;
 use crate::mail::templates::Notice;
 use crate::random;
 
@@ -48,16 +49,16 @@ pub(crate) struct Answer {
 
 pub(crate) async fn callback(
     State(app): State<Arc<App>>,
+    Offered(apple): Offered,
     context: Context,
     headers: HeaderMap,
-    Form(answer): Form<Answer>,
+    ForeignForm(answer): ForeignForm<Answer>,
 ) -> Result<Response, ApiError> {
-    let apple = offered(&app)?;
     app.limits.may_try(&context, None)?;
     let (flow, purpose) = take_flow(&app, &context, &headers, &answer)
         .await
         .inspect_err(|error| charge(&app, &context, error))?;
-    let answered = finish(&app, apple, &context, &headers, &answer, &flow, &purpose).await;
+    let answered = finish(&app, &apple, &context, &headers, &answer, &flow, &purpose).await;
     if let Err(error) = &answered {
         charge(&app, &context, error);
         note_refusal(&app, &context, &purpose, error).await?;

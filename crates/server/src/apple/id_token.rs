@@ -9,7 +9,7 @@ use tm_auth_core::EmailAddress;
 use tm_auth_proto::json::Object;
 use tm_auth_store::AppleSubject;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// How far Apple's clock may differ from this one, in seconds.
 pub(super) const LEEWAY: i64 = 10;

@@ -15,7 +15,7 @@ use tm_auth_proto::CompactJws;
 use tm_auth_verifier::{Algorithm, HttpFetch, KeyCache, KeyTimes};
 use tokio::sync::OnceCell;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::clock::Clock;
 
 pub(super) struct Keys {

@@ -16,7 +16,9 @@
 //! Apple.
 
 pub(crate) mod callback;
+mod client;
 mod client_secret;
+mod failure;
 mod flow;
 mod id_token;
 mod keys;
@@ -27,69 +29,27 @@ pub(crate) mod unlink;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::routing::post;
-use tm_auth_proto::ErrorCode;
+use axum::{Extension, Router};
 
+use self::client::Apple;
 use crate::app::App;
-use crate::clock::Clock;
-use crate::config;
-use crate::config::PublicUrl;
-use crate::error::ApiError;
 
 /// The routes. Without the `[apple]` section, all of them but unlinking answer 404.
-pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new()
+pub(crate) fn routes(app: &App) -> Router<Arc<App>> {
+    let routes = Router::new()
         .route("/apple/start", post(start::start))
         .route("/apple/link", post(start::link))
         .route("/apple/unlink", post(unlink::unlink))
         // posted by Apple's site and Apple's servers
         .route("/apple/callback", post(callback::callback))
-        .route("/apple/notifications", post(notifications::notifications))
-}
-
-/// This service as an OAuth client of Apple.
-pub(crate) struct Apple {
-    settings: config::Apple,
-    redirect_uri: String,
-    provider: provider::Provider,
-    keys: keys::Keys,
-}
-
-impl Apple {
-    pub(crate) fn new(settings: &config::Apple, public_url: &PublicUrl, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            settings: settings.clone(),
-            redirect_uri: format!("{}/apple/callback", public_url.origin()),
-            provider: provider::Provider::new(&settings.issuer),
-            keys: keys::Keys::new(&settings.issuer, clock),
+        .route("/apple/notifications", post(notifications::notifications));
+    match &app.config.apple {
+        Some(apple) => {
+            let client = Apple::new(apple, &app.config.public_url, Arc::clone(&app.clock));
+            routes.layer(Extension(Arc::new(client)))
         }
-    }
-}
-
-/// The client; 404 if Sign in with Apple is not configured.
-fn offered(app: &App) -> Result<&Apple, ApiError> {
-    app.apple
-        .as_ref()
-        .ok_or_else(|| ApiError::new(ErrorCode::NotFound))
-}
-
-/// Why a step with Apple failed. The text is for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Failure {
-    /// A code, token or notification was refused: the caller's side.
-    Refused(&'static str),
-    /// Apple did not answer, or not as it should: Apple's side or the network.
-    Unavailable(String),
-}
-
-impl Failure {
-    /// `field` names the part of the request that was refused.
-    fn into_error(self, field: &'static str) -> ApiError {
-        match self {
-            Self::Refused(cause) => ApiError::violation(ErrorCode::AppleTokenInvalid, field, cause),
-            Self::Unavailable(cause) => ApiError::caused(ErrorCode::AppleUnavailable, cause),
-        }
+        None => routes,
     }
 }
 

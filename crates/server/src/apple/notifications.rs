@@ -22,8 +22,9 @@ use tm_auth_core::Account;
 use tm_auth_proto::json::Object;
 use tm_auth_store::{AppleWithdrawal, AuditAction, AuditEntry};
 
+use super::client::{Apple, Offered};
+use super::failure::Failure;
 use super::id_token::{LEEWAY, addressed_to, number, text};
-use super::{Apple, Failure, offered};
 use crate::app::App;
 use crate::app::notices;
 use crate::error::ApiError;
@@ -46,10 +47,10 @@ struct Event {
 
 pub(crate) async fn notifications(
     State(app): State<Arc<App>>,
+    Offered(apple): Offered,
     context: Context,
     Json(notification): Json<Notification>,
 ) -> Result<StatusCode, ApiError> {
-    let apple = offered(&app)?;
     app.limits.may_try(&context, None)?;
     let event = apple
         .event(&notification.payload, context.now)
@@ -57,25 +58,18 @@ pub(crate) async fn notifications(
         .map_err(|failure| {
             if let Failure::Refused(cause) = failure {
                 app.limits.charge_failure(&context, None);
-                tracing::info!(
-                    request_id = context.request_id,
-                    cause,
-                    "a notification in Apple's name was refused"
-                );
+                tracing::info!(cause, "a notification in Apple's name was refused");
             }
             failure.into_error("payload")
         })?;
     match event.type_.as_str() {
         // Apple's documentation has had both words for a deleted account.
         "consent-revoked" | "account-delete" | "account-deleted" => {
-            withdrawn(&app, apple, &context, event).await?;
+            withdrawn(&app, &apple, &context, event).await?;
         }
-        "email-disabled" => relay(&app, apple, &context, event, AuditAction::AppleMailDisabled).await?,
-        "email-enabled" => relay(&app, apple, &context, event, AuditAction::AppleMailEnabled).await?,
-        _ => tracing::info!(
-            request_id = context.request_id,
-            "a notification of Apple's of an unknown kind"
-        ),
+        "email-disabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailDisabled).await?,
+        "email-enabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailEnabled).await?,
+        _ => tracing::info!("a notification of Apple's of an unknown kind"),
     }
     Ok(StatusCode::OK)
 }

@@ -9,7 +9,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::http::query::query_value;
 
 /// The deadline of one request. A browser waits for it.

@@ -13,8 +13,8 @@ use http::header::SET_COOKIE;
 use serde::Deserialize;
 use tm_auth_store::Ceremony;
 
+use super::client::{Apple, Offered};
 use super::flow::{Flow, KIND, LIFE, Purpose};
-use super::{Apple, offered};
 use crate::app::App;
 use crate::app::management::Management;
 use crate::auth::browser::{self, Browser};
@@ -38,6 +38,7 @@ pub(crate) struct Start {
 
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
+    Offered(apple): Offered,
     context: Context,
     headers: HeaderMap,
     Form(form): Form<Start>,
@@ -48,11 +49,12 @@ pub(crate) async fn start(
         link: false,
         session: session.map(|(session, _)| (session.uid, session.sid)),
     };
-    leave(&app, &context, &purpose).await
+    leave(&app, &apple, &context, &purpose).await
 }
 
 pub(crate) async fn link(
     State(app): State<Arc<App>>,
+    Offered(apple): Offered,
     context: Context,
     posted: CsrfForm<Empty>,
 ) -> Result<Response, ApiError> {
@@ -68,12 +70,11 @@ pub(crate) async fn link(
         sid: session.sid,
     };
     owner.require_strong(&app, context.now).await?;
-    leave(&app, &context, &purpose).await
+    leave(&app, &apple, &context, &purpose).await
 }
 
 /// Begins a flow and sends the browser to Apple.
-async fn leave(app: &App, context: &Context, purpose: &Purpose) -> Result<Response, ApiError> {
-    let apple = offered(app)?;
+async fn leave(app: &App, apple: &Apple, context: &Context, purpose: &Purpose) -> Result<Response, ApiError> {
     app.limits.may_try(context, None)?;
     let flow = Flow::new(random::bytes());
     let ceremony = Ceremony {

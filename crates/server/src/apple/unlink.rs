@@ -4,32 +4,37 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Redirect;
+use serde::Deserialize;
 
 use super::start::SECURITY;
-use crate::app::App;
 use crate::app::management::Management;
-use crate::app::notices;
-use crate::auth::browser::Browser;
-use crate::auth::csrf_form::{CsrfForm, Empty};
+use crate::app::{App, notices, user_sessions};
+use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
+
+#[derive(Deserialize)]
+pub(crate) struct Unlink {
+    /// A checkbox: end the account's other sessions too.
+    end_sessions: Option<String>,
+}
 
 /// Works also without the `[apple]` section: a linked identity can always be removed.
 pub(crate) async fn unlink(
     State(app): State<Arc<App>>,
     context: Context,
-    posted: CsrfForm<Empty>,
+    CsrfForm { browser, form }: CsrfForm<Unlink>,
 ) -> Result<Redirect, ApiError> {
-    let Browser { account, session, .. } = posted.browser;
-    let owner = Management {
-        account,
-        proof: session.proof,
-        sid: session.sid,
-    };
+    let owner = Management::of(&browser);
     owner.require_strong(&app, context.now).await?;
     let uid = owner.account.uid;
-    if app.store.unlink_apple(uid, &context.audit_context(uid)).await?? {
+    let audit_context = context.audit_context(uid);
+    let unlinked = app.store.unlink_apple(uid, &audit_context).await??;
+    if form.end_sessions.is_some() {
+        user_sessions::end_others(&app, &context, &owner.account, owner.sid).await?;
+    }
+    if unlinked {
         notices::tell(&app, &context, &owner.account, Notice::AppleUnlinked).await;
     }
     Ok(Redirect::to(SECURITY))

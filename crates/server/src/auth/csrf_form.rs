@@ -1,4 +1,4 @@
-//! A form that a page of this session posted.
+//! The form of a page of the caller's session.
 
 use std::sync::Arc;
 
@@ -9,21 +9,13 @@ use serde::de::DeserializeOwned;
 use super::browser::Browser;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::form::Form;
+use crate::http::form::FormFields;
 
-/// A form of a page of this session: the only way to its fields leads past the session's token.
-/// Every field is text: with the token taken out, serde sees no more of their types.
+/// A form with the session's CSRF token, which is checked before any other field is read. This is
+/// the only way to the fields.
 pub(crate) struct CsrfForm<T> {
     pub(crate) browser: Browser,
     pub(crate) form: T,
-}
-
-#[derive(Deserialize)]
-struct WithToken<T> {
-    #[serde(default)]
-    csrf: String,
-    #[serde(flatten)]
-    form: T,
 }
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for CsrfForm<T> {
@@ -32,11 +24,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for CsrfForm<T> {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let browser = Browser::from_request_parts(&mut parts, app).await?;
-        let Form(posted) = Form::<WithToken<T>>::from_request(Request::from_parts(parts, body), app).await?;
-        browser.require_csrf(&posted.csrf)?;
+        let mut fields = FormFields::from_request(Request::from_parts(parts, body), app).await?;
+        browser.require_csrf(&fields.take("csrf").unwrap_or_default())?;
         Ok(Self {
             browser,
-            form: posted.form,
+            form: fields.read()?,
         })
     }
 }

@@ -1,4 +1,9 @@
-//! What a form posted: `application/x-www-form-urlencoded`, within the same limits as a JSON body.
+//! Posted forms: `application/x-www-form-urlencoded`, within the same limits as a JSON body.
+//!
+//! A form is read into a struct, or into a tuple of structs. Every field is text. A field that none
+//! of the structs has is an error, so that a page cannot offer a choice that its handler ignores.
+
+mod fields;
 
 use axum::body::Body;
 use axum::extract::rejection::FormRejection;
@@ -10,13 +15,46 @@ use tm_auth_proto::ErrorCode;
 use crate::error::ApiError;
 use crate::http::body::BodyLimits;
 
-/// The fields of a form that anybody may post.
+/// A form of a page of this service, without a CSRF token.
 pub(crate) struct Form<T>(pub(crate) T);
 
-impl<S, T> FromRequest<S> for Form<T>
+/// A form that another site's page posts. RFC 6749 section 4.1.2: "The client MUST ignore
+/// unrecognized response parameters."
+pub(crate) struct ForeignForm<T>(pub(crate) T);
+
+/// The fields of a form, before they are read into structs.
+pub(crate) struct FormFields(Vec<(String, String)>);
+
+impl FormFields {
+    /// Takes the first field of this name out.
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        let index = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(index).1)
+    }
+
+    /// Reads every field.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        let (form, unread) = self.read_known()?;
+        if unread {
+            return Err(ApiError::invalid(
+                "form",
+                "the form has an unknown field: open the page again, then try again",
+            ));
+        }
+        Ok(form)
+    }
+
+    /// Reads the known fields. Returns whether there are others.
+    fn read_known<T: DeserializeOwned>(&self) -> Result<(T, bool), ApiError> {
+        // The message does not say which field and why: that could quote what the user typed.
+        fields::read(&self.0)
+            .map_err(|_| ApiError::invalid("form", "a field is missing or has the wrong form"))
+    }
+}
+
+impl<S> FromRequest<S> for FormFields
 where
     S: Send + Sync,
-    T: DeserializeOwned,
     BodyLimits: FromRef<S>,
 {
     type Rejection = ApiError;
@@ -27,15 +65,39 @@ where
         let body = read_body(body, limits.bytes, limits.deadline).await?;
         let request = Request::from_parts(parts, Body::from(body));
         match axum::Form::from_request(request, &()).await {
-            Ok(axum::Form(form)) => Ok(Self(form)),
+            Ok(axum::Form(fields)) => Ok(Self(fields)),
             Err(FormRejection::InvalidFormContentType(_)) => {
                 Err(ApiError::new(ErrorCode::UnsupportedMediaType))
             }
-            // Which field and why stays unsaid: it may quote what was typed.
-            Err(_) => Err(ApiError::invalid(
-                "form",
-                "a field is missing or has the wrong form",
-            )),
+            Err(_) => Err(ApiError::invalid("form", "the body is not a form")),
         }
+    }
+}
+
+impl<S, T> FromRequest<S> for Form<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let fields = FormFields::from_request(request, state).await?;
+        fields.read().map(Self)
+    }
+}
+
+impl<S, T> FromRequest<S> for ForeignForm<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let fields = FormFields::from_request(request, state).await?;
+        fields.read_known().map(|(form, _)| Self(form))
     }
 }

@@ -93,12 +93,16 @@ fn form(
     }
 }
 
-/// The form of step 1.
+/// The field of step 1, besides the settings.
 #[derive(Deserialize)]
-pub(crate) struct PublicKeyForm {
-    #[serde(flatten)]
-    settings: Settings,
+pub(crate) struct PublicKeyField {
     #[serde(default)]
+    public_key: String,
+}
+
+/// The key to register, as the user entered it.
+struct EnteredKey {
+    settings: Settings,
     public_key: String,
 }
 
@@ -107,17 +111,18 @@ pub(crate) async fn paste(
     context: Context,
     CsrfForm {
         browser,
-        form: pasted,
-    }: CsrfForm<PublicKeyForm>,
+        form: (settings, PublicKeyField { public_key }),
+    }: CsrfForm<(Settings, PublicKeyField)>,
 ) -> Result<Response, ApiError> {
+    let entered = EnteredKey { settings, public_key };
     Management::of(&browser).require_strong(&app, context.now).await?;
-    let error = match check(&pasted, context.now) {
+    let error = match check(&entered, context.now) {
         Ok(key) => {
             let page = proof_page(
                 &app,
                 &context,
                 &browser,
-                &pasted,
+                &entered,
                 &key,
                 context.now.as_second(),
                 None,
@@ -130,14 +135,14 @@ pub(crate) async fn paste(
     let shown = if error.code == ErrorCode::PrivateKeySubmitted {
         String::new()
     } else {
-        pasted.public_key
+        entered.public_key
     };
     let status = error.status();
     let page = form(
         &app,
         &context,
         &browser,
-        pasted.settings,
+        entered.settings,
         Errors::of(error)?,
         shown,
     );
@@ -145,16 +150,16 @@ pub(crate) async fn paste(
 }
 
 /// Checks all that registration demands except the proof, so that the user does not sign in vain.
-fn check(pasted: &PublicKeyForm, now: Timestamp) -> Result<PublicKey, ApiError> {
+fn check(entered: &EnteredKey, now: Timestamp) -> Result<PublicKey, ApiError> {
     // First: a pasted private key is reported whatever else is wrong.
-    let key = PublicKey::parse(&PublicKeyInput::Text(pasted.public_key.clone()));
+    let key = PublicKey::parse(&PublicKeyInput::Text(entered.public_key.clone()));
     if key == Err(Refusal::PrivateKeySubmitted) {
         return Err(Refusal::PrivateKeySubmitted.into());
     }
-    label::parse(&pasted.settings.label)?;
-    some_scope(pasted.settings.scopes())?;
-    future(pasted.settings.end()?, now)?;
-    address::parse(&pasted.settings.networks())?;
+    label::parse(&entered.settings.label)?;
+    some_scope(entered.settings.scopes())?;
+    future(entered.settings.end()?, now)?;
+    address::parse(&entered.settings.networks())?;
     Ok(key?)
 }
 
@@ -176,7 +181,7 @@ fn proof_page(
     app: &App,
     context: &Context,
     browser: &Browser,
-    pasted: &PublicKeyForm,
+    entered: &EnteredKey,
     key: &PublicKey,
     timestamp: i64,
     error: Option<String>,
@@ -184,14 +189,14 @@ fn proof_page(
     let (issuer, uid) = (&app.issuer.url, browser.account.uid);
     let fingerprint = key.fingerprint();
     let text = challenge::registration(issuer, uid, &fingerprint, timestamp);
-    let mut hidden_fields = pasted.settings.hidden_fields();
-    hidden_fields.push(("public_key", pasted.public_key.clone()));
+    let mut hidden_fields = entered.settings.hidden_fields();
+    hidden_fields.push(("public_key", entered.public_key.clone()));
     hidden_fields.push(("timestamp", timestamp.to_string()));
     let until = Timestamp::from_second(timestamp).map_or(context.now, |at| at + PROOF_TOLERANCE);
     Proof {
         layout: layout(app, browser, "Prove possession of the key").script("copy.js"),
         hidden_fields,
-        label: pasted.settings.label.clone(),
+        label: entered.settings.label.clone(),
         with_tm_auth: format!(
             "{} key prove --key-file truemarkets-api-key.json --issuer {issuer} --account {uid} --timestamp {timestamp}",
             app.config.pages.command
@@ -207,11 +212,9 @@ fn proof_page(
     }
 }
 
-/// The form of step 3.
+/// The fields of step 3, besides those of step 1.
 #[derive(Deserialize)]
-pub(crate) struct ProofForm {
-    #[serde(flatten)]
-    pasted: PublicKeyForm,
+pub(crate) struct ProofFields {
     #[serde(default)]
     timestamp: String,
     #[serde(default)]
@@ -223,27 +226,23 @@ pub(crate) async fn prove(
     context: Context,
     CsrfForm {
         browser,
-        form: signed,
-    }: CsrfForm<ProofForm>,
+        form: (settings, PublicKeyField { public_key }, proof),
+    }: CsrfForm<(Settings, PublicKeyField, ProofFields)>,
 ) -> Result<Response, ApiError> {
-    let ProofForm {
-        pasted,
-        timestamp,
-        signature,
-    } = signed;
-    let timestamp = timestamp.parse().unwrap_or_default();
+    let entered = EnteredKey { settings, public_key };
+    let timestamp = proof.timestamp.parse().unwrap_or_default();
     let registered = async {
         let request = RegisterApiKey {
-            label: pasted.settings.label.clone(),
-            public_key: PublicKeyInput::Text(pasted.public_key.clone()),
+            label: entered.settings.label.clone(),
+            public_key: PublicKeyInput::Text(entered.public_key.clone()),
             proof: RegistrationProof {
                 timestamp,
                 // Tools wrap long lines.
-                signature: signature.split_whitespace().collect(),
+                signature: proof.signature.split_whitespace().collect(),
             },
-            scopes: Some(pasted.settings.scopes()),
-            expires_at: Some(pasted.settings.end()?),
-            allowed_ips: pasted.settings.networks(),
+            scopes: Some(entered.settings.scopes()),
+            expires_at: Some(entered.settings.end()?),
+            allowed_ips: entered.settings.networks(),
             pending: false,
         };
         api_keys::register(&app, &context, &Management::of(&browser), &request).await
@@ -257,8 +256,8 @@ pub(crate) async fn prove(
     };
     let (status, code) = (error.status(), error.code);
     let errors = Errors::of(error)?;
-    let Ok(key) = PublicKey::parse(&PublicKeyInput::Text(pasted.public_key.clone())) else {
-        let page = form(&app, &context, &browser, pasted.settings, errors, String::new());
+    let Ok(key) = PublicKey::parse(&PublicKeyInput::Text(entered.public_key.clone())) else {
+        let page = form(&app, &context, &browser, entered.settings, errors, String::new());
         return Ok((status, Page(page)).into_response());
     };
     match errors.signature {
@@ -270,12 +269,12 @@ pub(crate) async fn prove(
             } else {
                 (timestamp, problem)
             };
-            let page = proof_page(&app, &context, &browser, &pasted, &key, timestamp, Some(problem));
+            let page = proof_page(&app, &context, &browser, &entered, &key, timestamp, Some(problem));
             Ok((status, Page(page)).into_response())
         }
         None => {
-            let shown = pasted.public_key;
-            let page = form(&app, &context, &browser, pasted.settings, errors, shown);
+            let shown = entered.public_key;
+            let page = form(&app, &context, &browser, entered.settings, errors, shown);
             Ok((status, Page(page)).into_response())
         }
     }

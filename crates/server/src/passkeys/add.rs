@@ -16,6 +16,7 @@ use tm_auth_store::passkey::{AddedBy, CredentialId};
 
 use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
+use super::relying_party::RelyingParty;
 use super::{MOST_PASSKEYS, default_name, registration};
 use crate::app::App;
 use crate::app::notices;
@@ -51,7 +52,7 @@ pub(crate) async fn options(
     Body(request): Body<Request>,
 ) -> Result<(HeaderMap, Json<Value>), ApiError> {
     browser.require_csrf_header(&headers)?;
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     ground(&app, &context, &browser).await?;
     let name = match request.name.trim() {
         "" => default_name(&headers),
@@ -96,7 +97,7 @@ pub(crate) async fn finish(
     LargeJson(answer): LargeJson<Answer<Attestation>>,
 ) -> Result<StatusCode, ApiError> {
     browser.require_csrf_header(&headers)?;
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     let account = &browser.account;
     let client_data = &answer.response.client_data.0;
     let judge = async |begun_by, pending: Pending| {

@@ -98,7 +98,7 @@ async fn judge(
     known: Option<AccountId>,
     allowed: Vec<CredentialId>,
 ) -> Result<Authenticated, ApiError> {
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     let credential_id = answer.credential_id()?.to_vec();
     if known.is_some() && !allowed.contains(&credential_id) {
         return Err(because("a credential that the options did not allow").into());

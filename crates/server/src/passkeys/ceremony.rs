@@ -19,6 +19,7 @@ use tm_auth_proto::{AccountId, ErrorCode};
 use tm_auth_store::Ceremony;
 
 use super::client_data::{self, Type};
+use super::relying_party::RelyingParty;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::context::Context;
@@ -97,7 +98,7 @@ pub(super) async fn finish<S: DeserializeOwned, T>(
     client_data: &[u8],
     judge: impl AsyncFnOnce(Option<AccountId>, S) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     app.limits.may_finish_passkey(context)?;
     let finished = async {
         let challenge = client_data::read(client_data, kind.client_data_type(), &rp.origin)?;

@@ -10,9 +10,8 @@ use serde::Deserialize;
 use tm_auth_core::{Refusal, label};
 use tm_auth_store::passkey::CredentialId;
 
-use crate::app::App;
 use crate::app::management::Management;
-use crate::app::notices;
+use crate::app::{App, notices, user_sessions};
 use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
@@ -57,7 +56,7 @@ pub(crate) async fn remove(
     context: Context,
     CsrfForm { browser, form }: CsrfForm<Remove>,
 ) -> Result<Redirect, ApiError> {
-    let (uid, sid) = (browser.account.uid, browser.session.sid);
+    let uid = browser.account.uid;
     let management = Management::of(&browser);
     management.require_strong(&app, context.now).await?;
     let audit_context = context.audit_context(uid);
@@ -66,9 +65,7 @@ pub(crate) async fn remove(
         .remove_passkey(uid, credential_id(&form.credential_id)?, &audit_context);
     let name = removed.await??;
     if form.end_sessions.is_some() {
-        app.store
-            .end_user_sessions(uid, Some(sid), &audit_context)
-            .await?;
+        user_sessions::end_others(&app, &context, &management.account, management.sid).await?;
     }
     notices::tell(
         &app,

@@ -27,12 +27,12 @@ mod manage;
 mod public_key;
 mod refused;
 mod registration;
+mod relying_party;
 mod sign_in;
 mod sign_up;
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::routing::post;
 use base64::Engine;
@@ -41,8 +41,8 @@ use http::HeaderMap;
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::passkey::Passkey;
 
+pub(crate) use self::relying_party::RelyingParty;
 use crate::app::App;
-use crate::config::Config;
 use crate::error::ApiError;
 use crate::http::device::device;
 
@@ -63,34 +63,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 
 /// Passkeys per account; more than a user has devices.
 pub(crate) const MOST_PASSKEYS: u32 = 20;
-
-/// This service as authenticators know it.
-pub(crate) struct RelyingParty {
-    /// The RP ID, a domain. A passkey belongs to it for ever.
-    id: String,
-    id_hash: Vec<u8>,
-    /// The one origin of the pages.
-    origin: String,
-}
-
-impl RelyingParty {
-    /// `None` if the host of the public URL is an IP address: passkeys belong to domains.
-    pub(crate) fn new(config: &Config) -> Option<Self> {
-        let id = config.passkeys.rp_id(&config.public_url);
-        is_domain(config.public_url.host()).then(|| Self {
-            id: id.to_owned(),
-            id_hash: digest(&SHA256, id.as_bytes()).as_ref().to_vec(),
-            origin: config.public_url.origin().to_owned(),
-        })
-    }
-}
-
-/// Browsers take a host whose last label is a number for an IPv4 address. An IPv6 address has
-/// brackets.
-fn is_domain(host: &str) -> bool {
-    let last = host.rsplit('.').next().unwrap_or_default();
-    !host.starts_with('[') && !last.bytes().all(|b| b.is_ascii_digit())
-}
 
 /// How the browser reaches the passkey's authenticator: a hint.
 fn transports_of(passkey: &Passkey) -> Vec<String> {

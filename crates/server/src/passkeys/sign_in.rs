@@ -13,6 +13,7 @@ use tm_auth_store::passkey::Passkey;
 use super::answer::{Answer, Assertion};
 use super::assertion::{self, Authenticated};
 use super::ceremony::{self, Kind};
+use super::relying_party::RelyingParty;
 use crate::app::App;
 use crate::app::notices;
 use crate::auth::browser;
@@ -83,7 +84,7 @@ async fn ask(
     headers: &HeaderMap,
     browser: Option<&Browser>,
 ) -> Result<(HeaderMap, Json<Value>), ApiError> {
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     let uid = browser.map(|browser| browser.account.uid);
     let (kind, allowed) = match uid {
         None => (Kind::SignIn, Vec::<Passkey>::new()),

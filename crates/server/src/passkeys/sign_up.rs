@@ -22,6 +22,7 @@ use uuid::Builder;
 
 use super::answer::{Answer, Attestation};
 use super::ceremony::{self, Kind};
+use super::relying_party::RelyingParty;
 use super::{default_name, registration};
 use crate::app::App;
 use crate::auth::browser;
@@ -51,7 +52,7 @@ pub(crate) async fn options(
     headers: HeaderMap,
     Body(request): Body<Request>,
 ) -> Result<(HeaderMap, Json<Value>), ApiError> {
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     let display_name = label::parse_field("display_name", &request.display_name)?;
     let user = PasskeyUser {
         handle: random::bytes(),
@@ -74,7 +75,7 @@ pub(crate) async fn finish(
     headers: HeaderMap,
     LargeJson(answer): LargeJson<Answer<Attestation>>,
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
-    let rp = app.passkeys()?;
+    let rp = &RelyingParty::of(&app.config)?;
     let client_data = &answer.response.client_data.0;
     let judge = async |_, pending: Pending| {
         let passkey = registration::verify(rp, &answer, &[], default_name(&headers), context.now)?;

@@ -132,3 +132,12 @@ async fn h09_unknown_paths_and_methods_are_told_apart() {
         assert_eq!(answer.header("allow"), allowed);
     }
 }
+
+#[tokio::test]
+async fn e15_token_introspection_is_not_offered() {
+    let server = TestServer::start().await;
+    for path in ["/introspect", "/token/introspect", "/oauth2/introspect"] {
+        let body = serde_json::json!({ "token": "a.b.c" });
+        server.post(path, &body).await.assert_error(404, "not_found");
+    }
+}

@@ -25,6 +25,7 @@ mod log_injection;
 mod mail;
 mod openapi;
 mod page_layout;
+mod pages;
 mod panics;
 mod passkeys;
 mod refresh_token_forgery;

@@ -77,7 +77,7 @@ async fn e16_the_owner_sees_where_they_are_signed_in() {
 }
 
 #[tokio::test]
-async fn e16_e10_s9_an_ended_session_is_over_at_once_and_no_other_is() {
+async fn e16_e10_an_ended_session_is_over_at_once_and_no_other_is() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let (lost, lost_token) = server.signed_in_program(&account, SessionKind::Native).await;

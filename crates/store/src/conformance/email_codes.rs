@@ -20,7 +20,7 @@ super::table!("email_codes":
     f03_f07_an_attempt_counts_against_every_code_outstanding_then,
     f04_attempts_at_the_same_moment_are_counted_one_by_one,
     f05_twenty_failures_an_hour_from_one_network,
-    f05_s5_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on,
+    f05_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on,
     f07_three_codes_are_outstanding_and_the_oldest_gives_way,
     f08_f09_a_browsers_code_works_in_that_browser_for_its_own_address,
     f08_f21_a_code_for_one_purpose_serves_no_other,
@@ -216,7 +216,7 @@ async fn f05_twenty_failures_an_hour_from_one_network(store: &Store) {
     );
 }
 
-async fn f05_s5_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on(store: &Store) {
+async fn f05_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on(store: &Store) {
     asked(store, 0).await;
     for thief in 0..30 {
         wrong(store, 5, &format!("thief {thief}"), 1).await;

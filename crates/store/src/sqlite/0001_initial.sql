@@ -1,9 +1,8 @@
--- The first schema. Times are Unix milliseconds (UTC), ids are 16 bytes.
---
--- Migrations only ever add (expand) or drop what no supported version reads any more (contract), so that the
--- previous version runs on the schema of the next one.
+-- The first schema. Times are Unix milliseconds (UTC), ids are 16 bytes, flags are 1 and 0. The tables are those
+-- of PostgreSQL's schema of the same number, so one text of SQL serves both databases. README-migrations.md has
+-- the rules for the next ones.
 
--- Single values: the environment, the version of the set of service keys, the time of the last restore.
+-- Single values: the environment, the version of the set of signing keys, the time of the last restore.
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -12,47 +11,55 @@ CREATE TABLE settings (
 CREATE TABLE accounts (
     uid             BLOB PRIMARY KEY,
     organization_id BLOB NOT NULL UNIQUE,
-    email           TEXT UNIQUE,           -- proved here
+    email           TEXT UNIQUE,      -- proved at this service
     created_at      INTEGER NOT NULL,
     disabled_at     INTEGER,
-    version         INTEGER NOT NULL       -- +1 with every change
+    version         INTEGER NOT NULL, -- +1 at every change
+    user_handle     BLOB,             -- WebAuthn: 64 random bytes, created with the first passkey
+    display_name    TEXT,             -- shown if the account has no address
+    contact_email   TEXT,             -- not proved: receives notices, never identifies the account
+    deleted_at      INTEGER           -- the row stays, so that its uid is not used again
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX accounts_by_user_handle ON accounts (user_handle) WHERE user_handle IS NOT NULL;
 
--- A row stays after revocation: a public key is registered once, for ever.
+-- A row stays after revocation: a public key can be registered once only.
 CREATE TABLE api_keys (
-    key_id       BLOB PRIMARY KEY,
-    uid          BLOB NOT NULL REFERENCES accounts (uid),
-    label        TEXT NOT NULL,
-    public_key   BLOB NOT NULL UNIQUE,     -- SEC1, uncompressed
-    scopes       TEXT NOT NULL,
-    allowed_ips  TEXT NOT NULL,            -- separated by commas; empty: any
-    created_at   INTEGER NOT NULL,
-    activated_at INTEGER,
-    expires_at   INTEGER,
-    revoked_at   INTEGER,
-    version      INTEGER NOT NULL,         -- +1 with every change but those of the last use
-    last_used_at INTEGER,
-    last_used_ip TEXT
+    key_id        BLOB PRIMARY KEY,
+    uid           BLOB NOT NULL REFERENCES accounts (uid),
+    label         TEXT NOT NULL,
+    public_key    BLOB NOT NULL UNIQUE, -- SEC1, uncompressed
+    scopes        TEXT NOT NULL,
+    allowed_ips   TEXT NOT NULL,        -- separated by commas; empty means any
+    created_at    INTEGER NOT NULL,
+    activated_at  INTEGER,
+    expires_at    INTEGER,
+    revoked_at    INTEGER,
+    version       INTEGER NOT NULL,     -- +1 at every change except of the last use
+    last_used_at  INTEGER,
+    last_used_ip  TEXT,
+    reminded_days INTEGER,              -- the last reminder that was due: 30, 7 or 1 days before expiry
+    disabled_at   INTEGER               -- when the owner disabled it
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX api_keys_by_uid ON api_keys (uid, created_at);
+CREATE INDEX api_keys_by_expiry ON api_keys (expires_at) WHERE expires_at IS NOT NULL AND revoked_at IS NULL;
 
--- One row per session and none per refresh. The only index is the primary key: its first bytes are the time,
--- so that inserts land at the end. A key is cut off by its own row, not by its sessions.
+-- One row per session of an API key; a refresh updates it. The only index is the primary key, which starts with
+-- the time, so inserts land at the end. A revoked key refuses its sessions by its own row.
 CREATE TABLE sessions (
-    sid          BLOB PRIMARY KEY,         -- made from the challenge: a replay collides
-    key_id       BLOB NOT NULL,
-    secret_hash  BLOB NOT NULL,            -- SHA-256
-    open_nonce   BLOB NOT NULL,            -- tells our own retry from a replay
-    mac_kid      TEXT NOT NULL,            -- the MAC key of the newest refresh token
-    current      INTEGER NOT NULL,         -- the newest refresh token's counter
-    parent       INTEGER,                  -- the counter that was exchanged for it
-    rotated_at   INTEGER NOT NULL,
-    reissue_count INTEGER NOT NULL,
-    challenge_at INTEGER NOT NULL,
-    opened_at    INTEGER NOT NULL,
-    expires_at   INTEGER NOT NULL,
-    ended_at     INTEGER,
-    end_reason   TEXT
+    sid           BLOB PRIMARY KEY, -- derived from the challenge: a replay collides
+    key_id        BLOB NOT NULL,
+    secret_hash   BLOB NOT NULL,    -- SHA-256
+    open_nonce    BLOB NOT NULL,    -- tells a retry of the same mint from a replay
+    mac_kid       TEXT NOT NULL,    -- the MAC key of the newest refresh token
+    current       INTEGER NOT NULL, -- the counter of the newest refresh token
+    parent        INTEGER,          -- the counter that was exchanged for it
+    rotated_at    INTEGER NOT NULL,
+    reissue_count INTEGER NOT NULL, -- how often the newest token was issued again
+    challenge_at  INTEGER NOT NULL,
+    opened_at     INTEGER NOT NULL,
+    expires_at    INTEGER NOT NULL,
+    ended_at      INTEGER,
+    end_reason    TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- Signing and MAC keys, sealed under the key-encryption key.
@@ -65,22 +72,22 @@ CREATE TABLE signing_keys (
     signing_since INTEGER,
     retired_at    INTEGER
 ) STRICT, WITHOUT ROWID;
--- At most one key of a purpose signs, whatever two nodes do at once.
+-- At most one key of a purpose signs, even if two nodes change the set at the same time.
 CREATE UNIQUE INDEX one_signing_key ON signing_keys (purpose) WHERE signing_since IS NOT NULL AND retired_at IS NULL;
 
 CREATE TABLE revocations (
-    kind    TEXT NOT NULL,                 -- session, key, account, everything
+    kind    TEXT NOT NULL, -- session, key, account, everything
     subject BLOB NOT NULL,
     at      INTEGER NOT NULL,
     PRIMARY KEY (kind, subject)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX revocations_by_time ON revocations (at);
 
--- How nodes and commands tell each other what changed. AUTOINCREMENT: a number is never used twice.
+-- Changes that nodes and commands announce to each other. AUTOINCREMENT: a number is not used twice.
 CREATE TABLE changes (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,
     at      INTEGER NOT NULL,
-    kind    TEXT NOT NULL,                 -- key, account, signing_keys, revocations
+    kind    TEXT NOT NULL, -- key, account, signing_keys, revocations
     subject BLOB NOT NULL
 ) STRICT;
 
@@ -101,3 +108,126 @@ CREATE INDEX audit_by_uid ON audit (uid, at);
 CREATE INDEX audit_by_key ON audit (uid, key_id, at) WHERE key_id IS NOT NULL;
 CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+
+-- Why a key was refused, for its owner: for each code the last few addresses.
+CREATE TABLE key_refusals (
+    key_id  BLOB NOT NULL REFERENCES api_keys (key_id) ON DELETE CASCADE,
+    code    TEXT NOT NULL,
+    ip      TEXT NOT NULL,
+    count   INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (key_id, code, ip)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX key_refusals_by_time ON key_refusals (last_at);
+
+-- Addresses in cooldown: an account gave them up, and no other account can have them until then.
+CREATE TABLE released_addresses (
+    email TEXT PRIMARY KEY,
+    uid   BLOB NOT NULL, -- may take it back
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE passkeys (
+    credential_id   BLOB PRIMARY KEY,
+    uid             BLOB NOT NULL REFERENCES accounts (uid),
+    name            TEXT NOT NULL,
+    credential      TEXT NOT NULL,    -- JSON: the public key as a JWK, transports
+    counter         INTEGER NOT NULL, -- the highest value seen
+    backup_eligible INTEGER NOT NULL,
+    backed_up       INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    last_used_at    INTEGER,
+    suspect_at      INTEGER           -- the counter did not grow: possibly copied
+) STRICT, WITHOUT ROWID;
+CREATE INDEX passkeys_by_uid ON passkeys (uid, created_at);
+
+CREATE TABLE apple_identities (
+    iss           TEXT NOT NULL,
+    sub           TEXT NOT NULL,
+    uid           BLOB NOT NULL REFERENCES accounts (uid),
+    email         TEXT,    -- from Apple; never identifies the account
+    private_relay INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    withdrawn_at  INTEGER, -- consent was withdrawn from the only login method: no login until it is given again
+    PRIMARY KEY (iss, sub)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX apple_identities_by_uid ON apple_identities (uid);
+
+-- Sessions of users: browsers (a cookie) and command lines (refresh tokens).
+CREATE TABLE user_sessions (
+    sid           BLOB PRIMARY KEY,
+    uid           BLOB NOT NULL REFERENCES accounts (uid),
+    kind          TEXT NOT NULL, -- browser, native
+    secret_hash   BLOB NOT NULL, -- SHA-256
+    method        TEXT NOT NULL, -- how the user was authenticated
+    proved_at     INTEGER NOT NULL,
+    mac_kid       TEXT,          -- native: as in sessions
+    current       INTEGER NOT NULL,
+    parent        INTEGER,
+    rotated_at    INTEGER NOT NULL,
+    reissue_count INTEGER NOT NULL,
+    opened_at     INTEGER NOT NULL,
+    last_used_at  INTEGER NOT NULL,
+    expires_at    INTEGER NOT NULL,
+    ip            TEXT NOT NULL,
+    device        TEXT NOT NULL, -- coarse: browser and system
+    ended_at      INTEGER,
+    end_reason    TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX user_sessions_by_uid ON user_sessions (uid, opened_at);
+
+-- Networks from which an account logged in: they can ask for codes even while its address is flooded.
+CREATE TABLE sign_in_networks (
+    uid     BLOB NOT NULL REFERENCES accounts (uid),
+    network TEXT NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (uid, network)
+) STRICT, WITHOUT ROWID;
+
+-- Mailed codes, and the links in the same mails. Codes are short, so only keyed hashes of them are stored.
+CREATE TABLE email_codes (
+    flow_id      BLOB PRIMARY KEY,
+    email        TEXT NOT NULL,
+    network      TEXT NOT NULL,    -- the network that asked
+    purpose      TEXT NOT NULL,    -- sign_in, set_email
+    uid          BLOB,             -- set_email: the account
+    is_long      INTEGER NOT NULL, -- 16 digits instead of 8
+    code_mac     BLOB NOT NULL,    -- HMAC-SHA256 under a key that is not in the database
+    link_hash    BLOB,             -- SHA-256
+    browser_hash BLOB,             -- SHA-256 of the flow cookie; NULL if a command line asked
+    asked_at     INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    used_at      INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX email_codes_by_email ON email_codes (email, asked_at);
+CREATE INDEX email_codes_by_browser ON email_codes (browser_hash) WHERE browser_hash IS NOT NULL;
+CREATE INDEX email_codes_by_expiry ON email_codes (expires_at);
+CREATE UNIQUE INDEX email_codes_by_link ON email_codes (link_hash) WHERE link_hash IS NOT NULL;
+
+-- What the limits count: failed codes and sent mails of the last 24 hours.
+CREATE TABLE email_code_events (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind        TEXT NOT NULL,   -- failed, sent
+    email       TEXT NOT NULL,
+    network     TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    short_codes INTEGER NOT NULL -- failed: the number of 8-digit codes that it was compared with
+) STRICT;
+CREATE INDEX email_code_events_by_email ON email_code_events (email, kind, at);
+
+-- WebAuthn ceremonies and logins with Apple in progress: single use, a few minutes.
+CREATE TABLE ceremonies (
+    id_hash    BLOB PRIMARY KEY, -- SHA-256 of what the browser presents
+    kind       TEXT NOT NULL,
+    uid        BLOB,
+    state      TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ceremonies_by_expiry ON ceremonies (expires_at);
+
+-- Recoveries: a user who lost the passkey waits 24 hours, announced by mail.
+CREATE TABLE recoveries (
+    uid        BLOB PRIMARY KEY REFERENCES accounts (uid),
+    started_at INTEGER NOT NULL,
+    ready_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -5,10 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::{Result, StoreError};
 
 /// All migrations in order; `PRAGMA user_version` counts those that were run.
-pub(super) const MIGRATIONS: &[(&str, &str)] = &[
-    ("0001_initial", include_str!("0001_initial.sql")),
-    ("0002_people", include_str!("0002_people.sql")),
-];
+pub(super) const MIGRATIONS: &[(&str, &str)] = &[("0001_initial", include_str!("0001_initial.sql"))];
 
 /// Marks the file as one of ours ("tmau").
 const APPLICATION_ID: i64 = 0x746d_6175;

@@ -1,11 +1,13 @@
-//! A TCP proxy on loopback that fails on request, to stand between a node and PostgreSQL.
+//! A TCP proxy on loopback that fails on request. It stands between a node and PostgreSQL.
 //!
-//! Each connection has two threads, one for each direction. Before a thread passes bytes on it asks what the path does
-//! now: [`cut`](FaultProxy::cut), [`hold`](FaultProxy::hold), [`delay`](FaultProxy::delay), or nothing of the kind
-//! ([`heal`](FaultProxy::heal)). The direction from the server also reads the messages, to lose the answer to a
-//! commit on purpose ([`cut_before_next_answer`](FaultProxy::cut_before_next_answer)).
+//! 1. Each connection has two threads, one per direction.
+//! 2. Before a thread forwards bytes, it checks the current fault: [`cut`](FaultProxy::cut),
+//!    [`hold`](FaultProxy::hold), [`delay`](FaultProxy::delay), or none
+//!    ([`heal`](FaultProxy::heal)).
+//! 3. The thread that reads from the server also parses the messages, so that it can lose the
+//!    answer to a commit ([`cut_before_next_answer`](FaultProxy::cut_before_next_answer)).
 
-mod answers;
+mod commit_detector;
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -16,20 +18,20 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-use self::answers::{Answers, Seen};
+use self::commit_detector::{CommitDetector, Progress};
 use crate::ports;
 
-/// Larger than what PostgreSQL sends at once.
-const PIECE: usize = 64 * 1024;
+/// Larger than what PostgreSQL sends in one write.
+const CHUNK: usize = 64 * 1024;
 
-/// See the module. It ends, and its connections with it, when this is dropped.
+/// A running proxy. Dropping it resets its connections.
 pub struct FaultProxy {
     port: u16,
-    path: Arc<Path>,
+    shared: Arc<Shared>,
 }
 
-/// What all threads of one proxy share.
-struct Path {
+/// The state that all threads of one proxy share.
+struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -37,11 +39,11 @@ struct Path {
 struct State {
     flow: Flow,
     delay: Duration,
-    /// The next answer to a commit is to be lost.
-    armed: bool,
+    /// Whether the next answer to a commit must be lost.
+    lose_next_commit: bool,
     answers_lost: usize,
     connections: HashMap<u64, Connection>,
-    made: u64,
+    accepted: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,88 +60,88 @@ struct Connection {
 }
 
 impl FaultProxy {
-    /// A proxy on a free port of 127.0.0.1, before the server at this address.
+    /// Starts a proxy for `server` on a free port of 127.0.0.1.
     pub fn start(server: SocketAddr) -> Self {
         let port = ports::free();
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port was free");
-        let path = Arc::new(Path {
+        let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 flow: Flow::Open,
                 delay: Duration::ZERO,
-                armed: false,
+                lose_next_commit: false,
                 answers_lost: 0,
                 connections: HashMap::new(),
-                made: 0,
+                accepted: 0,
             }),
             changed: Condvar::new(),
         });
-        let accepting = Arc::clone(&path);
+        let accepting = Arc::clone(&shared);
         thread::spawn(move || accepting.accept(&listener, server));
-        Self { port, path }
+        Self { port, shared }
     }
 
-    /// Where clients reach the server through it.
+    /// The address at which clients reach the server through the proxy.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
-    /// The address of a database, led through this proxy: `url` names it on the server's own port.
+    /// Replaces the port in the URL of a database, so that it leads through the proxy.
     pub fn url(&self, url: &str) -> String {
-        let (before, after) = url.split_once("@127.0.0.1:").expect("an address on loopback");
-        let (_, name) = after.split_once('/').expect("it names a database");
+        let (before, after) = url.split_once("@127.0.0.1:").expect("a URL on 127.0.0.1");
+        let (_, name) = after.split_once('/').expect("a URL with a database");
         format!("{before}@127.0.0.1:{}/{name}", self.port)
     }
 
-    /// Resets all connections, on both sides; new ones are reset as soon as they are made.
+    /// Resets all connections on both sides. Resets new connections as soon as they are accepted.
     pub fn cut(&self) {
-        self.path.set(|state| {
+        self.shared.set(|state| {
             state.flow = Flow::Cut;
             state.reset_all();
         });
     }
 
-    /// No byte passes any more in either direction, and no connection ends: a network that lost its way.
+    /// Forwards nothing in either direction and closes nothing, like a network that drops packets.
     pub fn hold(&self) {
-        self.path.set(|state| state.flow = Flow::Held);
+        self.shared.set(|state| state.flow = Flow::Held);
     }
 
-    /// Everything passes again, without delay; what was held first.
+    /// Forwards everything again, without delay. Held bytes go first.
     pub fn heal(&self) {
-        self.path.set(|state| {
+        self.shared.set(|state| {
             state.flow = Flow::Open;
             state.delay = Duration::ZERO;
         });
     }
 
-    /// Each piece of bytes passes so much later, in both directions.
+    /// Forwards each chunk of bytes after this delay, in both directions.
     pub fn delay(&self, delay: Duration) {
-        self.path.set(|state| state.delay = delay);
+        self.shared.set(|state| state.delay = delay);
     }
 
-    /// The next time that the server says that it committed, with COMMIT or a single statement that wrote, its answer
-    /// is lost and the connection reset: the client cannot know.
+    /// Loses the server's next answer to a commit (of a COMMIT, or of a single statement that wrote
+    /// rows) and resets its connection: the client cannot know the outcome.
     pub fn cut_before_next_answer(&self) {
-        self.path.set(|state| state.armed = true);
+        self.shared.set(|state| state.lose_next_commit = true);
     }
 
-    /// How many answers were lost so.
+    /// The number of answers lost by [`cut_before_next_answer`](Self::cut_before_next_answer).
     pub fn answers_lost(&self) -> usize {
-        self.path.lock().answers_lost
+        self.shared.lock().answers_lost
     }
 
-    /// How many connections pass through it now.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
-        self.path.lock().connections.len()
+        self.shared.lock().connections.len()
     }
 }
 
 impl Drop for FaultProxy {
     fn drop(&mut self) {
-        self.path.set(|state| {
+        self.shared.set(|state| {
             state.flow = Flow::Ended;
             state.reset_all();
         });
-        // Wakes the thread that accepts.
+        // Wake the accepting thread, so that it sees the end.
         TcpStream::connect(self.address()).ok();
     }
 }
@@ -159,7 +161,7 @@ impl Connection {
     }
 }
 
-impl Path {
+impl Shared {
     fn accept(self: &Arc<Self>, listener: &TcpListener, server: SocketAddr) {
         for client in listener.incoming() {
             let flow = self.lock().flow;
@@ -180,8 +182,8 @@ impl Path {
         server.set_nodelay(true).ok();
         let clone = |stream: &TcpStream| stream.try_clone().expect("a descriptor is free");
         let mut state = self.lock();
-        state.made += 1;
-        let id = state.made;
+        state.accepted += 1;
+        let id = state.accepted;
         let connection = Connection {
             client: clone(&client),
             server: clone(&server),
@@ -192,51 +194,51 @@ impl Path {
         state.connections.insert(id, connection);
         drop(state);
         let (from_client, to_server) = (clone(&client), clone(&server));
-        let path = Arc::clone(self);
-        thread::spawn(move || path.carry(id, from_client, to_server, None));
-        let path = Arc::clone(self);
-        thread::spawn(move || path.carry(id, server, client, Some(Answers::default())));
+        let shared = Arc::clone(self);
+        thread::spawn(move || shared.carry(id, from_client, to_server, None));
+        let shared = Arc::clone(self);
+        thread::spawn(move || shared.carry(id, server, client, Some(CommitDetector::default())));
     }
 
-    /// Carries one direction until either side ends it. An end passes as bytes do.
-    fn carry(&self, id: u64, mut from: TcpStream, mut to: TcpStream, mut answers: Option<Answers>) {
-        let mut piece = vec![0; PIECE];
-        let mut kept = Vec::new();
+    /// Forwards one direction until either side closes it. A close is forwarded too.
+    fn carry(&self, id: u64, mut from: TcpStream, mut to: TcpStream, mut detector: Option<CommitDetector>) {
+        let mut chunk = vec![0; CHUNK];
+        let mut held_back = Vec::new();
         loop {
-            let length = from.read(&mut piece).unwrap_or(0);
-            if !self.may_pass(id) {
-                // Cut: the last thread to let go of the connection resets it.
+            let length = from.read(&mut chunk).unwrap_or(0);
+            if !self.wait_to_pass(id) {
+                // The path was cut. The connection resets when its last descriptor is closed.
                 return;
             }
-            kept.extend_from_slice(&piece[..length]);
+            held_back.extend_from_slice(&chunk[..length]);
             if length > 0
-                && let Some(answers) = &mut answers
-                && self.is_to_be_kept(id, answers.read(&piece[..length]))
+                && let Some(detector) = &mut detector
+                && self.must_hold_back(id, detector.read(&chunk[..length]))
             {
                 continue;
             }
-            if to.write_all(&kept).is_err() || length == 0 {
+            if to.write_all(&held_back).is_err() || length == 0 {
                 break;
             }
-            kept.clear();
+            held_back.clear();
         }
         to.shutdown(Shutdown::Write).ok();
-        if answers.is_some() {
+        if detector.is_some() {
             self.lock().connections.remove(&id);
         }
     }
 
-    /// Waits out a hold and the delay. False: the connection was cut meanwhile.
-    fn may_pass(&self, id: u64) -> bool {
+    /// Waits for the end of a hold and for the delay. Returns false if the connection was cut.
+    fn wait_to_pass(&self, id: u64) -> bool {
         let state = self.lock();
-        let come = Instant::now();
+        let arrived = Instant::now();
         let mut state = self
             .changed
             .wait_while(state, |state| state.flow == Flow::Held)
             .unwrap_or_else(PoisonError::into_inner);
         while let Some(left) = state
             .delay
-            .checked_sub(come.elapsed())
+            .checked_sub(arrived.elapsed())
             .filter(|left| !left.is_zero())
         {
             let waited = self.changed.wait_timeout(state, left);
@@ -245,22 +247,22 @@ impl Path {
         state.connections.contains_key(&id)
     }
 
-    /// Whether bytes of the server stay here: because the answer they belong to is not whole yet, or because it is
-    /// the one to be lost.
-    fn is_to_be_kept(&self, id: u64, seen: Seen) -> bool {
+    /// Whether to hold back bytes from the server: while an answer must be lost, incomplete answers
+    /// wait here, and the answer to the commit is never sent.
+    fn must_hold_back(&self, id: u64, progress: Progress) -> bool {
         let mut state = self.lock();
-        if !state.armed {
+        if !state.lose_next_commit {
             return false;
         }
-        if seen == Seen::Committed {
-            state.armed = false;
+        if progress == Progress::Committed {
+            state.lose_next_commit = false;
             state.answers_lost += 1;
             if let Some(connection) = state.connections.remove(&id) {
                 connection.reset();
             }
             return true;
         }
-        seen == Seen::Unfinished
+        progress == Progress::Incomplete
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
@@ -273,8 +275,11 @@ impl Path {
     }
 }
 
-/// Has a connection end with a reset instead of an orderly end: its last descriptor is closed with bytes to be thrown
-/// away. A thread that reads from it wakes and closes it; a full shutdown would tell the peer of an orderly end first.
+/// Makes a connection end with a reset instead of an orderly close.
+///
+/// With linger 0, closing the last descriptor sends a reset. Shutting down the read side wakes the
+/// thread that reads, which then closes the stream. A full shutdown would send an orderly close
+/// first.
 fn reset(stream: &TcpStream) {
     set_socket_linger(stream, Some(Duration::ZERO)).ok();
     stream.shutdown(Shutdown::Read).ok();

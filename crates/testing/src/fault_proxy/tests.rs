@@ -8,21 +8,21 @@ use crate::postgres::Postgres;
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// A database with a table, and its address through a proxy.
-struct Given {
+/// A database with a table `t`, and its URL through a proxy.
+struct Fixture {
     postgres: &'static Postgres,
     proxy: FaultProxy,
     direct: String,
     url: String,
 }
 
-fn given() -> Given {
+fn fixture() -> Fixture {
     let postgres = Postgres::shared();
     let direct = postgres.database();
     postgres.psql(&direct, "CREATE TABLE t (n int)");
     let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], postgres.port())));
     let url = proxy.url(&direct);
-    Given {
+    Fixture {
         postgres,
         proxy,
         direct,
@@ -30,7 +30,7 @@ fn given() -> Given {
     }
 }
 
-impl Given {
+impl Fixture {
     fn run(&self, sql: &str) -> Child {
         self.postgres
             .psql_command(&self.url, sql)
@@ -41,7 +41,7 @@ impl Given {
     }
 
     fn succeeds(&self, sql: &str) -> bool {
-        self.run(sql).wait().expect("it ends").success()
+        self.run(sql).wait().expect("the process ends").success()
     }
 
     fn rows(&self) -> String {
@@ -51,71 +51,74 @@ impl Given {
 
 #[test]
 fn a_cut_path_carries_nothing_until_it_is_healed() {
-    let given = given();
-    assert!(given.succeeds("INSERT INTO t VALUES (1)"));
-    let mut waiting = given.run("SELECT pg_sleep(600)");
-    poll::until("it waits", SOON, || {
+    let fixture = fixture();
+    assert!(fixture.succeeds("INSERT INTO t VALUES (1)"));
+    let mut waiting = fixture.run("SELECT pg_sleep(600)");
+    poll::until("the query is running", SOON, || {
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'";
-        (given.postgres.psql(&given.direct, waits) == "1").then_some(())
+        (fixture.postgres.psql(&fixture.direct, waits) == "1").then_some(())
     });
-    given.proxy.cut();
-    assert!(!waiting.wait().expect("it ends").success());
-    assert!(!given.succeeds("INSERT INTO t VALUES (2)"));
-    given.proxy.heal();
-    assert!(given.succeeds("INSERT INTO t VALUES (3)"));
-    assert_eq!(given.rows(), "2");
+    fixture.proxy.cut();
+    assert!(!waiting.wait().expect("the process ends").success());
+    assert!(!fixture.succeeds("INSERT INTO t VALUES (2)"));
+    fixture.proxy.heal();
+    assert!(fixture.succeeds("INSERT INTO t VALUES (3)"));
+    assert_eq!(fixture.rows(), "2");
 }
 
 #[test]
-fn a_held_path_keeps_the_connection_and_the_bytes() {
-    let given = given();
-    given.proxy.hold();
-    let mut held = given.run("INSERT INTO t VALUES (1)");
+fn a_held_path_keeps_connections_open_and_forwards_nothing() {
+    let fixture = fixture();
+    fixture.proxy.hold();
+    let mut held = fixture.run("INSERT INTO t VALUES (1)");
     poll::until("it is connected", SOON, || {
-        (given.proxy.connections() == 1).then_some(())
+        (fixture.proxy.connections() == 1).then_some(())
     });
-    assert!(held.try_wait().expect("our child").is_none());
-    assert_eq!(given.rows(), "0");
-    given.proxy.heal();
-    assert!(held.wait().expect("it ends").success());
-    assert_eq!(given.rows(), "1");
+    assert!(held.try_wait().expect("a child process").is_none());
+    assert_eq!(fixture.rows(), "0");
+    fixture.proxy.heal();
+    assert!(held.wait().expect("the process ends").success());
+    assert_eq!(fixture.rows(), "1");
 }
 
 #[test]
 fn a_held_path_can_be_cut() {
-    let given = given();
-    given.proxy.hold();
-    let mut held = given.run("INSERT INTO t VALUES (1)");
+    let fixture = fixture();
+    fixture.proxy.hold();
+    let mut held = fixture.run("INSERT INTO t VALUES (1)");
     poll::until("it is connected", SOON, || {
-        (given.proxy.connections() == 1).then_some(())
+        (fixture.proxy.connections() == 1).then_some(())
     });
-    given.proxy.cut();
-    assert!(!held.wait().expect("it ends").success());
-    assert_eq!(given.rows(), "0");
+    fixture.proxy.cut();
+    assert!(!held.wait().expect("the process ends").success());
+    assert_eq!(fixture.rows(), "0");
 }
 
 #[test]
-fn a_slow_path_is_slow() {
-    let given = given();
+fn a_delay_applies_in_both_directions() {
+    let fixture = fixture();
     let delay = Duration::from_millis(100);
-    given.proxy.delay(delay);
+    fixture.proxy.delay(delay);
     let asked = Instant::now();
-    assert!(given.succeeds("INSERT INTO t VALUES (1)"));
-    // There and back at least twice: to begin, and to insert.
+    assert!(fixture.succeeds("INSERT INTO t VALUES (1)"));
+    // At least two round trips: one to connect, one to insert.
     assert!(asked.elapsed() >= 4 * delay);
 }
 
 #[test]
 fn an_answer_is_lost_only_after_the_commit() {
-    let given = given();
-    given.proxy.cut_before_next_answer();
-    assert!(given.succeeds("SELECT count(*) FROM t"), "nothing was written");
-    assert!(!given.succeeds("INSERT INTO t VALUES (1)"));
-    assert_eq!(given.proxy.answers_lost(), 1);
-    assert_eq!(given.rows(), "1", "the server has it");
-    assert!(given.succeeds("INSERT INTO t VALUES (2)"), "once only");
-    given.proxy.cut_before_next_answer();
+    let fixture = fixture();
+    fixture.proxy.cut_before_next_answer();
+    assert!(fixture.succeeds("SELECT count(*) FROM t"), "nothing was written");
+    assert!(!fixture.succeeds("INSERT INTO t VALUES (1)"));
+    assert_eq!(fixture.proxy.answers_lost(), 1);
+    assert_eq!(fixture.rows(), "1", "the server committed it");
+    assert!(
+        fixture.succeeds("INSERT INTO t VALUES (2)"),
+        "only one answer is lost"
+    );
+    fixture.proxy.cut_before_next_answer();
     let transaction = "BEGIN; INSERT INTO t SELECT generate_series(1, 100); COMMIT";
-    assert!(!given.succeeds(transaction));
-    assert_eq!(given.rows(), "102");
+    assert!(!fixture.succeeds(transaction));
+    assert_eq!(fixture.rows(), "102");
 }

@@ -1,12 +1,11 @@
-//! What holds of every history and needs no search, so that it is checked over all sessions at once and its
-//! violations are the easiest to read.
+//! Checks rules of every history that need no search. Their violations are the easiest to read.
 //!
-//! 1. A refresh gives tokens of the session whose token was presented.
-//! 2. One token per counter of a session, byte for byte.
-//! 3. While no call came later than the window after another, nothing can be re-issued: one successor per
-//!    presented token.
-//! 4. Nothing is issued to a call that began after a revocation was known: it was acknowledged, or somebody was
-//!    refused because of it.
+//! 1. A refresh issues tokens of the session whose token was presented.
+//! 2. A session has one token per counter, byte for byte.
+//! 3. If all calls of a session lie within the reuse grace period, each presented token has one
+//!    successor.
+//! 4. Nothing is issued to a call that began after a revocation was known. It is known once it was
+//!    acknowledged, or once a call was refused because of it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +14,7 @@ use tm_auth_proto::{ErrorCode, KeyId, SessionId};
 
 use super::{Answer, Call, Operation, Violation};
 
-/// See the module. `operations` in the order in which they began.
+/// Checks all rules. `operations` must be sorted by their beginning.
 pub fn check(operations: &[Operation], window: SignedDuration) -> Result<(), Violation> {
     tokens_of_the_same_session(operations)?;
     one_token_per_counter(operations)?;
@@ -78,7 +77,7 @@ fn one_successor_within(window: SignedDuration, operations: &[Operation]) -> Res
 
 fn nothing_after_a_revocation(operations: &[Operation]) -> Result<(), Violation> {
     let keys = keys(operations);
-    // The earliest answer that told of it.
+    // The earliest answer that made the revocation known.
     let mut known: BTreeMap<Subject, &Operation> = BTreeMap::new();
     for operation in operations {
         let subject = match (operation.call, &operation.answer) {
@@ -106,14 +105,14 @@ fn nothing_after_a_revocation(operations: &[Operation]) -> Result<(), Violation>
             session_of(operation).map(Subject::Session),
             key_of(operation, &keys).map(Subject::Key),
         ];
-        for told in subjects
+        for revocation in subjects
             .into_iter()
             .flatten()
             .filter_map(|subject| known.get(&subject))
         {
-            if told.ended.is_some_and(|told| told < operation.began) {
+            if revocation.ended.is_some_and(|known| known < operation.began) {
                 return Err(Violation::AfterRevocation(Box::new([
-                    (*told).clone(),
+                    (*revocation).clone(),
                     operation.clone(),
                 ])));
             }

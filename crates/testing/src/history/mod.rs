@@ -1,24 +1,25 @@
-//! Recorded histories of rotations, and their judge.
+//! Records histories of refresh token rotations and checks that they are linearizable.
 //!
-//! 1. Clients of any number of nodes note every call in one [`Recorder`]: when it began, what it asked, when its
-//!    answer was read, and what that was. "When" is an index from one shared counter, since clocks of several
-//!    threads do not order events. A call without an answer is noted as such: it may have taken effect at any
-//!    moment after it began, or never.
-//! 2. [`Judge::check`] first holds the whole against rules that need no search ([`invariants`]): one token per
-//!    counter, nothing issued after a revocation.
-//! 3. Then it takes each session by itself and looks for one order of its calls that agrees with real time (a
-//!    call whose answer was read before another began comes before it) and in which the rule of
-//!    `tm_auth_core`, applied to one row, gives every answer that was read ([`model`], [`search`]). If there is
-//!    one, the nodes behaved as one register would have (linearizability).
+//! 1. Clients of any number of nodes record every call in one [`Recorder`]: the call, its answer,
+//!    and when it began and ended. "When" is an index from one shared counter, since the clocks of
+//!    several threads do not order events. A call without an answer may have taken effect at any
+//!    time after it began, or never.
+//! 2. [`Checker::check`] first checks the rules that need no search ([`invariants`]), such as one
+//!    token per counter.
+//! 3. Then it searches, for each session, an order of the calls that explains every answer
+//!    ([`search`]). The order must agree with real time: a call that ended before another began
+//!    comes first. The answers must be those of the rules of `tm_auth_core`, applied to one row
+//!    ([`model`]). If there is such an order, the nodes behaved like one register
+//!    (linearizability).
 //!
-//! Time: each call carries the instant that the rule was to be applied at. Where a test hands that instant to
-//! the service, it is exact. In a run by the wall clock nobody knows it exactly, so such a run stays well within
-//! the 90 s in which the rule cannot change, and records one instant for all of its calls.
+//! Each call has the instant at which the service applied the rules. It is exact if the test gives
+//! it to the service. In a run by the wall clock it is unknown. Such a run stays within the 90 s in
+//! which the rules do not depend on time, and records one instant for all of its calls.
 //!
-//! What is not judged: person sessions, keys that end or are disabled on the way, allowed addresses.
+//! Not checked: user sessions, keys that expire or are disabled during the run, allowed addresses.
 
+mod checker;
 pub mod invariants;
-mod judge;
 pub mod model;
 mod recorder;
 pub mod search;
@@ -30,68 +31,68 @@ use std::fmt;
 use jiff::Timestamp;
 use tm_auth_proto::{ErrorCode, KeyId, SessionId};
 
-pub use judge::{Judge, Summary, Violation};
+pub use checker::{Checker, Summary, Violation};
 pub use recorder::{Pending, Recorder};
 
-/// What was asked.
+/// A call to the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
-    /// A session was to be opened.
+    /// Opens a session.
     Mint {
-        /// With this key.
+        /// The API key.
         key: KeyId,
     },
-    /// A refresh token was presented.
+    /// Presents a refresh token.
     Refresh {
-        /// Its session.
+        /// The token's session.
         session: SessionId,
-        /// Its counter.
+        /// The token's counter.
         counter: i64,
     },
-    /// A session was to be ended by its holder.
+    /// Ends a session with its refresh token.
     EndSession {
         /// The session.
         session: SessionId,
     },
-    /// A key was to be revoked, and all of its sessions with it.
+    /// Revokes a key, and with it all of its sessions.
     RevokeKey {
         /// The key.
         key: KeyId,
     },
 }
 
-/// What came back.
+/// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Tokens.
     Issued {
-        /// The session, of which a mint learns only here.
+        /// The session; a mint learns it only here.
         session: SessionId,
         /// The refresh token's counter.
         counter: i64,
         /// The refresh token, byte for byte.
         token: String,
     },
-    /// The session is ended, the key revoked.
+    /// The session was ended, or the key revoked.
     Done,
-    /// A refusal that the rule decided. One that decided nothing (429) is not to be recorded at all.
+    /// A refusal by the rules. Do not record a refusal without a decision, such as 429.
     Refused(ErrorCode),
-    /// No answer, or one of "cannot now" (503): it may have taken effect, may still, or never will.
+    /// No answer, or 5xx: the call may have taken effect, may still do so, or never will.
     Unknown,
 }
 
 /// A call and its answer.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// Its index among all beginnings and endings.
+    /// The index of its beginning among all beginnings and ends.
     pub began: u64,
-    /// Likewise; none where the answer is unknown.
+    /// The index of its end; `None` if the answer is unknown.
     pub ended: Option<u64>,
-    /// The instant that the rule was to be applied at. Whole milliseconds, as the store keeps.
+    /// The instant at which the rules applied, in whole milliseconds like the store's.
     pub now: Timestamp,
-    /// What was asked.
+    /// The call.
     pub call: Call,
-    /// What came back.
+    /// The answer.
     pub answer: Answer,
 }
 

@@ -1,7 +1,8 @@
-//! One session as one row: what the nodes together must look like.
+//! The sequential model: one session as one row, which several nodes must be equivalent to.
 //!
-//! The rule itself is not written here. [`tm_auth_core::session::Session::check_usable`] says whether the session goes
-//! on, [`tm_auth_core::rotation::decide`] which token is the newest.
+//! The rules are those of the service. [`tm_auth_core::session::Session::check_usable`] decides
+//! whether a session may be refreshed, [`tm_auth_core::rotation::decide`] what a refresh token
+//! yields.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,46 +16,46 @@ use uuid::Uuid;
 
 use super::{Answer, Call};
 
-/// No address rule is judged, so any address does.
+/// Address rules are not part of the model, so any address will do.
 const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// The curve's generator, a valid point like any other: no signature is judged.
+/// The generator of P-256. Signatures are not part of the model, so any valid point will do.
 const POINT: [u8; 33] = [
     0x03, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
     0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
 ];
 
-/// What of a session can change.
+/// The parts of a session that can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// Where its line of tokens stands.
+    /// The state of its refresh tokens.
     pub family: TokenFamily,
-    /// Whether and why it was ended.
+    /// Why it was ended; `None` while it is live.
     pub ended: Option<EndReason>,
     /// Whether its key was revoked.
     pub key_revoked: bool,
 }
 
-/// What a call does to a session, and what it answers.
+/// The effect of a call on a session, and the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The session afterwards.
+    /// The session after the call.
     pub next: State,
     /// The answer.
     pub reply: Reply,
 }
 
-/// An answer, as far as the rule decides it: of a token the counter.
+/// An answer as far as the rules decide it: the counter of a token, not its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Tokens, the refresh token with this counter.
+    /// Tokens; the refresh token has this counter.
     Issued(i64),
-    /// It is ended or revoked.
+    /// The session was ended, or the key revoked.
     Done,
     /// A refusal.
     Refused(ErrorCode),
 }
 
-/// The row of one session, less its [`State`].
+/// The parts of a session that do not change; see [`State`] for the others.
 #[derive(Debug)]
 pub struct Model {
     session: Session,
@@ -64,7 +65,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A session that was opened at `opened_at`, with a key that has no end.
+    /// A session opened at `opened_at`, with a key that does not expire.
     pub fn new(opened_at: Timestamp, lifetimes: SessionLifetimes) -> Self {
         let session = Session {
             sid: SessionId(Uuid::nil()),
@@ -92,7 +93,7 @@ impl Model {
         }
     }
 
-    /// Just opened.
+    /// The state after opening.
     pub fn start(&self) -> State {
         State {
             family: self.session.family,
@@ -101,8 +102,8 @@ impl Model {
         }
     }
 
-    /// Applies a call. None where no correct service can be in this state and be asked this: the presented token
-    /// is newer than the row, so the row lost a rotation; or the call is none on an open session.
+    /// Applies a call. `None` if no correct service can receive this call in this state: either the
+    /// presented token is newer than the row, so the row lost a rotation, or the call is a mint.
     pub fn step(&self, state: &State, call: &Call, now: Timestamp) -> Option<Step> {
         let answered = |next, reply| Some(Step { next, reply });
         match call {
@@ -157,8 +158,8 @@ impl Model {
 }
 
 impl Reply {
-    /// Whether this is the answer that was read.
-    pub fn is(self, answer: &Answer) -> bool {
+    /// Whether this is the recorded answer.
+    pub fn matches(self, answer: &Answer) -> bool {
         match (self, answer) {
             (Self::Issued(counter), Answer::Issued { counter: read, .. }) => counter == *read,
             (Self::Done, Answer::Done) => true,

@@ -1,4 +1,4 @@
-//! Notes calls as they happen.
+//! Records calls while they happen.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,25 +7,25 @@ use jiff::Timestamp;
 
 use super::{Answer, Call, Operation};
 
-/// The notes of one run, shared by all of its clients.
+/// The record of one run, shared by all of its clients.
 #[derive(Debug, Default)]
 pub struct Recorder {
     events: AtomicU64,
     operations: Mutex<Vec<Operation>>,
 }
 
-/// A call on its way. Dropped without an answer (its task was cancelled, say) it is noted as
-/// [`Answer::Unknown`].
+/// A call in flight. If it is dropped without an answer, for example because its task was
+/// cancelled, it is recorded as [`Answer::Unknown`].
 #[derive(Debug)]
 #[must_use]
 pub struct Pending<'a> {
     recorder: &'a Recorder,
-    /// None once it is noted.
+    /// `None` once it is recorded.
     operation: Option<Operation>,
 }
 
 impl Recorder {
-    /// To be called before the first byte is sent.
+    /// Records the start of a call. Call this before the first byte is sent.
     pub fn begin(&self, now: Timestamp, call: Call) -> Pending<'_> {
         let operation = Operation {
             began: self.next_event(),
@@ -40,15 +40,15 @@ impl Recorder {
         }
     }
 
-    /// What was noted so far, in the order in which the calls began. Calls on their way are not among it, so ask
-    /// when all have ended.
+    /// The calls recorded so far, in the order in which they began. Calls in flight are missing, so
+    /// wait for them first.
     pub fn operations(&self) -> Vec<Operation> {
         let mut operations = self.lock().clone();
         operations.sort_by_key(|operation| operation.began);
         operations
     }
 
-    // One total order over all threads.
+    /// `SeqCst` gives the events of all threads one total order.
     fn next_event(&self) -> u64 {
         self.events.fetch_add(1, Ordering::SeqCst)
     }
@@ -59,7 +59,7 @@ impl Recorder {
 }
 
 impl Pending<'_> {
-    /// To be called after the last byte was read.
+    /// Records the answer. Call this after the last byte was read.
     pub fn end(mut self, answer: Answer) {
         if let Some(mut operation) = self.operation.take() {
             operation.ended = (answer != Answer::Unknown).then(|| self.recorder.next_event());
@@ -68,7 +68,7 @@ impl Pending<'_> {
         }
     }
 
-    /// It was answered that nothing was decided, and nothing was: the call is not part of the history.
+    /// Removes a call that certainly had no effect, such as one answered with 429.
     pub fn forget(mut self) {
         self.operation = None;
     }

@@ -1,51 +1,52 @@
-//! The search for an order that explains one session's answers (Wing and Gong's, with the configurations that
-//! were seen kept, as in Lowe's).
+//! Searches for an order that explains the answers of one session: the algorithm of Wing and Gong,
+//! with Lowe's memory of visited configurations.
 //!
-//! A configuration is the set of calls placed so far and the state they lead to. From it, each call can come next
-//! that began before every call yet to be placed has ended, if the model answers it as it was answered. Three
-//! observations keep the number of configurations small; none of them loses an order:
+//! A configuration is the set of calls placed so far and the resulting state. A call can be placed
+//! next if it began before any unplaced call ended, and if the model gives the recorded answer.
+//! Three rules keep the number of configurations small. None of them loses an order:
 //!
-//! 1. A call that can come next and changes nothing is placed at once. Lines only move on and ends are final, so
-//!    wherever else such a call could stand, here it can as well.
-//! 2. A call without an answer is placed only where it changes something: otherwise "never" does as well. Of
-//!    several alike, the one that began first is as good as the others.
-//! 3. A configuration is not looked at where one with the same answered calls and the same state was, that had
-//!    used no other calls without an answer: that one could go on in every way in which this one can.
+//! 1. A call that can be placed next and changes nothing is placed at once. Counters only increase
+//!    and ends are final, so a call that could be placed later can also be placed here.
+//! 2. A call without an answer is placed only if it changes something; otherwise it may as well
+//!    never have taken effect. Of several equal calls, the one that began first is tried.
+//! 3. A configuration is skipped if another one had the same answered calls and the same state, and
+//!    used a subset of its unanswered calls: that one has all continuations of this one.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::model::{Model, State};
 use super::{Answer, Operation};
 
-/// How a search ended.
+/// The result of a search.
 #[derive(Debug)]
-pub enum Found {
-    /// There is an order.
-    Order {
-        /// How many configurations were looked at.
+pub enum SearchResult {
+    /// An order explains the answers.
+    Linearizable {
+        /// The number of configurations visited.
         configurations: usize,
     },
-    /// There is none. These are the facts about the longest beginning of one that was found.
-    NoOrder(Box<Stuck>),
-    /// The budget ran out.
+    /// No order explains the answers.
+    NotLinearizable(Box<Counterexample>),
+    /// The budget ran out before the search ended.
     Undecided,
 }
 
-/// The longest beginning of an order, and why it does not go on.
+/// The longest partial order found, and the calls that do not continue it.
 #[derive(Clone, Debug)]
-pub struct Stuck {
-    /// The calls placed, in their order; one without an answer is there where it had to take effect.
+pub struct Counterexample {
+    /// The placed calls in order. Includes each unanswered call that had to take effect.
     pub placed: Vec<Operation>,
-    /// The state they lead to.
+    /// The state after the placed calls.
     pub state: State,
-    /// Those that real time allows next. No order explains all of their answers.
+    /// The calls that real time allows next. No order explains all of their answers.
     pub next: Vec<Operation>,
-    /// How many more answers come after those.
+    /// The number of answered calls after those.
     pub later: usize,
 }
 
-/// Looks for an order of `operations`, all of one session. `budget` is the number of configurations to look at.
-pub fn search(model: &Model, operations: &[Operation], budget: usize) -> Found {
+/// Searches for an order of `operations`, which must all be of one session. Visits at most `budget`
+/// configurations.
+pub fn search(model: &Model, operations: &[Operation], budget: usize) -> SearchResult {
     let mut operations: Vec<&Operation> = operations.iter().collect();
     operations.sort_by_key(|operation| operation.began);
     let (unknown, answered) = operations
@@ -63,25 +64,25 @@ pub fn search(model: &Model, operations: &[Operation], budget: usize) -> Found {
 
 struct Search<'a> {
     model: &'a Model,
-    /// In the order in which they began, as the next.
+    /// Sorted by their beginning, like `unknown`.
     answered: Vec<&'a Operation>,
     unknown: Vec<&'a Operation>,
-    /// Every placement, with the one before it.
+    /// Every placement, with the index of the one before it.
     trail: Vec<(Option<usize>, &'a Operation)>,
-    /// By answered calls placed and state: the sets of unanswered ones used.
+    /// The sets of unanswered calls used, by placed answered calls and state.
     seen: HashMap<(usize, BTreeSet<usize>, State), Vec<BTreeSet<usize>>>,
 }
 
 #[derive(Clone)]
 struct Configuration {
-    /// All answered calls before this one are placed.
+    /// All answered calls before this index are placed.
     first: usize,
-    /// Of those after it, the placed ones.
+    /// The placed answered calls after that index.
     beyond: BTreeSet<usize>,
-    /// The placed ones without an answer.
+    /// The placed unanswered calls.
     used: BTreeSet<usize>,
     state: State,
-    /// The last placement in the trail.
+    /// The index of the last placement in the trail.
     last: Option<usize>,
 }
 
@@ -92,7 +93,7 @@ impl Configuration {
 }
 
 impl<'a> Search<'a> {
-    fn run(mut self, budget: usize) -> Found {
+    fn run(mut self, budget: usize) -> SearchResult {
         let mut longest = Configuration {
             first: 0,
             beyond: BTreeSet::new(),
@@ -103,29 +104,30 @@ impl<'a> Search<'a> {
         let mut open = vec![longest.clone()];
         let mut configurations = 0;
         while let Some(mut configuration) = open.pop() {
-            self.place_what_changes_nothing(&mut configuration);
+            self.place_no_ops(&mut configuration);
             if configuration.placed() > longest.placed() {
                 longest = configuration.clone();
             }
             if configuration.first == self.answered.len() {
-                return Found::Order { configurations };
+                return SearchResult::Linearizable { configurations };
             }
             if !self.is_new(&configuration) {
                 continue;
             }
             configurations += 1;
             if configurations > budget {
-                return Found::Undecided;
+                return SearchResult::Undecided;
             }
-            // The last pushed is looked at first: answered calls before unanswered ones, early before late.
+            // The last one pushed is visited first: answered calls before unanswered ones, early
+            // ones before late ones.
             self.push_unanswered(&configuration, &mut open);
             self.push_answered(&configuration, &mut open);
         }
-        Found::NoOrder(Box::new(self.stuck(&longest)))
+        SearchResult::NotLinearizable(Box::new(self.counterexample(&longest)))
     }
 
-    /// The answered calls that real time allows next, and the event before which a call must have begun to be
-    /// among them.
+    /// The answered calls that real time allows next, and the event before which a call must have
+    /// begun to be allowed.
     fn allowed(&self, configuration: &Configuration) -> (Vec<usize>, u64) {
         let (mut allowed, mut bound) = (Vec::new(), u64::MAX);
         for (index, operation) in self.answered.iter().enumerate().skip(configuration.first) {
@@ -140,26 +142,26 @@ impl<'a> Search<'a> {
         (allowed, bound)
     }
 
-    fn place_what_changes_nothing(&mut self, configuration: &mut Configuration) {
+    fn place_no_ops(&mut self, configuration: &mut Configuration) {
         loop {
             let (allowed, _) = self.allowed(configuration);
-            let idle = allowed
+            let no_op = allowed
                 .into_iter()
                 .find(|index| self.explains(configuration, *index) == Some(configuration.state));
-            match idle {
+            match no_op {
                 Some(index) => self.place(configuration, index, configuration.state),
                 None => return,
             }
         }
     }
 
-    /// The state after an answered call, if the model answers it as it was answered.
+    /// The state after an answered call, if the model gives the recorded answer.
     fn explains(&self, configuration: &Configuration, index: usize) -> Option<State> {
         let operation = self.answered[index];
         let step = self
             .model
             .step(&configuration.state, &operation.call, operation.now)?;
-        step.reply.is(&operation.answer).then_some(step.next)
+        step.reply.matches(&operation.answer).then_some(step.next)
     }
 
     fn place(&mut self, configuration: &mut Configuration, index: usize, next: State) {
@@ -225,7 +227,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn stuck(&self, longest: &Configuration) -> Stuck {
+    fn counterexample(&self, longest: &Configuration) -> Counterexample {
         let mut placed = Vec::new();
         let mut last = longest.last;
         while let Some(index) = last {
@@ -235,7 +237,7 @@ impl<'a> Search<'a> {
         }
         placed.reverse();
         let (allowed, _) = self.allowed(longest);
-        Stuck {
+        Counterexample {
             placed,
             state: longest.state,
             later: self.answered.len() - longest.placed() - allowed.len(),

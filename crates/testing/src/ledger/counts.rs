@@ -1,31 +1,31 @@
-//! What of a run can be counted, and its longest time without service.
+//! Counts of a run, and its longest outage.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Figures of one run.
+/// Counts of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Counts {
     /// Acknowledged mints.
     pub minted: u64,
-    /// Acknowledged rotations. The same successor given again is not another one.
+    /// Acknowledged refreshes; a refresh by two tasks at once counts once.
     pub refreshed: u64,
-    /// Acknowledged ends of sessions.
+    /// Acknowledged session ends.
     pub ended: u64,
-    /// Acknowledged revocations of keys.
+    /// Acknowledged key revocations.
     pub revoked: u64,
-    /// Acknowledged registrations of keys.
+    /// Acknowledged key registrations.
     pub registered: u64,
-    /// Requests that were sent, with no answer.
+    /// Requests that may have been sent and got no usable answer.
     pub lost: u64,
-    /// Requests that could not be sent, since nobody took the connection.
+    /// Requests that were not sent, since the connection failed.
     pub unsent: u64,
-    /// Answers of "cannot now": 500 and above.
+    /// Answers with a 5xx status.
     pub unavailable: u64,
-    /// Answers of "too many" (429).
-    pub limited: u64,
-    /// The longest time between two answers that decided something.
-    pub without_service: Duration,
+    /// Answers with status 429.
+    pub rate_limited: u64,
+    /// The longest time between two decisive answers: a success or a permanent refusal.
+    pub longest_outage: Duration,
     answered_last: Instant,
 }
 
@@ -40,15 +40,15 @@ impl Counts {
             lost: 0,
             unsent: 0,
             unavailable: 0,
-            limited: 0,
-            without_service: Duration::ZERO,
+            rate_limited: 0,
+            longest_outage: Duration::ZERO,
             answered_last: Instant::now(),
         }
     }
 
     pub(super) fn answered(&mut self) {
         let silent = self.answered_last.elapsed();
-        self.without_service = self.without_service.max(silent);
+        self.longest_outage = self.longest_outage.max(silent);
         self.answered_last = Instant::now();
     }
 
@@ -57,7 +57,7 @@ impl Counts {
         self.minted + self.refreshed + self.ended + self.revoked + self.registered
     }
 
-    /// Requests of which nobody knows whether they took effect.
+    /// Requests that may or may not have taken effect.
     pub fn unknown(&self) -> u64 {
         self.lost + self.unavailable
     }
@@ -67,8 +67,8 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} acknowledged ({} mints, {} rotations, {} sessions ended, {} keys revoked, {} keys made); \
-             {} answers lost, {} requests not taken, {} times 5xx, {} times 429; {:.1} s without service at the longest",
+            "{} writes acknowledged ({} mints, {} refreshes, {} sessions ended, {} keys revoked, {} keys created); \
+             {} answers lost, {} requests not sent, {} times 5xx, {} times 429; longest outage {:.1} s",
             self.acknowledged(),
             self.minted,
             self.refreshed,
@@ -78,8 +78,8 @@ impl fmt::Display for Counts {
             self.lost,
             self.unsent,
             self.unavailable,
-            self.limited,
-            self.without_service.as_secs_f64()
+            self.rate_limited,
+            self.longest_outage.as_secs_f64()
         )
     }
 }

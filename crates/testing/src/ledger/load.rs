@@ -1,70 +1,77 @@
-//! The bots and their owner at work.
+//! The load: bots that open, refresh and end sessions, and their owner, who revokes and creates
+//! keys.
 
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::{Caller, Held, Ledger};
+use super::{HeldToken, Ledger, RetryingClient};
 use crate::bot::{Bot, Owner};
 
+/// Refreshes per session.
 const REFRESHES: u64 = 3;
-/// Every so many sessions of a bot one is ended by it.
-const ENDED: u64 = 5;
-/// Every so many sessions of a bot one is refreshed by two threads at once.
-const DOUBLED: u64 = 4;
+/// A bot ends one of this many of its sessions.
+const END_EVERY: u64 = 5;
+/// A bot refreshes one of this many of its sessions by two tasks at once.
+const RACE_EVERY: u64 = 4;
 
-/// What is to be done to a service.
+/// The load to put on a service.
 pub struct Load {
-    /// The base URLs of the nodes, or of the proxy before them. Each request goes to the next.
+    /// The base URLs of the nodes, or of the load balancer. Requests go to them in turn.
     pub base_urls: Vec<String>,
-    /// One worker each. The first of them lose their key on the way, see `revoked`.
+    /// The bots; each has one task. The keys of the first `keys_to_revoke` of them are revoked.
     pub bots: Vec<Arc<Bot>>,
-    /// The owner of their keys.
+    /// The owner of the bots' keys.
     pub owner: Owner,
-    /// So many of the bots' keys are revoked.
-    pub revoked: usize,
-    /// So many new keys are made; each sets one more worker to work.
-    pub made: usize,
-    /// Revocations and new keys are spread evenly over so many acknowledged writes.
+    /// The number of bots whose keys are revoked during the run.
+    pub keys_to_revoke: usize,
+    /// The number of keys created during the run. Each adds a bot.
+    pub keys_to_create: usize,
+    /// Revocations and new keys are spread evenly over this many acknowledged writes.
     pub writes: u64,
 }
 
-/// A load at work.
-pub struct Running {
+/// A running load.
+pub struct RunningLoad {
     ledger: Arc<Ledger>,
     tasks: JoinSet<()>,
 }
 
 impl Load {
-    /// Sets all to work.
-    pub fn start(self) -> Running {
-        let ledger = Arc::new(Ledger::new(Caller::new(&self.base_urls)));
+    /// Starts all tasks.
+    pub fn start(self) -> RunningLoad {
+        let ledger = Arc::new(Ledger::new(RetryingClient::new(&self.base_urls)));
         let mut tasks = JoinSet::new();
-        let doomed = self.bots[..self.revoked].to_vec();
+        let to_revoke = self.bots[..self.keys_to_revoke].to_vec();
         let mut entries = ledger.entries();
-        entries.doomed.extend(doomed.iter().map(|bot| bot.key_id));
+        entries.to_revoke.extend(to_revoke.iter().map(|bot| bot.key_id));
         entries
             .bots
             .extend(self.bots.iter().map(|bot| (bot.key_id, Arc::clone(bot))));
         drop(entries);
         for bot in self.bots {
-            tasks.spawn(work(Arc::clone(&ledger), bot));
+            tasks.spawn(run_bot(Arc::clone(&ledger), bot));
         }
         let owner = Arc::new(self.owner);
-        let (made, writes) = (self.made, self.writes);
-        tasks.spawn(revoke(Arc::clone(&ledger), Arc::clone(&owner), doomed, writes));
-        tasks.spawn(make(Arc::clone(&ledger), owner, made, writes));
-        Running { ledger, tasks }
+        let (to_create, writes) = (self.keys_to_create, self.writes);
+        tasks.spawn(revoke_keys(
+            Arc::clone(&ledger),
+            Arc::clone(&owner),
+            to_revoke,
+            writes,
+        ));
+        tasks.spawn(create_keys(Arc::clone(&ledger), owner, to_create, writes));
+        RunningLoad { ledger, tasks }
     }
 }
 
-impl Running {
-    /// What is acknowledged meanwhile.
+impl RunningLoad {
+    /// The ledger of the run.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
     }
 
-    /// Lets everybody finish what they are at. Panics where one of them did.
+    /// Waits until each task finishes its session. Panics if a task panicked.
     pub async fn stop(self) -> Arc<Ledger> {
         self.ledger.stopped.send_replace(true);
         self.tasks.join_all().await;
@@ -72,14 +79,14 @@ impl Running {
     }
 }
 
-/// A bot's life: a session, three refreshes, perhaps its end, the next session.
-async fn work(ledger: Arc<Ledger>, bot: Arc<Bot>) {
-    let caller = &ledger.caller;
+/// Opens a session, refreshes it, ends some, and repeats until the run stops.
+async fn run_bot(ledger: Arc<Ledger>, bot: Arc<Bot>) {
+    let client = &ledger.client;
     for turn in 1.. {
         if ledger.is_stopped() {
             return;
         }
-        let mut held = match caller.mint(&bot).await {
+        let mut held = match client.mint(&bot).await {
             Ok((held, challenge)) => {
                 ledger.minted(bot.key_id, &held, challenge);
                 held
@@ -87,10 +94,10 @@ async fn work(ledger: Arc<Ledger>, bot: Arc<Bot>) {
             Err(error) => return ledger.refused("mint", bot.key_id, &error),
         };
         for _ in 0..REFRESHES {
-            let outcome = if turn % DOUBLED == 0 {
-                refresh_twice(caller, &held).await
+            let outcome = if turn % RACE_EVERY == 0 {
+                refresh_twice(client, &held).await
             } else {
-                caller.refresh(&held).await
+                client.refresh(&held).await
             };
             held = match outcome {
                 Ok(next) => next,
@@ -98,8 +105,8 @@ async fn work(ledger: Arc<Ledger>, bot: Arc<Bot>) {
             };
             ledger.refreshed(&held);
         }
-        if turn % ENDED == 0 {
-            match caller.end_session(&held).await {
+        if turn % END_EVERY == 0 {
+            match client.end_session(&held).await {
                 Ok(()) => ledger.ended(held.session),
                 Err(error) => return ledger.refused("end of session", bot.key_id, &error),
             }
@@ -107,50 +114,54 @@ async fn work(ledger: Arc<Ledger>, bot: Arc<Bot>) {
     }
 }
 
-/// Two threads of one program. That both got the same successor is for the judge of the history to say.
-async fn refresh_twice(caller: &Caller, held: &Held) -> Result<Held, tm_auth_client::ApiError> {
-    let (one, other) = tokio::join!(caller.refresh(held), caller.refresh(held));
+/// Refreshes with two concurrent calls. The history check finds out whether both got the same
+/// successor.
+async fn refresh_twice(
+    client: &RetryingClient,
+    held: &HeldToken,
+) -> Result<HeldToken, tm_auth_client::ApiError> {
+    let (one, other) = tokio::join!(client.refresh(held), client.refresh(held));
     one.and(other)
 }
 
-async fn revoke(ledger: Arc<Ledger>, owner: Arc<Owner>, doomed: Vec<Arc<Bot>>, writes: u64) {
-    let share = writes / (doomed.len() as u64 + 1);
-    for (index, bot) in (1..).zip(doomed) {
+async fn revoke_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, to_revoke: Vec<Arc<Bot>>, writes: u64) {
+    let share = writes / (to_revoke.len() as u64 + 1);
+    for (index, bot) in (1..).zip(to_revoke) {
         if !reached(&ledger, index * share).await {
             return;
         }
         ledger.entries().revoking.insert(bot.key_id);
-        match ledger.caller.revoke_key(&owner, &bot).await {
+        match ledger.client.revoke_key(&owner, &bot).await {
             Ok(()) => ledger.revoked(bot.key_id),
             Err(error) => ledger.refused("revocation", bot.key_id, &error),
         }
     }
 }
 
-async fn make(ledger: Arc<Ledger>, owner: Arc<Owner>, made: usize, writes: u64) {
+async fn create_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, count: usize, writes: u64) {
     let mut workers = JoinSet::new();
-    let share = writes / (made as u64 + 1);
-    for index in 1..=made as u64 {
+    let share = writes / (count as u64 + 1);
+    for index in 1..=count as u64 {
         if !reached(&ledger, index * share).await {
             break;
         }
-        match ledger.caller.register(&owner).await {
+        match ledger.client.register(&owner).await {
             Ok(bot) => {
                 let bot = Arc::new(bot);
                 ledger.registered(&bot);
-                workers.spawn(work(Arc::clone(&ledger), bot));
+                workers.spawn(run_bot(Arc::clone(&ledger), bot));
             }
-            Err(error) => ledger.entries().lost.push(format!("a new key: {error}")),
+            Err(error) => ledger.entries().lost.push(format!("creation of a key: {error}")),
         }
     }
     workers.join_all().await;
 }
 
-/// Waits until so many writes were acknowledged; false where the run is over before.
+/// Waits until at least this many writes were acknowledged. Returns false if the run stops first.
 async fn reached(ledger: &Ledger, least: u64) -> bool {
     let mut stopped = ledger.stopped.subscribe();
     tokio::select! {
-        () = ledger.acknowledged(least) => true,
+        () = ledger.wait_until_acknowledged(least) => true,
         _ = stopped.wait_for(|stopped| *stopped) => false,
     }
 }

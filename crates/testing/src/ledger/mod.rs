@@ -1,21 +1,22 @@
-//! A ledger of what a service acknowledged under faults, and what the service says of it afterwards.
+//! A ledger of the writes that a service acknowledged under faults, compared with its state later.
 //!
-//! 1. [`Load::start`] sets bots to work on any number of nodes: sessions are opened, refreshed (some by two threads
-//!    at once), some are ended; now and then a key is made or revoked. Each write is noted when its answer was read.
-//! 2. Meanwhile the test does what it likes to nodes, network and database, when so many writes are
-//!    [acknowledged](Ledger::acknowledged).
-//! 3. After [`Running::stop`] every entry is held against the service by [`Ledger::reckon`]: what was acknowledged
-//!    must be there, what was revoked must stay so, and the history of every call must have an order
-//!    ([`crate::history`]).
+//! 1. [`Load::start`] starts bots against any number of nodes. They open sessions, refresh them
+//!    (some by two tasks at once) and end some; a few keys are created and revoked. Each write is
+//!    recorded when its answer was read.
+//! 2. Meanwhile the test injects faults into nodes, network and database. It waits until enough
+//!    writes are [acknowledged](Ledger::wait_until_acknowledged) in between.
+//! 3. After [`RunningLoad::stop`], [`Ledger::verify`] compares every entry with the service. Every
+//!    acknowledged write must be there, everything revoked must stay revoked, and the history of
+//!    all calls must be linearizable ([`crate::history`]).
 //!
-//! No request may go without an answer for more than 75 s; the run panics where one does.
+//! The run panics if a request gets no answer for more than 75 s.
 
-mod caller;
 mod counts;
 mod load;
-mod reckoning;
+mod retrying_client;
 #[cfg(test)]
 mod tests;
+mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,14 +26,14 @@ use tm_auth_proto::{ApiKeyTokenRequest, ErrorCode, KeyId, SessionId};
 use tokio::sync::watch;
 
 use crate::bot::Bot;
-pub use caller::{Caller, Held};
 pub use counts::Counts;
-pub use load::{Load, Running};
-pub use reckoning::Report;
+pub use load::{Load, RunningLoad};
+pub use retrying_client::{HeldToken, RetryingClient};
+pub use verification::Report;
 
-/// See the module. Shared by all tasks of a run.
+/// The ledger of one run, shared by all of its tasks.
 pub struct Ledger {
-    caller: Caller,
+    client: RetryingClient,
     entries: Mutex<Entries>,
     acknowledged: watch::Sender<u64>,
     stopped: watch::Sender<bool>,
@@ -42,39 +43,39 @@ pub struct Ledger {
 struct Entries {
     bots: BTreeMap<KeyId, Arc<Bot>>,
     sessions: BTreeMap<SessionId, Entry>,
-    /// Keys that will be revoked.
-    doomed: BTreeSet<KeyId>,
-    /// Keys whose revocation was asked for.
+    /// Keys that the run will revoke.
+    to_revoke: BTreeSet<KeyId>,
+    /// Keys whose revocation was requested.
     revoking: BTreeSet<KeyId>,
     /// Keys whose revocation was acknowledged.
     revoked: BTreeSet<KeyId>,
     last_challenge: Option<ApiKeyTokenRequest>,
-    /// Refusals during the run of what was acknowledged before.
+    /// Refusals during the run that contradict an acknowledged write.
     lost: Vec<String>,
 }
 
-/// A session as it was last acknowledged.
+/// The last acknowledged state of a session.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its key.
     pub key_id: KeyId,
     /// Its newest refresh token.
-    pub held: Held,
-    /// Its end was acknowledged.
+    pub held: HeldToken,
+    /// Whether its end was acknowledged.
     pub ended: bool,
 }
 
 impl Ledger {
-    fn new(caller: Caller) -> Self {
+    fn new(client: RetryingClient) -> Self {
         Self {
-            caller,
+            client,
             entries: Mutex::default(),
             acknowledged: watch::Sender::new(0),
             stopped: watch::Sender::new(false),
         }
     }
 
-    fn minted(&self, key_id: KeyId, held: &Held, challenge: ApiKeyTokenRequest) {
+    fn minted(&self, key_id: KeyId, held: &HeldToken, challenge: ApiKeyTokenRequest) {
         let mut entries = self.entries();
         let entry = Entry {
             key_id,
@@ -82,15 +83,15 @@ impl Ledger {
             ended: false,
         };
         entries.sessions.insert(held.session, entry);
-        // Those of a doomed key may be refused for another reason by the time they are replayed.
-        if !entries.doomed.contains(&key_id) {
+        // A challenge of a key to revoke may be refused for another reason when it is replayed.
+        if !entries.to_revoke.contains(&key_id) {
             entries.last_challenge = Some(challenge);
         }
         drop(entries);
         self.count(|counts| counts.minted += 1);
     }
 
-    fn refreshed(&self, held: &Held) {
+    fn refreshed(&self, held: &HeldToken) {
         if let Some(entry) = self.entries().sessions.get_mut(&held.session) {
             entry.held = held.clone();
         }
@@ -114,7 +115,7 @@ impl Ledger {
         self.count(|counts| counts.registered += 1);
     }
 
-    /// A refusal is in order only where the revocation of this key was asked for.
+    /// Records a refusal as a loss, unless the revocation of this key was requested.
     fn refused(&self, what: &str, key_id: KeyId, error: &ApiError) {
         let mut entries = self.entries();
         if !entries.revoking.contains(&key_id) || error.code() != Some(ErrorCode::KeyRevoked) {
@@ -123,7 +124,7 @@ impl Ledger {
     }
 
     fn count(&self, one: impl FnOnce(&mut Counts)) {
-        one(&mut self.caller.counts());
+        one(&mut self.client.counts());
         self.acknowledged.send_modify(|count| *count += 1);
     }
 
@@ -131,8 +132,8 @@ impl Ledger {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until so many writes were acknowledged.
-    pub async fn acknowledged(&self, least: u64) {
+    /// Waits until at least this many writes were acknowledged.
+    pub async fn wait_until_acknowledged(&self, least: u64) {
         let mut count = self.acknowledged.subscribe();
         let reached = count.wait_for(|count| *count >= least).await;
         reached.expect("the ledger lives");
@@ -142,12 +143,12 @@ impl Ledger {
         *self.stopped.borrow()
     }
 
-    /// The figures so far.
+    /// The counts so far.
     pub fn counts(&self) -> Counts {
-        *self.caller.counts()
+        *self.client.counts()
     }
 
-    /// Every session, as it was last acknowledged.
+    /// The last acknowledged state of every session.
     pub fn sessions(&self) -> BTreeMap<SessionId, Entry> {
         self.entries().sessions.clone()
     }
@@ -157,7 +158,8 @@ impl Ledger {
         self.entries().revoked.clone()
     }
 
-    /// The newest challenge that was accepted, of a key that is not to be revoked: a replay from now on.
+    /// The last accepted challenge of a key that the run does not revoke. Sending it again is a
+    /// replay.
     pub fn last_challenge(&self) -> Option<ApiKeyTokenRequest> {
         self.entries().last_challenge.clone()
     }

@@ -1,14 +1,17 @@
-//! A PostgreSQL server of one's own, from the installed package.
+//! Starts a PostgreSQL server from the installed package.
 //!
-//! 1. `initdb` fills a folder in the temporary folder. As root both run as the user `postgres`, since PostgreSQL
-//!    refuses root.
-//! 2. The server listens on a free port of 127.0.0.1, on no socket file, and asks nobody there for a password.
-//! 3. Each test takes an empty [database](Postgres::database); those that crash or freeze the server take a server.
-//! 4. It ends, and the folder with it, when its owner is dropped or the process of the test ends in any way.
+//! 1. `initdb` fills a new folder below the temporary folder. If the test runs as root, `initdb`
+//!    and the server run as the user `postgres`, since PostgreSQL refuses root.
+//! 2. The server listens on a free port of 127.0.0.1, without a socket file and without passwords.
+//! 3. Each test uses an empty [database](Postgres::database) of the shared server. A test that
+//!    crashes or freezes the server starts one of its own.
+//! 4. The server stops and its folder is removed when [`Postgres`] is dropped or the test process
+//!    ends in any way.
 //!
-//! Its databases sort text as people do, as one in production may: SQL that needs the order of bytes has to say so.
+//! The databases use a locale that does not sort by bytes, as production may: SQL that needs the
+//! order of bytes must say so.
 
-mod guardian;
+mod cleanup;
 mod programs;
 
 use std::fs;
@@ -21,28 +24,29 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
-use self::guardian::Guardian;
+use self::cleanup::Cleanup;
 use self::programs::Programs;
 use crate::processes::{Processes, send};
 use crate::{poll, ports};
 
-/// Its only role, which may do everything.
+/// The only role, a superuser.
 const ROLE: &str = "tm_auth";
 
-/// For a start: the machine may be busy, and after a crash the server first reads what it wrote last.
+/// Deadline for a start. It is long since the machine may be busy and a start after a crash replays
+/// the WAL.
 const START: Duration = Duration::from_mins(1);
 
-/// Whether what was committed survives a crash.
+/// Whether commits survive a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing waits for the disk: for tests of meaning. After a kill the last commits may be gone.
+    /// Commits do not wait for the disk. The last commits may be lost in a crash.
     Off,
-    /// As in production: for ledgers and for figures.
+    /// Commits wait for the disk, as in production. For crash tests and measurements.
     On,
 }
 
-/// The rows of one statement: a line each, columns separated by `|`. Panics with what the server says when it fails.
-/// Several statements are one transaction.
+/// Returns the rows of a statement, one line each, with columns separated by `|`. Several
+/// statements run as one transaction. Panics with the server's message if the statement fails.
 pub fn psql(url: &str, sql: &str) -> String {
     rows_of(psql_command(&Programs::find(), url, sql), sql)
 }
@@ -57,26 +61,26 @@ fn psql_command(programs: &Programs, url: &str, sql: &str) -> Command {
 
 fn rows_of(mut psql: Command, sql: &str) -> String {
     let output = psql.output().expect("psql starts");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{sql}: {told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{sql}: {stderr}");
     let rows = String::from_utf8(output.stdout).expect("UTF-8");
     rows.trim_end_matches('\n').to_owned()
 }
 
-/// A server. It ends when this is dropped.
+/// A PostgreSQL server. It stops when this is dropped.
 pub struct Postgres {
     programs: Programs,
     folder: PathBuf,
     port: u16,
     durability: Durability,
     databases: AtomicU32,
-    /// The first of the server's processes; none while it is down.
+    /// The server's first process; `None` while it is down.
     server: Mutex<Option<Child>>,
-    guardian: Option<Guardian>,
+    cleanup: Option<Cleanup>,
 }
 
 impl Postgres {
-    /// A new server with nothing in it, ready.
+    /// Starts a new, empty server and waits until it is ready.
     pub fn start(durability: Durability) -> Self {
         let programs = Programs::find();
         let folder = tempfile::Builder::new()
@@ -84,10 +88,10 @@ impl Postgres {
             .tempdir()
             .expect("a folder for the server")
             .keep();
-        let folder = fs::canonicalize(folder).expect("it was just made");
-        let guardian = Guardian::of(&folder);
+        let folder = fs::canonicalize(folder).expect("the folder was just created");
+        let cleanup = Cleanup::of(&folder);
         if let Some(user) = programs.user() {
-            chown(&folder, Some(user.uid), Some(user.gid)).expect("root gives files away");
+            chown(&folder, Some(user.uid), Some(user.gid)).expect("root may change the owner");
         }
         let postgres = Self {
             programs,
@@ -96,59 +100,59 @@ impl Postgres {
             durability,
             databases: AtomicU32::new(0),
             server: Mutex::new(None),
-            guardian: Some(guardian),
+            cleanup: Some(cleanup),
         };
         postgres.init();
         postgres.launch();
         postgres
     }
 
-    /// The server that the tests of this process share, without durability; made at first use.
+    /// The server that the tests of this process share, without durability. Started at first use.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(Durability::Off))
     }
 
-    /// Makes an empty database; its address.
+    /// Creates an empty database and returns its URL.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.psql(&self.url("postgres"), &format!("CREATE DATABASE {name}"));
         self.url(&name)
     }
 
-    /// Its files; gone when it is.
+    /// The folder of the server's files. It is removed together with the server.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The address of a database: `postgres://ROLE@127.0.0.1:PORT/NAME`.
+    /// The URL of a database: `postgres://ROLE@127.0.0.1:PORT/NAME`.
     pub fn url(&self, name: &str) -> String {
         format!("postgres://{ROLE}@127.0.0.1:{}/{name}", self.port)
     }
 
-    /// Its port on 127.0.0.1, the same after each restart.
+    /// The server's port on 127.0.0.1, the same after each restart.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// See [`psql`].
+    /// Runs SQL like [`psql`].
     pub fn psql(&self, url: &str, sql: &str) -> String {
         rows_of(self.psql_command(url, sql), sql)
     }
 
-    /// What [`psql`](Self::psql) runs, for a test that expects it to fail or to wait.
+    /// The command that [`psql`](Self::psql) runs, for a test that expects it to fail or to wait.
     pub fn psql_command(&self, url: &str, sql: &str) -> Command {
         psql_command(&self.programs, url, sql)
     }
 
-    /// Ends all its processes at once: a crash. [`restart`](Self::restart) brings it back.
+    /// Kills all processes of the server at once, as a crash does.
     pub fn kill(&self) {
         let mut server = self.lock();
         self.processes().kill();
-        reap(&mut server);
+        wait_for_exit(&mut server);
     }
 
-    /// Ends it in order: those connected are cut off, what was committed is written.
+    /// Shuts the server down in order (SIGINT, "fast"): closes connections, writes a checkpoint.
     pub fn stop(&self) {
         let mut server = self.lock();
         self.thaw();
@@ -156,31 +160,31 @@ impl Postgres {
             send(Pid::from_child(first), Signal::INT);
         }
         self.processes().wait_until_gone();
-        reap(&mut server);
+        wait_for_exit(&mut server);
     }
 
-    /// Starts it again with the same data on the same port, after stopping it if it runs.
+    /// Starts the server with the same data on the same port. Stops it first if it runs.
     pub fn restart(&self) {
         self.stop();
         self.launch();
     }
 
-    /// All its processes stop where they stand; connections stay open and silent.
+    /// Suspends all processes of the server. Connections stay open and silent.
     pub fn freeze(&self) {
         self.processes().freeze();
     }
 
-    /// They go on.
+    /// Resumes all processes of the server.
     pub fn thaw(&self) {
         self.processes().thaw();
     }
 
-    /// CPU time that its present processes have used.
+    /// The CPU time that the server's present processes have used.
     pub fn cpu(&self) -> Duration {
         self.processes().cpu()
     }
 
-    /// What the server logged.
+    /// The server's log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
@@ -198,8 +202,8 @@ impl Postgres {
             .stdin(Stdio::null())
             .output()
             .expect("initdb starts");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "initdb: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "initdb: {stderr}");
     }
 
     fn launch(&self) {
@@ -222,8 +226,8 @@ impl Postgres {
             .expect("postgres starts");
         let child = server.insert(child);
         poll::until("the server is ready", START, || {
-            let ended = child.try_wait().expect("it is our child");
-            assert!(ended.is_none(), "the server ended:\n{}", self.log());
+            let ended = child.try_wait().expect("a child process");
+            assert!(ended.is_none(), "the server exited:\n{}", self.log());
             let answer = self
                 .programs
                 .client("pg_isready")
@@ -240,7 +244,7 @@ impl Postgres {
             "unix_socket_directories=".to_owned(),
             "max_connections=200".to_owned(),
             "shared_buffers=32MB".to_owned(),
-            // In the data folder, so that nothing is left elsewhere after a kill.
+            // In the data folder, so that a kill leaves nothing elsewhere.
             "dynamic_shared_memory_type=mmap".to_owned(),
         ];
         if self.durability == Durability::Off {
@@ -263,7 +267,7 @@ impl Postgres {
         Processes::of(&self.folder)
     }
 
-    /// A test that panicked while it held the lock leaves nothing half done.
+    /// Ignores poisoning: a test that panics with the lock held leaves a consistent state.
     fn lock(&self) -> MutexGuard<'_, Option<Child>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -271,15 +275,15 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        drop(self.guardian.take());
-        reap(&mut self.lock());
+        drop(self.cleanup.take());
+        wait_for_exit(&mut self.lock());
     }
 }
 
-/// Takes note of the end of the first process.
-fn reap(server: &mut Option<Child>) {
+/// Waits for the first process to exit, so that it does not stay a zombie.
+fn wait_for_exit(server: &mut Option<Child>) {
     if let Some(mut child) = server.take() {
-        child.wait().expect("it is our child");
+        child.wait().expect("a child process");
     }
 }
 

@@ -1,17 +1,17 @@
-//! Where the installed package put its programs, and as whom they run.
+//! Finds the programs of the installed PostgreSQL package and runs them as the right user.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A folder with all programs of one version.
+/// The programs of one PostgreSQL version.
 pub(super) struct Programs {
     folder: PathBuf,
     user: Option<User>,
 }
 
-/// Whom the server runs as where the test runs as root, which PostgreSQL refuses.
+/// The user the server runs as if the test runs as root, since PostgreSQL refuses root.
 #[derive(Clone, Copy)]
 pub(super) struct User {
     pub(super) uid: u32,
@@ -19,16 +19,16 @@ pub(super) struct User {
 }
 
 impl Programs {
-    /// Those of PATH, else the newest that Debian's packages installed.
+    /// Finds the programs on PATH, or else the newest version that Debian's packages installed.
     pub(super) fn find() -> Self {
         let folder = on_path()
             .or_else(newest_package)
-            .expect("PostgreSQL's server is installed (Debian: postgresql; scripts/tools installs it)");
+            .expect("no PostgreSQL server found: run scripts/tools (Debian package: postgresql)");
         let user = rustix::process::getuid().is_root().then(postgres_user);
         Self { folder, user }
     }
 
-    /// A program, run as the server's user.
+    /// A command that runs a program as the server's user.
     pub(super) fn command(&self, name: &str) -> Command {
         let mut command = self.client(name);
         if let Some(user) = self.user {
@@ -37,7 +37,8 @@ impl Programs {
         command
     }
 
-    /// A program, run as the test's user. No setting of the machine's reaches it.
+    /// A command that runs a program as the test's user, without the `PG*` variables of the test
+    /// run.
     pub(super) fn client(&self, name: &str) -> Command {
         let mut command = Command::new(self.folder.join(name));
         for (variable, _) in std::env::vars_os() {
@@ -49,7 +50,7 @@ impl Programs {
         command
     }
 
-    /// Who owns the server's files, if not the test's user.
+    /// The owner of the server's files; `None` for the test's user.
     pub(super) fn user(&self) -> Option<User> {
         self.user
     }
@@ -57,7 +58,7 @@ impl Programs {
 
 fn on_path() -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
-        // A link leads to the folder where the others are.
+        // Follow links: the other programs are in the folder of the link's target.
         .filter_map(|folder| fs::canonicalize(folder.join("postgres")).ok())
         .filter_map(|program| program.parent().map(Path::to_owned))
         .find(|folder| is_complete(folder))
@@ -93,5 +94,5 @@ fn postgres_user() -> User {
                 gid: fields.next()?.parse().ok()?,
             })
         })
-        .expect("Debian's package made the user `postgres`")
+        .expect("the user `postgres` exists; Debian's package creates it")
 }

@@ -10,7 +10,7 @@ use crate::poll;
 const SOON: Duration = Duration::from_secs(30);
 
 #[test]
-fn each_database_is_empty_and_apart() {
+fn each_database_is_empty_and_separate() {
     let postgres = Postgres::shared();
     let (one, other) = (postgres.database(), postgres.database());
     postgres.psql(&one, "CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)");
@@ -22,7 +22,7 @@ fn each_database_is_empty_and_apart() {
 }
 
 #[test]
-fn text_is_sorted_as_people_do() {
+fn text_does_not_sort_by_bytes() {
     let postgres = Postgres::shared();
     let database = postgres.database();
     let sorted = "SELECT string_agg(w, '' ORDER BY w), string_agg(w, '' ORDER BY w COLLATE \"C\")
@@ -31,7 +31,7 @@ fn text_is_sorted_as_people_do() {
 }
 
 #[test]
-fn what_was_committed_outlives_a_crash() {
+fn commits_survive_a_crash() {
     let postgres = Postgres::start(Durability::On);
     let database = postgres.database();
     postgres.psql(&database, "CREATE TABLE t (n int)");
@@ -42,15 +42,15 @@ fn what_was_committed_outlives_a_crash() {
     assert_eq!(postgres.psql(&database, "SELECT n FROM t"), "7");
     assert!(
         postgres.log().contains("not properly shut down"),
-        "it was no crash"
+        "the server did not crash"
     );
-    // In order, the other way to end.
+    // And an orderly shutdown.
     postgres.restart();
     assert_eq!(postgres.psql(&database, "SELECT n FROM t"), "7");
 }
 
 #[test]
-fn a_frozen_server_answers_only_after_the_thaw() {
+fn a_frozen_server_answers_only_after_a_thaw() {
     let postgres = Postgres::start(Durability::Off);
     let database = postgres.database();
     postgres.freeze();
@@ -59,18 +59,18 @@ fn a_frozen_server_answers_only_after_the_thaw() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("psql starts");
-    // The system accepts the connection in the server's place; then nothing comes.
+    // The kernel accepts the connection for the server; no data arrives.
     let mut connection = TcpStream::connect(("127.0.0.1", postgres.port())).expect("a connection");
     let patience = Some(Duration::from_millis(200));
     connection.set_read_timeout(patience).expect("a deadline");
     assert!(connection.read(&mut [0]).is_err());
-    assert!(asking.try_wait().expect("our child").is_none());
+    assert!(asking.try_wait().expect("a child process").is_none());
     postgres.thaw();
-    assert!(asking.wait().expect("our child").success());
+    assert!(asking.wait().expect("the process ends").success());
 }
 
 #[test]
-fn nothing_is_left_after_the_owner() {
+fn dropping_the_server_leaves_nothing_behind() {
     let postgres = Postgres::start(Durability::Off);
     let folder = postgres.folder().to_owned();
     postgres.freeze();
@@ -81,7 +81,7 @@ fn nothing_is_left_after_the_owner() {
 }
 
 #[test]
-fn nothing_is_left_after_the_process_was_killed() {
+fn killing_the_test_process_leaves_nothing_behind() {
     let mut process = Command::new(std::env::current_exe().expect("this program"))
         .args([
             "--ignored",
@@ -92,24 +92,24 @@ fn nothing_is_left_after_the_process_was_killed() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("it starts");
+        .expect("the test process starts");
     let stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
     let folder = stdout
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.split_once("holds ").map(|(_, folder)| folder.to_owned()))
-        .expect("it says what it holds");
+        .expect("the output names the folder");
     let folder = Path::new(&folder);
     assert!(folder.join("data/postmaster.pid").exists());
-    process.kill().expect("it is ours");
-    process.wait().expect("it ends");
+    process.kill().expect("the process can be killed");
+    process.wait().expect("the process ends");
     poll::until("the folder is gone", SOON, || (!folder.exists()).then_some(()));
     assert!(super::Processes::of(folder).alive().is_empty());
 }
 
-/// What [`nothing_is_left_after_the_process_was_killed`] runs and kills.
+/// The process that [`killing_the_test_process_leaves_nothing_behind`] starts and kills.
 #[test]
-#[ignore = "waits to be killed"]
+#[ignore = "waits until another test kills it"]
 fn holds_a_server() {
     println!("holds {}", Postgres::shared().folder().display());
     std::io::stdin().read_to_end(&mut Vec::new()).ok();

@@ -1,6 +1,6 @@
-"""One step with the platform's own SDK, `truemarkets`, and the key file and origin that its variables name.
+"""Mints or refreshes with the platform's own SDK, `truemarkets`, as configured by TM_BASE_URL and TM_KEY_FILE.
 
-Run by support/sdk.rs; prints one JSON object.
+support/sdk.rs runs it. Prints one JSON object.
 """
 
 import json

@@ -1,4 +1,4 @@
-//! The OpenID provider that stands in Apple's place: the one of the server's tests, on the machine's clock.
+//! Runs the OpenID provider of the server's tests in place of Apple, with the machine's clock.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -17,11 +17,11 @@ const CLIENT_ID: &str = "co.truemarkets.auth";
 const TEAM_ID: &str = "TEAM123456";
 const KEY_ID: &str = "KEY1234567";
 
-/// The provider, ended with the value.
+/// A running provider. Dropping it ends the process.
 pub(crate) struct AppleProvider(Child);
 
 impl AppleProvider {
-    /// Starts it and configures the service to use it.
+    /// Starts the provider and configures the service to use it.
     pub(crate) fn start(config: &mut Config) -> Self {
         installed::file(&format!("{FOLDER}/node_modules"));
         let (key, public_key) = team_key();
@@ -45,9 +45,9 @@ impl AppleProvider {
         let mut line = String::new();
         let stdout = process.stdout.take().expect("stdout is piped");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let told: Value = serde_json::from_str(&line).expect("the provider's address");
+        let started: Value = serde_json::from_str(&line).expect("the provider's address");
         let mut apple = Apple::new(CLIENT_ID, TEAM_ID, KEY_ID, key.parse().expect("a P-256 key"));
-        told["issuer"]
+        started["issuer"]
             .as_str()
             .expect("an address")
             .clone_into(&mut apple.issuer);
@@ -63,7 +63,7 @@ impl Drop for AppleProvider {
     }
 }
 
-/// As Apple hands it out, and its public half.
+/// Creates a key in Apple's format. Returns the private and the public key.
 fn team_key() -> (String, String) {
     let folder = TempDir::new().expect("a folder for a key");
     let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];

@@ -1,4 +1,4 @@
-//! axe-core on the page that the browser shows.
+//! Runs axe-core on the page that the browser shows.
 
 use serde_json::{Value, json};
 
@@ -6,21 +6,21 @@ use super::{Browser, installed};
 
 const AXE: &str = "crates/browser/tests/axe/node_modules/axe-core/axe.min.js";
 
-/// WCAG 2.2, A and AA, and what axe-core's authors advise besides.
+/// WCAG 2.2, levels A and AA, and axe-core's best practices.
 const RUN: &str = "axe.run(document, {
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
     resultTypes: ['violations'],
 }).then(result => result.violations.flatMap(violation => violation.nodes.map(node =>
     `${violation.id}: ${node.html} (${node.any.concat(node.all, node.none).map(check => check.message).join('; ')})`)))";
 
-/// axe-core, loaded beside one page.
+/// axe-core, loaded into one page.
 pub(crate) struct Axe {
     world: Value,
 }
 
 impl Browser {
-    /// Loads it in an isolated world beside the page's scripts. The page's Content-Security-Policy does not
-    /// apply there.
+    /// Loads axe-core into an isolated world, where the page's Content-Security-Policy does not
+    /// apply.
     pub(crate) async fn axe(&self) -> Axe {
         let source = std::fs::read_to_string(installed::file(AXE)).expect("axe-core is text");
         let frame = self.cdp("Page.getFrameTree", json!({})).await["frameTree"]["frame"]["id"].clone();
@@ -33,7 +33,7 @@ impl Browser {
 }
 
 impl Axe {
-    /// What it finds on the page as it is now, one line each.
+    /// The violations on the page in its present state, one line each.
     pub(crate) async fn run(&self, browser: &Browser) -> Vec<String> {
         let run = json!({ "expression": RUN, "contextId": self.world });
         let found = browser.runtime_evaluate(run).await;

@@ -1,4 +1,4 @@
-//! One Chromium and the hands and eyes on it.
+//! Controls one Chromium.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,24 +13,24 @@ use thirtyfour::{
 use super::chromedriver::Chromedriver;
 use super::recorder::Recorder;
 
-/// Far longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any step takes on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What the person set the system to.
+/// The colour scheme of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Theme {
     Light,
     Dark,
 }
 
-/// A Chromium, ended with the value.
+/// A running Chromium. Dropping this ends it.
 pub(crate) struct Browser {
     driver: Option<WebDriver>,
     origin: String,
     pub(crate) recorder: Recorder,
-    folder: TempDir,
-    /// Dropped last but the profile: it ends the browser.
+    /// Ends the browser. Dropped before `folder`, which has the browser's profile.
     _chromedriver: Chromedriver,
+    folder: TempDir,
 }
 
 impl Browser {
@@ -74,19 +74,20 @@ impl Browser {
         browser
     }
 
-    /// Ends it. What it complained of and the test did not expect fails here.
+    /// Ends the browser. Panics if the console has an unexpected warning or error.
     pub(crate) async fn close(self) {
         let complaints = self.complaints().await;
         assert!(complaints.is_empty(), "the console says: {complaints:#?}");
     }
 
-    /// Warnings and errors of the console since the last call, refusals by the Content-Security-Policy included.
+    /// The console's warnings and errors since the last call, including Content-Security-Policy
+    /// violations.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let entries = self.driver().browser_log().await.expect("the browser's log");
         let serious = entries
             .into_iter()
             .filter(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()));
-        // Another site's missing icon is none of ours.
+        // Ignore the missing icons of other sites.
         let elsewhere =
             |message: &str| message.contains("/favicon.ico - ") && !message.starts_with(&self.origin);
         serious
@@ -95,7 +96,7 @@ impl Browser {
             .collect()
     }
 
-    /// Takes note of an answer with this status, which the console complains of although the test wants it.
+    /// Checks that the console reports only responses with this status, which the test expects.
     pub(crate) async fn expect_status(&self, status: u16) {
         let said = format!("the server responded with a status of {status}");
         let complaints = self.complaints().await;
@@ -122,13 +123,13 @@ impl Browser {
         self.driver().refresh().await.expect("the page loads again");
     }
 
-    /// Path, query and fragment of the page.
+    /// The path, query and fragment of the page.
     pub(crate) async fn path(&self) -> String {
         let url = self.driver().current_url().await.expect("an address").to_string();
         url.strip_prefix(&self.origin).unwrap_or(&url).to_owned()
     }
 
-    /// Waits until the page is this one.
+    /// Waits until the browser shows this page.
     pub(crate) async fn arrive(&self, path: &str) {
         self.until(&format!("the page {path}"), async || {
             let now = self.path().await;
@@ -137,7 +138,7 @@ impl Browser {
         .await;
     }
 
-    /// The text that is to be seen.
+    /// The visible text.
     pub(crate) async fn text(&self) -> String {
         let text = self
             .evaluate("document.body ? document.body.innerText : ''")
@@ -145,7 +146,7 @@ impl Browser {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until this text is to be seen.
+    /// Waits until this text is visible.
     pub(crate) async fn see(&self, text: &str) {
         self.until(text, async || self.text().await.contains(text)).await;
     }
@@ -158,24 +159,22 @@ impl Browser {
         .await;
     }
 
-    /// Asks again and again, and gives up after far longer than it may take.
+    /// Polls until the condition holds. Panics after a deadline.
     pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let begun = Instant::now();
         while !holds().await {
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > DEADLINE {
                 let (path, text, complaints) =
                     (self.path().await, self.text().await, self.complaints().await);
-                panic!(
-                    "waited in vain for {what:?} at {path}; console: {complaints:#?}; the page says:\n{text}"
-                );
+                panic!("{what:?} did not appear at {path}; console: {complaints:#?}; the page says:\n{text}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    // --- hands ---
+    // --- actions ---
 
-    /// Presses the button or follows the link of this name.
+    /// Presses the button or link with this name.
     pub(crate) async fn press(&self, name: &str) {
         let name = quoted(name);
         let path = format!(
@@ -189,14 +188,14 @@ impl Browser {
             .unwrap_or_else(|error| panic!("press {name}: {error}"));
     }
 
-    /// Writes into the field of this label, in place of what was there.
+    /// Replaces the text in the field with this label.
     pub(crate) async fn fill(&self, label: &str, text: &str) {
         let field = self.field(label).await;
         field.clear().await.expect("a field that can be emptied");
         field.send_keys(text).await.expect("a field that takes text");
     }
 
-    /// Ticks the box, chooses the button, or follows whatever else a label stands for.
+    /// Clicks the field with this label, for example a checkbox.
     pub(crate) async fn choose(&self, label: &str) {
         self.field(label)
             .await
@@ -205,7 +204,7 @@ impl Browser {
             .unwrap_or_else(|error| panic!("choose {label}: {error}"));
     }
 
-    /// The field of this label.
+    /// The field with this label.
     pub(crate) async fn field(&self, label: &str) -> WebElement {
         let label = quoted(label);
         let starts = format!("label[starts-with(normalize-space(.), {label})]");
@@ -216,7 +215,7 @@ impl Browser {
         self.find(&path).await
     }
 
-    /// The first element that is to be seen, once there is one.
+    /// Waits for a visible element and returns the first one.
     pub(crate) async fn find(&self, xpath: &str) -> WebElement {
         let mut found = None;
         self.until(xpath, async || {
@@ -229,19 +228,19 @@ impl Browser {
             false
         })
         .await;
-        found.expect("it was found")
+        found.expect("the loop found one")
     }
 
-    /// Types where the focus is.
+    /// Types keys into the focused element.
     pub(crate) async fn keys(&self, keys: impl Into<TypingData>) {
         let actions = self.driver().action_chain().send_keys(keys);
         actions.perform().await.expect("a key");
     }
 
-    // --- eyes ---
+    // --- appearance ---
 
-    /// How wide and how high the page is, and in which colours.
-    pub(crate) async fn look(&self, width: u32, height: u32, theme: Theme) {
+    /// Sets the size of the page and its colour scheme.
+    pub(crate) async fn set_viewport(&self, width: u32, height: u32, theme: Theme) {
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.cdp("Emulation.setDeviceMetricsOverride", metrics).await;
         let value = if theme == Theme::Dark { "dark" } else { "light" };
@@ -252,7 +251,7 @@ impl Browser {
         self.cdp("Emulation.setEmulatedMedia", media).await;
     }
 
-    /// The whole page as a PNG.
+    /// Takes a screenshot of the whole page, as a PNG.
     pub(crate) async fn picture(&self) -> Vec<u8> {
         use base64::Engine;
         let how = json!({ "format": "png", "captureBeyondViewport": true });
@@ -263,9 +262,9 @@ impl Browser {
             .expect("base64")
     }
 
-    // --- inside ---
+    // --- scripts ---
 
-    /// What a script gives; a promise is waited for.
+    /// Evaluates a script and returns its value. Waits for a promise.
     pub(crate) async fn evaluate(&self, script: &str) -> Value {
         self.runtime_evaluate(json!({ "expression": script })).await
     }
@@ -283,7 +282,7 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// A command of the Chrome DevTools Protocol.
+    /// Sends a command of the Chrome DevTools Protocol.
     pub(crate) async fn cdp(&self, method: &str, parameters: impl serde::Serialize) -> Value {
         let answer = self.driver().cdp().send_raw(method, parameters).await;
         answer.unwrap_or_else(|error| panic!("{method}: {error}"))
@@ -295,7 +294,7 @@ impl Browser {
         self.folder.path().join("downloads")
     }
 
-    /// The file whose download was begun, once it is whole: moved from where the next one will come.
+    /// Waits until a download is complete and moves it out of the download folder.
     pub(crate) async fn downloaded(&self) -> PathBuf {
         let mut found = None;
         self.until("a download", async || {
@@ -303,7 +302,7 @@ impl Browser {
                 .into_iter()
                 .flatten()
                 .flatten();
-            // Its name is taken before its content is there.
+            // The file exists before its content is complete.
             let whole = |path: &PathBuf| {
                 let content = std::fs::read(path).unwrap_or_default();
                 path.extension().is_some_and(|end| end == "json")
@@ -313,9 +312,9 @@ impl Browser {
             found.is_some()
         })
         .await;
-        let file = found.expect("it was found");
+        let file = found.expect("the loop found one");
         let kept = self.folder.path().join(file.file_name().expect("a name"));
-        std::fs::rename(&file, &kept).expect("it can be moved");
+        std::fs::rename(&file, &kept).expect("the file can be moved");
         kept
     }
 
@@ -325,7 +324,7 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Chromedriver ends the session; the library's own way would block the runtime that carries its requests.
+    /// Chromedriver ends the session. The library's own drop would block the runtime that it needs.
     fn drop(&mut self) {
         if let Some(driver) = self.driver.take() {
             driver.leak().ok();
@@ -333,7 +332,7 @@ impl Drop for Browser {
     }
 }
 
-/// A string of XPath, which knows no escapes.
+/// Quotes a string for XPath, which has no escapes.
 fn quoted(text: &str) -> String {
     if text.contains('\'') {
         format!("\"{text}\"")

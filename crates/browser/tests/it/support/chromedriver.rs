@@ -1,4 +1,4 @@
-//! The process between the test and its browser.
+//! Runs chromedriver, which controls the browser.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::installed;
 
-/// A chromedriver on a port of its own, ended with the value: the browser first, or it would live on.
+/// A running chromedriver. Dropping it ends its browser first, which would otherwise keep running.
 pub(crate) struct Chromedriver {
     process: Child,
     port: u16,
@@ -15,7 +15,7 @@ pub(crate) struct Chromedriver {
 }
 
 impl Chromedriver {
-    /// Starts one and waits for its port.
+    /// Starts chromedriver and waits for its port.
     pub(crate) fn start() -> Self {
         installed::program("chromium");
         let process = Command::new(installed::program("chromedriver"))
@@ -31,28 +31,28 @@ impl Chromedriver {
             session: None,
         };
         let stdout = chromedriver.process.stdout.take().expect("stdout is piped");
-        let mut told = String::new();
+        let mut output = String::new();
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             let port = line.strip_prefix("ChromeDriver was started successfully on port ");
             if let Some(port) = port.and_then(|rest| rest.trim_end_matches('.').parse().ok()) {
                 chromedriver.port = port;
                 return chromedriver;
             }
-            told.push_str(&line);
+            output.push_str(&line);
         }
-        panic!("chromedriver did not start: {told}");
+        panic!("chromedriver did not start: {output}");
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Names the browser that is to end with it.
+    /// Sets the session of the browser to end.
     pub(crate) fn owns(&mut self, session: &str) {
         self.session = Some(session.to_owned());
     }
 
-    /// Ends the browser. Blocking, so that it can be done while a panic unwinds.
+    /// Ends the browser. Blocks, so that it also works while a panic unwinds.
     fn end_session(&self, session: &str) -> std::io::Result<()> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
@@ -61,7 +61,7 @@ impl Chromedriver {
             "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n",
             self.port
         )?;
-        // Answered when it is done; the connection stays open after that.
+        // The response comes when the browser has ended; the connection stays open.
         stream.read(&mut [0; 1024]).map(|_| ())
     }
 }

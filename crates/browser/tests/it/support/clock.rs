@@ -1,11 +1,11 @@
-//! The machine's time, turned ahead as the test wants.
+//! The machine's time plus an offset.
 
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_server::clock::{Clock, SystemClock};
 
-/// Runs on, unlike a manual clock: a browser signs with the time that it has.
+/// Keeps running, unlike a manual clock, since the browser signs with the machine's time.
 #[derive(Debug, Default)]
 pub(crate) struct ShiftedClock(Mutex<SignedDuration>);
 
@@ -14,7 +14,7 @@ impl ShiftedClock {
         *self.0.lock().unwrap() += by;
     }
 
-    /// By how much it is ahead.
+    /// The offset.
     pub(crate) fn shift(&self) -> SignedDuration {
         *self.0.lock().unwrap()
     }

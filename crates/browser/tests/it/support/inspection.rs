@@ -1,40 +1,40 @@
-//! What must hold on every page, in whatever state it is.
+//! The checks of every page in every state.
 
 use serde_json::json;
 
 use super::{Browser, Theme, installed};
 
-/// Telephone, tablet, desk.
+/// The sizes of a telephone, a tablet and a desktop window.
 const SIZES: [(u32, u32); 3] = [(320, 640), (768, 1024), (1440, 900)];
 
 const NOTHING_STORED: &str = "(async () => JSON.stringify([localStorage.length, sessionStorage.length,
     (await indexedDB.databases()).length, (await caches.keys()).length, document.cookie]))()";
 
-/// A hundredth of what counts as good: where a script fills a line in, the page's foot moves by it.
-const LEAST_SHIFT: f64 = 0.001;
+/// The maximum layout shift: a hundredth of what counts as good, since a script may fill in a line.
+const MAX_SHIFT: f64 = 0.001;
 
-const LAYOUT_SHIFT: &str = "new Promise(told => {
+const LAYOUT_SHIFT: &str = "new Promise(resolve => {
     let shift = 0;
     new PerformanceObserver(list => list.getEntries().forEach(entry => { shift += entry.hadRecentInput ? 0 : entry.value }))
         .observe({ type: 'layout-shift', buffered: true });
-    setTimeout(() => told(shift), 50);
+    setTimeout(() => resolve(shift), 50);
 })";
 
 impl Browser {
-    /// Looks at the page in every size and both themes and leaves the pictures in `target/screenshots`.
+    /// Checks the page in every size and both themes. Saves screenshots in `target/screenshots`.
     ///
-    /// 1. Nothing of it moved while it was loaded.
-    /// 2. Its scripts stored nothing, and cannot read the cookies.
-    /// 3. It fits the width.
-    /// 4. axe-core finds nothing.
+    /// 1. The layout did not shift while the page loaded.
+    /// 2. The scripts stored nothing and cannot read the cookies.
+    /// 3. The page fits the width.
+    /// 4. axe-core reports no violation.
     pub(crate) async fn inspect(&self, name: &str) {
         let shift = self.evaluate(LAYOUT_SHIFT).await;
         let shift = shift.as_f64().expect("a number");
-        assert!(shift < LEAST_SHIFT, "{name}: something moved, by {shift}");
+        assert!(shift < MAX_SHIFT, "{name}: the layout shifted by {shift}");
         assert_eq!(
             self.evaluate(NOTHING_STORED).await,
             r#"[0,0,0,0,""]"#,
-            "{name}: something is stored"
+            "{name}: the page stored something"
         );
         let folder = installed::workspace().join("target/screenshots");
         std::fs::create_dir_all(&folder).expect("a folder for the pictures");
@@ -42,15 +42,15 @@ impl Browser {
         let axe = self.axe().await;
         for theme in [Theme::Light, Theme::Dark] {
             for (width, height) in SIZES {
-                self.look(width, height, theme).await;
+                self.set_viewport(width, height, theme).await;
                 let shade = if theme == Theme::Dark { "dark" } else { "light" };
                 let picture = folder.join(format!("{name}-{width}-{shade}.png"));
                 std::fs::write(picture, self.picture().await).expect("the picture is written");
                 let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
                 if self.evaluate(fits).await != true {
-                    problems.push(format!("{width}: wider than the window"));
+                    problems.push(format!("{width}: the page is wider than the window"));
                 }
-                // What differs between tablet and desk is only room.
+                // The tablet differs from the desktop only in space.
                 if width != 768 {
                     let found = axe.run(self).await;
                     problems.extend(found.into_iter().map(|found| format!("{width} {shade}: {found}")));

@@ -1,4 +1,4 @@
-//! A person and the API Keys page.
+//! Steps on the API Keys page.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::Browser;
 use super::sdk::shell;
 
 impl Browser {
-    /// Makes a key in the browser, downloads its file and activates it.
+    /// Creates a key in the browser, downloads its file and activates it.
     pub(crate) async fn create_key(&self, name: &str) -> PathBuf {
         self.open("/api-keys/new").await;
         self.fill("Name", name).await;
@@ -20,8 +20,8 @@ impl Browser {
         file
     }
 
-    /// Registers a key that was made elsewhere: signs with the command that the page shows, after `tool` in the
-    /// order they are in, run in `folder`.
+    /// Registers a public key. Signs with the command that the page shows for `tool`, which runs in
+    /// `folder`.
     pub(crate) async fn register_key(&self, name: &str, public_key: &str, tool: &str, folder: &Path) {
         self.open("/api-keys/new").await;
         self.fill("Name", name).await;

@@ -1,11 +1,11 @@
-//! Looks for a secret in what a browser sent.
+//! Searches the bytes that a browser sent for a secret.
 
 use base64::Engine;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 
-/// In which forms `secret` is in `sent`: `raw`, `hex`, `base64`, `base64url`, and `percent` where one of these
-/// shows only after percent-decoding.
+/// Returns the forms in which `sent` contains `secret`: `raw`, `hex`, `base64`, `base64url`, and
+/// `percent` if one of these appears only after percent-decoding.
 pub(crate) fn forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
     let mut found = plain_forms_found(secret, sent);
     let decoded = plain_forms_found(secret, &percent_decoded(sent));
@@ -17,7 +17,7 @@ pub(crate) fn forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
 
 fn plain_forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    // A string of JavaScript with one character per byte is sent like this.
+    // JavaScript sends a string with one character per byte like this.
     let latin1: String = secret.iter().copied().map(char::from).collect();
     let lower = sent.to_ascii_lowercase();
     let mut found = Vec::new();
@@ -38,14 +38,14 @@ fn plain_forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
     found
 }
 
-/// What is seen of the secret in the base64 of a longer text, at each of the three places it can begin.
+/// The base64 of the secret inside a longer text, for each of its three possible offsets. Leaves
+/// out characters that also encode neighbouring bytes.
 fn base64_windows(secret: &[u8], alphabet: &Alphabet) -> [String; 3] {
     let engine = GeneralPurpose::new(alphabet, NO_PAD);
     [0, 1, 2].map(|before| {
         let mut text = vec![0; before];
         text.extend_from_slice(secret);
         let encoded = engine.encode(&text);
-        // Characters that also hold bits of what is before or behind.
         let first = before * 8;
         let last = text.len() * 8;
         encoded[first.div_ceil(6)..last / 6].to_owned()

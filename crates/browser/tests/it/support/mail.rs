@@ -1,40 +1,40 @@
-//! What the service mailed, as it lies in its mailbox.
+//! Reads mail from the service's mailbox.
 
 use std::time::{Duration, Instant};
 
 use super::Service;
 
-/// A mail that somebody got.
+/// A received mail.
 #[derive(Debug)]
-pub(crate) struct Letter {
+pub(crate) struct ReceivedMail {
     pub(crate) subject: String,
     pub(crate) text: String,
 }
 
 impl Service {
     /// The mails to this address, newest first.
-    pub(crate) fn mails(&self, address: &str) -> Vec<Letter> {
+    pub(crate) fn mails(&self, address: &str) -> Vec<ReceivedMail> {
         let mails = self.app.mailbox().expect("a service with a mailbox");
         let to_them = mails.iter().filter(|mail| mail.to == address);
         to_them
-            .map(|mail| Letter {
+            .map(|mail| ReceivedMail {
                 subject: mail.subject.clone(),
                 text: mail.text.clone(),
             })
             .collect()
     }
 
-    /// The mail to this address that says this, once it is there: mail leaves after the answer.
-    pub(crate) async fn mail(&self, address: &str, saying: &str) -> Letter {
+    /// Waits for a mail to this address that contains this text. Mail is sent after the response.
+    pub(crate) async fn mail(&self, address: &str, saying: &str) -> ReceivedMail {
         self.mail_beyond(address, 0, saying).await
     }
 
-    /// The first mail to this address after so many.
-    pub(crate) async fn next_mail(&self, address: &str, before: usize) -> Letter {
+    /// Waits for the mail after the first `before` mails to this address.
+    pub(crate) async fn next_mail(&self, address: &str, before: usize) -> ReceivedMail {
         self.mail_beyond(address, before, "").await
     }
 
-    async fn mail_beyond(&self, address: &str, before: usize, saying: &str) -> Letter {
+    async fn mail_beyond(&self, address: &str, before: usize, saying: &str) -> ReceivedMail {
         let begun = Instant::now();
         loop {
             let mut mails = self.mails(address);
@@ -45,19 +45,19 @@ impl Service {
             }
             assert!(
                 begun.elapsed() < Duration::from_secs(30),
-                "no mail says {saying:?}: {subjects:?}"
+                "no mail contains {saying:?}: {subjects:?}"
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
 
-impl Letter {
+impl ReceivedMail {
     fn says(&self, what: &str) -> bool {
         self.subject.contains(what) || self.text.contains(what)
     }
 
-    /// The code to type, as it is written.
+    /// The code in the mail.
     pub(crate) fn code(&self) -> String {
         let code = self.text.lines().map(str::trim).find(|line| {
             line.len() >= 8
@@ -68,7 +68,7 @@ impl Letter {
         code.unwrap_or_else(|| panic!("no code in {self:?}")).to_owned()
     }
 
-    /// The link to follow.
+    /// The sign-in link in the mail.
     pub(crate) fn link(&self) -> String {
         let link = self
             .text

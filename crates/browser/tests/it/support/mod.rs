@@ -1,10 +1,10 @@
-//! A service, a browser that everything it sends is written down of, and what a person does with it.
+//! A service, a browser whose requests are recorded, and the steps of a user.
 //!
-//! 1. [`Service`] runs in this process on a real database; its clock goes with the machine's, since browser and
-//!    SDK know no other, and can be turned ahead.
-//! 2. [`Browser`] is a Chromium of the test's own: profile, download folder, chromedriver.
-//! 3. All it sends goes through a [`Recorder`], which keeps every byte.
-//! 4. Whatever the browser complains of in its console fails the test at [`Browser::close`].
+//! 1. [`Service`] runs in this process on a real database. Its clock follows the machine's, which
+//!    browser and SDK use, and can be advanced.
+//! 2. [`Browser`] is a Chromium with its own profile, download folder and chromedriver.
+//! 3. All its requests go through a [`Recorder`], which keeps every byte.
+//! 4. An unexpected warning or error in the browser's console fails the test at [`Browser::close`].
 
 mod apple;
 mod axe;

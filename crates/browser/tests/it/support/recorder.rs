@@ -1,9 +1,10 @@
-//! A proxy that all requests of one browser go through, loopback included, and that keeps every byte of them.
+//! A proxy that records every byte of one browser's requests, also those to loopback addresses.
 //!
 //! 1. The browser sends `GET http://host:port/path`, as to any proxy.
-//! 2. A host under `.test` is answered with the page that the test put there; nothing else but this machine is
-//!    reached, and the attempt is written down.
-//! 3. What is for this machine goes on in origin form, one connection per request, and comes back unchanged.
+//! 2. For a host under `.test` the proxy returns the page that the test set. It connects to no
+//!    other machine, but records the attempt.
+//! 3. It forwards requests to this machine in origin form, one connection per request, and returns
+//!    the responses unchanged.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,30 +24,30 @@ pub(crate) struct Recorder {
 
 #[derive(Default)]
 struct Record {
-    /// What came over each connection: one request.
+    /// The bytes of each connection, which are one request.
     requests: Mutex<Vec<Arc<Mutex<Vec<u8>>>>>,
     /// The pages of other sites.
     sites: Mutex<HashMap<String, String>>,
 }
 
 impl Recorder {
-    /// Ends with the test's runtime.
+    /// Starts the proxy. It ends with the test's runtime.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("its address");
+        let address = listener.local_addr().expect("the local address");
         let record = Arc::new(Record::default());
         let of_task = Arc::clone(&record);
         tokio::spawn(async move {
             while let Ok((browser, _)) = listener.accept().await {
                 let record = Arc::clone(&of_task);
-                // A browser that goes away in the middle of a request is no fault.
+                // Ignore errors: the browser may cancel a request.
                 tokio::spawn(async move { record.carry(browser).await.ok() });
             }
         });
         Self { address, record }
     }
 
-    /// Every request so far, as it was sent.
+    /// All requests so far, as they were sent.
     pub(crate) fn requests(&self) -> Vec<Vec<u8>> {
         let requests = self.record.requests.lock().unwrap();
         requests
@@ -55,7 +56,7 @@ impl Recorder {
             .collect()
     }
 
-    /// The first lines of those requests.
+    /// The first lines of all requests so far.
     pub(crate) fn request_lines(&self) -> Vec<String> {
         let line = |bytes: &[u8]| {
             let end = bytes
@@ -67,7 +68,7 @@ impl Recorder {
         self.requests().iter().map(|request| line(request)).collect()
     }
 
-    /// Puts a page on another site, whose name ends in `.test`.
+    /// Sets the page of another site. Its host must end in `.test`.
     pub(crate) fn site(&self, host: &str, html: &str) {
         let mut sites = self.record.sites.lock().unwrap();
         sites.insert(host.to_owned(), html.to_owned());
@@ -114,7 +115,7 @@ impl Record {
             }
         };
         let down = tokio::io::copy(&mut from_service, &mut to_browser);
-        // The service closes after its answer; what the browser does then no longer matters.
+        // The service closes the connection after its response, which ends both directions.
         tokio::select! {
             result = down => { result?; }
             Err(error) = up => return Err(error),
@@ -123,7 +124,7 @@ impl Record {
     }
 }
 
-/// Reads until the head is whole; where it ends.
+/// Reads until the head is complete and returns its length; `None` if it never is.
 async fn read_head(browser: &mut TcpStream, bytes: &Mutex<Vec<u8>>) -> io::Result<Option<usize>> {
     let mut chunk = vec![0; 16 * 1024];
     loop {
@@ -139,7 +140,7 @@ async fn read_head(browser: &mut TcpStream, bytes: &Mutex<Vec<u8>>) -> io::Resul
     }
 }
 
-/// Host and path, where the request is for this machine or a site of the test.
+/// The host and path, if the request is for this machine or a site of the test.
 fn target(head: &str) -> Option<(&str, &str)> {
     let url = head.split(' ').nth(1)?.strip_prefix("http://")?;
     let (host, path) = url.split_at(url.find('/')?);
@@ -148,7 +149,7 @@ fn target(head: &str) -> Option<(&str, &str)> {
         .then_some((host, path))
 }
 
-/// The head as the service is to get it.
+/// The head to forward to the service.
 fn onward(head: &str, path: &str) -> String {
     let method = head.split(' ').next().unwrap_or_default();
     let mut onward = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");

@@ -1,4 +1,4 @@
-//! Programs that a person runs beside the browser: the platform's SDK, `openssl`, `tm-auth`.
+//! Programs that a user runs next to the browser: the platform's SDK, `openssl`, `tm-auth`.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -24,12 +24,12 @@ impl Sdk {
         }
     }
 
-    /// Signs and mints: the tokens, or `status` and `message` of the refusal.
+    /// Mints. Returns the tokens, or `status` and `message` of the refusal.
     pub(crate) fn mint(&self) -> Value {
         self.step(&["mint"])
     }
 
-    /// Exchanges a refresh token.
+    /// Refreshes. Returns the tokens, or `status` and `message` of the refusal.
     pub(crate) fn refresh(&self, refresh_token: &str) -> Value {
         self.step(&["refresh", refresh_token])
     }
@@ -47,12 +47,12 @@ impl Sdk {
     }
 }
 
-/// What `openssl` writes to its standard output.
+/// Runs `openssl`. Returns its standard output.
 pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> String {
     run(Path::new("openssl"), folder, arguments)
 }
 
-/// What `tm-auth` writes there.
+/// Runs `tm-auth`. Returns its standard output.
 pub(crate) fn tm_auth(folder: &Path, arguments: &[&str]) -> String {
     let program = cargo_folder().join("tm-auth");
     assert!(
@@ -63,7 +63,7 @@ pub(crate) fn tm_auth(folder: &Path, arguments: &[&str]) -> String {
     run(&program, folder, arguments)
 }
 
-/// What a shell writes there that finds `tm-auth`: for commands as the page gives them.
+/// Runs a command that a page shows, in a shell that finds `tm-auth`. Returns its standard output.
 pub(crate) fn shell(folder: &Path, script: &str) -> String {
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new("sh");
@@ -72,7 +72,7 @@ pub(crate) fn shell(folder: &Path, script: &str) -> String {
     output(command)
 }
 
-/// Where cargo puts programs: beside the folder of this one.
+/// The folder in which cargo puts programs: the parent of this program's folder.
 fn cargo_folder() -> PathBuf {
     let ours = std::env::current_exe().expect("a path");
     let folder = ours.parent().and_then(Path::parent);
@@ -89,7 +89,7 @@ fn output(mut command: Command) -> String {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
     String::from_utf8(output.stdout).expect("UTF-8")
 }

@@ -1,9 +1,9 @@
-//! A person and the page about the ways in.
+//! Steps on the security page.
 
 use super::Browser;
 
 impl Browser {
-    /// Adds a passkey on whatever authenticator is plugged in.
+    /// Adds a passkey on the authenticator that is plugged in.
     pub(crate) async fn add_passkey(&self, name: &str) {
         self.open("/security").await;
         self.fill("Name of the new passkey", name).await;
@@ -11,7 +11,7 @@ impl Browser {
         self.see(name).await;
     }
 
-    /// Proves anew, by a passkey, who is signed in.
+    /// Authenticates again with a passkey.
     pub(crate) async fn confirm_by_passkey(&self) {
         self.open("/security").await;
         self.press("Confirm").await;
@@ -20,7 +20,7 @@ impl Browser {
         self.see_no_more("confirm with your passkey").await;
     }
 
-    /// Starts a recovery, as one does who signed in by e-mail.
+    /// Starts a recovery, in a session that was signed in by e-mail.
     pub(crate) async fn start_recovery(&self) {
         self.open("/security").await;
         self.press("Lost your passkey?").await;
@@ -28,7 +28,7 @@ impl Browser {
         self.see("Cancel the recovery").await;
     }
 
-    /// Deletes the account whose name this is.
+    /// Deletes the account with this name.
     pub(crate) async fn delete_account(&self, name: &str) {
         self.open("/security/delete").await;
         self.fill("Type", name).await;

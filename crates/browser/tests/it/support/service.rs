@@ -1,4 +1,4 @@
-//! The service, in this process, on a real database and a loopback port of its own.
+//! Runs the service in this process on a real database and a loopback port.
 
 use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 
 use super::clock::ShiftedClock;
 
-/// Stopped when dropped.
+/// A running service. Dropping it stops the service.
 pub(crate) struct Service {
-    /// `http://localhost:PORT`, which a browser takes for a secure context.
+    /// `http://localhost:PORT`, which browsers treat as a secure context.
     pub(crate) origin: String,
     pub(crate) clock: Arc<ShiftedClock>,
     pub(crate) app: Arc<App>,
@@ -54,7 +54,7 @@ impl Service {
         let public_url = format!("{origin}/v1/auth").parse().unwrap();
         let mut config = Config::new(Environment::Uat, public_url, path, kek);
         config.network.listen = vec![([127, 0, 0, 1], port).into()];
-        // Making RSA keys takes its time.
+        // Creating RSA keys is slow.
         config.tokens.algorithm = SigningAlgorithm::ES256;
         change(&mut config);
         let config = config.check().unwrap();
@@ -101,16 +101,16 @@ async fn open(database: &Database) -> Arc<Store> {
     }
 }
 
-/// A port of its own, known before it is bound since the issuer names it. Not one of those that the system
-/// gives to outgoing connections: another test could be given it before the service binds it.
+/// Reserves a port, since the issuer URL contains it before the service binds it. The port is below
+/// the range that Linux uses for outgoing connections.
 fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    /// The UDP port of the same number is held as the sign that a process has taken this one.
+    /// A bound UDP socket of the same number reserves the port for this process.
     static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     let take = |port: u16| {
-        let sign = UdpSocket::bind(("127.0.0.1", port)).ok()?;
+        let reservation = UdpSocket::bind(("127.0.0.1", port)).ok()?;
         TcpListener::bind(("127.0.0.1", port)).ok()?;
-        TAKEN.lock().unwrap().push(sign);
+        TAKEN.lock().unwrap().push(reservation);
         Some(port)
     };
     let begin = u16::try_from(std::process::id() % 24 * 500).unwrap();

@@ -1,9 +1,9 @@
-//! A person at the sign-in.
+//! Steps on the sign-in page.
 
 use super::{Authenticator, Browser, Service};
 
 impl Browser {
-    /// Makes an account with a passkey on the authenticator that is plugged in.
+    /// Signs up with a passkey on the authenticator that is plugged in.
     pub(crate) async fn sign_up_by_passkey(&self, name: &str) {
         self.open("/sign-in").await;
         self.fill("Your name", name).await;
@@ -11,7 +11,7 @@ impl Browser {
         self.arrive("/api-keys").await;
     }
 
-    /// Asks for a mail.
+    /// Requests a mail with a code and a link.
     pub(crate) async fn ask_for_mail(&self, address: &str) {
         self.open("/sign-in").await;
         self.fill("E-mail address", address).await;
@@ -19,7 +19,7 @@ impl Browser {
         self.see("Enter the code").await;
     }
 
-    /// Signs in, or up, by the code of a mail.
+    /// Signs in or up with the code of a mail.
     pub(crate) async fn sign_in_by_code(&self, service: &Service, address: &str) {
         let before = service.mails(address).len();
         self.ask_for_mail(address).await;
@@ -29,7 +29,7 @@ impl Browser {
         self.arrive("/api-keys").await;
     }
 
-    /// Signs in, or up, by the link of a mail.
+    /// Signs in or up with the link of a mail.
     pub(crate) async fn sign_in_by_link(&self, service: &Service, address: &str) {
         let before = service.mails(address).len();
         self.ask_for_mail(address).await;
@@ -40,7 +40,7 @@ impl Browser {
         self.arrive("/api-keys").await;
     }
 
-    /// Signs in, or up, as one of the provider's people.
+    /// Signs in or up as a user of the Apple provider.
     pub(crate) async fn sign_in_by_apple(&self, who: &str) {
         self.open("/sign-in").await;
         self.press("Continue with Apple").await;
@@ -53,20 +53,22 @@ impl Browser {
         self.arrive("/sign-in").await;
     }
 
-    /// With a passkey at hand that needs no touch, which the sign-in page uses at once.
+    /// Presses the button only: with a passkey that needs no touch, the sign-in page signs in again
+    /// at once.
     pub(crate) async fn press_sign_out(&self) {
         let menu = self.find("//details[contains(@class, 'account')]/summary").await;
         menu.click().await.expect("a menu");
         self.press("Log out").await;
     }
 
-    /// With a passkey at hand, which the sign-in page would use by itself.
+    /// Signs out after disabling the authenticator, which the sign-in page would use without a
+    /// click.
     pub(crate) async fn sign_out_with(&self, authenticator: &Authenticator) {
-        self.touch_by_itself(authenticator, false).await;
+        self.set_automatic_touch(authenticator, false).await;
         self.sign_out().await;
     }
 
-    /// Whom the page says to be signed in.
+    /// The name of the account that the page shows.
     pub(crate) async fn signed_in_as(&self) -> String {
         let menu = self.find("//details[contains(@class, 'account')]/summary").await;
         menu.text().await.expect("a name")

@@ -1,27 +1,27 @@
-//! When a key ends, as a person writes it.
+//! The value of `--expires`.
 
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The value of `--expires`.
+/// When a new key expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifetime {
-    /// Only when it is revoked.
+    /// Never.
     Never,
-    /// At an instant.
+    /// At this time.
     Until(Timestamp),
-    /// So many days from now.
+    /// This many days from now.
     Days(u16),
 }
 
 impl Lifetime {
-    /// The instant of the end.
-    pub(super) fn end(self, now: Timestamp) -> Option<Timestamp> {
+    /// The time of expiry; `None` for never.
+    pub(super) fn expires_at(self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Never => None,
             Self::Until(end) => Some(end),
-            // Ten centuries and more before the last instant that can be written.
+            // Cannot overflow: the maximum is about 180 years.
             Self::Days(days) => now
                 .checked_add(SignedDuration::from_hours(i64::from(days) * 24))
                 .ok(),
@@ -41,11 +41,11 @@ impl FromStr for Lifetime {
         {
             return Ok(Self::Days(days));
         }
-        // A bare date means its first instant in UTC, and the answer of the service shows it in full.
+        // A date means midnight UTC at its start. The command prints the resulting time in full.
         text.parse()
             .or_else(|_| format!("{text}T00:00:00Z").parse())
             .map(Self::Until)
-            .map_err(|_| "use a number of days such as 90d, a date such as 2027-01-31 (midnight UTC), an instant such as 2027-01-31T12:00:00Z, or never".to_owned())
+            .map_err(|_| "use days such as 90d, a date such as 2027-01-31 (midnight UTC), a time such as 2027-01-31T12:00:00Z, or never".to_owned())
     }
 }
 
@@ -54,18 +54,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_days_a_date_an_instant_or_never() {
+    fn expires_takes_days_a_date_a_time_or_never() {
         let now: Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
-        let end = |text: &str| {
+        let expires_at = |text: &str| {
             text.parse::<Lifetime>()
                 .unwrap()
-                .end(now)
-                .map(|end| end.to_string())
+                .expires_at(now)
+                .map(|time| time.to_string())
         };
-        assert_eq!(end("never"), None);
-        assert_eq!(end("90d").unwrap(), "2027-02-22T00:00:00Z");
-        assert_eq!(end("2027-01-31").unwrap(), "2027-01-31T00:00:00Z");
-        assert_eq!(end("2027-01-31T12:00:00+01:00").unwrap(), "2027-01-31T11:00:00Z");
+        assert_eq!(expires_at("never"), None);
+        assert_eq!(expires_at("90d").unwrap(), "2027-02-22T00:00:00Z");
+        assert_eq!(expires_at("2027-01-31").unwrap(), "2027-01-31T00:00:00Z");
+        assert_eq!(
+            expires_at("2027-01-31T12:00:00+01:00").unwrap(),
+            "2027-01-31T11:00:00Z"
+        );
         for bad in [
             "",
             "90",

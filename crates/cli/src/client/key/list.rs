@@ -13,7 +13,7 @@ use crate::client::{Console, Failure};
 pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(super) management: ManagementArgs,
-    /// Print the service's answer
+    /// Print the service's response as JSON
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -1,4 +1,4 @@
-//! `tm-auth key …`.
+//! `tm-auth key`.
 
 mod adopt;
 mod lifetime;
@@ -13,7 +13,7 @@ use clap::Subcommand;
 
 use super::{Console, Failure};
 
-/// Make, register, list and revoke API keys
+/// Create, register, list and revoke API keys
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
     New(new::NewArgs),

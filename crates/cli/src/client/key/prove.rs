@@ -1,4 +1,4 @@
-//! `tm-auth key prove`: the signature with which the API Keys page registers a public key.
+//! `tm-auth key prove`: prints the proof of possession for the API Keys page.
 
 use clap::Args;
 use jiff::Timestamp;
@@ -9,8 +9,8 @@ use crate::client::{Console, Failure};
 
 /// Print the proof that you hold a key, for the API Keys page
 ///
-/// The page shows this command with its values. What it prints goes back into the page. It is a
-/// signature over a text for this one registration and of no use for anything else. Asks nobody.
+/// The page shows this command with its values. Paste its output back into the page. It is a
+/// signature of a text for this registration and has no other use. Sends no request.
 #[derive(Args, Debug)]
 pub(crate) struct ProveArgs {
     #[command(flatten)]
@@ -18,10 +18,10 @@ pub(crate) struct ProveArgs {
     /// The service's issuer URL
     #[arg(long, value_name = "URL")]
     issuer: String,
-    /// The account that the key is registered for
+    /// The account to register the key for
     #[arg(long, value_name = "UID")]
     account: AccountId,
-    /// The Unix second in the text that the page shows; now where it is left out
+    /// The Unix time in the text that the page shows [default: now]
     #[arg(long, value_name = "SECONDS")]
     timestamp: Option<i64>,
 }
@@ -30,7 +30,7 @@ pub(super) fn run(args: &ProveArgs, console: &mut Console<'_>) -> Result<(), Fai
     let (_, signer) = args.key.load()?;
     let at = match args.timestamp {
         Some(seconds) => Timestamp::from_second(seconds)
-            .map_err(|_| Failure::usage(format!("{seconds} is no time in Unix seconds")))?,
+            .map_err(|_| Failure::usage(format!("{seconds} is not a Unix time in seconds")))?,
         None => console.now,
     };
     let proof = signer.registration_proof(&args.issuer, args.account, at)?;

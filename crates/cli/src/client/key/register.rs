@@ -1,10 +1,11 @@
-//! `tm-auth key register`: the public half goes to the service, its id comes into the file.
+//! `tm-auth key register`: registers the public key and writes its id into the key file.
 //!
-//! 1. Load the key file; it must not be registered yet, and the new name must be free.
-//! 2. Sign the registration text with the key: the service registers no key without proof of possession.
-//! 3. Register.
-//! 4. Write the id into the file. From here on the key is known to the service, so a failure names the id.
-//! 5. Give the file its lasting name.
+//! 1. Load the key file. The key must not be registered yet, and --out must not exist.
+//! 2. Sign the registration text, since the service requires proof of possession.
+//! 3. Register the public key.
+//! 4. Write the id into the file. The service knows the key now, so a failure message contains the
+//!    id.
+//! 5. Move the file to its final name.
 
 use std::path::{Path, PathBuf};
 
@@ -17,14 +18,14 @@ use super::management::ManagementArgs;
 use crate::client::key_file::KeyFileArgs;
 use crate::client::{Console, Failure};
 
-/// How old a sign-in may be that makes keys; a little less than the service allows, for clocks.
-const FRESH_SECONDS: i64 = 290;
+/// The age up to which a login counts as recent. The service allows 300 s; clocks differ.
+const RECENT_LOGIN_SECONDS: i64 = 290;
 
-/// Register the public half of a key made by `key new`
+/// Register the public key of a key pair from `tm-auth key new`
 ///
-/// The private half stays here; it only signs
-/// the proof that you hold it. The key id is written into the key file, which is then renamed to
-/// truemarkets-api-key-<first 8 of the id>.json beside the old one, or to --out.
+/// The private key stays on this machine and signs the proof that you hold it. Writes the key id
+/// into the key file, then moves the file to truemarkets-api-key-<first 8 of the id>.json in the
+/// same folder, or to --out.
 #[derive(Args, Debug)]
 #[command(after_help = crate::client::EXIT_CODES)]
 pub(crate) struct RegisterArgs {
@@ -32,21 +33,21 @@ pub(crate) struct RegisterArgs {
     pub(super) key: KeyFileArgs,
     #[command(flatten)]
     pub(super) management: ManagementArgs,
-    /// A name for the key; the one in the key file where it is left out
+    /// A name for the key [default: the one in the key file]
     #[arg(long)]
     pub(super) label: Option<String>,
-    /// What the key may do: read, trade or transfer. Repeat it for several; all three where it is left out
+    /// A permission of the key: read, trade or transfer. Repeat for several [default: all three]
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(super) scopes: Vec<Scope>,
-    /// When the key ends: 90d, 2027-01-31 (midnight UTC), an RFC 3339 instant, or never; a year from now
-    /// where it is left out
+    /// When the key expires: days such as 90d, a date such as 2027-01-31 (midnight UTC), an RFC
+    /// 3339 time, or never [default: set by the service, normally a year]
     #[arg(long, value_name = "WHEN")]
     pub(super) expires: Option<Lifetime>,
-    /// An address or network from which alone the key works, such as 203.0.113.7 or 203.0.113.0/24. Repeat
-    /// it for several; any address where it is left out
+    /// An address or network that may use the key, such as 203.0.113.7 or 203.0.113.0/24. Repeat
+    /// for several [default: any address]
     #[arg(long = "allow-ip", value_name = "ADDRESS")]
     pub(super) allow_ip: Vec<String>,
-    /// Where to put the registered key file
+    /// Where to move the registered key file
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
 }
@@ -60,7 +61,7 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
     }
     if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
         return Err(Failure::usage(format!(
-            "{} exists and is not overwritten",
+            "{} exists already and is not overwritten",
             out.display()
         )));
     }
@@ -77,19 +78,20 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
         public_key: signer.public_jwk(),
         proof: signer.registration_proof(&claims.iss, claims.uid, console.now)?,
         scopes: (!args.scopes.is_empty()).then(|| args.scopes.iter().copied().collect()),
-        expires_at: args.expires.map(|lifetime| lifetime.end(console.now)),
+        expires_at: args.expires.map(|lifetime| lifetime.expires_at(console.now)),
         allowed_ips: args.allow_ip.clone(),
         pending: false,
     };
     let registered = api.register_api_key(&token, &request).await;
     let key = registered.map_err(|error| {
         let failure = Failure::of_service(&error, console.now);
-        let fresh = console.now.as_second() - claims.auth_time < FRESH_SECONDS;
-        if args.management.is_signed_in() && fresh && error.code() == Some(ErrorCode::ReauthRequired) {
-            // By mail one is not proved strongly enough where there is something stronger.
+        let recent = console.now.as_second() - claims.auth_time < RECENT_LOGIN_SECONDS;
+        if args.management.is_from_login() && recent && error.code() == Some(ErrorCode::ReauthRequired) {
+            // The login is recent, so the service requires a stronger one: the account has a
+            // passkey.
             failure.hint(format!(
-                "this account has a passkey, and makes its keys at {}",
-                page(&api)
+                "this account has a passkey, so register the key at {}",
+                api_keys_page(&api)
             ))
         } else {
             failure
@@ -98,9 +100,9 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
 
     file.key_id = Some(key.key_id);
     file.label.clone_from(&key.label);
-    let path = keep(&args.key.key_file, args.out.as_deref(), &file).map_err(|error| {
+    let path = save_registered(&args.key.key_file, args.out.as_deref(), &file).map_err(|error| {
         Failure::from(error).hint(format!(
-            "the key is registered as {}: put \"key_id\": \"{}\" into {} yourself",
+            "the key is registered as {}: add \"key_id\": \"{}\" to {}",
             key.key_id,
             key.key_id,
             args.key.key_file.display()
@@ -115,13 +117,14 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
     console.print(&format!("expires: {end}"))
 }
 
-/// The page of API keys, which stands at the root of the service's host.
-fn page(api: &AuthApi) -> String {
+/// The URL of the API Keys page, at the root of the service's origin.
+fn api_keys_page(api: &AuthApi) -> String {
     let base = api.base_url();
     format!("{}/api-keys", base.strip_suffix("/v1/auth").unwrap_or(base))
 }
 
-/// `iss` and `uid`, which the proof is bound to. The token is the caller's own; the service verifies it.
+/// The token's claims, unverified: the proof contains `iss` and `uid`, and the service verifies
+/// both.
 fn claims(token: &str) -> Result<AccessClaims, Failure> {
     CompactJws::parse(token)
         .ok()
@@ -129,20 +132,24 @@ fn claims(token: &str) -> Result<AccessClaims, Failure> {
         .ok_or_else(|| Failure::usage("the management token is not an access token of this platform"))
 }
 
-/// Writes the registered file over the old one first, so that the id is safe, and then moves it.
-pub(super) fn keep(old: &Path, out: Option<&Path>, file: &KeyFile) -> Result<PathBuf, KeyFileError> {
+/// Writes the id into the old file first, so that it is not lost, then moves the file.
+pub(super) fn save_registered(
+    old: &Path,
+    out: Option<&Path>,
+    file: &KeyFile,
+) -> Result<PathBuf, KeyFileError> {
     key_file::replace(old, file)?;
-    let lasting = match (out, file.key_id) {
+    let target = match (out, file.key_id) {
         (Some(out), _) => out.to_owned(),
         (None, Some(key_id)) => old.with_file_name(KeyFile::name(key_id)),
         (None, None) => return Ok(old.to_owned()),
     };
-    if lasting == old || lasting.exists() {
+    if target == old || target.exists() {
         return Ok(old.to_owned());
     }
-    // Written anew rather than renamed: the new place may be on another file system.
-    key_file::create(&lasting, file)?;
-    // The new file is whole. An old one that cannot be removed is a second copy, not a loss.
+    // Write a new file instead of a rename: the target may be on another file system.
+    key_file::create(&target, file)?;
+    // The new file is complete. If the old one cannot be removed, it is only a second copy.
     std::fs::remove_file(old).ok();
-    Ok(lasting)
+    Ok(target)
 }

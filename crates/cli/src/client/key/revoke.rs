@@ -6,10 +6,10 @@ use tm_auth_client::proto::KeyId;
 use super::management::ManagementArgs;
 use crate::client::{Console, Failure};
 
-/// Revoke a key, for good
+/// Revoke a key permanently
 ///
-/// No mint or refresh with it succeeds from now on, and its access tokens are on the
-/// revocation list at once. There is no way back.
+/// From now on the service refuses mints and refreshes with the key and lists its access tokens as
+/// revoked. You cannot undo this.
 #[derive(Args, Debug)]
 #[command(after_help = crate::client::EXIT_CODES)]
 pub(crate) struct RevokeArgs {

@@ -1,4 +1,4 @@
-//! `tm-auth login`, and the commands that go on from it.
+//! `tm-auth login`, and the commands that use its session.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -6,17 +6,18 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tm_auth_client::proto::ErrorCode;
 
-use super::{Bench, text};
+use super::{Fixture, text};
 use crate::client::failure::Exit;
 
-impl Bench {
-    /// The service mails a code, and gives tokens for it.
+impl Fixture {
+    /// Makes the test server accept a request for a code, and then the code.
     async fn answer_a_login(&self) -> String {
         let token = self.management_token().await;
         self.issuer.answer_next(200, "application/json", "{}");
         self.answer_with_tokens(token)
     }
 
+    /// Makes the test server answer the next request with tokens.
     fn answer_with_tokens(&self, token: String) -> String {
         let life = SignedDuration::from_mins(5);
         let body = json!({
@@ -33,12 +34,14 @@ impl Bench {
         self.clock.now()
     }
 
-    async fn login(&self, session: &str, input: &str) -> super::Ran {
+    /// Runs `tm-auth login` with this session file and input.
+    async fn login(&self, session: &str, input: &str) -> super::RunOutput {
         let url = self.issuer.url().to_owned();
         self.run(&["login", "--base-url", &url, "--session-file", session], input)
             .await
     }
 
+    /// The bodies of the requests to a path.
     fn bodies(&self, path: &str) -> Vec<Value> {
         let seen = self.issuer.seen().into_iter();
         seen.filter(|seen| seen.path.ends_with(path))
@@ -48,21 +51,21 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn login_mails_a_code_asks_for_it_and_keeps_the_sign_in_for_its_owner_only() {
-    let bench = Bench::new().await;
-    let path = bench.path("new/folder/session.json");
-    let token = bench.answer_a_login().await;
-    let ran = bench.login(text(&path), "ada@example.com\n 1234 5678 \n").await;
+async fn login_mails_a_code_asks_for_it_and_saves_the_session_for_its_owner_only() {
+    let fixture = Fixture::new().await;
+    let path = fixture.path("new/folder/session.json");
+    let token = fixture.answer_a_login().await;
+    let ran = fixture.login(text(&path), "ada@example.com\n 1234 5678 \n").await;
     assert_eq!(ran.result, Ok(()));
     assert_eq!(
-        bench.bodies("/email/otc"),
+        fixture.bodies("/email/otc"),
         [json!({ "email": "ada@example.com" })]
     );
     let verification = json!({ "email": "ada@example.com", "code": "1234 5678", "audience": "auth" });
-    assert_eq!(bench.bodies("/email/otc/verify"), [verification]);
+    assert_eq!(fixture.bodies("/email/otc/verify"), [verification]);
     assert_eq!(
         ran.output,
-        format!("signed_in: ada@example.com\nsession_file: {}\n", path.display())
+        format!("logged_in: ada@example.com\nsession_file: {}\n", path.display())
     );
     assert!(!format!("{ran:?}").contains(&token));
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -72,10 +75,10 @@ async fn login_mails_a_code_asks_for_it_and_keeps_the_sign_in_for_its_owner_only
 }
 
 #[tokio::test]
-async fn login_with_a_code_asks_for_no_other_one() {
-    let bench = Bench::new().await;
-    let (path, url) = (bench.path("session.json"), bench.issuer.url().to_owned());
-    bench.answer_with_tokens(bench.management_token().await);
+async fn login_with_a_code_requests_no_other_code() {
+    let fixture = Fixture::new().await;
+    let (path, url) = (fixture.path("session.json"), fixture.issuer.url().to_owned());
+    fixture.answer_with_tokens(fixture.management_token().await);
     let arguments = [
         "login",
         "--base-url",
@@ -87,72 +90,72 @@ async fn login_with_a_code_asks_for_no_other_one() {
         "--code",
         "12345678",
     ];
-    assert_eq!(bench.run(&arguments, "").await.result, Ok(()));
-    assert!(bench.bodies("/email/otc").is_empty());
+    assert_eq!(fixture.run(&arguments, "").await.result, Ok(()));
+    assert!(fixture.bodies("/email/otc").is_empty());
 }
 
 #[tokio::test]
-async fn a_wrong_code_leaves_the_last_sign_in_alone() {
-    let bench = Bench::new().await;
-    let path = bench.path("session.json");
+async fn a_wrong_code_keeps_the_last_session() {
+    let fixture = Fixture::new().await;
+    let path = fixture.path("session.json");
     std::fs::write(&path, "the last one").unwrap();
-    bench.issuer.answer_next(200, "application/json", "{}");
-    bench.issuer.refuse_next(ErrorCode::InvalidCode);
-    let ran = bench.login(text(&path), "ada@example.com\n00000000\n").await;
+    fixture.issuer.answer_next(200, "application/json", "{}");
+    fixture.issuer.refuse_next(ErrorCode::InvalidCode);
+    let ran = fixture.login(text(&path), "ada@example.com\n00000000\n").await;
     assert_eq!(ran.exit(), Some(Exit::Refused));
     assert!(ran.notes.contains("invalid_code"), "{ran:?}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "the last one");
-    // Where nothing is typed, nothing is verified.
-    bench.issuer.answer_next(200, "application/json", "{}");
-    let ran = bench.login(text(&path), "ada@example.com\n").await;
+    // Without a code on standard input nothing is verified.
+    fixture.issuer.answer_next(200, "application/json", "{}");
+    let ran = fixture.login(text(&path), "ada@example.com\n").await;
     assert_eq!(ran.exit(), Some(Exit::Usage));
 }
 
 #[tokio::test]
-async fn key_commands_go_on_from_the_sign_in_and_exchange_its_token_once_it_has_ended() {
-    let bench = Bench::new().await;
-    let (path, url) = (bench.path("session.json"), bench.issuer.url().to_owned());
+async fn key_commands_use_the_session_and_refresh_its_token_when_it_expires() {
+    let fixture = Fixture::new().await;
+    let (path, url) = (fixture.path("session.json"), fixture.issuer.url().to_owned());
     let list = ["key", "list", "--base-url", &url, "--session-file", text(&path)];
-    let ran = bench.run(&list, "").await;
+    let ran = fixture.run(&list, "").await;
     assert_eq!(ran.exit(), Some(Exit::Usage));
     assert!(ran.notes.contains("tm-auth login"), "{ran:?}");
 
-    let token = bench.answer_a_login().await;
+    let token = fixture.answer_a_login().await;
     assert_eq!(
-        bench
+        fixture
             .login(text(&path), "ada@example.com\n12345678\n")
             .await
             .result,
         Ok(())
     );
     let no_keys = || {
-        bench
+        fixture
             .issuer
             .answer_next(200, "application/json", r#"{"keys":[]}"#);
     };
     no_keys();
-    assert_eq!(bench.run(&list, "").await.result, Ok(()));
-    let authorization = |bench: &Bench| bench.issuer.seen().last().unwrap().authorization.clone();
-    assert_eq!(authorization(&bench), Some(format!("Bearer {token}")));
+    assert_eq!(fixture.run(&list, "").await.result, Ok(()));
+    let authorization = |fixture: &Fixture| fixture.issuer.seen().last().unwrap().authorization.clone();
+    assert_eq!(authorization(&fixture), Some(format!("Bearer {token}")));
 
-    bench.clock.advance(std::time::Duration::from_secs(295));
-    let newer = bench.answer_with_tokens(bench.management_token().await);
+    fixture.clock.advance(std::time::Duration::from_secs(295));
+    let newer = fixture.answer_with_tokens(fixture.management_token().await);
     no_keys();
-    assert_eq!(bench.run(&list, "").await.result, Ok(()));
+    assert_eq!(fixture.run(&list, "").await.result, Ok(()));
     assert_eq!(
-        bench.bodies("/token/refresh"),
+        fixture.bodies("/token/refresh"),
         [json!({ "refresh_token": "the refresh token" })]
     );
-    assert_eq!(authorization(&bench), Some(format!("Bearer {newer}")));
-    // The newer one was kept: it is not exchanged again.
+    assert_eq!(authorization(&fixture), Some(format!("Bearer {newer}")));
+    // The newer token was saved, so it is not refreshed again.
     no_keys();
-    assert_eq!(bench.run(&list, "").await.result, Ok(()));
-    assert_eq!(bench.bodies("/token/refresh").len(), 1);
+    assert_eq!(fixture.run(&list, "").await.result, Ok(()));
+    assert_eq!(fixture.bodies("/token/refresh").len(), 1);
 
-    // A sign-in that is over says how to begin again, and one at another service is not sent to this one.
-    bench.clock.advance(std::time::Duration::from_mins(10));
-    bench.issuer.refuse_next(ErrorCode::SessionExpired);
-    let ran = bench.run(&list, "").await;
+    // An expired session has a hint, and the token of another service is not sent to this one.
+    fixture.clock.advance(std::time::Duration::from_mins(10));
+    fixture.issuer.refuse_next(ErrorCode::SessionExpired);
+    let ran = fixture.run(&list, "").await;
     assert_eq!(ran.exit(), Some(Exit::Refused));
     assert!(ran.notes.contains("tm-auth login"), "{ran:?}");
     let elsewhere = [
@@ -163,32 +166,32 @@ async fn key_commands_go_on_from_the_sign_in_and_exchange_its_token_once_it_has_
         "--session-file",
         text(&path),
     ];
-    let ran = bench.run(&elsewhere, "").await;
+    let ran = fixture.run(&elsewhere, "").await;
     assert_eq!(ran.exit(), Some(Exit::Usage));
-    assert!(ran.notes.contains("the last sign-in was at"), "{ran:?}");
+    assert!(ran.notes.contains("the last login was at"), "{ran:?}");
 }
 
 #[tokio::test]
-async fn an_account_with_a_passkey_is_shown_to_its_page() {
-    let bench = Bench::new().await;
+async fn an_account_with_a_passkey_gets_a_hint_to_the_api_keys_page() {
+    let fixture = Fixture::new().await;
     let (path, key, url) = (
-        bench.path("session.json"),
-        bench.path("key.json"),
-        bench.issuer.url().to_owned(),
+        fixture.path("session.json"),
+        fixture.path("key.json"),
+        fixture.issuer.url().to_owned(),
     );
-    bench.answer_a_login().await;
+    fixture.answer_a_login().await;
     assert_eq!(
-        bench
+        fixture
             .login(text(&path), "ada@example.com\n12345678\n")
             .await
             .result,
         Ok(())
     );
     assert_eq!(
-        bench.run(&["key", "new", "--out", text(&key)], "").await.result,
+        fixture.run(&["key", "new", "--out", text(&key)], "").await.result,
         Ok(())
     );
-    bench.issuer.refuse_next(ErrorCode::ReauthRequired);
+    fixture.issuer.refuse_next(ErrorCode::ReauthRequired);
     let register = [
         "key",
         "register",
@@ -199,7 +202,7 @@ async fn an_account_with_a_passkey_is_shown_to_its_page() {
         "--key-file",
         text(&key),
     ];
-    let ran = bench.run(&register, "").await;
+    let ran = fixture.run(&register, "").await;
     assert_eq!(ran.exit(), Some(Exit::Refused));
     assert!(ran.notes.contains(&format!("{url}/api-keys")), "{ran:?}");
 }

@@ -1,4 +1,4 @@
-//! Mailed codes, guessed and used on three nodes at once.
+//! E-mail codes that are guessed and used on three nodes at once.
 
 use tm_auth_client::{ApiError, AuthApi};
 use tm_auth_proto::ErrorCode;
@@ -10,10 +10,10 @@ use super::{SETTINGS, apis, binary};
 
 const ADDRESSES: usize = 12;
 const GUESSES: usize = 60;
-/// Of one code from one network, over all nodes.
+/// The attempts at one code that one network has, on all nodes together.
 const ATTEMPTS: usize = 5;
 
-/// The mails are at the node that was asked.
+/// A mailbox in memory, which is on the node that sent the mail, and limits that no test reaches.
 const MAILBOX: [(&str, &str); 3] = [
     ("MAIL__MODE", "mailbox"),
     ("LIMITS__CODES_PER_ADDRESS_PER_HOUR", "60000"),
@@ -25,7 +25,7 @@ fn start() -> ThreeNodes {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f03_f04_i08_codes_guessed_on_three_nodes_at_once_are_compared_five_times() {
+async fn f03_f04_i08_guesses_on_three_nodes_at_once_get_five_attempts_together() {
     let cluster = start();
     let nodes = apis(&cluster);
     let email = "ada@example.com";
@@ -37,17 +37,17 @@ async fn f03_f04_i08_codes_guessed_on_three_nodes_at_once_are_compared_five_time
         guessing.spawn(async move { api.verify_email_code(email, &format!("{wrong:08}"), None).await });
     }
     for answer in guessing.join_all().await {
-        assert_invalid(&answer.expect_err("it is wrong"));
+        assert_invalid(&answer.expect_err("the code is wrong"));
     }
     let sql = "SELECT count(*) FROM email_code_events WHERE kind = 'failed'";
     let compared = psql(&cluster.postgres_url(), sql);
     assert_eq!(compared, ATTEMPTS.to_string());
     for api in &nodes {
-        // The right one is not looked at any more.
+        // The right code is refused too.
         assert_invalid(
             &api.verify_email_code(email, &code, None)
                 .await
-                .expect_err("spent"),
+                .expect_err("no attempt is left"),
         );
     }
 }
@@ -79,9 +79,9 @@ fn assert_invalid(error: &ApiError) {
     assert_eq!(error.code(), Some(ErrorCode::InvalidCode), "{error}");
 }
 
-/// Asks a node for a code and reads it in that node's mailbox.
+/// Requests a code from a node and reads it in that node's mailbox.
 async fn mailed(api: &AuthApi, email: &str) -> String {
-    api.request_email_code(email).await.expect("it is mailed");
+    api.request_email_code(email).await.expect("the code is mailed");
     let origin = api.base_url().strip_suffix("/v1/auth").expect("the base path");
     let page = reqwest::get(format!("{origin}/mailbox"))
         .await
@@ -91,5 +91,5 @@ async fn mailed(api: &AuthApi, email: &str) -> String {
         .split_once(&format!(">{email}<"))
         .unwrap_or_else(|| panic!("no mail to {email}: {page}"));
     let (_, code) = mail.split_once("mailed-code\">").expect("a code");
-    code.split_once('<').expect("its end").0.to_owned()
+    code.split_once('<').expect("the end of the code").0.to_owned()
 }

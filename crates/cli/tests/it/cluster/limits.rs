@@ -1,4 +1,4 @@
-//! What limits mean on three nodes.
+//! Rate limits on three nodes.
 
 use tm_auth_client::ApiError;
 use tm_auth_testing::three_nodes::ThreeNodes;
@@ -7,9 +7,9 @@ use super::{SETTINGS, apis, binary, bots, owner};
 
 const PER_MINUTE: usize = 12;
 
-/// `docs/OPERATIONS.md` says that a node counts for itself.
+/// As documented in `docs/OPERATIONS.md`, each node counts for itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i08_a_rate_is_per_node_so_three_nodes_give_three_times_as_much() {
+async fn i08_a_rate_limit_is_per_node_so_three_nodes_allow_three_times_as_much() {
     let limit = PER_MINUTE.to_string();
     let own = [("LIMITS__PROVEN_PER_KEY_PER_MINUTE", limit.as_str())];
     let nodes = ThreeNodes::start(binary(), &[&SETTINGS[..], &own].concat());
@@ -24,7 +24,7 @@ async fn i08_a_rate_is_per_node_so_three_nodes_give_three_times_as_much() {
         };
         assert_eq!(refused.status(), Some(429));
         assert!(refused.retry_after().is_some());
-        // What a minute gives back meanwhile comes on top.
+        // The limit may refill by one or two during the test.
         assert!((PER_MINUTE..=PER_MINUTE + 2).contains(&minted), "{minted}");
     }
 }

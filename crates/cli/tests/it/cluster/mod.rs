@@ -1,15 +1,15 @@
-//! Three real nodes held to what one would do: races between them, revocations that each must obey, and their
-//! database or one of them taken away under load.
+//! Three nodes must behave like one: in races between them, after revocations, and while their
+//! database or one of them fails under load.
 
-mod away;
+mod database_outage;
 mod email_codes;
+mod faults;
 mod limits;
-mod outages;
+mod load_balancer;
+mod observer;
 mod races;
-mod revoked;
+mod revocation;
 mod sdk;
-mod together;
-mod witness;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tm_auth_proto::AccountId;
 use tm_auth_testing::bot::{Bot, Owner};
 use tm_auth_testing::three_nodes::{NODES, ThreeNodes};
 
-/// Limits that no test comes near.
+/// Limits that no test reaches, except the test of limits.
 const SETTINGS: [(&str, &str); 6] = [
     ("TOKENS__ALGORITHM", "ES256"),
     ("API_KEYS__MAX_PER_ACCOUNT", "100"),
@@ -34,7 +34,7 @@ fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_tm-auth"))
 }
 
-/// The API of each node, past the proxy before them.
+/// The API of each node, without the load balancer.
 fn apis(nodes: &ThreeNodes) -> Vec<AuthApi> {
     node_urls(nodes)
         .iter()
@@ -46,20 +46,18 @@ fn node_urls(nodes: &ThreeNodes) -> Vec<String> {
     NODES.map(|node| nodes.node_url(node).to_owned()).to_vec()
 }
 
-/// What an operator's command prints.
+/// Runs an administrative command that must succeed. Returns its output.
 fn operator(nodes: &ThreeNodes, arguments: &[&str]) -> String {
     let output = nodes.command(arguments).output().expect("the binary starts");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
     let printed = String::from_utf8(output.stdout).expect("UTF-8");
     printed.trim_end().to_owned()
 }
 
-/// A new account, managed with one token that outlives the test.
+/// Creates an account. Its management token is valid for longer than the test.
 fn owner(nodes: &ThreeNodes) -> Owner {
-    let uid: AccountId = operator(nodes, &["accounts", "create"])
-        .parse()
-        .expect("it prints the uid");
+    let uid: AccountId = operator(nodes, &["accounts", "create"]).parse().expect("a uid");
     let token = operator(nodes, &["accounts", "session", &uid.to_string()]);
     Owner {
         uid,
@@ -72,12 +70,15 @@ async fn bots(nodes: &ThreeNodes, owner: &Owner, count: usize) -> Vec<Arc<Bot>> 
     let apis = apis(nodes);
     let mut bots = Vec::new();
     for api in apis.iter().cycle().take(count) {
-        bots.push(Arc::new(owner.register(api).await.expect("it may be registered")));
+        bots.push(Arc::new(
+            owner.register(api).await.expect("the registration succeeds"),
+        ));
     }
     bots
 }
 
-/// Asks until there is an answer, and tells how long that took; panics with `what` when there is none in time.
+/// Polls until `ask` returns a value. Returns it with the time that took. Panics with `what` after
+/// `deadline`.
 async fn until<T>(what: &str, deadline: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> (T, Duration) {
     let began = Instant::now();
     loop {

@@ -1,54 +1,53 @@
-//! Many at once, each asking another node.
+//! Concurrent requests that are spread over the nodes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tm_auth_proto::ErrorCode;
-use tm_auth_testing::history::Judge;
-use tm_auth_testing::ledger::Caller;
+use tm_auth_testing::history::Checker;
+use tm_auth_testing::ledger::RetryingClient;
 use tm_auth_testing::three_nodes::ThreeNodes;
 use tokio::task::JoinSet;
 
 use super::{SETTINGS, apis, binary, bots, node_urls, owner};
 
-const GENERATIONS: i64 = 200;
+const REFRESHES: i64 = 200;
 const AT_ONCE: usize = 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e06_j08_fifty_refreshes_at_once_over_three_nodes_have_one_order_and_one_successor() {
     let nodes = ThreeNodes::start(binary(), &SETTINGS);
     let bot = bots(&nodes, &owner(&nodes), 1).await.remove(0);
-    let caller = Arc::new(Caller::new(&node_urls(&nodes)));
-    let (mut held, _) = caller.mint(&bot).await.expect("it mints");
-    for generation in 1..=GENERATIONS {
+    let client = Arc::new(RetryingClient::new(&node_urls(&nodes)));
+    let (mut held, _) = client.mint(&bot).await.expect("the mint succeeds");
+    for counter in 1..=REFRESHES {
         let mut tasks = JoinSet::new();
         for _ in 0..AT_ONCE {
-            let (caller, held) = (Arc::clone(&caller), held.clone());
-            tasks.spawn(async move { caller.refresh(&held).await.expect("nothing is ended") });
+            let (client, held) = (Arc::clone(&client), held.clone());
+            tasks.spawn(async move { client.refresh(&held).await.expect("the refresh succeeds") });
         }
         let successors = tasks.join_all().await;
         held = successors[0].clone();
-        assert_eq!(held.counter, generation);
-        // Byte for byte.
+        assert_eq!(held.counter, counter);
         assert!(
             successors.iter().all(|successor| *successor == held),
-            "{generation}"
+            "counter {counter}"
         );
     }
-    let history = caller.history();
+    let history = client.history();
     assert_eq!(
         history.len(),
-        1 + usize::try_from(GENERATIONS).expect("small") * AT_ONCE
+        1 + usize::try_from(REFRESHES).expect("small") * AT_ONCE
     );
-    let summary = Judge::default()
+    let summary = Checker::default()
         .check(&history)
         .unwrap_or_else(|found| panic!("{found}"));
     println!("{summary:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d09_a_challenge_opens_one_session_whichever_nodes_are_asked() {
+async fn d09_a_challenge_sent_to_all_nodes_opens_one_session() {
     let nodes = ThreeNodes::start(binary(), &SETTINGS);
     let bot = bots(&nodes, &owner(&nodes), 1).await.remove(0);
     let apis = apis(&nodes);
@@ -61,7 +60,7 @@ async fn d09_a_challenge_opens_one_session_whichever_nodes_are_asked() {
             tasks.spawn(async move { api.mint(&challenge).await });
         }
         let mut answers = tasks.join_all().await;
-        // And once more on each node when it is over.
+        // Once more on each node afterwards.
         for api in &apis {
             answers.push(api.mint(&challenge).await);
         }

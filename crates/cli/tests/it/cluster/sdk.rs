@@ -1,6 +1,7 @@
-//! The platform's own Python SDK, unchanged, against three nodes: each of its calls lands on another one.
+//! The platform's Python SDK, unchanged, against three nodes: each of its calls goes to another
+//! node.
 //!
-//! What resource servers fetch, they fetch past the proxy here, so that its turns are the SDK's alone.
+//! The verifier fetches from one node directly, so that HAProxy's turns belong to the SDK alone.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -13,30 +14,31 @@ use tm_auth_client::AuthApi;
 use tm_auth_testing::three_nodes::ThreeNodes;
 use tm_auth_verifier::Verifier;
 
-use super::revoked::list;
+use super::revocation::list;
 use super::{SETTINGS, apis, binary, operator};
-use crate::foreign::{Program, workspace};
-use crate::harness::tm_auth;
-use crate::platform::{self, Agree, Served};
+use crate::dev::tm_auth;
+use crate::external_program::{Program, workspace};
+use crate::platform::{self, ServedBy, WaitUntilAgreed};
 
-const STORIES: [&str; 4] = [
+/// Functions of `python/sdk.py`.
+const SCENARIOS: [&str; 4] = [
     "mints_and_refreshes",
     "calls_the_platform",
-    "an_ended_session_is_told_and_a_new_mint_goes_on",
-    "a_revoked_key_is_dead_everywhere",
+    "an_ended_session_is_refused_and_a_new_mint_works",
+    "a_revoked_key_is_refused_everywhere",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sdk_notices_nothing_of_three_nodes() {
+async fn the_sdk_works_with_three_nodes() {
     let script = workspace().join("crates/cli/tests/it/python/sdk.py");
     let sdk = Program::python("the SDK", &[script.to_str().expect("UTF-8")]);
     let nodes = ThreeNodes::start(binary(), &SETTINGS);
     let issuer = format!("{}/v1/auth", nodes.url());
-    let past_the_proxy = format!("{}/v1/auth", nodes.node_url(3));
+    let node_base = format!("{}/v1/auth", nodes.node_url(3));
     let verifier = Verifier::builder(&issuer, nodes.url())
         .environment(tm_auth_proto::Environment::Uat)
-        .jwks_url(format!("{past_the_proxy}/.well-known/jwks.json"))
-        .revocations_url(format!("{past_the_proxy}/revocations"))
+        .jwks_url(format!("{node_base}/.well-known/jwks.json"))
+        .revocations_url(format!("{node_base}/revocations"))
         .build()
         .expect("a verifier");
     verifier.refresh().await.expect("the node answers");
@@ -46,43 +48,43 @@ async fn the_sdk_notices_nothing_of_three_nodes() {
     let key_file = folder.path().join("key.json");
     register(&nodes, &key_file, &token);
 
-    let served = Served::default();
-    let hour: platform::Hour = Arc::new(|| {});
-    let before = platform::Nodes {
-        served: Arc::clone(&served),
-        agree: agree(&nodes),
+    let served = ServedBy::default();
+    let advance_hour: platform::AdvanceHour = Arc::new(|| {});
+    let platform_nodes = platform::Nodes {
+        served_by: Arc::clone(&served),
+        wait_until_agreed: wait_until_agreed(&nodes),
     };
-    let origin = platform::start_before(nodes.url(), before, verifier, hour).await;
+    let origin = platform::start_with_nodes(nodes.url(), platform_nodes, verifier, advance_hour).await;
     let settings = [
         ("TM_BASE_URL", origin.as_str()),
         ("TM_KEY_FILE", key_file.to_str().expect("UTF-8")),
         ("TM_TELEMETRY", "0"),
     ];
-    for story in STORIES {
-        let arguments = match story {
-            "a_revoked_key_is_dead_everywhere" => vec![story, &token],
-            _ => vec![story],
+    for scenario in SCENARIOS {
+        let arguments = match scenario {
+            "a_revoked_key_is_refused_everywhere" => vec![scenario, &token],
+            _ => vec![scenario],
         };
         let output = tokio::task::block_in_place(|| sdk.run(&settings, &arguments, ""));
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{story}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{scenario}: {stderr}");
         let served = std::mem::take(&mut *served.lock().expect("nothing panics while holding it"));
         assert!(
             served.windows(2).all(|pair| pair[0] != pair[1]),
-            "{story}: {served:?}"
+            "{scenario}: {served:?}"
         );
         if served.len() >= 3 {
             assert_eq!(
                 served.iter().collect::<BTreeSet<_>>().len(),
                 3,
-                "{story}: {served:?}"
+                "{scenario}: {served:?}"
             );
         }
     }
 }
 
-/// What one node was told, the others list a moment later: waits until all three list one thing more than last time.
-fn agree(nodes: &ThreeNodes) -> Agree {
+/// Waits until all three nodes list one revocation more than at the last call.
+fn wait_until_agreed(nodes: &ThreeNodes) -> WaitUntilAgreed {
     let (apis, last) = (apis(nodes), Arc::new(Mutex::new(0)));
     Arc::new(move || {
         let (apis, last) = (apis.clone(), Arc::clone(&last));
@@ -101,7 +103,7 @@ async fn listed(api: &AuthApi) -> usize {
     list.sids.len() + list.keys.len()
 }
 
-/// Makes a key and registers it through the proxy, as a person does.
+/// Creates a key and registers it through HAProxy with the commands.
 fn register(nodes: &ThreeNodes, key_file: &Path, token: &str) {
     let new = key_file.with_extension("new");
     let made = tm_auth().args(["key", "new", "--out"]).arg(&new).output();
@@ -116,8 +118,8 @@ fn register(nodes: &ThreeNodes, key_file: &Path, token: &str) {
         .stdout(Stdio::null())
         .spawn()
         .expect("the binary starts");
-    let mut stdin = register.stdin.take().expect("it is piped");
-    stdin.write_all(token.as_bytes()).expect("it reads its token");
+    let mut stdin = register.stdin.take().expect("the stream is piped");
+    stdin.write_all(token.as_bytes()).expect("the token is sent");
     drop(stdin);
-    assert!(register.wait().expect("it ends").success());
+    assert!(register.wait().expect("the process ends").success());
 }

@@ -1,6 +1,6 @@
-"""Drives the platform's own SDK, `truemarkets`, against the origin in TM_BASE_URL.
+"""Runs scenarios with the platform's own SDK, `truemarkets`, against the origin in TM_BASE_URL.
 
-Run by sdk/mod.rs with the name of one of the functions below. An assertion that fails ends it with status 1.
+sdk/mod.rs and cluster/sdk.rs run it with the name of one of the functions below. A failed assertion exits with status 1.
 """
 
 import sys
@@ -12,21 +12,21 @@ from truemarkets._generated.gateway.models import BalancesResponse, ErrorRespons
 
 
 def mints_and_refreshes():
-    """The helpers that the SDK's own client is made of."""
+    """The functions that the SDK's client uses."""
     config = Config.from_env()
     key_id, key = load_key_file(config.key_file)
     first = mint_token(config, key, key_id)
-    # Two mints in one second: signatures differ, so neither is a replay.
+    # Two mints within a second have different signatures, so neither is a replay.
     second = mint_token(config, key, key_id)
     assert first["refresh_token"] != second["refresh_token"]
     rotated = refresh_token(config, first["refresh_token"])
     assert rotated["access_token"] and rotated["refresh_token"] != first["refresh_token"]
-    # A lost answer: the same successor comes again.
+    # A retry after a lost answer gets the same successor.
     again = refresh_token(config, first["refresh_token"])
     assert again["refresh_token"] == rotated["refresh_token"]
     try:
         refresh_token(config, rotated["access_token"])
-        raise AssertionError("an access token was taken for a refresh token")
+        raise AssertionError("an access token was accepted as a refresh token")
     except APIError as error:
         assert error.status_code == 401, error
 
@@ -44,22 +44,22 @@ def an_expired_token_is_refreshed():
     with Client() as client:
         assert isinstance(client.gateway.get_balances(), BalancesResponse)
         access, refresh = client._access_token, client._refresh_token
-        post(client, "/test/hour")
+        post(client, "/test/advance-hour")
         assert isinstance(client.gateway.get_balances(), BalancesResponse)
         assert client._access_token != access and client._refresh_token != refresh
         assert client.defi.get_profile().email
-        # Without the refresh token it is refused: the token in hand had really ended.
+        # Without the refresh token the old access token is refused: it has really expired.
         client._access_token, client._refresh_token = access, None
         assert isinstance(client.gateway.get_balances(), ErrorResponse)
 
 
-def an_ended_session_is_told_and_a_new_mint_goes_on():
+def an_ended_session_is_refused_and_a_new_mint_works():
     with Client() as client:
         assert isinstance(client.gateway.get_balances(), BalancesResponse)
         refresh = client._refresh_token
         post(client, "/v1/auth/token/revoke", {"refresh_token": refresh})
-        post(client, "/test/learn")
-        # Its refresh is refused too, so it gives the Gateway's own 401 back and keeps what it has.
+        post(client, "/test/refresh-verifier")
+        # The refresh is refused too. The SDK returns the Gateway's 401 and keeps its tokens.
         refused = client.gateway.get_balances()
         assert isinstance(refused, ErrorResponse) and refused.message, refused
         assert client._refresh_token == refresh
@@ -67,7 +67,7 @@ def an_ended_session_is_told_and_a_new_mint_goes_on():
         assert isinstance(client.gateway.get_balances(), BalancesResponse)
 
 
-def a_revoked_key_is_dead_everywhere(management_token):
+def a_revoked_key_is_refused_everywhere(management_token):
     with Client() as client:
         assert isinstance(client.gateway.get_balances(), BalancesResponse)
         answer = httpx.delete(
@@ -75,7 +75,7 @@ def a_revoked_key_is_dead_everywhere(management_token):
             headers={"Authorization": f"Bearer {management_token}"},
         )
         assert answer.is_success, answer.text
-        post(client, "/test/learn")
+        post(client, "/test/refresh-verifier")
         assert isinstance(client.gateway.get_balances(), ErrorResponse)
         try:
             client.authenticate()

@@ -1,6 +1,6 @@
-//! The platform's own Python SDK, unchanged, through one origin like the platform's.
+//! The platform's Python SDK, unchanged, against a stand-in for the platform.
 //!
-//! What the SDK does is in `python/sdk.py`; here are the servers it talks to, one for each database.
+//! `python/sdk.py` contains the scenarios. These modules start the servers, one for each database.
 
 mod postgres;
 mod sqlite;
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tm_auth_server::clock::{Clock as _, ManualClock};
 use tm_auth_verifier::{Clock, Verifier};
 
-use crate::foreign::{Program, workspace};
+use crate::external_program::{Program, workspace};
 
 async fn verifier(auth_origin: &str, clock: impl Clock) -> Verifier {
     let verifier = Verifier::builder(format!("{auth_origin}/v1/auth"), auth_origin)
@@ -33,8 +33,8 @@ fn run(key_file: &Path, origin: &str, arguments: &[&str]) {
         ("TM_TELEMETRY", "0"),
     ];
     let output = sdk.run(&settings, arguments, "");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {told}", arguments[0]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", arguments[0]);
 }
 
 struct TestClock(Arc<ManualClock>);

@@ -1,4 +1,5 @@
-//! The service on PostgreSQL, in this process, so that an hour passes at once.
+//! The SDK against a service on PostgreSQL, in this process, so that the test can advance its
+//! clock.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_testing::postgres::Postgres;
 
 use super::{TestClock, run, verifier};
-use crate::harness::{free_port, now, tm_auth};
+use crate::dev::{free_port, now, tm_auth};
 use crate::platform;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,10 +30,10 @@ async fn the_sdk_calls_the_platform() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sdk_is_told_of_an_ended_session_and_mints_anew() {
+async fn the_sdk_is_refused_with_an_ended_session_and_mints_again() {
     let sandbox = Sandbox::start().await;
     sandbox
-        .run(&["an_ended_session_is_told_and_a_new_mint_goes_on"])
+        .run(&["an_ended_session_is_refused_and_a_new_mint_works"])
         .await;
 }
 
@@ -40,7 +41,7 @@ async fn the_sdk_is_told_of_an_ended_session_and_mints_anew() {
 async fn the_sdk_is_refused_everywhere_with_a_revoked_key() {
     let sandbox = Sandbox::start().await;
     let token = &sandbox.management_token;
-    sandbox.run(&["a_revoked_key_is_dead_everywhere", token]).await;
+    sandbox.run(&["a_revoked_key_is_refused_everywhere", token]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +52,7 @@ async fn the_sdk_refreshes_an_expired_token_by_itself() {
         .await;
 }
 
-/// A running service, and an account with a key.
+/// A running service with an account that has a key.
 struct Sandbox {
     folder: TempDir,
     origin: String,
@@ -85,7 +86,7 @@ impl Sandbox {
         let store = postgres::open(&options).await.expect("an empty database");
         let app = App::start(config, Arc::new(store), Arc::clone(&clock) as _)
             .await
-            .expect("it starts");
+            .expect("the service starts");
         let bound = serve::bind(app).await.expect("the port is free");
         tokio::spawn(bound.serve(std::future::pending()));
 
@@ -93,8 +94,8 @@ impl Sandbox {
             let mut command = tm_auth();
             let output = command.args(arguments).arg("--config").arg(&config_file).output();
             let output = output.expect("the binary starts");
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{arguments:?}: {told}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{arguments:?}: {stderr}");
             String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
         };
         let uid = operator(&["accounts", "create"]);
@@ -105,16 +106,16 @@ impl Sandbox {
             clock,
             management_token,
         };
-        sandbox.register(uid.parse().expect("it prints the uid")).await;
+        sandbox.register(uid.parse().expect("a uid")).await;
         sandbox
     }
 
     async fn register(&self, uid: AccountId) {
         let issuer = format!("{}/v1/auth", self.origin);
-        let signer = Signer::generate().expect("the library works");
+        let signer = Signer::generate().expect("the cryptographic library works");
         let proof = signer
             .registration_proof(&issuer, uid, now())
-            .expect("the library works");
+            .expect("the cryptographic library works");
         let request = RegisterApiKey {
             label: "sdk".to_owned(),
             public_key: signer.public_jwk(),
@@ -127,8 +128,10 @@ impl Sandbox {
         let api = AuthApi::new(&issuer).expect("a base URL");
         let key = api.register_api_key(&self.management_token, &request).await;
         let file = KeyFile {
-            key_id: Some(key.expect("it may be registered").key_id),
-            ..signer.key_file("sdk", now()).expect("the library works")
+            key_id: Some(key.expect("the registration succeeds").key_id),
+            ..signer
+                .key_file("sdk", now())
+                .expect("the cryptographic library works")
         };
         key_file::create(self.key_file(), &file).expect("the file is new");
     }
@@ -137,18 +140,18 @@ impl Sandbox {
         self.folder.path().join("key.json")
     }
 
-    /// Runs the SDK with these arguments.
+    /// Runs `python/sdk.py` with these arguments.
     async fn run(&self, arguments: &[&str]) {
         let clock = Arc::clone(&self.clock);
         let verifier = verifier(&self.origin, TestClock(Arc::clone(&clock))).await;
-        let hour = Arc::new(move || clock.advance(SignedDuration::from_secs(3600 + 60)));
-        let origin = platform::start(&self.origin, verifier, hour).await;
+        let advance_hour = Arc::new(move || clock.advance(SignedDuration::from_secs(3600 + 60)));
+        let origin = platform::start(&self.origin, verifier, advance_hour).await;
         run(&self.key_file(), &origin, arguments);
     }
 }
 
 fn write_private(path: &std::path::Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
-    fs::write(path, text).expect("the folder takes a file");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    fs::write(path, text).expect("the file can be written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the mode can be set");
 }

@@ -1,4 +1,4 @@
-//! `tm-auth dev`, which is on SQLite.
+//! The SDK against `tm-auth dev`, which uses SQLite.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tm_auth_verifier::SystemClock;
 
 use super::{TestClock, run, verifier};
-use crate::harness::{Dev, now};
+use crate::dev::{Dev, now};
 use crate::platform;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,8 +23,8 @@ async fn the_sdk_calls_the_platform() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sdk_is_told_of_an_ended_session_and_mints_anew() {
-    against_dev("an_ended_session_is_told_and_a_new_mint_goes_on").await;
+async fn the_sdk_is_refused_with_an_ended_session_and_mints_again() {
+    against_dev("an_ended_session_is_refused_and_a_new_mint_works").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,12 +35,12 @@ async fn the_sdk_is_refused_everywhere_with_a_revoked_key() {
     run(
         &dev.key_file(),
         &origin_of(&dev).await,
-        &["a_revoked_key_is_dead_everywhere", &token],
+        &["a_revoked_key_is_refused_everywhere", &token],
     );
 }
 
-/// The service runs in this process, on the folder that `dev` made, so that an hour passes at once for it
-/// and for the Gateway alike.
+/// Runs the service in this process, on the folder that `dev` created, so that the test can advance
+/// the clocks of the service and the verifier.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_refreshes_an_expired_token_by_itself() {
     let mut dev = Dev::start(&[]);
@@ -56,19 +56,19 @@ async fn the_sdk_refreshes_an_expired_token_by_itself() {
     config.network.listen = vec![dev.address()];
     let app = App::start(config, Arc::new(store), Arc::clone(&clock) as _)
         .await
-        .expect("it starts");
+        .expect("the service starts");
     let bound = serve::bind(app).await.expect("the port of `dev` is free again");
     tokio::spawn(bound.serve(std::future::pending()));
 
     let verifier = verifier(dev.origin(), TestClock(Arc::clone(&clock))).await;
-    let hour = Arc::new(move || clock.advance(SignedDuration::from_secs(3600 + 60)));
-    let origin = platform::start(dev.origin(), verifier, hour).await;
+    let advance_hour = Arc::new(move || clock.advance(SignedDuration::from_secs(3600 + 60)));
+    let origin = platform::start(dev.origin(), verifier, advance_hour).await;
     run(&dev.key_file(), &origin, &["an_expired_token_is_refreshed"]);
 }
 
-async fn against_dev(what: &str) {
+async fn against_dev(scenario: &str) {
     let dev = Dev::start(&[]);
-    run(&dev.key_file(), &origin_of(&dev).await, &[what]);
+    run(&dev.key_file(), &origin_of(&dev).await, &[scenario]);
 }
 
 async fn origin_of(dev: &Dev) -> String {

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Fact, Letter, Letterhead, Link, quoted};
+use super::isolate::quoted;
+use super::{Fact, Letter, Letterhead, Link};
 use crate::mail::Mail;
 
 /// The reminder for a key with this label, which expires at `end`, within `days` days.

@@ -6,6 +6,7 @@
 //! request.
 
 mod email_code;
+mod isolate;
 mod key_reminder;
 mod notice;
 
@@ -13,13 +14,13 @@ use std::net::IpAddr;
 
 use askama::Template;
 use jiff::Timestamp;
-use tm_auth_core::user_text;
 use tm_auth_proto::Environment;
 
 use super::Mail;
 use crate::config::PublicUrl;
 
 pub(crate) use email_code::{CodePurpose, EmailCodeMail, email_code};
+pub(crate) use isolate::{Part, parts};
 pub(crate) use key_reminder::key_reminder;
 pub(crate) use notice::{Notice, notice};
 
@@ -150,13 +151,6 @@ fn coarse_network(address: IpAddr) -> String {
     }
 }
 
-/// Quotes a user's text within a sentence: on one line, without invisible characters.
-fn quoted(words: &str) -> String {
-    let words: String = words.chars().take(100).collect();
-    let words = user_text::clean(&words, " ");
-    format!("\u{201c}{}\u{201d}", words.trim())
-}
-
 /// Masks an e-mail address so that only those who know it recognise it.
 fn masked(email: &str) -> String {
     match email.split_once('@') {
@@ -185,14 +179,6 @@ mod tests {
         }
         assert_eq!(masked("alice@example.com"), "a\u{2026}@example.com");
         assert_eq!(masked("nonsense"), "\u{2026}");
-    }
-
-    #[test]
-    fn f20_quoted_text_stays_on_one_line() {
-        assert_eq!(quoted("a\r\nBcc: v@y.com"), "\u{201c}a  Bcc: v@y.com\u{201d}");
-        assert_eq!(quoted("\u{202e}evil\u{ad}"), "\u{201c}evil\u{201d}");
-        assert_eq!(quoted("می\u{200c}خواهم"), "\u{201c}می\u{200c}خواهم\u{201d}");
-        assert_eq!(quoted(&"x".repeat(500)).chars().count(), 102);
     }
 
     #[test]

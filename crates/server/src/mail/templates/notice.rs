@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Fact, Letter, Letterhead, Link, coarse_network, masked, quoted, time};
+use super::isolate::{isolated, quoted};
+use super::{Fact, Letter, Letterhead, Link, coarse_network, masked, time};
 use crate::http::context::Context;
 use crate::mail::Mail;
 
@@ -111,7 +112,7 @@ fn words(notice: &Notice) -> (&'static str, String) {
             "Your e-mail address was changed",
             format!(
                 "The e-mail address of your account was changed to {}. This address can no longer log in to the account and gets no further notices.",
-                masked(new)
+                isolated(&masked(new))
             ),
         ),
         Notice::AppleLinked => (

@@ -183,7 +183,7 @@ async fn set(
         EmailChange::Changed(old) => {
             app.api_keys.forget(&tm_auth_store::Change::Account(account.uid));
             if end_others {
-                user_sessions::end_all_but(app, context, account, Some(browser.session.sid)).await?;
+                user_sessions::end_others(app, context, account, browser.session.sid).await?;
             }
             if let Some(old) = old {
                 notices::tell(app, context, account, Notice::EmailChanged { old, new }).await;

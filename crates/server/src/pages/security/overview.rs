@@ -23,6 +23,7 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::pages::page::{Layout, Page, Section, Tone};
 use crate::pages::words::Instant;
+use crate::passkeys::RelyingParty;
 
 /// The change just made. A closed list, because any site can link here with a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -159,7 +160,7 @@ pub(crate) async fn show(
         mail: app.mail.is_available(),
         email: browser.account.email.clone(),
         contact: contact.filter(|contact| Some(contact) != browser.account.email.as_ref()),
-        makes_passkeys: app.passkeys().is_ok(),
+        makes_passkeys: RelyingParty::of(&app.config).is_ok(),
         offers_apple: app.config.apple.is_some(),
         last: ways.count() <= 1,
         may_add: may_add_passkey(&proof, recovery.as_ref(), context.now),

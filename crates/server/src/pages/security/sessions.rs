@@ -40,7 +40,7 @@ pub(crate) async fn end_others(
     CsrfForm { browser, form: _ }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     require_fresh(&context, &browser)?;
-    user_sessions::end_all_but(&app, &context, &browser.account, Some(browser.session.sid)).await?;
+    user_sessions::end_others(&app, &context, &browser.account, browser.session.sid).await?;
     Ok(done(Done::Sessions))
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn end_all(
     CsrfForm { browser, form: _ }: CsrfForm<Empty>,
 ) -> Result<Response, ApiError> {
     require_fresh(&context, &browser)?;
-    user_sessions::end_all_but(&app, &context, &browser.account, None).await?;
+    user_sessions::end_all(&app, &context, &browser.account).await?;
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
 }
 

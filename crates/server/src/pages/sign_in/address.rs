@@ -23,6 +23,7 @@ use crate::http::device::device;
 use crate::http::form::Form;
 use crate::pages::next::Next;
 use crate::pages::page::{Layout, Page};
+use crate::passkeys::RelyingParty;
 
 #[derive(Deserialize)]
 pub(crate) struct Query {
@@ -54,7 +55,10 @@ struct Address {
 
 impl Address {
     fn new(app: &App, next: Next) -> Self {
-        let (layout, passkeys) = (Layout::new(app, "Log in").narrow(), app.passkeys().is_ok());
+        let (layout, passkeys) = (
+            Layout::new(app, "Log in").narrow(),
+            RelyingParty::of(&app.config).is_ok(),
+        );
         Self {
             layout: if passkeys {
                 layout.script("passkey.js")
@@ -67,7 +71,7 @@ impl Address {
             error: None,
             again: None,
             mail: app.mail.is_available(),
-            apple: app.apple.is_some(),
+            apple: app.config.apple.is_some(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tm_auth_core::public_key::verifications;
 use tm_auth_core::{PublicKey, registration};
 use tm_auth_proto::{Environment, KeyId, Scopes};
 use tm_auth_server::random;
@@ -113,6 +114,38 @@ async fn d06_without_the_signature_every_key_answers_as_an_unknown_one() {
         // Twice: from the database, and from memory.
         for _ in 0..2 {
             assert_eq!(answer(&key.id().to_string()).await, unknown, "{:?}", key.id());
+        }
+    }
+}
+
+/// On one thread, so that the count of this thread is the count of the service.
+#[tokio::test]
+async fn d07_an_unknown_key_takes_the_verification_and_the_read_of_a_wrong_signature() {
+    let server = TestServer::start().await;
+    let mut key_ids = vec![
+        KeyId::generate(Environment::Uat, random::bytes()),
+        KeyId::generate(Environment::Uat, random::bytes()),
+    ];
+    for (key, _) in keys_in_every_state(&server).await {
+        key_ids.push(key.id());
+    }
+    let stranger = TestKey::unregistered(&server.account().await);
+    for key_id in key_ids {
+        // Twice: the second time the service has the key in memory.
+        for _ in 0..2 {
+            let signature = stranger.sign(&format!("{key_id}.{}", START + 1));
+            let challenge = json!({ "key_id": key_id, "timestamp": START + 1, "signature": signature });
+            let (verified, read) = (
+                verifications::of_this_thread(),
+                server.store.faults().calls("api_key"),
+            );
+            server
+                .post(PATH, &challenge)
+                .await
+                .assert_error(401, "invalid_credentials");
+            let verified = verifications::of_this_thread() - verified;
+            let read = server.store.faults().calls("api_key") - read;
+            assert_eq!((verified, read), (1, 1), "{key_id}");
         }
     }
 }

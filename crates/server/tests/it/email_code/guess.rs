@@ -67,7 +67,7 @@ async fn f07_at_most_three_codes_are_outstanding_and_the_oldest_gives_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f04_i08_s5_of_five_hundred_codes_at_once_on_three_nodes_five_are_compared() {
+async fn f04_i08_of_five_hundred_codes_at_once_on_three_nodes_five_are_compared() {
     let first = TestServer::start_with(|config| {
         // The limit under test is the database's, which all nodes share.
         config.limits.wrong_codes_per_address_per_5_minutes = 60_000;
@@ -101,7 +101,7 @@ async fn f04_i08_s5_of_five_hundred_codes_at_once_on_three_nodes_five_are_compar
 }
 
 #[tokio::test]
-async fn f05_d16_s6_a_distributed_attack_makes_codes_longer_and_locks_nobody_out() {
+async fn f05_d16_a_distributed_attack_makes_codes_longer_and_locks_nobody_out() {
     let server = TestServer::start().await;
     // An owner with a key and a session, who signed in by mail before.
     ask_from(&server, OWNER, ADA).await;

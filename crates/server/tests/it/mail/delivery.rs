@@ -308,7 +308,12 @@ async fn f17_an_address_that_carries_a_header_gets_no_mail() {
     ] {
         told(&server, address).await;
     }
-    assert_eq!(log.text().matches("an owner was not told of a change").count(), 3);
+    assert_eq!(
+        log.text()
+            .matches("a notice to the owner of an account was not sent")
+            .count(),
+        3
+    );
     told(&server, OWNER).await;
     let mail = smtp.mail().await;
     assert!(mail.to[0].contains(OWNER), "{mail:?}");

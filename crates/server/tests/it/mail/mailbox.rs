@@ -24,7 +24,7 @@ async fn f20_h05_the_mailbox_shows_what_was_sent_newest_first() {
     let page = server.page("/mailbox").await;
     page.assert_shows("An API key was created (True Markets UAT)")
         .assert_shows(&format!("href=\"{}/api-keys\"", server.origin))
-        .assert_shows("\u{201c}bot\u{201d} was created")
+        .assert_shows("\u{201c}<bdi>bot</bdi>\u{201d} was created")
         .assert_hides("No mail yet");
     let place = |address: &str| page.text.find(address).unwrap();
     assert!(place("second@example.com") < place("first@example.com"));

@@ -22,7 +22,7 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
     assert_eq!(made[0].subject, "An API key was created (True Markets UAT)");
     let text = &made[0].text;
     for part in [
-        "\u{201c}<b>grid & bot</b>\u{201d} was created",
+        "\u{201c}\u{2068}<b>grid & bot</b>\u{2069}\u{201d} was created",
         "When: 15 January 2027, 08:00 UTC",
         "From: this machine",
         &format!("{}/api-keys", server.origin),
@@ -32,7 +32,7 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
     }
     let html = &made[0].html;
     assert!(
-        html.contains("&#60;b&#62;grid &#38; bot&#60;/b&#62;") && !html.contains("<b>"),
+        html.contains("<bdi>&#60;b&#62;grid &#38; bot&#60;/b&#62;</bdi>") && !html.contains("<b>"),
         "{html}"
     );
     // Whom it is about stands nowhere in it.
@@ -48,7 +48,7 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
     let mails = server.inbox(OWNER);
     assert_eq!(mails[0].subject, "An API key was revoked (True Markets UAT)");
     assert!(
-        mails[0].text.contains("\u{201c}slow bot\u{201d}"),
+        mails[0].text.contains("\u{201c}\u{2068}slow bot\u{2069}\u{201d}"),
         "{}",
         mails[0].text
     );

@@ -9,7 +9,7 @@ use crate::support::{TestServer, jwt};
 use tm_auth_store::AuditAction;
 
 #[tokio::test]
-async fn e10_f22_s9_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_again() {
+async fn e10_f22_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_again() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let key = server.key_of(&account).await;

@@ -51,7 +51,7 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
     browser
         .get("/sign-in/link")
         .await
-        .assert_shows(&format!("Log in as {ADA}?"));
+        .assert_shows(&format!("Log in as <bdi>{ADA}</bdi>?"));
     assert_eq!(
         browser
             .submit("/sign-in/link", &[("token", &token)])

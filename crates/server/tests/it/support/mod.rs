@@ -6,6 +6,7 @@ pub(crate) mod authenticator;
 mod browser;
 mod database;
 mod eventually;
+pub(crate) mod html;
 pub(crate) mod jwt;
 mod key;
 mod mailbox;

@@ -181,13 +181,19 @@ impl Visitor<'_> {
         self.send(request).await
     }
 
-    /// Sends a form of one of our pages, with the session's token where there is a session.
+    /// Sends a form of one of our pages, with the session's token unless the form is one that works
+    /// without a session.
     pub(crate) async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let csrf = self.csrf();
         let mut fields = fields.to_vec();
-        if !csrf.is_empty() {
+        if !csrf.is_empty() && !path.starts_with("/sign-in") && path != "/apple/start" {
             fields.push(("csrf", &csrf));
         }
+        self.submit_exactly(path, &fields).await
+    }
+
+    /// Sends a form of one of our pages with these fields and no other.
+    pub(crate) async fn submit_exactly(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let body = fields
             .iter()
             .map(|(name, value)| format!("{name}={}", escaped(value)))

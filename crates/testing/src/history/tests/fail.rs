@@ -1,4 +1,4 @@
-//! Histories that no correct service has.
+//! Histories that no correct service can produce.
 
 use super::*;
 use crate::history::ErrorCode::{KeyRevoked, RefreshReused, RefreshSuperseded, SessionEnded};
@@ -20,14 +20,14 @@ fn j08_two_successors_of_one_token_fail() {
         .refresh(2..5, 0, issued(1))
         .refresh(3..4, 0, issued(2));
     assert!(matches!(script.fails(), Violation::TwoSuccessors(_)));
-    script.has_no_order();
-    // Late, a second successor is the rule: but not one that nothing voided the first for.
+    script.is_not_linearizable();
+    // After the reuse grace period a second successor is correct, but only the next counter.
     let late = Script::new().refresh(2..3, 0, issued(1)).at(91);
     late.clone().refresh(4..5, 0, issued(2)).passes();
-    late.clone().refresh(4..5, 0, issued(3)).has_no_order();
+    late.clone().refresh(4..5, 0, issued(3)).is_not_linearizable();
     late.refresh(4..7, 0, issued(2))
         .refresh(5..6, 0, issued(3))
-        .has_no_order();
+        .is_not_linearizable();
 }
 
 #[test]
@@ -47,24 +47,30 @@ fn j08_a_stale_read_fails() {
         .refresh(2..3, 0, issued(1))
         .refresh(4..5, 1, issued(2))
         .refresh(6..7, 0, issued(1));
-    let told = script.has_no_order();
-    assert!(matches!(script.fails(), Violation::NoOrder(SESSION, _)));
-    // A human sees what was explained and what was not.
-    assert!(told.contains("[   4,    5] refresh(1)"), "{told}");
-    assert!(told.contains("the row is then at 2, parent Some(1)"), "{told}");
-    assert!(told.contains("[   6,    7] refresh(0)"), "{told}");
-    assert!(told.ends_with("\n0 answers come later"), "{told}");
+    let explanation = script.is_not_linearizable();
+    assert!(matches!(script.fails(), Violation::NotLinearizable(SESSION, _)));
+    // The explanation shows which calls have an order and which do not.
+    assert!(explanation.contains("[   4,    5] refresh(1)"), "{explanation}");
+    assert!(
+        explanation.contains("The row is then at 2, parent Some(1)"),
+        "{explanation}"
+    );
+    assert!(explanation.contains("[   6,    7] refresh(0)"), "{explanation}");
+    assert!(
+        explanation.ends_with("\n0 more answered calls follow"),
+        "{explanation}"
+    );
 }
 
 #[test]
 fn j08_real_time_is_binding() {
-    // Superseded before the second rotation began: by nothing.
+    // Refused as superseded before the rotation that would supersede it began.
     let early = Script::new()
         .refresh(2..3, 0, issued(1))
         .refresh(4..5, 0, refused(RefreshSuperseded))
         .refresh(6..7, 1, issued(2));
-    early.has_no_order();
-    // The same answers where the two overlap are in order.
+    early.is_not_linearizable();
+    // The same answers are correct if the two calls overlap.
     let overlapping = Script::new()
         .refresh(2..3, 0, issued(1))
         .refresh(4..7, 0, refused(RefreshSuperseded))
@@ -76,51 +82,51 @@ fn j08_real_time_is_binding() {
 fn j08_issued_after_an_acknowledged_revocation_fails() {
     let ended = Script::new().end(2..3, Answer::Done).refresh(4..5, 0, issued(1));
     assert!(matches!(ended.fails(), Violation::AfterRevocation(_)));
-    ended.has_no_order();
+    ended.is_not_linearizable();
     let revoked = Script::new()
         .revoke(2..3, Answer::Done)
         .refresh(4..5, 0, issued(1));
     assert!(matches!(revoked.fails(), Violation::AfterRevocation(_)));
-    revoked.has_no_order();
-    let minted = Script::new().revoke(2..3, Answer::Done).other(4..5);
+    revoked.is_not_linearizable();
+    let minted = Script::new().revoke(2..3, Answer::Done).other_session(4..5);
     assert!(matches!(minted.fails(), Violation::AfterRevocation(_)));
-    // A repeat is no exception.
+    // This also applies to a retry.
     let repeated = Script::new()
         .refresh(2..3, 0, issued(1))
         .end(4..5, Answer::Done)
         .refresh(6..7, 0, issued(1));
-    repeated.has_no_order();
+    repeated.is_not_linearizable();
 }
 
 #[test]
-fn j08_a_revocation_that_somebody_saw_stays() {
-    // Nobody acknowledged it, but one session was refused for it; then another one goes on.
+fn j08_a_revocation_that_a_client_observed_stays() {
+    // It was not acknowledged, but one session was refused because of it. Then another one opens.
     let script = Script::new()
         .revoke(2..2, Answer::Unknown)
         .refresh(3..4, 0, refused(KeyRevoked))
-        .other(5..6);
+        .other_session(5..6);
     assert!(matches!(script.fails(), Violation::AfterRevocation(_)));
     let same_session = Script::new()
         .end(2..2, Answer::Unknown)
         .refresh(3..4, 0, refused(SessionEnded))
         .refresh(5..6, 0, issued(1));
     assert!(matches!(same_session.fails(), Violation::AfterRevocation(_)));
-    same_session.has_no_order();
+    same_session.is_not_linearizable();
 }
 
 #[test]
 fn j08_a_lost_acknowledged_rotation_fails() {
-    // The row is back at 0: its token rotates again, or the acknowledged successor is too new for the row.
+    // The row went back: an old token rotates again, or the newest token is refused.
     let rotated = Script::new()
         .refresh(2..3, 0, issued(1))
         .refresh(4..5, 1, issued(2));
-    rotated.clone().refresh(6..7, 0, issued(1)).has_no_order();
-    rotated.clone().refresh(6..7, 0, issued(3)).has_no_order();
+    rotated.clone().refresh(6..7, 0, issued(1)).is_not_linearizable();
+    rotated.clone().refresh(6..7, 0, issued(3)).is_not_linearizable();
     rotated
         .refresh(6..7, 2, refused(RefreshSuperseded))
-        .has_no_order();
-    // A token from nowhere: the service fast-forwards over what it lost, the history shows it.
-    Script::new().refresh(2..3, 1, issued(2)).has_no_order();
+        .is_not_linearizable();
+    // A token that was never issued: the service would fast-forward, the checker must not.
+    Script::new().refresh(2..3, 1, issued(2)).is_not_linearizable();
 }
 
 #[test]
@@ -130,12 +136,12 @@ fn j08_a_lost_answer_explains_one_of_two_but_not_both() {
     let did_not = lost.refresh(5..6, 0, issued(1));
     took_effect.passes();
     did_not.passes();
-    // First it did not and then it did: late. The other way round is impossible.
+    // It may take effect late, but an effect cannot be undone.
     did_not.refresh(7..8, 0, refused(RefreshSuperseded)).passes();
-    took_effect.refresh(7..8, 0, issued(1)).has_no_order();
-    // Nor does one lost call move the row twice.
+    took_effect.refresh(7..8, 0, issued(1)).is_not_linearizable();
+    // One lost call does not rotate twice.
     let twice = Script::new().lost(2, 0).refresh(3..4, 2, issued(3));
-    twice.has_no_order();
+    twice.is_not_linearizable();
 }
 
 #[test]
@@ -144,26 +150,28 @@ fn j08_a_lost_answer_explains_nothing_before_its_call() {
         .refresh(2..3, 0, issued(1))
         .refresh(4..5, 0, refused(RefreshSuperseded))
         .lost(6, 1);
-    script.has_no_order();
+    script.is_not_linearizable();
 }
 
 #[test]
-fn j08_an_end_that_nobody_asked_for_fails() {
+fn j08_a_session_that_ends_without_a_reason_fails() {
     for code in [SessionEnded, KeyRevoked, RefreshReused, ErrorCode::SessionExpired] {
-        Script::new().refresh(2..3, 0, refused(code)).has_no_order();
+        Script::new()
+            .refresh(2..3, 0, refused(code))
+            .is_not_linearizable();
     }
-    // Soon after a rotation an old token ends nothing.
+    // Within the reuse grace period an old token does not end the session.
     let soon = Script::new()
         .refresh(2..3, 0, issued(1))
         .refresh(4..5, 1, issued(2))
         .at(90)
         .refresh(6..7, 0, refused(RefreshReused));
-    soon.has_no_order();
+    soon.is_not_linearizable();
 }
 
 #[test]
 fn j08_tokens_of_another_session_fail() {
-    let mut script = Script::new().other(2..3);
+    let mut script = Script::new().other_session(2..3);
     script.session = SESSION;
     let mut script = script.refresh(4..5, 0, issued(1));
     let Some(Answer::Issued { session, .. }) = script
@@ -171,14 +179,14 @@ fn j08_tokens_of_another_session_fail() {
         .last_mut()
         .map(|operation| &mut operation.answer)
     else {
-        panic!("the last one is a refresh");
+        panic!("the last operation is a refresh");
     };
     *session = OTHER;
     assert!(matches!(script.fails(), Violation::OtherSession(_)));
 }
 
 #[test]
-fn j08_what_is_no_history_is_no_pass() {
+fn j08_an_invalid_history_does_not_pass() {
     let backwards = Range { start: 3, end: 2 };
     let script = Script::new().refresh(backwards, 0, issued(1));
     assert!(matches!(script.fails(), Violation::NotAHistory(_)));
@@ -188,13 +196,13 @@ fn j08_what_is_no_history_is_no_pass() {
 }
 
 #[test]
-fn j08_undecided_is_no_pass() {
+fn j08_an_undecided_search_does_not_pass() {
     let script = Script::new().refresh(2..3, 0, issued(1));
-    let judge = Judge {
+    let checker = Checker {
         budget: 0,
-        ..Judge::default()
+        ..Checker::default()
     };
-    let verdict = judge.check(&script.operations);
+    let verdict = checker.check(&script.operations);
     assert!(matches!(verdict, Err(Violation::Undecided(SESSION, 0))));
     script.passes();
 }

@@ -1,4 +1,4 @@
-//! The judge, judged: histories that must fail, histories that must pass, and random ones.
+//! Tests of the checker: histories that must fail, histories that must pass, and random ones.
 
 mod fail;
 mod pass;
@@ -11,14 +11,14 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::model::Model;
-use super::search::{Found, search};
+use super::search::{SearchResult, search};
 use super::*;
 
 const KEY: KeyId = KeyId(Uuid::from_u128(0x6b));
 const SESSION: SessionId = SessionId(Uuid::from_u128(0x5e));
 const OTHER: SessionId = SessionId(Uuid::from_u128(0x07e));
 
-/// A history by hand. Its sessions were opened at events 0 and 1, at second 0.
+/// A history written by hand. Its session is opened at events 0 and 1, at second 0.
 #[derive(Clone)]
 struct Script {
     operations: Vec<Operation>,
@@ -36,13 +36,13 @@ impl Script {
         script.call(0..1, Call::Mint { key: KEY }, issued(0))
     }
 
-    /// What follows is of another session of the same key, which is opened here.
-    fn other(mut self, events: Range<u64>) -> Self {
+    /// Opens another session of the same key. The calls that follow belong to it.
+    fn other_session(mut self, events: Range<u64>) -> Self {
         self.session = OTHER;
         self.call(events, Call::Mint { key: KEY }, issued(0))
     }
 
-    /// What follows happens at this second.
+    /// Sets the time of the calls that follow.
     fn at(mut self, seconds: i64) -> Self {
         self.seconds = seconds;
         self
@@ -82,34 +82,34 @@ impl Script {
     }
 
     fn passes(&self) -> Summary {
-        Judge::default()
+        Checker::default()
             .check(&self.operations)
             .unwrap_or_else(|violation| panic!("{violation}"))
     }
 
     fn fails(&self) -> Violation {
-        let verdict = Judge::default().check(&self.operations);
+        let verdict = Checker::default().check(&self.operations);
         verdict.expect_err("no correct service answers like this")
     }
 
-    /// Fails in the search, not only by an invariant.
-    fn has_no_order(&self) -> String {
-        let Found::NoOrder(stuck) = found(&self.operations) else {
+    /// Fails in the search alone, without the invariants. Returns the explanation.
+    fn is_not_linearizable(&self) -> String {
+        let SearchResult::NotLinearizable(counterexample) = search_alone(&self.operations) else {
             panic!("no correct service answers like this");
         };
-        stuck.to_string()
+        counterexample.to_string()
     }
 }
 
-/// What the search alone says of a session that was opened at second 0.
-fn found(operations: &[Operation]) -> Found {
+/// Runs the search alone on a session opened at second 0.
+fn search_alone(operations: &[Operation]) -> SearchResult {
     let calls: Vec<Operation> = operations
         .iter()
         .filter(|operation| !matches!(operation.call, Call::Mint { .. }))
         .cloned()
         .collect();
-    let judge = Judge::default();
-    search(&Model::new(at(0), judge.lifetimes), &calls, judge.budget)
+    let checker = Checker::default();
+    search(&Model::new(at(0), checker.lifetimes), &calls, checker.budget)
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -1,15 +1,15 @@
-//! Histories that a correct service may well have.
+//! Histories that a correct service can produce.
 
 use super::*;
 use crate::history::ErrorCode::{KeyRevoked, RefreshReused, RefreshSuperseded, SessionEnded, SessionExpired};
 
-/// Clients at once, and rounds, of the largest race in the tests.
+/// The number of concurrent clients and of rounds in the largest race of the tests.
 const AT_ONCE: u64 = 50;
 const ROUNDS: u64 = 200;
 
 #[test]
 fn j08_concurrent_repeats_pass() {
-    // The one that rotated need not be the one that was answered first.
+    // The call that rotated need not be the first one answered.
     let script = Script::new()
         .refresh(2..9, 0, issued(1))
         .refresh(3..8, 0, issued(1))
@@ -23,13 +23,13 @@ fn j08_concurrent_repeats_pass() {
 fn j08_a_lost_call_may_take_effect_late_or_never() {
     let never = Script::new().lost(2, 0).end(3..4, Answer::Done);
     assert_eq!(never.passes().unknown, 1);
-    // Asked again, it is the same successor, whether the lost call had moved the row or not.
+    // A retry gets the same successor, whether or not the lost call had rotated.
     let again = Script::new()
         .lost(2, 0)
         .refresh(3..4, 0, issued(1))
         .refresh(5..6, 1, issued(2));
     again.passes();
-    // Long after two others that began and ended later.
+    // It takes effect after two calls that began and ended later.
     let late = Script::new()
         .end(2..2, Answer::Unknown)
         .refresh(3..4, 0, issued(1))
@@ -44,14 +44,14 @@ fn j08_a_lost_call_may_take_effect_late_or_never() {
 }
 
 #[test]
-fn j08_a_refresh_beside_a_revocation_may_go_either_way() {
+fn j08_a_refresh_concurrent_with_a_revocation_may_have_either_outcome() {
     for answer in [issued(1), refused(SessionEnded)] {
         let script = Script::new()
             .end(2..5, Answer::Done)
             .refresh(3..4, 0, answer.clone());
         script.passes();
     }
-    // A revoked key's session is ended as well: from then on it is called that.
+    // An ended session of a revoked key answers `session_ended`.
     let script = Script::new()
         .revoke(2..3, Answer::Done)
         .refresh(4..5, 0, refused(KeyRevoked))
@@ -61,7 +61,7 @@ fn j08_a_refresh_beside_a_revocation_may_go_either_way() {
 }
 
 #[test]
-fn j08_reissues_reuse_and_idleness_pass_when_their_time_has_come() {
+fn j08_reissues_reuse_and_idle_expiry_pass_after_their_time() {
     let reissued = Script::new()
         .refresh(2..3, 0, issued(1))
         .at(91)
@@ -69,7 +69,7 @@ fn j08_reissues_reuse_and_idleness_pass_when_their_time_has_come() {
         .at(182)
         .refresh(6..7, 0, issued(3))
         .refresh(8..9, 0, issued(3));
-    // The second one was voided by the third.
+    // Token 3 voided token 2.
     reissued
         .clone()
         .refresh(10..11, 2, refused(RefreshSuperseded))
@@ -88,10 +88,10 @@ fn j08_reissues_reuse_and_idleness_pass_when_their_time_has_come() {
 }
 
 #[test]
-fn j08_each_session_is_judged_by_itself() {
+fn j08_each_session_is_checked_separately() {
     let script = Script::new()
         .refresh(2..3, 0, issued(1))
-        .other(4..5)
+        .other_session(4..5)
         .refresh(6..7, 0, issued(1))
         .end(8..9, Answer::Done);
     let mut script = script.refresh(10..11, 0, refused(SessionEnded));
@@ -99,8 +99,8 @@ fn j08_each_session_is_judged_by_itself() {
     assert_eq!(script.refresh(12..13, 1, issued(2)).passes().sessions, 2);
 }
 
-/// The size of the real races, with lost answers, so that the budget is known to be enough for them: also for
-/// the verdict that the last answer is impossible.
+/// Has the size of the real races, with lost answers. Shows that the budget suffices for them, also
+/// to find that the last answer is impossible.
 #[test]
 fn j08_a_large_race_is_decided_within_the_budget() {
     let mut script = Script::new();
@@ -119,5 +119,5 @@ fn j08_a_large_race_is_decided_within_the_budget() {
     let summary = script.passes();
     assert!(summary.configurations < 1000, "{summary:?}");
     let script = script.refresh(event..event + 1, 0, issued(1));
-    script.has_no_order();
+    script.is_not_linearizable();
 }

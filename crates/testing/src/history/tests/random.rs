@@ -1,4 +1,5 @@
-//! Random executions of the model, overlapped at random, and the search beside one that tries every order.
+//! Random executions of the model with random overlap, and a comparison of the search with one that
+//! tries every order.
 
 use proptest::prelude::*;
 
@@ -8,16 +9,17 @@ use crate::history::model::{Reply, State};
 /// One call of a random execution.
 #[derive(Clone, Debug)]
 struct Sample {
-    /// 0 ends the session, 1 revokes the key, else it is a refresh.
+    /// 0 ends the session, 1 revokes the key, any other value refreshes.
     kind: u8,
-    /// Presented is the newest counter less this.
+    /// How far the presented counter is behind the newest.
     back: i64,
-    /// Seconds since the call before.
+    /// Seconds since the previous call.
     gap: i64,
-    /// 0 is lost and takes effect, 1 is lost and does not, else it is answered.
+    /// 0: no answer, takes effect. 1: no answer, no effect. Any other value: answered.
     fate: u8,
-    /// How long before and after it takes effect it begins and ends; ten is the distance to the next one.
+    /// How long the call begins before it takes effect. The next call takes effect 10 later.
     before: u64,
+    /// How long the call ends after it takes effect.
     after: u64,
 }
 
@@ -40,17 +42,17 @@ fn sample(overlap: u64) -> impl Strategy<Value = Sample> {
         })
 }
 
-/// Up to `most` calls, each of which may overlap its neighbours.
+/// Fewer than `most` calls, each of which may overlap its neighbours.
 fn samples(most: usize, overlap: u64) -> impl Strategy<Value = Vec<Sample>> {
     prop::collection::vec(sample(overlap), 1..most)
 }
 
-/// Executes the calls one after another, and notes them as if they had overlapped.
+/// Executes the calls one after another and records them as if they had overlapped.
 fn execute(samples: &[Sample]) -> Vec<Operation> {
-    let model = Model::new(at(0), Judge::default().lifetimes);
+    let model = Model::new(at(0), Checker::default().lifetimes);
     let (mut state, mut seconds) = (model.start(), 0);
     let mut script = Script::new();
-    // Instant, whether it is an end, call: an end never comes before a beginning of the same instant.
+    // (instant, is an end, call). At the same instant, beginnings sort before ends.
     let mut events = Vec::new();
     for (index, sample) in samples.iter().enumerate() {
         seconds += sample.gap;
@@ -66,7 +68,7 @@ fn execute(samples: &[Sample]) -> Vec<Operation> {
         if sample.fate != 1 {
             let step = model
                 .step(&state, &call, at(seconds))
-                .expect("no token is too new");
+                .expect("no token is newer than the row");
             state = step.next;
             if sample.fate != 0 {
                 answer = answer_of(step.reply);
@@ -97,7 +99,7 @@ fn answer_of(reply: Reply) -> Answer {
     }
 }
 
-/// The answers that a refresh can have, and some that it cannot.
+/// Answers that a refresh can have, and some that it cannot have.
 fn other_answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         3 => (0..6_i64).prop_map(issued),
@@ -109,7 +111,7 @@ fn other_answer() -> impl Strategy<Value = Answer> {
     ]
 }
 
-/// The answered call that `which` points at, if there is one.
+/// The answered call that `which` selects, if any call was answered.
 fn pick(operations: &mut [Operation], which: prop::sample::Index) -> Option<&mut Operation> {
     let mut answered: Vec<&mut Operation> = operations
         .iter_mut()
@@ -120,7 +122,7 @@ fn pick(operations: &mut [Operation], which: prop::sample::Index) -> Option<&mut
     (!answered.is_empty()).then(|| answered.swap_remove(which.index(answered.len())))
 }
 
-/// Whether any order explains the answers, by trying each, with none of the search's observations.
+/// Whether any order explains the answers. Tries each order, without the rules of the search.
 fn any_order(model: &Model, state: &State, rest: &[Operation]) -> bool {
     let bound = rest
         .iter()
@@ -132,7 +134,7 @@ fn any_order(model: &Model, state: &State, rest: &[Operation]) -> bool {
             let Some(step) = model.step(state, &operation.call, operation.now) else {
                 return false;
             };
-            let explained = operation.answer == Answer::Unknown || step.reply.is(&operation.answer);
+            let explained = operation.answer == Answer::Unknown || step.reply.matches(&operation.answer);
             let mut others = rest.to_vec();
             others.remove(index);
             operation.began < bound && explained && any_order(model, &step.next, &others)
@@ -143,12 +145,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn j08_what_the_model_did_passes_however_it_overlaps(samples in samples(40, 35)) {
-        let verdict = Judge::default().check(&execute(&samples));
+    fn j08_an_execution_of_the_model_passes_with_any_overlap(samples in samples(40, 35)) {
+        let verdict = Checker::default().check(&execute(&samples));
         prop_assert!(verdict.is_ok(), "{}", verdict.unwrap_err());
     }
 
-    /// One after another there is one order only, so every other answer is impossible.
+    /// Without overlap there is only one order, so every other answer is impossible.
     #[test]
     fn j08_one_altered_answer_fails(
         mut samples in samples(40, 4), which: prop::sample::Index, answer in other_answer(),
@@ -160,11 +162,11 @@ proptest! {
         let operation = pick(&mut operations, which).expect("all are answered");
         prop_assume!(operation.answer != answer);
         operation.answer = answer;
-        prop_assert!(matches!(found(&operations), Found::NoOrder(_)));
-        prop_assert!(Judge::default().check(&operations).is_err());
+        prop_assert!(matches!(search_alone(&operations), SearchResult::NotLinearizable(_)));
+        prop_assert!(Checker::default().check(&operations).is_err());
     }
 
-    /// With any overlap and any lost answers, a token that was never reached is impossible.
+    /// With any overlap and any lost answers, a counter that was never reached is impossible.
     #[test]
     fn j08_one_answer_out_of_reach_fails(samples in samples(40, 35), which: prop::sample::Index) {
         let mut operations = execute(&samples);
@@ -172,11 +174,11 @@ proptest! {
             return Ok(());
         };
         operation.answer = issued(1000);
-        prop_assert!(matches!(found(&operations), Found::NoOrder(_)));
-        prop_assert!(Judge::default().check(&operations).is_err());
+        prop_assert!(matches!(search_alone(&operations), SearchResult::NotLinearizable(_)));
+        prop_assert!(Checker::default().check(&operations).is_err());
     }
 
-    /// Half of these have an order, half none.
+    /// About half of these histories have an order.
     #[test]
     fn j08_the_search_agrees_with_trying_every_order(
         samples in samples(7, 35), altered in prop::option::of((any::<prop::sample::Index>(), other_answer())),
@@ -187,9 +189,9 @@ proptest! {
         {
             operation.answer = answer;
         }
-        let model = Model::new(at(0), Judge::default().lifetimes);
+        let model = Model::new(at(0), Checker::default().lifetimes);
         let expected = any_order(&model, &model.start(), &operations[1..]);
-        let found = found(&operations);
-        prop_assert_eq!(matches!(found, Found::Order { .. }), expected, "{:?}", found);
+        let result = search_alone(&operations);
+        prop_assert_eq!(matches!(result, SearchResult::Linearizable { .. }), expected, "{:?}", result);
     }
 }

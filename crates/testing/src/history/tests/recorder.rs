@@ -1,4 +1,4 @@
-//! What the recorder notes.
+//! The recorder.
 
 use std::thread;
 
@@ -10,22 +10,22 @@ const CALL: Call = Call::Refresh {
 };
 
 #[test]
-fn a_call_without_an_answer_is_noted_as_unknown_and_a_forgotten_one_not_at_all() {
+fn a_call_without_an_answer_is_recorded_as_unknown_and_a_forgotten_call_is_not_recorded() {
     let recorder = Recorder::default();
     let cancelled = recorder.begin(at(0), CALL);
     recorder.begin(at(0), CALL).forget();
     recorder.begin(at(1), CALL).end(Answer::Unknown);
     recorder.begin(at(2), CALL).end(issued(1));
     drop(cancelled);
-    let noted = recorder.operations();
-    let answers: Vec<_> = noted.iter().map(|operation| &operation.answer).collect();
+    let recorded = recorder.operations();
+    let answers: Vec<_> = recorded.iter().map(|operation| &operation.answer).collect();
     assert_eq!(answers, [&Answer::Unknown, &Answer::Unknown, &issued(1)]);
-    assert_eq!((noted[0].ended, noted[1].ended), (None, None));
-    assert!(noted[2].ended.unwrap() > noted[2].began);
+    assert_eq!((recorded[0].ended, recorded[1].ended), (None, None));
+    assert!(recorded[2].ended.unwrap() > recorded[2].began);
 }
 
 #[test]
-fn every_event_has_an_index_of_its_own() {
+fn every_event_has_its_own_index() {
     let recorder = Recorder::default();
     thread::scope(|scope| {
         for _ in 0..4 {

@@ -1,0 +1,92 @@
+//! The browser never sends the private key of a key that it creates.
+//!
+//! `self_test.rs` tests that a leak is found in every form. This test also plants leaks on the real
+//! page.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::support::{Browser, Service, leak};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_private_key_is_in_no_request() {
+    let service = Service::start().await;
+    let browser = Browser::start(&service.origin).await;
+    browser.sign_in_by_code(&service, "ada@example.com").await;
+    let file = browser.create_key("bot").await;
+    let key: Value = serde_json::from_slice(&std::fs::read(file).expect("the file")).expect("JSON");
+    let number = |name: &str| {
+        let text = key["private_key"][name].as_str().expect("a number");
+        URL_SAFE_NO_PAD.decode(text).expect("base64url")
+    };
+    let (private, public) = (number("d"), number("x"));
+    assert_eq!(private.len(), 32);
+
+    // Include what the page sends when the user leaves it.
+    browser.press("View key").await;
+    browser.see("Get the first token").await;
+    browser.open("/api-keys").await;
+    browser.open("/activity").await;
+    let sent = browser.recorder.requests().concat();
+    assert_eq!(leak::forms_found(&private, &sent), Vec::<&str>::new());
+    // The record is complete: it contains the public key, which the page sends.
+    assert!(leak::forms_found(&public, &sent).contains(&"base64url"));
+
+    // Plant leaks that the page's policy allows: its scripts may send requests to the service.
+    let bytes = private.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
+    let plant = |what: &str| {
+        format!(
+            "{{ const bytes = new Uint8Array([{bytes}]), text = String.fromCharCode(...bytes),
+            hex = Array.from(bytes, byte => byte.toString(16).padStart(2, 0));
+            fetch('/v1/auth/health', {{ method: 'POST', body: {what} }}).then(() => 0) }}"
+        )
+    };
+    let forms = [
+        ("raw", "bytes"),
+        ("hex", "hex.join('')"),
+        ("base64", "JSON.stringify({ note: btoa(text) })"),
+        (
+            "base64url",
+            "btoa(text).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')",
+        ),
+        ("percent", "hex.map(byte => '%' + byte).join('')"),
+    ];
+    for (form, what) in forms {
+        let before = browser.recorder.requests().len();
+        browser.evaluate(&plant(what)).await;
+        let sent = browser.recorder.requests()[before..].concat();
+        assert!(leak::forms_found(&private, &sent).contains(&form), "{form}");
+    }
+    browser.complaints().await;
+    browser.close().await;
+}
+
+/// The page stops a user who pastes a private key, and sends nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pasted_private_key_is_stopped_in_the_browser() {
+    let service = Service::start().await;
+    let browser = Browser::start(&service.origin).await;
+    browser.sign_in_by_code(&service, "ada@example.com").await;
+    browser.open("/api-keys/new").await;
+    browser.fill("Name", "bot").await;
+    let secret = "MHcCAQEEIFakeFakeFakeFakeFakeFakeFakeFakeFakeFakeFake";
+    let pem = format!("-----BEGIN EC PRIVATE KEY-----\\n{secret}\\n-----END EC PRIVATE KEY-----");
+    browser
+        .field("Public key")
+        .await
+        .click()
+        .await
+        .expect("the field");
+    let before = browser.recorder.requests().len();
+    browser
+        .evaluate(&format!("document.execCommand('insertText', false, '{pem}')"))
+        .await;
+    browser.press("Continue").await;
+    browser.see("That was a private key.").await;
+    let field = browser.field("Public key").await;
+    assert_eq!(field.value().await.expect("a value").as_deref(), Some(""));
+    let sent = browser.recorder.requests()[before..].concat();
+    assert!(!String::from_utf8_lossy(&sent).contains("FakeFake"));
+    browser.close().await;
+}

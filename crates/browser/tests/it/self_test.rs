@@ -1,0 +1,131 @@
+//! Tests of the test support: it must find what it looks for.
+
+use crate::support::{Browser, Service, Theme, leak};
+
+/// A page with faults that the tests of the real pages must find.
+const BAD_PAGE: &str = "<!doctype html><html lang=en><title>t</title>
+    <main><h1>Hello</h1><img src=\"data:image/png;base64,AAAA\"><p style=\"color:#bbb;background:#fff\">pale</p></main>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_a_page_are_found() {
+    let service = Service::start().await;
+    let browser = Browser::start(&service.origin).await;
+    browser.recorder.site("bad.test", BAD_PAGE);
+    browser.visit("http://bad.test/").await;
+    browser.see("Hello").await;
+    let found = browser.axe().await.run(&browser).await;
+    for rule in ["image-alt", "color-contrast"] {
+        assert!(found.iter().any(|line| line.starts_with(rule)), "{found:?}");
+    }
+    browser.evaluate("console.error('alas')").await;
+    assert!(
+        browser
+            .complaints()
+            .await
+            .iter()
+            .any(|line| line.contains("alas"))
+    );
+    browser.set_viewport(320, 640, Theme::Dark).await;
+    let dark = "[innerWidth, matchMedia('(prefers-color-scheme: dark)').matches].join()";
+    assert_eq!(browser.evaluate(dark).await, "320,true");
+    assert!(browser.picture().await.starts_with(b"\x89PNG"));
+    browser.open("/v1/auth/health").await;
+    browser.see("ok").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_virtual_passkey_is_created_used_and_removed() {
+    let service = Service::start().await;
+    let browser = Browser::start(&service.origin).await;
+    browser.open("/v1/auth/health").await;
+    let device = browser.plug_in().await;
+    let made = browser
+        .evaluate(
+            "navigator.credentials.create({ publicKey: { rp: { id: 'localhost', name: 'x' },
+            user: { id: new Uint8Array(8), name: 'n', displayName: 'n' }, challenge: new Uint8Array(32),
+            pubKeyCredParams: [-7, -257].map(alg => ({ type: 'public-key', alg })),
+            authenticatorSelection: { residentKey: 'required', userVerification: 'required' } } }).then(made => made.id)",
+        )
+        .await;
+    let get = "navigator.credentials.get({ publicKey: { challenge: new Uint8Array(32), rpId: 'localhost',
+        userVerification: 'required' } }).then(got => got.id, error => error.name)";
+    assert_eq!(browser.evaluate(get).await, made);
+    assert_eq!(browser.passkeys_on(&device).await.len(), 1);
+    browser.lose(device).await;
+    browser.plug_in().await;
+    assert_eq!(browser.evaluate(get).await, "NotAllowedError");
+    browser.close().await;
+}
+
+/// Leaks a secret in every way that a page can send something, and in every form.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planted_leak_is_found_in_every_form() {
+    let service = Service::start().await;
+    let browser = Browser::start(&service.origin).await;
+    let mut secret: [u8; 32] = std::array::from_fn(|index| u8::try_from(index * 37 % 256).unwrap() ^ 0xa5);
+    // Its base64 begins with `++//`, which an encoded form escapes.
+    secret[..3].copy_from_slice(&[0xfb, 0xef, 0xff]);
+    browser
+        .recorder
+        .site("leaky.test", "<!doctype html><body>a page without a policy");
+    browser.visit("http://leaky.test/").await;
+    let before = browser.recorder.requests().concat();
+    assert_eq!(leak::forms_found(&secret, &before), Vec::<&str>::new());
+    let ways = [
+        (
+            "fetch('/a', { method: 'POST', body: bytes }).then(() => 0)",
+            "raw",
+        ),
+        (
+            "fetch('/b', { method: 'POST', body: binary }).then(() => 0)",
+            "raw",
+        ),
+        ("fetch('/c?' + hex).then(() => 0)", "hex"),
+        (
+            "fetch('/d', { headers: { 'x-d': hex.toUpperCase() } }).then(() => 0)",
+            "hex",
+        ),
+        (
+            "navigator.sendBeacon('/e', JSON.stringify({ x: btoa(binary) }))",
+            "base64",
+        ),
+        (
+            "fetch('/f', { method: 'POST', body: btoa('{\"d\":\"' + binary + '\"}') }).then(() => 0)",
+            "base64",
+        ),
+        ("new Image().src = '/g/' + url", "base64url"),
+        (
+            "fetch('/h', { method: 'POST', body: new URLSearchParams({ x: btoa(binary) }) }).then(() => 0)",
+            "percent",
+        ),
+        (
+            "fetch('/i?' + Array.from(bytes, byte => '%' + byte.toString(16).padStart(2, 0)).join('')).then(() => 0)",
+            "percent",
+        ),
+        (
+            "{ const form = document.createElement('form'); form.action = '/j'; form.method = 'post';
+            const field = document.createElement('input'); field.name = 'x'; field.value = url;
+            form.append(field); document.body.append(form); form.submit() }",
+            "base64url",
+        ),
+    ];
+    let list = secret.map(|byte| byte.to_string()).join(",");
+    for (way, form) in ways {
+        browser.visit("http://leaky.test/").await;
+        let already = browser.recorder.requests().len();
+        let script = format!(
+            "{{ const bytes = new Uint8Array([{list}]), binary = String.fromCharCode(...bytes),
+            hex = Array.from(bytes, byte => byte.toString(16).padStart(2, 0)).join(''),
+            url = btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', ''); {way} }}"
+        );
+        browser.evaluate(&script).await;
+        browser
+            .until(way, async || {
+                let sent = browser.recorder.requests()[already..].concat();
+                leak::forms_found(&secret, &sent).contains(&form)
+            })
+            .await;
+    }
+    browser.close().await;
+}

@@ -1,0 +1,278 @@
+//! Runs `tm-auth serve` in a folder that outlives the process, so that a test can kill and restart
+//! the server and run administrative commands at the same time.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+use tm_auth_client::{ApiError, AuthApi};
+use tm_auth_proto::{AccountId, ErrorCode};
+pub(crate) use tm_auth_testing::bot::{Bot, Owner, claims, refresh_counter};
+
+use crate::dev::tm_auth;
+
+/// Deadline for a start. It is long since the machine may be busy.
+const START: Duration = Duration::from_mins(1);
+
+/// A deployment: its folder, port and settings.
+pub(crate) struct Service {
+    folder: TempDir,
+    port: u16,
+    settings: Vec<(String, String)>,
+}
+
+/// A running server. Dropping it kills the process.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Service {
+    /// Creates a deployment in `uat` with ES256 and limits that no test reaches.
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().expect("a folder for the test");
+        let port = port();
+        let mut service = Self {
+            folder,
+            port,
+            settings: Vec::new(),
+        };
+        service.write_kek("kek", 7);
+        for (name, value) in [
+            ("ENVIRONMENT", "uat".to_owned()),
+            ("PUBLIC_URL", format!("http://localhost:{port}/v1/auth")),
+            ("NETWORK__LISTEN", format!("127.0.0.1:{port}")),
+            ("DATABASE__PATH", service.database().display().to_string()),
+            ("TOKENS__ALGORITHM", "ES256".to_owned()),
+            ("API_KEYS__MAX_PER_ACCOUNT", "100".to_owned()),
+            ("LIMITS__PROVEN_PER_KEY_PER_MINUTE", "60000".to_owned()),
+            ("LIMITS__REFRESH_PER_SESSION_PER_MINUTE", "60000".to_owned()),
+        ] {
+            service.set(name, &value);
+        }
+        service.set("KEYS__KEK_FILE", &service.path("kek").display().to_string());
+        service
+    }
+
+    /// Sets a setting, named by the part of its variable after `TM_AUTH__`. An empty value unsets
+    /// it.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((format!("TM_AUTH__{name}"), value.to_owned()));
+    }
+
+    /// Writes a key-encryption key into the folder. The same seed gives the same key.
+    pub(crate) fn write_kek(&self, name: &str, seed: u8) {
+        use base64::Engine;
+        use std::os::unix::fs::PermissionsExt;
+        let bytes: [u8; 32] = std::array::from_fn(|index| {
+            u8::try_from(index)
+                .expect("small")
+                .wrapping_mul(53)
+                .wrapping_add(seed)
+                .rotate_left(3)
+                ^ seed
+        });
+        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+        std::fs::write(self.path(name), text).expect("the file can be written");
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o600))
+            .expect("the mode can be set");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path("tm-auth.db")
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    pub(crate) fn issuer(&self) -> String {
+        format!("http://localhost:{}/v1/auth", self.port)
+    }
+
+    pub(crate) fn api(&self) -> AuthApi {
+        AuthApi::new(&format!("http://127.0.0.1:{}", self.port)).expect("a base URL")
+    }
+
+    /// A command that runs the binary with the settings of this deployment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = tm_auth();
+        command
+            .args(arguments)
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command, which may fail.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary starts")
+    }
+
+    /// Runs a command that must succeed. Returns its standard output without the last line break.
+    pub(crate) fn admin(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+        String::from_utf8(output.stdout)
+            .expect("UTF-8")
+            .trim_end()
+            .to_owned()
+    }
+
+    /// Runs a command that must fail with exit code 1. Returns its error message.
+    pub(crate) fn failure(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} succeeds");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        let line = stderr.lines().last().unwrap_or_default();
+        line.strip_prefix("error: ")
+            .unwrap_or_else(|| panic!("no error line: {stderr}"))
+            .to_owned()
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub(crate) fn start(&self) -> Running {
+        let child = self
+            .command(&["serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut running = Running { child };
+        let stderr = running.child.stderr.take().expect("stderr is piped");
+        let (line_sender, lines) = mpsc::channel();
+        // Read for as long as the process lives, so that it never blocks on a full pipe.
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                line_sender.send(line).ok();
+            }
+        });
+        let mut log = String::new();
+        loop {
+            let line = lines
+                .recv_timeout(START)
+                .unwrap_or_else(|_| panic!("`tm-auth serve` is not ready; it logged:\n{log}"));
+            if line.contains(r#""message":"ready""#) {
+                return running;
+            }
+            log.push_str(&line);
+            log.push('\n');
+        }
+    }
+
+    /// Opens a connection to the database.
+    pub(crate) fn connection(&self) -> Connection {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let db = Connection::open_with_flags(self.database(), flags).expect("the database is there");
+        db.busy_timeout(Duration::from_secs(5))
+            .expect("the timeout can be set");
+        db
+    }
+
+    /// Creates an account with `tm-auth accounts create`.
+    pub(crate) fn account(&self) -> AccountId {
+        self.admin(&["accounts", "create"]).parse().expect("a uid")
+    }
+
+    /// Issues a management token with `tm-auth accounts session`.
+    pub(crate) fn management_token(&self, uid: AccountId) -> String {
+        self.admin(&["accounts", "session", &uid.to_string()])
+    }
+
+    /// Creates a key and registers it over HTTP.
+    pub(crate) async fn bot(&self, uid: AccountId, management_token: &str) -> Bot {
+        let owner = self.owner(uid, management_token);
+        owner
+            .register(&self.api())
+            .await
+            .expect("the registration succeeds")
+    }
+
+    /// The owner of an account's keys.
+    pub(crate) fn owner(&self, uid: AccountId, management_token: &str) -> Owner {
+        let management_token = management_token.to_owned();
+        Owner {
+            uid,
+            issuer: self.issuer(),
+            management_token: Box::new(move || management_token.clone()),
+        }
+    }
+
+    /// Creates an account with one key.
+    pub(crate) async fn new_bot(&self) -> Bot {
+        let uid = self.account();
+        self.bot(uid, &self.management_token(uid)).await
+    }
+}
+
+impl Running {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills the server (SIGKILL).
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process ends");
+    }
+
+    /// Asks the server to stop (SIGTERM).
+    pub(crate) fn terminate(&self) {
+        let status = Command::new("kill")
+            .args(["-TERM", &self.id().to_string()])
+            .status();
+        assert!(status.expect("`kill` starts").success());
+    }
+
+    /// Waits until the server exits.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("the process ends")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The error code of a refused request.
+pub(crate) fn error_code<T>(outcome: Result<T, ApiError>) -> Option<ErrorCode> {
+    outcome.err().and_then(|error| error.code())
+}
+
+/// Returns a free port, a different one for each service of this process.
+fn port() -> u16 {
+    // The port is below the range that Linux uses for outgoing connections: while the server is
+    // down between a kill and the next start, no other socket must get its port.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = u16::try_from(std::process::id() % 400).expect("small") * 25;
+    loop {
+        let port = 20_000 + (base + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Whether the database passes SQLite's integrity check.
+pub(crate) fn passes_integrity_check(database: &Path) -> bool {
+    let db = Connection::open(database).expect("the database opens");
+    let result: String = db
+        .pragma_query_value(None, "integrity_check", |row| row.get(0))
+        .expect("the check runs");
+    result == "ok"
+}
