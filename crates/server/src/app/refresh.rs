@@ -116,7 +116,7 @@ async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
         Ok(Some(account)) => notices::tell(app, context, &account, Notice::SessionReused).await,
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(error = %Chain(&error), "the owner of an ended session could not be read")
+            tracing::warn!(error = %Chain(&error), "the owner of an ended session could not be read");
         }
     }
 }

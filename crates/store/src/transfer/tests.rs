@@ -170,7 +170,7 @@ async fn goes_on(store: &Arc<Store>, from: &Deployment) {
     assert_eq!(store.open_session(decided).await.unwrap(), OpenOutcome::Changed);
     let trail = store.audit_trail(None, 1).await.unwrap();
     assert_eq!(trail[0].action, AuditAction::DatabaseImported);
-    given::key(&store).await;
+    given::key(store).await;
     let before = store.changes(0).await.unwrap().latest;
     let (uid, key_id) = (from.key.account.uid, from.key.key_id);
     let revoked = store
