@@ -29,7 +29,7 @@ enum End {
     Done,
     /// The peer kept us waiting.
     Overdue(Waiting),
-    /// The service stops and nobody waits for an answer here.
+    /// The service stops and no client waits for an answer on this connection.
     Stopped,
 }
 

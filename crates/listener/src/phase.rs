@@ -110,7 +110,7 @@ impl Progress {
         }
     }
 
-    /// Whether the connection can be closed without anybody missing an answer.
+    /// Whether the connection can be closed without losing an answer.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
         matches!(state.phase, Phase::Idle { .. }) && state.write_deadline.is_none()

@@ -142,7 +142,7 @@ impl HeadScanner {
     }
 
     fn count(&mut self, length: usize) {
-        // A request line is no header, even if it looks like one.
+        // A request line is not a header, even if it looks like one.
         if self.part == Part::RequestLine {
             return;
         }
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(
             scan("content-length: 1\r\nContent-Length: 3\r\n\r\n").1,
             None,
-            "the first line is no header"
+            "the first line is not a header"
         );
     }
 

@@ -85,7 +85,7 @@ impl ApiError {
         }
     }
 
-    /// A defect of ours. The caller learns nothing of it.
+    /// A defect of this service. The caller does not learn the cause.
     pub(crate) fn internal(cause: impl ToString) -> Self {
         Self {
             cause: Some(cause.to_string().into()),

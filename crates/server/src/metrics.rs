@@ -16,7 +16,7 @@ pub fn install() -> Option<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().ok()
 }
 
-/// Keeps the recorder's memory bounded, whether or not anybody asks for the page.
+/// Keeps the recorder's memory bounded even if the metrics page is never requested.
 pub(crate) async fn upkeep(handle: PrometheusHandle) {
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {

@@ -14,7 +14,7 @@ pub struct Ceremony {
     pub kind: Cow<'static, str>,
     /// Whose it is, where that was known when it began.
     pub uid: Option<AccountId>,
-    /// What the next step needs, in the words of whoever began it. Nothing secret but to that step.
+    /// What the next step needs, in a form that the caller chooses.
     pub state: String,
     /// When it is over.
     pub expires_at: Timestamp,

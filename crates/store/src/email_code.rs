@@ -78,7 +78,7 @@ pub struct CodeFlow {
     pub expires_at: Timestamp,
 }
 
-/// An address that somebody proved to read, just now. Only the store makes one.
+/// An address whose mail the caller has just proved to read. Only the store creates one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvedEmail {
     pub(crate) email: EmailAddress,

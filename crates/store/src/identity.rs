@@ -1,7 +1,7 @@
 //! What an account is recognised by, and its end.
 //!
 //! An address selects an account only once it was proved here. One that an account gives up rests: for
-//! [`COOLDOWN`] nobody else gets it, so that mail still on its way, or a link in an old mailbox, never meets
+//! [`COOLDOWN`] no other account gets it, so that mail still on its way, or a link in an old mailbox, never meets
 //! another account.
 
 use jiff::SignedDuration;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use tm_auth_proto::KeyId;
 
-/// Addresses that are kept per key and reason: the latest ones. Whoever sends forgeries from many addresses
+/// Addresses that are kept per key and reason: the latest ones. A caller who sends forgeries from many addresses
 /// displaces forgeries, never another reason.
 pub const ADDRESSES: u32 = 5;
 

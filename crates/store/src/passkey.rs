@@ -6,7 +6,7 @@ use tm_auth_proto::AccountId;
 /// Made by the authenticator, at most 1023 bytes, known once in this service.
 pub type CredentialId = Vec<u8>;
 
-/// The WebAuthn user handle: random, so that it says nothing of anybody.
+/// The WebAuthn user handle: random, so that it identifies no person.
 pub type UserHandle = [u8; 64];
 
 /// A passkey about to be kept.
@@ -49,7 +49,7 @@ pub struct Passkey {
     pub created_at: Timestamp,
     /// When it last proved its owner.
     pub last_used_at: Option<Timestamp>,
-    /// When its counter last failed to grow: maybe somebody has a copy.
+    /// When its counter last failed to grow: there may be a copy of the passkey.
     pub suspect_at: Option<Timestamp>,
 }
 
@@ -76,7 +76,7 @@ pub struct PasskeyUse {
 pub struct PasskeyUsed {
     /// Its counter did not grow, but it may live on several devices at once: its owner should know.
     pub suspect: bool,
-    /// A recovery was under way and is over: whoever has the passkey needs none.
+    /// A recovery was in progress and is cancelled: a user who has the passkey does not need it.
     pub recovery_cancelled: bool,
 }
 

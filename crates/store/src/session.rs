@@ -19,7 +19,7 @@ pub enum OpenOutcome {
     Replayed,
     /// The challenge is older than the restore of the database.
     BeforeRecovery,
-    /// Key or account changed since they were read: read them again and decide anew.
+    /// Key or account changed since they were read: read them and decide again.
     Changed,
 }
 

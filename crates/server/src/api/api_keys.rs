@@ -100,7 +100,7 @@ pub(crate) async fn update(
 }
 
 /// Revoke a key for ever: no mint or refresh that begins after the answer succeeds, and its access tokens
-/// are on the revocation list. Doing it twice is no error.
+/// are on the revocation list. Repeating it changes nothing.
 #[utoipa::path(delete, path = "/api-keys/{key_id}", tag = "API Keys", operation_id = "revokeApiKey", security(("bearerAuth" = [])),
     params(("key_id" = KeyId, Path)),
     responses((status = 200, body = View), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such key in this account."), AnyRequest, Managed))]
@@ -114,7 +114,7 @@ pub(crate) async fn revoke(
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
-/// The key that the path names. What is no key id, or not even UTF-8, names no key of this account either.
+/// The key that the path names. A path segment that is not a key id, or not UTF-8, is an unknown key.
 pub(crate) struct KeyIdPath(pub(crate) KeyId);
 
 impl<S: Send + Sync> FromRequestParts<S> for KeyIdPath {

@@ -1,6 +1,6 @@
 //! `POST /email/otc` and `POST /email/otc/verify`: a program's sign-in by a mailed code.
 //!
-//! 1. Somebody asks for a code. Whatever the address, the answer is the same.
+//! 1. A client asks for a code. The answer is the same for every address.
 //! 2. The code comes back with its address; an address that was unknown becomes an account.
 //! 3. The tokens are for the platform; with `"audience": "auth"` they manage the account's keys and do nothing
 //!    else.

@@ -79,7 +79,7 @@ fn view(session: &UserSession, asking: SessionId) -> View {
     }
 }
 
-/// The session that the path names. What is no session id names none of this account either.
+/// The session that the path names. A path segment that is not a session id is an unknown session.
 pub(crate) struct SessionIdPath(SessionId);
 
 impl<S: Send + Sync> FromRequestParts<S> for SessionIdPath {

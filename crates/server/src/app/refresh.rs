@@ -121,7 +121,7 @@ async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
     }
 }
 
-/// Ends the session of a refresh token, its access tokens included. A token that is unknown or over is no error
+/// Ends the session of a refresh token, its access tokens included. A token that is unknown or expired is not an error
 /// (RFC 7009 section 2.2).
 pub(crate) async fn revoke(app: &App, context: &Context, token: &str) -> Result<(), ApiError> {
     app.limits.may_try(context, None)?;

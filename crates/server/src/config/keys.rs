@@ -12,7 +12,7 @@ use super::secret::{self, Kek};
 pub struct Keys {
     /// Seals and unseals.
     pub kek: Kek,
-    /// Unseals what an earlier key sealed, until everything was sealed anew.
+    /// Unseals what an earlier key sealed, until every key is rewrapped.
     pub previous_kek: Option<Kek>,
 }
 

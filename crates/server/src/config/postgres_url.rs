@@ -52,7 +52,7 @@ impl FromStr for PostgresUrl {
         let text = text.trim();
         let (scheme, rest) = text
             .split_once("://")
-            .ok_or_else(|| format!("is no address; {EXAMPLE}"))?;
+            .ok_or_else(|| format!("is not an address; {EXAMPLE}"))?;
         if !["postgres", "postgresql"].contains(&scheme) {
             return Err(format!("{} is not PostgreSQL; {EXAMPLE}", shown_scheme(scheme)));
         }

@@ -41,7 +41,7 @@ impl Kek {
         &self.0
     }
 
-    /// Both come from the configuration, so the time this takes tells nobody anything.
+    /// Both come from the configuration, so the time of the comparison reveals nothing to a caller.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0
     }
@@ -121,7 +121,7 @@ pub(super) fn parsed<T: FromStr<Err = String>>(
         .map_err(|problem: String| ConfigError::at(&key, problem))
 }
 
-/// Refuses a file that anybody but its owner can use.
+/// Refuses a file that users other than its owner can access.
 pub(super) fn check_private(key: &str, path: &Path) -> Result<(), ConfigError> {
     open_private(key, path).map(drop)
 }
@@ -135,7 +135,7 @@ pub(super) fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, 
     if length as u64 == MAX_FILE_BYTES {
         return Err(ConfigError::at(
             key,
-            format_args!("{} is no secret file: it is too long", path.display()),
+            format_args!("{} is not a secret file: it is too long", path.display()),
         ));
     }
     Ok(text)

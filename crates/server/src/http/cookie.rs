@@ -27,7 +27,7 @@ pub(crate) enum Name {
 pub(crate) enum SameSite {
     /// Ours, and links from elsewhere.
     Lax,
-    /// Anybody's: for an answer that another site posts.
+    /// Every site: for an answer that another site posts.
     None,
 }
 

@@ -16,7 +16,7 @@ thread_local! {
     static LOG: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
-/// What the whole process logs, from when somebody wants it on.
+/// What the whole process logs from the first call of [`whole_log`] on.
 static WHOLE_LOG: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
 /// Captures what the process logs: other threads' lines too, such as those of the database's writer.

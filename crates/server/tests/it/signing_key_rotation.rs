@@ -56,7 +56,7 @@ async fn b02_a_rotation_under_load_is_no_surprise_to_a_foreign_verifier() {
     );
     assert!(signed.len() >= 4, "three rotations");
     for (kid, used) in &platform.first_use {
-        // The very first key signs at once: nobody has cached an older set.
+        // The very first key signs at once: no verifier has cached an older set.
         assert!(
             *used == begin || used - platform.published[kid] >= PUBLISH_BEFORE,
             "{kid}"

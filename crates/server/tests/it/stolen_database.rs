@@ -43,7 +43,7 @@ async fn used() -> (TestServer, Vec<String>) {
 
 const ADA: &str = "ada@example.com";
 
-/// Somebody signs in by mail, in a browser and in a program, and is about to do both again: cookies, refresh
+/// A user logs in by mail, in a browser and in a program, and is about to do both again: cookies, refresh
 /// tokens, and a code and a link that still work.
 async fn used_by_a_person(server: &TestServer) -> Vec<String> {
     let mut browser = server.visitor();

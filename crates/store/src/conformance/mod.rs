@@ -1,8 +1,7 @@
 //! The suite that defines [`crate::Store`].
 //!
-//! Each case takes an empty database and speaks to it through the trait alone, so every implementation is
-//! held to the very same words. [`cases`] lists them; whoever implements the trait makes one empty database
-//! per case and runs it. A case that fails panics. Times are fixed: the database's clock decides nothing.
+//! Each case takes an empty database and uses its public methods only, so both databases must behave the same.
+//! [`cases`] lists them; the runner creates one empty database per case. A case that fails panics. Times are fixed: the database's clock decides nothing.
 
 mod accounts;
 mod api_keys;

@@ -362,7 +362,7 @@ async fn all_sessions_can_be_ended_with_a_restore(store: &Store) {
         at: at(10),
     };
     assert!(store.revocations(at(10)).await.unwrap().contains(&everything));
-    // Whoever holds a key signs again.
+    // The holder of a key signs again.
     assert_eq!(
         open(store, &new_session(&key, 10).0).await,
         crate::OpenOutcome::Opened

@@ -70,7 +70,7 @@ impl<T: Batched> Batcher<T> {
 async fn serve<T: Batched>(pool: PgPool, mut waiting: mpsc::Receiver<Waiting<T>>) {
     let mut gathered = Vec::with_capacity(MAX_BATCH);
     while waiting.recv_many(&mut gathered, MAX_BATCH).await > 0 {
-        // Whoever gave up at its deadline has answered already that nothing is known.
+        // A caller that gave up at its deadline has already answered that the outcome is unknown.
         gathered.retain(|waiting| !waiting.reply.is_closed());
         let (items, replies): (Vec<T>, Vec<_>) = gathered
             .drain(..)

@@ -42,7 +42,7 @@ pub struct PostgresOptions {
 
 /// Waiting for the server's answer to a statement. Below the deadline of a request.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Waiting for a connection: a server that is down keeps nobody for long.
+/// Longest wait for a connection, so that a server that is down does not keep callers for long.
 const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(2);
 /// A connection that lay still for longer is asked whether it lives before it is used.
 const STILL: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ const STILL: Duration = Duration::from_secs(1);
 const MAX_WAITING: usize = 1024;
 /// Connections of the lanes.
 const LANES: u32 = 2;
-/// Transactions that other ones were in the way of are begun anew this often.
+/// Most attempts of a transaction that conflicts with others.
 const MAX_ATTEMPTS: u32 = 40;
 
 /// An opened database.
@@ -201,7 +201,7 @@ fn overloaded() -> StoreError {
     StoreError::unavailable("too many callers wait for the database")
 }
 
-/// Whether another transaction was in the way, so that the same work may succeed when it is begun anew.
+/// Whether another transaction was in the way, so that a retry of the same work may succeed.
 pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     let code = error
         .as_database_error()

@@ -32,7 +32,7 @@ impl Store {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    /// Registers a key. A public key is registered once for ever, by whomever; `max_live` counts keys that
+    /// Registers a key. A public key can be registered once, by one account; `max_live` counts keys that
     /// are neither pending nor revoked nor expired at `new.created_at`. As many may be pending beside them.
     pub async fn register_key(
         &self,
@@ -46,7 +46,7 @@ impl Store {
     }
 
     /// Activates a pending key of this account if it was registered less than 24 hours before and `max_live`
-    /// allows another live one. Doing it twice is no error.
+    /// allows another live one. Repeating it changes nothing.
     pub async fn activate_key(
         &self,
         uid: AccountId,
@@ -74,7 +74,7 @@ impl Store {
     }
 
     /// Revokes a key of this account. No mint or refresh that begins after this returned succeeds, and the
-    /// key is on the revocation list. Doing it twice is no error.
+    /// key is on the revocation list. Repeating it changes nothing.
     pub async fn revoke_key(
         &self,
         uid: AccountId,

@@ -11,11 +11,11 @@ use crate::{
 };
 
 impl Store {
-    /// The account of this identity; made now, with the identity, where nobody has it. `new.email` is not looked at:
+    /// The account of this identity; created with the identity if no account has it. `new.email` is not used:
     /// what Apple says is where notices go and opens nothing, and if an account proved that address here, nothing is
-    /// made. Codes and links that anybody asked for in the name of the address before are dead with the account's
+    /// made. Codes and links that were requested for the address before are dead with the account's
     /// making. Of two sign-ins at once with a new identity one makes the account and the other finds it. An identity
-    /// that was withdrawn counts again: whoever comes with it has just consented.
+    /// that was withdrawn counts again: its user has just consented.
     pub async fn account_by_apple(
         &self,
         subject: AppleSubject,
@@ -28,7 +28,7 @@ impl Store {
             .await
     }
 
-    /// Gives an account this identity, in place of one that was withdrawn. It is no error to do it twice. Refused
+    /// Gives an account this identity, in place of one that was withdrawn. Repeating it changes nothing. Refused
     /// where another account has it, where this one has another, and where the account may not act.
     pub async fn link_apple(
         &self,
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// Apple tells at `told_at` that a person withdrew: the identity is taken from its account, or marked where it
-    /// is the one way in, and every session of that person ends. `None`: nobody has the identity, or it was linked
+    /// is the one way in, and every session of that person ends. `None`: no account has the identity, or it was linked
     /// after `told_at`, so that an old message that comes again does nothing.
     pub async fn withdraw_apple(
         &self,
@@ -248,7 +248,7 @@ async fn withdraw(
     Ok(Some(AppleWithdrawal { account, kept }))
 }
 
-/// Whether somebody can get into the account without Apple.
+/// Whether the account has a login method besides Apple.
 async fn has_another_way_in(tx: &mut Tx<'_>, uid: AccountId) -> Result<bool> {
     let ways = identity::login_methods(tx, uid).await?;
     Ok(ways.count() > ways.apple)

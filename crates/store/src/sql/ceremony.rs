@@ -11,7 +11,7 @@ impl Store {
         self.write(async move |tx| begin(tx, &new).await).await
     }
 
-    /// Takes one away and gives it to whoever asked first: of any number of callers exactly one gets it, and
+    /// Takes one away for the first caller: of any number of callers exactly one gets it, and
     /// it is gone whatever that caller makes of it, also where it turns out to be of another kind or over.
     /// `None`: there is none of this kind that is not over.
     pub async fn take_ceremony(

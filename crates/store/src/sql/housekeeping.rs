@@ -33,7 +33,7 @@ impl Store {
         Ok(changes)
     }
 
-    /// Deletes one bounded batch of what nobody needs any more.
+    /// Deletes one bounded batch of expired rows.
     pub async fn sweep(&self, now: Timestamp, retention: &Retention) -> Result<Swept> {
         let (retention, after) = (*retention, self.sweep_position());
         let (swept, position) = self
@@ -77,7 +77,7 @@ pub(super) async fn ping(tx: &mut Tx<'_>) -> Result<()> {
 }
 
 /// Tells the other nodes. The number follows the newest: two that take the same one at once collide, and the
-/// second begins anew, so that numbers are committed in their order and none is ever missing.
+/// second starts over, so that numbers are committed in their order and none is missing.
 pub(super) async fn announce(tx: &mut Tx<'_>, at: Timestamp, change: Change) -> Result<()> {
     let (kind, subject): (&str, &[u8]) = match &change {
         Change::Key(key_id) => ("key", key_id.0.as_bytes()),

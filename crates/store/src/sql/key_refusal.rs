@@ -8,9 +8,9 @@ use crate::key_refusal::ADDRESSES;
 use crate::{KeyRefusal, Result};
 
 impl Store {
-    /// Adds to what is kept. A key that does not exist is passed over: anybody can name one.
+    /// Adds to what is kept. Ignores keys that do not exist: any caller can name one.
     pub async fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Result<()> {
-        // Whoever writes the same rows at this moment takes them in the same order.
+        // Concurrent writers of the same rows take them in the same order.
         refusals.sort_by(|a, b| (a.key_id.0, &a.code, a.ip).cmp(&(b.key_id.0, &b.code, b.ip)));
         self.write_read_committed(async move |tx| record(tx, &refusals).await)
             .await

@@ -2,7 +2,7 @@
 //!
 //! 1. A method of [`Store`] hands a piece of work to [`Store::write`] or [`Store::read`].
 //! 2. On SQLite the writer's thread runs it in its group commit; on PostgreSQL it is a SERIALIZABLE transaction,
-//!    begun anew where another one was in the way. Either way the work sees the database as if it were alone.
+//!    retried if another one was in the way. Either way the work sees the database as if it were alone.
 //! 3. The work is a function of one noun over [`Tx`]: the same statements, whichever database it is.
 //!
 //! What is hot (opening and rotating a session) has on PostgreSQL a faster way, [`crate::postgres`], which leaves

@@ -31,7 +31,7 @@ impl Store {
     }
 
     /// Makes an account together with its first passkey: never the one without the other. Refused where the
-    /// credential is known already, whosever it is.
+    /// credential is known already, in any account.
     pub async fn sign_up_with_passkey(
         &self,
         account: NewAccount,
@@ -44,7 +44,7 @@ impl Store {
             .await
     }
 
-    /// Adds a passkey to an account that may act. Refused where the credential is known already, whosever it
+    /// Adds a passkey to an account that may act. Refused if the credential is known already, whichever account it
     /// is, and at `max` of them. Ends a recovery; with [`AddedBy::Recovery`] there must be one that is over
     /// at `passkey.created_at`, in this same step. Returns whether there was one.
     pub async fn add_passkey(

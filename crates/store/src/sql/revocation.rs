@@ -20,7 +20,7 @@ impl Store {
     }
 }
 
-/// Adds an entry. Whoever calls this announces the change.
+/// Adds an entry. The caller announces the change.
 pub(super) async fn add(tx: &mut Tx<'_>, revocation: Revocation) -> Result<()> {
     let (kind, subject) = columns(&revocation.revoked);
     tx.execute(
@@ -33,7 +33,7 @@ pub(super) async fn add(tx: &mut Tx<'_>, revocation: Revocation) -> Result<()> {
     Ok(())
 }
 
-/// Takes an entry back. Whoever calls this announces the change.
+/// Takes an entry back. The caller announces the change.
 pub(super) async fn remove(tx: &mut Tx<'_>, revoked: Revoked) -> Result<()> {
     let (kind, subject) = columns(&revoked);
     tx.execute(

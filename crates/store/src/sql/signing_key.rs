@@ -14,7 +14,7 @@ impl Store {
         self.read(async |tx| all(tx).await).await
     }
 
-    /// Replaces rows of the set if it is still at `version`. `false`: somebody else was faster; read again.
+    /// Replaces rows of the set if it is still at `version`. `false`: another node or command changed the set first; read again.
     pub async fn update_signing_keys(
         &self,
         version: i64,

@@ -19,7 +19,7 @@ use crate::{
 
 impl Store {
     /// Opens a session if its account may act, notes the network as one from which the account signs in, and
-    /// ends the session that it replaces, whosever that was: a step-up or another sign-in in the same browser
+    /// ends the session that it replaces, of whichever account: a step-up or another login in the same browser
     /// never leaves the old one alive. `false`: the account is unknown or disabled, and nothing was done.
     pub async fn open_user_session(
         &self,
@@ -162,7 +162,7 @@ async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUs
     let Some((mut session, account)) = with_account(tx, presented.sid).await? else {
         return Ok(Err(Refusal::SessionExpired));
     };
-    // A cookie's secret is no refresh token, whoever may have made a token of it.
+    // A cookie's secret is not a refresh token, even within a well-formed one.
     if !session.secret_hash.matches(&presented.secret) || session.kind == SessionKind::Browser {
         return Ok(Err(Refusal::InvalidRefreshToken));
     }

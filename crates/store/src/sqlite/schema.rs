@@ -7,7 +7,7 @@ use crate::{Result, StoreError};
 /// All migrations in order; `PRAGMA user_version` counts those that were run.
 pub(super) const MIGRATIONS: &[(&str, &str)] = &[("0001_initial", include_str!("0001_initial.sql"))];
 
-/// Marks the file as one of ours ("tmau").
+/// Marks the file as a database of this service ("tmau").
 const APPLICATION_ID: i64 = 0x746d_6175;
 
 pub(super) fn version(connection: &Connection) -> Result<usize> {
@@ -21,7 +21,7 @@ pub(super) fn pending(version: usize) -> Vec<&'static str> {
 
 /// Refuses a file that holds another program's tables.
 pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
-    // One statement reads one snapshot: somebody else may be migrating an empty file at this moment.
+    // One statement reads one snapshot: another process may be migrating an empty file at this moment.
     let (id, tables): (i64, i64) = connection.query_row(
         "SELECT application_id, (SELECT count(*) FROM sqlite_schema) AS tables FROM pragma_application_id",
         [],

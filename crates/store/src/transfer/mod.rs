@@ -55,7 +55,7 @@ impl Store {
             .snapshot(async move |tx| export(tx, file::Writer::new(&file)?, at).await)
             .await;
         if written.is_err() {
-            // Half a file helps nobody. That it cannot be removed either is not what went wrong first.
+            // Half a file is useless. If its removal fails too, the first error is the one to report.
             let _ = std::fs::remove_file(target);
         }
         written

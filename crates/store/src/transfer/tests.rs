@@ -255,7 +255,7 @@ async fn an_export_overwrites_nothing_and_an_empty_database_has_none() {
     let empty = sqlite(&folder, "empty.db");
     let error = empty.export(&target, given::at(0)).await.unwrap_err();
     assert!(error.to_string().contains("it is empty"), "{error}");
-    assert!(!target.exists(), "half a file helps nobody");
+    assert!(!target.exists(), "half a file is useless");
 
     fs::write(&target, "mine").unwrap();
     empty.bind_environment(Environment::Uat).await.unwrap();
@@ -263,7 +263,7 @@ async fn an_export_overwrites_nothing_and_an_empty_database_has_none() {
     assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
 }
 
-/// A column that a migration adds and nobody adds here would be left behind.
+/// A column that a migration adds must be added here, or it would be left behind.
 #[tokio::test]
 async fn the_list_of_tables_is_what_the_migrations_make() {
     let folder = TempDir::new().unwrap();

@@ -48,7 +48,7 @@ async fn a_pending_key_mints_after_its_activation_and_not_before() {
         (200, Some("active")),
         "{answer:?}"
     );
-    assert_eq!(activate().await.body, answer.body, "twice is no error");
+    assert_eq!(activate().await.body, answer.body, "repeating it changes nothing");
     server.mint(&key).await;
 }
 

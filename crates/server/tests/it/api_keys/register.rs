@@ -80,7 +80,7 @@ async fn c09_the_21st_live_key_is_refused_until_another_one_is_over() {
         answer.body["message"].as_str().unwrap().contains("20"),
         "{answer:?}"
     );
-    // Somebody else's account is not concerned.
+    // Other accounts are not affected.
     server.key().await;
 
     let revoked = server
@@ -164,7 +164,7 @@ async fn scopes_end_and_addresses_are_checked_and_kept() {
         ("expires_at", json!("tomorrow")),
         ("expires_at", json!(1_900_000_000)),
         ("allowed_ips", json!("203.0.113.7")),
-        ("uid", json!("somebody else")),
+        ("uid", json!("another account")),
         ("key_id", json!("mine")),
     ] {
         register_with(&server, &account, member, bad)

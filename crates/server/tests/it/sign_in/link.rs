@@ -14,7 +14,7 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
     let mut browser = asked(&server, ADA).await;
     let mail = server.code_mail(ADA);
     let token = mail.token.unwrap();
-    // The token is in the fragment, which is sent to nobody, and so is the code.
+    // Token and code are in the fragment, which browsers do not send.
     let link = mail
         .mail
         .text
@@ -28,7 +28,7 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
         .split_once('#')
         .unwrap();
     assert_eq!(path, "/sign-in/link");
-    // Scanners, with and without the cookie; even ones that put the token where no page of ours does.
+    // Scanners, with and without the cookie; even scanners that send the token in ways that no page does.
     let mut scanner = server.visitor();
     for _ in 0..3 {
         for path in ["/sign-in/link".to_owned(), format!("/sign-in/link?token={token}")] {

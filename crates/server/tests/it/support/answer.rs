@@ -4,7 +4,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tm_auth_proto::{ErrorBody, ErrorCode};
 
-/// A response, read whole. A body that is no JSON is `null` here and stays in `text`.
+/// A response, read whole. A body that is not JSON is `null` here and stays in `text`.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

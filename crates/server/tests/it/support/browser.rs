@@ -16,7 +16,7 @@ use tm_auth_store::AuditContext;
 
 use super::{Answer, TestServer};
 
-/// A browser in which somebody is signed in.
+/// A browser with a session.
 pub(crate) struct TestBrowser {
     pub(crate) account: Account,
     pub(crate) session: UserSession,
@@ -129,7 +129,7 @@ impl TestServer {
         }
     }
 
-    /// A page, for a browser in which nobody is signed in.
+    /// A page, for a browser without a session.
     pub(crate) async fn page(&self, path: &str) -> HtmlPage {
         let request = self.http.get(format!("{}{path}", self.origin));
         HtmlPage::of(request.header("accept", "text/html").send().await.unwrap()).await

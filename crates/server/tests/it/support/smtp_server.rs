@@ -46,7 +46,7 @@ pub(crate) struct Behaviour {
 pub(crate) enum StartTls {
     #[default]
     Offered,
-    /// It is not in the answer to EHLO, as when somebody on the line strips it.
+    /// It is not in the answer to EHLO, as when an attacker on the line strips it.
     Hidden,
     /// It is offered, then answered with 454.
     Refused,

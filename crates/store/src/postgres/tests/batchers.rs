@@ -22,7 +22,7 @@ type Answer = Result<Result<Rotated, Refusal>>;
 /// Items of a batch.
 const MANY: usize = 20;
 
-/// Nobody reads or writes sessions until it is released.
+/// No session is read or written until it is released.
 struct Held(PgConnection);
 
 impl Held {
@@ -257,6 +257,6 @@ async fn a_caller_that_gives_up_stops_nobody() {
         assert_eq!(waiting.await.unwrap().unwrap(), Opened);
     }
     let sessions = psql(&given.url, "SELECT count(*) FROM sessions");
-    // Whoever gave up while it waited was not done any more; what was with the server was.
+    // An item whose caller gave up while it waited is not written; one that the server already had is.
     assert_eq!(sessions, (MANY - 1).to_string());
 }

@@ -70,7 +70,7 @@ pub(super) async fn ask(
     )
     .await?;
     events::note(tx, "sent", email, network, now, 0).await?;
-    // Where there is no account it is nobody's trail, but as much work: time tells nobody which it was.
+    // Without an account the entry belongs to none, but costs as much: the time does not tell whether there is one.
     let uid = uid.or(owner.map(|owner| owner.uid));
     audit::note(tx, audit_context, AuditAction::CodeSent, uid, None, None, None).await?;
     Ok(Some(length))

@@ -25,7 +25,7 @@ impl Store {
             .await
     }
 
-    /// Takes a code back that could not be mailed, as if nobody had asked.
+    /// Takes a code back that could not be mailed, as if it had not been requested.
     pub async fn withdraw_code(&self, flow_id: FlowId) -> Result<()> {
         self.write(async move |tx| ask::withdraw(tx, flow_id).await).await
     }

@@ -12,7 +12,7 @@ use crate::conformance::given;
 use crate::sqlite::Role;
 use crate::{OpenOutcome, RotationKind, StoreError};
 
-/// The same challenge, presented anew.
+/// The same challenge, presented again.
 fn replay(new: &NewSession) -> NewSession {
     NewSession {
         open_nonce: [0xaa; 16],

@@ -1,4 +1,4 @@
-//! Files and locks: one server, any number of commands, our own schema and nobody else's.
+//! Files and locks: one server, any number of commands, the schema of this service and of no other program.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -12,7 +12,7 @@ async fn the_audit_trail_is_append_only() {
     let (store, folder) = database();
     given::account(&store).await;
     let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
-    let refused = db.execute("UPDATE audit SET actor = 'nobody'", []).unwrap_err();
+    let refused = db.execute("UPDATE audit SET actor = 'mallory'", []).unwrap_err();
     assert!(refused.to_string().contains("append-only"), "{refused}");
     assert_eq!(
         store.audit_trail(None, 1).await.unwrap()[0].audit_context.actor,
