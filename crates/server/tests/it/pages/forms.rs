@@ -196,7 +196,10 @@ fn forms_of_templates() -> Vec<(String, Form)> {
     let mut forms = Vec::new();
     for entry in std::fs::read_dir(&folder).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        if file.ends_with(".html") {
+        if Path::new(&file)
+            .extension()
+            .is_some_and(|extension| extension == "html")
+        {
             let forms_of_file = Form::all_of(&markup(&folder, &file));
             forms.extend(forms_of_file.into_iter().map(|form| (file.clone(), form)));
         }
