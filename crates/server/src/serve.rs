@@ -68,8 +68,8 @@ impl Bound {
         self.listeners.addresses()
     }
 
-    /// Serves until `stop`, and on while a load balancer learns of it; then lets what is in flight finish and writes
-    /// what gathered in memory.
+    /// Serves until `stop`, and on while a load balancer learns of it; then lets what is in flight
+    /// finish and writes what gathered in memory.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let mut tasks = background::start(&self.app);
         if let Some((listener, handle)) = self.metrics {

@@ -1,7 +1,9 @@
-//! `[mail]`: how mail is delivered: by SMTP, or into a mailbox in memory that every user of this machine can read.
+//! `[mail]`: how mail is delivered: by SMTP, or into a mailbox in memory that every user of this
+//! machine can read.
 //!
-//! The mailbox shows every login code, so its readers can log in to every account: it exists in `uat` only, if
-//! both the public URL and every listening address are this machine's own and no proxy stands before them.
+//! The mailbox shows every login code, so its readers can log in to every account: it exists in
+//! `uat` only, if both the public URL and every listening address are this machine's own and no
+//! proxy stands before them.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -58,7 +60,8 @@ pub struct Smtp {
     pub authorities: Vec<CertificateDer<'static>>,
     /// One attempt to deliver a mail, from connecting to the server's last word.
     pub attempt: Duration,
-    /// From a first failed attempt to the second; each further wait is twice as long, up to a minute.
+    /// From a first failed attempt to the second; each further wait is twice as long, up to a
+    /// minute.
     pub retry: Duration,
 }
 

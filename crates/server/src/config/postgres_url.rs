@@ -1,7 +1,8 @@
-//! The address of a PostgreSQL database: `postgres://ROLE:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`.
+//! The address of a PostgreSQL database:
+//! `postgres://ROLE:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`.
 //!
-//! It may hold a password, so it is a secret as a whole: it is shown without role, password and parameters, and no
-//! error repeats more of it than a scheme or a parameter's name.
+//! It may hold a password, so it is a secret as a whole: it is shown without role, password and
+//! parameters, and no error repeats more of it than a scheme or a parameter's name.
 
 use std::fmt;
 use std::str::FromStr;

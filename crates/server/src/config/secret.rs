@@ -20,7 +20,8 @@ const HOW: &str = "write the output of: openssl rand -base64 32";
 /// No secret file is longer; one that is was named by mistake.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// 32 random bytes hold about 30 different ones; fewer than 16 come up once in more than 10^13 draws.
+/// 32 random bytes hold about 30 different ones; fewer than 16 come up once in more than 10^13
+/// draws.
 const FEWEST_DISTINCT_BYTES: usize = 16;
 
 /// A key-encryption key: 32 bytes for AES-256-GCM.
@@ -94,8 +95,8 @@ pub(super) fn kek(
     parsed(key, value, file)
 }
 
-/// The secret written as `key` or in the file named by `key` + `_file`, parsed; both at once are refused. What the
-/// parser says must not repeat the secret.
+/// The secret written as `key` or in the file named by `key` + `_file`, parsed; both at once are
+/// refused. What the parser says must not repeat the secret.
 pub(super) fn parsed<T: FromStr<Err = String>>(
     key: &str,
     value: Option<String>,

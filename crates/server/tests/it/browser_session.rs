@@ -1,4 +1,5 @@
-//! The cookie of a signed-in browser: its attributes, its lifetime, and that a cookie from before a login is worth nothing after it.
+//! The cookie of a signed-in browser: its attributes, its lifetime, and that a cookie from before a
+//! login is worth nothing after it.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! Requests that another site makes a browser send.
 //!
-//! The routes are read from the source and from the OpenAPI document, so that a new one is tested without being
-//! named here.
+//! The routes are read from the source and from the OpenAPI document, so that a new one is tested
+//! without being named here.
 
 use std::collections::BTreeSet;
 use std::path::Path;

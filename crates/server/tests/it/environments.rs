@@ -1,5 +1,5 @@
-//! Production and UAT side by side, in the worst of cases: the same key-encryption key, and the same pair
-//! registered in both.
+//! Production and UAT side by side, in the worst of cases: the same key-encryption key, and the
+//! same pair registered in both.
 
 use serde_json::json;
 use tm_auth_core::Account;

@@ -89,7 +89,8 @@ async fn c10_a_slow_reader_brings_no_old_list_back() {
     let second = async {
         was_read.await.unwrap();
         let revoking = revoke(&server, &fast);
-        // It is acknowledged only behind the slow one; where it is not, the slow one overwrites its list.
+        // It is acknowledged only behind the slow one; where it is not, the slow one overwrites its
+        // list.
         let patience = tokio::time::timeout(Duration::from_millis(200), revoking);
         let done = patience.await.is_ok();
         let_go.send(()).unwrap();

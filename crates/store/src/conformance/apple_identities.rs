@@ -158,7 +158,11 @@ async fn an_account_links_one_identity_and_an_identity_one_account(store: &Store
             .unwrap()
     };
     assert_eq!(link(first.uid, "s1").await, Ok(()));
-    assert_eq!(link(first.uid, "s1").await, Ok(()), "repeating it changes nothing");
+    assert_eq!(
+        link(first.uid, "s1").await,
+        Ok(()),
+        "repeating it changes nothing"
+    );
     assert_eq!(link(second.uid, "s1").await, Err(Refusal::AppleLinkedElsewhere));
     assert_eq!(link(first.uid, "s2").await, Err(Refusal::AppleAlreadyLinked));
     assert_eq!(identity(store, second.uid).await, None);

@@ -400,7 +400,8 @@ async fn f11_f12_a_link_works_once_in_the_browser_that_asked(store: &Store) {
     assert!(!consume_link(token(1), browser(1), 600).await, "over");
     assert!(consume_link(token(1), browser(1), 599).await);
     assert!(!consume_link(token(1), browser(1), 599).await, "used");
-    // The sign-in is done: neither the code beside it nor the other mail of this browser works any more.
+    // The sign-in is done: neither the code beside it nor the other mail of this browser works any
+    // more.
     assert!(consume(store, in_browser(1, "12345678", 100)).await.is_err());
     assert!(!consume_link(token(9), browser(1), 100).await);
     assert_eq!(
@@ -593,7 +594,8 @@ async fn j18_what_is_over_is_swept(store: &Store) {
             .expect("the database answers");
         swept.deleted
     };
-    // Its hour over, the code goes: one row; a day after they happened, the events: a mail and five failures.
+    // Its hour over, the code goes: one row; a day after they happened, the events: a mail and five
+    // failures.
     assert_eq!(sweep(4_200).await, 0);
     assert_eq!(sweep(4_201).await, 1);
     assert_eq!(sweep(86_402).await, 6);

@@ -1,4 +1,5 @@
-//! What accounts are recognised by: addresses change hands slowly, and an account that is deleted is gone.
+//! What accounts are recognised by: addresses change hands slowly, and an account that is deleted
+//! is gone.
 
 use jiff::SignedDuration;
 use tm_auth_core::email_code::Purpose;

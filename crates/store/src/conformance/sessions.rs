@@ -1,4 +1,5 @@
-//! Sessions: opened once per challenge, and only while key and account stand as they did at the decision.
+//! Sessions: opened once per challenge, and only while key and account stand as they did at the
+//! decision.
 
 use std::sync::Arc;
 

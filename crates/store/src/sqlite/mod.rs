@@ -1,8 +1,8 @@
 //! SQLite, the embedded default: one machine, nothing to run beside the service.
 //!
-//! One thread writes and commits in groups ([`writer`]); a few connections read ([`reader`]). WAL with
-//! `synchronous=FULL`: an acknowledged write survives a power cut. A second *server* on the file is refused
-//! ([`lock`]); administrative commands write beside the running one.
+//! One thread writes and commits in groups ([`writer`]); a few connections read ([`reader`]). WAL
+//! with `synchronous=FULL`: an acknowledged write survives a power cut. A second *server* on the
+//! file is refused ([`lock`]); administrative commands write beside the running one.
 
 mod backup;
 mod lock;

@@ -9,7 +9,8 @@
 //! {"end":"export"}
 //! ```
 //!
-//! A row is an array of its columns: numbers, texts, bytes as base64url. The last line tells that nothing is missing.
+//! A row is an array of its columns: numbers, texts, bytes as base64url. The last line tells that
+//! nothing is missing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Lines, Seek, Write};

@@ -75,7 +75,8 @@ impl Deployment {
     }
 }
 
-/// Rows where there are none: more than one batch of them in one table, so that no batch's end is overlooked.
+/// Rows where there are none: more than one batch of them in one table, so that no batch's end is
+/// overlooked.
 async fn fill(tx: &mut Tx<'_>, table: &Table, uid: &[u8], key_id: &[u8]) -> Result<()> {
     let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
     if tx.exists(&sql, args![]).await? {

@@ -207,7 +207,8 @@ async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
     answer.assert_error(401, "key_revoked");
 }
 
-/// Nothing deletes an account yet but an operator with SQL in hand; the row counts, not the copy of it.
+/// Nothing deletes an account yet but an operator with SQL in hand; the row counts, not the copy of
+/// it.
 #[tokio::test]
 async fn d06_a_deleted_account_answers_as_unknown_even_to_its_holder() {
     let server = TestServer::start().await;

@@ -181,7 +181,8 @@ async fn i06_the_right_most_untrusted_hop_is_the_client() {
 
 #[tokio::test]
 async fn i06_the_header_of_a_peer_that_is_no_proxy_is_not_read() {
-    // Three ways not to be believed: no proxy is configured, another one is, or the proxies do not say.
+    // Three ways not to be believed: no proxy is configured, another one is, or the proxies do not
+    // say.
     let nobody = TestServer::start().await;
     let another = TestServer::start_with(|config| {
         config.network.trusted_proxies = vec!["192.0.2.0/24".parse().unwrap()];

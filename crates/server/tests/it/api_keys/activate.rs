@@ -1,4 +1,5 @@
-//! `POST /api-keys/{key_id}/activate`: a pending key mints once its holder says that the file is saved.
+//! `POST /api-keys/{key_id}/activate`: a pending key mints once its holder says that the file is
+//! saved.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -131,7 +131,8 @@ async fn c12_keys_are_made_and_changed_only_by_who_signed_in_within_five_minutes
             }
         }
     }
-    // To list and to revoke it need not be that fresh: who is robbed must not have to look for a passkey first.
+    // To list and to revoke it need not be that fresh: who is robbed must not have to look for a
+    // passkey first.
     let yesterday = server.now() - SignedDuration::from_hours(24);
     let token = server
         .management_token_signed_in_at(&key.account, yesterday)

@@ -1,5 +1,5 @@
-//! Conversations with a mail server, good ones and bad ones. Each begins with a key that is registered, of
-//! which the owner is told by mail.
+//! Conversations with a mail server, good ones and bad ones. Each begins with a key that is
+//! registered, of which the owner is told by mail.
 
 use std::time::Duration;
 

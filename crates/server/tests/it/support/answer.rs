@@ -38,8 +38,8 @@ impl Answer {
             .unwrap_or("")
     }
 
-    /// Asserts status and code together, and shows the whole answer where they differ; and that the body has
-    /// the members that every error has.
+    /// Asserts status and code together, and shows the whole answer where they differ; and that the
+    /// body has the members that every error has.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{self:?}");

@@ -1,4 +1,5 @@
-//! A signed-in browser without a screen: the cookie, the headers and the token that a real one sends.
+//! A signed-in browser without a screen: the cookie, the headers and the token that a real one
+//! sends.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;

@@ -1,5 +1,5 @@
-//! A browser, as far as the service sees one: it keeps cookies, follows no redirect by itself, and says where
-//! its requests come from.
+//! A browser, as far as the service sees one: it keeps cookies, follows no redirect by itself, and
+//! says where its requests come from.
 
 use std::collections::BTreeMap;
 

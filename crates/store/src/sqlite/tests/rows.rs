@@ -68,7 +68,8 @@ async fn a_damaged_row_is_called_that_and_stops_nobody_else() {
     assert!(store.api_key(damaged.key_id).await.is_ok());
 }
 
-/// What a fail-over to a standby that lagged behind does, or a file that was put back under a running server.
+/// What a fail-over to a standby that lagged behind does, or a file that was put back under a
+/// running server.
 #[tokio::test]
 async fn j05_changes_that_were_lost_are_a_gap_even_where_others_took_their_numbers() {
     let (store, folder) = database();
