@@ -1,17 +1,17 @@
-//! Accounts as they are made.
+//! New accounts.
 
 use jiff::Timestamp;
 use tm_auth_proto::{AccountId, OrganizationId};
 
-/// An account about to be made.
+/// An account to be created.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
-    /// A fresh id.
+    /// New random id.
     pub uid: AccountId,
-    /// A fresh id.
+    /// New random id.
     pub organization_id: OrganizationId,
-    /// An address that its owner proved here.
+    /// E-mail address, if its owner has verified it with this service.
     pub email: Option<String>,
-    /// Now.
+    /// Creation time.
     pub created_at: Timestamp,
 }

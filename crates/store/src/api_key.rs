@@ -1,4 +1,4 @@
-//! API keys as they are registered, changed and used.
+//! Registration, changes and use of API keys.
 
 use std::net::IpAddr;
 
@@ -7,52 +7,52 @@ use jiff::Timestamp;
 use tm_auth_core::registration::OwnedPublicKey;
 use tm_auth_proto::{AccountId, KeyId, Scopes};
 
-/// A key about to be registered. Its public key carries the proof that the registrant holds it.
+/// A key to be registered. Its type proves that the caller possesses the private key.
 #[derive(Clone, Debug)]
 pub struct NewApiKey {
-    /// A fresh id.
+    /// New random id.
     pub key_id: KeyId,
-    /// Its owner.
+    /// Owner's account.
     pub uid: AccountId,
-    /// A name, checked.
+    /// Validated label.
     pub label: String,
-    /// The key.
+    /// Public key.
     pub public_key: OwnedPublicKey,
-    /// What its tokens may do.
+    /// Scopes of its tokens.
     pub scopes: Scopes,
-    /// Where it may be used from.
+    /// Networks from which it may be used. Empty: any.
     pub allowed_ips: Vec<IpNet>,
-    /// Now.
+    /// Registration time.
     pub created_at: Timestamp,
-    /// Whether it mints at once.
+    /// Whether it is active at once. Otherwise it is pending.
     pub active: bool,
-    /// When it ends.
+    /// When it expires. `None`: never.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What changes about a key; `None` leaves it as it is.
+/// Changes to a key. `None` leaves a property as it is.
 #[derive(Clone, Debug, Default)]
 pub struct KeyChange {
-    /// A new name.
+    /// New label.
     pub label: Option<String>,
     /// New scopes.
     pub scopes: Option<Scopes>,
-    /// A new end, or none at all.
+    /// New expiry. `Some(None)`: the key no longer expires.
     #[allow(clippy::option_option, reason = "unchanged and without end differ")]
     pub expires_at: Option<Option<Timestamp>>,
     /// New networks.
     pub allowed_ips: Option<Vec<IpNet>>,
-    /// Whether it is disabled.
+    /// `true` disables the key, `false` enables it.
     pub disabled: Option<bool>,
 }
 
-/// When and from where a key was last used.
+/// The last use of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyUse {
     /// The key.
     pub key_id: KeyId,
-    /// When.
+    /// Time of the use.
     pub at: Timestamp,
-    /// From where.
+    /// The client's address.
     pub ip: IpAddr,
 }

@@ -1,58 +1,58 @@
-//! Sign in with Apple: which account an Apple account opens.
+//! Sign in with Apple: which Apple account belongs to which account.
 //!
-//! An identity is Apple's (`iss`, `sub`) and nothing else; the address in a token selects no account. An account has
-//! at most one, so that "Apple" on the security page is one thing.
+//! Apple's (`iss`, `sub`) is the identity. The e-mail address in an ID token selects no account. An
+//! account has at most one identity, so "Apple" on the security page means one thing.
 
 use jiff::Timestamp;
 use tm_auth_core::Account;
 
-/// Whom Apple vouched for just now.
+/// The subject of an ID token that was verified just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppleSubject {
-    /// The issuer.
+    /// `iss`.
     pub iss: String,
-    /// Its stable name for this person and our team.
+    /// `sub`: Apple's stable id of the user for this developer team.
     pub sub: String,
-    /// An address that Apple verified, normalised.
+    /// Normalised address, if Apple has verified it.
     pub email: Option<String>,
-    /// Whether that address is a relay that hides the person's own.
+    /// Whether the address is a private relay that hides the user's own.
     pub private_relay: bool,
 }
 
-/// What became of a sign-in.
+/// Outcome of [`crate::Store::account_by_apple`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppleSignIn {
-    /// The identity opened this account before.
+    /// The identity is linked to this account.
     Known(Account),
-    /// The account was made now.
+    /// The account was created now.
     Made(Account),
-    /// Nothing was made: the address belongs to an account that does not know this identity.
+    /// Nothing was created, because the address belongs to an account without this identity.
     AddressHasAccount,
 }
 
-/// The identity of an account.
+/// The Apple identity of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppleIdentity {
-    /// The issuer.
+    /// `iss`.
     pub iss: String,
-    /// Its name for this person.
+    /// `sub`.
     pub sub: String,
-    /// The address that Apple gave last.
+    /// The address in the newest ID token that had one.
     pub email: Option<String>,
-    /// Whether that address is a relay.
+    /// Whether the address is a private relay.
     pub private_relay: bool,
-    /// When it was linked.
+    /// When it was linked, or consent was given again.
     pub created_at: Timestamp,
-    /// Since when Apple says that the person withdrew: it opens nothing until they consent again. Kept only where
-    /// it was the account's one way in.
+    /// When the user withdrew consent at Apple. The identity then logs in no one until the user
+    /// consents again. Such an identity is kept only if it was the account's only login method.
     pub withdrawn_at: Option<Timestamp>,
 }
 
-/// What became of a person's withdrawal.
+/// Outcome of [`crate::Store::withdraw_apple`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppleWithdrawal {
-    /// Whose identity it was.
+    /// The account of the identity.
     pub account: Account,
-    /// Whether it was the one way in, and so stays, marked.
+    /// Whether the identity was kept, because it is the account's only login method.
     pub kept: bool,
 }

@@ -7,21 +7,22 @@ use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use crate::AuditAction;
 
-/// Where a change comes from.
+/// Who makes a change, when and from where.
 #[derive(Clone, Debug)]
 pub struct AuditContext {
-    /// When.
+    /// Time of the change.
     pub at: Timestamp,
-    /// Who: an account's `uid`, a key id, `operator`, or `service`.
+    /// An account's `uid`, a session's id, `operator`, `service`, `visitor` (not logged in) or
+    /// `apple`.
     pub actor: String,
-    /// From where, where it came over the network.
+    /// The client's address, if there is a client.
     pub ip: Option<IpAddr>,
-    /// The request, where there was one.
+    /// The request's id, if there is a request.
     pub request_id: Option<String>,
 }
 
 impl AuditContext {
-    /// The service itself, on schedule.
+    /// A scheduled task of the service.
     pub fn service(at: Timestamp) -> Self {
         Self {
             at,
@@ -31,7 +32,7 @@ impl AuditContext {
         }
     }
 
-    /// An operator at the command line.
+    /// An operator on the command line.
     pub fn operator(at: Timestamp) -> Self {
         Self {
             at,
@@ -51,19 +52,19 @@ pub struct History {
     pub older: Option<Timestamp>,
 }
 
-/// One line of the trail.
+/// An entry of the audit trail.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
-    /// Who, when, from where.
+    /// Who made the change, when and from where.
     pub audit_context: AuditContext,
     /// What was done.
     pub action: AuditAction,
-    /// Whose account it was about.
+    /// The account that was changed.
     pub uid: Option<AccountId>,
-    /// Which key.
+    /// The API key.
     pub key_id: Option<KeyId>,
-    /// Which session.
+    /// The session.
     pub sid: Option<SessionId>,
-    /// More, for people. Never a secret.
+    /// More for readers, such as `method=passkey`. Never a secret.
     pub detail: Option<String>,
 }

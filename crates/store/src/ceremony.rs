@@ -1,21 +1,21 @@
-//! Ceremonies under way: a passkey being made or used, a sign-in with Apple.
+//! Pending ceremonies: WebAuthn registrations and authentications, and logins with Apple.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 use tm_auth_proto::AccountId;
 
-/// What the service remembers while a browser is busy elsewhere.
+/// What the service remembers between the two requests of a ceremony.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ceremony {
-    /// SHA-256 of the secrets that the browser comes back with.
+    /// SHA-256 of the secrets that the browser sends with the second request.
     pub id_hash: [u8; 32],
-    /// What it is for: a ceremony of one kind never serves another.
+    /// Kind of the ceremony. A ceremony of one kind cannot complete another.
     pub kind: Cow<'static, str>,
-    /// Whose it is, where that was known when it began.
+    /// The account, if it was known at the beginning.
     pub uid: Option<AccountId>,
-    /// What the next step needs, in the words of whoever began it. Nothing secret but to that step.
+    /// What the second request needs, in the caller's own encoding.
     pub state: String,
-    /// When it is over.
+    /// When it expires.
     pub expires_at: Timestamp,
 }

@@ -1,84 +1,87 @@
-//! Mailed codes and links, and the accounts they lead to.
+//! Codes and links by e-mail, and the accounts that they log in to.
 //!
-//! 1. [`Store::ask_for_code`](crate::Store::ask_for_code) keeps a code and says whether, and how long, it may be mailed.
+//! 1. [`Store::ask_for_code`](crate::Store::ask_for_code) stores a code and returns whether it may
+//!    be sent, and at which length.
 //! 2. [`Store::consume_code`](crate::Store::consume_code) or
 //!    [`Store::consume_link`](crate::Store::consume_link) turns it into a [`ProvedEmail`], once.
-//! 3. [`Store::account_by_proved_email`](crate::Store::account_by_proved_email) finds the account of that address, or makes it.
+//! 3. [`Store::account_by_proved_email`](crate::Store::account_by_proved_email) returns the account
+//!    of that address, or creates it.
 //!
-//! The rules are those of [`tm_auth_core::email_code::rules`]; an implementation keeps the books for them,
-//! in the same transaction as what they decide.
+//! The limits are those of [`tm_auth_core::email_code::rules`]. The store counts what they limit in
+//! the transaction that they decide.
 
 use jiff::Timestamp;
 use tm_auth_core::EmailAddress;
 use tm_auth_core::email_code::{CodeMac, FlowId, Purpose, TypedCode};
 use tm_auth_core::secret::SecretHash;
 
-/// A wish for a code.
+/// A request for a code.
 #[derive(Clone, Debug)]
 pub struct NewCode {
-    /// A fresh id.
+    /// New random id.
     pub flow_id: FlowId,
-    /// Where it is mailed.
+    /// Recipient.
     pub email: EmailAddress,
-    /// Who asks, as limits count it.
+    /// The client's network, as the limits count it.
     pub network: String,
-    /// What it is for.
+    /// Purpose of the code.
     pub purpose: Purpose,
-    /// The code where a short one is enough, and the one where it is not.
+    /// MAC of the short code.
     pub short: CodeMac,
-    /// See `short`.
+    /// MAC of the long code. [`Store::ask_for_code`](crate::Store::ask_for_code) decides which of
+    /// the two is sent.
     pub long: CodeMac,
-    /// The browser that asks and the link it is sent; `None`: a program asks, which types the code.
+    /// The browser that asks, and its link. `None`: a program asks, which has no use for a link.
     pub browser: Option<NewLink>,
-    /// Now.
+    /// Time of the request.
     pub asked_at: Timestamp,
 }
 
-/// The part of a code that is for a browser.
+/// The part of a code for a browser.
 #[derive(Clone, Copy, Debug)]
 pub struct NewLink {
-    /// What recognises the asking browser: only there code and link work.
+    /// Hash of the browser's flow cookie. Code and link work in this browser only.
     pub browser_hash: SecretHash,
-    /// What recognises the link's token.
+    /// Hash of the link's token.
     pub link_hash: SecretHash,
 }
 
-/// An attempt to prove an address.
+/// An attempt to verify an address with a code.
 #[derive(Clone, Debug)]
 pub struct CodeAttempt {
-    /// Whose code it is said to be.
+    /// Which codes it is compared with.
     pub of: CodeOf,
-    /// What for. A code for anything else does not count.
+    /// Purpose of the attempt. A code for another purpose does not match.
     pub purpose: Purpose,
-    /// What was typed.
+    /// The submitted code.
     pub typed: TypedCode,
-    /// Who tries, as limits count it.
+    /// The client's network, as the limits count it.
     pub network: String,
-    /// Now.
+    /// Time of the attempt.
     pub now: Timestamp,
 }
 
-/// Among which codes an attempt is looked for.
+/// The codes that an attempt is compared with.
 #[derive(Clone, Debug)]
 pub enum CodeOf {
-    /// Those that programs asked for, for this address.
+    /// The codes that programs requested for this address.
     Address(EmailAddress),
-    /// Those that this browser asked for, whatever the address.
+    /// The codes that the browser with this hash requested, for any address.
     Browser(SecretHash),
 }
 
-/// A browser's sign-in under way.
+/// The newest code that a browser requested and has not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeFlow {
-    /// Where its newest code was mailed.
+    /// Recipient.
     pub email: EmailAddress,
-    /// What it is for.
+    /// Purpose of the code.
     pub purpose: Purpose,
-    /// When that code ends.
+    /// When the code expires.
     pub expires_at: Timestamp,
 }
 
-/// An address that somebody proved to read, just now. Only the store makes one.
+/// An address that was verified just now. Only the store creates one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvedEmail {
     pub(crate) email: EmailAddress,
@@ -86,12 +89,12 @@ pub struct ProvedEmail {
 }
 
 impl ProvedEmail {
-    /// The address.
+    /// The verified address.
     pub fn email(&self) -> &EmailAddress {
         &self.email
     }
 
-    /// What it was proved for.
+    /// Purpose of the code.
     pub fn purpose(&self) -> Purpose {
         self.purpose
     }

@@ -9,19 +9,21 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// The database could not do what it was asked.
 ///
-/// The source says why, for example as the error of the driver. [`Chain`] writes both. The texts are for logs,
-/// never for callers of the service.
+/// The source says why, for example as the error of the driver. [`Chain`] writes both. The texts
+/// are for logs, never for callers of the service.
 #[derive(Debug, Clone)]
 pub enum StoreError {
     /// It cannot be reached, is full, locked or overloaded. Trying again may help.
     Unavailable(Cause),
     /// A row holds what no version of this program writes.
     Damaged(Cause),
-    /// It is not this service's database, or not one that this version can use. The error is its cause.
+    /// It is not this service's database, or not one that this version can use. The error is its
+    /// cause.
     Unusable(Cause),
 }
 
-/// Why a [`StoreError`] happened. Its `Debug` is its text: that of a driver's error may hold values of rows.
+/// Why a [`StoreError`] happened. Its `Debug` is its text: that of a driver's error may hold values
+/// of rows.
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);
 
@@ -95,7 +97,8 @@ struct Failed {
     source: Source,
 }
 
-/// Writes an error and its sources in one line. Leaves out a source that the error before it repeats.
+/// Writes an error and its sources in one line. Leaves out a source that the error before it
+/// repeats.
 pub struct Chain<'e>(pub &'e dyn Error);
 
 impl Display for Chain<'_> {

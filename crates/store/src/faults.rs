@@ -1,4 +1,5 @@
-//! Faults on demand, below every method of [`crate::Store`]: for tests only, with the feature `faults`.
+//! Faults on demand, below every method of [`crate::Store`]: for tests only, with the feature
+//! `faults`.
 //!
 //! A call is known by the name of the method that made it, such as `open_session`.
 
@@ -48,8 +49,8 @@ impl Faults {
         *self.lost.lock().expect("no code panics while holding it") = Some(method);
     }
 
-    /// Holds back the next answer to this method. The first channel says that the database has done its work;
-    /// the second one lets the answer go.
+    /// Holds back the next answer to this method. The first channel says that the database has done
+    /// its work; the second one lets the answer go.
     pub fn hold_next_answer(&self, method: &'static str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let ((done, is_done), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
         *self.held.lock().expect("no code panics while holding it") = Some(Held { method, done, may_go });
@@ -62,7 +63,8 @@ impl Faults {
         calls.get(method).copied().unwrap_or(0)
     }
 
-    /// Counts a call and injects what precedes the work. `work` is the name of the type of the method's closure.
+    /// Counts a call and injects what precedes the work. `work` is the name of the type of the
+    /// method's closure.
     pub(crate) async fn call(&self, work: &'static str) -> Result<Call<'_>> {
         let method = method(work);
         *self
@@ -108,7 +110,8 @@ impl Call<'_> {
     }
 }
 
-/// The method in whose body a closure stands: `open_session` of `…::open_session::{{closure}}::{{closure}}`.
+/// The method in whose body a closure stands: `open_session` of
+/// `…::open_session::{{closure}}::{{closure}}`.
 fn method(closure: &'static str) -> &'static str {
     let path = closure.trim_end_matches("::{{closure}}");
     path.rsplit("::").next().unwrap_or(path)

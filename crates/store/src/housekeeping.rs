@@ -1,61 +1,63 @@
-//! What nodes tell each other, and what is deleted when.
+//! Changes that nodes tell each other, and retention.
 
 use jiff::SignedDuration;
 use tm_auth_proto::{AccountId, KeyId};
 
-/// Something that a node may hold a copy of has changed.
+/// A change of something that nodes hold copies of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A key.
+    /// An API key.
     Key(KeyId),
-    /// An account, and with it all its keys.
+    /// An account. This concerns all its keys.
     Account(AccountId),
-    /// The service's own keys.
+    /// The keys of the service.
     SigningKeys,
     /// The revocation list.
     Revocations,
 }
 
-/// An answer to "what changed since?".
+/// Outcome of [`crate::Store::changes`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// The number of the newest change: ask with it next time. Lower than that of the question where the database
-    /// lost what it had committed last.
+    /// Number of the newest change, for the next call. It is lower than that of the call if the
+    /// database lost its last commits.
     pub latest: i64,
-    /// The changes, or `None` where some were deleted already, or lost: drop all copies.
+    /// The changes. `None`: some were deleted or lost, so drop all copies.
     pub changes: Option<Vec<Change>>,
 }
 
-/// How long things are kept.
+/// How long rows are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// Rows per table that one sweep looks at.
+    /// Most rows per table that one sweep deletes. Of the sessions: most rows that it reads.
     pub batch: u32,
-    /// How long a session without refresh lives.
+    /// Idle timeout of sessions.
     pub session_idle: SignedDuration,
-    /// Sessions that are over stay this long, so that a late refresh is told why.
+    /// For ended and expired sessions, so that a late refresh learns the reason. Also for refusals
+    /// of keys.
     pub session: SignedDuration,
-    /// No session is deleted while its challenge could still be accepted; covers clock steps too.
+    /// Age of a challenge before its session may be deleted. An accepted challenge never outlives
+    /// its session. This covers clock steps.
     pub challenge: SignedDuration,
-    /// Revocation entries stay until every token issued before them has ended.
+    /// For entries of the revocation list, at least until all tokens that they revoke have expired.
     pub revocation: SignedDuration,
-    /// Audit entries.
+    /// For entries of the audit trail.
     pub audit: SignedDuration,
-    /// Changes: longer than any node sleeps between two polls.
+    /// For changes: longer than any node waits between two polls.
     pub change: SignedDuration,
-    /// Mailed codes that are over.
+    /// For expired e-mail codes.
     pub code: SignedDuration,
-    /// Networks that an account signed in from.
+    /// For networks from which an account logged in.
     pub network: SignedDuration,
-    /// Keys that were never confirmed.
+    /// For keys that are still pending.
     pub pending_key: SignedDuration,
 }
 
-/// What one sweep did.
+/// Outcome of one sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Rows deleted.
+    /// Number of deleted rows.
     pub deleted: u64,
-    /// Whether another sweep would find more at once.
+    /// Whether another sweep may find more right away.
     pub more: bool,
 }

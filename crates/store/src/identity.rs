@@ -1,41 +1,41 @@
-//! What an account is recognised by, and its end.
+//! Login methods of an account, and the cooldown of its addresses.
 //!
-//! An address selects an account only once it was proved here. One that an account gives up rests: for
-//! [`COOLDOWN`] nobody else gets it, so that mail still on its way, or a link in an old mailbox, never meets
-//! another account.
+//! An e-mail address selects an account only if the account verified it here. An address that an
+//! account gives up is in cooldown: for [`COOLDOWN`] no other account gets it, so that late e-mail
+//! or a link in an old mailbox never meets another account.
 
 use jiff::SignedDuration;
 
-/// How long an address that was given up rests.
+/// Cooldown of an address that an account gave up.
 pub const COOLDOWN: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The ways in which an account's owner can prove who they are.
+/// The ways to log in to an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoginMethods {
-    /// How many passkeys.
+    /// Number of passkeys.
     pub passkeys: u32,
-    /// The address that was proved here.
+    /// The verified address.
     pub email: Option<String>,
-    /// How many Apple accounts.
+    /// Number of linked Apple accounts whose user has not withdrawn consent.
     pub apple: u32,
 }
 
 impl LoginMethods {
-    /// How many there are. The last one is never taken away, except by deleting the account.
+    /// Number of login methods. Only deleting the account removes the last one.
     pub fn count(&self) -> u32 {
         self.passkeys + self.apple + u32::from(self.email.is_some())
     }
 }
 
-/// What became of an address that was proved for an account.
+/// Outcome of [`crate::Store::set_email`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EmailChange {
-    /// It is the account's now, in place of this one.
+    /// The account has the new address now. Its previous address is given.
     Changed(Option<String>),
-    /// It was the account's already.
+    /// The account had this address already.
     Unchanged,
-    /// It is another account's, or another one gave it up and it still rests.
+    /// Another account has the address, or gave it up and it is still in cooldown.
     Taken,
-    /// There is no such account, or it may not act.
+    /// The account does not exist or is disabled, or the address was verified for another purpose.
     NoAccount,
 }

@@ -1,25 +1,25 @@
-//! Why keys were refused, for their owners.
+//! Reasons why requests with a key were refused, for the key's owner.
 
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use tm_auth_proto::KeyId;
 
-/// Addresses that are kept per key and reason: the latest ones. Whoever sends forgeries from many addresses
-/// displaces forgeries, never another reason.
+/// Addresses that are kept per key and reason: the latest ones. Forged requests from many addresses
+/// displace other forged requests, but no other reason.
 pub const ADDRESSES: u32 = 5;
 
-/// Requests that named a key and were refused for one reason, from one address.
+/// Requests that named a key, came from one address and were refused for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRefusal {
     /// The key.
     pub key_id: KeyId,
-    /// The machine word of the reason.
+    /// Error code.
     pub code: String,
-    /// From where.
+    /// Client address.
     pub ip: IpAddr,
-    /// How often.
+    /// Number of requests.
     pub count: u64,
-    /// When last.
+    /// Time of the latest request.
     pub last_at: Timestamp,
 }

@@ -1,8 +1,9 @@
-//! The database of the service, spoken in intentions.
+//! The database of the service.
 //!
-//! [`Store`] has one method for each thing the service means to do; each is one transaction, and its comment is
-//! its guarantee. It keeps its rows in [`sqlite`], the embedded default, or in [`postgres`], for several nodes. The
-//! [`conformance`] suite (feature of that name) runs on both and defines what the methods mean.
+//! [`Store`] has one method for each intention of the service. Each method is one transaction, and
+//! its comment is its guarantee. The rows are in [`sqlite`], the embedded default, or in
+//! [`postgres`], for several nodes. The [`conformance`] suite (feature of that name) runs on both
+//! and defines the meaning of the methods.
 
 pub mod account;
 pub mod api_key;

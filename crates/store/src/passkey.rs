@@ -1,90 +1,91 @@
-//! Passkeys: WebAuthn credentials, several per account.
+//! Passkeys: WebAuthn credentials. An account can have several.
 
 use jiff::Timestamp;
 use tm_auth_proto::AccountId;
 
-/// Made by the authenticator, at most 1023 bytes, known once in this service.
+/// The authenticator's id for the credential: at most 1023 bytes, unique in this service.
 pub type CredentialId = Vec<u8>;
 
-/// The WebAuthn user handle: random, so that it says nothing of anybody.
+/// WebAuthn user handle: random, so that it reveals nothing about the user.
 pub type UserHandle = [u8; 64];
 
-/// A passkey about to be kept.
+/// A passkey to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPasskey {
-    /// Its id.
+    /// Credential id.
     pub credential_id: CredentialId,
-    /// How its owner calls it.
+    /// Name that the owner chose.
     pub name: String,
-    /// Public key, transports and what else never changes, in the words of the server.
+    /// Public key and transports, in the server's JSON encoding. They never change.
     pub credential: String,
-    /// Its signature counter.
+    /// Signature counter.
     pub counter: u32,
-    /// Whether it may be copied to other devices; never changes.
+    /// Backup eligibility: whether it may be copied to other devices. Never changes.
     pub backup_eligible: bool,
-    /// Whether it was.
+    /// Backup state: whether it was copied.
     pub backed_up: bool,
-    /// Now.
+    /// Registration time.
     pub created_at: Timestamp,
 }
 
-/// A passkey as it is kept.
+/// A stored passkey.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passkey {
-    /// Its id.
+    /// Credential id.
     pub credential_id: CredentialId,
-    /// Whose it is.
+    /// Owner's account.
     pub uid: AccountId,
-    /// How its owner calls it.
+    /// Name that the owner chose.
     pub name: String,
     /// See [`NewPasskey::credential`].
     pub credential: String,
-    /// The highest counter seen.
+    /// Highest signature counter so far.
     pub counter: u32,
-    /// Whether it may be copied to other devices.
+    /// Backup eligibility.
     pub backup_eligible: bool,
-    /// Whether it was, when it was last used.
+    /// Backup state at the last use.
     pub backed_up: bool,
-    /// When it was made.
+    /// Registration time.
     pub created_at: Timestamp,
-    /// When it last proved its owner.
+    /// Last successful authentication.
     pub last_used_at: Option<Timestamp>,
-    /// When its counter last failed to grow: maybe somebody has a copy.
+    /// When its counter last failed to increase, which can mean that there is a copy.
     pub suspect_at: Option<Timestamp>,
 }
 
-/// How a person without a passkey is known to authenticators.
+/// The user entity of an account, as authenticators store it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasskeyUser {
-    /// Stays the same for all passkeys of the account.
+    /// The same for all passkeys of the account.
     pub handle: UserHandle,
-    /// The name given at sign-up, if any.
+    /// Name from the sign-up, if any.
     pub display_name: Option<String>,
 }
 
-/// What a verified assertion said.
+/// Authenticator data of a verified assertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasskeyUse {
-    /// Its signature counter.
+    /// Signature counter.
     pub counter: u32,
-    /// Whether the passkey is backed up now.
+    /// Backup state.
     pub backed_up: bool,
 }
 
-/// A passkey that proved its owner.
+/// A successful authentication with a passkey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasskeyUsed {
-    /// Its counter did not grow, but it may live on several devices at once: its owner should know.
+    /// The counter did not increase, but the passkey may be on several devices. The owner should be
+    /// told.
     pub suspect: bool,
-    /// A recovery was under way and is over: whoever has the passkey needs none.
+    /// A pending recovery was cancelled, since the owner still has a passkey.
     pub recovery_cancelled: bool,
 }
 
-/// On which ground a passkey is added.
+/// What allows a passkey to be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddedBy {
-    /// The strongest proof that the account has.
+    /// An authentication with the strongest method that the account has.
     Proof,
-    /// An e-mail sign-in after a recovery that is over.
+    /// A login by e-mail, and a recovery whose waiting time is over.
     Recovery,
 }

@@ -1,14 +1,14 @@
-//! Reminders that keys end.
+//! Reminders that keys expire.
 
 use tm_auth_core::ApiKey;
 
-/// A reminder whose time has come, with whom to send it to.
+/// A due reminder and its recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueReminder {
-    /// The key as it is.
+    /// The key.
     pub key: ApiKey,
-    /// Where its owner is reached: the proved address, else the contact address.
+    /// The account's verified address, or else its contact address.
     pub address: String,
-    /// Days before the end, one of [`tm_auth_core::api_key::reminder::DAYS`].
+    /// Days before the expiry, one of [`tm_auth_core::api_key::reminder::DAYS`].
     pub days: u8,
 }

@@ -3,23 +3,24 @@
 use jiff::Timestamp;
 use tm_auth_proto::{AccountId, KeyId, SessionId};
 
-/// One entry.
+/// An entry of the revocation list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revocation {
     /// What was revoked.
     pub revoked: Revoked,
-    /// When. Entries leave the list once every token issued before has ended.
+    /// Time of the revocation. The entry leaves the list once all tokens that were issued before
+    /// have expired.
     pub at: Timestamp,
 }
 
 /// What an entry revokes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Revoked {
-    /// All tokens of a session.
+    /// All tokens of the session.
     Session(SessionId),
-    /// All tokens that a key minted.
+    /// All tokens that the key minted.
     Key(KeyId),
-    /// The tokens of an account that were issued before the entry.
+    /// All tokens of the account that were issued before the entry.
     Account(AccountId),
     /// All tokens that were issued before the entry.
     Everything,

@@ -1,4 +1,4 @@
-//! Sessions as they are opened and rotated.
+//! Opening and rotating sessions.
 
 use std::net::IpAddr;
 
@@ -10,67 +10,67 @@ use tm_auth_core::{Account, ApiKey};
 
 use crate::AuditContext;
 
-/// What became of [`crate::Store::open_session`].
+/// Outcome of [`crate::Store::open_session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenOutcome {
-    /// The session is stored, by this call or by an earlier try of the same one.
+    /// The session is stored, by this call or by an earlier attempt of the same mint.
     Opened,
-    /// The challenge opened a session before.
+    /// The challenge already opened a session.
     Replayed,
-    /// The challenge is older than the restore of the database.
+    /// The challenge was signed before the database was restored.
     BeforeRecovery,
-    /// Key or account changed since they were read: read them again and decide anew.
+    /// Key or account changed since they were read. Read them and decide again.
     Changed,
 }
 
-/// A refresh token presented for rotation, its MAC verified.
+/// A presented refresh token whose MAC was verified.
 #[derive(Clone, Debug)]
 pub struct Rotation {
-    /// The token.
+    /// The verified token.
     pub presented: VerifiedRefreshToken,
-    /// Where the request came from.
+    /// The client's address.
     pub address: IpAddr,
-    /// The MAC key under which the next token is issued.
+    /// Id of the MAC key for the next token.
     pub mac_kid: String,
-    /// The session rules.
+    /// Lifetimes of the session.
     pub lifetimes: SessionLifetimes,
-    /// Now.
+    /// Time of the request.
     pub now: Timestamp,
     /// For the audit trail.
     pub audit_context: AuditContext,
 }
 
-/// A refresh token was accepted.
+/// An accepted refresh token of an API key's session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotated {
-    /// The session as its row stands now: the token to hand out follows from it.
+    /// The session after the rotation. The new refresh token follows from it.
     pub session: Session,
-    /// The session's key as it is now: the access token's claims follow from it.
+    /// The session's key. The claims of the access token follow from it.
     pub key: ApiKey,
-    /// How.
+    /// Applied rule.
     pub kind: RotationKind,
 }
 
-/// A person's refresh token was accepted.
+/// An accepted refresh token of a user's session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RotatedUserSession {
-    /// The session as its row stands now.
+    /// The session after the rotation.
     pub session: UserSession,
-    /// Its account as it is now.
+    /// The session's account.
     pub account: Account,
-    /// How.
+    /// Applied rule.
     pub kind: RotationKind,
 }
 
-/// Which branch of the rotation rules it was.
+/// The rotation rule that was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotationKind {
-    /// The newest token was exchanged.
+    /// The newest token was rotated.
     Rotated,
-    /// The newest token was exchanged, and the row had fallen behind it.
+    /// A token newer than the row was rotated, as after the loss of the database's last commits.
     FastForwarded,
-    /// The parent came again soon: the same successor.
+    /// The parent was presented again within the grace period, and gets the same successor.
     Repeated,
-    /// The parent came again late: a new successor.
+    /// The parent was presented again after the grace period, and gets a new successor.
     Reissued,
 }

@@ -1,12 +1,13 @@
 //! Group commit on PostgreSQL: one statement, one commit, for whatever has gathered.
 //!
 //! 1. A caller queues its item and waits.
-//! 2. The lane's task takes the first and all that wait behind it, at most [`MAX_BATCH`]. A lone item never waits for
-//!    company: while one batch is with the database, the next one gathers by itself.
+//! 2. The lane's task takes the first and all that wait behind it, at most [`MAX_BATCH`]. A lone
+//!    item never waits for company: while one batch is with the database, the next one gathers by
+//!    itself.
 //! 3. The batch is one multi-row statement, whose rows cannot fail each other.
-//! 4. Each caller hears what became of its own item: an outcome, or `None` where it is not plain (a replay, a
-//!    session that changed meanwhile, a statement that failed after all). Such an item then goes alone through the
-//!    code that both databases share, which settles every case.
+//! 4. Each caller hears what became of its own item: an outcome, or `None` where it is not plain (a
+//!    replay, a session that changed meanwhile, a statement that failed after all). Such an item
+//!    then goes alone through the code that both databases share, which settles every case.
 //!
 //! A commit costs milliseconds and a row microseconds, so this is what throughput hangs on.
 
@@ -70,7 +71,7 @@ impl<T: Batched> Batcher<T> {
 async fn serve<T: Batched>(pool: PgPool, mut waiting: mpsc::Receiver<Waiting<T>>) {
     let mut gathered = Vec::with_capacity(MAX_BATCH);
     while waiting.recv_many(&mut gathered, MAX_BATCH).await > 0 {
-        // Whoever gave up at its deadline has answered already that nothing is known.
+        // A caller that gave up at its deadline has already answered that the outcome is unknown.
         gathered.retain(|waiting| !waiting.reply.is_closed());
         let (items, replies): (Vec<T>, Vec<_>) = gathered
             .drain(..)

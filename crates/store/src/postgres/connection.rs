@@ -7,8 +7,8 @@ use super::is_conflict;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
-/// A connection of the pool. Dropped before [`PooledConnection::give_back`] it is closed: the work on it was cut short, and
-/// nobody knows what the server will still answer.
+/// A connection of the pool. Dropped before [`PooledConnection::give_back`] it is closed: the work
+/// on it was cut short, and the server may still answer an earlier statement.
 pub(super) struct PooledConnection(Option<PoolConnection<Postgres>>);
 
 impl From<PoolConnection<Postgres>> for PooledConnection {

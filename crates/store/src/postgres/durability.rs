@@ -1,7 +1,8 @@
 //! Whether the server keeps its word across a crash.
 //!
-//! The service calls a change durable once its COMMIT is answered. With one of these settings off, a crash of the
-//! server or its machine takes back revocations and rotations that clients were told of, or damages the database.
+//! The service calls a change durable once its COMMIT is answered. With one of these settings off,
+//! a crash of the server or its machine takes back revocations and rotations that clients were told
+//! of, or damages the database.
 
 use sqlx::PgPool;
 

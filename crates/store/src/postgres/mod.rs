@@ -1,10 +1,10 @@
 //! PostgreSQL: for more than one node.
 //!
-//! Plain SQL, and nothing that only one server could know: no LISTEN/NOTIFY, no advisory locks, no sequence where
-//! requests wait for it. Nodes meet in rows alone.
+//! Plain SQL, and nothing that only one server could know: no LISTEN/NOTIFY, no advisory locks, no
+//! sequence where requests wait for it. Nodes meet in rows alone.
 //!
-//! A connection is given back only by work that ended well ([`connection`]); whatever a deadline cut short takes its
-//! connection along, so that no late answer is ever read as another's.
+//! A connection is given back only by work that ended well ([`connection`]); whatever a deadline
+//! cut short takes its connection along, so that no late answer is ever read as another's.
 
 mod batcher;
 mod clock;
@@ -34,7 +34,8 @@ use connection::PooledConnection;
 /// How a PostgreSQL database is reached.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// `postgres://user:password@host:port/name?sslmode=verify-full&sslrootcert=/path`. Holds a secret.
+    /// `postgres://user:password@host:port/name?sslmode=verify-full&sslrootcert=/path`. Holds a
+    /// secret.
     pub url: String,
     /// Connections that this process keeps at most.
     pub max_connections: u32,
@@ -42,15 +43,16 @@ pub struct PostgresOptions {
 
 /// Waiting for the server's answer to a statement. Below the deadline of a request.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Waiting for a connection: a server that is down keeps nobody for long.
+/// Longest wait for a connection, so that a server that is down does not keep callers for long.
 const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(2);
 /// A connection that lay still for longer is asked whether it lives before it is used.
 const STILL: Duration = Duration::from_secs(1);
-/// Callers that may wait for a connection. Beyond it they hear at once that the database is overloaded.
+/// Callers that may wait for a connection. Beyond it they hear at once that the database is
+/// overloaded.
 const MAX_WAITING: usize = 1024;
 /// Connections of the lanes.
 const LANES: u32 = 2;
-/// Transactions that other ones were in the way of are begun anew this often.
+/// Most attempts of a transaction that conflicts with others.
 const MAX_ATTEMPTS: u32 = 40;
 
 /// An opened database.
@@ -62,11 +64,13 @@ pub(crate) struct Postgres {
     waiting: Semaphore,
     /// This machine's, to be compared with the server's.
     clock: clock::Clock,
-    /// Fewer than there are connections: reads (caches, changes) always find one, however many write.
+    /// Fewer than there are connections: reads (caches, changes) always find one, however many
+    /// write.
     writers: Semaphore,
 }
 
-/// Connects and brings the schema up to date. Warns where the server may forget what it acknowledged.
+/// Connects and brings the schema up to date. Warns where the server may forget what it
+/// acknowledged.
 pub async fn open(options: &PostgresOptions) -> Result<Store> {
     let postgres = connect(options)?;
     schema::migrate(&postgres.pool).await?;
@@ -96,7 +100,8 @@ fn connect(options: &PostgresOptions) -> Result<Postgres> {
         .map_err(unreadable)?
         .application_name("tm-auth")
         .disable_statement_logging()
-        // What a node left behind half done must not hold its locks for longer than a request may wait.
+        // What a node left behind half done must not hold its locks for longer than a request may
+        // wait.
         .options([
             ("statement_timeout", &patience),
             ("lock_timeout", &patience),
@@ -201,7 +206,7 @@ fn overloaded() -> StoreError {
     StoreError::unavailable("too many callers wait for the database")
 }
 
-/// Whether another transaction was in the way, so that the same work may succeed when it is begun anew.
+/// Whether another transaction was in the way, so that a retry of the same work may succeed.
 pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     let code = error
         .as_database_error()

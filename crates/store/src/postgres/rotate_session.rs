@@ -1,12 +1,14 @@
 //! Rotating sessions, many in two statements.
 //!
 //! 1. One SELECT reads the sessions of the batch with their keys and accounts.
-//! 2. Each presented token is judged on its row by [`decide`], the rule that both databases share. Of one session
-//!    only one token moves the row in a batch; those judged after it see the moved row.
-//! 3. One UPDATE moves all rows, each only if session, key and account are still what was judged. It begins after
-//!    every revocation that was acknowledged before this request, so none of those is overlooked.
-//! 4. What was judged on a row that did not move after all, and what takes more than moving a row (a reuse ends the
-//!    session, a fast-forward is audited), goes the way that settles every case.
+//! 2. Each presented token is judged on its row by [`decide`], the rule that both databases share.
+//!    Of one session only one token moves the row in a batch; those judged after it see the moved
+//!    row.
+//! 3. One UPDATE moves all rows, each only if session, key and account are still what was judged.
+//!    It begins after every revocation that was acknowledged before this request, so none of those
+//!    is overlooked.
+//! 4. What was judged on a row that did not move after all, and what takes more than moving a row
+//!    (a reuse ends the session, a fast-forward is audited), goes the way that settles every case.
 
 use std::collections::{HashMap, HashSet};
 

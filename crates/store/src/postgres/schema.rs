@@ -1,11 +1,13 @@
 //! Migrations.
 //!
 //! 1. The table `schema_migrations` is made where there is none. Its row 0 is the lock.
-//! 2. Each pending migration is one transaction that locks row 0, looks again which one is next, runs it and notes
-//!    it. A node that starts at the same time waits for the lock and then finds it done; one that dies leaves
-//!    nothing behind, since PostgreSQL takes back DDL like anything else.
+//! 2. Each pending migration is one transaction that locks row 0, looks again which one is next,
+//!    runs it and notes it. A node that starts at the same time waits for the lock and then finds
+//!    it done; one that dies leaves nothing behind, since PostgreSQL takes back DDL like anything
+//!    else.
 //!
-//! A newer schema is fine for an older binary: migrations only ever add within one step of versions.
+//! A newer schema is fine for an older binary: migrations only ever add within one step of
+//! versions.
 
 use sqlx::error::DatabaseError;
 use sqlx::{PgConnection, PgPool};

@@ -10,7 +10,8 @@ use crate::{AuditAction, AuditContext, Change, NewAccount, Result, Revocation, R
 pub(super) const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
 
 impl Store {
-    /// Makes an account with its personal organization. `None`: the e-mail address belongs to another one.
+    /// Creates an account with its personal organization. `None`: another account has the e-mail
+    /// address, or gave it up and it is in cooldown.
     pub async fn create_account(
         &self,
         new: NewAccount,
@@ -21,18 +22,19 @@ impl Store {
             .await
     }
 
-    /// One account.
+    /// Returns an account.
     pub async fn account(&self, uid: AccountId) -> Result<Option<Account>> {
         self.read(async move |tx| get(tx, uid).await).await
     }
 
-    /// All accounts, oldest first.
+    /// Returns all accounts, oldest first.
     pub async fn accounts(&self) -> Result<Vec<Account>> {
         self.read(async |tx| all(tx).await).await
     }
 
-    /// Disables an account (`Some`) or lets it act again (`None`). No mint or refresh that begins after this
-    /// returned succeeds, and the tokens issued before are on the revocation list. `false`: no such account.
+    /// Disables (`Some`) or enables (`None`) an account. Once this has disabled it, no new mint or
+    /// refresh succeeds, and the tokens issued before are on the revocation list. `false`: the
+    /// account does not exist or was deleted.
     pub async fn set_account_disabled(
         &self,
         uid: AccountId,
@@ -84,7 +86,7 @@ pub(super) async fn get(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<Accoun
     tx.find(&sql, args![uid], read).await
 }
 
-/// The account that proved this address here, whatever its state.
+/// Returns the account that verified this address, in any state.
 pub(super) async fn by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<Account>> {
     let sql = format!("SELECT {COLUMNS} FROM accounts WHERE email = ?1");
     tx.find(&sql, args![email], read).await

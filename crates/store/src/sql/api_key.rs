@@ -15,25 +15,25 @@ use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation};
 use crate::{AuditAction, AuditContext, Change, KeyChange, KeyUse, NewApiKey, Result, Revocation, Revoked};
 
-/// What [`read`] reads: the columns of the account, then those of the key.
+/// The columns that [`read`] reads: first those of the account, then those of the key.
 pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
     k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.expires_at, k.activated_at, k.disabled_at,
     k.revoked_at, k.version";
 pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
 
 impl Store {
-    /// One key with its account, whatever its state.
+    /// Returns a key with its account, in any state.
     pub async fn api_key(&self, key_id: KeyId) -> Result<Option<ApiKey>> {
         self.read(async move |tx| get(tx, key_id).await).await
     }
 
-    /// The keys of an account with their last use, newest first.
+    /// Returns the keys of an account with their last use, newest key first.
     pub async fn api_keys_of(&self, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    /// Registers a key. A public key is registered once for ever, by whomever; `max_live` counts keys that
-    /// are neither pending nor revoked nor expired at `new.created_at`. As many may be pending beside them.
+    /// Registers a key. A public key is registered once only, even after a revocation. An account
+    /// may have `max_live` live keys, and as many pending ones.
     pub async fn register_key(
         &self,
         new: NewApiKey,
@@ -45,8 +45,8 @@ impl Store {
             .await
     }
 
-    /// Activates a pending key of this account if it was registered less than 24 hours before and `max_live`
-    /// allows another live one. Doing it twice is no error.
+    /// Activates a pending key of this account, if it was registered less than 24 hours ago and the
+    /// account has fewer than `max_live` live keys. A key that is already activated stays as it is.
     pub async fn activate_key(
         &self,
         uid: AccountId,
@@ -59,8 +59,8 @@ impl Store {
             .await
     }
 
-    /// Changes a live key of this account. While it is disabled, no mint or refresh that begins after this
-    /// returned succeeds, and it is on the revocation list; enabling it takes it off again.
+    /// Changes a live key of this account. Once this has disabled the key, no new mint or refresh
+    /// succeeds, and the key is on the revocation list until it is enabled.
     pub async fn update_key(
         &self,
         uid: AccountId,
@@ -73,8 +73,8 @@ impl Store {
             .await
     }
 
-    /// Revokes a key of this account. No mint or refresh that begins after this returned succeeds, and the
-    /// key is on the revocation list. Doing it twice is no error.
+    /// Revokes a key of this account. Once this returned, no new mint or refresh succeeds, and the
+    /// key is on the revocation list. A revoked key stays as it is.
     pub async fn revoke_key(
         &self,
         uid: AccountId,
@@ -86,7 +86,7 @@ impl Store {
             .await
     }
 
-    /// Notes when and from where keys were last used. Older notes never overwrite newer ones.
+    /// Records the last use of keys. An older use never overwrites a newer one.
     pub async fn record_use(&self, uses: Vec<KeyUse>) -> Result<()> {
         self.write_read_committed(async move |tx| record_use(tx, &uses).await)
             .await
@@ -170,7 +170,7 @@ pub(super) async fn activate(
     match key.status(audit_context.at) {
         ApiKeyStatus::Revoked | ApiKeyStatus::Expired => return Ok(Err(Refusal::KeyNotLive)),
         ApiKeyStatus::Active | ApiKeyStatus::Disabled => return Ok(Ok(key)),
-        // The sweep is about to take it.
+        // The sweep is about to delete it.
         ApiKeyStatus::Pending if key.created_at + PENDING_LIFE <= audit_context.at => {
             return Ok(Err(Refusal::KeyNotFound));
         }
@@ -311,7 +311,7 @@ pub(super) async fn record_use(tx: &mut Tx<'_>, uses: &[KeyUse]) -> Result<()> {
     Ok(())
 }
 
-/// The account's keys that are live at `now`, or pending.
+/// Counts the account's live keys at `now` if `active`, or else its pending ones.
 async fn count(tx: &mut Tx<'_>, uid: AccountId, active: bool, now: Timestamp) -> Result<u32> {
     let sql = "SELECT count(*) FROM api_keys
          WHERE uid = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
@@ -319,7 +319,7 @@ async fn count(tx: &mut Tx<'_>, uid: AccountId, active: bool, now: Timestamp) ->
     tx.value(sql, args![uid, now, active]).await
 }
 
-/// The key, if it belongs to the account. Another account's key is not found, like one that does not exist.
+/// Returns the key if it belongs to the account. Another account's key is not found.
 async fn owned(tx: &mut Tx<'_>, uid: AccountId, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
     Ok(get(tx, key_id)
         .await?

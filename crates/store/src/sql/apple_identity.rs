@@ -1,4 +1,4 @@
-//! Apple's identities.
+//! Apple identities.
 
 use jiff::Timestamp;
 use tm_auth_core::{Account, Refusal};
@@ -11,11 +11,14 @@ use crate::{
 };
 
 impl Store {
-    /// The account of this identity; made now, with the identity, where nobody has it. `new.email` is not looked at:
-    /// what Apple says is where notices go and opens nothing, and if an account proved that address here, nothing is
-    /// made. Codes and links that anybody asked for in the name of the address before are dead with the account's
-    /// making. Of two sign-ins at once with a new identity one makes the account and the other finds it. An identity
-    /// that was withdrawn counts again: whoever comes with it has just consented.
+    /// Returns the account of this identity, or creates it with the identity.
+    ///
+    /// This ignores `new.email`. The address in the ID token becomes the contact address and logs
+    /// in to nothing. If an account has verified that address here, nothing is created. Creating
+    /// the account invalidates the codes and links that were requested for the address before. Of
+    /// two concurrent logins with a new identity, one creates the account and the other finds it. A
+    /// withdrawn identity is valid again, since the user has just consented. The account of a known
+    /// identity is returned even if it is disabled.
     pub async fn account_by_apple(
         &self,
         subject: AppleSubject,
@@ -28,8 +31,9 @@ impl Store {
             .await
     }
 
-    /// Gives an account this identity, in place of one that was withdrawn. It is no error to do it twice. Refused
-    /// where another account has it, where this one has another, and where the account may not act.
+    /// Links this identity to an account, in place of one that was withdrawn. Linking it again
+    /// changes nothing. Refused if another account has the identity, if this account has another
+    /// one, or if the account is disabled.
     pub async fn link_apple(
         &self,
         uid: AccountId,
@@ -41,7 +45,8 @@ impl Store {
             .await
     }
 
-    /// Takes the identity away. `false`: the account has none. Refused where it is the last way in.
+    /// Unlinks the identity of an account. `false`: the account has none. Refused if the account
+    /// has no other login method.
     pub async fn unlink_apple(
         &self,
         uid: AccountId,
@@ -52,12 +57,12 @@ impl Store {
             .await
     }
 
-    /// The identity of an account.
+    /// Returns the identity of an account.
     pub async fn apple_identity_of(&self, uid: AccountId) -> Result<Option<AppleIdentity>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    /// The account of an identity, whatever their state.
+    /// Returns the account of an identity, in any state.
     pub async fn account_of_apple(&self, iss: String, sub: String) -> Result<Option<Account>> {
         self.read(async move |tx| match get(tx, &iss, &sub).await? {
             Some((uid, _)) => account::get(tx, uid).await,
@@ -66,9 +71,10 @@ impl Store {
         .await
     }
 
-    /// Apple tells at `told_at` that a person withdrew: the identity is taken from its account, or marked where it
-    /// is the one way in, and every session of that person ends. `None`: nobody has the identity, or it was linked
-    /// after `told_at`, so that an old message that comes again does nothing.
+    /// Records that the user withdrew consent, as Apple reported at `told_at`. The identity is
+    /// unlinked, or marked as withdrawn if the account has no other login method. All sessions of
+    /// the user end. `None`: the identity is not linked, is already marked, or was linked after
+    /// `told_at`, so that a repeated old report does nothing.
     pub async fn withdraw_apple(
         &self,
         iss: String,
@@ -90,7 +96,7 @@ async fn sign_in(
     audit_context: &AuditContext,
 ) -> Result<AppleSignIn> {
     if let Some((uid, known)) = get(tx, &subject.iss, &subject.sub).await? {
-        // A disabled account is given as it is, and not a word of it changes.
+        // Nothing of a disabled account changes.
         let account = account::get(tx, uid)
             .await?
             .ok_or_else(|| damaged("an identity without account"))?;
@@ -105,7 +111,7 @@ async fn sign_in(
         return Ok(AppleSignIn::AddressHasAccount);
     }
     let uid = new.uid;
-    // What Apple says proves no address here.
+    // Only this service verifies the address of an account.
     let new = NewAccount {
         email: None,
         ..new.clone()
@@ -132,7 +138,7 @@ async fn sign_in(
     Ok(AppleSignIn::Made(made))
 }
 
-/// Takes over what Apple says now; a withdrawn identity counts again.
+/// Takes over the address in the new ID token. A withdrawn identity becomes valid again.
 async fn renew(
     tx: &mut Tx<'_>,
     uid: AccountId,
@@ -155,7 +161,7 @@ async fn renew(
         )
         .await?;
     }
-    // A token without an address says nothing about it.
+    // An ID token without an address leaves the stored one.
     if subject.email.is_some()
         && (&subject.email, subject.private_relay) != (&known.email, known.private_relay)
     {
@@ -248,7 +254,7 @@ async fn withdraw(
     Ok(Some(AppleWithdrawal { account, kept }))
 }
 
-/// Whether somebody can get into the account without Apple.
+/// Whether the account has a login method other than Apple.
 async fn has_another_way_in(tx: &mut Tx<'_>, uid: AccountId) -> Result<bool> {
     let ways = identity::login_methods(tx, uid).await?;
     Ok(ways.count() > ways.apple)

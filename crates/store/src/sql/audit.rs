@@ -20,15 +20,15 @@ impl Store {
         .await
     }
 
-    /// The newest audit entries of an account, or of all.
+    /// Returns the newest entries of an account, or of all accounts.
     pub async fn audit_trail(&self, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
         self.read(async move |tx| newest(tx, uid, limit).await).await
     }
 
-    /// Reads the newest entries of an account, or the newest ones before a time.
+    /// Returns the newest entries of an account, or the newest ones before a time.
     ///
-    /// Entries of the same time stay on one page, which can be longer than `limit` for that reason. The pages
-    /// that [`History::older`] leads to thus repeat and skip nothing.
+    /// A page holds `limit` entries, and further ones of the same time as its last. So the pages
+    /// that [`History::older`] leads to neither repeat nor skip an entry.
     pub async fn account_history(
         &self,
         uid: AccountId,
@@ -39,7 +39,7 @@ impl Store {
             .await
     }
 
-    /// Reads the entries of an account that are about one key, like [`Store::account_history`].
+    /// Like [`Store::account_history`], but returns only entries about this key.
     pub async fn key_history(
         &self,
         uid: AccountId,
@@ -52,7 +52,7 @@ impl Store {
     }
 }
 
-/// Adds an entry within the transaction of what it is about.
+/// Adds an entry in the transaction of the change that it describes.
 pub(crate) async fn note(
     tx: &mut Tx<'_>,
     audit_context: &AuditContext,
@@ -102,7 +102,7 @@ const COLUMNS: &str = "at, actor, ip, request_id, action, uid, key_id, sid, deta
 
 async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
     match uid {
-        // One statement with `?1 IS NULL OR uid = ?1` would use no index.
+        // Two statements, since `?1 IS NULL OR uid = ?1` would use no index.
         Some(uid) => {
             let sql =
                 format!("SELECT {COLUMNS} FROM audit WHERE uid = ?1 ORDER BY at DESC, id DESC LIMIT ?2");
@@ -139,7 +139,7 @@ async fn history(
     Ok(History { entries, older })
 }
 
-/// The entries down to the time of the one at which the page is full. All entries of that time are on the page.
+/// Selects the entries of a page: those that are not older than the entry that fills the page.
 pub(crate) fn page_sql(of_key: bool, limit: u32) -> String {
     let before = before_sql(of_key);
     let last = limit.saturating_sub(1);
@@ -150,7 +150,7 @@ pub(crate) fn page_sql(of_key: bool, limit: u32) -> String {
     )
 }
 
-/// An index serves both conditions, since neither is optional within a statement.
+/// Two conditions instead of one with an optional key, so that an index serves each.
 fn before_sql(of_key: bool) -> &'static str {
     if of_key {
         "uid = ?1 AND key_id = ?3 AND at < ?2"

@@ -1,4 +1,4 @@
-//! Ceremonies under way.
+//! Pending ceremonies.
 
 use jiff::Timestamp;
 
@@ -6,14 +6,13 @@ use super::{Store, Tx, args};
 use crate::{Ceremony, Result};
 
 impl Store {
-    /// Remembers one. Its id is fresh randomness and collides with no other.
+    /// Stores a ceremony. Its id is random and unique.
     pub async fn begin_ceremony(&self, new: Ceremony) -> Result<()> {
         self.write(async move |tx| begin(tx, &new).await).await
     }
 
-    /// Takes one away and gives it to whoever asked first: of any number of callers exactly one gets it, and
-    /// it is gone whatever that caller makes of it, also where it turns out to be of another kind or over.
-    /// `None`: there is none of this kind that is not over.
+    /// Deletes a ceremony and returns it to the first caller. Of concurrent callers exactly one
+    /// gets it. A ceremony of another kind and an expired one are deleted too, but not returned.
     pub async fn take_ceremony(
         &self,
         id_hash: [u8; 32],

@@ -1,4 +1,4 @@
-//! How owners are reached.
+//! How the service reaches the owner of an account.
 
 use tm_auth_proto::{AccountId, SessionId};
 
@@ -7,7 +7,7 @@ use super::{Store, args};
 use crate::Result;
 
 impl Store {
-    /// The address of an account that it did not prove here. It selects no account.
+    /// Returns the account's contact address, which was not verified here. It selects no account.
     pub async fn contact_email(&self, uid: AccountId) -> Result<Option<String>> {
         self.read(async move |tx| {
             let sql = "SELECT contact_email FROM accounts WHERE uid = ?1";
@@ -17,7 +17,7 @@ impl Store {
         .await
     }
 
-    /// Sets that address. `false`: no such account.
+    /// Sets the contact address. `false`: there is no such account.
     pub async fn set_contact_email(&self, uid: AccountId, email: Option<String>) -> Result<bool> {
         self.write(async move |tx| {
             let changed = tx
@@ -31,7 +31,7 @@ impl Store {
         .await
     }
 
-    /// The account whose session this is, a key's or a person's, whatever its state.
+    /// Returns the account of a session, of an API key's or a user's session in any state.
     pub async fn owner_of_session(&self, sid: SessionId) -> Result<Option<AccountId>> {
         self.read(async move |tx| {
             let sql = "SELECT k.uid FROM sessions s JOIN api_keys k ON k.key_id = s.key_id WHERE s.sid = ?1

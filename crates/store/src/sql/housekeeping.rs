@@ -1,4 +1,4 @@
-//! Changes, retention and recovery.
+//! Changes, retention, backup and restore.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use super::{Columns, Engine, Store, Tx, args, audit, session, setting, user_sess
 use crate::{AuditAction, AuditContext, Change, Changes, Result, Retention, StoreError, Swept};
 
 impl Store {
-    /// Whether the database answers and takes writes, and its clock agrees with this machine's where it has one.
+    /// Checks that the database answers and accepts writes, and that a PostgreSQL server's clock
+    /// agrees with this machine's.
     pub async fn ping(&self) -> Result<()> {
         self.in_time(async {
             self.write_read_committed(async |tx| ping(tx).await).await?;
@@ -23,7 +24,8 @@ impl Store {
         .await
     }
 
-    /// What changed after the change with this number. A number that there is not says that changes were missed.
+    /// Returns up to 10,000 changes after the one with the number `after`. If `after` is unknown,
+    /// the caller has missed changes.
     pub async fn changes(&self, after: i64) -> Result<Changes> {
         let told = self.told();
         let (changes, told) = self
@@ -33,7 +35,7 @@ impl Store {
         Ok(changes)
     }
 
-    /// Deletes one bounded batch of what nobody needs any more.
+    /// Deletes one bounded batch of rows whose retention is over.
     pub async fn sweep(&self, now: Timestamp, retention: &Retention) -> Result<Swept> {
         let (retention, after) = (*retention, self.sweep_position());
         let (swept, position) = self
@@ -43,7 +45,7 @@ impl Store {
         Ok(swept)
     }
 
-    /// Writes a consistent copy of the database beside the running service.
+    /// Writes a consistent copy of the database while the service runs. SQLite only.
     pub async fn backup(&self, target: &Path) -> Result<()> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.backup(target).await,
@@ -53,8 +55,9 @@ impl Store {
         }
     }
 
-    /// Marks the database as restored at `at`: challenges signed before are refused, so that a signature
-    /// whose session the backup lost cannot be used again. Optionally ends all sessions.
+    /// Marks the database as restored at `at`. Challenges signed before are refused, since the
+    /// backup may lack the sessions that they opened. Ends all sessions if `end_sessions`. Returns
+    /// the number of ended sessions.
     pub async fn mark_recovered(
         &self,
         at: Timestamp,
@@ -67,8 +70,8 @@ impl Store {
     }
 }
 
-/// A write: an answer proves that the disk takes them, not only that rows are cached. It counts, since SQLite
-/// leaves a page alone that a write would not change.
+/// Writes, so that an answer proves that the disk accepts writes. Counts up, since SQLite does not
+/// write a page that would not change.
 pub(super) async fn ping(tx: &mut Tx<'_>) -> Result<()> {
     let sql = "INSERT INTO settings (name, value) VALUES ('ping', '1')
         ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(settings.value AS BIGINT) + 1 AS TEXT)";
@@ -76,8 +79,9 @@ pub(super) async fn ping(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Tells the other nodes. The number follows the newest: two that take the same one at once collide, and the
-/// second begins anew, so that numbers are committed in their order and none is ever missing.
+/// Announces a change to the other nodes. Its number follows the newest one. Of two transactions
+/// that take the same number, one fails and is retried. So numbers are committed in their order and
+/// without gaps.
 pub(super) async fn announce(tx: &mut Tx<'_>, at: Timestamp, change: Change) -> Result<()> {
     let (kind, subject): (&str, &[u8]) = match &change {
         Change::Key(key_id) => ("key", key_id.0.as_bytes()),
@@ -93,7 +97,7 @@ pub(super) async fn announce(tx: &mut Tx<'_>, at: Timestamp, change: Change) -> 
     Ok(())
 }
 
-/// A change as it was told, to be known again.
+/// A change that was returned, to be recognised later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     seq: i64,
@@ -124,8 +128,9 @@ impl Told {
     }
 }
 
-/// What came after this number, and the newest of it. `told` is the newest that was told before: where the change with its
-/// number is missing or is another one, retention took it, or the database lost what it had committed last.
+/// Returns the changes after this number, and the newest of them. `told` is the newest that was
+/// returned before. If the row with its number is missing or differs, retention deleted it or the
+/// database lost its last commits.
 pub(super) async fn changes(
     tx: &mut Tx<'_>,
     after: i64,
@@ -149,7 +154,8 @@ pub(super) async fn changes(
         latest = told.seq;
         found.push(told.change()?);
     }
-    // Only where all copies are dropped anyway: the next statement may see what the first one did not.
+    // The next statement may see changes that the first one did not. That is safe here, since the
+    // caller drops all copies.
     if gap && rows.is_empty() {
         let sql = "SELECT coalesce(max(seq), 0) FROM changes";
         latest = tx.value(sql, args![]).await?;
@@ -170,7 +176,7 @@ pub(super) async fn sweep(
     let mut deleted = 0;
     let mut more = false;
     for (before, sql) in [
-        // Numbers of changes only grow and none is skipped, so what is left behind the newest is enough to see a gap.
+        // Changes are numbered without gaps, so keeping the newest one is enough to detect a gap.
         (
             now - keep.change,
             "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < ?1 AND seq < (SELECT max(seq) FROM changes) ORDER BY seq LIMIT ?2)",
@@ -228,8 +234,8 @@ pub(super) async fn sweep(
     Ok((swept, position))
 }
 
-/// Walks the sessions in the order of their ids, a batch per sweep: no index on the hot path pays for this.
-/// Returns where the next sweep goes on, `None` at the end of the table.
+/// Walks the sessions in the order of their ids, one batch per sweep, so that the hot path needs no
+/// index for this. Returns where the next sweep continues, or `None` at the end of the table.
 async fn sweep_sessions(
     tx: &mut Tx<'_>,
     now: Timestamp,
@@ -237,7 +243,7 @@ async fn sweep_sessions(
     after: Option<&[u8]>,
 ) -> Result<(u64, Option<Vec<u8>>)> {
     let after = after.unwrap_or_default();
-    // Neither database need know a greatest of bytes: the last of the batch is the first from its end.
+    // Not `max(sid)`, since PostgreSQL before 18 has no maximum of bytes.
     let sql = "SELECT sid FROM (SELECT sid FROM sessions WHERE sid > ?1 ORDER BY sid LIMIT ?2) batch
         ORDER BY sid DESC LIMIT 1";
     let last: Option<Vec<u8>> = tx.find(sql, args![after, keep.batch], only).await?;

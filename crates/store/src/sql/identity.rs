@@ -1,4 +1,4 @@
-//! What accounts are recognised by, and their end.
+//! Login methods, changes of the e-mail address, and deletion of accounts.
 
 use tm_auth_core::Account;
 use tm_auth_core::email_code::Purpose;
@@ -10,29 +10,30 @@ use crate::identity::COOLDOWN;
 use crate::{AuditAction, AuditContext, Change, EmailChange, LoginMethods, Result, Revocation, Revoked};
 
 impl Store {
-    /// The account that proved this address, whatever its state. Reads only.
+    /// Returns the account that verified this address, in any state.
     pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>> {
         let email = email.to_owned();
         self.read(async move |tx| account::by_email(tx, &email).await)
             .await
     }
 
-    /// Gives an account the address that was proved for it. Its old one rests, and the codes and links that
-    /// are out for the old one or for another change of this account's address are dead.
+    /// Sets the address that was verified for an account. The old one is in cooldown. Codes and
+    /// links for the old address, or for another change of this account's address, become invalid.
     pub async fn set_email(&self, proved: ProvedEmail, audit_context: &AuditContext) -> Result<EmailChange> {
         let audit_context = audit_context.clone();
         self.write(async move |tx| set_email(tx, &proved, &audit_context).await)
             .await
     }
 
-    /// The ways into an account. None for one that does not exist.
+    /// Returns the login methods of an account. An unknown account has none.
     pub async fn login_methods(&self, uid: AccountId) -> Result<LoginMethods> {
         self.read(async move |tx| login_methods(tx, uid).await).await
     }
 
-    /// Deletes an account for ever: its keys are revoked, its sessions ended, its ways in gone, its address
-    /// rests, and its tokens are on the revocation list. What stays is its id, which is never used again, its
-    /// keys' public halves and its trail. `false`: there was no such account, or it was deleted already.
+    /// Deletes an account for good. Its keys are revoked, its users' sessions end, its login
+    /// methods are removed, its address is in cooldown, and its tokens are on the revocation list.
+    /// Its id, which is never used again, its keys' public halves and its audit trail stay.
+    /// `false`: the account does not exist or was deleted before.
     pub async fn delete_account(&self, uid: AccountId, audit_context: &AuditContext) -> Result<bool> {
         let audit_context = audit_context.clone();
         self.write(async move |tx| delete(tx, uid, &audit_context).await)
@@ -45,7 +46,8 @@ async fn set_email(
     proved: &ProvedEmail,
     audit_context: &AuditContext,
 ) -> Result<EmailChange> {
-    // A proof for signing in is none for this, and one for this account none for another.
+    // The purpose names the account. An address that was verified for logging in changes no
+    // account.
     let Purpose::SetEmail(uid) = proved.purpose else {
         return Ok(EmailChange::NoAccount);
     };
@@ -62,7 +64,7 @@ async fn set_email(
     if account::by_email(tx, email).await?.is_some() || in_cooldown(tx, email, uid, audit_context).await? {
         return Ok(EmailChange::Taken);
     }
-    // It may be one that this account gave up before.
+    // This account may have given the address up before.
     end_cooldown(tx, email).await?;
     tx.execute(
         "UPDATE accounts SET email = ?2, version = version + 1 WHERE uid = ?1",
@@ -77,7 +79,7 @@ async fn set_email(
     if let Some(old) = &account.email {
         release(tx, old, uid, audit_context).await?;
     }
-    // The addresses are not in the trail: it outlives the account.
+    // The audit trail does not contain the addresses, since it outlives the account.
     audit::note(
         tx,
         audit_context,
@@ -92,7 +94,7 @@ async fn set_email(
     Ok(EmailChange::Changed(account.email))
 }
 
-/// Whether another account gave the address up a short while ago.
+/// Whether another account gave the address up and it is still in cooldown.
 pub(super) async fn in_cooldown(
     tx: &mut Tx<'_>,
     email: &str,
@@ -103,14 +105,14 @@ pub(super) async fn in_cooldown(
     Ok(gave_up.is_some_and(|gave_up| gave_up != uid))
 }
 
-/// The address has an owner again.
+/// Ends the cooldown, since the address has an owner again.
 pub(super) async fn end_cooldown(tx: &mut Tx<'_>, email: &str) -> Result<()> {
     tx.execute("DELETE FROM released_addresses WHERE email = ?1", args![email])
         .await?;
     Ok(())
 }
 
-/// An account gives the address up: it rests, and what is out for it is dead.
+/// Puts an address that an account gives up into cooldown, and invalidates its codes and links.
 async fn release(tx: &mut Tx<'_>, email: &str, uid: AccountId, audit_context: &AuditContext) -> Result<()> {
     tx.execute(
         "INSERT INTO released_addresses (email, uid, until) VALUES (?1, ?2, ?3)

@@ -1,4 +1,4 @@
-//! Why keys were refused.
+//! Reasons why requests with a key were refused.
 
 use tm_auth_proto::AccountId;
 
@@ -8,15 +8,15 @@ use crate::key_refusal::ADDRESSES;
 use crate::{KeyRefusal, Result};
 
 impl Store {
-    /// Adds to what is kept. A key that does not exist is passed over: anybody can name one.
+    /// Adds refusals. Ignores unknown keys, since any client can name one.
     pub async fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Result<()> {
-        // Whoever writes the same rows at this moment takes them in the same order.
+        // In one order, so that concurrent writers of the same rows do not deadlock.
         refusals.sort_by(|a, b| (a.key_id.0, &a.code, a.ip).cmp(&(b.key_id.0, &b.code, b.ip)));
         self.write_read_committed(async move |tx| record(tx, &refusals).await)
             .await
     }
 
-    /// What is kept of an account's keys, latest first.
+    /// Returns the refusals of an account's keys, latest first.
     pub async fn refusals_of(&self, uid: AccountId) -> Result<Vec<KeyRefusal>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }

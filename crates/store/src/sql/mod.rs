@@ -1,12 +1,13 @@
-//! The store in SQL, written once for both databases.
+//! The store's methods in SQL, written once for both databases.
 //!
-//! 1. A method of [`Store`] hands a piece of work to [`Store::write`] or [`Store::read`].
-//! 2. On SQLite the writer's thread runs it in its group commit; on PostgreSQL it is a SERIALIZABLE transaction,
-//!    begun anew where another one was in the way. Either way the work sees the database as if it were alone.
-//! 3. The work is a function of one noun over [`Tx`]: the same statements, whichever database it is.
+//! 1. A method of [`Store`] passes a piece of work to [`Store::write`] or [`Store::read`].
+//! 2. On SQLite the writer thread runs the work within its group commit. On PostgreSQL the work is
+//!    a SERIALIZABLE transaction, which is retried after a conflict with another one. Either way it
+//!    sees the database as if it were alone.
+//! 3. The work is a function over [`Tx`] with the same statements for both databases.
 //!
-//! What is hot (opening and rotating a session) has on PostgreSQL a faster way, [`crate::postgres`], which leaves
-//! to this code whatever is not plain.
+//! On PostgreSQL, opening and rotating a session uses batched statements ([`crate::postgres`]) and
+//! falls back to this code for uncommon cases.
 
 mod account;
 pub(crate) mod api_key;

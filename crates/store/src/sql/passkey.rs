@@ -15,13 +15,13 @@ const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eli
     last_used_at, suspect_at";
 
 impl Store {
-    /// What authenticators are told of this account. The first caller's `fresh` handle becomes the account's
-    /// for good. `None`: no such account.
+    /// Returns the user entity of an account. If the account has no user handle yet, it keeps
+    /// `fresh`. `None`: there is no such account.
     pub async fn passkey_user(&self, uid: AccountId, fresh: UserHandle) -> Result<Option<PasskeyUser>> {
         self.write(async move |tx| user(tx, uid, &fresh).await).await
     }
 
-    /// The account with this handle.
+    /// Returns the account with this user handle.
     pub async fn account_by_user_handle(&self, handle: UserHandle) -> Result<Option<Account>> {
         self.read(async move |tx| {
             let sql = format!("SELECT {} FROM accounts WHERE user_handle = ?1", account::COLUMNS);
@@ -30,8 +30,8 @@ impl Store {
         .await
     }
 
-    /// Makes an account together with its first passkey: never the one without the other. Refused where the
-    /// credential is known already, whosever it is.
+    /// Creates an account together with its first passkey. Refused if any account has the
+    /// credential.
     pub async fn sign_up_with_passkey(
         &self,
         account: NewAccount,
@@ -44,9 +44,10 @@ impl Store {
             .await
     }
 
-    /// Adds a passkey to an account that may act. Refused where the credential is known already, whosever it
-    /// is, and at `max` of them. Ends a recovery; with [`AddedBy::Recovery`] there must be one that is over
-    /// at `passkey.created_at`, in this same step. Returns whether there was one.
+    /// Adds a passkey to an account that is not disabled. Refused if any account has the
+    /// credential, or if the account has `max` passkeys. [`AddedBy::Recovery`] requires a recovery
+    /// whose waiting time is over at `passkey.created_at`. Ends a recovery. Returns whether there
+    /// was one.
     pub async fn add_passkey(
         &self,
         uid: AccountId,
@@ -60,18 +61,18 @@ impl Store {
             .await
     }
 
-    /// One passkey with its account, whatever its state.
+    /// Returns a passkey with its account, in any state.
     pub async fn passkey(&self, credential_id: CredentialId) -> Result<Option<(Passkey, Account)>> {
         self.read(async move |tx| with_account(tx, &credential_id).await)
             .await
     }
 
-    /// The passkeys of an account, oldest first.
+    /// Returns the passkeys of an account, oldest first.
     pub async fn passkeys_of(&self, uid: AccountId) -> Result<Vec<Passkey>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    /// Whether the account has a passkey: then nothing weaker changes its credentials.
+    /// Whether the account has a passkey. If so, no weaker method may change its credentials.
     pub async fn has_passkey(&self, uid: AccountId) -> Result<bool> {
         self.read(async move |tx| {
             tx.exists("SELECT 1 FROM passkeys WHERE uid = ?1", args![uid])
@@ -80,9 +81,9 @@ impl Store {
         .await
     }
 
-    /// Judges the counter by [`tm_auth_core::passkey::judge_counter`] on the row as it is and moves the row
-    /// along, in one step: of two assertions at once neither sets the counter back. A refused one is noted
-    /// too. An accepted one cancels a recovery of the account.
+    /// Judges the signature counter by [`tm_auth_core::passkey::judge_counter`] and updates the
+    /// row, in one step. Concurrent assertions never lower the counter. A refusal is recorded too.
+    /// An accepted assertion cancels a recovery of the account.
     pub async fn use_passkey(
         &self,
         credential_id: CredentialId,
@@ -94,7 +95,7 @@ impl Store {
             .await
     }
 
-    /// Gives a passkey of this account another name.
+    /// Renames a passkey of this account.
     pub async fn rename_passkey(
         &self,
         uid: AccountId,
@@ -107,8 +108,8 @@ impl Store {
             .await
     }
 
-    /// Removes a passkey of this account, unless nothing else lets its owner in: no other passkey, no proved
-    /// e-mail address, no Apple identity. Returns its name.
+    /// Removes a passkey of this account. Refused if it is the account's last login method. Returns
+    /// its name.
     pub async fn remove_passkey(
         &self,
         uid: AccountId,
@@ -261,7 +262,7 @@ async fn note_use(
     used: PasskeyUse,
     audit_context: &AuditContext,
 ) -> Result<Result<PasskeyUsed, Refusal>> {
-    // Removed since it was read: as if it had never been.
+    // The passkey was removed since it was read.
     let Some((passkey, account)) = with_account(tx, credential_id).await? else {
         return Ok(Err(Refusal::PasskeyRefused));
     };

@@ -9,9 +9,9 @@ use super::{Store, Tx, args, audit};
 use crate::{AuditAction, AuditContext, Result};
 
 impl Store {
-    /// Starts one for an account that has a passkey. One that is there already stays as it is, so that asking
-    /// again never moves its end; only one that has lapsed is replaced. Returns the one that counts and whether
-    /// it was started just now.
+    /// Starts a recovery for an account that has a passkey. A pending one stays as it is, so that
+    /// asking again never moves its end. A lapsed one is replaced. Returns the recovery and whether
+    /// it was started now.
     pub async fn start_recovery(
         &self,
         new: Recovery,
@@ -22,12 +22,12 @@ impl Store {
             .await
     }
 
-    /// The recovery of an account, in whatever state.
+    /// Returns the recovery of an account, in any state.
     pub async fn recovery(&self, uid: AccountId) -> Result<Option<Recovery>> {
         self.read(async move |tx| get(tx, uid).await).await
     }
 
-    /// Cancels it. `false`: there was none.
+    /// Cancels the recovery of an account. `false`: there was none, or it had lapsed.
     pub async fn cancel_recovery(&self, uid: AccountId, audit_context: &AuditContext) -> Result<bool> {
         let audit_context = audit_context.clone();
         self.write(async move |tx| end(tx, uid, AuditAction::RecoveryCancelled, &audit_context).await)
@@ -83,14 +83,14 @@ async fn get(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<Recovery>> {
     .await
 }
 
-/// Whether it may be used.
+/// Whether the waiting time is over and the recovery has not lapsed.
 pub(super) async fn is_ready(tx: &mut Tx<'_>, uid: AccountId, now: Timestamp) -> Result<bool> {
     Ok(get(tx, uid)
         .await?
         .is_some_and(|recovery| recovery.stage(now) == Stage::Ready))
 }
 
-/// Ends it, for the reason that `action` names. `false`: there was none.
+/// Deletes the recovery and notes `action`. `false`: there was none, or it had lapsed.
 pub(super) async fn end(
     tx: &mut Tx<'_>,
     uid: AccountId,
@@ -100,7 +100,7 @@ pub(super) async fn end(
     let there = get(tx, uid).await?;
     tx.execute("DELETE FROM recoveries WHERE uid = ?1", args![uid])
         .await?;
-    // Nobody needs to hear of the end of what has lapsed.
+    // The end of a lapsed recovery needs no notice.
     let ended = there.is_some_and(|recovery| recovery.stage(audit_context.at) != Stage::Lapsed);
     if ended {
         audit::note(tx, audit_context, action, Some(uid), None, None, None).await?;

@@ -1,4 +1,4 @@
-//! Reminders that keys end.
+//! Reminders that keys expire.
 
 use jiff::Timestamp;
 use tm_auth_core::api_key::reminder::{DAYS, due, span};
@@ -8,14 +8,16 @@ use super::{Store, Tx, api_key, args};
 use crate::{DueReminder, Result};
 
 impl Store {
-    /// Up to `limit` reminders that [`tm_auth_core::api_key::reminder::due`] finds due, the nearest end first:
-    /// of active keys of accounts that may act and can be reached.
+    /// Returns up to `limit` reminders that are due by [`tm_auth_core::api_key::reminder::due`],
+    /// earliest expiry first. They are for activated keys that are not revoked, also disabled ones,
+    /// of accounts that are not disabled and have an address.
     pub async fn due_reminders(&self, now: Timestamp, limit: u32) -> Result<Vec<DueReminder>> {
         self.read(async move |tx| find(tx, now, limit).await).await
     }
 
-    /// Notes that a reminder is being sent, if it still is the one to send. `true`: to this caller alone,
-    /// however many nodes ask; the key may have been revoked or given another end in between.
+    /// Claims a reminder that is about to be sent. `true`: this caller sends it, and no other node
+    /// does. `false`: another caller claimed it, or the key was revoked or got another expiry
+    /// since.
     pub async fn claim_reminder(&self, reminder: &DueReminder) -> Result<bool> {
         let (key_id, end, days) = (reminder.key.key_id, reminder.key.expires_at, reminder.days);
         self.write_read_committed(async move |tx| {
@@ -34,7 +36,8 @@ impl Store {
 }
 
 async fn find(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result<Vec<DueReminder>> {
-    // Reads no key whose reminder was sent: those of the next 30 days would be read every minute otherwise.
+    // Skips keys whose reminder was sent. Otherwise all keys that expire within 30 days would be
+    // read every minute.
     let sql = format!(
         "SELECT {}, k.reminded_days, coalesce(a.email, a.contact_email) {}
          WHERE k.revoked_at IS NULL AND k.activated_at IS NOT NULL AND a.disabled_at IS NULL

@@ -1,4 +1,4 @@
-//! The revocation list's entries.
+//! Entries of the revocation list.
 
 use jiff::Timestamp;
 
@@ -7,12 +7,12 @@ use super::{Columns, Store, Tx, args, audit, housekeeping};
 use crate::{AuditAction, AuditContext, Change, Result, Revocation, Revoked};
 
 impl Store {
-    /// What was revoked at or after `since`.
+    /// Returns the entries since this time, inclusive.
     pub async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>> {
         self.read(async move |tx| after(tx, since).await).await
     }
 
-    /// Adds an entry to the list; a later one for the same subject replaces it.
+    /// Adds an entry to the list. It replaces an earlier entry for the same subject.
     pub async fn revoke(&self, revocation: Revocation, audit_context: &AuditContext) -> Result<()> {
         let audit_context = audit_context.clone();
         self.write(async move |tx| add_audited(tx, revocation, &audit_context).await)
@@ -20,7 +20,7 @@ impl Store {
     }
 }
 
-/// Adds an entry. Whoever calls this announces the change.
+/// Adds an entry. The caller announces the change.
 pub(super) async fn add(tx: &mut Tx<'_>, revocation: Revocation) -> Result<()> {
     let (kind, subject) = columns(&revocation.revoked);
     tx.execute(
@@ -33,7 +33,7 @@ pub(super) async fn add(tx: &mut Tx<'_>, revocation: Revocation) -> Result<()> {
     Ok(())
 }
 
-/// Takes an entry back. Whoever calls this announces the change.
+/// Removes an entry. The caller announces the change.
 pub(super) async fn remove(tx: &mut Tx<'_>, revoked: Revoked) -> Result<()> {
     let (kind, subject) = columns(&revoked);
     tx.execute(

@@ -1,4 +1,4 @@
-//! What statements give back, read into the types of the rules.
+//! Rows that statements return, and how columns become the types of the rules.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use crate::{Result, StoreError};
 
-/// One row of either database.
+/// A row of either database.
 pub(crate) enum Row {
     Sqlite(Vec<rusqlite::types::Value>),
     Postgres(PgRow),
 }
 
-/// A column's value.
+/// The value of a column.
 enum Column<'r> {
     Null,
     Integer(i64),
@@ -26,21 +26,22 @@ enum Column<'r> {
     Blob(&'r [u8]),
 }
 
-/// Reads the columns of a row one after another, in the order of the statement.
+/// A cursor over the columns of a row, in the order of the statement.
 pub(crate) struct Columns<'r> {
     row: &'r Row,
     next: usize,
 }
 
 impl<'r> Columns<'r> {
-    /// The next column. What no version of this program writes is [`StoreError::Damaged`].
+    /// Returns the next column. A value that no version of this program writes is
+    /// [`StoreError::Damaged`].
     pub(crate) fn next<T: FromColumn<'r>>(&mut self) -> Result<T> {
         let column = self.row.column(self.next)?;
         self.next += 1;
         T::from_column(column)
     }
 
-    /// Whether the next column is NULL. Does not move on.
+    /// Whether the next column is NULL. Does not move the cursor.
     pub(crate) fn next_is_null(&self) -> Result<bool> {
         Ok(matches!(self.row.column(self.next)?, Column::Null))
     }
@@ -79,13 +80,13 @@ fn postgres_column(row: &PgRow, index: usize) -> sqlx::Result<Column<'_>> {
         "INT4" => row
             .try_get::<Option<i32>, _>(index)?
             .map(|number| Column::Integer(number.into())),
-        // Anything else is refused here.
+        // This refuses all other types.
         _ => row.try_get::<Option<i64>, _>(index)?.map(Column::Integer),
     };
     Ok(column.unwrap_or(Column::Null))
 }
 
-/// What a column can be read as.
+/// A type that can be read from a column.
 pub(crate) trait FromColumn<'r>: Sized {
     #[expect(private_interfaces, reason = "a column leaves this module as a value only")]
     fn from_column(column: Column<'r>) -> Result<Self>;
@@ -98,7 +99,7 @@ macro_rules! from_column {
             fn from_column(column: Column<'r>) -> Result<Self> {
                 match column {
                     Column::$kind($value) => $read,
-                    _ => Err(damaged(concat!("a value that is no ", stringify!($type)))),
+                    _ => Err(damaged(concat!("a value that is not of type ", stringify!($type)))),
                 }
             }
         })+
@@ -147,7 +148,7 @@ pub(super) fn uuid(bytes: &[u8]) -> Result<Uuid> {
     Uuid::from_slice(bytes).map_err(damaged)
 }
 
-/// A text of the rules: an address, a network.
+/// Parses a type that is stored as text, such as an address.
 pub(super) fn parse<T: FromStr<Err: Error + Send + Sync + 'static>>(text: &str) -> Result<T> {
     text.parse().map_err(damaged)
 }

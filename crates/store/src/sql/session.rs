@@ -1,4 +1,4 @@
-//! Sessions: the hot path. One insert per mint, one update per refresh.
+//! Sessions of API keys. This is the hot path: one insert per mint, one update per refresh.
 
 use std::sync::LazyLock;
 
@@ -16,8 +16,8 @@ use crate::{
     AuditAction, AuditContext, OpenOutcome, Result, Revocation, Revoked, Rotated, Rotation, RotationKind,
 };
 
-/// Inserts unless key or account are not as they were at the decision. No mint that begins after a
-/// revocation was acknowledged gets past this, whatever a cache said.
+/// Inserts the session if key and account are as they were at the decision. So no mint that begins
+/// after an acknowledged revocation succeeds, even if a cache is stale.
 const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissue_count,
         challenge_at, opened_at, expires_at)
     SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7, ?6, ?8
@@ -29,20 +29,20 @@ const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, 
     ON CONFLICT (sid) DO NOTHING";
 
 impl Store {
-    /// Opens a session if its id is new and key and account stand as they did at the decision.
+    /// Opens a session if its id is new, and key and account are as they were at the decision.
     pub async fn open_session(&self, new: NewSession) -> Result<OpenOutcome> {
         self.write_batched(new, async |tx, new| open(tx, new).await).await
     }
 
-    /// Judges a presented refresh token by [`tm_auth_core::rotation::decide`] on the row as it is, and moves
-    /// the row along, in one step. A reuse ends the session in the same step.
+    /// Judges a presented refresh token by [`tm_auth_core::rotation::decide`] and updates the
+    /// session, in one step. A reuse ends the session.
     pub async fn rotate_session(&self, rotation: Rotation) -> Result<Result<Rotated, Refusal>> {
         self.write_batched(rotation, async |tx, rotation| rotate(tx, rotation).await)
             .await
     }
 
-    /// Ends the session of a refresh token, a key's or a person's, whichever of the session's tokens it is. `false`: there was no
-    /// live session with this secret.
+    /// Ends the session of a refresh token, of an API key's or a user's session. Any token of the
+    /// session will do. `false`: there is no live session with this secret.
     pub async fn end_session(
         &self,
         presented: VerifiedRefreshToken,
@@ -182,7 +182,7 @@ pub(super) async fn end(
     Ok(true)
 }
 
-/// Ends every session that is not over. Returns how many.
+/// Ends all live sessions. Returns their number.
 pub(super) async fn end_all(tx: &mut Tx<'_>, audit_context: &AuditContext) -> Result<u64> {
     let ended = tx
         .execute(
@@ -257,7 +257,7 @@ async fn note(
     .await
 }
 
-/// What [`read`] reads.
+/// The columns that [`read`] reads.
 pub(crate) const COLUMNS: &str =
     "s.sid, s.key_id, s.secret_hash, s.current, s.parent, s.rotated_at, s.reissue_count, s.mac_kid,
     s.opened_at, s.expires_at, s.ended_at, s.end_reason";
@@ -287,7 +287,7 @@ pub(crate) fn read(columns: &mut Columns<'_>) -> Result<Session> {
     })
 }
 
-/// Reads `ended_at` and `end_reason`. A session with an end but without a known reason stays ended: the safe side.
+/// Reads `ended_at` and `end_reason`. A session with an unknown reason stays ended.
 pub(super) fn read_end(columns: &mut Columns<'_>) -> Result<Option<(Timestamp, EndReason)>> {
     let (ended_at, reason): (Option<Timestamp>, Option<&str>) = (columns.next()?, columns.next()?);
     let reason = reason.and_then(EndReason::parse).unwrap_or(EndReason::Operator);

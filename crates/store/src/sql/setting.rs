@@ -1,4 +1,4 @@
-//! Single values, and to which environment a database belongs.
+//! Single values, such as the environment of the database.
 
 use tm_auth_proto::Environment;
 
@@ -7,7 +7,7 @@ use super::{Store, Tx, args};
 use crate::{Result, StoreError};
 
 impl Store {
-    /// Binds an empty database to an environment; refuses one that belongs to the other.
+    /// Binds a new database to an environment. Refuses a database of the other environment.
     pub async fn bind_environment(&self, environment: Environment) -> Result<()> {
         self.write(async move |tx| bind_environment(tx, environment).await)
             .await

@@ -1,4 +1,4 @@
-//! The service's signing and MAC keys.
+//! Signing and MAC keys of the service.
 
 use tm_auth_core::signing::{Algorithm, Purpose, Sealed, StoredSigningKey};
 
@@ -9,12 +9,13 @@ use crate::{AuditAction, AuditContext, Change, Result};
 const VERSION: &str = "signing_keys_version";
 
 impl Store {
-    /// The service's keys and the version of the set.
+    /// Returns the keys of the service and the version of the set.
     pub async fn signing_keys(&self) -> Result<(i64, Vec<StoredSigningKey>)> {
         self.read(async |tx| all(tx).await).await
     }
 
-    /// Replaces rows of the set if it is still at `version`. `false`: somebody else was faster; read again.
+    /// Replaces keys of the set if it is still at `version`. `false`: another node changed the set,
+    /// so read it again.
     pub async fn update_signing_keys(
         &self,
         version: i64,
@@ -29,7 +30,8 @@ impl Store {
 }
 
 pub(super) async fn all(tx: &mut Tx<'_>) -> Result<(i64, Vec<StoredSigningKey>)> {
-    // One statement, so that version and rows belong together. Without a key there is one row that is all NULL.
+    // One statement, so that version and rows belong together. Without a key it returns one row
+    // whose key columns are NULL.
     let sql = "SELECT (SELECT value FROM settings WHERE name = ?1),
             k.kid, k.purpose, k.algorithm, k.sealed, k.published_at, k.signing_since, k.retired_at
          FROM (SELECT 1 AS one) always LEFT JOIN signing_keys k ON always.one = 1
@@ -68,7 +70,7 @@ pub(super) async fn update(
         )
         .await?;
     }
-    // Retiring ones first: at no moment may two keys of a purpose sign.
+    // Retired keys first, since at no time may two keys of a purpose sign.
     let (retired, others): (Vec<_>, Vec<_>) = put.iter().partition(|key| key.retired_at.is_some());
     for key in retired.into_iter().chain(others) {
         tx.execute(
@@ -108,7 +110,7 @@ fn parse_version(text: Option<String>) -> Result<i64> {
     text.map_or(Ok(0), |text| text.parse().map_err(damaged))
 }
 
-/// `None`: the row that stands for no key.
+/// `None`: the row has no key.
 fn read(columns: &mut Columns<'_>) -> Result<Option<StoredSigningKey>> {
     let Some(kid) = columns.next()? else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! [`Store`] and the ways in which its methods reach the database.
+//! [`Store`], and how its methods reach the database.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,11 +16,12 @@ use crate::{Result, StoreError};
 
 /// The database, as the service uses it.
 ///
-/// Each method is one transaction, and its comment is its guarantee. `Ok` means that the change is durable.
-/// After `Err` the change may or may not have been made: the caller may rely on neither and answers 503.
+/// Each method is one transaction, and its comment is its guarantee. `Ok` means that the change is
+/// durable. After `Err` the change may or may not have been made; the caller relies on neither and
+/// answers 503.
 pub struct Store {
     pub(crate) engine: Engine,
-    /// The last session that the sweep looked at.
+    /// Id of the session at which the last sweep stopped.
     sweep_position: Mutex<Option<Vec<u8>>>,
     /// The newest change that [`Store::changes`] returned.
     told: Mutex<Option<housekeeping::Told>>,
@@ -35,7 +36,7 @@ pub(crate) enum Engine {
     Postgres(Postgres),
 }
 
-/// What a piece of work needs of its transaction.
+/// The transaction that a piece of work needs.
 #[derive(Clone, Copy)]
 enum Mode {
     Write,
@@ -56,15 +57,15 @@ impl Store {
         }
     }
 
-    /// The faults that this store injects, and the calls that it counts.
+    /// Faults to inject, and the count of calls.
     #[cfg(feature = "faults")]
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// Bounds every call from now on. A call without an answer in this time fails as [`StoreError::Unavailable`], and
-    /// its change may still be made. Without a deadline, a caller could wait for ever for a connection whose other end
-    /// is gone.
+    /// Bounds every call from now on. A call without an answer in this time fails as
+    /// [`StoreError::Unavailable`], and its change may still be made. Without a deadline, a caller
+    /// could wait for ever for a connection whose other end is gone.
     pub fn set_deadline(&self, deadline: Duration) {
         let milliseconds = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         self.deadline.store(milliseconds, Ordering::Relaxed);
@@ -80,8 +81,8 @@ impl Store {
         }
     }
 
-    /// Runs `work` in one transaction, as if it were alone, and returns once it is durable. May run it several
-    /// times.
+    /// Runs `work` in one transaction as if it were alone, and returns once the changes are
+    /// durable. May run `work` several times.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
@@ -89,9 +90,9 @@ impl Store {
         self.run(Mode::Write, work).await
     }
 
-    /// Runs `work` in one transaction in which each statement sees what other transactions have committed
-    /// meanwhile. This is for statements that are correct by themselves and touch more rows than a SERIALIZABLE
-    /// transaction could commit under load.
+    /// Runs `work` in one transaction in which each statement sees what other transactions
+    /// committed meanwhile. This is for statements that are correct by themselves and touch too
+    /// many rows for a SERIALIZABLE transaction under load.
     pub(super) async fn write_read_committed<T: Send + 'static>(
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
@@ -99,7 +100,7 @@ impl Store {
         self.run(Mode::WriteLoosely, work).await
     }
 
-    /// Runs `work`, which only reads. Each statement sees what was committed when it began.
+    /// Runs `work`, which only reads. Each statement sees what was committed before the statement.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
@@ -131,8 +132,9 @@ impl Store {
         .await
     }
 
-    /// Writes one item. PostgreSQL first tries to do it in one statement with those of other callers, and runs
-    /// `work` only in the cases that such a statement cannot settle. SQLite always runs `work`.
+    /// Writes one item. PostgreSQL first tries to write it in one statement together with the items
+    /// of other callers, and runs `work` only if that statement cannot decide the case. SQLite
+    /// always runs `work`.
     pub(super) async fn write_batched<I: Batched>(
         &self,
         item: I,

@@ -1,4 +1,4 @@
-//! A transaction of either database, as the nouns see it.
+//! A transaction of either database.
 
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments, AssertSqlSafe, PgConnection};
@@ -7,19 +7,20 @@ use super::row::{Columns, FromColumn, Row, damaged, only};
 use super::value::{Kind, Value};
 use crate::{Result, StoreError};
 
-/// Where statements go. On SQLite each is done when it returns, so that a piece of work never waits on the writer's
-/// thread; on PostgreSQL it is a round trip.
+/// Runs statements. On SQLite a statement completes within the call, so work never waits on the
+/// writer thread. On PostgreSQL a statement is a round trip.
 pub(crate) enum Tx<'c> {
     Sqlite(&'c mut rusqlite::Connection),
     Postgres {
         connection: &'c mut PgConnection,
-        /// Another transaction was in the way: this one can be tried again from its beginning.
+        /// Whether a statement failed because of a conflict with another transaction. This one can
+        /// then be retried.
         conflict: bool,
     },
 }
 
 impl Tx<'_> {
-    /// Runs a statement. Returns how many rows it changed.
+    /// Runs a statement. Returns the number of changed rows.
     pub(crate) async fn execute(&mut self, sql: &str, args: &[Value<'_>]) -> Result<u64> {
         match self {
             Self::Sqlite(connection) => {
@@ -64,7 +65,7 @@ impl Tx<'_> {
         }
     }
 
-    /// Runs a statement. Returns what `read` makes of each row.
+    /// Runs a statement and reads each row.
     pub(crate) async fn list<T>(
         &mut self,
         sql: &str,
@@ -75,7 +76,7 @@ impl Tx<'_> {
         rows.iter().map(|row| read(&mut row.columns())).collect()
     }
 
-    /// Runs a statement. Returns what `read` makes of the first row, or `None` if there is no row.
+    /// Runs a statement and reads the first row, if there is one.
     pub(crate) async fn find<T>(
         &mut self,
         sql: &str,
@@ -86,7 +87,7 @@ impl Tx<'_> {
         rows.first().map(|row| read(&mut row.columns())).transpose()
     }
 
-    /// Runs a statement that always has a row, such as a count or a maximum. Returns its one column.
+    /// Runs a statement that always returns one row of one column, such as a count.
     pub(crate) async fn value<T: for<'r> FromColumn<'r>>(
         &mut self,
         sql: &str,
@@ -96,13 +97,14 @@ impl Tx<'_> {
         found.ok_or_else(|| damaged("a statement without its row"))
     }
 
-    /// Whether there is a row.
+    /// Whether a statement returns a row.
     pub(crate) async fn exists(&mut self, sql: &str, args: &[Value<'_>]) -> Result<bool> {
         Ok(!self.rows(sql, args).await?.is_empty())
     }
 }
 
-/// The statements are written with SQLite's `?1`; PostgreSQL says `$1`. No statement holds a question mark otherwise.
+/// Statements are written with SQLite's `?1`. PostgreSQL wants `$1`. No statement contains another
+/// question mark.
 fn numbered(sql: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(sql.replace('?', "$"))
 }
@@ -118,7 +120,7 @@ fn bind(args: &[Value<'_>]) -> Result<PgArguments> {
             Value::Null(Kind::Text) => bound.add(None::<&str>),
             Value::Null(Kind::Blob) => bound.add(None::<&[u8]>),
         };
-        added.map_err(|error| StoreError::damaged(error))?;
+        added.map_err(StoreError::damaged)?;
     }
     Ok(bound)
 }

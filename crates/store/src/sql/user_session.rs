@@ -1,4 +1,4 @@
-//! Sessions of people.
+//! Sessions of users.
 
 use std::net::IpAddr;
 
@@ -18,9 +18,10 @@ use crate::{
 };
 
 impl Store {
-    /// Opens a session if its account may act, notes the network as one from which the account signs in, and
-    /// ends the session that it replaces, whosever that was: a step-up or another sign-in in the same browser
-    /// never leaves the old one alive. `false`: the account is unknown or disabled, and nothing was done.
+    /// Opens a session if its account is not disabled, records the network as one from which the
+    /// account logs in, and ends the session that this one replaces, of any account. So a step-up
+    /// or another login in the same browser never leaves the old session alive. `false`: the
+    /// account is unknown or disabled, and nothing was changed.
     pub async fn open_user_session(
         &self,
         new: UserSession,
@@ -33,23 +34,23 @@ impl Store {
             .await
     }
 
-    /// One session with its account, whatever their state.
+    /// Returns a session with its account, in any state.
     pub async fn user_session(&self, sid: SessionId) -> Result<Option<(UserSession, Account)>> {
         self.read(async move |tx| with_account(tx, sid).await).await
     }
 
-    /// The sessions of an account that were not ended, newest first. Some may have run out.
+    /// Returns the sessions of an account that were not ended, newest first. Some may have expired.
     pub async fn user_sessions_of(&self, uid: AccountId) -> Result<Vec<UserSession>> {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    /// Notes that a session was used. An older note never overwrites a newer one.
+    /// Records the use of a session. An older use never overwrites a newer one.
     pub async fn touch_user_session(&self, sid: SessionId, at: Timestamp, address: IpAddr) -> Result<()> {
         self.write_read_committed(async move |tx| touch(tx, sid, at, address).await)
             .await
     }
 
-    /// Judges a presented refresh token like [`crate::Store::rotate_session`], for a person's session.
+    /// Like [`crate::Store::rotate_session`], for a user's session.
     pub async fn rotate_user_session(
         &self,
         rotation: Rotation,
@@ -57,8 +58,8 @@ impl Store {
         self.write(async move |tx| rotate(tx, &rotation).await).await
     }
 
-    /// Ends a session of this account; its access tokens are on the revocation list. `false`: there was no
-    /// such session, or it was ended already.
+    /// Ends a session of this account. Its access tokens are on the revocation list. `false`: there
+    /// is no such session, or it was ended before.
     pub async fn end_user_session(
         &self,
         uid: AccountId,
@@ -76,7 +77,7 @@ impl Store {
         .await
     }
 
-    /// Ends every session of this account but `keep`. Returns how many.
+    /// Ends all sessions of this account except `keep`. Returns their number.
     pub async fn end_user_sessions(
         &self,
         uid: AccountId,
@@ -162,7 +163,7 @@ async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUs
     let Some((mut session, account)) = with_account(tx, presented.sid).await? else {
         return Ok(Err(Refusal::SessionExpired));
     };
-    // A cookie's secret is no refresh token, whoever may have made a token of it.
+    // The secret of a cookie is not valid in a refresh token.
     if !session.secret_hash.matches(&presented.secret) || session.kind == SessionKind::Browser {
         return Ok(Err(Refusal::InvalidRefreshToken));
     }
@@ -233,7 +234,7 @@ async fn advance(
     Ok(())
 }
 
-/// Ends the session of a refresh token, if its secret is right and it is not over.
+/// Ends the session of a refresh token, if the secret matches and the session was not ended.
 pub(super) async fn end_presented(
     tx: &mut Tx<'_>,
     presented: &VerifiedRefreshToken,
@@ -247,7 +248,7 @@ pub(super) async fn end_presented(
     Ok(true)
 }
 
-/// Ends every session of an account but one. Returns how many.
+/// Ends all sessions of an account except `keep`. Returns their number.
 pub(super) async fn end_all_but(
     tx: &mut Tx<'_>,
     uid: AccountId,
@@ -264,7 +265,7 @@ pub(super) async fn end_all_but(
     Ok(ended)
 }
 
-/// Ends every session of every person, for a restored database.
+/// Ends all live sessions of all users, after a restore.
 pub(super) async fn end_all(tx: &mut Tx<'_>, audit_context: &AuditContext) -> Result<u64> {
     tx.execute(
         "UPDATE user_sessions SET ended_at = ?1, end_reason = ?2 WHERE ended_at IS NULL AND expires_at > ?1",
@@ -284,7 +285,7 @@ async fn end(
         args![session.sid, audit_context.at, reason.as_str()],
     )
     .await?;
-    // No access token came from a browser's session.
+    // A browser's session has no access tokens.
     if session.kind != SessionKind::Browser {
         revocation::add(
             tx,

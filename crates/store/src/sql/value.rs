@@ -1,14 +1,14 @@
-//! What statements are given: three kinds of values, borrowed from the types of the rules.
+//! Arguments of statements: three kinds of values, borrowed from the types of the rules.
 //!
-//! Times go as milliseconds since 1970 (UTC), ids as their 16 bytes, yes and no as 1 and 0. Both databases know
-//! these three kinds and order them alike, so one text of SQL serves both.
+//! Times are stored as Unix milliseconds, ids as 16 bytes, booleans as 1 and 0. Both databases know
+//! these three kinds and order them alike, so one SQL text serves both.
 
 use jiff::Timestamp;
 use tm_auth_core::email_code::{CodeMac, FlowId};
 use tm_auth_core::secret::SecretHash;
 use tm_auth_proto::{AccountId, KeyId, OrganizationId, SessionId};
 
-/// A value of a statement.
+/// An argument of a statement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value<'a> {
     Null(Kind),
@@ -17,7 +17,7 @@ pub(crate) enum Value<'a> {
     Blob(&'a [u8]),
 }
 
-/// PostgreSQL wants to know of which kind a NULL is.
+/// PostgreSQL needs the type of a NULL.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Integer,
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Blob,
 }
 
-/// The values of a statement, in the order of `?1`, `?2`, …
+/// The arguments of a statement, in the order of `?1`, `?2`, …
 macro_rules! args {
     ($($value:expr),* $(,)?) => {
         &[$($crate::sql::value::AsValue::as_value(&$value)),*]
@@ -33,7 +33,7 @@ macro_rules! args {
 }
 pub(crate) use args;
 
-/// What a statement can be given.
+/// A type that can be an argument.
 pub(crate) trait AsValue {
     const KIND: Kind;
     fn as_value(&self) -> Value<'_>;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{Result, StoreError};
 
-/// Held by the one server for as long as it lives; the system releases it when the process ends, however.
-/// A file of its own, since SQLite's locks on the database file are of another kind.
+/// Held by the one server for as long as it lives; the system releases it when the process ends,
+/// however. A file of its own, since SQLite's locks on the database file are of another kind.
 pub(super) struct ServerLock {
     _file: File,
 }
@@ -36,8 +36,8 @@ impl ServerLock {
 
 /// Makes the file with mode 0600 before SQLite would make it with the process's default.
 ///
-/// One that exists is not opened: POSIX locks belong to the process, and closing any descriptor of the file
-/// drops those that SQLite holds on it through another.
+/// One that exists is not opened: POSIX locks belong to the process, and closing any descriptor of
+/// the file drops those that SQLite holds on it through another.
 pub(super) fn create_private(path: &Path) -> Result<()> {
     match private().create_new(true).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(path, error)),
@@ -74,7 +74,8 @@ pub(super) fn refuse_network_filesystem(path: &Path) -> Result<()> {
     }
 }
 
-/// The kind of the network file system that `folder` is on, by the text of `/proc/self/mountinfo` (proc(5)).
+/// The kind of the network file system that `folder` is on, by the text of `/proc/self/mountinfo`
+/// (proc(5)).
 fn network_filesystem<'a>(mountinfo: &'a str, folder: &Path) -> Option<&'a str> {
     let (_, kind) = mountinfo
         .lines()

@@ -1,8 +1,8 @@
 //! SQLite, the embedded default: one machine, nothing to run beside the service.
 //!
-//! One thread writes and commits in groups ([`writer`]); a few connections read ([`reader`]). WAL with
-//! `synchronous=FULL`: an acknowledged write survives a power cut. A second *server* on the file is refused
-//! ([`lock`]); administrative commands write beside the running one.
+//! One thread writes and commits in groups ([`writer`]); a few connections read ([`reader`]). WAL
+//! with `synchronous=FULL`: an acknowledged write survives a power cut. A second *server* on the
+//! file is refused ([`lock`]); administrative commands write beside the running one.
 
 mod backup;
 mod lock;
@@ -152,7 +152,7 @@ impl From<rusqlite::Error> for StoreError {
             | rusqlite::Error::IntegralValueOutOfRange(..) => Self::damaged(error),
             // Trying again will not help.
             rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::NotADatabase => {
-                Self::unusable("the file is no SQLite database")
+                Self::unusable("the file is not a SQLite database")
             }
             other => Self::unavailable(other),
         }

@@ -1,4 +1,5 @@
-//! Read connections: a small pool, each used on a blocking thread. WAL readers never wait for the writer.
+//! Read connections: a small pool, each used on a blocking thread. WAL readers never wait for the
+//! writer.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -40,7 +41,8 @@ impl Readers {
         let outcome = tokio::task::spawn_blocking(move || {
             let mut connection = shared.take()?;
             let outcome = poll_ready(work(&mut Tx::Sqlite(&mut connection)));
-            // One that failed may be stale, for example after the file was replaced: it is not kept.
+            // One that failed may be stale, for example after the file was replaced: it is not
+            // kept.
             if outcome.is_ok() {
                 shared.give_back(connection);
             }

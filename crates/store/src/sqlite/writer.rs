@@ -1,14 +1,15 @@
 //! Group commit: one thread, one connection, one transaction for whatever has gathered.
 //!
 //! 1. A caller queues its work and waits.
-//! 2. The thread takes the first piece and all that wait behind it, at most [`MAX_BATCH`]. A lone piece never
-//!    waits for company: while one transaction commits, the next batch gathers by itself.
+//! 2. The thread takes the first piece and all that wait behind it, at most [`MAX_BATCH`]. A lone
+//!    piece never waits for company: while one transaction commits, the next batch gathers by
+//!    itself.
 //! 3. Each piece runs in a savepoint, so that one that fails takes nothing with it.
 //! 4. One commit, one fsync. Only then does each caller hear the outcome of its own piece.
 //!
-//! A commit costs milliseconds on a busy disk and a row microseconds, so this is what throughput hangs on.
-//! When SQLite rolls the whole transaction back by itself (disk full, I/O error) every caller of the batch
-//! hears that the database is unavailable.
+//! A commit costs milliseconds on a busy disk and a row microseconds, so this is what throughput
+//! hangs on. When SQLite rolls the whole transaction back by itself (disk full, I/O error) every
+//! caller of the batch hears that the database is unavailable.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 

@@ -9,7 +9,8 @@
 //! {"end":"export"}
 //! ```
 //!
-//! A row is an array of its columns: numbers, texts, bytes as base64url. The last line tells that nothing is missing.
+//! A row is an array of its columns: numbers, texts, bytes as base64url. The last line tells that
+//! nothing is missing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Lines, Seek, Write};
@@ -70,7 +71,7 @@ pub(super) struct Writer<'f> {
 }
 
 impl<'f> Writer<'f> {
-    /// Begins anew, whatever an earlier try wrote.
+    /// Starts over, whatever an earlier attempt wrote.
     pub(super) fn new(file: &'f File) -> Result<Self> {
         file.set_len(0).map_err(unwritable)?;
         let mut start = file;
@@ -174,7 +175,7 @@ impl Reader {
                 sha256: end.sha256,
             }));
         }
-        let row: Vec<serde_json::Value> = self.parse(&line, "is no row")?;
+        let row: Vec<serde_json::Value> = self.parse(&line, "is not a row")?;
         if row.len() != table.columns.len() {
             return Err(self.wrong(&format!("has another number of columns than {}", table.name)));
         }

@@ -1,9 +1,11 @@
 //! Moving a deployment from one database to another: `tm-auth export` and `tm-auth import`.
 //!
-//! 1. [`Store::export`] reads every table in one snapshot and writes a file: a header, then for each table its rows
-//!    in the order of their keys and a line with their number and their SHA-256.
-//! 2. [`Store::import`] takes an empty database only. In one transaction it inserts the rows, reads them back as
-//!    an export would, and commits only if number and checksum of every table are those of the file.
+//! 1. [`Store::export`] reads every table in one snapshot and writes a file: a header, then for
+//!    each table its rows in the order of their keys and a line with their number and their
+//!    SHA-256.
+//! 2. [`Store::import`] takes an empty database only. In one transaction it inserts the rows, reads
+//!    them back as an export would, and commits only if number and checksum of every table are
+//!    those of the file.
 //!
 //! The file holds what the database holds: no secret that is usable without the key-encryption key.
 
@@ -47,21 +49,23 @@ pub struct TableContents {
 }
 
 impl Store {
-    /// Writes everything into a new file with mode 0600. Consistent, also beside a running service; what that writes
-    /// later is not in it.
+    /// Writes everything into a new file with mode 0600. Consistent, also beside a running service;
+    /// what that writes later is not in it.
     pub async fn export(&self, target: &Path, at: Timestamp) -> Result<Contents> {
         let file = file::create(target)?;
         let written = self
             .snapshot(async move |tx| export(tx, file::Writer::new(&file)?, at).await)
             .await;
         if written.is_err() {
-            // Half a file helps nobody. That it cannot be removed either is not what went wrong first.
+            // Half a file is useless. If its removal fails too, the first error is the one to
+            // report.
             let _ = std::fs::remove_file(target);
         }
         written
     }
 
-    /// Fills an empty database from a file. Nothing is changed unless all of it is there and as it was.
+    /// Fills an empty database from a file. Nothing is changed unless all of it is there and as it
+    /// was.
     pub async fn import(
         &self,
         source: &Path,

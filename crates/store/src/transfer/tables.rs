@@ -1,5 +1,5 @@
-//! What there is to move: every table with its columns, the primary key first, in an order in which each row comes
-//! after those that it refers to.
+//! What there is to move: every table with its columns, the primary key first, in an order in which
+//! each row comes after those that it refers to.
 
 use crate::sql::value::Kind;
 use Kind::{Blob, Integer, Text};

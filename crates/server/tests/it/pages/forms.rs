@@ -52,7 +52,7 @@ impl Form {
                             let value = filled_in(name, value, &tag);
                             forms.last_mut().unwrap().fields.push((name.to_owned(), value));
                         }
-                        _ => panic!("a named element that is no field: {tag:?}"),
+                        _ => panic!("a named element that is not a field: {tag:?}"),
                     }
                 }
                 Piece::Text(text) => {

@@ -1,4 +1,4 @@
-//! Asking for a code, and taking it back.
+//! Requesting a code, and withdrawing it.
 
 use jiff::Timestamp;
 use tm_auth_core::email_code::rules::{DAY, OUTSTANDING, Sent};
@@ -70,13 +70,14 @@ pub(super) async fn ask(
     )
     .await?;
     events::note(tx, "sent", email, network, now, 0).await?;
-    // Where there is no account it is nobody's trail, but as much work: time tells nobody which it was.
+    // Without an account the entry belongs to no trail. It is written anyway, so that the time
+    // taken does not reveal whether there is an account.
     let uid = uid.or(owner.map(|owner| owner.uid));
     audit::note(tx, audit_context, AuditAction::CodeSent, uid, None, None, None).await?;
     Ok(Some(length))
 }
 
-/// The oldest codes of this network go, so that with the next one there are no more than it may have.
+/// Deletes the oldest codes of this network, so that there is room for one more.
 async fn make_room(tx: &mut Tx<'_>, email: &str, network: &str, now: Timestamp) -> Result<()> {
     tx.execute(
         "DELETE FROM email_codes WHERE flow_id IN (

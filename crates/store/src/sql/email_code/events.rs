@@ -1,4 +1,4 @@
-//! Which codes were sent and failed: what the limits are counted from.
+//! Events that the limits count: codes that were sent, and attempts that failed.
 
 use jiff::Timestamp;
 use tm_auth_core::email_code::rules::{DAY, HOUR, Tried};
@@ -7,7 +7,7 @@ use super::super::row::{damaged, only};
 use super::super::{Tx, args};
 use crate::Result;
 
-/// What has been tried on an address, as the rules ask for it.
+/// Counts the attempts for an address, as the rules need them.
 pub(super) async fn tried(tx: &mut Tx<'_>, email: &str, network: &str, now: Timestamp) -> Result<Tried> {
     Ok(Tried {
         by_network: times(

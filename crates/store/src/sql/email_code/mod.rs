@@ -1,4 +1,4 @@
-//! Mailed codes and links.
+//! Codes and links by e-mail.
 
 mod ask;
 mod events;
@@ -16,23 +16,23 @@ use crate::email_code::{CodeAttempt, CodeFlow, NewCode, ProvedEmail};
 use crate::{AuditContext, NewAccount, Result};
 
 impl Store {
-    /// Keeps a code if one more mail may go out, and says which of the two lengths to mail. `None`: no mail, and
-    /// what was outstanding stays as it was. Asking resets nothing; with one code more than a network may have
-    /// for an address, the oldest gives way.
+    /// Stores a code if one more e-mail may be sent, and returns the length to send. `None`: send
+    /// nothing; outstanding codes stay valid. Asking resets no counter. If the network has too many
+    /// outstanding codes for the address, the oldest is deleted.
     pub async fn ask_for_code(&self, new: NewCode, audit_context: &AuditContext) -> Result<Option<Length>> {
         let audit_context = audit_context.clone();
         self.write(async move |tx| ask::ask(tx, &new, &audit_context).await)
             .await
     }
 
-    /// Takes a code back that could not be mailed, as if nobody had asked.
+    /// Withdraws a code that could not be sent, as if it had not been requested.
     pub async fn withdraw_code(&self, flow_id: FlowId) -> Result<()> {
         self.write(async move |tx| ask::withdraw(tx, flow_id).await).await
     }
 
-    /// Judges an attempt. It is counted before anything is compared, in one step with the comparison, so that
-    /// attempts at the same moment cannot be more than the rules allow; the right code uses itself up and takes
-    /// its own count back. Wrong, used, too old, tried too often: one answer.
+    /// Judges an attempt. Counting and comparing are one step, so that concurrent attempts never
+    /// exceed the limits. The right code is used up and does not count as failed. A wrong, used or
+    /// expired code and too many attempts get the same answer.
     pub async fn consume_code(
         &self,
         attempt: CodeAttempt,
@@ -43,7 +43,8 @@ impl Store {
             .await
     }
 
-    /// Uses a link up in the browser that asked for it, and the code beside it; elsewhere it changes nothing.
+    /// Uses up a link, and the code sent with it, in the browser that requested it. In another
+    /// browser this changes nothing.
     pub async fn consume_link(
         &self,
         link_hash: SecretHash,
@@ -55,15 +56,15 @@ impl Store {
             .await
     }
 
-    /// What this browser asked for and has not used, for whatever purpose. Changes nothing.
+    /// Returns the newest unused code of this browser, for any purpose.
     pub async fn code_flow(&self, browser_hash: SecretHash, now: Timestamp) -> Result<Option<CodeFlow>> {
         self.read(async move |tx| prove::flow(tx, &browser_hash, now).await)
             .await
     }
 
-    /// The account of an address that was proved for signing in, or a new one with it. Of two that come at the
-    /// same moment for a new address both get the same account. Refused: the account is disabled, or the address
-    /// rests after another account gave it up.
+    /// Returns the account of an address that was verified for logging in, or creates it.
+    /// Concurrent calls for a new address get the same account. Refused if the account is disabled,
+    /// or if another account gave the address up and it is in cooldown.
     pub async fn account_by_proved_email(
         &self,
         proved: ProvedEmail,
@@ -103,7 +104,7 @@ async fn account_of(
     Ok(made.ok_or(Refusal::InvalidCode))
 }
 
-/// The account that gave this address up, while it rests.
+/// Returns the account that gave this address up, while it is in cooldown.
 pub(super) async fn cooldown_owner(
     tx: &mut Tx<'_>,
     email: &str,

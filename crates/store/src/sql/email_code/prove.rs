@@ -1,4 +1,4 @@
-//! Proving an address with a code or a link.
+//! Verifying an address with a code or a link.
 
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
@@ -13,7 +13,7 @@ use super::{events, purpose_columns};
 use crate::email_code::{CodeAttempt, CodeFlow, CodeOf, ProvedEmail};
 use crate::{AuditAction, AuditContext, Result};
 
-/// A live code, with what it takes to compare and use it.
+/// A live code that an attempt is compared with.
 struct Candidate {
     email: String,
     outstanding: Outstanding,
@@ -28,7 +28,7 @@ pub(super) async fn consume(
     let (network, now) = (attempt.network.as_str(), attempt.now);
     let candidates = candidates(tx, attempt).await?;
     let Some(email) = candidates.first().map(|candidate| candidate.email.clone()) else {
-        // There is nothing that could be guessed.
+        // Not counted: there is no code to guess.
         return Ok(Err(Refusal::InvalidCode));
     };
     let outstanding: Vec<Outstanding> = candidates
@@ -136,7 +136,7 @@ pub(super) async fn consume_link(
     Ok(Ok(ProvedEmail { email, purpose }))
 }
 
-/// Uses up a code, and with it the others of the same browser: the sign-in they were for is done.
+/// Uses up a code, and the other codes of the same browser, whose login is complete.
 async fn use_up(tx: &mut Tx<'_>, flow_id: FlowId, now: Timestamp) -> Result<()> {
     tx.execute(
         "UPDATE email_codes SET used_at = ?2 WHERE used_at IS NULL AND (flow_id = ?1
