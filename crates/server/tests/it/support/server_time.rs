@@ -1,4 +1,4 @@
-//! A server's clock, for whoever stands beside it.
+//! The clock of a test server as the clock of a verifier.
 
 use std::sync::Arc;
 
