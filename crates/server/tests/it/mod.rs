@@ -1,7 +1,7 @@
 //! Tests of the service over real sockets, with a clock that only the tests advance. Files mirror
 //! the URLs.
 //!
-//! Each test runs on both databases: `tests/sqlite.rs` and `tests/postgres.rs` include these modules.
+//! Each test runs on both databases: `tests/sqlite.rs` and `tests/postgres.rs` include this one.
 
 mod api_key_token;
 mod api_keys;

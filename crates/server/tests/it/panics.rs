@@ -35,7 +35,7 @@ async fn overflows(body: String) -> String {
     (byte + 1).to_string()
 }
 
-/// Starts the service with defective routes on another port, with the layers and store of `server`.
+/// Starts a second service on the store of `server`, with defective routes behind all layers.
 async fn defective(server: &TestServer) -> (String, oneshot::Sender<()>) {
     let clock: Arc<dyn Clock> = server.clock.clone();
     let app = App::start(server.config.clone(), Arc::clone(&server.store), clock)

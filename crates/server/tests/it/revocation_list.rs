@@ -89,7 +89,7 @@ async fn c10_a_slow_read_does_not_bring_back_an_old_list() {
     let second = async {
         was_read.await.unwrap();
         let revoking = revoke(&server, &fast);
-        // The second revocation must wait for the slow one, which would overwrite its list otherwise.
+        // The second revocation must wait for the slow one, which would overwrite its list.
         let patience = tokio::time::timeout(Duration::from_millis(200), revoking);
         let done = patience.await.is_ok();
         let_go.send(()).unwrap();

@@ -4,8 +4,8 @@
 //! 1. Three nodes serve one database. Time advances in steps. At each step the verifiers fetch the
 //!    JWKS from every node, due rotations happen, and all nodes mint and refresh. The nodes also
 //!    mint and refresh while they learn of a rotation.
-//! 2. Each new token must verify with every copy that is at most 300 s old. Each unexpired old token
-//!    must verify with the newest copy.
+//! 2. Each new token must verify with every copy that is at most 300 s old. Each unexpired old
+//!    token must verify with the newest copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 

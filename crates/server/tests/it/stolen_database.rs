@@ -282,7 +282,7 @@ async fn e13_b05_no_secret_is_stored_in_the_clear() {
         let secret = kek
             .unseal(&key.sealed, &key.kid, key.purpose, server.config.environment)
             .unwrap();
-        // Every 32-byte part: one of them is the private scalar.
+        // Every 32-byte part: one of them is the private scalar or MAC key.
         let parts = secret.windows(32).map(|part| (key.kid.clone(), part.to_vec()));
         needles.extend(parts);
     }

@@ -72,7 +72,11 @@ async fn f21_the_link_changes_the_address_only_in_the_browser_that_asked() {
     assert_eq!(refused.status, 401, "{refused:?}");
     browser.get("/security/email/link").await.assert_shows(NEW);
     let unchanged = server.store.account(account.uid).await.unwrap().unwrap();
-    assert_eq!(unchanged.email.as_deref(), Some(ADA), "opening the link changes nothing");
+    assert_eq!(
+        unchanged.email.as_deref(),
+        Some(ADA),
+        "opening the link changes nothing"
+    );
     let changed = browser.submit("/security/email/link", &[("token", &token)]).await;
     assert_eq!(changed.location(), "/security?done=email");
 }

@@ -9,7 +9,10 @@ pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T 
         if let Some(found) = ask().await {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(30), "the expected change did not happen within 30 seconds");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the expected change did not happen within 30 seconds"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
