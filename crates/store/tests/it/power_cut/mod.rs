@@ -85,7 +85,8 @@ fn run(synchronous: &str, acknowledgements: usize, loss: Loss) -> usize {
     missing(&disk.database, &acknowledged)
 }
 
-/// Cuts the power after a writer has seen its disk fail. Returns how many acknowledged writes are missing.
+/// Cuts the power after a writer has seen its disk fail. Returns how many acknowledged writes are
+/// missing.
 fn run_with_faults() -> usize {
     let disk = Disk::new();
     let output = disk
@@ -157,7 +158,8 @@ fn shim(folder: &Path) -> PathBuf {
     shim
 }
 
-/// Opens and checks the database as the service does. Returns how many acknowledged writes are missing.
+/// Opens and checks the database as the service does. Returns how many acknowledged writes are
+/// missing.
 fn missing(database: &Path, acknowledged: &[String]) -> usize {
     let options = SqliteOptions {
         path: database.to_owned(),

@@ -1,5 +1,6 @@
-//! The process that runs on the shim. It opens and refreshes sessions and prints each one that the store
-//! acknowledged, until the test kills it. In the role `faults` it goes through the failures of its disk instead.
+//! The process that runs on the shim. It opens and refreshes sessions and prints each one that the
+//! store acknowledged, until the test kills it. In the role `faults` it goes through the failures
+//! of its disk instead.
 
 use std::io::Write;
 use std::path::PathBuf;
