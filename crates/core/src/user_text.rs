@@ -179,7 +179,7 @@ mod tests {
                 format!("a{joiner} b"),
                 format!("a {joiner}b"),
                 format!("a{joiner}{joiner}b"),
-                format!("a\u{200c}\u{200d}b"),
+                "a\u{200c}\u{200d}b".to_owned(),
                 format!("a{joiner}\u{ad}b"),
                 format!("a\u{202e}{joiner}b"),
             ] {

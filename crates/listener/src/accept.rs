@@ -1,7 +1,8 @@
 //! Accepting connections, with a bound on how many there are.
 //!
-//! When all places are taken, a new connection is answered 503 at once and closed. Leaving it in the kernel's
-//! queue instead would make clients and load balancers wait for a place without knowing that there is none.
+//! When all places are taken, a new connection is answered 503 at once and closed. Leaving it in
+//! the kernel's queue instead would make clients and load balancers wait for a place without
+//! knowing that there is none.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,8 +26,8 @@ use super::phase::Progress;
 use super::service::ConnectionService;
 use super::{RefuseMalformed, Settings, connection};
 
-/// How long accepting rests after the system refused a socket: descriptors or memory have run out, and only
-/// connections that end give some back.
+/// How long accepting rests after the system refused a socket: descriptors or memory have run out,
+/// and only connections that end give some back.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// What the listener answers by itself.
@@ -86,8 +87,9 @@ impl Listeners {
         self.sockets.iter().map(TcpListener::local_addr).collect()
     }
 
-    /// Serves until `stop` is done. Then nothing more is accepted, idle connections are closed, and requests in
-    /// flight have [`Settings::shutdown`] to be answered; what is left after that is cut off.
+    /// Serves until `stop` is done. Then nothing more is accepted, idle connections are closed, and
+    /// requests in flight have [`Settings::shutdown`] to be answered; what is left after that is
+    /// cut off.
     pub async fn serve<S>(self, application: S, stop: impl Future<Output = ()>)
     where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible>
@@ -209,7 +211,8 @@ where
             connection::drive(stream, progress.clone(), service(&progress), settings, stop).await;
         }
         Some(tls) => {
-            // A failed handshake is the peer's affair and, on the open Internet, too common to be logged.
+            // A failed handshake is the peer's affair and, on the open Internet, too common to be
+            // logged.
             let Ok(Ok(stream)) = timeout(settings.tls_handshake, tls.accept(stream)).await else {
                 return;
             };
@@ -222,7 +225,8 @@ where
 impl<S> Shared<S> {
     fn shed(&self, stream: &TcpStream) {
         metrics::counter!("tm_auth_connections_shed_total").increment(1);
-        // An empty send buffer takes it whole. Over TLS there is nothing to be said before the handshake.
+        // An empty send buffer takes it whole. Over TLS there is nothing to be said before the
+        // handshake.
         if self.tls.is_none() {
             let _ = stream.try_write(&self.overload);
         }

@@ -19,8 +19,8 @@ use super::stream::WatchedStream;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// How long an idle connection is still listened to after the signal to stop: a request may be on its way already,
-/// and a proxy cannot tell whether one that was cut off had been acted upon.
+/// How long an idle connection is still listened to after the signal to stop: a request may be on
+/// its way already, and a proxy cannot tell whether one that was cut off had been acted upon.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
 /// How a connection ended.
@@ -29,7 +29,7 @@ enum End {
     Done,
     /// The peer kept us waiting.
     Overdue(Waiting),
-    /// The service stops and nobody waits for an answer here.
+    /// The service stops and no client waits for an answer on this connection.
     Stopped,
 }
 
@@ -86,7 +86,8 @@ pub(super) async fn drive<T, S>(
     .await;
 
     match end {
-        // Without this a client that is still sending would be reset and might never see its answer.
+        // Without this a client that is still sending would be reset and might never see its
+        // answer.
         End::Done => linger(connection.into_parts().io.into_inner()).await,
         End::Stopped => drop(connection),
         End::Overdue(waiting) => {
@@ -98,8 +99,8 @@ pub(super) async fn drive<T, S>(
 
 type Request = http::Request<Incoming>;
 
-/// Closes our direction and reads on for a moment, so that what the peer still sends does not reset the
-/// connection before the answer was read.
+/// Closes our direction and reads on for a moment, so that what the peer still sends does not reset
+/// the connection before the answer was read.
 async fn linger<T: AsyncRead + AsyncWrite + Unpin>(mut io: T) {
     let mut left = LINGER_BYTES;
     let mut is_shut = false;

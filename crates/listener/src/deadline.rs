@@ -24,8 +24,8 @@ pub enum BodyError {
 
 /// Reads a whole body of at most `most_bytes`, which has to arrive within `deadline`.
 ///
-/// A body that announces more is refused before any of it is read (and before a client that asked with `Expect:
-/// 100-continue` is told to send it).
+/// A body that announces more is refused before any of it is read (and before a client that asked
+/// with `Expect: 100-continue` is told to send it).
 pub async fn read_body<B>(body: B, most_bytes: usize, deadline: Duration) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes>,

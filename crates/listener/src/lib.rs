@@ -2,18 +2,20 @@
 //!
 //! 1. [`accept`]: take connections from every address, as many at a time as there are places.
 //! 2. [`tls`]: where TLS ends here, the handshake has its own deadline.
-//! 3. [`phase`]: what the connection waits for, and until when: its first byte, the end of a request's head, the
-//!    answer being taken, the next request.
-//! 4. [`stream`], [`request_head`]: bytes reach the HTTP parser one message at a time, and the head of each is
-//!    looked through for what parsers disagree about.
+//! 3. [`phase`]: what the connection waits for, and until when: its first byte, the end of a
+//!    request's head, the answer being taken, the next request.
+//! 4. [`stream`], [`request_head`]: bytes reach the HTTP parser one message at a time, and the head
+//!    of each is looked through for what parsers disagree about.
 //! 5. [`service`]: such a request is refused; any other goes to the application.
 //! 6. [`connection`]: drives all this until the peer, a deadline or the stop signal ends it.
 //!
-//! **HTTP/1.1 only, on purpose.** Requests here are small and few per client, so multiplexing gains nothing,
-//! while HTTP/2 brings rapid reset, CONTINUATION and settings floods. A proxy may speak it to the outside.
+//! **HTTP/1.1 only, on purpose.** Requests here are small and few per client, so multiplexing gains
+//! nothing, while HTTP/2 brings rapid reset, CONTINUATION and settings floods. A proxy may speak it
+//! to the outside.
 //!
-//! **hyper's own `header_read_timeout` is off.** It starts when a connection becomes idle, so it cannot tell a
-//! client that waits with its next request (60 s) from one that sends its headers byte by byte (10 s).
+//! **hyper's own `header_read_timeout` is off.** It starts when a connection becomes idle, so it
+//! cannot tell a client that waits with its next request (60 s) from one that sends its headers
+//! byte by byte (10 s).
 
 mod accept;
 mod connection;

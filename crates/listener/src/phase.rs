@@ -1,7 +1,7 @@
 //! What a connection waits for, and until when.
 //!
-//! The stream reports bytes, the service reports requests and answers, and [`super::connection`] asks for the
-//! deadline after each of its steps. All three run in one task, one after the other.
+//! The stream reports bytes, the service reports requests and answers, and [`super::connection`]
+//! asks for the deadline after each of its steps. All three run in one task, one after the other.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,7 +37,8 @@ enum Phase {
     Idle { until: Instant },
     /// The head of a request is coming in.
     Head { until: Instant },
-    /// The application has the request: its body and its answer are under the application's deadlines.
+    /// The application has the request: its body and its answer are under the application's
+    /// deadlines.
     Request,
 }
 
@@ -46,7 +47,8 @@ enum Phase {
 pub(super) enum BodyLeft {
     /// This many bytes.
     Bytes(u64),
-    /// Only the parser knows: the body is chunked, so no second request is read from this connection.
+    /// Only the parser knows: the body is chunked, so no second request is read from this
+    /// connection.
     Chunked,
 }
 
@@ -110,7 +112,7 @@ impl Progress {
         }
     }
 
-    /// Whether the connection can be closed without anybody missing an answer.
+    /// Whether the connection can be closed without losing an answer.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
         matches!(state.phase, Phase::Idle { .. }) && state.write_deadline.is_none()

@@ -1,9 +1,10 @@
 //! Looks through a request's head for what parsers are known to disagree about.
 //!
-//! hyper refuses most malformed heads itself. It is lenient where RFC 9112 allows a recipient to be: a bare LF
-//! ends a line, `Content-Length` beside `Transfer-Encoding` is dropped, a repeated `Content-Length` is merged.
-//! A proxy before us may have read the same bytes otherwise, and the difference is a smuggled request. An honest
-//! client sends none of these, so they are refused; after hyper parsed the head, the evidence would be gone.
+//! hyper refuses most malformed heads itself. It is lenient where RFC 9112 allows a recipient to
+//! be: a bare LF ends a line, `Content-Length` beside `Transfer-Encoding` is dropped, a repeated
+//! `Content-Length` is merged. A proxy before us may have read the same bytes otherwise, and the
+//! difference is a smuggled request. An honest client sends none of these, so they are refused;
+//! after hyper parsed the head, the evidence would be gone.
 
 use std::fmt;
 
@@ -96,8 +97,8 @@ impl HeadScanner {
         if self.has_bare_line_feed {
             return Some(Malformed::BareLineFeed);
         }
-        // RFC 9112 section 6.3: "A server MAY reject a request that contains both Content-Length and
-        // Transfer-Encoding", and section 11.2 says why one had better.
+        // RFC 9112 section 6.3: "A server MAY reject a request that contains both Content-Length
+        // and Transfer-Encoding", and section 11.2 says why one had better.
         if self.content_lengths > 0 && self.transfer_encodings > 0 {
             return Some(Malformed::ContentLengthAndTransferEncoding);
         }
@@ -116,8 +117,8 @@ impl HeadScanner {
     fn end_line(&mut self) {
         self.has_bare_line_feed |= !self.previous_is_cr;
         self.part = match (&self.part, self.line.length) {
-            // RFC 9112 section 2.2: a server "SHOULD ignore at least one empty line (CRLF) received prior to
-            // the request-line". hyper ignores them, so they are no end of a head.
+            // RFC 9112 section 2.2: a server "SHOULD ignore at least one empty line (CRLF) received
+            // prior to the request-line". hyper ignores them, so they are no end of a head.
             (Part::RequestLine, 0) => Part::RequestLine,
             (Part::Headers | Part::Complete, 0) => Part::Complete,
             (_, 1..) => Part::Headers,
@@ -142,7 +143,7 @@ impl HeadScanner {
     }
 
     fn count(&mut self, length: usize) {
-        // A request line is no header, even if it looks like one.
+        // A request line is not a header, even if it looks like one.
         if self.part == Part::RequestLine {
             return;
         }
@@ -157,9 +158,9 @@ impl HeadScanner {
 /// What is wrong with the headers that hyper has parsed.
 pub(super) fn malformed_headers(version: Version, headers: &HeaderMap) -> Option<Malformed> {
     let hosts = headers.get_all(HOST).iter().count();
-    // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
-    // message that lacks a Host header field and to any request message that contains more than one Host header
-    // field line".
+    // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any
+    // HTTP/1.1 request message that lacks a Host header field and to any request message that
+    // contains more than one Host header field line".
     if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
         return Some(Malformed::NotOneHost);
     }
@@ -223,7 +224,7 @@ mod tests {
         assert_eq!(
             scan("content-length: 1\r\nContent-Length: 3\r\n\r\n").1,
             None,
-            "the first line is no header"
+            "the first line is not a header"
         );
     }
 

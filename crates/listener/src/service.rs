@@ -58,8 +58,8 @@ where
                 Some(malformed) => refuse(malformed),
                 None => application.oneshot(request).await?,
             };
-            // After a chunked body the next head's beginning is known to the parser only; after a malformed head
-            // nothing on this connection is to be believed.
+            // After a chunked body the next head's beginning is known to the parser only; after a
+            // malformed head nothing on this connection is to be believed.
             if malformed.is_some() || body == BodyLeft::Chunked || ending.0.is_stopping() {
                 response
                     .headers_mut()

@@ -1,7 +1,7 @@
 //! The bytes of a connection on their way to and from the HTTP parser.
 //!
-//! The parser gets one message at a time. It would otherwise read ahead, and the head of a pipelined request
-//! would reach it without having been looked through.
+//! The parser gets one message at a time. It would otherwise read ahead, and the head of a
+//! pipelined request would reach it without having been looked through.
 
 use std::io;
 use std::pin::Pin;
@@ -80,7 +80,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Read for WatchedStream<T> {
         }
         loop {
             if !this.held.is_empty() {
-                // The gate opens when the answer is out, and the driver polls again then: no waker is needed.
+                // The gate opens when the answer is out, and the driver polls again then: no waker
+                // is needed.
                 return if this.hand_over(&mut buf) {
                     Poll::Ready(Ok(()))
                 } else {

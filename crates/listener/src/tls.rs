@@ -31,8 +31,8 @@ pub enum TlsError {
     },
 }
 
-/// Loads certificate and key. rustls offers only ciphers with forward secrecy, and neither renegotiation nor
-/// TLS 1.0 and 1.1.
+/// Loads certificate and key. rustls offers only ciphers with forward secrecy, and neither
+/// renegotiation nor TLS 1.0 and 1.1.
 pub fn load(certificate: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A source of the current time. Read once per request and passed on as a value.
 pub trait Clock: Send + Sync + 'static {
-    /// Now, in whole milliseconds: the precision of the database, so that a time is the same before and
-    /// after it was stored.
+    /// Now, in whole milliseconds: the precision of the database, so that a time is the same before
+    /// and after it was stored.
     fn now(&self) -> Timestamp;
 }
 

@@ -1,4 +1,5 @@
-//! Why a request does not succeed: a refusal, a failure or a defect, as the caller and the log read it.
+//! Why a request does not succeed: a refusal, a failure or a defect, as the caller and the log read
+//! it.
 //!
 //! Free of HTTP. [`crate::http::error`] turns it into an answer.
 
@@ -11,7 +12,8 @@ use tm_auth_proto::{ErrorBody, ErrorCode, FieldViolation};
 use tm_auth_store::StoreError;
 use tm_auth_store::error::Chain;
 
-/// An answer that is not a success, complete but for the request id, which [`crate::middleware`] adds.
+/// An answer that is not a success, complete but for the request id, which [`crate::middleware`]
+/// adds.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) code: ErrorCode,
@@ -85,7 +87,7 @@ impl ApiError {
         }
     }
 
-    /// A defect of ours. The caller learns nothing of it.
+    /// A defect of this service. The caller does not learn the cause.
     pub(crate) fn internal(cause: impl ToString) -> Self {
         Self {
             cause: Some(cause.to_string().into()),

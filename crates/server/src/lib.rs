@@ -1,8 +1,8 @@
 //! The auth service over HTTP.
 //!
 //! A request's way is the same everywhere: [`listener`] → [`router`] → `api/<noun>` → the rules in
-//! `tm-auth-core` → the store → answer. `docs/ARCHITECTURE.md` walks a mint, a refresh and a revocation
-//! through these files.
+//! `tm-auth-core` → the store → answer. `docs/ARCHITECTURE.md` walks a mint, a refresh and a
+//! revocation through these files.
 
 mod api;
 pub mod app;

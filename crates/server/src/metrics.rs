@@ -1,4 +1,5 @@
-//! Counters and histograms for operators. Labels are routes and codes, never keys, accounts or addresses.
+//! Counters and histograms for operators. Labels are routes and codes, never keys, accounts or
+//! addresses.
 
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use tm_auth_store::{RotationKind, Swept};
 /// How often the samples of histograms are summed up; until then each is kept.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Installs the recorder of this process, which needs [`upkeep`]. `None` where there is one already.
+/// Installs the recorder of this process, which needs [`upkeep`]. `None` where there is one
+/// already.
 pub fn install() -> Option<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().ok()
 }
 
-/// Keeps the recorder's memory bounded, whether or not anybody asks for the page.
+/// Keeps the recorder's memory bounded even if the metrics page is never requested.
 pub(crate) async fn upkeep(handle: PrometheusHandle) {
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {

@@ -49,8 +49,8 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let elsewhere = client
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
-    // Every line that is logged while this request is handled, in any crate, carries its id. The span has the highest
-    // level, because a filter that hides the span hides the id.
+    // Every line that is logged while this request is handled, in any crate, carries its id. The
+    // span has the highest level, because a filter that hides the span hides the id.
     let span = tracing::error_span!("request", request_id = context.request_id);
     let answer = AssertUnwindSafe(async {
         match (ours, elsewhere) {
@@ -127,7 +127,8 @@ fn finish(
     client: Option<&problem::HtmlClient>,
     context: &Context,
 ) -> Response {
-    // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+    // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405
+    // response".
     let allow = response.headers().get(ALLOW).cloned();
     let mut response = match (error, client) {
         (Some(error), Some(client)) => problem::page(app, client, &error, &context.request_id),

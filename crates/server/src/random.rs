@@ -1,4 +1,5 @@
-//! The one place where the service takes random bytes: the library's generator, seeded by the system.
+//! The one place where the service takes random bytes: the library's generator, seeded by the
+//! system.
 
 /// Random bytes.
 pub fn bytes<const N: usize>() -> [u8; N] {

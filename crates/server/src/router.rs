@@ -23,7 +23,7 @@ use crate::passkeys;
 /// The documented routes, relative to the base path.
 pub(crate) fn documented() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        // for anybody
+        // for everyone
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

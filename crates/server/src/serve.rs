@@ -45,7 +45,7 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
         .map(|files| tls::load(&files.cert_file, &files.key_file))
         .transpose()?;
     let listeners = Listeners::bind(&network.listen, tls, listener_settings(limits), answers()).await?;
-    // A recorder that nobody reads would only gather.
+    // Without a metrics listener there is no recorder: its memory would only grow.
     let metrics = match app.config.metrics.listen {
         Some(address) => {
             let listener = tm_auth_listener::bind(address).await?;
@@ -68,8 +68,8 @@ impl Bound {
         self.listeners.addresses()
     }
 
-    /// Serves until `stop`, and on while a load balancer learns of it; then lets what is in flight finish and writes
-    /// what gathered in memory.
+    /// Serves until `stop`, and on while a load balancer learns of it; then lets what is in flight
+    /// finish and writes what gathered in memory.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let mut tasks = background::start(&self.app);
         if let Some((listener, handle)) = self.metrics {

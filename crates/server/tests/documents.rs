@@ -61,8 +61,8 @@ fn load(setting: &str, value: &str) -> Result<Config, tm_auth_server::config::Co
     )
 }
 
-/// The settings below this prefix. An unknown key is refused with a list of those that are known; what is no section
-/// refuses it for another reason.
+/// The settings below this prefix. An unknown key is refused with a list of those that are known;
+/// what is not a section refuses it for another reason.
 fn accepted(prefix: &str) -> BTreeSet<String> {
     let below = |name: &str| format!("{prefix}{}{name}", if prefix.is_empty() { "" } else { "." });
     let refusal = load(&below("no_such"), "1").map_or_else(|error| error.to_string(), |_| String::new());

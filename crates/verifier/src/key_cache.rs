@@ -10,7 +10,8 @@
 //!    a JWKS or has no usable key, the cached set stays in use.
 //! 4. A set that the issuer has not confirmed for `keys_max_stale` is not used any more.
 //!
-//! A cache without a verifier has no background task: [`KeyCache::keys_for`] fetches when that is due.
+//! A cache without a verifier has no background task: [`KeyCache::keys_for`] fetches when that is
+//! due.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

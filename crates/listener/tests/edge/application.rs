@@ -44,7 +44,8 @@ pub fn patient() -> Settings {
     }
 }
 
-/// A short deadline: long enough for a loopback round trip on a busy machine, short enough to wait for.
+/// A short deadline: long enough for a loopback round trip on a busy machine, short enough to wait
+/// for.
 pub const SHORT: Duration = Duration::from_millis(300);
 
 pub struct Application {

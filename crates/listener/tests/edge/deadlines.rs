@@ -184,7 +184,8 @@ async fn i02_a_healthy_client_is_served_among_two_hundred_slow_ones() {
     assert_eq!(slow.len(), 200);
     let mut healthy = server.connect().await;
     let mut answers = 0u32;
-    // A client that keeps asking is served all the while, over one connection, until every slow one is gone.
+    // A client that keeps asking is served all the while, over one connection, until every slow one
+    // is gone.
     let finished = async {
         while let Some(end) = slow.join_next().await {
             end.unwrap();

@@ -4,7 +4,8 @@ use super::application::{Application, HELLO, patient};
 
 const SECOND: &str = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Sends the request with another one behind it: the answer must be one 400 and the end of the connection.
+/// Sends the request with another one behind it: the answer must be one 400 and the end of the
+/// connection.
 async fn refused(server: &Application, request: &str) {
     let answer = server.exchange(format!("{request}{SECOND}").as_bytes()).await;
     let status = answer.split(' ').nth(1);

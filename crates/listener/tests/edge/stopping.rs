@@ -69,8 +69,8 @@ async fn j15_a_request_that_never_ends_is_cut_off() {
     server.stopped().await;
 }
 
-/// Clients that keep asking, each answered request counted, while the server stops: no request that was sent on a
-/// connection which the server had not announced to close stays without an answer.
+/// Clients that keep asking, each answered request counted, while the server stops: no request that
+/// was sent on a connection which the server had not announced to close stays without an answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j15_under_load_every_request_is_answered() {
     let mut server = Application::start(Settings {

@@ -1,8 +1,8 @@
-//! `GET|POST /api-keys`, `GET|PATCH|DELETE /api-keys/{key_id}`, `POST /api-keys/{key_id}/activate`: an account
-//! manages its keys.
+//! `GET|POST /api-keys`, `GET|PATCH|DELETE /api-keys/{key_id}`, `POST /api-keys/{key_id}/activate`:
+//! an account manages its keys.
 //!
-//! Every one of them takes a management token, or a browser's cookie; [`key_management`] says what proof each
-//! takes. Another account's key is not found, like one that does not exist.
+//! Every one of them takes a management token, or a browser's cookie; [`key_management`] says what
+//! proof each takes. Another account's key is not found, like one that does not exist.
 
 use std::sync::Arc;
 
@@ -38,8 +38,8 @@ pub(crate) async fn list(
     Ok(axum::Json(ApiKeyList { keys }))
 }
 
-/// Register a public key. It mints at once, unless it was to be pending: its proof shows that its holder has the
-/// private half.
+/// Register a public key. It mints at once, unless it was to be pending: its proof shows that its
+/// holder has the private half.
 #[utoipa::path(post, path = "/api-keys", tag = "API Keys", operation_id = "registerApiKey", security(("bearerAuth" = [])),
     request_body = RegisterApiKey,
     responses((status = 201, body = View), (status = 409, body = tm_auth_proto::ErrorBody, description = "The key is known, or the account has its most."), WithBody, Managed))]
@@ -99,8 +99,8 @@ pub(crate) async fn update(
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
-/// Revoke a key for ever: no mint or refresh that begins after the answer succeeds, and its access tokens
-/// are on the revocation list. Doing it twice is no error.
+/// Revoke a key for ever: no mint or refresh that begins after the answer succeeds, and its access
+/// tokens are on the revocation list. Repeating it changes nothing.
 #[utoipa::path(delete, path = "/api-keys/{key_id}", tag = "API Keys", operation_id = "revokeApiKey", security(("bearerAuth" = [])),
     params(("key_id" = KeyId, Path)),
     responses((status = 200, body = View), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such key in this account."), AnyRequest, Managed))]
@@ -114,7 +114,8 @@ pub(crate) async fn revoke(
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
-/// The key that the path names. What is no key id, or not even UTF-8, names no key of this account either.
+/// The key that the path names. A path segment that is not a key id, or not UTF-8, is an unknown
+/// key.
 pub(crate) struct KeyIdPath(pub(crate) KeyId);
 
 impl<S: Send + Sync> FromRequestParts<S> for KeyIdPath {

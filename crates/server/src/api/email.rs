@@ -1,9 +1,9 @@
 //! `POST /email/otc` and `POST /email/otc/verify`: a program's sign-in by a mailed code.
 //!
-//! 1. Somebody asks for a code. Whatever the address, the answer is the same.
+//! 1. A client asks for a code. The answer is the same for every address.
 //! 2. The code comes back with its address; an address that was unknown becomes an account.
-//! 3. The tokens are for the platform; with `"audience": "auth"` they manage the account's keys and do nothing
-//!    else.
+//! 3. The tokens are for the platform; with `"audience": "auth"` they manage the account's keys and
+//!    do nothing else.
 
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ pub(crate) async fn ask(
     Ok(axum::Json(EmailCodeAnswer {}))
 }
 
-/// Exchange a mailed code for tokens. An unknown address becomes an account: sign-up and sign-in are one.
+/// Exchange a mailed code for tokens. An unknown address becomes an account: sign-up and sign-in
+/// are one.
 #[utoipa::path(post, path = "/email/otc/verify", tag = "E-mail Authentication", operation_id = "verifyEmailCode",
     request_body = EmailCodeVerification,
     responses((status = 200, body = TokenResponse), (status = 409, body = tm_auth_proto::ErrorBody, description = "The address rests."), WithBody, Authenticated))]

@@ -20,7 +20,8 @@ pub(crate) async fn health(State(app): State<Arc<App>>, context: Context) -> Res
     ready(State(app), context).await
 }
 
-/// Whether the process serves. What a load balancer asks: a database outage must not take the JWKS away.
+/// Whether the process serves. What a load balancer asks: a database outage must not take the JWKS
+/// away.
 #[utoipa::path(get, path = "/health/live", tag = "Health", operation_id = "getLiveness", responses((status = 200, body = Health), AnyRequest))]
 pub(crate) async fn live(State(app): State<Arc<App>>, context: Context) -> Response {
     answer(&app, &context, HealthStatus::Ok)

@@ -1,7 +1,9 @@
-//! `GET|DELETE /sessions`, `DELETE /sessions/{sid}`: where an account's owner is signed in, and the end of it.
+//! `GET|DELETE /sessions`, `DELETE /sessions/{sid}`: where an account's owner is signed in, and the
+//! end of it.
 //!
-//! Looking takes any sign-in that may manage the account, ending one a fresh one; ending the session that asks
-//! takes nothing more. Another account's session is not found, like one that does not exist.
+//! Looking takes any sign-in that may manage the account, ending one a fresh one; ending the
+//! session that asks takes nothing more. Another account's session is not found, like one that does
+//! not exist.
 
 use std::sync::Arc;
 
@@ -33,8 +35,8 @@ pub(crate) async fn list(
     Ok(axum::Json(SessionList { sessions }))
 }
 
-/// End one session. No refresh that begins after the answer succeeds, and its access tokens are on the
-/// revocation list.
+/// End one session. No refresh that begins after the answer succeeds, and its access tokens are on
+/// the revocation list.
 #[utoipa::path(delete, path = "/sessions/{sid}", tag = "Sessions", operation_id = "endSession", security(("bearerAuth" = [])),
     params(("sid" = SessionId, Path)),
     responses((status = 200, body = SessionsEnded), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such live session in this account."), AnyRequest, Managed))]
@@ -79,7 +81,7 @@ fn view(session: &UserSession, asking: SessionId) -> View {
     }
 }
 
-/// The session that the path names. What is no session id names none of this account either.
+/// The session that the path names. A path segment that is not a session id is an unknown session.
 pub(crate) struct SessionIdPath(SessionId);
 
 impl<S: Send + Sync> FromRequestParts<S> for SessionIdPath {

@@ -1,7 +1,7 @@
 //! API keys in memory, so that a mint reads no row for its decision.
 //!
-//! A copy decides nothing by itself: the insert of a mint's session checks the row that the copy was
-//! made from. A copy that is out of date costs one more read, never a wrong answer.
+//! A copy decides nothing by itself: the insert of a mint's session checks the row that the copy
+//! was made from. A copy that is out of date costs one more read, never a wrong answer.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Why mints with a key were refused, for the key's owner: gathered in memory and written in one batch
-//! every few seconds.
+//! Why mints with a key were refused, for the key's owner: gathered in memory and written in one
+//! batch every few seconds.
 //!
 //! Any caller can name a key, so what gathers is bounded. The store ignores ids that no key has.
 

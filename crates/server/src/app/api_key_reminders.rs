@@ -1,15 +1,15 @@
 //! Mails that remind owners that a key expires: 30, 7 and 1 day before.
 //!
-//! Every node asks for due reminders. A node claims a reminder in the database before it sends it, so only
-//! one node sends it. If that mail is lost, the next reminder still comes.
+//! Every node asks for due reminders. A node claims a reminder in the database before it sends it,
+//! so only one node sends it. If that mail is lost, the next reminder still comes.
 
 use tm_auth_store::StoreError;
 
 use crate::app::App;
 use crate::mail::templates;
 
-/// Reminders per batch, so that a backlog neither holds the database nor fills the queue that sign-in
-/// codes need.
+/// Reminders per batch, so that a backlog neither holds the database nor fills the queue that
+/// sign-in codes need.
 const BATCH: u32 = 50;
 
 /// Sends one batch of due reminders.

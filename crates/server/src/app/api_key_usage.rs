@@ -18,7 +18,8 @@ impl Usage {
             .insert(usage.key_id, usage);
     }
 
-    /// Writes what gathered. If the write fails, each use stays for the next one unless a newer use of the key came.
+    /// Writes what gathered. If the write fails, each use stays for the next one unless a newer use
+    /// of the key came.
     pub(crate) async fn flush(&self, store: &Store) -> Result<()> {
         let gathered = std::mem::take(&mut *self.0.lock().expect("nothing panics while holding it"));
         if gathered.is_empty() {

@@ -1,8 +1,9 @@
 //! Managing API keys: what the API and the pages have in common.
 //!
-//! - To register or change a key, the owner must have proved who they are within the last five minutes,
-//!   in the strongest way that the account has.
-//! - To disable or revoke a key, being signed in is enough: an owner who fears for a key must not wait.
+//! - To register or change a key, the owner must have proved who they are within the last five
+//!   minutes, in the strongest way that the account has.
+//! - To disable or revoke a key, being signed in is enough: an owner who fears for a key must not
+//!   wait.
 //! - To activate a key, the key's own signature is enough.
 //!
 //! The owner gets a mail about each.

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use super::{App, revocation_list};
 
-/// Time between two polls for changes: what another node or a command changed is in force here after at most this
-/// long.
+/// Time between two polls for changes: what another node or a command changed is in force here
+/// after at most this long.
 const POLL: Duration = Duration::from_millis(250);
 /// A number that no change has. A node that asks with it is told to drop all its copies.
 const EVERYTHING: i64 = i64::MAX;
@@ -43,8 +43,8 @@ async fn follow_changes(app: Arc<App>) {
                 if found.changes.as_ref().is_some_and(Vec::is_empty) {
                     continue;
                 }
-                // `latest` moves on only when every change is in force. After a failure, the next round drops
-                // all copies.
+                // `latest` moves on only when every change is in force. After a failure, the next
+                // round drops all copies.
                 let taken = take_over(&app, found.changes).await;
                 latest = taken.map_or(EVERYTHING, |()| found.latest);
             }
@@ -59,8 +59,8 @@ async fn take_over(app: &App, changes: Option<Vec<Change>>) -> Result<(), ()> {
         Some(changes) => changes.iter().for_each(|change| app.api_keys.forget(change)),
         None => app.api_keys.clear(),
     }
-    // The list also has revoked keys and disabled accounts. It is read before the signing keys: a key that does not
-    // unseal must not keep this node from learning a revocation.
+    // The list also has revoked keys and disabled accounts. It is read before the signing keys: a
+    // key that does not unseal must not keep this node from learning a revocation.
     let revocations = app.reload_revocations().await;
     let revocations = revocations.map_err(|error| failed("revocations", &error));
     let has_keys = changes
@@ -143,8 +143,8 @@ impl App {
             batch: keep.sweep_batch,
             session_idle: self.lifetimes.idle,
             session: days(keep.ended_sessions_days),
-            // A challenge must never outlive its row. This covers twice its window and a clock that stepped by
-            // hours.
+            // A challenge must never outlive its row. This covers twice its window and a clock that
+            // stepped by hours.
             challenge: SignedDuration::from_hours(26),
             revocation: revocation_list::KEPT,
             audit: days(keep.audit_days),

@@ -1,7 +1,7 @@
 //! Codes and links by e-mail, for the API and the pages.
 //!
-//! 1. [`mail`] checks the limits of the address and of the caller's network and queues a mail. The answer is
-//!    the same for every valid address, so the caller learns nothing about it.
+//! 1. [`mail`] checks the limits of the address and of the caller's network and queues a mail. The
+//!    answer is the same for every valid address, so the caller learns nothing about it.
 //! 2. [`by_code`] and [`by_link`] turn the code or the link into a proved address, once.
 //! 3. [`account`] finds the account of that address, or creates one.
 
@@ -21,8 +21,8 @@ use crate::http::context::Context;
 use crate::mail::templates::{self, CodePurpose, EmailCodeMail};
 use crate::random;
 
-/// Step 1. Mails a code if the limits allow it, and a link beside it if a browser asks. `browser` is the secret of
-/// the asking browser's cookie: code and link work in that browser only.
+/// Step 1. Mails a code if the limits allow it, and a link beside it if a browser asks. `browser`
+/// is the secret of the asking browser's cookie: code and link work in that browser only.
 pub(crate) async fn mail(
     app: &App,
     context: &Context,
@@ -159,7 +159,8 @@ fn pepper(app: &App) -> CodePepper {
     CodePepper::derive(app.config.keys.kek.expose())
 }
 
-/// The peppers of codes that are out: during a change of the key-encryption key also the one of the previous key.
+/// The peppers of codes that are out: during a change of the key-encryption key also the one of the
+/// previous key.
 fn peppers(app: &App) -> Vec<CodePepper> {
     let keys = &app.config.keys;
     std::iter::once(&keys.kek)

@@ -8,8 +8,8 @@ use tm_auth_proto::{ErrorCode, SessionId};
 use super::App;
 use crate::error::ApiError;
 
-/// A caller who manages an account: a signed-in browser, or the holder of a token whose only audience is this
-/// service. A platform token, which resource servers see, is never enough.
+/// A caller who manages an account: a signed-in browser, or the holder of a token whose only
+/// audience is this service. A platform token, which resource servers see, is never enough.
 pub(crate) struct Management {
     pub(crate) account: Account,
     pub(crate) proof: Proof,
@@ -27,8 +27,8 @@ impl Management {
         }
     }
 
-    /// Requires a proof of identity of the last five minutes in the strongest way that the account has. If the account
-    /// has a passkey, a mailed code is not enough to change credentials.
+    /// Requires a proof of identity of the last five minutes in the strongest way that the account
+    /// has. If the account has a passkey, a mailed code is not enough to change credentials.
     pub(crate) async fn require_strong(&self, app: &App, now: Timestamp) -> Result<(), ApiError> {
         self.require_fresh(now)?;
         if self.proof.method.is_strongest() || !app.store.has_passkey(self.account.uid).await? {

@@ -70,8 +70,8 @@ async fn attempt(
     Err(ApiError::unavailable("the key kept changing"))
 }
 
-/// Step 3. Verifies the challenge with the copy in memory and, if that refuses, with the row as it is now. An unknown
-/// key costs the same as a wrong signature: one verification and one read.
+/// Step 3. Verifies the challenge with the copy in memory and, if that refuses, with the row as it
+/// is now. An unknown key costs the same as a wrong signature: one verification and one read.
 async fn prove(app: &App, context: &Context, challenge: &Challenge) -> Result<AuthenticatedKey, ApiError> {
     let Found { mut key, mut is_copy } = app.api_keys.get(challenge.key_id()).await?;
     loop {
@@ -102,8 +102,8 @@ fn refuse(
     if refusal == Refusal::InvalidCredentials {
         app.limits.charge_failure(context, Some(challenge.key_id()));
     } else {
-        // The signature verified before the refusal, so the key is charged: the holder of a revoked key may ask no more
-        // often than others.
+        // The signature verified before the refusal, so the key is charged: the holder of a revoked
+        // key may ask no more often than others.
         app.limits.charge_key(context, challenge.key_id())?;
     }
     Err(refusal.into())
@@ -169,8 +169,9 @@ async fn open(
     )))
 }
 
-/// Inserts the session, and again if the first outcome is unknown: the nonce tells this mint's own row from a replay.
-/// Both attempts share one deadline, so a database that hangs does not keep the client twice as long.
+/// Inserts the session, and again if the first outcome is unknown: the nonce tells this mint's own
+/// row from a replay. Both attempts share one deadline, so a database that hangs does not keep the
+/// client twice as long.
 async fn insert(app: &App, new: &session::NewSession) -> Result<OpenOutcome, ApiError> {
     let both = async {
         match app.store.open_session(new.clone()).await {

@@ -1,5 +1,5 @@
-//! What the service does, free of HTTP: handlers decode a request, call one function here, and encode the
-//! answer.
+//! What the service does, free of HTTP: handlers decode a request, call one function here, and
+//! encode the answer.
 //!
 //! Nothing here names a handler. What [`App`] owns does not know [`App`].
 
@@ -64,7 +64,8 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the database to the environment, creates the first signing keys of an empty one, and unseals the keys.
+    /// Binds the database to the environment, creates the first signing keys of an empty one, and
+    /// unseals the keys.
     pub async fn start(
         config: Config,
         store: Arc<Store>,
@@ -117,7 +118,8 @@ impl App {
         self.current_keys.ring()
     }
 
-    /// Reads the revocation list again. What was revoked before is in force on this node when this returns.
+    /// Reads the revocation list again. What was revoked before is in force on this node when this
+    /// returns.
     pub(crate) async fn reload_revocations(&self) -> Result<(), StoreError> {
         self.revocations.reload(self.now()).await
     }

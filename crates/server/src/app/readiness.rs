@@ -6,8 +6,8 @@ use tm_auth_store::Result;
 use tm_auth_store::error::Chain;
 use tokio::sync::Mutex;
 
-/// Pings the database, one ping at a time. A ping is a write, and anyone may ask for health: requests that arrive during
-/// a ping share the next one.
+/// Pings the database, one ping at a time. A ping is a write, and anyone may ask for health:
+/// requests that arrive during a ping share the next one.
 #[derive(Default)]
 pub(crate) struct Readiness {
     begun: AtomicU64,

@@ -87,8 +87,8 @@ async fn refresh_user_session(
     Ok(sign_in::tokens(app, context, session, account, secret, &mac))
 }
 
-/// If the store ended the session because of reuse, puts that in force on this node and tells the owner. The owner is
-/// told once, however often the token comes again.
+/// If the store ended the session because of reuse, puts that in force on this node and tells the
+/// owner. The owner is told once, however often the token comes again.
 async fn or_reuse<T>(
     app: &App,
     context: &Context,
@@ -116,13 +116,13 @@ async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
         Ok(Some(account)) => notices::tell(app, context, &account, Notice::SessionReused).await,
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(error = %Chain(&error), "the owner of an ended session could not be read")
+            tracing::warn!(error = %Chain(&error), "the owner of an ended session could not be read");
         }
     }
 }
 
-/// Ends the session of a refresh token, its access tokens included. A token that is unknown or over is no error
-/// (RFC 7009 section 2.2).
+/// Ends the session of a refresh token, its access tokens included. A token that is unknown or
+/// expired is not an error (RFC 7009 section 2.2).
 pub(crate) async fn revoke(app: &App, context: &Context, token: &str) -> Result<(), ApiError> {
     app.limits.may_try(context, None)?;
     let presented = match verify(app, context, token).await {
@@ -156,14 +156,15 @@ async fn verify_uncharged(app: &App, token: &str) -> Result<VerifiedRefreshToken
     Ok(unverified.verify(&mac, &app.issuer.url, app.issuer.environment)?)
 }
 
-/// The MAC key of a session's newest token. If this node does not have it (another node created it a moment ago, or it
-/// was just removed), the client may retry.
+/// The MAC key of a session's newest token. If this node does not have it (another node created it
+/// a moment ago, or it was just removed), the client may retry.
 async fn newest_mac_key(app: &App, kid: &str) -> Result<Arc<MacKey>, ApiError> {
     let key = mac_key(app, kid).await?;
     key.ok_or_else(|| ApiError::unavailable("the MAC key of the session's newest token is not here"))
 }
 
-/// The MAC key of this name. The set is read again if the name is unknown, since another node may have just created it.
+/// The MAC key of this name. The set is read again if the name is unknown, since another node may
+/// have just created it.
 async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> {
     if let Some(key) = app.keys().mac_by_kid(kid) {
         return Ok(Some(Arc::clone(key)));
@@ -177,7 +178,8 @@ async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> 
     Ok(app.keys().mac_by_kid(kid).map(Arc::clone))
 }
 
-/// The name of a key starts with its environment, so a token of the other environment is refused with that reason.
+/// The name of a key starts with its environment, so a token of the other environment is refused
+/// with that reason.
 fn unknown_kid(kid: &str, here: Environment) -> Refusal {
     let other = [Environment::Production, Environment::Uat]
         .into_iter()

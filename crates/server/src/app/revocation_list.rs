@@ -1,5 +1,5 @@
-//! The revocation list in memory: an index for tokens that come back to this service, and the signed
-//! document that resource servers poll.
+//! The revocation list in memory: an index for tokens that come back to this service, and the
+//! signed document that resource servers poll.
 //!
 //! The document depends on the entries, the 30-second slot of the clock and the signing key, and on
 //! nothing else. Every node serves the same one, and signs it once per slot.
@@ -23,8 +23,8 @@ const SLOT: i64 = 30;
 /// Seconds after the start of the slot at which a copy is too old to rely on.
 const LIFE: i64 = 120;
 
-/// How long the document lists an entry: the longest life that an access token may have been given, by this
-/// configuration or an earlier one, and two minutes for clocks.
+/// How long the document lists an entry: the longest life that an access token may have been given,
+/// by this configuration or an earlier one, and two minutes for clocks.
 const LISTED: SignedDuration = SignedDuration::from_secs(MAX_ACCESS_TTL_SECONDS as i64 + 120);
 
 /// How long an entry is kept: a clock that stepped ahead by hours and came back finds it again.
@@ -38,7 +38,8 @@ pub(crate) struct RevocationList {
     clocks_apart: SignedDuration,
     held: RwLock<Arc<Held>>,
     document: Mutex<Option<Document>>,
-    /// Held from the read to the replacement, or a slow reader would bring back a list that a later one replaced.
+    /// Held from the read to the replacement, or a slow reader would bring back a list that a later
+    /// one replaced.
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -79,7 +80,8 @@ impl RevocationList {
         Ok(list)
     }
 
-    /// Reads the list again. What was revoked before this call is in force on this node when it returns.
+    /// Reads the list again. What was revoked before this call is in force on this node when it
+    /// returns.
     pub(crate) async fn reload(&self, now: Timestamp) -> Result<()> {
         let _one_at_a_time = self.reloading.lock().await;
         self.read(now).await
@@ -102,8 +104,8 @@ impl RevocationList {
         if held.entries == entries {
             return Ok(());
         }
-        // Built outside the lock that every token takes. Entries that grew too old for the document stay in the
-        // index until the next change: every token that they concern has expired.
+        // Built outside the lock that every token takes. Entries that grew too old for the document
+        // stay in the index until the next change: every token that they concern has expired.
         let new = Held {
             index: self.list(&entries, 0).into(),
             generation: held.generation + 1,
@@ -159,8 +161,8 @@ impl RevocationList {
             issued_before: None,
         };
         for entry in entries {
-            // "Before" compares whole seconds: rounding up covers a token of the same second. A token that another
-            // node issued earlier may bear a later time than this.
+            // "Before" compares whole seconds: rounding up covers a token of the same second. A
+            // token that another node issued earlier may bear a later time than this.
             let before = entry.at.as_second() + 1 + self.clocks_apart.as_secs();
             match entry.revoked {
                 Revoked::Session(sid) => list.sids.push(sid),

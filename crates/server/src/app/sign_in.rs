@@ -1,10 +1,11 @@
 //! A login: a session for a user who proved who they are.
 //!
-//! 1. A passkey, a code, a link or Apple proved the user. The caller of this module has the account.
-//! 2. [`browser`] opens a session whose secret becomes a cookie. The session that the browser had before ends in
-//!    the same step, so a cookie from before the proof is worth nothing after it.
-//! 3. [`native`] opens a session for a program and issues tokens: for the platform, or for managing credentials if
-//!    the program asked for that.
+//! 1. A passkey, a code, a link or Apple proved the user. The caller of this module has the
+//!    account.
+//! 2. [`browser`] opens a session whose secret becomes a cookie. The session that the browser had
+//!    before ends in the same step, so a cookie from before the proof is worth nothing after it.
+//! 3. [`native`] opens a session for a program and issues tokens: for the platform, or for managing
+//!    credentials if the program asked for that.
 
 use tm_auth_core::Account;
 use tm_auth_core::rotation::TokenFamily;
@@ -131,7 +132,8 @@ async fn open(
     }
 }
 
-/// Records in the audit trail that a login was refused. The limits on attempts also bound what a network can write.
+/// Records in the audit trail that a login was refused. The limits on attempts also bound what a
+/// network can write.
 pub(crate) async fn note_refusal(
     app: &App,
     context: &Context,

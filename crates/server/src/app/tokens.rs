@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use tm_auth_core::token::access::AccessToken;
 use tm_auth_proto::TokenResponse;
 
-/// `key_expires_at`: when the API key expires; `None` for a user's session and for a key without an end.
+/// `key_expires_at`: when the API key expires; `None` for a user's session and for a key without an
+/// end.
 pub(crate) fn response(
     access_token: AccessToken,
     refresh_token: String,

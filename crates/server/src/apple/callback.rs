@@ -228,8 +228,8 @@ fn charge(app: &App, context: &Context, error: &ApiError) {
     }
 }
 
-/// Notes a failed sign-in in the log and in the audit trail. The flow must have been found first, so
-/// that a stranger cannot fill the trail.
+/// Notes a failed sign-in in the log and in the audit trail. The flow must have been found first,
+/// so that a stranger cannot fill the trail.
 async fn note_refusal(
     app: &App,
     context: &Context,

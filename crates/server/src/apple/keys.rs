@@ -3,7 +3,7 @@
 //! 1. The verifier's cache fetches the set when it is needed, and again when it is an hour old.
 //! 2. A token with an unknown `kid` may cause a fetch out of turn, at most once a minute: Apple
 //!    changes keys without notice, and a stranger can make up names.
-//! 3. A set that cannot be renewed is used for a day: only Apple's keys being out of reach is no
+//! 3. A set that cannot be renewed is used for a day: only Apple's keys being out of reach is not a
 //!    reason to refuse what Apple signed.
 //! 4. The algorithm is the key's, one of the two that Apple's keys may have. Nothing in a token
 //!    chooses either.

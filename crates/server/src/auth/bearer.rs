@@ -1,5 +1,5 @@
-//! Who is calling: the bearer token of a request (RFC 6750), verified as any resource server does, or the cookie
-//! of a signed-in browser.
+//! Who is calling: the bearer token of a request (RFC 6750), verified as any resource server does,
+//! or the cookie of a signed-in browser.
 
 use std::sync::Arc;
 
@@ -41,7 +41,8 @@ impl FromRequestParts<Arc<App>> for Platform {
 impl FromRequestParts<Arc<App>> for Management {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        // If a request has a token and a cookie, the token counts: browsers add the cookie by themselves.
+        // If a request has a token and a cookie, the token counts: browsers add the cookie by
+        // themselves.
         if !parts.headers.contains_key(AUTHORIZATION)
             && cookie::read(&app.config.public_url, &parts.headers, Name::Session).is_some()
         {
@@ -92,7 +93,8 @@ fn verify(parts: &Parts, app: &App, policy: &Policy) -> Result<AccessClaims, Api
     }
 }
 
-/// Reads the header (RFC 6750 section 2.1). A token in the query or the body is not read: those end up in logs.
+/// Reads the header (RFC 6750 section 2.1). A token in the query or the body is not read: those end
+/// up in logs.
 fn bearer_token(parts: &Parts) -> Result<&str, ApiError> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let value = values

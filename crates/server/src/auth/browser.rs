@@ -1,10 +1,11 @@
 //! Who is calling, in a browser: the session of the cookie.
 //!
-//! 1. The cookie carries the session's id and its 128-bit secret. The row has the hash of the secret. A cookie is
-//!    never accepted as a bearer token, nor a bearer token as a cookie.
+//! 1. The cookie carries the session's id and its 128-bit secret. The row has the hash of the
+//!    secret. A cookie is never accepted as a bearer token, nor a bearer token as a cookie.
 //! 2. The session must be live and its account enabled.
-//! 3. A request that changes something must come from a page of this service: [`crate::http::same_origin`] checks
-//!    its origin, and here it must bring the session's CSRF token as well, which only those pages know.
+//! 3. A request that changes something must come from a page of this service:
+//!    [`crate::http::same_origin`] checks its origin, and here it must bring the session's CSRF
+//!    token as well, which only those pages know.
 
 use std::sync::Arc;
 
@@ -76,8 +77,8 @@ impl FromRequestParts<Arc<App>> for Browser {
     }
 }
 
-/// Signs a browser in, or again at a step-up: opens a session that replaces the one of the request's cookie. Returns
-/// the `Set-Cookie` for the answer.
+/// Signs a browser in, or again at a step-up: opens a session that replaces the one of the
+/// request's cookie. Returns the `Set-Cookie` for the answer.
 pub(crate) async fn sign_in(
     app: &App,
     context: &Context,
@@ -139,7 +140,8 @@ fn cookie_value(sid: SessionId, secret: &SessionSecret) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Derives the CSRF token from the secret, so that it needs no row. The hash does not reveal the secret.
+/// Derives the CSRF token from the secret, so that it needs no row. The hash does not reveal the
+/// secret.
 fn csrf(secret: &SessionSecret) -> String {
     let text = format!("tm-auth csrf v1 {}", secret.encode());
     URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))

@@ -61,7 +61,7 @@ impl Apple {
             if id.is_some_and(|id| !is_id(id)) {
                 return Err(ConfigError::at(
                     key,
-                    "is no identifier; write it like co.truemarkets.auth",
+                    "is not an identifier; write it like co.truemarkets.auth",
                 ));
             }
         }

@@ -35,7 +35,8 @@ impl ConfigError {
         self
     }
 
-    /// The key that is to be changed, in the dotted form of the file; none where the whole file is wrong.
+    /// The key that is to be changed, in the dotted form of the file; none where the whole file is
+    /// wrong.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }

@@ -1,4 +1,5 @@
-//! `[keys]`, `[signing_keys]`, `[api_keys]`: the key-encryption key, the rotation of signing keys, users' keys.
+//! `[keys]`, `[signing_keys]`, `[api_keys]`: the key-encryption key, the rotation of signing keys,
+//! users' keys.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use super::secret::{self, Kek};
 pub struct Keys {
     /// Seals and unseals.
     pub kek: Kek,
-    /// Unseals what an earlier key sealed, until everything was sealed anew.
+    /// Unseals what an earlier key sealed, until every key is rewrapped.
     pub previous_kek: Option<Kek>,
 }
 
@@ -43,7 +44,8 @@ pub(super) struct KeySources {
 }
 
 impl KeySources {
-    /// Turns values and files into keys. `inline` names the configuration file if it holds a secret itself.
+    /// Turns values and files into keys. `inline` names the configuration file if it holds a secret
+    /// itself.
     pub(super) fn fetch(self, inline: Option<(&str, &Path)>) -> Result<Keys, ConfigError> {
         if let Some((key, file)) = inline {
             secret::check_private(key, file)?;

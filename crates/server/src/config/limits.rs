@@ -52,8 +52,8 @@ pub struct Limits {
     /// How long a client may take nothing of an answer.
     #[serde(rename = "write_stall_seconds", deserialize_with = "seconds")]
     pub write_stall: Duration,
-    /// From the signal to stop until nothing more is accepted. Meanwhile everything is served, but readiness says no,
-    /// so that a load balancer sends what is new elsewhere.
+    /// From the signal to stop until nothing more is accepted. Meanwhile everything is served, but
+    /// readiness says no, so that a load balancer sends what is new elsewhere.
     #[serde(rename = "drain_seconds", deserialize_with = "seconds")]
     pub drain: Duration,
     /// How long requests in flight may go on after that.

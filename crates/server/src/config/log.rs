@@ -32,7 +32,7 @@ pub enum LogFormat {
 pub enum LogLevel {
     /// Defects and failures.
     Error,
-    /// And what needs somebody's eye.
+    /// Also what an operator should look at.
     Warn,
     /// And what happened.
     #[default]
@@ -59,7 +59,7 @@ impl LogLevel {
 impl Log {
     pub(super) fn check(&self, environment: Environment) -> Result<(), ConfigError> {
         match (environment, self.level) {
-            // Nothing of ours logs a secret at any level, but libraries log what they please below info.
+            // This service logs no secret at any level, but libraries may log anything below info.
             (Environment::Production, LogLevel::Debug | LogLevel::Trace) => Err(ConfigError::at(
                 "log.level",
                 format_args!(

@@ -1,7 +1,9 @@
-//! `[mail]`: how mail leaves. By SMTP, or into a mailbox in memory that anybody on this machine can read.
+//! `[mail]`: how mail is delivered: by SMTP, or into a mailbox in memory that every user of this
+//! machine can read.
 //!
-//! The mailbox shows every sign-in code, so whoever can open it can be anybody: it exists in `uat` only, where
-//! both the public URL and every listening address are this machine's own and no proxy stands before them.
+//! The mailbox shows every login code, so its readers can log in to every account: it exists in
+//! `uat` only, if both the public URL and every listening address are this machine's own and no
+//! proxy stands before them.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -58,7 +60,8 @@ pub struct Smtp {
     pub authorities: Vec<CertificateDer<'static>>,
     /// One attempt to deliver a mail, from connecting to the server's last word.
     pub attempt: Duration,
-    /// From a first failed attempt to the second; each further wait is twice as long, up to a minute.
+    /// From a first failed attempt to the second; each further wait is twice as long, up to a
+    /// minute.
     pub retry: Duration,
 }
 
@@ -106,7 +109,7 @@ impl Smtp {
         if self.host.is_empty() || self.host.len() > 253 || !is_name {
             return Err(ConfigError::at(
                 "mail.host",
-                "is no host name; write the one in the server's certificate, like smtp.example.com",
+                "is not a host name; write the one in the server's certificate, like smtp.example.com",
             ));
         }
         within("mail.port", self.port, 1, u16::MAX)?;
@@ -137,7 +140,7 @@ impl Mail {
                 Some(reason) => Err(ConfigError::at(
                     "mail.mode",
                     format_args!(
-                        "is \"mailbox\", but {reason}: whoever reads it can sign in as anybody; write \"smtp\""
+                        "is \"mailbox\", but {reason}: its readers could log in to every account; write \"smtp\""
                     ),
                 )),
             },
@@ -160,7 +163,7 @@ impl Mail {
     }
 }
 
-/// Why somebody elsewhere could read the mailbox.
+/// Why the mailbox could be read from another machine.
 fn why_no_mailbox(
     environment: Environment,
     public_url: &PublicUrl,
@@ -250,7 +253,7 @@ impl MailSource {
         let from = from.parse().map_err(|_| {
             ConfigError::at(
                 "mail.from",
-                format_args!("is no address; write it like {example}"),
+                format_args!("is not an address; write it like {example}"),
             )
         })?;
         let usual = Smtp::new(&host, from);

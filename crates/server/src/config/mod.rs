@@ -1,10 +1,11 @@
 //! Everything an operator decides, parsed and checked before the first socket is opened.
 //!
-//! 1. One TOML file and the environment are laid over each other: `TM_AUTH__SECTION__KEY` in the environment
-//!    wins over `section.key` in the file. An empty variable counts as not set.
+//! 1. One TOML file and the environment are laid over each other: `TM_AUTH__SECTION__KEY` in the
+//!    environment wins over `section.key` in the file. An empty variable counts as not set.
 //! 2. The result is read into one small struct per concern; an unknown key is refused.
 //! 3. Secrets are fetched from the files that were named ([`secret`]).
-//! 4. [`Config::check`] judges what no single value can show: ranges, and values that contradict each other.
+//! 4. [`Config::check`] judges what no single value can show: ranges, and values that contradict
+//!    each other.
 //!
 //! A [`Config`] that is built in code ([`Config::new`]) goes through the same fourth step.
 
@@ -128,7 +129,8 @@ struct Document {
 }
 
 impl Config {
-    /// Reads `file` (none: the environment alone) and the variables of `env` that begin with `TM_AUTH__`.
+    /// Reads `file` (none: the environment alone) and the variables of `env` that begin with
+    /// `TM_AUTH__`.
     pub fn load(
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
@@ -159,7 +161,8 @@ impl Config {
         config.check()
     }
 
-    /// The configuration on a SQLite file in which only these four were decided; change what else matters, then [`check`](Self::check).
+    /// The configuration on a SQLite file in which only these four were decided; change what else
+    /// matters, then [`check`](Self::check).
     pub fn new(environment: Environment, public_url: PublicUrl, database: PathBuf, kek: Kek) -> Self {
         Self {
             environment,
@@ -223,7 +226,8 @@ impl Config {
             .unwrap_or_else(|| self.public_url.origin())
     }
 
-    /// How mail leaves: as configured; else into the mailbox where that is allowed, else not at all.
+    /// How mail leaves: as configured; else into the mailbox where that is allowed, else not at
+    /// all.
     pub fn delivery(&self) -> Delivery<'_> {
         self.mail
             .delivery(self.environment, &self.public_url, &self.network)

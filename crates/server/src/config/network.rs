@@ -26,7 +26,8 @@ pub struct Network {
     /// Proxies whose word about the client's address is believed.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// How those proxies name the client's address. Has to be written where there are trusted proxies.
+    /// How those proxies name the client's address. Has to be written where there are trusted
+    /// proxies.
     pub forwarded: Option<Forwarded>,
     /// The certificate, where TLS ends here and not at a proxy.
     pub tls: Option<TlsFiles>,

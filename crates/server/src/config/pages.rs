@@ -6,8 +6,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pages {
-    /// How the commands on the pages call the `tm-auth` program, as one word of a shell. `dev` puts its own path
-    /// here, so that they can be pasted as they stand.
+    /// How the commands on the pages call the `tm-auth` program, as one word of a shell. `dev` puts
+    /// its own path here, so that they can be pasted as they stand.
     pub command: String,
 }
 

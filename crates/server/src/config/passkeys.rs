@@ -9,8 +9,8 @@ use super::public_url::PublicUrl;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Passkeys {
-    /// The WebAuthn relying party id: the host of `public_url` or a domain above it. A passkey works under the id
-    /// it was made for and under no other, so it is chosen once. None: the host.
+    /// The WebAuthn relying party id: the host of `public_url` or a domain above it. A passkey
+    /// works under the id it was made for and under no other, so it is chosen once. None: the host.
     pub rp_id: Option<String>,
 }
 

@@ -1,7 +1,8 @@
-//! The address of a PostgreSQL database: `postgres://ROLE:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`.
+//! The address of a PostgreSQL database:
+//! `postgres://ROLE:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`.
 //!
-//! It may hold a password, so it is a secret as a whole: it is shown without role, password and parameters, and no
-//! error repeats more of it than a scheme or a parameter's name.
+//! It may hold a password, so it is a secret as a whole: it is shown without role, password and
+//! parameters, and no error repeats more of it than a scheme or a parameter's name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -52,7 +53,7 @@ impl FromStr for PostgresUrl {
         let text = text.trim();
         let (scheme, rest) = text
             .split_once("://")
-            .ok_or_else(|| format!("is no address; {EXAMPLE}"))?;
+            .ok_or_else(|| format!("is not an address; {EXAMPLE}"))?;
         if !["postgres", "postgresql"].contains(&scheme) {
             return Err(format!("{} is not PostgreSQL; {EXAMPLE}", shown_scheme(scheme)));
         }

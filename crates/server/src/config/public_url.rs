@@ -14,7 +14,8 @@ pub const BASE_PATH: &str = "/v1/auth";
 
 const EXAMPLE: &str = "write it like https://api.truemarkets.co/v1/auth";
 
-/// The public URL of the base path. It is the issuer of every token, so it has exactly one spelling.
+/// The public URL of the base path. It is the issuer of every token, so it has exactly one
+/// spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     text: String,
@@ -99,7 +100,8 @@ impl std::str::FromStr for PublicUrl {
         if authority.port_u16() == Some(default_port) {
             return Err(format!("leave out :{default_port}, the scheme implies it"));
         }
-        // The parser drops a fragment and is lenient about ports; the URL must be exactly its parts.
+        // The parser drops a fragment and is lenient about ports; the URL must be exactly its
+        // parts.
         let port = authority
             .port_u16()
             .map(|port| format!(":{port}"))

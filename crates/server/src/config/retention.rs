@@ -8,8 +8,9 @@ use super::error::{ConfigError, within};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
-    /// Days that ended and expired sessions are kept. A day at least: a session's row also guards its challenge
-    /// against replay, and an old refresh token is known as reused only while the row is there.
+    /// Days that ended and expired sessions are kept. A day at least: a session's row also guards
+    /// its challenge against replay, and an old refresh token is known as reused only while the row
+    /// is there.
     pub ended_sessions_days: u32,
     /// Days that the audit trail is kept.
     pub audit_days: u32,

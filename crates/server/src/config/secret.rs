@@ -20,7 +20,8 @@ const HOW: &str = "write the output of: openssl rand -base64 32";
 /// No secret file is longer; one that is was named by mistake.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// 32 random bytes hold about 30 different ones; fewer than 16 come up once in more than 10^13 draws.
+/// 32 random bytes hold about 30 different ones; fewer than 16 come up once in more than 10^13
+/// draws.
 const FEWEST_DISTINCT_BYTES: usize = 16;
 
 /// A key-encryption key: 32 bytes for AES-256-GCM.
@@ -41,7 +42,7 @@ impl Kek {
         &self.0
     }
 
-    /// Both come from the configuration, so the time this takes tells nobody anything.
+    /// Both come from the configuration, so the time of the comparison reveals nothing to a caller.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0
     }
@@ -94,8 +95,8 @@ pub(super) fn kek(
     parsed(key, value, file)
 }
 
-/// The secret written as `key` or in the file named by `key` + `_file`, parsed; both at once are refused. What the
-/// parser says must not repeat the secret.
+/// The secret written as `key` or in the file named by `key` + `_file`, parsed; both at once are
+/// refused. What the parser says must not repeat the secret.
 pub(super) fn parsed<T: FromStr<Err = String>>(
     key: &str,
     value: Option<String>,
@@ -121,7 +122,7 @@ pub(super) fn parsed<T: FromStr<Err = String>>(
         .map_err(|problem: String| ConfigError::at(&key, problem))
 }
 
-/// Refuses a file that anybody but its owner can use.
+/// Refuses a file that users other than its owner can access.
 pub(super) fn check_private(key: &str, path: &Path) -> Result<(), ConfigError> {
     open_private(key, path).map(drop)
 }
@@ -135,7 +136,7 @@ pub(super) fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, 
     if length as u64 == MAX_FILE_BYTES {
         return Err(ConfigError::at(
             key,
-            format_args!("{} is no secret file: it is too long", path.display()),
+            format_args!("{} is not a secret file: it is too long", path.display()),
         ));
     }
     Ok(text)

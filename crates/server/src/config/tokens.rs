@@ -5,8 +5,8 @@ use serde::Deserialize;
 use super::error::{ConfigError, within};
 use super::public_url::PublicUrl;
 
-/// The longest life of an access token, seconds. What outlives tokens (a retired key, an entry of the
-/// revocation list) is measured by it: tokens of an earlier configuration are about too.
+/// The longest life of an access token, seconds. What outlives tokens (a retired key, an entry of
+/// the revocation list) is measured by it: tokens of an earlier configuration are about too.
 pub const MAX_ACCESS_TTL_SECONDS: u32 = 3600;
 
 /// How access tokens are signed.
@@ -38,9 +38,11 @@ impl SigningAlgorithm {
 pub struct Tokens {
     /// How they are signed.
     pub algorithm: SigningAlgorithm,
-    /// Their life, seconds. Clients refresh five minutes before the end, so under 600 they would refresh all the time.
+    /// Their life, seconds. Clients refresh five minutes before the end, so under 600 they would
+    /// refresh all the time.
     pub access_ttl_seconds: u32,
-    /// `aud`; none: the origin of the public URL. Read it through [`Config::audience`](super::Config::audience).
+    /// `aud`; none: the origin of the public URL. Read it through
+    /// [`Config::audience`](super::Config::audience).
     pub audience: Option<String>,
 }
 

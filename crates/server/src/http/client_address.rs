@@ -1,11 +1,13 @@
 //! The address a request is charged to.
 //!
-//! 1. It is the peer's, unless the peer is a trusted proxy: only such a peer's `X-Forwarded-For` is read.
-//! 2. Every proxy appends the address that connected to it, so the list is walked from the right. The first
-//!    hop that is no trusted proxy is the client; what stands left of it, the client may have made up.
-//! 3. A hop that is no address ends the walk at the last good one.
+//! 1. It is the peer's, unless the peer is a trusted proxy: only such a peer's `X-Forwarded-For` is
+//!    read.
+//! 2. Every proxy appends the address that connected to it, so the list is walked from the right.
+//!    The first hop that is not a trusted proxy is the client; the client may have made up what is
+//!    left of it.
+//! 3. A hop that is not an address ends the walk at the last good one.
 //!
-//! So a client can neither move its requests onto somebody else's account nor escape from its own.
+//! So a client can neither charge its requests to another address nor avoid the charge.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -57,7 +59,8 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// What a limit counts as one client: an IPv4 address, or the /64 within which an IPv6 host picks addresses freely.
+/// What a limit counts as one client: an IPv4 address, or the /64 within which an IPv6 host picks
+/// addresses freely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NetworkPrefix(IpAddr);
 

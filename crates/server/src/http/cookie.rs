@@ -1,8 +1,8 @@
 //! Our cookies: their names, attributes and secrets.
 //!
-//! Over https each has the `__Host-` prefix (RFC 6265bis section 4.1.3.2): only this host can have set it, over
-//! TLS, for all paths. Plain http, which is allowed on loopback only, has neither prefix nor `Secure`. None has a
-//! `Max-Age`: it ends with the browser, and its row ends by itself.
+//! Over https each has the `__Host-` prefix (RFC 6265bis section 4.1.3.2): only this host can have
+//! set it, over TLS, for all paths. Plain http, which is allowed on loopback only, has neither
+//! prefix nor `Secure`. None has a `Max-Age`: it ends with the browser, and its row ends by itself.
 
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
@@ -27,7 +27,7 @@ pub(crate) enum Name {
 pub(crate) enum SameSite {
     /// Ours, and links from elsewhere.
     Lax,
-    /// Anybody's: for an answer that another site posts.
+    /// Every site: for an answer that another site posts.
     None,
 }
 
@@ -91,8 +91,8 @@ pub(crate) fn clear(url: &PublicUrl, name: Name) -> HeaderValue {
 fn header(url: &PublicUrl, name: Name, value: &str, same_site: SameSite, more: &str) -> HeaderValue {
     let https = url.is_https();
     let site = match same_site {
-        // Browsers take `None` only together with `Secure`; on loopback they send a cookie without the
-        // attribute along with a cross-site POST for its first two minutes.
+        // Browsers take `None` only together with `Secure`; on loopback they send a cookie without
+        // the attribute along with a cross-site POST for its first two minutes.
         SameSite::None if !https => "",
         SameSite::None => "; SameSite=None",
         SameSite::Lax => "; SameSite=Lax",

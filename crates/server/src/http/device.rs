@@ -9,7 +9,7 @@ pub(crate) fn device(headers: &HeaderMap) -> String {
     coarse(user_agent.unwrap_or_default())
 }
 
-/// Longest name kept of a program that is no browser.
+/// Most characters kept of the name of a program that is not a browser.
 const LONGEST: usize = 40;
 
 /// From a `User-Agent`. Only words of our own and ASCII letters come out, whatever goes in.

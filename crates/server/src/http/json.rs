@@ -79,7 +79,8 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
         }
         _ => true,
     });
-    // RFC 9110 section 8.4: any coding, even `identity`, is refused, so that no bomb is ever unpacked.
+    // RFC 9110 section 8.4: any coding, even `identity`, is refused, so that no bomb is ever
+    // unpacked.
     is_json && in_utf8 && !headers.contains_key(CONTENT_ENCODING)
 }
 
@@ -98,7 +99,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let OneObject(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "body".to_owned() } else { path };
-        // The position and the kind of the problem, never the value: it may be a secret in the wrong place.
+        // The position and the kind of the problem, never the value: it may be a secret in the
+        // wrong place.
         let inner = error.into_inner();
         let problem = match inner.classify() {
             serde_json::error::Category::Data => describe(&inner),

@@ -1,10 +1,12 @@
-//! Whether a request that changes something comes from a page of ours.
+//! Whether a request that changes something comes from a page of this service.
 //!
 //! Browsers say so themselves: in `Sec-Fetch-Site` (Fetch Metadata) and in `Origin` (RFC 6454).
 //!
-//! 1. Reading is left alone, and so is what carries no cookie of ours to the API: programs send neither header.
-//! 2. Where a cookie comes along, and on every page, one of the two must say that the request is ours, and none
-//!    that it is not. An `Origin` of `null` is not ours, unless the browser says so itself in `Sec-Fetch-Site`.
+//! 1. Safe methods pass, and so do requests to the API without a cookie of this service: programs
+//!    send neither header.
+//! 2. Where a cookie comes along, and on every page, one of the two must say that the request is
+//!    ours, and none that it is not. An `Origin` of `null` is not ours, unless the browser says so
+//!    itself in `Sec-Fetch-Site`.
 //! 3. What another site posts by design ([`EXEMPT`]) is bound in another way.
 
 use http::header::ORIGIN;
@@ -37,8 +39,9 @@ pub(crate) fn check(
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let site = text("sec-fetch-site").map(|site| site == "same-origin");
     let origin = match text(ORIGIN.as_str()) {
-        // Fetch section 3.2, "append a request Origin header": what a form of ours sends under `no-referrer`.
-        // And what other sites' sandboxes send: so it is no word for the request, only none against it.
+        // Fetch section 3.2, "append a request Origin header": what a form of this service sends
+        // under `no-referrer`. Sandboxed pages of other sites send it too, so it speaks neither for
+        // nor against the request.
         Some("null") if site == Some(true) => None,
         origin => origin.map(|origin| origin == url.origin()),
     };

@@ -86,7 +86,8 @@ mod tests {
             &b"\x63fmt"[..],
             b"\xa0",
             b"\xa1\x63fmt\x64none",
-            // Without a statement, with one that is not a map, with other members of the wrong kind.
+            // Without a statement, with one that is not a map, with other members of the wrong
+            // kind.
             b"\xa2\x63fmt\x64none\x68authData\x43abc",
             b"\xa3\x63fmt\x64none\x67attStmt\x80\x68authData\x43abc",
             b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x63abc",

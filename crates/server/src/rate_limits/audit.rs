@@ -1,5 +1,6 @@
-//! Reached limits, for the audit trail: gathered in memory and written once a minute for each network and
-//! route, with a count. Otherwise a client that sends too much would fill the trail as well.
+//! Reached limits, for the audit trail: gathered in memory and written once a minute for each
+//! network and route, with a count. Otherwise a client that sends too much would fill the trail as
+//! well.
 //!
 //! What gathers is bounded. Beyond the bound only the metrics count.
 
@@ -52,8 +53,8 @@ impl ReachedLimits {
         }
     }
 
-    /// Writes what has gathered for long enough by `now`, or everything if `None`. If the write fails, it stays for the
-    /// next one.
+    /// Writes what has gathered for long enough by `now`, or everything if `None`. If the write
+    /// fails, it stays for the next one.
     pub(crate) async fn flush(&self, store: &Store, now: Option<Timestamp>) -> Result<()> {
         let due: HashMap<Kind, Reached> = {
             let mut gathered = self.0.lock().expect("nothing panics while holding it");

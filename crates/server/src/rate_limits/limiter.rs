@@ -1,16 +1,18 @@
-//! A limit on how often a key may do something: the generic cell rate algorithm, one number per key.
+//! A limit on how often a key may do something: the generic cell rate algorithm, one number per
+//! key.
 //!
-//! For each key the limiter keeps one instant, the *theoretical arrival time*: when the key is back to zero. A
-//! charge moves it one emission interval further. A key is refused while it lies a whole burst ahead of now. So
-//! at most `burst + elapsed / interval` requests are admitted in any span.
+//! For each key the limiter keeps one instant, the *theoretical arrival time*: when the key is back
+//! to zero. A charge moves it one emission interval further. A key is refused while it lies a whole
+//! burst ahead of now. So at most `burst + elapsed / interval` requests are admitted in any span.
 //!
-//! Authenticated requests are charged on arrival ([`RateLimiter::charge_or_refuse`]). Unauthenticated ones are
-//! only checked ([`RateLimiter::peek`]) and charged when they fail. Several that are in flight at once may all
-//! pass the check; their failures still count, as a debt of up to one more burst.
+//! Authenticated requests are charged on arrival ([`RateLimiter::charge_or_refuse`]).
+//! Unauthenticated ones are only checked ([`RateLimiter::peek`]) and charged when they fail.
+//! Several that are in flight at once may all pass the check; their failures still count, as a debt
+//! of up to one more burst.
 //!
-//! Memory is bounded. A full shard forgets the keys that are back to zero and, if that is not enough, an eighth
-//! of its keys, those with the least charged. To have one *limited* key forgotten, an attacker must first charge
-//! nearly the whole table up to the same level.
+//! Memory is bounded. A full shard forgets the keys that are back to zero and, if that is not
+//! enough, an eighth of its keys, those with the least charged. To have one *limited* key
+//! forgotten, an attacker must first charge nearly the whole table up to the same level.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -147,8 +149,8 @@ impl<K: Hash + Eq> RateLimiter<K> {
     /// When the key is back to zero, now at the earliest.
     fn current(&self, stored: Option<i64>, now: i64) -> i64 {
         match stored {
-            // Farther ahead than any charge goes: the clock was set back. The key starts from zero, or it would be
-            // refused until the clock caught up.
+            // Farther ahead than any charge goes: the clock was set back. The key starts from zero,
+            // or it would be refused until the clock caught up.
             Some(arrival) if arrival - now > self.rate.most_ahead_us() => now,
             Some(arrival) => arrival.max(now),
             None => now,
@@ -171,7 +173,8 @@ impl<K: Hash + Eq> RateLimiter<K> {
         shard.insert(key, arrival);
     }
 
-    /// Walks over the shard once and frees an eighth of it: eight steps per new key in the long run.
+    /// Walks over the shard once and frees an eighth of it: eight steps per new key in the long
+    /// run.
     fn make_room(&self, shard: &mut HashMap<K, i64>, now: i64) {
         shard.retain(|_, arrival| self.current(Some(*arrival), now) > now);
         let excess = (shard.len() + self.shard_capacity / 8).saturating_sub(self.shard_capacity);

@@ -1,8 +1,9 @@
 //! Who is charged for which requests.
 //!
-//! A request that authenticates nothing is charged to the network that it comes from, never to the key that it
-//! names: otherwise anyone who knows a key id could lock its owner out. An authenticated request is charged to
-//! its key or session. The limits are per node: n nodes admit n times as much.
+//! A request that authenticates nothing is charged to the network that it comes from, never to the
+//! key that it names: otherwise anyone who knows a key id could lock its owner out. An
+//! authenticated request is charged to its key or session. The limits are per node: n nodes admit n
+//! times as much.
 
 pub(crate) mod audit;
 pub mod limiter;
@@ -78,8 +79,8 @@ impl Limits {
         }
     }
 
-    /// Replayed request: refunds the key and charges the caller's network. Otherwise anyone who saw a request could use
-    /// up the key's budget with it.
+    /// Replayed request: refunds the key and charges the caller's network. Otherwise anyone who saw
+    /// a request could use up the key's budget with it.
     pub(crate) fn charge_replay(&self, context: &Context, key_id: KeyId) {
         self.proven_key.refund(&key_id);
         self.charge_failure(context, Some(key_id));
@@ -97,8 +98,8 @@ impl Limits {
         self.session.charge_or_refuse(sid, context.now).map_err(refuse)
     }
 
-    /// Charges the start of a passkey ceremony. Every opened sign-in page starts one, and each leaves a row for five
-    /// minutes.
+    /// Charges the start of a passkey ceremony. Every opened sign-in page starts one, and each
+    /// leaves a row for five minutes.
     pub(crate) fn may_begin_passkey(&self, context: &Context) -> Result<(), ApiError> {
         self.passkey_begun
             .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
@@ -125,7 +126,8 @@ impl Limits {
             .map_err(refuse)
     }
 
-    /// Charges a mailed code to the network that asks for it, whatever the address. A refused request costs nothing.
+    /// Charges a mailed code to the network that asks for it, whatever the address. A refused
+    /// request costs nothing.
     pub(crate) fn may_mail_code(&self, context: &Context) -> bool {
         let network = NetworkPrefix::of(context.address);
         self.code_request.charge_or_refuse(network, context.now).is_ok()

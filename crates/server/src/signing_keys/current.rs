@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::key_ring::KeyRing;
 use super::rotation::{SigningKeyError, SigningKeys};
 
-/// Least time between two reads that a token with an unknown `kid` causes. Anyone can send such tokens.
+/// Least time between two reads that a token with an unknown `kid` causes. Anyone can send such
+/// tokens.
 const RELOAD_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 
 /// The keys in memory, and the way to the keys in the database.
@@ -15,7 +16,8 @@ pub(crate) struct CurrentKeys {
     stored: SigningKeys,
     ring: RwLock<Arc<KeyRing>>,
     last_reload: Mutex<Option<Timestamp>>,
-    /// Held from the read to the replacement, or a slow reader would bring back a set that a later one replaced.
+    /// Held from the read to the replacement, or a slow reader would bring back a set that a later
+    /// one replaced.
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -44,8 +46,9 @@ impl CurrentKeys {
         Ok(())
     }
 
-    /// Reads the set again because a token names a `kid` that it does not have: another node may have created that
-    /// key a moment ago. Does nothing if the last such read was less than [`RELOAD_PAUSE`] ago.
+    /// Reads the set again because a token names a `kid` that it does not have: another node may
+    /// have created that key a moment ago. Does nothing if the last such read was less than
+    /// [`RELOAD_PAUSE`] ago.
     pub(crate) async fn reload_for_unknown_kid(&self, now: Timestamp) -> Result<(), SigningKeyError> {
         let may_reload = {
             let mut last = self.last_reload.lock().expect("nothing panics while holding it");

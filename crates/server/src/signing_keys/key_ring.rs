@@ -1,5 +1,5 @@
-//! The service's own keys, unsealed: the key that signs access tokens, the published set, and the MAC keys of
-//! refresh tokens.
+//! The service's own keys, unsealed: the key that signs access tokens, the published set, and the
+//! MAC keys of refresh tokens.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,8 +32,8 @@ pub enum KeyRingError {
 }
 
 impl KeyRing {
-    /// Unseals the stored keys. A key that does not unseal is left out: a key of the database is published only if it was
-    /// sealed under the key-encryption key.
+    /// Unseals the stored keys. A key that does not unseal is left out: a key of the database is
+    /// published only if it was sealed under the key-encryption key.
     pub fn unseal(
         stored: &[StoredSigningKey],
         keks: &[KeyEncryptionKey],

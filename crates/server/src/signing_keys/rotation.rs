@@ -1,5 +1,5 @@
-//! The service's own keys over time: generated, rotated, revoked, rewrapped. Each change is one compare-and-set
-//! on the whole set, so nodes and commands that act at the same time agree.
+//! The service's own keys over time: generated, rotated, revoked, rewrapped. Each change is one
+//! compare-and-set on the whole set, so nodes and commands that act at the same time agree.
 
 use std::sync::Arc;
 
@@ -107,7 +107,8 @@ impl SigningKeys {
         .await
     }
 
-    /// Lets the next key sign now, if verifiers have had time to learn it, and replaces the MAC key.
+    /// Lets the next key sign now, if verifiers have had time to learn it, and replaces the MAC
+    /// key.
     pub async fn rotate(&self, now: Timestamp) -> Result<(), SigningKeyError> {
         let audit_context = AuditContext::operator(now);
         self.change(&audit_context, |keys| {
@@ -125,8 +126,8 @@ impl SigningKeys {
         .map(|_| ())
     }
 
-    /// Removes a compromised key at once: it leaves the JWKS and its tokens are refused. The next key, which verifiers
-    /// already have, signs from now on.
+    /// Removes a compromised key at once: it leaves the JWKS and its tokens are refused. The next
+    /// key, which verifiers already have, signs from now on.
     pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<(), SigningKeyError> {
         let audit_context = AuditContext::operator(now);
         self.change(&audit_context, |keys| {
@@ -179,8 +180,8 @@ impl SigningKeys {
         Err(busy())
     }
 
-    /// Plans steps on the set as it is and carries them out. Starts over if another node or command changed the set
-    /// first.
+    /// Plans steps on the set as it is and carries them out. Starts over if another node or command
+    /// changed the set first.
     async fn change(
         &self,
         audit_context: &AuditContext,

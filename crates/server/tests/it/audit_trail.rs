@@ -128,7 +128,7 @@ async fn i12_what_is_written_is_never_changed() {
         Database::Postgres => "INSERT INTO audit SELECT * FROM audit ON CONFLICT (id) DO UPDATE SET at = 0",
     };
     for change in [
-        "UPDATE audit SET actor = 'nobody'",
+        "UPDATE audit SET actor = 'mallory'",
         "UPDATE audit SET detail = NULL WHERE id = 1",
         stubborn,
     ] {

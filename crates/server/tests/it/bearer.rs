@@ -1,5 +1,5 @@
-//! The service's own endpoints that take a bearer token: `GET /api-key` for any platform token of a key,
-//! `GET /api-keys` for a management token.
+//! The service's own endpoints that take a bearer token: `GET /api-key` for any platform token of a
+//! key, `GET /api-keys` for a management token.
 
 use serde_json::{Value, json};
 use tm_auth_server::signing_keys::key_ring::KeyRing;

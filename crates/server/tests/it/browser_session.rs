@@ -1,4 +1,5 @@
-//! The cookie of a signed-in browser: its attributes, its life, and that nobody carries one into a sign-in.
+//! The cookie of a signed-in browser: its attributes, its lifetime, and that a cookie from before a
+//! login is worth nothing after it.
 
 use std::collections::BTreeSet;
 
@@ -199,7 +200,7 @@ async fn h10_signing_out_leaves_nothing_behind() {
     );
     assert_eq!(out.header("clear-site-data"), "\"cache\", \"storage\"");
     assert!(!browser.cookies.contains_key("sid"));
-    // The row is over, whoever kept the cookie.
+    // The session has ended, even for a browser that kept the cookie.
     thief
         .get("/v1/auth/sessions")
         .await

@@ -1,8 +1,8 @@
 //! What the service logs while a test runs, at every level, in the form that is the default.
 //!
-//! A `#[tokio::test]` runs client and service on one thread, so what this thread logs is what this test logs.
-//! The subscriber is the process's, though: one of a thread would miss the places in the code that a thread
-//! without one comes through first.
+//! A `#[tokio::test]` runs client and service on one thread, so what this thread logs is what this
+//! test logs. The subscriber is the process's, though: one of a thread would miss the places in the
+//! code that a thread without one comes through first.
 
 use std::cell::RefCell;
 use std::io;
@@ -16,10 +16,11 @@ thread_local! {
     static LOG: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
-/// What the whole process logs, from when somebody wants it on.
+/// What the whole process logs from the first call of [`whole_log`] on.
 static WHOLE_LOG: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
-/// Captures what the process logs: other threads' lines too, such as those of the database's writer.
+/// Captures what the process logs: other threads' lines too, such as those of the database's
+/// writer.
 pub(crate) fn whole_log() -> String {
     subscribe();
     let mut log = WHOLE_LOG.lock().unwrap();

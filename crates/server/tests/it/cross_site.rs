@@ -1,7 +1,7 @@
 //! Requests that another site makes a browser send.
 //!
-//! The routes are read from the source and from the OpenAPI document, so that a new one is tested without being
-//! named here.
+//! The routes are read from the source and from the OpenAPI document, so that a new one is tested
+//! without being named here.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -91,7 +91,7 @@ fn hostile(request: RequestBuilder, which: usize) -> Option<RequestBuilder> {
             .header("sec-fetch-site", "same-site"),
         6 => request.header("sec-fetch-site", "same-site"),
         7 => request.header("origin", "http://localhost:1"),
-        // Whoever sends neither is no browser of today.
+        // No current browser sends neither header.
         8 => request,
         // Typed, dragged, or out of another program.
         9 => request.header("sec-fetch-site", "none"),
@@ -177,7 +177,7 @@ async fn h03_programs_without_a_cookie_are_not_concerned() {
     }
 }
 
-/// Where a session's token is not asked for: nobody need be signed in, and what they do binds nobody. This list
+/// Routes that need no CSRF token: they need no session and change nothing of an account. This list
 /// may only shrink.
 const WITHOUT_TOKEN: [&str; 3] = ["/sign-in", "/passkeys/sign-in", "/passkeys/sign-up"];
 
@@ -281,7 +281,7 @@ async fn h04_nobody_is_signed_in_by_what_they_did_not_begin() {
         .await;
     let mail = server.code_mail("mallory@example.com");
     let token = mail.token.unwrap();
-    // The victim opens the link: the page signs nobody in, and does not even offer to.
+    // The victim opens the link: the page does not log in, and does not offer to.
     let mut victim = server.visitor();
     let page = victim.get("/sign-in/link").await;
     page.assert_hides("mallory@example.com");

@@ -63,7 +63,7 @@ async fn hold(broken: Fault) {
         .get_with("/api-keys", &tokens.access_token)
         .await
         .assert_error(403, "management_token_required");
-    // A load balancer leaves it in; whoever wants work done goes elsewhere.
+    // A load balancer that asks for liveness keeps the node; one that asks for readiness does not.
     assert_eq!(server.get("/health/live").await.status, 200);
     for answer in at_once(READINESS.map(|path| server.get(path))).await {
         assert_eq!(
@@ -71,7 +71,7 @@ async fn hold(broken: Fault) {
             (503, &json!("unavailable"))
         );
     }
-    // Nothing is issued, and nobody is told that a credential is bad.
+    // Nothing is issued, and no credential is called invalid.
     let mint = key.challenge(server.now());
     let not_in_memory = unused.challenge(server.now());
     let mut unknown = mint.clone();

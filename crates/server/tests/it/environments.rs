@@ -1,5 +1,5 @@
-//! Production and UAT side by side, in the worst of cases: the same key-encryption key, and the same pair
-//! registered in both.
+//! Production and UAT side by side, in the worst of cases: the same key-encryption key, and the
+//! same pair registered in both.
 
 use serde_json::json;
 use tm_auth_core::Account;
@@ -56,7 +56,7 @@ impl Deployment {
                 "{answer:?}"
             );
         }
-        // To be told nothing is no harm here: the session belongs to the other deployment.
+        // The refusal gives no reason, which is fine: the session belongs to the other deployment.
         let body = json!({ "refresh_token": theirs.tokens.refresh_token });
         assert_eq!(here.post("/token/revoke", &body).await.status, 200);
         // A registration proof names the issuer it was made for.

@@ -27,7 +27,7 @@ async fn j07_health_tells_the_database_from_the_process() {
     }
 }
 
-/// A question that anybody may ask must not cost a write each.
+/// Any caller may ask, so not every question may cost a write.
 #[tokio::test]
 async fn j07_many_who_ask_at_once_share_one_write() {
     let server = Arc::new(TestServer::start().await);

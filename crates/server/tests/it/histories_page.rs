@@ -45,13 +45,13 @@ async fn the_activity_is_in_words_and_pages() {
         .assert_shows("with a passkey, in a browser")
         .assert_shows("Newest")
         .assert_hides("Older");
-    // What is no time shows the newest entries.
+    // A value that is not a time shows the newest entries.
     let newest = browser.get("/activity?before=yesterday").await;
     assert_eq!(
         newest.text.matches("<tr").count(),
         first.text.matches("<tr").count()
     );
-    // Nobody else's.
+    // No other account's.
     let stranger = server.browser(&server.account().await).await;
     stranger
         .get("/activity")

@@ -1,4 +1,5 @@
-//! One public key in the forms that tools print, and its private half in those that people paste by mistake.
+//! One public key in the forms that tools print, and its private half in those that people paste by
+//! mistake.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};

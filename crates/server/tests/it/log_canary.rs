@@ -1,7 +1,8 @@
 //! Every secret of a run, searched for in everything that an operator gets to see.
 //!
-//! The log is captured for the whole process, at every level: the writer of the database and the client log
-//! too. So the text holds other tests' lines as well, which makes the search only harder to pass.
+//! The log is captured for the whole process, at every level: the writer of the database and the
+//! client log too. So the text holds other tests' lines as well, which makes the search only harder
+//! to pass.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

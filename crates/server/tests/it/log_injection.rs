@@ -39,7 +39,8 @@ async fn i11_what_a_client_writes_forges_no_line_of_the_log() {
         assert_eq!(answer.status, 400, "{answer:?}");
         ids.push(answer.header("x-request-id").to_owned());
     }
-    // What headers, method and path can carry: no line breaks, but bytes beyond ASCII, quotes and escapes.
+    // What headers, method and path can carry: no line breaks, but bytes beyond ASCII, quotes and
+    // escapes.
     let request = server.http.request(
         reqwest::Method::from_bytes(b"FORGED'`|~").unwrap(),
         server.url("/api-keys/%0A%7B%22level%22%3A%22ERROR%22%7D%1B%5B31m%E2%80%A8?q=forged%0A"),
@@ -63,7 +64,8 @@ async fn i11_what_a_client_writes_forges_no_line_of_the_log() {
         let route = line["route"].as_str().unwrap();
         assert!(route == "unmatched" || route.starts_with("/v1/auth/"), "{line}");
     }
-    // The client of the test logs as well, and what it sends; the service's own lines are those that count.
+    // The client of the test logs as well, and what it sends; the service's own lines are those
+    // that count.
     let ours = |line: &&str| {
         let target = serde_json::from_str::<Value>(line).unwrap()["target"].clone();
         target

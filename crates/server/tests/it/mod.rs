@@ -1,6 +1,8 @@
-//! The service over real sockets, with a clock that stands until it is moved. Files mirror the URLs.
+//! The service over real sockets, with a clock that stands until it is moved. Files mirror the
+//! URLs.
 //!
-//! Each test runs on each database: `tests/sqlite.rs` and `tests/postgres.rs` are these modules under that name.
+//! Each test runs on each database: `tests/sqlite.rs` and `tests/postgres.rs` are these modules
+//! under that name.
 
 mod api_key_token;
 mod api_keys;

@@ -33,7 +33,8 @@ async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
     }
     assert_eq!((reused, limited), (60, STORM - 60));
     assert_eq!(faults.calls("rotate_session") - judged, 60);
-    // Those that came before the first of them was in force, and the poll for changes, read the list too.
+    // Those that came before the first of them was in force, and the poll for changes, read the
+    // list too.
     let listed = faults.calls("revocations") - listed;
     assert!((1..=55).contains(&listed), "{listed} reads of the list");
     let trail = server.store.audit_trail(None, 1000).await.unwrap();
@@ -48,7 +49,8 @@ async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
     let listed = faults.calls("revocations");
     server.refresh(&stolen).await.assert_error(401, "refresh_reused");
     assert_eq!(faults.calls("revocations"), listed);
-    // The storm came from the owner's own address and named the owner's session: neither locks the key out.
+    // The storm came from the owner's own address and named the owner's session: neither locks the
+    // key out.
     server.refresh(&live.refresh_token).await.refresh_token();
     server.mint(&key).await;
 }

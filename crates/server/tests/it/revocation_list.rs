@@ -89,7 +89,8 @@ async fn c10_a_slow_reader_brings_no_old_list_back() {
     let second = async {
         was_read.await.unwrap();
         let revoking = revoke(&server, &fast);
-        // It is acknowledged only behind the slow one; where it is not, the slow one overwrites its list.
+        // It is acknowledged only behind the slow one; where it is not, the slow one overwrites its
+        // list.
         let patience = tokio::time::timeout(Duration::from_millis(200), revoking);
         let done = patience.await.is_ok();
         let_go.send(()).unwrap();
@@ -130,7 +131,7 @@ async fn c10_keys_that_do_not_unseal_keep_no_node_from_learning_revocations() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let tokens = server.mint(&key).await;
-    // Somebody seals the keys anew, and this node has not been given the new key-encryption key yet.
+    // The keys are rewrapped, and this node does not have the new key-encryption key yet.
     let mut config = server.config.clone();
     let new = Kek::new(std::array::from_fn(|index| {
         u8::try_from(index * 11 % 253).unwrap()
@@ -182,7 +183,7 @@ async fn c10_a_clock_that_stepped_ahead_and_came_back_forgets_no_revocation() {
     let tokens = server.mint(&key).await;
     revoke(&server, &key).await;
     server.advance(STEP);
-    // Meanwhile the list is read anew, and what is old is swept.
+    // Meanwhile the list is read again, and old entries are swept.
     revoke(&server, &other).await;
     let retention = server.app.retention();
     server.store.sweep(server.now(), &retention).await.unwrap();

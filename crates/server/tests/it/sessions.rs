@@ -1,4 +1,4 @@
-//! `GET|DELETE /v1/auth/sessions`, `DELETE /v1/auth/sessions/{sid}`: where somebody is signed in.
+//! `GET|DELETE /v1/auth/sessions`, `DELETE /v1/auth/sessions/{sid}`: where a user is logged in.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -31,7 +31,7 @@ pub(crate) fn raw(signature: &str) -> [u8; 64] {
     URL_SAFE_NO_PAD.decode(signature).unwrap().try_into().unwrap()
 }
 
-/// (r, n − s): as valid as (r, s), and anybody can compute it.
+/// (r, n − s): as valid as (r, s), and anyone can compute it.
 pub(crate) fn negated(raw: [u8; 64]) -> [u8; 64] {
     let mut other = raw;
     let mut borrow = 0;

@@ -1,10 +1,11 @@
-//! Rotation under load, as a resource server sees it that uses a library of others, keeps each JWKS for its
-//! full `max-age` and never asks again for a key that it does not know.
+//! Rotation under load, as a resource server sees it that uses a library of others, keeps each JWKS
+//! for its full `max-age` and never asks again for a key that it does not know.
 //!
-//! 1. Three nodes serve one database. Time moves in steps; at each the verifiers fetch the set from whichever
-//!    node, then the schedule does what is due, then all nodes mint and refresh, also while they learn of it.
-//! 2. Each new token must verify with every copy that is at most 300 s old, and each old one, until it ends,
-//!    with the newest copy.
+//! 1. Three nodes serve one database. Time moves in steps; at each the verifiers fetch the set from
+//!    whichever node, then the schedule does what is due, then all nodes mint and refresh, also
+//!    while they learn of it.
+//! 2. Each new token must verify with every copy that is at most 300 s old, and each old one, until
+//!    it ends, with the newest copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,8 @@ const TOKEN_LIFE: i64 = 3600;
 const PUBLISH_BEFORE: i64 = 24 * 3600;
 /// What verifiers tolerate.
 const LEEWAY: i64 = 60;
-/// Seconds between steps: close ones, so that copies of every age meet a rotation, then nearly six hours.
+/// Seconds between steps: close ones, so that copies of every age meet a rotation, then nearly six
+/// hours.
 const STEPS: [i64; 5] = [100, 200, 290, 3410, 17_593];
 const CYCLES: usize = 25;
 
@@ -56,7 +58,7 @@ async fn b02_a_rotation_under_load_is_no_surprise_to_a_foreign_verifier() {
     );
     assert!(signed.len() >= 4, "three rotations");
     for (kid, used) in &platform.first_use {
-        // The very first key signs at once: nobody has cached an older set.
+        // The very first key signs at once: no verifier has cached an older set.
         assert!(
             *used == begin || used - platform.published[kid] >= PUBLISH_BEFORE,
             "{kid}"
@@ -115,7 +117,8 @@ impl Platform {
         }
     }
 
-    /// What is due by schedule, as each node does it. The load goes on until all nodes have learnt of it.
+    /// What is due by schedule, as each node does it. The load goes on until all nodes have learnt
+    /// of it.
     async fn maintain(&mut self) {
         let node = &self.nodes[0];
         if !node.signing_keys().maintain(node.now()).await.unwrap() {

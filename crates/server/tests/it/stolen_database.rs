@@ -1,4 +1,5 @@
-//! What a thief of the database has: every value of it, in every form in which it could be presented.
+//! What a thief of the database has: every value of it, in every form in which it could be
+//! presented.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -43,8 +44,8 @@ async fn used() -> (TestServer, Vec<String>) {
 
 const ADA: &str = "ada@example.com";
 
-/// Somebody signs in by mail, in a browser and in a program, and is about to do both again: cookies, refresh
-/// tokens, and a code and a link that still work.
+/// A user logs in by mail, in a browser and in a program, and is about to do both again: cookies,
+/// refresh tokens, and a code and a link that still work.
 async fn used_by_a_person(server: &TestServer) -> Vec<String> {
     let mut browser = server.visitor();
     browser.submit("/sign-in", &[("email", ADA)]).await;
@@ -74,7 +75,8 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// All that a thief finds: of SQLite the files, the write-ahead log included; of PostgreSQL what a dump holds.
+/// All that a thief finds: of SQLite the files, the write-ahead log included; of PostgreSQL what a
+/// dump holds.
 fn loot(server: &TestServer) -> Vec<Vec<u8>> {
     match crate::DATABASE {
         Database::Sqlite => files(server),
@@ -184,7 +186,8 @@ async fn e13_a_mailed_code_cannot_be_tried_on_the_stolen_rows() {
     let [Stored::Blob(flow_id), Stored::Blob(stored)] = &live[0][..] else {
         panic!("{live:?}")
     };
-    // The thief guesses right, and wants to know it: with a plain hash a hundred million guesses are a second's work.
+    // The thief guesses right, and wants to know it: with a plain hash a hundred million guesses
+    // are a second's work.
     let code = secrets
         .iter()
         .rfind(|secret| secret.len() == 8 && secret.bytes().all(|byte| byte.is_ascii_digit()))

@@ -340,7 +340,7 @@ async fn e11_a_refresh_asks_for_nothing_more_than_the_key_may() {
     assert_eq!(answer.status, 200, "{answer:?}");
     let wish = json!({
         "refresh_token": first, "scope": "read trade transfer", "scopes": ["transfer"], "aud": server.issuer(),
-        "audience": "auth", "sub": "somebody@example.com", "uid": server.account().await.uid, "client_id": "x",
+        "audience": "auth", "sub": "user@example.com", "uid": server.account().await.uid, "client_id": "x",
     });
     let claims = jwt::payload(&server.post("/token/refresh", &wish).await.access_token());
     assert_eq!(claims["scope"], "read");

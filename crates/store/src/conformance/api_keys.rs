@@ -97,7 +97,7 @@ async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Store)
                 .await
                 .unwrap();
             assert_eq!(outcome, Err(Refusal::KeyAlreadyRegistered), "{round}");
-            // Known is said before full: how many keys its account has is nobody's business.
+            // "Known" is reported before "full": the number of keys of its account stays private.
             let outcome = store
                 .register_key(again(uid), 0, &audit_context(1))
                 .await

@@ -115,7 +115,7 @@ async fn g23_an_address_selects_no_account(store: &Store) {
         .unwrap()
         .unwrap();
     assert_eq!(sign_in(store, linking, 3).await, AppleSignIn::Known(owner));
-    // What Apple says of an address proves it to nobody: it stays free for its owner.
+    // The address in an Apple identity proves nothing: it stays free for its owner.
     made(store, subject("s2", Some("bob@example.com"))).await;
     with_address(store, "bob@example.com").await;
 }
@@ -158,7 +158,11 @@ async fn an_account_links_one_identity_and_an_identity_one_account(store: &Store
             .unwrap()
     };
     assert_eq!(link(first.uid, "s1").await, Ok(()));
-    assert_eq!(link(first.uid, "s1").await, Ok(()), "twice is no error");
+    assert_eq!(
+        link(first.uid, "s1").await,
+        Ok(()),
+        "repeating it changes nothing"
+    );
     assert_eq!(link(second.uid, "s1").await, Err(Refusal::AppleLinkedElsewhere));
     assert_eq!(link(first.uid, "s2").await, Err(Refusal::AppleAlreadyLinked));
     assert_eq!(identity(store, second.uid).await, None);
@@ -215,7 +219,7 @@ async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Store
     assert!(ended(mine).await);
     assert!(!ended(theirs).await, "another account's");
     assert_eq!(audited(store, AuditAction::AppleUnlinked).await, 1);
-    assert_eq!(withdraw(store, "s1", 6).await, None, "nobody has it any more");
+    assert_eq!(withdraw(store, "s1", 6).await, None, "no account has it any more");
     assert_eq!(withdraw(store, "s9", 6).await, None);
 }
 
@@ -226,7 +230,7 @@ async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Store) {
     assert!(store.user_session(mine).await.unwrap().unwrap().0.ended.is_some());
     assert_eq!(identity(store, only.uid).await.unwrap().withdrawn_at, Some(at(5)));
     assert_eq!(withdraw(store, "s1", 6).await, None, "it was told already");
-    // Nobody else gets it, and consent given again opens the same account.
+    // No other account gets it, and new consent opens the same account.
     let other = account(store).await;
     let taken = store
         .link_apple(other.uid, subject("s1", None), &audit_context(6))

@@ -145,9 +145,9 @@ async fn f02_f06_a_code_works_once_and_for_ten_minutes(store: &Store) {
 
     asked(store, 600).await;
     assert!(!right(store, "owner", 1_200).await, "over");
-    // Of an address for which nobody asked there is nothing to try.
+    // For an address without a code there is nothing to try.
     let nobodys = CodeAttempt {
-        of: CodeOf::Address(email("nobody@example.com")),
+        of: CodeOf::Address(email("unknown@example.com")),
         ..attempt("12345678", "owner", 1)
     };
     assert_eq!(consume(store, nobodys).await, Err(Refusal::InvalidCode));
@@ -223,7 +223,7 @@ async fn f05_after_a_hundred_failures_codes_are_long_and_the_owner_goes_on(store
     }
     // From elsewhere nothing is compared with the short code any more, even the right one.
     assert!(!right(store, "the owner's telephone", 2).await);
-    // Whoever asks now gets a long code, which works from anywhere.
+    // A request now gets a long code, which works from anywhere.
     let long = new_code(ADA, "owner", None, 60);
     assert_eq!(ask(store, long).await, Some(Length::Long));
     let typed = "1234-5678-9012-3456";
@@ -363,7 +363,7 @@ async fn f08_f21_a_code_for_one_purpose_serves_no_other(store: &Store) {
     .await;
     let proved = proved.expect("the right code");
     assert_eq!((proved.email().as_str(), proved.purpose()), (ADA, purpose));
-    // What was proved for an account signs nobody in.
+    // An address that was proved for a change does not log in.
     assert_eq!(account_of(store, proved, 3).await, Err(Refusal::InvalidCode));
 }
 
@@ -400,7 +400,8 @@ async fn f11_f12_a_link_works_once_in_the_browser_that_asked(store: &Store) {
     assert!(!consume_link(token(1), browser(1), 600).await, "over");
     assert!(consume_link(token(1), browser(1), 599).await);
     assert!(!consume_link(token(1), browser(1), 599).await, "used");
-    // The sign-in is done: neither the code beside it nor the other mail of this browser works any more.
+    // The sign-in is done: neither the code beside it nor the other mail of this browser works any
+    // more.
     assert!(consume(store, in_browser(1, "12345678", 100)).await.is_err());
     assert!(!consume_link(token(9), browser(1), 100).await);
     assert_eq!(
@@ -421,7 +422,7 @@ async fn f18_mail_is_limited_per_address_and_network(store: &Store) {
     assert_eq!(mails, 5, "in fifty minutes");
     assert!(
         ask(store, new_code(ADA, "owner", None, 3_000)).await.is_some(),
-        "somebody else is not concerned"
+        "other addresses are not affected"
     );
     assert!(
         ask(store, new_code("bob@example.com", "thief", None, 3_000))
@@ -477,7 +478,7 @@ async fn f19_a_code_that_was_not_mailed_was_never_asked_for(store: &Store) {
     assert!(!right(store, "owner", 1).await);
     asked(store, 1).await;
     assert!(right(store, "owner", 2).await);
-    // Twice, or of something unknown, is no error.
+    // Repeating it, or naming something unknown, changes nothing.
     store.withdraw_code(flow_id).await.expect("the database answers");
     assert_eq!(
         ask(store, new_code(ADA, "owner", None, 3)).await,
@@ -490,7 +491,7 @@ async fn f01_g25_asking_makes_no_account_and_proving_makes_one(store: &Store) {
     asked(store, 0).await;
     wrong(store, 5, "owner", 1).await;
     assert_eq!(store.accounts().await.expect("the database answers"), []);
-    // In nobody's trail, but written: how long it takes tells nobody whether there is an account.
+    // Written, though to no account's trail: the time does not tell whether there is an account.
     assert_eq!(
         (
             audited(store, AuditAction::CodeSent).await,
@@ -593,7 +594,8 @@ async fn j18_what_is_over_is_swept(store: &Store) {
             .expect("the database answers");
         swept.deleted
     };
-    // Its hour over, the code goes: one row; a day after they happened, the events: a mail and five failures.
+    // Its hour over, the code goes: one row; a day after they happened, the events: a mail and five
+    // failures.
     assert_eq!(sweep(4_200).await, 0);
     assert_eq!(sweep(4_201).await, 1);
     assert_eq!(sweep(86_402).await, 6);

@@ -1,4 +1,5 @@
-//! What accounts are recognised by: addresses change hands slowly, and an account that is deleted is gone.
+//! What accounts are recognised by: addresses change hands slowly, and an account that is deleted
+//! is gone.
 
 use jiff::SignedDuration;
 use tm_auth_core::email_code::Purpose;
@@ -59,7 +60,7 @@ async fn an_address_finds_the_account_that_proved_it(store: &Store) {
     account(store).await;
     assert_eq!(store.account_by_email("a@example.com").await.unwrap(), Some(a));
     assert_eq!(found(store, "b@example.com").await, Some(b.uid));
-    // Exactly as it is stored: whoever asks has it in its one form.
+    // Exactly as stored: callers have the address in its canonical form.
     for other in ["A@example.com", "a@example.co", "", "%", "a@example.com "] {
         assert_eq!(found(store, other).await, None, "{other}");
     }

@@ -1,4 +1,4 @@
-//! Why keys were refused: added up, bounded, and shown to nobody but the owner.
+//! Why keys were refused: added up, bounded, and shown to the owner only.
 
 use std::net::{IpAddr, Ipv4Addr};
 

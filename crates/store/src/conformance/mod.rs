@@ -1,8 +1,8 @@
 //! The suite that defines [`crate::Store`].
 //!
-//! Each case takes an empty database and speaks to it through the trait alone, so every implementation is
-//! held to the very same words. [`cases`] lists them; whoever implements the trait makes one empty database
-//! per case and runs it. A case that fails panics. Times are fixed: the database's clock decides nothing.
+//! Each case takes an empty database and uses its public methods only, so both databases must
+//! behave the same. [`cases`] lists them; the runner creates one empty database per case. A case
+//! that fails panics. Times are fixed: the database's clock decides nothing.
 
 mod accounts;
 mod api_keys;
@@ -69,7 +69,8 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
     .flatten()
 }
 
-/// The table of a module's cases. A case that is left out of it is dead code, which the compiler reports.
+/// The table of a module's cases. A case that is left out of it is dead code, which the compiler
+/// reports.
 macro_rules! table {
     ($noun:literal: $($case:ident),+ $(,)?) => {
         pub(super) const CASES: &[super::Case] = &[$(super::Case {

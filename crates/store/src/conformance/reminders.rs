@@ -108,7 +108,7 @@ async fn c10_the_owner_is_reached_at_the_proved_address_or_the_contact_address(s
         .set_contact_email(nobody.uid, contact.clone())
         .await
         .unwrap();
-    // It was not marked as sent while there was nobody to send it to.
+    // It was not marked as sent while there was no address to send it to.
     assert_eq!(due(store, before(7)).await[0].address, "contact@example.com");
 
     let key = owned(store, "proved@example.com", Some(end() - TICK)).await;

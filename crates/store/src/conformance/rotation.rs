@@ -109,7 +109,8 @@ async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store
     let reused = rotate(store, rotation(new.sid, &secret, 0, 92)).await;
     assert_eq!(reused, Err(Refusal::RefreshReused));
 
-    // In the same step: ended for the newest token too, on the list, told to the other nodes, audited.
+    // In the same step: ended for the newest token too, on the list, told to the other nodes,
+    // audited.
     assert_eq!(
         rotate(store, rotation(new.sid, &secret, 2, 93)).await,
         Err(Refusal::RefreshReused)
@@ -243,8 +244,8 @@ async fn e12_a_counter_from_the_future_is_fast_forwarded_and_audited(store: &Sto
     );
 }
 
-/// Where several things are wrong at once, the one that says least to a stranger is told first, then the one
-/// that its owner can do most about.
+/// Where several things are wrong at once, the one that says least to a stranger is told first,
+/// then the one that its owner can do most about.
 async fn refusals_come_in_their_order(store: &Store) {
     let account = account(store).await;
     let restricted = NewApiKey {
@@ -362,7 +363,7 @@ async fn all_sessions_can_be_ended_with_a_restore(store: &Store) {
         at: at(10),
     };
     assert!(store.revocations(at(10)).await.unwrap().contains(&everything));
-    // Whoever holds a key signs again.
+    // The holder of a key signs again.
     assert_eq!(
         open(store, &new_session(&key, 10).0).await,
         crate::OpenOutcome::Opened

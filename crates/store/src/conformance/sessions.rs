@@ -1,4 +1,5 @@
-//! Sessions: opened once per challenge, and only while key and account stand as they did at the decision.
+//! Sessions: opened once per challenge, and only while key and account stand as they did at the
+//! decision.
 
 use std::sync::Arc;
 
@@ -151,7 +152,7 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
             .unwrap(),
         0
     );
-    // Its session may have been in the lost suffix: nobody can tell it from a replay.
+    // Its session may have been in the lost suffix, so it cannot be told from a replay.
     assert_eq!(
         open(store, &new_session(&key, 99).0).await,
         OpenOutcome::BeforeRecovery

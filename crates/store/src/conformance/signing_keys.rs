@@ -63,7 +63,7 @@ async fn the_set_is_kept_as_it_was_put(store: &Store) {
         [Change::SigningKeys]
     );
     assert_eq!(audited(store, AuditAction::SigningKeyChanged).await, 3);
-    // Sealed anew: the same key under another seal.
+    // Rewrapped: the same key under another seal.
     let rewrapped = StoredSigningKey {
         sealed: Sealed(vec![2; 40]),
         ..keys[1].clone()

@@ -32,9 +32,8 @@ impl Store {
         self.read(async move |tx| of_account(tx, uid).await).await
     }
 
-    /// Registers a key. A public key is registered only once, by any account, even after the key
-    /// was revoked. An account may have `max_live` keys that are activated and neither revoked nor
-    /// expired, and as many pending ones.
+    /// Registers a key. A public key is registered once only, even after a revocation. An account
+    /// may have `max_live` live keys, and as many pending ones.
     pub async fn register_key(
         &self,
         new: NewApiKey,
@@ -60,9 +59,8 @@ impl Store {
             .await
     }
 
-    /// Changes a key of this account that is neither revoked nor expired. Once this has disabled
-    /// the key, no new mint or refresh succeeds, and the key is on the revocation list. Enabling
-    /// takes it off the list again.
+    /// Changes a live key of this account. Once this has disabled the key, no new mint or refresh
+    /// succeeds, and the key is on the revocation list until it is enabled.
     pub async fn update_key(
         &self,
         uid: AccountId,
@@ -321,8 +319,7 @@ async fn count(tx: &mut Tx<'_>, uid: AccountId, active: bool, now: Timestamp) ->
     tx.value(sql, args![uid, now, active]).await
 }
 
-/// Returns the key if it belongs to the account. Another account's key is not found, as if it did
-/// not exist.
+/// Returns the key if it belongs to the account. Another account's key is not found.
 async fn owned(tx: &mut Tx<'_>, uid: AccountId, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
     Ok(get(tx, key_id)
         .await?

@@ -100,7 +100,7 @@ pub(super) async fn end(
     let there = get(tx, uid).await?;
     tx.execute("DELETE FROM recoveries WHERE uid = ?1", args![uid])
         .await?;
-    // The end of a lapsed recovery is no news.
+    // The end of a lapsed recovery needs no notice.
     let ended = there.is_some_and(|recovery| recovery.stage(audit_context.at) != Stage::Lapsed);
     if ended {
         audit::note(tx, audit_context, action, Some(uid), None, None, None).await?;

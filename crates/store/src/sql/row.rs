@@ -99,7 +99,7 @@ macro_rules! from_column {
             fn from_column(column: Column<'r>) -> Result<Self> {
                 match column {
                     Column::$kind($value) => $read,
-                    _ => Err(damaged(concat!("a value that is no ", stringify!($type)))),
+                    _ => Err(damaged(concat!("a value that is not of type ", stringify!($type)))),
                 }
             }
         })+

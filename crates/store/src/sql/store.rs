@@ -63,9 +63,9 @@ impl Store {
         &self.faults
     }
 
-    /// Bounds every call from now on. A call without an answer in this time fails as [`StoreError::Unavailable`], and
-    /// its change may still be made. Without a deadline, a caller could wait for ever for a connection whose other end
-    /// is gone.
+    /// Bounds every call from now on. A call without an answer in this time fails as
+    /// [`StoreError::Unavailable`], and its change may still be made. Without a deadline, a caller
+    /// could wait for ever for a connection whose other end is gone.
     pub fn set_deadline(&self, deadline: Duration) {
         let milliseconds = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         self.deadline.store(milliseconds, Ordering::Relaxed);

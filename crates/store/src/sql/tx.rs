@@ -120,7 +120,7 @@ fn bind(args: &[Value<'_>]) -> Result<PgArguments> {
             Value::Null(Kind::Text) => bound.add(None::<&str>),
             Value::Null(Kind::Blob) => bound.add(None::<&[u8]>),
         };
-        added.map_err(|error| StoreError::damaged(error))?;
+        added.map_err(StoreError::damaged)?;
     }
     Ok(bound)
 }

@@ -44,7 +44,7 @@ impl Cell {
             (Kind::Blob, Json::String(text)) => URL_SAFE_NO_PAD.decode(text).ok().map(Self::Blob),
             _ => None,
         };
-        cell.ok_or_else(|| StoreError::unusable(format!("the file has a value that is no {kind:?}")))
+        cell.ok_or_else(|| StoreError::unusable(format!("the file has a value that is not {kind:?}")))
     }
 
     pub(super) fn value(&self) -> Value<'_> {

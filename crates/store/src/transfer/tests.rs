@@ -75,7 +75,8 @@ impl Deployment {
     }
 }
 
-/// Rows where there are none: more than one batch of them in one table, so that no batch's end is overlooked.
+/// Rows where there are none: more than one batch of them in one table, so that no batch's end is
+/// overlooked.
 async fn fill(tx: &mut Tx<'_>, table: &Table, uid: &[u8], key_id: &[u8]) -> Result<()> {
     let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
     if tx.exists(&sql, args![]).await? {
@@ -170,7 +171,7 @@ async fn goes_on(store: &Arc<Store>, from: &Deployment) {
     assert_eq!(store.open_session(decided).await.unwrap(), OpenOutcome::Changed);
     let trail = store.audit_trail(None, 1).await.unwrap();
     assert_eq!(trail[0].action, AuditAction::DatabaseImported);
-    given::key(&store).await;
+    given::key(store).await;
     let before = store.changes(0).await.unwrap().latest;
     let (uid, key_id) = (from.key.account.uid, from.key.key_id);
     let revoked = store
@@ -255,7 +256,7 @@ async fn an_export_overwrites_nothing_and_an_empty_database_has_none() {
     let empty = sqlite(&folder, "empty.db");
     let error = empty.export(&target, given::at(0)).await.unwrap_err();
     assert!(error.to_string().contains("it is empty"), "{error}");
-    assert!(!target.exists(), "half a file helps nobody");
+    assert!(!target.exists(), "half a file is useless");
 
     fs::write(&target, "mine").unwrap();
     empty.bind_environment(Environment::Uat).await.unwrap();
@@ -263,7 +264,7 @@ async fn an_export_overwrites_nothing_and_an_empty_database_has_none() {
     assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
 }
 
-/// A column that a migration adds and nobody adds here would be left behind.
+/// A column that a migration adds must be added here, or it would be left behind.
 #[tokio::test]
 async fn the_list_of_tables_is_what_the_migrations_make() {
     let folder = TempDir::new().unwrap();

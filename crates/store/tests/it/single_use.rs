@@ -1,8 +1,9 @@
-//! Mailed codes on three nodes: three stores on one PostgreSQL, one of them behind a proxy that loses answers.
+//! Mailed codes on three nodes: three stores on one PostgreSQL, one of them behind a proxy that
+//! loses answers.
 //!
 //! 1. Each code is sent to all three stores at once.
-//! 2. At most one store accepts it. Exactly one does, unless an answer was lost: then the outcome is
-//!    unknown.
+//! 2. At most one store accepts it. Exactly one does, unless an answer was lost: then the outcome
+//!    is unknown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

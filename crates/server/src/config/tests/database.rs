@@ -166,7 +166,8 @@ fn i17_the_address_is_a_secret() {
         Some("database.url")
     );
 
-    // A file that others can read does not hold it, nor does a message repeat what stands in its place.
+    // A file that others can read does not hold it, nor does a message repeat what stands in its
+    // place.
     let text = format!(
         "environment = 'uat'\npublic_url = 'http://localhost:1/v1/auth'\n[database]\nurl = '{url}'\n[keys]\n"
     );

@@ -91,7 +91,7 @@ fn i17_f19_a_mail_server_is_written_in_full() {
         ("mail.tls", vec![("MAIL__TLS", "opportunistic")]),
         ("mail.host", vec![("MAIL__HOST", "smtp example com")]),
         ("mail.port", vec![("MAIL__PORT", "0")]),
-        ("mail.from", vec![("MAIL__FROM", "nobody")]),
+        ("mail.from", vec![("MAIL__FROM", "no-address")]),
         ("mail.from", vec![("MAIL__FROM", "a@x.com\r\nBcc: b@x.com")]),
         ("mail.password_file", vec![("MAIL__USERNAME", "tm-auth")]),
         ("mail.username", vec![("MAIL__PASSWORD_FILE", path)]),

@@ -37,7 +37,7 @@ async fn d04_a_timestamp_is_an_integer_of_64_bits_and_nothing_else() {
         );
         let answer = server.post_raw(PATH, JSON, body).await;
         answer.assert_error(400, "invalid_request");
-        // Where it is no JSON at all, the place is named.
+        // If it is not JSON at all, the error names the position.
         let violation = answer.body["field_violations"][0].to_string();
         assert!(
             violation.contains("timestamp") || violation.contains("column"),
@@ -180,7 +180,7 @@ async fn d18_i01_only_uncompressed_json_in_utf8_is_read() {
         let answer = server.post_raw(PATH, JSON, body).await;
         answer.assert_error(400, "invalid_request");
     }
-    // A body that is no UTF-8 although its text would be.
+    // A body that is not UTF-8 although its text would be.
     let mut latin1 = good.clone().into_bytes();
     latin1.insert(2, 0xe9);
     server

@@ -179,7 +179,7 @@ async fn d06_a_key_of_the_other_environment_is_told_so() {
     );
 }
 
-/// What a cached copy of the key says does not matter: here nobody tells this node of the change.
+/// The cached copy of the key does not decide: here this node is not told of the change.
 #[tokio::test]
 async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
     let server = TestServer::start().await;
@@ -207,7 +207,8 @@ async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
     answer.assert_error(401, "key_revoked");
 }
 
-/// Nothing deletes an account yet but an operator with SQL in hand; the row counts, not the copy of it.
+/// Nothing deletes an account yet but an operator with SQL in hand; the row counts, not the copy of
+/// it.
 #[tokio::test]
 async fn d06_a_deleted_account_answers_as_unknown_even_to_its_holder() {
     let server = TestServer::start().await;
@@ -216,9 +217,9 @@ async fn d06_a_deleted_account_answers_as_unknown_even_to_its_holder() {
     for table in ["sessions", "api_keys", "accounts"] {
         execute(&server, &format!("DELETE FROM {table}")).unwrap();
     }
-    let nobody = KeyId::generate(Environment::Uat, random::bytes());
-    let signature = cached.sign(&format!("{nobody}.{START}"));
-    let unknown = json!({ "key_id": nobody, "timestamp": START, "signature": signature });
+    let unknown_key = KeyId::generate(Environment::Uat, random::bytes());
+    let signature = cached.sign(&format!("{unknown_key}.{START}"));
+    let unknown = json!({ "key_id": unknown_key, "timestamp": START, "signature": signature });
     let unknown = server.post(PATH, &unknown).await.comparable();
     for key in [cached, fresh] {
         let answer = server.post(PATH, &key.challenge(server.now())).await;

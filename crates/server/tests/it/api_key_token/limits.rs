@@ -181,7 +181,8 @@ async fn i06_the_right_most_untrusted_hop_is_the_client() {
 
 #[tokio::test]
 async fn i06_the_header_of_a_peer_that_is_no_proxy_is_not_read() {
-    // Three ways not to be believed: no proxy is configured, another one is, or the proxies do not say.
+    // Three ways not to be believed: no proxy is configured, another one is, or the proxies do not
+    // say.
     let nobody = TestServer::start().await;
     let another = TestServer::start_with(|config| {
         config.network.trusted_proxies = vec!["192.0.2.0/24".parse().unwrap()];
@@ -197,7 +198,7 @@ async fn i06_the_header_of_a_peer_that_is_no_proxy_is_not_read() {
         let key = server.key().await;
         let token = server.mint(&key).await.access_token;
         assert_eq!(seen(&server, &token, &["203.0.113.9"]).await, "127.0.0.1");
-        // So nobody gets around their limit by writing another address into each request.
+        // So a client cannot avoid its limit by writing another address into each request.
         let guess = guess(key.id(), &TestKey::unregistered(&key.account));
         for turn in 0..31 {
             let answer = post_from(&server, &format!("203.0.113.{turn}"), &guess).await;

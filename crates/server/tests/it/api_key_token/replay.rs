@@ -96,7 +96,7 @@ async fn d09_our_own_retry_after_an_unknown_commit_succeeds() {
         .refresh(answer.body["refresh_token"].as_str().unwrap())
         .await;
     assert_eq!(refreshed.status, 200, "{refreshed:?}");
-    // But to anybody else it is a replay.
+    // To any other caller it is a replay.
     assert_replayed(&server.post(PATH, &challenge).await);
 }
 

@@ -68,7 +68,8 @@ async fn d03_another_unit_is_named_and_never_rescaled() {
     }
 }
 
-/// A clock that jumps, and a sweep that finds every session over and old enough to go but for its challenge.
+/// A clock that jumps, and a sweep that finds every session over and old enough to go but for its
+/// challenge.
 #[tokio::test]
 async fn d17_no_jump_of_the_clock_makes_a_replay_acceptable() {
     let server = TestServer::start().await;

@@ -1,4 +1,5 @@
-//! `POST /api-keys/{key_id}/activate`: a pending key mints once its holder says that the file is saved.
+//! `POST /api-keys/{key_id}/activate`: a pending key mints once its holder says that the file is
+//! saved.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -48,7 +49,7 @@ async fn a_pending_key_mints_after_its_activation_and_not_before() {
         (200, Some("active")),
         "{answer:?}"
     );
-    assert_eq!(activate().await.body, answer.body, "twice is no error");
+    assert_eq!(activate().await.body, answer.body, "repeating it changes nothing");
     server.mint(&key).await;
 }
 

@@ -10,11 +10,13 @@ use crate::captured_log::CapturedLog;
 use crate::key_forms::{hex, jwk, pem, pkcs8, point, private_number, sec1, spki};
 use crate::support::{Answer, TestKey, TestServer};
 
-/// Pieces of a private key by which any copy of it would be found, whatever it was wrapped in or cut from.
+/// Pieces of a private key by which any copy of it would be found, whatever it was wrapped in or
+/// cut from.
 fn traces(key: &TestKey) -> Vec<String> {
     let number = private_number(&key.signer);
     let mut traces = vec![hex(&number[..8]), hex(&number[..8]).to_uppercase()];
-    // The letters that hold the number: it begins at byte 36 of a PKCS#8 and at byte 7 of a SEC1 key.
+    // The letters that hold the number: it begins at byte 36 of a PKCS#8 and at byte 7 of a SEC1
+    // key.
     for (text, letters) in [
         (STANDARD.encode(pkcs8(&key.signer)), 48..90),
         (STANDARD.encode(sec1(&key.signer)), 10..52),
@@ -79,7 +81,8 @@ async fn c04_c05_a_private_key_is_refused_with_a_clear_text_and_kept_nowhere() {
     assert_no_trace(&log.text(), &key);
 }
 
-/// In the wrong field, under a wrong name or in a broken body it is not recognised; it still goes nowhere.
+/// In the wrong field, under a wrong name or in a broken body it is not recognised; it still goes
+/// nowhere.
 #[tokio::test]
 async fn c04_c05_a_private_key_in_the_wrong_place_is_not_repeated_either() {
     let log = CapturedLog::start();

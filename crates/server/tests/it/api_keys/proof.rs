@@ -10,7 +10,7 @@ use super::{PATH, path_of};
 use crate::key_forms::point;
 use crate::support::{Answer, TestKey, TestServer, jwt};
 
-/// The registration of somebody's key by an account.
+/// The registration of another user's key by an account.
 fn registration(server: &TestServer, signer: &Signer, account: &Account) -> Value {
     let proof = signer
         .registration_proof(server.issuer(), account.uid, server.now())

@@ -216,7 +216,8 @@ async fn c06_keys_whose_private_half_is_published_are_refused() {
         json!(hex(private.compute_public_key().unwrap().as_ref()))
     });
     let published = [
-        // RFC 7515 appendix A.3; RFC 7517 appendix A.1; RFC 6979 appendix A.2.5; RFC 5903 section 8.1
+        // RFC 7515 appendix A.3; RFC 7517 appendix A.1; RFC 6979 appendix A.2.5; RFC 5903 section
+        // 8.1
         json!({ "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }),
         json!({ "kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM" }),
         json!("0360fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"),

@@ -80,7 +80,7 @@ async fn c09_the_21st_live_key_is_refused_until_another_one_is_over() {
         answer.body["message"].as_str().unwrap().contains("20"),
         "{answer:?}"
     );
-    // Somebody else's account is not concerned.
+    // Other accounts are not affected.
     server.key().await;
 
     let revoked = server
@@ -131,7 +131,8 @@ async fn c12_keys_are_made_and_changed_only_by_who_signed_in_within_five_minutes
             }
         }
     }
-    // To list and to revoke it need not be that fresh: who is robbed must not have to look for a passkey first.
+    // To list and to revoke it need not be that fresh: who is robbed must not have to look for a
+    // passkey first.
     let yesterday = server.now() - SignedDuration::from_hours(24);
     let token = server
         .management_token_signed_in_at(&key.account, yesterday)
@@ -164,7 +165,7 @@ async fn scopes_end_and_addresses_are_checked_and_kept() {
         ("expires_at", json!("tomorrow")),
         ("expires_at", json!(1_900_000_000)),
         ("allowed_ips", json!("203.0.113.7")),
-        ("uid", json!("somebody else")),
+        ("uid", json!("another account")),
         ("key_id", json!("mine")),
     ] {
         register_with(&server, &account, member, bad)

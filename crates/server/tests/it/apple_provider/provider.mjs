@@ -15,7 +15,7 @@ import { createHash, randomUUID } from 'node:crypto';
 
 const settings = JSON.parse(process.argv[2]);
 
-// Nobody reads what is printed after the first line.
+// What is printed after the first line is not read.
 console.info = console.warn = console.log = console.error;
 
 // A test's clock stands still, so everything here that asks for the time gets that time.

@@ -57,7 +57,7 @@ async fn f16_an_address_is_one_however_it_is_written_and_mail_goes_to_its_stored
     let accounts = server.store.accounts().await.unwrap();
     assert_eq!(accounts.len(), 1);
     assert_eq!(accounts[0].email.as_deref(), Some(stored));
-    // A look-alike is somebody else: Cyrillic a.
+    // A look-alike is another address: Cyrillic a.
     server.advance(60);
     let alike = "ada@b\u{fc}cher.ex\u{430}mple";
     assert_eq!(ask(&server, alike).await.status, 200);

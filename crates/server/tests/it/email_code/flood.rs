@@ -12,7 +12,8 @@ const WISHES: usize = 1_200;
 const QUEUE: usize = 1_000;
 const DAY: i64 = 24 * 3600;
 
-/// The mail server says nothing, and nobody's limit stops the flood: what is left are the queue and the database.
+/// The mail server is silent and no limit stops the flood: the queue and the database must bound
+/// it.
 #[tokio::test]
 async fn i09_a_flood_of_wishes_is_refused_in_time_and_leaves_nothing_behind() {
     let smtp = SmtpServer::start(Behaviour {

@@ -76,7 +76,8 @@ async fn f04_i08_of_five_hundred_codes_at_once_on_three_nodes_five_are_compared(
     ask_from(&first, OWNER, ADA).await;
     let code = first.code_mail(ADA).code;
     let nodes = [&first, &first.another_node().await, &first.another_node().await];
-    // The right one is the last, so that every slot is taken by a wrong one, unless it overtakes four hundred.
+    // The right one is the last, so that every slot is taken by a wrong one, unless it overtakes
+    // four hundred.
     let guess = |number: usize| match number {
         499 => code.clone(),
         number => format!(

@@ -30,8 +30,8 @@ async fn f02_f06_wrong_used_and_old_codes_get_the_same_answer() {
     let code = server.code_mail(ADA).code;
     server.advance(601);
     let old = verify(&server, ADA, &code).await;
-    let nobodys = verify(&server, "nobody@example.com", &code).await;
-    for answer in [used, old, nobodys] {
+    let unknown_address = verify(&server, "unknown@example.com", &code).await;
+    for answer in [used, old, unknown_address] {
         answer.assert_error(401, "invalid_code");
         assert_eq!(said(&answer), said(&wrong));
     }

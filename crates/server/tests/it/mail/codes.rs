@@ -1,4 +1,5 @@
-//! The mail with code and link: what it says, where it leads, and what becomes of it where no mail leaves.
+//! The mail with code and link: what it says, where it leads, and what becomes of it where no mail
+//! leaves.
 
 use reqwest::Method;
 use serde_json::json;
@@ -56,7 +57,8 @@ async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
             !text.contains(ADA) && !text.contains("127.0.0.1") && !text.contains("Mozilla"),
             "{text}"
         );
-        // Link and code are read by no server on the way: what a browser sends ends before the fragment.
+        // Link and code are read by no server on the way: what a browser sends ends before the
+        // fragment.
         assert_eq!(
             text.matches(token.as_str()).count(),
             text.matches("#token=").count()

@@ -1,5 +1,5 @@
-//! Conversations with a mail server, good ones and bad ones. Each begins with a key that is registered, of
-//! which the owner is told by mail.
+//! Conversations with a mail server, good ones and bad ones. Each begins with a key that is
+//! registered, of which the owner is told by mail.
 
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ async fn f19_without_proper_tls_no_mail_is_named() {
             named: Some("mail.example.com"),
             ..Behaviour::default()
         },
-        // What somebody on the line says before TLS counts for nothing after it.
+        // What an attacker on the line injects before TLS counts for nothing after it.
         Behaviour {
             injects: "250-mail.test\r\n250 SIZE 1\r\n250 ok\r\n250 ok\r\n",
             ..Behaviour::default()

@@ -54,7 +54,7 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
     );
     assert_eq!(mails.len(), 3);
 
-    // What changed nothing is told to nobody: refusals, and a second revocation.
+    // Requests that changed nothing send no mail: refusals, and a second revocation.
     server.advance(1);
     server.manage(&owner, Method::DELETE, &path, None).await;
     server

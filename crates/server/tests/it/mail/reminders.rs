@@ -48,7 +48,7 @@ async fn c10_an_owner_is_reminded_30_7_and_1_day_before_over_restarts() {
     .into_iter()
     .enumerate()
     {
-        // Somebody else's key, whose reminder is the last of the round.
+        // Another user's key, whose reminder is the last of the round.
         let marker = format!("marker{number}@example.com");
         let other = account(&server, &marker).await;
         key(&server, &other, 30 * 24 + hours, 1).await;

@@ -52,7 +52,7 @@ impl Form {
                             let value = filled_in(name, value, &tag);
                             forms.last_mut().unwrap().fields.push((name.to_owned(), value));
                         }
-                        _ => panic!("a named element that is no field: {tag:?}"),
+                        _ => panic!("a named element that is not a field: {tag:?}"),
                     }
                 }
                 Piece::Text(text) => {
@@ -196,7 +196,10 @@ fn forms_of_templates() -> Vec<(String, Form)> {
     let mut forms = Vec::new();
     for entry in std::fs::read_dir(&folder).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        if file.ends_with(".html") {
+        if Path::new(&file)
+            .extension()
+            .is_some_and(|extension| extension == "html")
+        {
             let forms_of_file = Form::all_of(&markup(&folder, &file));
             forms.extend(forms_of_file.into_iter().map(|form| (file.clone(), form)));
         }

@@ -3,7 +3,7 @@
 use super::scenes::{LABEL, Opened, PASSKEY, Scene, server};
 use crate::support::html::{Piece, pieces};
 
-/// The elements whose content is no text of the page: a tab's title, a form's value.
+/// The elements whose content is not text of the page: a tab's title, a form's value.
 const EXEMPT: [&str; 2] = ["title", "textarea"];
 
 /// Where a text of users stands outside `<bdi>`, and how many of `texts` stand alone inside one.

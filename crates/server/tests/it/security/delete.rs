@@ -17,7 +17,7 @@ async fn e10_f22_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_a
     let mut other = server.signed_in(&account, AuthMethod::Passkey).await;
     let (_, program) = server.signed_in_program(&account, SessionKind::Native).await;
     let management = server.management_token(&account).await;
-    // Somebody asks for a code for the address meanwhile.
+    // Meanwhile a code is requested for the address.
     let mut elsewhere = server.visitor();
     server.advance(61);
     elsewhere.submit("/sign-in", &[("email", ADA)]).await;

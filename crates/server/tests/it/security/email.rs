@@ -68,7 +68,7 @@ async fn f21_the_link_changes_it_too_and_only_where_it_was_asked_for() {
     let (mut mallory, _) = ada(&server, "mallory@example.com").await;
     let refused = mallory.submit("/security/email/link", &[("token", &token)]).await;
     assert_eq!(refused.status, 401, "{refused:?}");
-    // Nor does it sign anybody in.
+    // Nor does it log in.
     let refused = browser.submit("/sign-in/link", &[("token", &token)]).await;
     assert_eq!(refused.status, 401, "{refused:?}");
     browser.get("/security/email/link").await.assert_shows(NEW);
@@ -152,7 +152,7 @@ async fn f22_an_address_that_was_given_up_leads_to_nobody_for_thirty_days_and_th
         assert!((400..500).contains(&refused.status), "{refused:?}");
         assert!(!third.cookies.contains_key("sid"));
     }
-    // Somebody else cannot take it by a change either.
+    // Another account cannot take it by a change either.
     let (mut mallory, _) = ada(&server, "mallory@example.com").await;
     let code = asked(&server, &mut mallory, ADA).await;
     let refused = mallory.submit("/security/email/code", &[("code", &code)]).await;

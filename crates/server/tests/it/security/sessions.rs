@@ -67,9 +67,10 @@ async fn e16_c12_any_fresh_sign_in_ends_sessions_and_no_stale_one() {
     let page = browser.get("/security").await;
     page.assert_shows("confirm that it is you")
         .assert_hides("/security/sessions/end");
-    for path in ["end", "end-others", "end-all"] {
+    let sid = [("sid", sid.as_str())];
+    for (path, fields) in [("end", &sid[..]), ("end-others", &[]), ("end-all", &[])] {
         let path = format!("/security/sessions/{path}");
-        let refused = browser.submit(&path, &[("sid", &sid)]).await;
+        let refused = browser.submit(&path, fields).await;
         assert_eq!(refused.status, 403);
         refused
             .assert_shows("reauth_required")

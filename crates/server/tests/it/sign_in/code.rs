@@ -67,7 +67,8 @@ async fn f08_f12_a_code_works_only_in_the_browser_that_asked() {
     let server = TestServer::start().await;
     let mut browser = asked(&server, ADA).await;
     let code = server.code_mail(ADA).code;
-    // Without a flow of its own: 400. With one for another address, even for the same: that flow's codes only.
+    // Without a flow of its own: 400. With one for another address, even for the same: that flow's
+    // codes only.
     let mut stranger = server.visitor();
     let shown = stranger
         .submit("/sign-in/code", &[("code", &code), ("email", ADA)])

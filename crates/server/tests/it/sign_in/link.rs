@@ -1,4 +1,5 @@
-//! `/sign-in/link`: opening a link does nothing; pressing the button in the browser that asked does.
+//! `/sign-in/link`: opening a link does nothing; pressing the button in the browser that asked
+//! does.
 
 use super::{ADA, asked, is_signed_in};
 use crate::support::{Answer, TestServer, Visitor, rows};
@@ -14,7 +15,7 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
     let mut browser = asked(&server, ADA).await;
     let mail = server.code_mail(ADA);
     let token = mail.token.unwrap();
-    // The token is in the fragment, which is sent to nobody, and so is the code.
+    // Token and code are in the fragment, which browsers do not send.
     let link = mail
         .mail
         .text
@@ -28,7 +29,8 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
         .split_once('#')
         .unwrap();
     assert_eq!(path, "/sign-in/link");
-    // Scanners, with and without the cookie; even ones that put the token where no page of ours does.
+    // Scanners, with and without the cookie; even scanners that send the token in ways that no page
+    // does.
     let mut scanner = server.visitor();
     for _ in 0..3 {
         for path in ["/sign-in/link".to_owned(), format!("/sign-in/link?token={token}")] {
@@ -74,7 +76,8 @@ async fn f12_another_browser_shows_the_code_and_signs_nobody_in() {
     let token = mail.token.unwrap();
     let mut telephone = server.visitor();
     let shown = telephone.get("/sign-in/link").await;
-    // No form that could sign in, and nothing about whose link it is; the code is the script's to show.
+    // No form that could sign in, and nothing about whose link it is; the code is the script's to
+    // show.
     shown
         .assert_hides("name=\"token\"")
         .assert_hides(ADA)

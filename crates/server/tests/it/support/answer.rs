@@ -4,7 +4,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tm_auth_proto::{ErrorBody, ErrorCode};
 
-/// A response, read whole. A body that is no JSON is `null` here and stays in `text`.
+/// A response, read whole. A body that is not JSON is `null` here and stays in `text`.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -38,8 +38,8 @@ impl Answer {
             .unwrap_or("")
     }
 
-    /// Asserts status and code together, and shows the whole answer where they differ; and that the body has
-    /// the members that every error has.
+    /// Asserts status and code together, and shows the whole answer where they differ; and that the
+    /// body has the members that every error has.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{self:?}");

@@ -1,4 +1,5 @@
-//! A signed-in browser without a screen: the cookie, the headers and the token that a real one sends.
+//! A signed-in browser without a screen: the cookie, the headers and the token that a real one
+//! sends.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -16,7 +17,7 @@ use tm_auth_store::AuditContext;
 
 use super::{Answer, TestServer};
 
-/// A browser in which somebody is signed in.
+/// A browser with a session.
 pub(crate) struct TestBrowser {
     pub(crate) account: Account,
     pub(crate) session: UserSession,
@@ -129,7 +130,7 @@ impl TestServer {
         }
     }
 
-    /// A page, for a browser in which nobody is signed in.
+    /// A page, for a browser without a session.
     pub(crate) async fn page(&self, path: &str) -> HtmlPage {
         let request = self.http.get(format!("{}{path}", self.origin));
         HtmlPage::of(request.header("accept", "text/html").send().await.unwrap()).await

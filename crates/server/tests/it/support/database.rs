@@ -1,7 +1,8 @@
-//! The database that a test runs on, and what a thief or an administrator reads in it: with the database's own
-//! means, not with the service.
+//! The database that a test runs on, and what a thief or an administrator reads in it: with the
+//! database's own means, not with the service.
 //!
-//! A PostgreSQL database belongs to a folder as a file does: whoever opens the folder again finds the same one.
+//! A PostgreSQL database belongs to a folder as a file does: opening the folder again opens the
+//! same database.
 
 mod postgres;
 mod sqlite;

@@ -1,4 +1,4 @@
-//! Tokens as anybody can read them: without verifying.
+//! Reads tokens without verifying them.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

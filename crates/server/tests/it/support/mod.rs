@@ -65,8 +65,8 @@ fn fast(config: &mut Config) {
     config.tokens.algorithm = SigningAlgorithm::ES256;
 }
 
-/// A port of its own, known before it is bound since the issuer names it. Not one of those that the system
-/// gives to outgoing connections: another test could be given it before the server binds it.
+/// A port of its own, known before it is bound since the issuer names it. Not one of those that the
+/// system gives to outgoing connections: another test could be given it before the server binds it.
 pub(crate) fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     /// The UDP port of the same number is held as the sign that a process has taken this one.
@@ -178,8 +178,9 @@ impl TestServer {
         self.clock.now()
     }
 
-    /// The second before which the revocation list says of an account that is over now that its tokens are. On
-    /// PostgreSQL another node's clock may be ahead by as much as the service allows.
+    /// The second before which the revocation list says of an account that is over now that its
+    /// tokens are. On PostgreSQL another node's clock may be ahead by as much as the service
+    /// allows.
     pub(crate) fn revoked_before(&self) -> i64 {
         let ahead = match crate::DATABASE {
             Database::Sqlite => 0,

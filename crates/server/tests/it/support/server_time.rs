@@ -1,4 +1,4 @@
-//! A server's clock, for whoever stands beside it.
+//! A server's clock, for a client in the same test.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! A mail server under the test's control: real sockets, real TLS, and replies that the test chooses.
+//! A mail server under the test's control: real sockets, real TLS, and replies that the test
+//! chooses.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -29,7 +30,8 @@ pub(crate) struct Behaviour {
     pub(crate) named: Option<&'static str>,
     /// What follows the answer to STARTTLS in the clear.
     pub(crate) injects: &'static str,
-    /// Replies to the next commands of this verb, in their order; then it behaves. `BODY` is the end of a mail.
+    /// Replies to the next commands of this verb, in their order; then it behaves. `BODY` is the
+    /// end of a mail.
     pub(crate) replies: VecDeque<(&'static str, &'static str)>,
     /// The command that is never answered.
     pub(crate) silent_at: Option<&'static str>,
@@ -46,7 +48,7 @@ pub(crate) struct Behaviour {
 pub(crate) enum StartTls {
     #[default]
     Offered,
-    /// It is not in the answer to EHLO, as when somebody on the line strips it.
+    /// It is not in the answer to EHLO, as when an attacker on the line strips it.
     Hidden,
     /// It is offered, then answered with 454.
     Refused,

@@ -1,5 +1,5 @@
-//! A browser, as far as the service sees one: it keeps cookies, follows no redirect by itself, and says where
-//! its requests come from.
+//! A browser, as far as the service sees one: it keeps cookies, follows no redirect by itself, and
+//! says where its requests come from.
 
 use std::collections::BTreeMap;
 
@@ -152,7 +152,7 @@ impl Visitor<'_> {
         request.header("cookie", cookies.join("; "))
     }
 
-    /// A request that a page of ours makes.
+    /// A request that a page of this service makes.
     fn request_of_our_page(&self, method: Method, path: &str) -> RequestBuilder {
         self.request(method, path)
             .header("origin", self.server.config.public_url.origin())

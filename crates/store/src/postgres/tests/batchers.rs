@@ -1,7 +1,8 @@
 //! Items that gather in a lane: one statement, and each its own outcome.
 //!
-//! A transaction of the test's own holds the table, so that the lane's first batch waits and the items behind it
-//! gather into the next one. What a batch was is read from the server: one statement moved or inserted its rows.
+//! A transaction of the test's own holds the table, so that the lane's first batch waits and the
+//! items behind it gather into the next one. What a batch was is read from the server: one
+//! statement moved or inserted its rows.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ type Answer = Result<Result<Rotated, Refusal>>;
 /// Items of a batch.
 const MANY: usize = 20;
 
-/// Nobody reads or writes sessions until it is released.
+/// No session is read or written until it is released.
 struct Held(PgConnection);
 
 impl Held {
@@ -48,7 +49,8 @@ impl Held {
     }
 }
 
-/// Queues an item; it is in the lane when this returns, since nothing else runs on this thread meanwhile.
+/// Queues an item; it is in the lane when this returns, since nothing else runs on this thread
+/// meanwhile.
 async fn queue<T: Send + 'static>(item: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     let waiter = tokio::spawn(item);
     tokio::task::yield_now().await;
@@ -257,6 +259,7 @@ async fn a_caller_that_gives_up_stops_nobody() {
         assert_eq!(waiting.await.unwrap().unwrap(), Opened);
     }
     let sessions = psql(&given.url, "SELECT count(*) FROM sessions");
-    // Whoever gave up while it waited was not done any more; what was with the server was.
+    // An item whose caller gave up while it waited is not written; one that the server already had
+    // is.
     assert_eq!(sessions, (MANY - 1).to_string());
 }

@@ -32,7 +32,7 @@ async fn j03_j06_a_server_that_froze_or_crashed_is_used_again() {
         assert!(!matches!(frozen, Ok(Ok(_))), "{frozen:?}");
     }
     server.thaw();
-    works_again(&*store).await;
+    works_again(&store).await;
     // What those who gave up had waited on is closed, not kept for an answer that comes late.
     let few =
         format!("SELECT count(*) <= {CONNECTIONS} FROM pg_stat_activity WHERE application_name = 'tm-auth'");
@@ -42,7 +42,7 @@ async fn j03_j06_a_server_that_froze_or_crashed_is_used_again() {
     let down = timeout(SOON, store.accounts()).await.expect("in bounded time");
     assert!(matches!(down, Err(StoreError::Unavailable(_))), "{down:?}");
     server.restart();
-    works_again(&*store).await;
+    works_again(&store).await;
 }
 
 /// Connections that died are each noticed once.

@@ -23,8 +23,8 @@ async fn fresh() -> String {
     schema(&url)
 }
 
-/// The server itself ends the connection right after the statement whose turn it is. The sequence counts across
-/// rollbacks, so a migration that is resumed gets one statement further each time.
+/// The server itself ends the connection right after the statement whose turn it is. The sequence
+/// counts across rollbacks, so a migration that is resumed gets one statement further each time.
 const KILLER: &str = "
     CREATE SCHEMA killer;
     CREATE SEQUENCE killer.statements;

@@ -1,5 +1,5 @@
-//! What is PostgreSQL's own: migrations, retries, and a server that fails. What every implementation must do is in
-//! [`crate::conformance`].
+//! What is PostgreSQL's own: migrations, retries, and a server that fails. What every
+//! implementation must do is in [`crate::conformance`].
 
 mod batchers;
 mod durability;

@@ -75,7 +75,8 @@ async fn revoke(here: &Store, there: &Store, key: ApiKey) {
     assert_eq!(refreshed.unwrap(), Err(Refusal::KeyRevoked));
 }
 
-/// Asks again and again what is new until there is nothing more to come. All that was new, in order.
+/// Asks again and again what is new until there is nothing more to come. All that was new, in
+/// order.
 async fn follow(store: Arc<Store>, from: i64, done: Arc<AtomicBool>) -> Vec<Change> {
     let (mut latest, mut told) = (from, Vec::new());
     loop {

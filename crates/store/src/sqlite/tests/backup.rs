@@ -12,7 +12,7 @@ use crate::conformance::given;
 use crate::sqlite::Role;
 use crate::{OpenOutcome, RotationKind, StoreError};
 
-/// The same challenge, presented anew.
+/// The same challenge, presented again.
 fn replay(new: &NewSession) -> NewSession {
     NewSession {
         open_nonce: [0xaa; 16],
@@ -89,7 +89,8 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
             OpenOutcome::Replayed | OpenOutcome::BeforeRecovery
         ));
     }
-    // The newest token, which the backup has never seen, goes on; a lost session is not called reuse.
+    // The newest token, which the backup has never seen, goes on; a lost session is not called
+    // reuse.
     let rotation = given::rotation(went_on.sid, &secret, 3, 101);
     let rotated = given::rotate(&restored, rotation).await.unwrap();
     assert_eq!(

@@ -1,5 +1,5 @@
-//! A disk without room: everybody who waits hears it, nothing that was acknowledged is lost, reads go on, and
-//! when there is room again it works without a restart.
+//! A disk without room: everybody who waits hears it, nothing that was acknowledged is lost, reads
+//! go on, and when there is room again it works without a restart.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +25,8 @@ fn large() -> AuditEntry {
     }
 }
 
-/// Opens sessions until there is no room, by `fill` after each. Returns those that were acknowledged.
+/// Opens sessions until there is no room, by `fill` after each. Returns those that were
+/// acknowledged.
 async fn write_until_full(store: &Arc<Store>) -> Vec<tm_auth_core::session::NewSession> {
     let key = given::key(store).await;
     let mut acknowledged = Vec::new();

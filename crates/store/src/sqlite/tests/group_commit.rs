@@ -40,7 +40,8 @@ impl Held {
     }
 }
 
-/// Queues a piece; it is in the queue when this returns, since nothing else runs on this thread meanwhile.
+/// Queues a piece; it is in the queue when this returns, since nothing else runs on this thread
+/// meanwhile.
 async fn queue<T: Send + 'static>(
     store: &Arc<Store>,
     work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,

@@ -1,5 +1,5 @@
-//! What is SQLite's own: group commit, full disks, files, locks and backups. What every implementation must do
-//! is in [`crate::conformance`].
+//! What is SQLite's own: group commit, full disks, files, locks and backups. What every
+//! implementation must do is in [`crate::conformance`].
 
 mod backup;
 mod full_disk;

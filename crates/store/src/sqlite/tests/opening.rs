@@ -1,4 +1,5 @@
-//! Files and locks: one server, any number of commands, our own schema and nobody else's.
+//! Files and locks: one server, any number of commands, the schema of this service and of no other
+//! program.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -49,8 +50,8 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
     open(&path, Role::Server).unwrap();
 }
 
-/// POSIX locks belong to the process, and closing any descriptor of a file drops them: opening the database
-/// once more, and closing it, must not do that to the server.
+/// POSIX locks belong to the process, and closing any descriptor of a file drops them: opening the
+/// database once more, and closing it, must not do that to the server.
 #[tokio::test]
 async fn j21_what_opens_the_file_again_leaves_the_servers_locks() {
     let (server, folder) = database();
@@ -63,7 +64,8 @@ async fn j21_what_opens_the_file_again_leaves_the_servers_locks() {
     assert!(locked(&path));
 }
 
-/// Whether this process holds a POSIX lock on the database and on its shared memory (proc_locks(5)).
+/// Whether this process holds a POSIX lock on the database and on its shared memory
+/// (proc_locks(5)).
 fn locked(database: &Path) -> bool {
     let locks = fs::read_to_string("/proc/locks").unwrap();
     let held = |path: &Path| {
@@ -133,7 +135,8 @@ fn schema_of(path: &Path) -> Vec<(String, String)> {
     rows.map(Result::unwrap).collect()
 }
 
-/// The files that a process leaves which was killed after these statements of the migration from this version.
+/// The files that a process leaves which was killed after these statements of the migration from
+/// this version.
 fn killed_in_migration(version: usize, begun: &str) -> TempDir {
     let (folder, after_kill) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let mut db = Connection::open(folder.path().join("tm-auth.db")).unwrap();

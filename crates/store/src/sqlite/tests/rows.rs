@@ -12,7 +12,7 @@ async fn the_audit_trail_is_append_only() {
     let (store, folder) = database();
     given::account(&store).await;
     let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
-    let refused = db.execute("UPDATE audit SET actor = 'nobody'", []).unwrap_err();
+    let refused = db.execute("UPDATE audit SET actor = 'mallory'", []).unwrap_err();
     assert!(refused.to_string().contains("append-only"), "{refused}");
     assert_eq!(
         store.audit_trail(None, 1).await.unwrap()[0].audit_context.actor,
@@ -68,7 +68,8 @@ async fn a_damaged_row_is_called_that_and_stops_nobody_else() {
     assert!(store.api_key(damaged.key_id).await.is_ok());
 }
 
-/// What a fail-over to a standby that lagged behind does, or a file that was put back under a running server.
+/// What a fail-over to a standby that lagged behind does, or a file that was put back under a
+/// running server.
 #[tokio::test]
 async fn j05_changes_that_were_lost_are_a_gap_even_where_others_took_their_numbers() {
     let (store, folder) = database();

@@ -1,9 +1,10 @@
-//! SQLite survives a power cut without losing an acknowledged write, and a disk that fails for a while.
+//! SQLite survives a power cut without losing an acknowledged write, and a disk that fails for a
+//! while.
 //!
 //! 1. A shim in C between SQLite and the kernel logs how to undo each write that is not synced yet.
 //! 2. A process opens and refreshes sessions through the store, and prints each acknowledged one.
-//! 3. The test kills the process and undoes the unsynced writes: all of them, or only some, because a
-//!    disk may write in any order.
+//! 3. The test kills the process and undoes the unsynced writes: all of them, or only some, because
+//!    a disk may write in any order.
 //! 4. The database opens, passes its integrity check, and has each acknowledged session at its
 //!    acknowledged counter or beyond.
 //!
@@ -26,8 +27,8 @@ use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use disk::Loss;
 pub(crate) use writer::{is_writer, write};
 
-/// Acknowledged writes before the cut, one run each. The later cuts come after checkpoints have moved
-/// pages from the log to the database file.
+/// Acknowledged writes before the cut, one run each. The later cuts come after checkpoints have
+/// moved pages from the log to the database file.
 const CUTS: [usize; 6] = [1, 17, 300, 1100, 2500, 5000];
 
 pub(crate) fn tests() -> Vec<Trial> {

@@ -81,8 +81,8 @@ async fn write_on(store: Arc<Store>, key: ApiKey) {
     }
 }
 
-/// While the disk fails, each caller gets an error and reads go on. When the disk works again, the store
-/// does too, and a retry opens its session.
+/// While the disk fails, each caller gets an error and reads go on. When the disk works again, the
+/// store does too, and a retry opens its session.
 async fn go_through_faults(store: &Arc<Store>, key: &ApiKey) {
     let fault =
         PathBuf::from(std::env::var_os(FAULT).expect("the test sets the file that makes the disk fail"));
