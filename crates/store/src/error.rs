@@ -1,37 +1,37 @@
-//! The one way in which storage fails.
+//! The error of the store.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::Arc;
 
-/// What storage methods return.
+/// What the store's methods return.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// The database could not do what it was asked.
+/// A failed call of the store.
 ///
-/// The source says why, for example as the error of the driver. [`Chain`] writes both. The texts
-/// are for logs, never for callers of the service.
+/// The source is the reason, such as the driver's error. [`Chain`] writes both. The texts are for
+/// logs, never for clients of the service.
 #[derive(Debug, Clone)]
 pub enum StoreError {
-    /// It cannot be reached, is full, locked or overloaded. Trying again may help.
+    /// The database cannot be reached, or is full, locked or overloaded. A retry may help.
     Unavailable(Cause),
     /// A row holds what no version of this program writes.
     Damaged(Cause),
-    /// It is not this service's database, or not one that this version can use. The error is its
-    /// cause.
+    /// The database belongs to another program or environment, or this version cannot use it. The
+    /// error displays its cause.
     Unusable(Cause),
 }
 
-/// Why a [`StoreError`] happened. Its `Debug` is its text: that of a driver's error may hold values
-/// of rows.
+/// The reason of a [`StoreError`]. Its `Debug` shows the text only, since a driver's error may
+/// contain values of rows.
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);
 
-/// What an error can be made from: another error, or a text.
+/// What a cause can be made from: an error or a text.
 type Source = Box<dyn Error + Send + Sync>;
 
 impl StoreError {
-    /// [`StoreError::Unavailable`] because of an error, or of what a text says.
+    /// Creates [`StoreError::Unavailable`] from an error or a text.
     pub fn unavailable(cause: impl Into<Source>) -> Self {
         Self::Unavailable(Cause::from(cause.into()))
     }
@@ -44,7 +44,8 @@ impl StoreError {
         Self::Unusable(Cause::from(cause.into()))
     }
 
-    /// [`StoreError::Unusable`] because something, such as opening a file, failed with an error.
+    /// Creates [`StoreError::Unusable`] for an action, such as opening a file, that failed with an
+    /// error.
     pub(crate) fn cannot(what: impl Display, source: impl Into<Source>) -> Self {
         Self::unusable(Failed {
             what: format!("cannot {what}"),
@@ -97,8 +98,7 @@ struct Failed {
     source: Source,
 }
 
-/// Writes an error and its sources in one line. Leaves out a source that the error before it
-/// repeats.
+/// Writes an error and its sources in one line. Leaves out a source whose text is already there.
 pub struct Chain<'e>(pub &'e dyn Error);
 
 impl Display for Chain<'_> {

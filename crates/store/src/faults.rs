@@ -1,7 +1,7 @@
-//! Faults on demand, below every method of [`crate::Store`]: for tests only, with the feature
+//! Faults on demand in every transaction of [`crate::Store`]. For tests only, with the feature
 //! `faults`.
 //!
-//! A call is known by the name of the method that made it, such as `open_session`.
+//! A call is known by the name of its method, such as `open_session`.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -18,11 +18,11 @@ pub enum Fault {
     None,
     /// Each call fails at once, and nothing is done.
     Fail,
-    /// No call is ever answered: the other end of the connection is gone.
+    /// No call is ever answered, as if the other end of the connection were gone.
     Hang,
 }
 
-/// The faults that a store injects, and the calls that it counts.
+/// Faults to inject, and the count of calls.
 #[derive(Debug, Default)]
 pub struct Faults {
     fault: Mutex<Fault>,
@@ -44,26 +44,26 @@ impl Faults {
         *self.fault.lock().expect("no code panics while holding it") = fault;
     }
 
-    /// Commits the next call of this method, but its caller hears of a failure.
+    /// Makes the next call of this method fail after its commit.
     pub fn lose_next_answer(&self, method: &'static str) {
         *self.lost.lock().expect("no code panics while holding it") = Some(method);
     }
 
-    /// Holds back the next answer to this method. The first channel says that the database has done
-    /// its work; the second one lets the answer go.
+    /// Holds back the next answer of this method. The first channel says that the database has done
+    /// its work. The second one releases the answer.
     pub fn hold_next_answer(&self, method: &'static str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let ((done, is_done), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
         *self.held.lock().expect("no code panics while holding it") = Some(Held { method, done, may_go });
         (is_done, let_go)
     }
 
-    /// How often this method was called so far.
+    /// Number of calls of this method so far.
     pub fn calls(&self, method: &str) -> u64 {
         let calls = self.calls.lock().expect("no code panics while holding it");
         calls.get(method).copied().unwrap_or(0)
     }
 
-    /// Counts a call and injects what precedes the work. `work` is the name of the type of the
+    /// Counts a call and injects the faults before its work. `work` is the name of the type of the
     /// method's closure.
     pub(crate) async fn call(&self, work: &'static str) -> Result<Call<'_>> {
         let method = method(work);
@@ -89,7 +89,7 @@ pub(crate) struct Call<'f> {
 }
 
 impl Call<'_> {
-    /// Injects what follows the work.
+    /// Injects the faults after the work.
     pub(crate) async fn answer<T>(self, answer: Result<T>) -> Result<T> {
         let held = {
             let mut held = self.faults.held.lock().expect("no code panics while holding it");
@@ -110,14 +110,14 @@ impl Call<'_> {
     }
 }
 
-/// The method in whose body a closure stands: `open_session` of
+/// Returns the method whose body contains a closure: `open_session` of
 /// `…::open_session::{{closure}}::{{closure}}`.
 fn method(closure: &'static str) -> &'static str {
     let path = closure.trim_end_matches("::{{closure}}");
     path.rsplit("::").next().unwrap_or(path)
 }
 
-// They begin with what the suite's cases begin with.
+// They use the fixtures of the conformance suite.
 #[cfg(all(test, feature = "conformance"))]
 mod tests {
     use std::sync::Arc;
@@ -152,7 +152,7 @@ mod tests {
             let key = given::key(&store).await;
             let (new, _) = given::session(&store, &key).await;
             let replay = given::new_session(&key, 1).0;
-            // PostgreSQL settles it outside the batch.
+            // PostgreSQL decides this case outside the batch.
             let replay = tm_auth_core::session::NewSession {
                 sid: new.sid,
                 ..replay

@@ -1,15 +1,14 @@
-//! Group commit on PostgreSQL: one statement, one commit, for whatever has gathered.
+//! Group commit on PostgreSQL: one statement and one commit for all waiting items.
 //!
 //! 1. A caller queues its item and waits.
-//! 2. The lane's task takes the first and all that wait behind it, at most [`MAX_BATCH`]. A lone
-//!    item never waits for company: while one batch is with the database, the next one gathers by
-//!    itself.
-//! 3. The batch is one multi-row statement, whose rows cannot fail each other.
-//! 4. Each caller hears what became of its own item: an outcome, or `None` where it is not plain (a
-//!    replay, a session that changed meanwhile, a statement that failed after all). Such an item
-//!    then goes alone through the code that both databases share, which settles every case.
+//! 2. The batcher's task takes the first item and all that wait behind it, at most [`MAX_BATCH`]. A
+//!    lone item never waits for others: while one batch is at the database, the next one gathers.
+//! 3. The batch is one multi-row statement. Its rows cannot make each other fail.
+//! 4. Each caller gets the outcome of its own item, or `None` in uncommon cases: a replay, a
+//!    session that changed meanwhile, a failed statement. Such an item then runs alone through the
+//!    code that both databases share.
 //!
-//! A commit costs milliseconds and a row microseconds, so this is what throughput hangs on.
+//! A commit costs milliseconds and a row microseconds, so throughput depends on this.
 
 use std::time::Duration;
 
@@ -21,20 +20,20 @@ use super::{PATIENCE, Postgres, overloaded};
 use crate::error::Chain;
 use crate::{Result, StoreError};
 
-/// Items per statement.
+/// Most items per statement.
 const MAX_BATCH: usize = 256;
-/// Items that may wait. Beyond it callers hear at once that the database is overloaded.
+/// Most items that wait. Further callers fail at once, as the database is overloaded.
 const MAX_QUEUE: usize = 4096;
 
-/// What a kind of item is and how a batch of it is done.
+/// A kind of item, and how a batch of such items is written.
 pub(crate) trait Batched: Clone + Send + Sync + Sized + 'static {
-    /// What becomes of an item.
+    /// Outcome of an item.
     type Outcome: Send + 'static;
 
-    /// Where such items gather.
+    /// The batcher in which such items gather.
     fn lane(postgres: &Postgres) -> &Batcher<Self>;
 
-    /// Does a batch; the outcomes stand in the order of the items.
+    /// Writes a batch. Returns the outcomes in the order of the items.
     fn run(
         connection: &mut PgConnection,
         batch: &[Self],
@@ -51,14 +50,14 @@ struct Waiting<T: Batched> {
 }
 
 impl<T: Batched> Batcher<T> {
-    /// Starts the lane's task, which ends with the lane. Needs a tokio runtime.
+    /// Starts the batcher's task, which ends with the batcher. Needs a tokio runtime.
     pub(super) fn start(pool: PgPool) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_QUEUE);
         tokio::spawn(serve(pool, waiting));
         Self { queue }
     }
 
-    /// What became of the item; `None`: it has to go the way that settles every case.
+    /// Returns the outcome of the item. `None`: it has to be written alone.
     pub(super) async fn submit(&self, item: T) -> Result<Option<T::Outcome>> {
         let (reply, outcome) = oneshot::channel();
         self.queue
@@ -71,7 +70,7 @@ impl<T: Batched> Batcher<T> {
 async fn serve<T: Batched>(pool: PgPool, mut waiting: mpsc::Receiver<Waiting<T>>) {
     let mut gathered = Vec::with_capacity(MAX_BATCH);
     while waiting.recv_many(&mut gathered, MAX_BATCH).await > 0 {
-        // A caller that gave up at its deadline has already answered that the outcome is unknown.
+        // A caller that gave up at its deadline has answered that the outcome is unknown.
         gathered.retain(|waiting| !waiting.reply.is_closed());
         let (items, replies): (Vec<T>, Vec<_>) = gathered
             .drain(..)
@@ -103,12 +102,13 @@ async fn run<T: Batched>(pool: &PgPool, items: &[T]) -> Result<Vec<Option<T::Out
             pooled.give_back();
             Ok(outcomes)
         }
-        // The server answered and did nothing: one by one each gets its own answer.
+        // The server refused the statement and changed nothing. Written alone, each item gets its
+        // own answer.
         Err(sqlx::Error::Database(error)) => {
             tracing::warn!(%error, items = items.len(), "a batch is done one by one");
             Ok(items.iter().map(|_| None).collect())
         }
-        // It may have been done or not.
+        // The change may or may not have been made.
         Err(error) => Err(error.into()),
     }
 }
@@ -118,7 +118,7 @@ async fn within<T>(patience: Duration, work: impl Future<Output = Result<T>>) ->
     tokio::time::timeout(patience, work).await.map_err(late)?
 }
 
-/// One column of a batch.
+/// A column of a batch.
 pub(super) fn column<'b, T, V>(rows: &'b [T], value: impl Fn(&'b T) -> V) -> Vec<V> {
     rows.iter().map(value).collect()
 }

@@ -1,8 +1,7 @@
 //! Whether this machine's clock agrees with the database server's.
 //!
-//! Nodes put times into rows that other nodes compare with their own: when a session was rotated,
-//! when an account was disabled. All of them are held to one clock, the server's, within
-//! [`MAX_APART`].
+//! Nodes write times into rows that other nodes compare with their own clock, such as the time of a
+//! rotation. So each node's clock must agree with the server's clock within [`MAX_APART`].
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,11 +9,11 @@ use super::Postgres;
 use crate::sql::{Tx, args};
 use crate::{Result, StoreError};
 
-/// A node that is further off says that it is not ready. Time synchronisation keeps machines within
+/// A node whose clock differs by more is not ready. Time synchronisation keeps machines within
 /// milliseconds.
 pub const MAX_APART: SignedDuration = SignedDuration::from_secs(5);
 
-/// The clock that is compared.
+/// The clock that is compared with the server's.
 pub(super) type Clock = fn() -> Timestamp;
 
 #[allow(
@@ -26,8 +25,7 @@ pub(super) fn system() -> Timestamp {
 }
 
 impl Postgres {
-    /// Fails where the two are further apart than [`MAX_APART`], the time of the question not
-    /// counted.
+    /// Fails if the clocks differ by more than [`MAX_APART`]. The round trip does not count.
     pub(crate) async fn compare_clocks(&self) -> Result<()> {
         let asked = (self.clock)();
         let server = self.read(&async |tx: &mut Tx<'_>| server_time(tx).await).await?;

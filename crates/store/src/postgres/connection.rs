@@ -1,4 +1,4 @@
-//! A connection on loan, and a transaction on it.
+//! A pooled connection, and a transaction on it.
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres};
@@ -7,8 +7,8 @@ use super::is_conflict;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
-/// A connection of the pool. Dropped before [`PooledConnection::give_back`] it is closed: the work
-/// on it was cut short, and the server may still answer an earlier statement.
+/// A connection of the pool. If it is dropped without [`PooledConnection::give_back`] it is closed,
+/// since its work was cut short and the server may still send answers.
 pub(super) struct PooledConnection(Option<PoolConnection<Postgres>>);
 
 impl From<PoolConnection<Postgres>> for PooledConnection {
@@ -38,7 +38,8 @@ impl Drop for PooledConnection {
 /// Why a transaction did not commit.
 pub(super) struct Failed {
     pub(super) error: StoreError,
-    /// It was rolled back, the connection is as before, and another try may succeed.
+    /// Whether the transaction was rolled back because of a conflict. The connection is usable, and
+    /// a retry may succeed.
     pub(super) conflict: bool,
 }
 

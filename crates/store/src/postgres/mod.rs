@@ -1,10 +1,10 @@
-//! PostgreSQL: for more than one node.
+//! PostgreSQL, for more than one node.
 //!
-//! Plain SQL, and nothing that only one server could know: no LISTEN/NOTIFY, no advisory locks, no
-//! sequence where requests wait for it. Nodes meet in rows alone.
+//! Nodes share rows and nothing else: no LISTEN/NOTIFY, no advisory locks, and no sequence on the
+//! hot path. So any server that speaks this SQL will do.
 //!
-//! A connection is given back only by work that ended well ([`connection`]); whatever a deadline
-//! cut short takes its connection along, so that no late answer is ever read as another's.
+//! Only work that completed gives its connection back ([`connection`]). If a deadline cuts work
+//! short, its connection is closed, so that a late answer is never taken for another's.
 
 mod batcher;
 mod clock;
@@ -31,26 +31,25 @@ use batcher::Batcher;
 pub use clock::MAX_APART;
 use connection::PooledConnection;
 
-/// How a PostgreSQL database is reached.
+/// How to connect to a PostgreSQL database.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// `postgres://user:password@host:port/name?sslmode=verify-full&sslrootcert=/path`. Holds a
-    /// secret.
+    /// `postgres://user:password@host:port/name?sslmode=verify-full&sslrootcert=/path`. Holds a secret.
     pub url: String,
-    /// Connections that this process keeps at most.
+    /// Most connections of this process.
     pub max_connections: u32,
 }
 
-/// Waiting for the server's answer to a statement. Below the deadline of a request.
+/// How long to wait for the answer to a statement. Less than the deadline of a request.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Longest wait for a connection, so that a server that is down does not keep callers for long.
+/// How long to wait for a connection, so that a server that is down holds up no caller for long.
 const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(2);
-/// A connection that lay still for longer is asked whether it lives before it is used.
+/// A connection that was idle for longer is pinged before it is used.
 const STILL: Duration = Duration::from_secs(1);
-/// Callers that may wait for a connection. Beyond it they hear at once that the database is
+/// Most callers that wait for a connection. Further ones fail at once, as the database is
 /// overloaded.
 const MAX_WAITING: usize = 1024;
-/// Connections of the lanes.
+/// Connections of the batchers.
 const LANES: u32 = 2;
 /// Most attempts of a transaction that conflicts with others.
 const MAX_ATTEMPTS: u32 = 40;
@@ -58,19 +57,18 @@ const MAX_ATTEMPTS: u32 = 40;
 /// An opened database.
 pub(crate) struct Postgres {
     pool: PgPool,
-    /// With a connection each that nothing else may take.
+    /// Each batcher has a connection of its own.
     openings: Batcher<NewSession>,
     rotations: Batcher<Rotation>,
     waiting: Semaphore,
-    /// This machine's, to be compared with the server's.
+    /// This machine's clock, to be compared with the server's.
     clock: clock::Clock,
-    /// Fewer than there are connections: reads (caches, changes) always find one, however many
-    /// write.
+    /// Fewer than the connections, so that reads (caches, changes) always find one, however many
+    /// callers write.
     writers: Semaphore,
 }
 
-/// Connects and brings the schema up to date. Warns where the server may forget what it
-/// acknowledged.
+/// Connects and runs pending migrations. Warns if the server may lose acknowledged changes.
 pub async fn open(options: &PostgresOptions) -> Result<Store> {
     let postgres = connect(options)?;
     schema::migrate(&postgres.pool).await?;
@@ -78,20 +76,20 @@ pub async fn open(options: &PostgresOptions) -> Result<Store> {
     Ok(Store::new(Engine::Postgres(postgres)))
 }
 
-/// The migrations that [`open`] would run, by name. Writes nothing.
+/// Returns the names of the migrations that [`open`] would run. Writes nothing.
 pub async fn pending_migrations(options: &PostgresOptions) -> Result<Vec<&'static str>> {
     let postgres = connect(options)?;
     Ok(schema::pending(schema::version(&postgres.pool).await?))
 }
 
-/// Whether there is no schema yet.
+/// Whether the database has no schema yet.
 pub async fn is_empty(options: &PostgresOptions) -> Result<bool> {
     let postgres = connect(options)?;
     Ok(schema::version(&postgres.pool).await? == 0)
 }
 
 fn connect(options: &PostgresOptions) -> Result<Postgres> {
-    // The URL holds the password: no part of it may reach a message.
+    // The URL contains the password, so no part of it may reach a message.
     let unreadable = |_| StoreError::unusable("the PostgreSQL URL cannot be read");
     let patience = PATIENCE.as_millis().to_string();
     let connect = options
@@ -100,8 +98,7 @@ fn connect(options: &PostgresOptions) -> Result<Postgres> {
         .map_err(unreadable)?
         .application_name("tm-auth")
         .disable_statement_logging()
-        // What a node left behind half done must not hold its locks for longer than a request may
-        // wait.
+        // Unfinished work of a node that died must not hold locks for longer than a request waits.
         .options([
             ("statement_timeout", &patience),
             ("lock_timeout", &patience),
@@ -134,12 +131,12 @@ fn connect(options: &PostgresOptions) -> Result<Postgres> {
 }
 
 impl Postgres {
-    /// Runs `work` in a SERIALIZABLE transaction; again where another one was in the way.
+    /// Runs `work` in a SERIALIZABLE transaction, and again after a conflict.
     pub(crate) async fn write<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.transaction("BEGIN ISOLATION LEVEL SERIALIZABLE", work).await
     }
 
-    /// Runs `work` in a READ COMMITTED transaction; again after a deadlock.
+    /// Runs `work` in a READ COMMITTED transaction, and again after a conflict, such as a deadlock.
     pub(crate) async fn write_read_committed<T>(
         &self,
         work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>,
@@ -148,13 +145,13 @@ impl Postgres {
             .await
     }
 
-    /// Runs `work` in a transaction that only reads, all of it as of its beginning.
+    /// Runs `work` in a read-only transaction on one snapshot.
     pub(crate) async fn snapshot<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work)
             .await
     }
 
-    /// Runs `work` without a transaction around it.
+    /// Runs `work` without a transaction.
     pub(crate) async fn read<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let _place = self.waiting.try_acquire().map_err(|_| overloaded())?;
         let mut pooled = PooledConnection::from(self.pool.acquire().await?);
@@ -167,7 +164,7 @@ impl Postgres {
         Ok(outcome)
     }
 
-    /// Does an item together with those of other callers. `None`: it takes [`Postgres::write`].
+    /// Writes an item together with those of other callers. `None`: use [`Postgres::write`].
     pub(crate) async fn batch<I: Batched>(&self, item: I) -> Result<Option<I::Outcome>> {
         I::lane(self).submit(item).await
     }
@@ -197,7 +194,8 @@ impl Postgres {
     }
 }
 
-/// Longer with each attempt, and by chance, so that those that met do not meet again.
+/// Random, and longer with each attempt, so that transactions that conflicted do not conflict
+/// again.
 fn pause(attempt: u32) -> Duration {
     Duration::from_micros(rand::random_range(500..=2_000 * u64::from(attempt.min(20))))
 }
@@ -206,7 +204,7 @@ fn overloaded() -> StoreError {
     StoreError::unavailable("too many callers wait for the database")
 }
 
-/// Whether another transaction was in the way, so that a retry of the same work may succeed.
+/// Whether another transaction made this one fail, so that a retry may succeed.
 pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     let code = error
         .as_database_error()
@@ -226,7 +224,8 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::damaged(error),
             sqlx::Error::Database(ref database) => match database.code().as_deref() {
-                // Wrong password, no such user, no such database: trying again will not help.
+                // Wrong password, unknown user, unknown database, missing privilege: a retry does
+                // not help.
                 Some("28P01" | "28000" | "3D000" | "42501") => Self::unusable(error),
                 _ => Self::unavailable(error),
             },

@@ -1,4 +1,4 @@
-//! Opening sessions, many in one statement.
+//! Opening many sessions in one statement.
 
 use std::collections::HashSet;
 
@@ -9,9 +9,9 @@ use super::Postgres;
 use super::batcher::{Batched, Batcher, column};
 use crate::OpenOutcome;
 
-/// Inserts those whose key and account are as they were at the decision and whose id is new. No
-/// mint that begins after a revocation was acknowledged gets past this, whatever a cache said.
-/// Sorted, so that two nodes that insert the same ids wait for each other in one order.
+/// Inserts the sessions whose id is new and whose key and account are as they were at the decision.
+/// So no mint that begins after an acknowledged revocation succeeds, even if a cache is stale.
+/// Sorted, so that nodes that insert the same ids do not deadlock.
 const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissue_count,
         challenge_at, opened_at, expires_at)
     SELECT n.sid, n.key_id, n.secret_hash, n.open_nonce, n.mac_kid, 0, n.opened_at, 0, n.challenge_at, n.opened_at, n.expires_at
@@ -37,8 +37,8 @@ impl Batched for NewSession {
         connection: &mut PgConnection,
         batch: &[Self],
     ) -> Result<Vec<Option<OpenOutcome>>, sqlx::Error> {
-        // The same id twice in one batch: the first may win, the second goes the other way and
-        // finds it there.
+        // Of equal ids in a batch only the first is inserted. The others are written alone and find
+        // it.
         let mut seen = HashSet::with_capacity(batch.len());
         let first: Vec<bool> = batch.iter().map(|new| seen.insert(new.sid)).collect();
         let rows: Vec<&Self> = batch

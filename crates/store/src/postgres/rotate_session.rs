@@ -1,14 +1,14 @@
-//! Rotating sessions, many in two statements.
+//! Rotating many sessions in two statements.
 //!
 //! 1. One SELECT reads the sessions of the batch with their keys and accounts.
 //! 2. Each presented token is judged on its row by [`decide`], the rule that both databases share.
-//!    Of one session only one token moves the row in a batch; those judged after it see the moved
+//!    Only one token per session changes the row in a batch. Tokens judged after it see the changed
 //!    row.
-//! 3. One UPDATE moves all rows, each only if session, key and account are still what was judged.
-//!    It begins after every revocation that was acknowledged before this request, so none of those
-//!    is overlooked.
-//! 4. What was judged on a row that did not move after all, and what takes more than moving a row
-//!    (a reuse ends the session, a fast-forward is audited), goes the way that settles every case.
+//! 3. One UPDATE changes all rows, each only if session, key and account are still as they were
+//!    judged. It begins after every revocation that was acknowledged before this request, so it
+//!    misses none.
+//! 4. Items whose row was not changed after all, and cases that need more than one UPDATE (a reuse
+//!    ends the session, a fast-forward is audited) are written alone.
 
 use std::collections::{HashMap, HashSet};
 
@@ -56,7 +56,7 @@ impl Batched for Rotation {
             })
             .collect();
         let mut moved: Vec<Moved<'_>> = found.values().flatten().filter_map(Found::moved).collect();
-        // One order for all nodes, so that they wait for each other instead of in a circle.
+        // In one order on all nodes, so that they do not deadlock.
         moved.sort_by_key(|moved| moved.session.sid);
         let advanced = advance(connection, &moved).await?;
         let lost: HashSet<SessionId> = moved
@@ -73,15 +73,15 @@ impl Batched for Rotation {
     }
 }
 
-/// A session of the batch, as it was read or as it will be once it has moved.
+/// A session of the batch, as it was read or as it is to be written.
 struct Found {
     session: Session,
     key: Option<ApiKey>,
-    /// What it was, if one of the batch's tokens moves it.
+    /// The state that was read, if a token of the batch changes it.
     was: Option<TokenFamily>,
 }
 
-/// A session to be moved, judged with this key.
+/// A session to be written, and the key that it was judged with.
 struct Moved<'f> {
     session: &'f Session,
     key: &'f ApiKey,
@@ -97,7 +97,7 @@ impl Found {
         })
     }
 
-    /// `None`: not to be settled here.
+    /// `None`: the item has to be written alone.
     fn judge(&mut self, rotation: &Rotation) -> Option<Result<Rotated, Refusal>> {
         let presented = &rotation.presented;
         if !self.session.secret_hash.matches(&presented.secret) {
@@ -143,7 +143,7 @@ impl Found {
     }
 }
 
-/// The sessions that there are; `None`: a row that cannot be read.
+/// Returns the sessions that exist. `None`: the row cannot be read.
 async fn read(
     connection: &mut PgConnection,
     batch: &[Rotation],
@@ -181,7 +181,7 @@ fn found(columns: &mut Columns<'_>) -> crate::Result<Found> {
     })
 }
 
-/// Moves the rows. Returns those that were still what was judged.
+/// Writes the rows. Returns those that were still as they were judged.
 async fn advance(
     connection: &mut PgConnection,
     moved: &[Moved<'_>],

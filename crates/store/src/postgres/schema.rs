@@ -1,13 +1,12 @@
 //! Migrations.
 //!
-//! 1. The table `schema_migrations` is made where there is none. Its row 0 is the lock.
-//! 2. Each pending migration is one transaction that locks row 0, looks again which one is next,
-//!    runs it and notes it. A node that starts at the same time waits for the lock and then finds
-//!    it done; one that dies leaves nothing behind, since PostgreSQL takes back DDL like anything
-//!    else.
+//! 1. The table `schema_migrations` is created if it does not exist. Its row 0 is the lock.
+//! 2. Each pending migration is one transaction. It locks row 0, reads again which migration is
+//!    next, runs it and records it. A node that starts at the same time waits for the lock and then
+//!    finds the migration done. A node that dies leaves nothing behind, since PostgreSQL rolls DDL
+//!    back.
 //!
-//! A newer schema is fine for an older binary: migrations only ever add within one step of
-//! versions.
+//! An older binary works on a newer schema: see `README-migrations.md`.
 
 use sqlx::error::DatabaseError;
 use sqlx::{PgConnection, PgPool};
@@ -18,14 +17,16 @@ use crate::{Result, StoreError};
 /// All migrations in order, numbered from 1.
 pub(super) const MIGRATIONS: &[(&str, &str)] = &[("0001_initial", include_str!("0001_initial.sql"))];
 
-/// Two nodes that make the table at once collide in the catalogue, `IF NOT EXISTS` or not.
+/// Nodes that create the table at the same time collide in the catalogue, even with `IF NOT
+/// EXISTS`.
 const MAX_ATTEMPTS: u32 = 10;
 
 pub(super) fn pending(version: usize) -> Vec<&'static str> {
     MIGRATIONS.iter().skip(version).map(|(name, _)| *name).collect()
 }
 
-/// How many migrations were run. Refuses a database that holds another program's tables.
+/// Returns the number of migrations that were run. Refuses a database with another program's
+/// tables.
 pub(super) async fn version(pool: &PgPool) -> Result<usize> {
     let mut connection = pool.acquire().await?;
     let (ours, others): (bool, bool) = sqlx::query_as(
@@ -65,7 +66,7 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<()> {
     Ok(())
 }
 
-/// Whether another node made the table meanwhile.
+/// Whether another node created the table meanwhile.
 fn is_collision(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(DatabaseError::code);
     is_conflict(error)
@@ -88,10 +89,10 @@ async fn make_table(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::raw_sql(sql).execute(pool).await.map(drop)
 }
 
-/// Runs the next one. `false`: there was none.
+/// Runs the next migration. `false`: there was none.
 async fn step(pool: &PgPool, migrations: &'static [(&str, &'static str)]) -> Result<bool> {
     let mut tx = pool.begin().await?;
-    // Another node may be at it, and a migration may take longer than a request may.
+    // Another node may be running it, and a migration may take longer than a request.
     sqlx::raw_sql("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SELECT 1 FROM schema_migrations WHERE version = 0 FOR UPDATE")
         .execute(&mut *tx)
         .await?;

@@ -1,4 +1,4 @@
-//! A copy beside the running service.
+//! A copy of the database while the service runs.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::{Result, StoreError};
 
-/// Copies page by page with SQLite's online backup, so the service goes on. The copy is checked.
+/// Copies the pages with SQLite's online backup and checks the copy. The service keeps running.
 pub(super) fn copy(source: &Path, target: &Path) -> Result<()> {
     if target.exists() {
         return Err(StoreError::unusable(format!(
@@ -19,7 +19,7 @@ pub(super) fn copy(source: &Path, target: &Path) -> Result<()> {
     let source = Connection::open_with_flags(source, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     source.busy_timeout(Duration::from_secs(5))?;
     let mut copy = Connection::open(target)?;
-    // All pages in one step: under WAL this reads one snapshot and never starts over.
+    // All pages in one step. With WAL this reads one snapshot and never starts over.
     rusqlite::backup::Backup::new(&source, &mut copy)?.step(-1)?;
     let check: String = copy.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
     if check == "ok" {

@@ -1,4 +1,4 @@
-//! What keeps a database file safe from its surroundings: one server, a local disk, a private file.
+//! Protection of the database file: one server, a local disk, a private file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{Result, StoreError};
 
-/// Held by the one server for as long as it lives; the system releases it when the process ends,
-/// however. A file of its own, since SQLite's locks on the database file are of another kind.
+/// The lock of the one server. The system releases it when the process ends in any way. It has a
+/// file of its own, since SQLite's locks on the database file are of another kind.
 pub(super) struct ServerLock {
     _file: File,
 }
@@ -34,10 +34,10 @@ impl ServerLock {
     }
 }
 
-/// Makes the file with mode 0600 before SQLite would make it with the process's default.
+/// Creates the file with mode 0600, before SQLite creates it with the default mode.
 ///
-/// One that exists is not opened: POSIX locks belong to the process, and closing any descriptor of
-/// the file drops those that SQLite holds on it through another.
+/// Does not open an existing file. POSIX locks belong to the process, and closing any descriptor of
+/// the file would drop those that SQLite holds through another one.
 pub(super) fn create_private(path: &Path) -> Result<()> {
     match private().create_new(true).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(path, error)),
@@ -55,7 +55,8 @@ fn unusable(path: &Path, error: std::io::Error) -> StoreError {
     StoreError::cannot(format_args!("open {}", path.display()), error)
 }
 
-/// SQLite's WAL needs shared memory and POSIX locks that work: network file systems have neither.
+/// Refuses network file systems, which lack the shared memory and POSIX locks that SQLite's WAL
+/// needs.
 pub(super) fn refuse_network_filesystem(path: &Path) -> Result<()> {
     let parent = path
         .parent()
@@ -74,8 +75,8 @@ pub(super) fn refuse_network_filesystem(path: &Path) -> Result<()> {
     }
 }
 
-/// The kind of the network file system that `folder` is on, by the text of `/proc/self/mountinfo`
-/// (proc(5)).
+/// Returns the type of the network file system that contains `folder`, from the text of
+/// `/proc/self/mountinfo` (proc(5)).
 fn network_filesystem<'a>(mountinfo: &'a str, folder: &Path) -> Option<&'a str> {
     let (_, kind) = mountinfo
         .lines()

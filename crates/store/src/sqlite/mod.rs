@@ -1,8 +1,8 @@
-//! SQLite, the embedded default: one machine, nothing to run beside the service.
+//! SQLite, the embedded default: one machine, and nothing to run beside the service.
 //!
-//! One thread writes and commits in groups ([`writer`]); a few connections read ([`reader`]). WAL
-//! with `synchronous=FULL`: an acknowledged write survives a power cut. A second *server* on the
-//! file is refused ([`lock`]); administrative commands write beside the running one.
+//! One thread writes and commits in groups ([`writer`]), a few connections read ([`reader`]). With
+//! WAL and `synchronous=FULL` an acknowledged write survives a power cut. A second *server* on the
+//! file is refused ([`lock`]). Administrative commands write beside the running one.
 
 mod backup;
 mod lock;
@@ -20,36 +20,36 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::sql::{Engine, Tx};
 use crate::{Result, Store, StoreError};
 
-/// How a database file is opened.
+/// How to open a database file.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// The file; made with mode 0600 where it does not exist.
+    /// The file. If it does not exist, it is created with mode 0600.
     pub path: PathBuf,
-    /// Who opens it.
+    /// Who opens the file.
     pub role: Role,
-    /// When a commit counts as done.
+    /// When a commit returns.
     pub synchronous: Synchronous,
 }
 
 /// Who opens the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The one server: takes the lock.
+    /// The one server, which takes the lock.
     Server,
-    /// A command beside it.
+    /// A command, which can run beside the server.
     Command,
 }
 
 /// SQLite's `synchronous`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Synchronous {
-    /// A commit is on the disk when it returns: no acknowledged write is lost to a power cut.
+    /// Once the commit is on the disk. A power cut loses no acknowledged write.
     Full,
-    /// It is not. Only for tests that show what `Full` is for.
+    /// Before the commit is on the disk. Only for tests.
     Off,
 }
 
-/// An opened file: the one connection that writes, and those that read.
+/// An opened file: one connection that writes, and some that read.
 pub(crate) struct Sqlite {
     path: PathBuf,
     writer: writer::Writer,
@@ -57,7 +57,7 @@ pub(crate) struct Sqlite {
     _lock: Option<lock::ServerLock>,
 }
 
-/// Opens a database and brings its schema up to date.
+/// Opens a database and runs pending migrations.
 pub fn open(options: &SqliteOptions) -> Result<Store> {
     lock::refuse_network_filesystem(&options.path)?;
     lock::create_private(&options.path)?;
@@ -75,7 +75,7 @@ pub fn open(options: &SqliteOptions) -> Result<Store> {
     })))
 }
 
-/// The migrations that [`open`] would run on this file, by name. Writes nothing.
+/// Returns the names of the migrations that [`open`] would run on this file. Writes nothing.
 pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>> {
     if !path.exists() {
         return Ok(schema::pending(0));
@@ -85,7 +85,7 @@ pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>> {
 }
 
 impl Sqlite {
-    /// Runs `work` in a transaction of the writer's and returns once it is durable.
+    /// Runs `work` in a transaction of the writer, and returns once it is durable.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
@@ -93,7 +93,7 @@ impl Sqlite {
         self.writer.submit(work).await
     }
 
-    /// Runs `work` on what is committed.
+    /// Runs `work` on the committed state.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
@@ -110,7 +110,7 @@ impl Sqlite {
     }
 }
 
-/// The outcome of work whose statements are all done when they return.
+/// Returns the outcome of work that never waits, since its statements complete within the call.
 fn poll_ready<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
@@ -123,12 +123,12 @@ fn run(connection: &Connection, sql: &str) -> Result<()> {
     Ok(())
 }
 
-/// Opens a connection with the settings that every writer needs.
+/// Opens a connection with the settings of a writer.
 fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection> {
     let connection = Connection::open(path)?;
-    // Beside a running command a lock may be held for a moment.
+    // A command may hold a lock for a moment.
     connection.busy_timeout(Duration::from_secs(5))?;
-    // Before the first setting that would change another program's file.
+    // Before the first setting that could change another program's file.
     schema::refuse_foreign(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -150,15 +150,15 @@ impl From<rusqlite::Error> for StoreError {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::IntegralValueOutOfRange(..) => Self::damaged(error),
-            // Trying again will not help.
+            // A retry does not help.
             rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::NotADatabase => {
-                Self::unusable("the file is not a SQLite database")
+                Self::unusable("the file is no SQLite database")
             }
             other => Self::unavailable(other),
         }
     }
 }
 
-// They begin with what the suite's cases begin with.
+// They use the fixtures of the conformance suite.
 #[cfg(all(test, feature = "conformance"))]
 mod tests;

@@ -1,5 +1,5 @@
-//! Read connections: a small pool, each used on a blocking thread. WAL readers never wait for the
-//! writer.
+//! Connections that read: a small pool, each used on a blocking thread. With WAL they never wait
+//! for the writer.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use super::poll_ready;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
-/// Connections kept open; more are opened and dropped again under load.
+/// Connections that are kept open. Under load more are opened and closed again.
 const KEPT: usize = 4;
 
 pub(super) struct Readers {
@@ -41,8 +41,8 @@ impl Readers {
         let outcome = tokio::task::spawn_blocking(move || {
             let mut connection = shared.take()?;
             let outcome = poll_ready(work(&mut Tx::Sqlite(&mut connection)));
-            // One that failed may be stale, for example after the file was replaced: it is not
-            // kept.
+            // A connection that failed is not kept: it may be stale, for example because the file
+            // was replaced.
             if outcome.is_ok() {
                 shared.give_back(connection);
             }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::{Result, StoreError};
 
-/// All migrations in order; `PRAGMA user_version` counts those that were run.
+/// All migrations in order. `PRAGMA user_version` is the number of those that were run.
 pub(super) const MIGRATIONS: &[(&str, &str)] = &[("0001_initial", include_str!("0001_initial.sql"))];
 
 /// Marks the file as a database of this service ("tmau").
@@ -21,8 +21,7 @@ pub(super) fn pending(version: usize) -> Vec<&'static str> {
 
 /// Refuses a file that holds another program's tables.
 pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
-    // One statement reads one snapshot: another process may be migrating an empty file at this
-    // moment.
+    // One statement, so one snapshot: another process may be migrating an empty file.
     let (id, tables): (i64, i64) = connection.query_row(
         "SELECT application_id, (SELECT count(*) FROM sqlite_schema) AS tables FROM pragma_application_id",
         [],
@@ -36,15 +35,15 @@ pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Runs what is pending, each migration with its version number in one transaction: a crash leaves
-/// the one or the other. Two processes that start at once wait for each other on the write lock.
+/// Runs pending migrations, each in one transaction with its version number, so that a crash leaves
+/// all or nothing of it. Processes that start at the same time wait for each other on the write
+/// lock.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     migrate_to(connection, MIGRATIONS.len())
 }
 
 pub(super) fn migrate_to(connection: &mut Connection, newest: usize) -> Result<()> {
-    // An older binary on a newer schema is fine: migrations only ever add within one step of
-    // versions.
+    // An older binary works on a newer schema: see `README-migrations.md`.
     while version(connection)? < newest {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let at = version(&tx)?;

@@ -1,15 +1,15 @@
-//! Group commit: one thread, one connection, one transaction for whatever has gathered.
+//! Group commit on SQLite: one thread and one connection, with one transaction for all waiting
+//! jobs.
 //!
-//! 1. A caller queues its work and waits.
-//! 2. The thread takes the first piece and all that wait behind it, at most [`MAX_BATCH`]. A lone
-//!    piece never waits for company: while one transaction commits, the next batch gathers by
-//!    itself.
-//! 3. Each piece runs in a savepoint, so that one that fails takes nothing with it.
-//! 4. One commit, one fsync. Only then does each caller hear the outcome of its own piece.
+//! 1. A caller queues a job and waits.
+//! 2. The thread takes the first job and all that wait behind it, at most [`MAX_BATCH`]. A lone job
+//!    never waits for others: while one transaction commits, the next batch gathers.
+//! 3. Each job runs in a savepoint, so that a job that fails does not undo the others.
+//! 4. After one commit, with one fsync, each caller gets the outcome of its own job.
 //!
-//! A commit costs milliseconds on a busy disk and a row microseconds, so this is what throughput
-//! hangs on. When SQLite rolls the whole transaction back by itself (disk full, I/O error) every
-//! caller of the batch hears that the database is unavailable.
+//! A commit costs milliseconds on a busy disk and a row microseconds, so throughput depends on
+//! this. If SQLite rolls the whole transaction back (disk full, I/O error), every caller of the
+//! batch gets an error.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -21,9 +21,9 @@ use crate::error::Chain;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
-/// Pieces of work per transaction.
+/// Most jobs per transaction.
 const MAX_BATCH: usize = 256;
-/// Pieces of work that may wait. Beyond it callers hear at once that the database is overloaded.
+/// Most jobs that wait. Further callers fail at once, as the database is overloaded.
 const MAX_QUEUE: usize = 4096;
 
 pub(super) struct Writer {
@@ -40,7 +40,7 @@ impl Writer {
         Self { queue }
     }
 
-    /// Runs `work` in a transaction and returns once it is durable.
+    /// Runs `work` in a transaction, and returns once it is durable.
     pub(super) async fn submit<T: Send + 'static>(
         &self,
         work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
@@ -63,7 +63,7 @@ fn gone() -> StoreError {
     StoreError::unavailable("the writer has stopped")
 }
 
-/// A piece of work, its type of outcome forgotten.
+/// A piece of work whose type of outcome is erased.
 trait Job: Send {
     fn run(&mut self, connection: &mut Connection);
     fn deliver(self: Box<Self>, committed: &Result<()>);
@@ -84,7 +84,7 @@ impl<T: Send, F: AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send> Job for Task<T, F
 
     fn deliver(self: Box<Self>, committed: &Result<()>) {
         let outcome = match (self.outcome, committed) {
-            // A piece that failed changed nothing: its own error says more than the transaction's.
+            // A job that failed changed nothing. Its own error says more than the transaction's.
             (Some(Err(error)), _) => Err(error),
             (_, Err(error)) => Err(error.clone()),
             (Some(Ok(value)), Ok(())) => Ok(value),
@@ -103,7 +103,8 @@ fn in_savepoint<T>(
     match poll_ready(work(&mut Tx::Sqlite(connection))) {
         Ok(value) => run(connection, "RELEASE job").map(|()| value),
         Err(error) => {
-            // After an I/O error SQLite has rolled back everything and there is no savepoint left.
+            // After an I/O error SQLite has rolled everything back, and the savepoint does not
+            // exist any more.
             if !connection.is_autocommit() {
                 run(connection, "ROLLBACK TO job")?;
                 run(connection, "RELEASE job")?;

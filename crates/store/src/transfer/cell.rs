@@ -1,4 +1,4 @@
-//! One value of a row: as it lies in the database, and as a file has it.
+//! A value of a row, in the database and in a file.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use crate::sql::Columns;
 use crate::sql::value::{AsValue, Kind, Value};
 use crate::{Result, StoreError};
 
-/// See the module.
+/// A value of a row.
 pub(super) enum Cell {
     Null(Kind),
     Integer(i64),
@@ -26,7 +26,7 @@ impl Cell {
         Ok(cell.unwrap_or(Self::Null(kind)))
     }
 
-    /// Bytes as base64url without padding.
+    /// Bytes become base64url without padding.
     pub(super) fn to_json(&self) -> Json {
         match self {
             Self::Null(_) => Json::Null,

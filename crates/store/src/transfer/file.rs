@@ -1,4 +1,4 @@
-//! The file: lines of JSON.
+//! The file, in lines of JSON.
 //!
 //! ```text
 //! {"tm_auth_export":1,"environment":"uat","at":"2026-11-24T12:00:00Z"}
@@ -9,8 +9,8 @@
 //! {"end":"export"}
 //! ```
 //!
-//! A row is an array of its columns: numbers, texts, bytes as base64url. The last line tells that
-//! nothing is missing.
+//! A row is an array of its columns: numbers, texts, and bytes as base64url. The last line shows
+//! that nothing is missing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Lines, Seek, Write};
@@ -56,7 +56,7 @@ struct Finish {
 
 const WHOLE: &str = "export";
 
-/// Makes the file. One that exists is left alone.
+/// Creates the file. Fails if it exists.
 pub(super) fn create(path: &Path) -> Result<File> {
     let file = OpenOptions::new()
         .write(true)
@@ -71,7 +71,7 @@ pub(super) struct Writer<'f> {
 }
 
 impl<'f> Writer<'f> {
-    /// Starts over, whatever an earlier attempt wrote.
+    /// Starts at the beginning of the file, since an earlier attempt may have written to it.
     pub(super) fn new(file: &'f File) -> Result<Self> {
         file.set_len(0).map_err(unwritable)?;
         let mut start = file;
@@ -124,7 +124,7 @@ pub(super) struct Reader {
     number: u64,
 }
 
-/// What comes next in a table.
+/// The next line of a table.
 pub(super) enum Line {
     Row(Vec<Cell>),
     End(TableContents),
@@ -175,7 +175,7 @@ impl Reader {
                 sha256: end.sha256,
             }));
         }
-        let row: Vec<serde_json::Value> = self.parse(&line, "is not a row")?;
+        let row: Vec<serde_json::Value> = self.parse(&line, "is no row")?;
         if row.len() != table.columns.len() {
             return Err(self.wrong(&format!("has another number of columns than {}", table.name)));
         }

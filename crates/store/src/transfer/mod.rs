@@ -1,13 +1,12 @@
 //! Moving a deployment from one database to another: `tm-auth export` and `tm-auth import`.
 //!
 //! 1. [`Store::export`] reads every table in one snapshot and writes a file: a header, then for
-//!    each table its rows in the order of their keys and a line with their number and their
-//!    SHA-256.
-//! 2. [`Store::import`] takes an empty database only. In one transaction it inserts the rows, reads
-//!    them back as an export would, and commits only if number and checksum of every table are
-//!    those of the file.
+//!    each table its rows in the order of their keys, and a line with their number and SHA-256.
+//! 2. [`Store::import`] accepts an empty database only. In one transaction it inserts the rows,
+//!    reads them back as an export would, and commits only if number and checksum of every table
+//!    match the file.
 //!
-//! The file holds what the database holds: no secret that is usable without the key-encryption key.
+//! Like the database, the file contains no secret that is usable without the key-encryption key.
 
 mod cell;
 mod file;
@@ -26,46 +25,46 @@ use crate::{AuditAction, AuditContext, Result, Store, StoreError};
 use rows::Checked;
 use tables::{TABLES, Table};
 
-/// What was moved.
+/// The contents of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// To which environment the deployment belongs.
+    /// Environment of the deployment.
     pub environment: Environment,
     /// When the file was written.
     pub at: Timestamp,
-    /// Each table, in the order of the file.
+    /// The tables, in the order of the file.
     pub tables: Vec<TableContents>,
 }
 
-/// One table's rows.
+/// The rows of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableContents {
-    /// The table.
+    /// Name of the table.
     pub name: String,
-    /// How many rows.
+    /// Number of rows.
     pub rows: u64,
-    /// SHA-256 over the rows as the file has them, hexadecimal.
+    /// SHA-256 over the rows in the file, hexadecimal.
     pub sha256: String,
 }
 
 impl Store {
-    /// Writes everything into a new file with mode 0600. Consistent, also beside a running service;
-    /// what that writes later is not in it.
+    /// Writes all tables to a new file with mode 0600. The service can keep running; what it writes
+    /// later is not in the file.
     pub async fn export(&self, target: &Path, at: Timestamp) -> Result<Contents> {
         let file = file::create(target)?;
         let written = self
             .snapshot(async move |tx| export(tx, file::Writer::new(&file)?, at).await)
             .await;
         if written.is_err() {
-            // Half a file is useless. If its removal fails too, the first error is the one to
+            // Half a file is of no use. If it cannot be removed, the first error is the one to
             // report.
             let _ = std::fs::remove_file(target);
         }
         written
     }
 
-    /// Fills an empty database from a file. Nothing is changed unless all of it is there and as it
-    /// was.
+    /// Fills an empty database from a file. Changes nothing if the file is incomplete or its
+    /// checksums differ.
     pub async fn import(
         &self,
         source: &Path,
@@ -132,7 +131,7 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
     for table in TABLES {
         file.begin(table.name)?;
         let promised = rows::write(tx, table, &mut file).await?;
-        // What counts is what the database now holds.
+        // Compares what the database now contains.
         let mut checked = Checked::default();
         rows::read(tx, table, |line| {
             checked.add(line);
@@ -177,7 +176,7 @@ async fn refuse_filled(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// PostgreSQL gives out the numbers of new rows itself, and does not look at those that are there.
+/// Continues the numbering of rows. PostgreSQL numbers new rows without regard to imported ones.
 async fn restart_numbers(tx: &mut Tx<'_>) -> Result<()> {
     for Table { name, .. } in TABLES.iter().filter(|table| table.is_numbered) {
         let sql = format!("SELECT coalesce(max(id), 0) + 1 FROM {name}");

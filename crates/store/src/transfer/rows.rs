@@ -1,4 +1,4 @@
-//! The rows of one table, out of a database and into one, a batch at a time.
+//! Reading and writing the rows of a table, in batches.
 
 use std::fmt::Write;
 
@@ -12,12 +12,12 @@ use crate::Result;
 use crate::sql::value::Value;
 use crate::sql::{Columns, Tx};
 
-/// Rows that are read with one statement.
+/// Rows per statement that reads.
 const READ: i64 = 1_000;
-/// Rows that are written with one; its values stay below what either database takes.
+/// Rows per statement that writes. Their values stay below the limits of both databases.
 const WRITE: usize = 200;
 
-/// Counts rows and sums them up.
+/// Counts rows and computes their checksum.
 pub(super) struct Checked {
     rows: u64,
     sum: Context,
@@ -52,7 +52,7 @@ impl Checked {
     }
 }
 
-/// Reads all rows in the order of their keys, each as a line of the file.
+/// Reads all rows in the order of their keys. Passes each as a line of the file.
 pub(super) async fn read(
     tx: &mut Tx<'_>,
     table: &Table,
@@ -90,7 +90,8 @@ fn cells(columns: &mut Columns<'_>, table: &Table) -> Result<Vec<Cell>> {
     kinds.map(|kind| Cell::read(columns, kind)).collect()
 }
 
-/// Inserts the rows that the file has for this table. Returns what the file says that they are.
+/// Inserts the rows of the file into this table. Returns the number and checksum that the file
+/// states.
 pub(super) async fn write(tx: &mut Tx<'_>, table: &Table, file: &mut Reader) -> Result<TableContents> {
     let mut batch: Vec<Cell> = Vec::new();
     loop {

@@ -1,15 +1,15 @@
-//! What there is to move: every table with its columns, the primary key first, in an order in which
-//! each row comes after those that it refers to.
+//! The tables of an export with their columns, primary key first. Each table follows those that it
+//! refers to.
 
 use crate::sql::value::Kind;
 use Kind::{Blob, Integer, Text};
 
 pub(super) struct Table {
     pub(super) name: &'static str,
-    /// How many of the columns are the primary key.
+    /// Number of columns in the primary key.
     pub(super) key: usize,
     pub(super) columns: &'static [(&'static str, Kind)],
-    /// PostgreSQL numbers new rows itself.
+    /// Whether PostgreSQL numbers new rows.
     pub(super) is_numbered: bool,
 }
 
@@ -31,7 +31,7 @@ const fn numbered(name: &'static str, columns: &'static [(&'static str, Kind)]) 
     }
 }
 
-/// A test holds this against what the migrations make.
+/// A test compares this with the result of the migrations.
 pub(super) const TABLES: &[Table] = &[
     table("settings", 1, &[("name", Text), ("value", Text)]),
     table(
