@@ -1,8 +1,9 @@
 //! Changing the e-mail address.
 
+use tm_auth_store::AuditAction;
+
 use super::{ADA, ada, audited, sign_in, told};
 use crate::support::{TestServer, Visitor};
-use tm_auth_store::AuditAction;
 
 const NEW: &str = "ada@new.example";
 
@@ -38,7 +39,7 @@ async fn f21_a_new_address_is_verified_and_the_old_one_is_notified_and_loses_its
     let now = server.store.account(account.uid).await.unwrap().unwrap();
     assert_eq!(now.email.as_deref(), Some(NEW));
     assert_eq!(told(&server, ADA).len(), 1, "the old address is notified");
-    assert_eq!(audited(&server, &account, "email_changed").await, 1);
+    assert_eq!(audited(&server, &account, AuditAction::EmailChanged).await, 1);
 
     let dead = elsewhere
         .submit("/sign-in/code", &[("code", &old_mail.code)])

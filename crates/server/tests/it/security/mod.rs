@@ -6,9 +6,9 @@ mod overview;
 mod sessions;
 
 use tm_auth_core::Account;
+use tm_auth_store::AuditAction;
 
 use crate::support::{TestServer, Visitor};
-use tm_auth_store::AuditAction;
 
 const ADA: &str = "ada@example.com";
 
