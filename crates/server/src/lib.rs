@@ -1,7 +1,7 @@
 //! The auth service over HTTP.
 //!
-//! A request's way is the same everywhere: [`listener`] → [`router`] → `api/<noun>` → the rules in
-//! `tm-auth-core` → the store → answer. `docs/ARCHITECTURE.md` walks a mint, a refresh and a
+//! Every request takes the same way: [`tm_auth_listener`] → [`router`] → `middleware` → `api/<noun>` →
+//! `app/<noun>` → the rules in `tm-auth-core` → the store → answer. `docs/ARCHITECTURE.md` walks a mint, a refresh and a
 //! revocation through these files.
 
 mod api;

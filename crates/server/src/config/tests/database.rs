@@ -70,10 +70,10 @@ fn i17_the_database_is_a_server() {
 }
 
 #[test]
-fn i17_an_address_that_is_no_postgresql_is_refused() {
+fn i17_an_address_that_is_not_postgresql_is_refused() {
     assert!(refused_url(&format!("mysql://tm_auth:{PASSWORD}@localhost/tm_auth")).contains("`mysql`"));
     for (url, problem) in [
-        (format!("tm_auth:{PASSWORD}@localhost/tm_auth"), "no address"),
+        (format!("tm_auth:{PASSWORD}@localhost/tm_auth"), "not an address"),
         (format!("{PASSWORD}://localhost/tm_auth"), "the scheme is not"),
         (format!("postgres://tm_auth:{PASSWORD}@localhost"), "no database"),
         (
