@@ -218,7 +218,7 @@ async fn an_import_that_is_not_whole_changes_nothing() {
         (
             "a value is of another kind",
             whole.replacen("\"bot\"", "7", 1),
-            "no Text",
+            "not Text",
         ),
         ("a table is missing", without(1), "does not begin a table"),
         ("something follows", format!("{whole}{{}}\n"), "should be the end"),
