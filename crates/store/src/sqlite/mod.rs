@@ -152,7 +152,7 @@ impl From<rusqlite::Error> for StoreError {
             | rusqlite::Error::IntegralValueOutOfRange(..) => Self::damaged(error),
             // A retry does not help.
             rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::NotADatabase => {
-                Self::unusable("the file is no SQLite database")
+                Self::unusable("the file is not a SQLite database")
             }
             other => Self::unavailable(other),
         }

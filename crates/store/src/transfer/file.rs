@@ -175,7 +175,7 @@ impl Reader {
                 sha256: end.sha256,
             }));
         }
-        let row: Vec<serde_json::Value> = self.parse(&line, "is no row")?;
+        let row: Vec<serde_json::Value> = self.parse(&line, "is not a row")?;
         if row.len() != table.columns.len() {
             return Err(self.wrong(&format!("has another number of columns than {}", table.name)));
         }
