@@ -1,4 +1,4 @@
-//! The service's tests on PostgreSQL: the same as on SQLite.
+//! Runs the service's tests on PostgreSQL, the same as on SQLite.
 
 #[path = "it/mod.rs"]
 mod postgres;

@@ -1,4 +1,4 @@
-//! The service's tests on SQLite.
+//! Runs the service's tests on SQLite.
 
 #[path = "it/mod.rs"]
 mod sqlite;

@@ -1,8 +1,7 @@
-//! The service over real sockets, with a clock that stands until it is moved. Files mirror the
-//! URLs.
+//! Tests of the service over real sockets, with a clock that only the tests advance. Files mirror
+//! the URLs.
 //!
-//! Each test runs on each database: `tests/sqlite.rs` and `tests/postgres.rs` are these modules
-//! under that name.
+//! Each test runs on both databases: `tests/sqlite.rs` and `tests/postgres.rs` include this one.
 
 mod api_key_token;
 mod api_keys;

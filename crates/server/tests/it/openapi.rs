@@ -1,4 +1,4 @@
-//! `openapi/auth-v1.yaml` and `GET /openapi.yaml`: both are what the code says.
+//! `openapi/auth-v1.yaml` and `GET /openapi.yaml` match the code.
 
 use crate::support::TestServer;
 
@@ -6,7 +6,7 @@ use crate::support::TestServer;
 const FILE: &str = "../../openapi/auth-v1.yaml";
 
 #[test]
-fn the_file_is_what_the_code_says() {
+fn the_file_matches_the_code() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
     let document = tm_auth_server::openapi::yaml();
     if std::env::var_os("UPDATE_OPENAPI").is_some() {
@@ -20,14 +20,14 @@ fn the_file_is_what_the_code_says() {
         .position(|(there, here)| there != here);
     assert!(
         file == document,
-        "openapi/auth-v1.yaml is not what the code says, from line {} on. Look at the change, then write it with \
+        "openapi/auth-v1.yaml differs from the code, from line {} on. Review the change, then update it with \
          UPDATE_OPENAPI=1 cargo test --release -p tm-auth-server --test sqlite openapi",
         differs.unwrap_or_else(|| file.lines().count().min(document.lines().count())) + 1,
     );
 }
 
 #[tokio::test]
-async fn it_is_served_to_anybody() {
+async fn the_document_is_served_without_authentication() {
     let server = TestServer::start().await;
     let answer = server.get("/openapi.yaml").await;
     assert_eq!(
@@ -38,7 +38,7 @@ async fn it_is_served_to_anybody() {
     assert_eq!(answer.text, tm_auth_server::openapi::yaml());
 }
 
-/// Every path of the document is one that the service knows, with each of its methods.
+/// The service knows every path of the document with each of its methods.
 #[tokio::test]
 async fn every_operation_is_routed() {
     let server = TestServer::start().await;

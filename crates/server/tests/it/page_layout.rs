@@ -1,10 +1,10 @@
-//! What every page has: headers, error pages, static files.
+//! Common parts of the pages: headers, error pages, static files.
 
 use tm_auth_store::faults::Fault;
 
 use super::support::TestServer;
 
-/// The policy of every page.
+/// The `Content-Security-Policy` of every page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 

@@ -1,4 +1,4 @@
-//! A defect in a handler costs one request.
+//! A panic in a handler fails only its own request.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::captured_log::CapturedLog;
 use crate::support::{Answer, TestServer};
 
-/// The text of a panic may quote what it stumbled over.
+/// A secret in the message of a panic, which may quote the input.
 const SECRET: &str = "eyJhbGciOi-SECRET";
 
 async fn panics_at_once() -> &'static str {
@@ -24,7 +24,7 @@ async fn panics_later() -> &'static str {
     std::panic::panic_any(7_u8)
 }
 
-/// As the store or the mail queue warn: they know nothing of the request.
+/// Logs a warning without the request's id, like the store or the mail queue.
 async fn warns() -> &'static str {
     tracing::warn!("something is amiss");
     "ok"
@@ -35,7 +35,7 @@ async fn overflows(body: String) -> String {
     (byte + 1).to_string()
 }
 
-/// The service with defects: its own listener, layers and database, at a port of its own.
+/// Starts a second service on the store of `server`, with defective routes behind all layers.
 async fn defective(server: &TestServer) -> (String, oneshot::Sender<()>) {
     let clock: Arc<dyn Clock> = server.clock.clone();
     let app = App::start(server.config.clone(), Arc::clone(&server.store), clock)
@@ -60,7 +60,7 @@ async fn defective(server: &TestServer) -> (String, oneshot::Sender<()>) {
 }
 
 #[tokio::test]
-async fn i16_i11_a_panic_is_a_500_that_tells_nothing_and_the_service_goes_on() {
+async fn i16_i11_a_panic_is_a_500_without_details_and_the_service_keeps_running() {
     let log = CapturedLog::start();
     let server = TestServer::start().await;
     let (origin, _stop) = defective(&server).await;
@@ -76,10 +76,10 @@ async fn i16_i11_a_panic_is_a_500_that_tells_nothing_and_the_service_goes_on() {
         let line = log.line_of(answer.header("x-request-id"));
         assert_eq!((&line["level"], &line["route"]), (&"ERROR".into(), &path.into()));
         assert!(line["error"].as_str().unwrap().starts_with("panic"), "{line}");
-        // What went wrong before it does no harm after it.
+        // Later requests succeed.
         assert_eq!(get("/v1/auth/health").await.status, 200);
     }
-    // Line breaks and escapes of a panic's text stay within their one line.
+    // Line breaks and escape sequences of a panic's message stay within one log line.
     for line in log.text().lines() {
         let parsed: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(
@@ -90,21 +90,21 @@ async fn i16_i11_a_panic_is_a_500_that_tells_nothing_and_the_service_goes_on() {
     server.mint(&server.key().await).await;
 }
 
-/// `overflow-checks` is on in the release profile: a sum that wraps would be a wrong decision.
+/// `overflow-checks` is on in the release profile: a wrapped sum could grant access.
 #[tokio::test]
-async fn i16_an_overflow_is_a_panic_in_the_released_program_too() {
+async fn i16_an_overflow_panics_in_release_builds_too() {
     let server = TestServer::start().await;
     let (origin, _stop) = defective(&server).await;
     for (number, status) in [("254", 200), ("255", 500)] {
         let request = server.http.post(format!("{origin}/overflow"));
-        // Outside of the API only our own pages post.
+        // Outside the API, POST requires the `Origin` of the service's pages.
         let request = request.header("origin", &server.origin).body(number);
         assert_eq!(request.send().await.unwrap().status().as_u16(), status);
     }
 }
 
 #[tokio::test]
-async fn i11_what_is_logged_on_behalf_of_a_request_carries_its_id() {
+async fn i11_log_lines_of_a_request_carry_its_id() {
     let log = CapturedLog::start();
     let server = TestServer::start().await;
     let (origin, _stop) = defective(&server).await;
@@ -118,7 +118,7 @@ async fn i11_what_is_logged_on_behalf_of_a_request_carries_its_id() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let [warning, request] = &lines[..] else {
-        panic!("one warning and one line of the request: {lines:?}");
+        panic!("expected one warning and one line of the request: {lines:?}");
     };
     assert_eq!(
         (&warning["message"], &warning["span"]["request_id"]),

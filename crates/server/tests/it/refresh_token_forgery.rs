@@ -1,4 +1,4 @@
-//! Refresh tokens that this service did not make, or not so.
+//! Forged and tampered refresh tokens.
 
 use serde_json::{Value, json};
 use tm_auth_core::signing::MacKey;
@@ -7,7 +7,7 @@ use tm_auth_proto::claims::REFRESH_TOKEN_TYP;
 use crate::support::{TestServer, jwt, rows};
 use tm_auth_store::AuditAction;
 
-/// A server, with the newest tokens of two sessions.
+/// A server and the newest refresh tokens of two sessions.
 async fn two_sessions() -> (TestServer, [String; 2]) {
     let server = TestServer::start_with(|config| {
         config.limits.unproven_per_address_per_minute = 600_000;
@@ -28,7 +28,7 @@ fn edited(token: &str, edit: impl FnOnce(&mut Value)) -> Value {
 }
 
 #[tokio::test]
-async fn e12_a_token_that_was_tampered_with_is_refused_without_a_look_at_the_database() {
+async fn e12_a_tampered_token_is_refused_without_a_database_read() {
     let (server, [a, b]) = two_sessions().await;
     let faults = server.store.faults();
     let (a_input, a_mac) = a.rsplit_once('.').unwrap();
@@ -60,14 +60,14 @@ async fn e12_a_token_that_was_tampered_with_is_refused_without_a_look_at_the_dat
         answer.assert_error(401, "invalid_refresh_token");
     }
     assert_eq!((faults.calls("rotate_session"), faults.calls("api_key")), before);
-    // And neither session noticed.
+    // Both sessions are unaffected.
     for token in [a, b] {
         server.refresh(&token).await.refresh_token();
     }
 }
 
 #[tokio::test]
-async fn e12_the_mac_key_alone_makes_no_token() {
+async fn e12_the_mac_key_alone_cannot_forge_a_token() {
     let (server, [a, b]) = two_sessions().await;
     let ring = server.signing_keys().ring().await.unwrap();
     let sign = |typ: &str, claims: &Value| ring.mac().sign_jws(typ, claims.to_string().as_bytes());
@@ -99,13 +99,13 @@ async fn e12_the_mac_key_alone_makes_no_token() {
         answer.assert_error(401, "invalid_refresh_token");
         assert_eq!(answer.body["recover"], "api_key");
     }
-    // The right secret of a session that does not exist.
+    // A valid secret for a session that does not exist.
     let nowhere = signed(&|claims| claims["sid"] = json!(uuid::Uuid::nil()));
     server
         .refresh(&nowhere)
         .await
         .assert_error(401, "session_expired");
-    // Signed right, but under a key that the service does not hold.
+    // Valid claims and `kid`, but a MAC key that the service does not have.
     let other = MacKey::new(ring.mac().kid().to_owned(), &[7; 32]).unwrap();
     let token = other.sign_jws(REFRESH_TOKEN_TYP, good.to_string().as_bytes());
     server
@@ -116,7 +116,7 @@ async fn e12_the_mac_key_alone_makes_no_token() {
 }
 
 #[tokio::test]
-async fn e12_the_other_environment_is_named_where_the_token_names_it() {
+async fn e12_a_token_of_another_environment_gets_an_error_that_names_it() {
     let (server, [a, _]) = two_sessions().await;
     let faults = server.store.faults();
     let ring = server.signing_keys().ring().await.unwrap();
@@ -137,7 +137,7 @@ async fn e12_the_other_environment_is_named_where_the_token_names_it() {
 }
 
 #[tokio::test]
-async fn e12_names_of_keys_made_up_at_random_cost_one_read_a_second() {
+async fn e12_unknown_key_ids_cost_at_most_one_read_a_second() {
     let (server, [a, _]) = two_sessions().await;
     let faults = server.store.faults();
     let claims = jwt::payload(&a).to_string();
@@ -156,7 +156,7 @@ async fn e12_names_of_keys_made_up_at_random_cost_one_read_a_second() {
 }
 
 #[tokio::test]
-async fn e12_a_counter_from_the_future_means_a_lost_suffix_and_is_audited() {
+async fn e12_a_counter_ahead_of_the_database_is_accepted_and_audited() {
     let (server, [a, _]) = two_sessions().await;
     let ring = server.signing_keys().ring().await.unwrap();
     let future = edited(&a, |claims| claims["n"] = 41.into()).to_string();
@@ -168,7 +168,7 @@ async fn e12_a_counter_from_the_future_means_a_lost_suffix_and_is_audited() {
     assert_eq!(json!(trail[0].sid), jwt::payload(&a)["sid"]);
     let row = rows(&server, "SELECT max(current), max(parent) FROM sessions");
     assert_eq!(row, [[42.into(), 41.into()]]);
-    // What the lost suffix left behind is old now.
+    // The generation that the database had before is old now.
     server.advance(91);
     server.refresh(&a).await.assert_error(401, "refresh_reused");
 }

@@ -1,4 +1,4 @@
-//! A stolen old refresh token, presented again and again.
+//! Repeated reuse of a stolen old refresh token.
 
 use crate::support::{TestServer, at_once};
 use tm_auth_store::AuditAction;
@@ -6,7 +6,7 @@ use tm_auth_store::AuditAction;
 const STORM: usize = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
+async fn e18_repeated_reuse_is_rate_limited_and_audited_once() {
     let server = TestServer::start().await;
     let faults = server.store.faults();
     let key = server.key().await;
@@ -33,8 +33,7 @@ async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
     }
     assert_eq!((reused, limited), (60, STORM - 60));
     assert_eq!(faults.calls("rotate_session") - judged, 60);
-    // Those that came before the first of them was in force, and the poll for changes, read the
-    // list too.
+    // Concurrent requests before the first revocation took effect, and the poll, read the list too.
     let listed = faults.calls("revocations") - listed;
     assert!((1..=55).contains(&listed), "{listed} reads of the list");
     let trail = server.store.audit_trail(None, 1000).await.unwrap();
@@ -44,13 +43,12 @@ async fn e18_a_storm_of_reuse_costs_little_and_is_noted_once() {
         .count();
     assert_eq!(noted, 1);
 
-    // A minute later again: the same answer, and now nothing at all is read or noted.
+    // A minute later: the same answer, without a read of the list.
     server.advance(60);
     let listed = faults.calls("revocations");
     server.refresh(&stolen).await.assert_error(401, "refresh_reused");
     assert_eq!(faults.calls("revocations"), listed);
-    // The storm came from the owner's own address and named the owner's session: neither locks the
-    // key out.
+    // The storm used the owner's address and session, yet the key still works.
     server.refresh(&live.refresh_token).await.refresh_token();
     server.mint(&key).await;
 }

@@ -1,4 +1,4 @@
-//! `GET /revocations`, and what resource servers make of it.
+//! `GET /revocations`, and its use by resource servers.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tm_auth_verifier::{InvalidToken, Revoked, Verifier, VerifyError};
 
 use crate::support::{ServerTime, TestKey, TestServer, eventually, jwt};
 
-/// How often the verifier of this test polls.
+/// The poll interval of the verifier.
 const POLL: Duration = Duration::from_secs(1);
 
 async fn verifier(server: &TestServer) -> Verifier {
@@ -33,19 +33,19 @@ async fn revoke(server: &TestServer, key: &TestKey) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c10_e10_a_revoked_key_is_dead_on_every_node_and_soon_at_every_verifier() {
+async fn c10_e10_a_revoked_key_is_refused_on_every_node_and_soon_by_every_verifier() {
     let server = TestServer::start().await;
     let node = server.another_node().await;
     let verifier = verifier(&server).await;
     let (key, other) = (server.key().await, server.key().await);
     let (tokens, others) = (server.mint(&key).await, server.mint(&other).await);
     verifier.verify(&tokens.access_token).await.unwrap();
-    // The other node has the key in its memory.
+    // The other node caches the key.
     node.mint(&key).await;
 
     revoke(&server, &key).await;
     let acknowledged = Instant::now();
-    // On the list at once, and no mint or refresh from here on, on whichever node.
+    // The key is listed at once, and both nodes refuse to mint or refresh.
     let list = server.get("/revocations").await;
     assert_eq!(jwt::payload(&list.text)["keys"], serde_json::json!([key.id()]));
     for node in [&server, &node] {
@@ -67,7 +67,7 @@ async fn c10_e10_a_revoked_key_is_dead_on_every_node_and_soon_at_every_verifier(
     assert!(took < POLL + Duration::from_secs(10));
     verifier.verify(&others.access_token).await.unwrap();
 
-    // The other node's list has it too, byte for byte what the first one says.
+    // The other node soon serves a list with the same `ETag`.
     let etag = list.header("etag").to_owned();
     eventually(async || (node.get("/revocations").await.header("etag") == etag).then_some(())).await;
     node.get_with("/api-key", &tokens.access_token)
@@ -81,7 +81,7 @@ async fn c10_e10_a_revoked_key_is_dead_on_every_node_and_soon_at_every_verifier(
 }
 
 #[tokio::test]
-async fn c10_a_slow_reader_brings_no_old_list_back() {
+async fn c10_a_slow_read_does_not_bring_back_an_old_list() {
     let server = TestServer::start().await;
     let (slow, fast) = (server.key().await, server.key().await);
     let token = server.mint(&fast).await.access_token;
@@ -89,8 +89,7 @@ async fn c10_a_slow_reader_brings_no_old_list_back() {
     let second = async {
         was_read.await.unwrap();
         let revoking = revoke(&server, &fast);
-        // It is acknowledged only behind the slow one; where it is not, the slow one overwrites its
-        // list.
+        // The second revocation must wait for the slow one, which would overwrite its list.
         let patience = tokio::time::timeout(Duration::from_millis(200), revoking);
         let done = patience.await.is_ok();
         let_go.send(()).unwrap();
@@ -106,7 +105,7 @@ async fn c10_a_slow_reader_brings_no_old_list_back() {
 }
 
 #[tokio::test]
-async fn c10_an_account_that_was_disabled_beside_the_service_is_on_the_list() {
+async fn c10_an_account_disabled_directly_in_the_store_is_listed() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let tokens = server.mint(&key).await;
@@ -127,11 +126,11 @@ async fn c10_an_account_that_was_disabled_beside_the_service_is_on_the_list() {
 }
 
 #[tokio::test]
-async fn c10_keys_that_do_not_unseal_keep_no_node_from_learning_revocations() {
+async fn c10_a_node_that_cannot_unseal_the_keys_still_learns_of_revocations() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let tokens = server.mint(&key).await;
-    // The keys are rewrapped, and this node does not have the new key-encryption key yet.
+    // The operator rewraps the keys before this node has the new key-encryption key.
     let mut config = server.config.clone();
     let new = Kek::new(std::array::from_fn(|index| {
         u8::try_from(index * 11 % 253).unwrap()
@@ -155,15 +154,15 @@ async fn c10_keys_that_do_not_unseal_keep_no_node_from_learning_revocations() {
         (answer.status != 200).then(|| answer.assert_error(401, "invalid_token"))
     })
     .await;
-    // It goes on with the keys that it has.
+    // The node keeps serving the JWKS of the keys that it had unsealed before.
     let other = server.store.account(uid).await.unwrap().unwrap();
     assert_eq!(server.store.accounts().await.unwrap(), [other]);
     assert_eq!(server.get("/.well-known/jwks.json").await.status, 200);
 }
 
 #[tokio::test]
-async fn c10_an_entry_stays_until_every_token_that_it_is_about_has_ended() {
-    // Tokens are short here, but those of an earlier configuration may live for an hour.
+async fn c10_an_entry_stays_until_all_its_tokens_have_expired() {
+    // Tokens expire after ten minutes here, but an earlier configuration may have allowed an hour.
     let server = TestServer::start_with(|config| config.tokens.access_ttl_seconds = 600).await;
     let key = server.key().await;
     server.mint(&key).await;
@@ -176,14 +175,14 @@ async fn c10_an_entry_stays_until_every_token_that_it_is_about_has_ended() {
 }
 
 #[tokio::test]
-async fn c10_a_clock_that_stepped_ahead_and_came_back_forgets_no_revocation() {
+async fn c10_a_temporary_clock_jump_loses_no_revocation() {
     const STEP: i64 = 20 * 3600;
     let server = TestServer::start().await;
     let (key, other) = (server.key().await, server.key().await);
     let tokens = server.mint(&key).await;
     revoke(&server, &key).await;
     server.advance(STEP);
-    // Meanwhile the list is read again, and old entries are swept.
+    // During the jump, the service reads the list again and a sweep deletes old rows.
     revoke(&server, &other).await;
     let retention = server.app.retention();
     server.store.sweep(server.now(), &retention).await.unwrap();
@@ -199,7 +198,7 @@ async fn c10_a_clock_that_stepped_ahead_and_came_back_forgets_no_revocation() {
 }
 
 #[tokio::test]
-async fn c10_the_list_is_signed_once_per_slot_and_its_tag_tells_its_content() {
+async fn c10_the_list_is_signed_once_per_slot_and_its_etag_identifies_its_content() {
     let server = TestServer::start().await;
     let node = server.another_node().await;
     let (one, again) = (server.get("/revocations").await, server.get("/revocations").await);

@@ -1,4 +1,4 @@
-//! `GET|DELETE /v1/auth/sessions`, `DELETE /v1/auth/sessions/{sid}`: where a user is logged in.
+//! `GET|DELETE /v1/auth/sessions`, `DELETE /v1/auth/sessions/{sid}`: the sessions of an account.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn end(server: &TestServer, account: &Account, sid: SessionId) -> Answer {
     server.manage(account, Method::DELETE, &path, None).await
 }
 
-/// Its access token, from a refresh; and the refresh token after that.
+/// Refreshes, and returns the new access token and refresh token.
 async fn refreshed(server: &TestServer, refresh_token: &str) -> (String, String) {
     let answer = server.refresh(refresh_token).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -34,7 +34,7 @@ async fn refreshed(server: &TestServer, refresh_token: &str) -> (String, String)
 }
 
 #[tokio::test]
-async fn e16_the_owner_sees_where_they_are_signed_in() {
+async fn e16_the_owner_lists_their_sessions() {
     let server = TestServer::start().await;
     let account = server.account().await;
     server.key_of(&account).await;
@@ -60,7 +60,7 @@ async fn e16_the_owner_sees_where_they_are_signed_in() {
         (&sessions[1]["kind"], &sessions[1]["method"]),
         (&json!("browser"), &json!("passkey"))
     );
-    // The use that this very request made.
+    // The request itself counts as a use of the session.
     assert_eq!(
         (&sessions[1]["current"], &sessions[1]["last_used_at"]),
         (&json!(true), &json!(server.now()))
@@ -68,16 +68,16 @@ async fn e16_the_owner_sees_where_they_are_signed_in() {
     assert_eq!(
         sessions.as_array().unwrap().len(),
         2,
-        "its own and no key's: {answer:?}"
+        "the account's own sessions, without those of keys: {answer:?}"
     );
 
-    // What has run out is not shown.
+    // Expired sessions are not listed.
     server.advance(12 * 3600);
     assert_eq!(ids(&server, &account).await, [native.sid.to_string()]);
 }
 
 #[tokio::test]
-async fn e16_e10_an_ended_session_is_over_at_once_and_no_other_is() {
+async fn e16_e10_ending_a_session_takes_effect_at_once_and_spares_the_others() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let (lost, lost_token) = server.signed_in_program(&account, SessionKind::Native).await;
@@ -98,7 +98,7 @@ async fn e16_e10_an_ended_session_is_over_at_once_and_no_other_is() {
     refreshed(&server, &kept_token).await;
 }
 
-/// Whether its access tokens are on the list that verifiers poll.
+/// Whether the session is on the revocation list.
 async fn revoked(server: &TestServer, session: &UserSession) -> bool {
     let list = server.get("/revocations").await;
     let claims = crate::support::jwt::payload(&list.text);
@@ -107,7 +107,7 @@ async fn revoked(server: &TestServer, session: &UserSession) -> bool {
 }
 
 #[tokio::test]
-async fn e16_e10_a_management_token_ends_with_its_session() {
+async fn e16_e10_ending_a_session_revokes_its_management_token() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let (session, token) = server.signed_in_program(&account, SessionKind::Management).await;
@@ -121,7 +121,7 @@ async fn e16_e10_a_management_token_ends_with_its_session() {
 }
 
 #[tokio::test]
-async fn e16_all_others_are_ended_and_this_one_goes_on() {
+async fn e16_ending_all_other_sessions_keeps_the_current_one() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let key = server.key_of(&account).await;
@@ -143,15 +143,15 @@ async fn e16_all_others_are_ended_and_this_one_goes_on() {
     assert_eq!(left.body["sessions"].as_array().unwrap().len(), 1);
     assert_eq!(left.body["sessions"][0]["current"], true);
     assert_eq!(bystander.get("/v1/auth/sessions").await.status, 200);
-    // Keys are cut off by revoking them.
+    // Sessions of keys are not affected.
     refreshed(&server, &key_session.refresh_token).await;
-    // Nothing is left to end.
+    // No other session is left.
     let again = this.call(Method::DELETE, "/v1/auth/sessions", None).await;
     assert_eq!(again.body, json!({ "ended": 0 }));
 }
 
 #[tokio::test]
-async fn e16_c12_ending_takes_a_fresh_sign_in_but_leaving_does_not() {
+async fn e16_c12_ending_other_sessions_requires_a_fresh_login_but_logging_out_does_not() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let mut other = server.signed_in(&account, AuthMethod::EmailCode).await;
@@ -171,7 +171,7 @@ async fn e16_c12_ending_takes_a_fresh_sign_in_but_leaving_does_not() {
 }
 
 #[tokio::test]
-async fn e16_nobody_ends_a_strangers_session() {
+async fn e16_a_session_of_another_account_cannot_be_ended() {
     let server = TestServer::start().await;
     let (account, stranger) = (server.account().await, server.account().await);
     let mut victim = server.signed_in(&account, AuthMethod::Passkey).await;
@@ -195,7 +195,7 @@ async fn e16_nobody_ends_a_strangers_session() {
 }
 
 #[tokio::test]
-async fn e10_a_disabled_account_is_signed_in_nowhere() {
+async fn e10_a_disabled_account_cannot_use_its_sessions() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let mut browser = server.signed_in(&account, AuthMethod::Passkey).await;
@@ -217,7 +217,7 @@ async fn e10_a_disabled_account_is_signed_in_nowhere() {
 }
 
 #[tokio::test]
-async fn e16_an_outage_ends_nothing_and_is_no_refusal() {
+async fn e16_a_database_outage_is_a_503_and_ends_no_session() {
     let server = TestServer::start().await;
     let faults = server.store.faults();
     let account = server.account().await;

@@ -1,4 +1,4 @@
-//! One signature in its many forms, as clients and attackers write it.
+//! Encodings and variants of a signature, as clients and attackers send them.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -13,7 +13,7 @@ const N: [u8; 32] = [
     0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
-/// Signs bytes that are no text.
+/// Signs bytes that need not be UTF-8.
 pub(crate) fn sign_bytes(key: &TestKey, message: &[u8]) -> String {
     let jwk = key.signer.private_jwk().unwrap();
     let part = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
@@ -26,12 +26,12 @@ pub(crate) fn sign_bytes(key: &TestKey, message: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(pair.unwrap().sign(&SystemRandom::new(), message).unwrap())
 }
 
-/// r‖s of a signature as our clients send it.
+/// Decodes a signature in the clients' format to r‖s.
 pub(crate) fn raw(signature: &str) -> [u8; 64] {
     URL_SAFE_NO_PAD.decode(signature).unwrap().try_into().unwrap()
 }
 
-/// (r, n − s): as valid as (r, s), and anyone can compute it.
+/// (r, n − s): as valid as (r, s), and computable without the private key.
 pub(crate) fn negated(raw: [u8; 64]) -> [u8; 64] {
     let mut other = raw;
     let mut borrow = 0;
@@ -43,7 +43,7 @@ pub(crate) fn negated(raw: [u8; 64]) -> [u8; 64] {
     other
 }
 
-/// `SEQUENCE { INTEGER r, INTEGER s }`.
+/// Encodes r‖s in DER as `SEQUENCE { INTEGER r, INTEGER s }`.
 pub(crate) fn der(raw: [u8; 64]) -> Vec<u8> {
     let body = [integer(&raw[..32]), integer(&raw[32..])].concat();
     [&[0x30, u8::try_from(body.len()).unwrap()], body.as_slice()].concat()

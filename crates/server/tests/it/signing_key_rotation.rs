@@ -1,11 +1,11 @@
-//! Rotation under load, as a resource server sees it that uses a library of others, keeps each JWKS
-//! for its full `max-age` and never asks again for a key that it does not know.
+//! Rotation under load, seen by a resource server with a third-party library. The server keeps each
+//! JWKS for its full `max-age` and does not fetch it again for an unknown key.
 //!
-//! 1. Three nodes serve one database. Time moves in steps; at each the verifiers fetch the set from
-//!    whichever node, then the schedule does what is due, then all nodes mint and refresh, also
-//!    while they learn of it.
-//! 2. Each new token must verify with every copy that is at most 300 s old, and each old one, until
-//!    it ends, with the newest copy.
+//! 1. Three nodes serve one database. Time advances in steps. At each step the verifiers fetch the
+//!    JWKS from every node, due rotations happen, and all nodes mint and refresh. The nodes also
+//!    mint and refresh while they learn of a rotation.
+//! 2. Each new token must verify with every copy that is at most 300 s old. Each unexpired old
+//!    token must verify with the newest copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +19,9 @@ const JWKS: &str = "/.well-known/jwks.json";
 const MAX_AGE: i64 = 300;
 const TOKEN_LIFE: i64 = 3600;
 const PUBLISH_BEFORE: i64 = 24 * 3600;
-/// What verifiers tolerate.
+/// The clock skew that verifiers tolerate, in seconds.
 const LEEWAY: i64 = 60;
-/// Seconds between steps: close ones, so that copies of every age meet a rotation, then nearly six
-/// hours.
+/// Seconds between steps. Short ones let copies of various ages meet a rotation.
 const STEPS: [i64; 5] = [100, 200, 290, 3410, 17_593];
 const CYCLES: usize = 25;
 
@@ -39,7 +38,7 @@ struct Platform {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b02_a_rotation_under_load_is_no_surprise_to_a_foreign_verifier() {
+async fn b02_third_party_verifiers_accept_all_tokens_during_rotations_under_load() {
     let mut platform = Platform::start().await;
     let begin = platform.now();
     for wait in STEPS.repeat(CYCLES) {
@@ -56,15 +55,15 @@ async fn b02_a_rotation_under_load_is_no_surprise_to_a_foreign_verifier() {
         (platform.now() - begin) / 86_400,
         signed.len()
     );
-    assert!(signed.len() >= 4, "three rotations");
+    assert!(signed.len() >= 4, "at least three rotations");
     for (kid, used) in &platform.first_use {
-        // The very first key signs at once: no verifier has cached an older set.
+        // The first key may sign at once, since no verifier has cached an older set.
         assert!(
             *used == begin || used - platform.published[kid] >= PUBLISH_BEFORE,
             "{kid}"
         );
     }
-    assert!(platform.gone.len() >= 2, "retired keys go");
+    assert!(platform.gone.len() >= 2, "retired keys leave the JWKS");
     for (kid, gone) in &platform.gone {
         assert!(gone - platform.last_use[kid] >= TOKEN_LIFE + LEEWAY, "{kid}");
     }
@@ -99,7 +98,7 @@ impl Platform {
         self.nodes[0].now().as_second()
     }
 
-    /// A verifier behind each node renews its copy.
+    /// A verifier of each node fetches a new copy.
     async fn fetch(&mut self) {
         let now = self.now();
         self.copies.retain(|(fetched, _)| now - fetched <= MAX_AGE);
@@ -117,8 +116,7 @@ impl Platform {
         }
     }
 
-    /// What is due by schedule, as each node does it. The load goes on until all nodes have learnt
-    /// of it.
+    /// Does due rotations like a node. The load continues until all nodes have learnt of them.
     async fn maintain(&mut self) {
         let node = &self.nodes[0];
         if !node.signing_keys().maintain(node.now()).await.unwrap() {
@@ -137,7 +135,7 @@ impl Platform {
         answers.iter().all(|answer| answer.header("etag") == etag)
     }
 
-    /// Each node mints and refreshes, all at once; every verifier takes what they issue.
+    /// All nodes mint and refresh concurrently. Every verifier must accept the issued tokens.
     async fn issue(&mut self) {
         let key = &self.key;
         let pairs = self.nodes.iter().map(async |node| {
@@ -175,14 +173,14 @@ impl Platform {
         let mut validation = Validation::new(header.alg);
         validation.set_issuer(&[self.nodes[0].issuer()]);
         validation.set_audience(&[self.nodes[0].config.audience()]);
-        // The library reads a clock of its own, which is not the one of this test.
+        // The library uses the system clock, not the clock of this test.
         validation.validate_exp = false;
         decode::<Value>(token, &DecodingKey::from_jwk(jwk).unwrap(), &validation).unwrap();
     }
 }
 
 #[tokio::test]
-async fn b02_no_command_makes_a_key_sign_before_verifiers_have_it() {
+async fn b02_a_forced_rotation_is_refused_until_verifiers_have_the_next_key() {
     let server = TestServer::start().await;
     let keys = server.signing_keys();
     let error = keys.rotate(server.now()).await.unwrap_err();
@@ -200,7 +198,7 @@ async fn b02_no_command_makes_a_key_sign_before_verifiers_have_it() {
         (after.text != before.text).then_some(after)
     })
     .await;
-    // The spare leads the set now, a new one is behind it, and the old one stays.
+    // The former next key is first in the set, followed by a new next key and the old key.
     let kid = |set: &Value, index: usize| set["keys"][index]["kid"].clone();
     assert_eq!(kid(&after.body, 0), kid(&before.body, 1));
     assert_eq!(after.body["keys"].as_array().unwrap().len(), 3);

@@ -1,4 +1,4 @@
-//! The whole way once.
+//! The basic life of a key, end to end.
 
 use crate::support::TestServer;
 

@@ -1,5 +1,4 @@
-//! What a thief of the database has: every value of it, in every form in which it could be
-//! presented.
+//! A thief has the database and presents its values in every form.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +15,7 @@ use tm_auth_server::signing_keys::rotation::SigningKeys;
 
 use crate::support::{Database, Stored, TestServer, every_value, jwt, rows};
 
-/// A service that has seen some use, and every secret that it handed out.
+/// A service after some use, and every secret that it issued.
 async fn used() -> (TestServer, Vec<String>) {
     let server = TestServer::start_with(|config| {
         config.limits.unproven_per_address_per_minute = 600_000;
@@ -44,8 +43,8 @@ async fn used() -> (TestServer, Vec<String>) {
 
 const ADA: &str = "ada@example.com";
 
-/// A user logs in by mail, in a browser and in a program, and is about to do both again: cookies,
-/// refresh tokens, and a code and a link that still work.
+/// A user logs in by mail in a browser, has a session in a program, and requests another mail.
+/// Returns cookies, tokens, used and unused codes, and link tokens.
 async fn used_by_a_person(server: &TestServer) -> Vec<String> {
     let mut browser = server.visitor();
     browser.submit("/sign-in", &[("email", ADA)]).await;
@@ -75,8 +74,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// All that a thief finds: of SQLite the files, the write-ahead log included; of PostgreSQL what a
-/// dump holds.
+/// The stolen data: the SQLite files with the write-ahead log, or the values in PostgreSQL.
 fn loot(server: &TestServer) -> Vec<Vec<u8>> {
     match crate::DATABASE {
         Database::Sqlite => files(server),
@@ -96,7 +94,7 @@ fn files(server: &TestServer) -> Vec<Vec<u8>> {
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let path = entry.unwrap().path();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "{} is open to others", path.display());
+        assert_eq!(mode & 0o077, 0, "{} is accessible to other users", path.display());
         let bytes = std::fs::read(&path).unwrap();
         (path, bytes)
     };
@@ -114,7 +112,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 }
 
 #[tokio::test]
-async fn e13_no_stored_value_opens_anything() {
+async fn e13_no_stored_value_authenticates() {
     let (server, _) = used().await;
     let mut presented = BTreeSet::new();
     for value in every_value(&server) {
@@ -139,7 +137,7 @@ async fn e13_no_stored_value_opens_anything() {
             .refresh(text)
             .await
             .assert_error(401, "invalid_refresh_token");
-        // What cannot stand in a header cannot be presented there.
+        // Skips values that are not valid in a header.
         if reqwest::header::HeaderValue::from_str(&format!("Bearer {text}")).is_ok() {
             for path in ["/api-key", "/api-keys"] {
                 server
@@ -153,10 +151,10 @@ async fn e13_no_stored_value_opens_anything() {
         let answer = server.post("/api-key/token", &mint).await;
         assert!([400, 401].contains(&answer.status), "{answer:?}");
     }
-    println!("{} forms of stored values opened nothing", presented.len());
+    println!("{} forms of stored values were refused", presented.len());
 }
 
-/// As a cookie, as the link of a mail, and as the cookie of the browser that asked for it.
+/// Presents `text` as the session cookie, and as both the link's token and the `flow` cookie.
 async fn present_to_pages(server: &TestServer, text: &str) {
     let is_cookie = |byte: u8| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte);
     if !text.bytes().all(is_cookie) {
@@ -175,7 +173,7 @@ async fn present_to_pages(server: &TestServer, text: &str) {
 }
 
 #[tokio::test]
-async fn e13_a_mailed_code_cannot_be_tried_on_the_stolen_rows() {
+async fn e13_a_guessed_code_cannot_be_checked_against_stolen_rows() {
     use aws_lc_rs::digest::{SHA256, digest};
     use aws_lc_rs::hmac;
     let (server, secrets) = used().await;
@@ -186,8 +184,7 @@ async fn e13_a_mailed_code_cannot_be_tried_on_the_stolen_rows() {
     let [Stored::Blob(flow_id), Stored::Blob(stored)] = &live[0][..] else {
         panic!("{live:?}")
     };
-    // The thief guesses right, and wants to know it: with a plain hash a hundred million guesses
-    // are a second's work.
+    // The thief tries to confirm a right guess. A plain hash would allow 10⁸ guesses in a second.
     let code = secrets
         .iter()
         .rfind(|secret| secret.len() == 8 && secret.bytes().all(|byte| byte.is_ascii_digit()))
@@ -216,7 +213,7 @@ async fn e13_a_mailed_code_cannot_be_tried_on_the_stolen_rows() {
 #[tokio::test]
 async fn e13_no_refresh_token_can_be_built_from_stored_values() {
     let (server, secrets) = used().await;
-    // The thief knows the form of a token, and even its claims but for the secret.
+    // The thief knows the format of a token and all claims except the secret.
     let refresh_token = secrets[secrets.len() - 4].clone();
     let mut claims = jwt::payload(&refresh_token);
     let kid = jwt::header(&refresh_token)["kid"].as_str().unwrap().to_owned();
@@ -242,7 +239,7 @@ async fn e13_no_refresh_token_can_be_built_from_stored_values() {
                 .await
                 .assert_error(401, "invalid_refresh_token");
         }
-        // Not even with the MAC key, which is sealed.
+        // Even the unsealed MAC key does not help.
         let ring = server.signing_keys().ring().await.unwrap();
         let token = ring
             .mac()
@@ -256,13 +253,13 @@ async fn e13_no_refresh_token_can_be_built_from_stored_values() {
 }
 
 #[tokio::test]
-async fn e13_b05_what_is_stored_holds_no_secret_in_the_clear() {
+async fn e13_b05_no_secret_is_stored_in_the_clear() {
     let (server, secrets) = used().await;
     let mut needles: Vec<(String, Vec<u8>)> = Vec::new();
     for token in &secrets {
         needles.push(("a secret".to_owned(), token.clone().into_bytes()));
         let Some((_, signature)) = token.rsplit_once('.') else {
-            // A cookie or the token of a link. Of a cookie the first half is the session's id.
+            // A cookie or a link's token. The first half of a session cookie is the session's id.
             if let Ok(bytes) = URL_SAFE_NO_PAD.decode(token)
                 && bytes.len() == 32
             {
@@ -285,7 +282,7 @@ async fn e13_b05_what_is_stored_holds_no_secret_in_the_clear() {
         let secret = kek
             .unseal(&key.sealed, &key.kid, key.purpose, server.config.environment)
             .unwrap();
-        // Any 32 bytes of it: the private number stands somewhere within.
+        // Every 32-byte part: one of them is the private scalar or MAC key.
         let parts = secret.windows(32).map(|part| (key.kid.clone(), part.to_vec()));
         needles.extend(parts);
     }
@@ -297,7 +294,7 @@ async fn e13_b05_what_is_stored_holds_no_secret_in_the_clear() {
 }
 
 #[tokio::test]
-async fn b05_without_the_key_encryption_key_no_key_is_read_and_no_service_starts() {
+async fn b05_without_the_key_encryption_key_no_key_is_unsealed_and_the_service_does_not_start() {
     let (server, _) = used().await;
     let mut config = server.config.clone();
     config.keys.kek = Kek::new(std::array::from_fn(|index| {
@@ -319,6 +316,6 @@ async fn b05_without_the_key_encryption_key_no_key_is_read_and_no_service_starts
         error.contains("is the key-encryption key the right one?"),
         "{error}"
     );
-    // And it made no keys of its own instead.
+    // The failed start created no keys.
     assert_eq!(server.signing_keys().list().await.unwrap(), stored);
 }

@@ -1,4 +1,4 @@
-//! `POST /token/refresh`: every branch of the rotation, told by answers and by the row.
+//! `POST /token/refresh`: every branch of the rotation, checked in the answers and the row.
 
 use serde_json::json;
 
@@ -6,12 +6,12 @@ use crate::support::Stored::{Integer, Null};
 use crate::support::{Answer, TestKey, TestServer, at_once, jwt, rows};
 use tm_auth_store::AuditAction;
 
-/// Beyond the time in which the parent gets the same successor.
+/// Seconds just beyond the window in which the parent gets the same successor.
 const LATE: i64 = 91;
 const DAY: i64 = 86_400;
 
 impl Answer {
-    /// The refresh token of a success.
+    /// The refresh token of a successful answer.
     #[track_caller]
     pub(crate) fn refresh_token(&self) -> String {
         assert_eq!(self.status, 200, "{self:?}");
@@ -33,7 +33,7 @@ impl TestServer {
         (key, tokens.refresh_token)
     }
 
-    /// The next token, `seconds` after the last one.
+    /// Advances the clock by `seconds`, refreshes, and returns the next refresh token.
     async fn next(&self, token: &str, seconds: i64) -> String {
         self.advance(seconds);
         self.refresh(token).await.refresh_token()
@@ -46,7 +46,7 @@ impl TestServer {
 }
 
 #[tokio::test]
-async fn e01_a_refresh_moves_the_line_along_and_not_the_end() {
+async fn e01_a_refresh_advances_the_token_family_and_not_its_expiry() {
     let server = TestServer::start_with(|config| config.sessions.max_days = 40).await;
     let (key, first) = server.session().await;
     let end = (server.now().as_second() + 40 * DAY) * 1000;
@@ -64,15 +64,15 @@ async fn e01_a_refresh_moves_the_line_along_and_not_the_end() {
     let claims = jwt::payload(&answer.access_token());
     assert_eq!(claims["client_id"], json!(key.id()));
     assert_eq!(claims["sid"], jwt::payload(&first)["sid"]);
-    // The holder last signed when the session was opened.
+    // `auth_time` is the opening of the session, when the key last signed.
     assert_eq!(claims["auth_time"], json!(server.now().as_second() - 25 * DAY));
-    // Idle for 30 days from here would be later than the end of all.
+    // The idle limit of 30 days would exceed the session's maximum age.
     assert_eq!(jwt::payload(&second)["exp"], json!(end / 1000));
     assert_eq!(answer.header("cache-control"), "no-store");
 }
 
 #[tokio::test]
-async fn e02_an_old_token_ends_its_session_and_nothing_else() {
+async fn e02_reuse_of_an_old_token_ends_only_its_session() {
     let server = TestServer::start().await;
     let (key, first) = server.session().await;
     let other = server.mint(&key).await;
@@ -95,14 +95,14 @@ async fn e02_an_old_token_ends_its_session_and_nothing_else() {
         trail[0].audit_context.request_id.as_deref(),
         reused.body["request_id"].as_str()
     );
-    // The key, its other sessions and their tokens live on.
+    // The key, its other sessions and their tokens stay valid.
     server.next(&other.refresh_token, 1).await;
     assert_eq!(server.get_with("/api-key", &access).await.status, 200);
     server.mint(&key).await;
 }
 
 #[tokio::test]
-async fn e02_the_access_tokens_of_a_reused_session_end_with_it() {
+async fn e02_reuse_revokes_the_access_tokens_of_the_session() {
     let server = TestServer::start().await;
     let (_, first) = server.session().await;
     let second = server.next(&first, LATE).await;
@@ -118,7 +118,7 @@ async fn e02_the_access_tokens_of_a_reused_session_end_with_it() {
 }
 
 #[tokio::test]
-async fn e03_a_lost_response_is_answered_again_byte_for_byte() {
+async fn e03_a_retry_after_a_lost_response_gets_the_same_refresh_token() {
     let server = TestServer::start().await;
     let (_, first) = server.session().await;
     let second = server.next(&first, 10).await;
@@ -127,13 +127,13 @@ async fn e03_a_lost_response_is_answered_again_byte_for_byte() {
         assert_eq!(server.next(&first, seconds).await, second);
         assert_eq!(rows(&server, "SELECT * FROM sessions"), row, "nothing is written");
     }
-    // That was the 90th second, inclusive; the successor goes on as if nothing had been.
+    // The last retry was in the 90th second, inclusive. The successor is unaffected.
     let third = server.next(&second, 0).await;
     assert_eq!(jwt::payload(&third)["n"], 2);
 }
 
 #[tokio::test]
-async fn e04_a_successor_that_was_never_used_is_replaced_and_void() {
+async fn e04_an_unused_successor_is_replaced_and_its_later_use_is_reuse() {
     let server = TestServer::start().await;
     let (key, first) = server.session().await;
     let lost = server.next(&first, 10).await;
@@ -142,9 +142,9 @@ async fn e04_a_successor_that_was_never_used_is_replaced_and_void() {
     let row = "SELECT current, parent, rotated_at, reissue_count FROM sessions";
     let now = Integer(server.now().as_millisecond());
     assert_eq!(rows(&server, row), [[Integer(2), Integer(0), now, Integer(1)]]);
-    // Lost and found again within the window: the same new successor.
+    // Another retry within the window gets the same new successor.
     assert_eq!(server.next(&first, 90).await, found);
-    // The new one is as good as any, and sets the count of re-issues back.
+    // The use of the new successor resets the reissue count.
     let next = server.next(&found, 1).await;
     assert_eq!(
         rows(&server, "SELECT reissue_count FROM sessions"),
@@ -171,7 +171,7 @@ async fn e04_the_fourth_reissue_in_a_row_ends_the_session() {
 }
 
 #[tokio::test]
-async fn e04_fifty_at_once_within_the_window_end_nothing() {
+async fn e04_fifty_concurrent_retries_within_the_window_get_the_same_successor() {
     let server = TestServer::start().await;
     let (_, first) = server.session().await;
     let second = server.next(&first, 10).await;
@@ -184,7 +184,7 @@ async fn e04_fifty_at_once_within_the_window_end_nothing() {
 }
 
 #[tokio::test]
-async fn e05_a_slow_thread_is_told_so_and_nothing_is_ended() {
+async fn e05_a_superseded_token_is_refused_and_its_session_stays_valid() {
     let server = TestServer::start().await;
     let (_, first) = server.session().await;
     let second = server.next(&first, LATE).await;
@@ -202,14 +202,14 @@ async fn e05_a_slow_thread_is_told_so_and_nothing_is_ended() {
 }
 
 #[tokio::test]
-async fn e07_a_client_killed_before_it_read_the_answer_goes_on_whenever_it_comes() {
+async fn e07_a_client_killed_before_it_read_the_answer_can_retry_days_later() {
     for later in [0, 60, LATE, 29 * DAY] {
         let server = TestServer::start().await;
         let (_, first) = server.session().await;
         refresh_without_reading(&server, &first).await;
         assert_eq!(rows(&server, "SELECT current FROM sessions"), [[Integer(1)]]);
         let next = server.next(&first, later).await;
-        // One live line: it goes on, and what it left behind does not.
+        // The retry continues the family. The parent is an old token after the next refresh.
         let after = server.next(&next, LATE).await;
         server.advance(LATE);
         server.refresh(&first).await.assert_error(401, "refresh_reused");
@@ -217,7 +217,7 @@ async fn e07_a_client_killed_before_it_read_the_answer_goes_on_whenever_it_comes
     }
 }
 
-/// Sends a refresh and hangs up once it is committed.
+/// Sends a refresh and closes the connection once it is committed.
 async fn refresh_without_reading(server: &TestServer, token: &str) {
     use tokio::io::AsyncWriteExt;
     let address = server.config.network.listen[0];
@@ -234,7 +234,7 @@ async fn refresh_without_reading(server: &TestServer, token: &str) {
 }
 
 #[tokio::test]
-async fn e09_a_session_ends_when_it_rests_too_long() {
+async fn e09_an_idle_session_expires() {
     let server = TestServer::start().await;
     let (_, first) = server.session().await;
     let second = server.next(&first, 30 * DAY - 1).await;
@@ -247,7 +247,7 @@ async fn e09_a_session_ends_when_it_rests_too_long() {
 }
 
 #[tokio::test]
-async fn e09_a_session_ends_at_its_end_however_busy_it_is() {
+async fn e09_a_busy_session_expires_at_its_maximum_age() {
     let server = TestServer::start_with(|config| {
         config.sessions.max_days = 2;
         config.sessions.idle_days = 1;
@@ -281,7 +281,7 @@ async fn e09_an_access_token_never_outlives_its_session() {
 }
 
 #[tokio::test]
-async fn e10_nothing_is_refreshed_once_key_or_account_are_out() {
+async fn e10_a_refresh_is_refused_if_the_key_or_account_is_unusable() {
     let server = TestServer::start().await;
     let node = server.another_node().await;
     let audit_context = tm_auth_store::AuditContext::operator(server.now());
@@ -329,7 +329,7 @@ async fn e10_nothing_is_refreshed_once_key_or_account_are_out() {
 }
 
 #[tokio::test]
-async fn e11_a_refresh_asks_for_nothing_more_than_the_key_may() {
+async fn e11_a_refresh_grants_no_more_than_the_key_permits() {
     let server = TestServer::start().await;
     let (key, first) = server.session().await;
     let path = format!("/api-keys/{}", key.id());
@@ -340,7 +340,7 @@ async fn e11_a_refresh_asks_for_nothing_more_than_the_key_may() {
     assert_eq!(answer.status, 200, "{answer:?}");
     let wish = json!({
         "refresh_token": first, "scope": "read trade transfer", "scopes": ["transfer"], "aud": server.issuer(),
-        "audience": "auth", "sub": "user@example.com", "uid": server.account().await.uid, "client_id": "x",
+        "audience": "auth", "sub": "other@example.com", "uid": server.account().await.uid, "client_id": "x",
     });
     let claims = jwt::payload(&server.post("/token/refresh", &wish).await.access_token());
     assert_eq!(claims["scope"], "read");

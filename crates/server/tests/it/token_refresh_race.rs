@@ -1,4 +1,4 @@
-//! `POST /token/refresh` by many at once, and by two who take turns.
+//! Concurrent and alternating calls of `POST /token/refresh`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ const ROUNDS: i64 = 200;
 const AT_ONCE: i64 = 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e06_a_generation_has_exactly_one_successor_however_many_ask_at_once() {
+async fn e06_concurrent_refreshes_of_a_token_get_exactly_one_successor() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let mut token = server.mint(&key).await.refresh_token;
@@ -20,12 +20,12 @@ async fn e06_a_generation_has_exactly_one_successor_however_many_ask_at_once() {
             let counter = jwt::payload(&successor)["n"].as_i64().unwrap();
             issued.entry(counter).or_default().insert(successor);
         }
-        // Every fourth answer is lost to all of them: they come again with the parent, late.
+        // Every fourth round the clients lose all answers and retry later with the parent.
         if round % 4 != 3 {
             token = issued.last_entry().unwrap().get().first().unwrap().clone();
         }
     }
-    // One value per generation, no generation left out, nothing ended.
+    // One token per generation, no generation is missing, and the session has not ended.
     assert!(issued.keys().copied().eq(1..=ROUNDS), "{:?}", issued.keys());
     assert!(issued.values().all(|values| values.len() == 1));
     let row = rows(&server, "SELECT current, ended_at FROM sessions");
@@ -33,12 +33,12 @@ async fn e06_a_generation_has_exactly_one_successor_however_many_ask_at_once() {
 }
 
 #[tokio::test]
-async fn e06_a_thief_and_the_owner_who_take_turns_are_caught_within_three_calls() {
+async fn e06_alternating_calls_of_a_thief_and_the_owner_are_detected_within_three_calls() {
     for distance in [91, 3600, 86_400] {
         for owner_first in [true, false] {
             let server = TestServer::start().await;
             let key = server.key().await;
-            // Both hold the newest token.
+            // Both have the newest token.
             let stolen = server.mint(&key).await.refresh_token;
             let mut held = [stolen.clone(), stolen];
             let mut calls = 0;

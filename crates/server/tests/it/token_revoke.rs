@@ -13,14 +13,14 @@ async fn revoke(server: &TestServer, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn e14_e16_a_session_is_ended_by_its_own_token_and_no_other_session_is() {
+async fn e14_e16_a_refresh_token_revokes_only_its_own_session() {
     let server = TestServer::start().await;
     let node = server.another_node().await;
     let key = server.key().await;
     let (mine, other) = (server.mint(&key).await, server.mint(&key).await);
     let theirs = server.mint(&server.key().await).await;
     let newest = server.refresh(&mine.refresh_token).await;
-    // Whichever of the session's tokens it is: here the one before the newest.
+    // Any token of the session revokes it, here the one before the newest.
     let answer = revoke(&server, &mine.refresh_token).await;
     assert_eq!((answer.status, answer.text.as_str()), (200, "{}"));
 
@@ -49,7 +49,7 @@ async fn e14_e16_a_session_is_ended_by_its_own_token_and_no_other_session_is() {
 }
 
 #[tokio::test]
-async fn e14_the_answer_is_the_same_whatever_was_presented() {
+async fn e14_the_answer_is_the_same_for_every_token() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let tokens = server.mint(&key).await;
@@ -65,16 +65,16 @@ async fn e14_the_answer_is_the_same_whatever_was_presented() {
             "{token}"
         );
     }
-    // None of which ended the session that lives.
+    // None of these requests ended the live session.
     server.refresh(&live.refresh_token).await.refresh_token();
 }
 
 #[tokio::test]
-async fn e14_what_could_not_be_judged_is_not_called_revoked() {
+async fn e14_a_database_outage_is_a_503_and_not_a_success() {
     let server = TestServer::start().await;
     let faults = server.store.faults();
     let tokens = server.mint(&server.key().await).await;
-    // Another node's MAC key, which this one does not hold yet.
+    // A token under a MAC key that this node does not know yet.
     let unknown = {
         let kid = tm_auth_core::signing::MacKey::kid_of(&[7; 32], server.config.environment);
         let key = tm_auth_core::signing::MacKey::new(kid, &[7; 32]).unwrap();

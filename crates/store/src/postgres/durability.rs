@@ -15,7 +15,7 @@ pub(super) async fn forgetful(pool: &PgPool) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar(sql).fetch_all(pool).await?)
 }
 
-/// Logs a warning per setting. Not an error, since tests turn the settings off on purpose.
+/// Logs a warning per setting. This is not an error, since tests turn the settings off on purpose.
 pub(super) async fn warn(pool: &PgPool) -> Result<()> {
     for setting in forgetful(pool).await? {
         tracing::warn!(

@@ -12,7 +12,8 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::scenes::{Opened, Scene, server};
+use super::fixtures::server;
+use super::scenes::{Opened, Scene};
 use crate::support::html::{Piece, Tag, pieces};
 use crate::support::{Answer, TestServer, Visitor};
 

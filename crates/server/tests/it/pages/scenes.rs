@@ -1,22 +1,11 @@
 //! Every page in its states, and how a browser gets there.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use reqwest::Method;
-use serde_json::json;
-use tm_auth_core::Account;
 use tm_auth_core::user::AuthMethod;
-use tm_auth_store::passkey::{AddedBy, NewPasskey};
 use tm_auth_store::{AppleSubject, AuditContext};
 
-use super::super::apple::{account_with, configure, team_key};
+use super::super::apple::account_with;
+use super::fixtures::{DEVICE, LABEL, PASSKEY, labelled_key, new_email, passkey, pending_key};
 use crate::support::{Answer, TestKey, TestServer, Visitor};
-
-/// Names with right-to-left text.
-pub(super) const LABEL: &str = "בוט grid";
-pub(super) const PASSKEY: &str = "טלפון (phone)";
-/// The device of every session that a test opens.
-pub(super) const DEVICE: &str = "Firefox on Linux";
 
 /// A state of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -334,21 +323,6 @@ impl Scene {
     }
 }
 
-/// A server that offers every login method, with room for many e-mails.
-pub(super) async fn server() -> TestServer {
-    TestServer::start_with(|config| {
-        configure(config, "https://appleid.apple.test", team_key().0);
-        config.limits.codes_per_address_per_hour = 60_000;
-        config.limits.wrong_codes_per_address_per_5_minutes = 60_000;
-    })
-    .await
-}
-
-fn new_email() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    format!("user-{}@mail.example", NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
 async fn get<'a>(mut browser: Visitor<'a>, path: &str, texts: Vec<String>) -> Opened<'a> {
     let page = browser.get(path).await;
     opened(browser, path, page, texts)
@@ -377,44 +351,4 @@ fn opened<'a>(browser: Visitor<'a>, path: &str, page: Answer, texts: Vec<String>
         page,
         texts,
     }
-}
-
-/// A passkey as the store has it: pages show it, and other tests check its ceremonies.
-async fn passkey(server: &TestServer, account: &Account, number: u8) {
-    let mut credential_id = account.uid.0.as_bytes().to_vec();
-    credential_id.push(number);
-    let new = NewPasskey {
-        credential_id,
-        name: PASSKEY.to_owned(),
-        credential: "{}".to_owned(),
-        counter: 0,
-        backup_eligible: false,
-        backed_up: false,
-        created_at: server.now(),
-    };
-    let audit_context = AuditContext::service(server.now());
-    let added = server
-        .store
-        .add_passkey(account.uid, new, AddedBy::Proof, 20, &audit_context);
-    added.await.unwrap().unwrap();
-}
-
-async fn labelled_key(server: &TestServer, account: &Account) -> TestKey {
-    register_key(server, account, false).await
-}
-
-async fn pending_key(server: &TestServer, account: &Account) -> TestKey {
-    register_key(server, account, true).await
-}
-
-async fn register_key(server: &TestServer, account: &Account, pending: bool) -> TestKey {
-    let key = TestKey::unregistered(account);
-    let mut body = key.registration(server.issuer(), server.now());
-    body["label"] = json!(LABEL);
-    body["pending"] = json!(pending);
-    let answer = server
-        .manage(account, Method::POST, "/api-keys", Some(body))
-        .await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    key.registered(answer.body["key_id"].as_str().unwrap().parse().unwrap())
 }

@@ -1,6 +1,7 @@
 //! Right-to-left text of a user must not reorder what stands beside it: `<bdi>` isolates it.
 
-use super::scenes::{LABEL, Opened, PASSKEY, Scene, server};
+use super::fixtures::{LABEL, PASSKEY, server};
+use super::scenes::{Opened, Scene};
 use crate::support::html::{Piece, pieces};
 
 /// The elements whose content is not text of the page: a tab's title, a form's value.

@@ -69,8 +69,17 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
     let answer = remove(&mut visitor, &first, &[("end_sessions", "yes")]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/security"));
     let mails = server.mails_to(&account);
-    assert_eq!(mails.len(), before + 1);
-    assert!(mails[before].contains("passkey was removed"), "{mails:?}");
+    assert_eq!(
+        mails.len(),
+        before + 2,
+        "the removal and the end of sessions: {mails:?}"
+    );
+    for subject in ["passkey was removed", "You were logged out"] {
+        assert!(
+            mails[before..].iter().any(|mail| mail.contains(subject)),
+            "{mails:?}"
+        );
+    }
     assert_eq!(server.noted(&account, AuditAction::PasskeyRemoved).await, 1);
     let live = server.store.user_sessions_of(account.uid).await.unwrap();
     let live: Vec<_> = live.iter().map(|session| session.sid).collect();

@@ -9,7 +9,7 @@ use crate::support::{TestServer, jwt};
 use tm_auth_store::AuditAction;
 
 #[tokio::test]
-async fn e10_f22_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_again() {
+async fn e10_f22_deleting_an_account_ends_all_its_access_and_never_reuses_its_id() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let key = server.key_of(&account).await;
@@ -17,7 +17,7 @@ async fn e10_f22_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_a
     let mut other = server.signed_in(&account, AuthMethod::Passkey).await;
     let (_, program) = server.signed_in_program(&account, SessionKind::Native).await;
     let management = server.management_token(&account).await;
-    // Meanwhile a code is requested for the address.
+    // Another browser requests a code for the address before the deletion.
     let mut elsewhere = server.visitor();
     server.advance(61);
     elsewhere.submit("/sign-in", &[("email", ADA)]).await;
@@ -52,12 +52,12 @@ async fn e10_f22_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_a
         json!(server.revoked_before())
     );
     let used = elsewhere.submit("/sign-in/code", &[("code", &open_code)]).await;
-    assert_eq!(used.status, 400, "codes for it are dead");
+    assert_eq!(used.status, 400, "the account's codes are void");
     let last = told(&server, ADA).pop().unwrap();
     assert!(last.contains("was deleted"), "{last}");
     assert_eq!(audited(&server, &account, AuditAction::AccountDeleted).await, 1);
 
-    // Its address makes another account, in time.
+    // After 30 days the address can sign up for a new account.
     server.advance(30 * 24 * 3600);
     let mut later = server.visitor();
     sign_in(&server, &mut later, ADA).await;
@@ -68,7 +68,7 @@ async fn e10_f22_a_deleted_account_is_over_everywhere_and_its_id_is_never_used_a
 }
 
 #[tokio::test]
-async fn c12_deleting_takes_the_strongest_proof() {
+async fn c12_deleting_an_account_requires_a_fresh_login() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     server.advance(301);

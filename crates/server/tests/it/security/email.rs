@@ -1,12 +1,13 @@
 //! Changing the e-mail address.
 
+use tm_auth_store::AuditAction;
+
 use super::{ADA, ada, audited, sign_in, told};
 use crate::support::{TestServer, Visitor};
-use tm_auth_store::AuditAction;
 
 const NEW: &str = "ada@new.example";
 
-/// The new address is named, and mailed to.
+/// Requests a change to the address `new`; returns the code mailed to it.
 async fn asked(server: &TestServer, browser: &mut Visitor<'_>, new: &str) -> String {
     let answer = browser.submit("/security/email", &[("email", new)]).await;
     assert_eq!(answer.location(), "/security/email/code");
@@ -14,10 +15,10 @@ async fn asked(server: &TestServer, browser: &mut Visitor<'_>, new: &str) -> Str
 }
 
 #[tokio::test]
-async fn f21_a_changed_address_is_proved_told_to_the_old_one_and_kills_its_codes() {
+async fn f21_a_new_address_is_verified_and_the_old_one_is_notified_and_loses_its_codes() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
-    // A sign-in by the old address is under way elsewhere.
+    // A login with the old address is in progress in another browser.
     server.advance(61);
     let mut elsewhere = server.visitor();
     elsewhere.submit("/sign-in", &[("email", ADA)]).await;
@@ -37,7 +38,7 @@ async fn f21_a_changed_address_is_proved_told_to_the_old_one_and_kills_its_codes
         .assert_hides(ADA);
     let now = server.store.account(account.uid).await.unwrap().unwrap();
     assert_eq!(now.email.as_deref(), Some(NEW));
-    assert_eq!(told(&server, ADA).len(), 1, "the old address is told");
+    assert_eq!(told(&server, ADA).len(), 1, "the old address is notified");
     assert_eq!(audited(&server, &account, AuditAction::EmailChanged).await, 1);
 
     let dead = elsewhere
@@ -47,7 +48,7 @@ async fn f21_a_changed_address_is_proved_told_to_the_old_one_and_kills_its_codes
     let token = old_mail.token.unwrap();
     let dead = elsewhere.submit("/sign-in/link", &[("token", &token)]).await;
     assert!([400, 401].contains(&dead.status), "{dead:?}");
-    // The new one signs in to the same account.
+    // The new address logs in to the same account.
     server.advance(61);
     let mut later = server.visitor();
     sign_in(&server, &mut later, NEW).await;
@@ -56,7 +57,7 @@ async fn f21_a_changed_address_is_proved_told_to_the_old_one_and_kills_its_codes
 }
 
 #[tokio::test]
-async fn f21_the_link_changes_it_too_and_only_where_it_was_asked_for() {
+async fn f21_the_link_changes_the_address_only_in_the_browser_that_asked() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     asked(&server, &mut browser, NEW).await;
@@ -68,18 +69,22 @@ async fn f21_the_link_changes_it_too_and_only_where_it_was_asked_for() {
     let (mut mallory, _) = ada(&server, "mallory@example.com").await;
     let refused = mallory.submit("/security/email/link", &[("token", &token)]).await;
     assert_eq!(refused.status, 401, "{refused:?}");
-    // Nor does it log in.
+    // The token does not work as a login link.
     let refused = browser.submit("/sign-in/link", &[("token", &token)]).await;
     assert_eq!(refused.status, 401, "{refused:?}");
     browser.get("/security/email/link").await.assert_shows(NEW);
     let unchanged = server.store.account(account.uid).await.unwrap().unwrap();
-    assert_eq!(unchanged.email.as_deref(), Some(ADA), "looking changes nothing");
+    assert_eq!(
+        unchanged.email.as_deref(),
+        Some(ADA),
+        "opening the link changes nothing"
+    );
     let changed = browser.submit("/security/email/link", &[("token", &token)]).await;
     assert_eq!(changed.location(), "/security?done=email");
 }
 
 #[tokio::test]
-async fn f21_c12_a_change_takes_a_fresh_and_strong_proof() {
+async fn f21_c12_an_address_change_requires_a_fresh_login() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let code = asked(&server, &mut browser, NEW).await;
@@ -99,7 +104,7 @@ async fn f21_c12_a_change_takes_a_fresh_and_strong_proof() {
     }
     let row = server.store.account(account.uid).await.unwrap().unwrap();
     assert_eq!(row.email.as_deref(), Some(ADA));
-    // The step-up leads back, and then it is done.
+    // After a new login the page offers the change again.
     sign_in(&server, &mut browser, ADA).await;
     browser
         .get("/security")
@@ -108,7 +113,7 @@ async fn f21_c12_a_change_takes_a_fresh_and_strong_proof() {
 }
 
 #[tokio::test]
-async fn f21_sessions_elsewhere_end_with_the_change_where_asked() {
+async fn f21_an_address_change_ends_other_sessions_on_request() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let mut other = server
@@ -133,7 +138,7 @@ async fn f21_sessions_elsewhere_end_with_the_change_where_asked() {
 }
 
 #[tokio::test]
-async fn f22_an_address_that_was_given_up_leads_to_nobody_for_thirty_days_and_then_to_another() {
+async fn f22_a_released_address_is_unusable_for_thirty_days_and_then_gets_a_new_account() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let program = server
@@ -142,7 +147,7 @@ async fn f22_an_address_that_was_given_up_leads_to_nobody_for_thirty_days_and_th
     let code = asked(&server, &mut browser, NEW).await;
     browser.submit("/security/email/code", &[("code", &code)]).await;
 
-    // A third party who reads the old mailbox.
+    // A third party reads the old mailbox and tries to log in.
     for _ in 0..2 {
         server.advance(61);
         let mut third = server.visitor();
@@ -152,12 +157,12 @@ async fn f22_an_address_that_was_given_up_leads_to_nobody_for_thirty_days_and_th
         assert!((400..500).contains(&refused.status), "{refused:?}");
         assert!(!third.cookies.contains_key("sid"));
     }
-    // Another account cannot take it by a change either.
+    // Another account cannot change its address to the released one either.
     let (mut mallory, _) = ada(&server, "mallory@example.com").await;
     let code = asked(&server, &mut mallory, ADA).await;
     let refused = mallory.submit("/security/email/code", &[("code", &code)]).await;
     assert!((400..500).contains(&refused.status), "{refused:?}");
-    // The old sessions go on, as the account they were.
+    // Existing sessions stay valid for the same account.
     let refreshed = server.refresh(&program.1).await;
     let claims = crate::support::jwt::payload(&refreshed.access_token());
     assert_eq!(claims["uid"], serde_json::json!(account.uid));
@@ -172,7 +177,7 @@ async fn f22_an_address_that_was_given_up_leads_to_nobody_for_thirty_days_and_th
 }
 
 #[tokio::test]
-async fn f21_an_address_with_an_owner_is_told_only_to_who_reads_its_mail() {
+async fn f21_only_a_reader_of_its_mail_learns_that_an_address_is_taken() {
     let server = TestServer::start().await;
     let (_, bob) = ada(&server, "bob@example.com").await;
     let (mut browser, _) = ada(&server, ADA).await;

@@ -1,4 +1,4 @@
-//! `/security`: the ways into an account and where its owner is signed in.
+//! `/security`: the login methods and sessions of an account.
 
 mod delete;
 mod email;
@@ -6,13 +6,13 @@ mod overview;
 mod sessions;
 
 use tm_auth_core::Account;
+use tm_auth_store::AuditAction;
 
 use crate::support::{TestServer, Visitor};
-use tm_auth_store::AuditAction;
 
 const ADA: &str = "ada@example.com";
 
-/// Signs in by mail, at sign-up and at a step-up.
+/// Logs in with a mailed code. Creates the account if the address is new.
 async fn sign_in(server: &TestServer, browser: &mut Visitor<'_>, email: &str) {
     let fields = [("email", email), ("next", "/security")];
     let asked = browser.submit("/sign-in", &fields).await;
@@ -22,7 +22,7 @@ async fn sign_in(server: &TestServer, browser: &mut Visitor<'_>, email: &str) {
     assert_eq!(done.location(), "/security");
 }
 
-/// A browser in which the owner of this address signed in just now.
+/// A browser in which the owner of this address has just logged in.
 async fn ada<'a>(server: &'a TestServer, email: &str) -> (Visitor<'a>, Account) {
     let mut browser = server.visitor();
     sign_in(server, &mut browser, email).await;
@@ -30,7 +30,7 @@ async fn ada<'a>(server: &'a TestServer, email: &str) -> (Visitor<'a>, Account) 
     (browser, account)
 }
 
-/// The subjects of what was mailed there, oldest first, without codes.
+/// The subjects of the mails to `address` except those with a link, oldest first.
 fn told(server: &TestServer, address: &str) -> Vec<String> {
     let mut subjects: Vec<String> = server
         .inbox(address)

@@ -1,4 +1,4 @@
-//! The page.
+//! `GET /security`.
 
 use tm_auth_core::user::AuthMethod;
 use tm_auth_store::passkey::{AddedBy, NewPasskey};
@@ -6,7 +6,7 @@ use tm_auth_store::passkey::{AddedBy, NewPasskey};
 use super::{ADA, ada};
 use crate::support::TestServer;
 
-/// A passkey as the store keeps it: the pages show it, its ceremony is tested elsewhere.
+/// Stores a passkey to show on the page. It cannot log in: its credential is empty.
 async fn passkey(server: &TestServer, uid: tm_auth_proto::AccountId, id: u8, name: &str) {
     let new = NewPasskey {
         credential_id: vec![id; 16],
@@ -25,7 +25,7 @@ async fn passkey(server: &TestServer, uid: tm_auth_proto::AccountId, id: u8, nam
 }
 
 #[tokio::test]
-async fn g20_the_last_way_in_is_not_offered_for_removal() {
+async fn g20_the_last_login_method_has_no_remove_button() {
     let server = TestServer::start().await;
     let account = server.account().await;
     passkey(&server, account.uid, 1, "Phone").await;
@@ -47,7 +47,7 @@ async fn g20_the_last_way_in_is_not_offered_for_removal() {
 }
 
 #[tokio::test]
-async fn g21_c12_with_a_passkey_nothing_weaker_is_offered_a_change() {
+async fn g21_c12_an_account_with_a_passkey_requires_it_for_changes() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     passkey(&server, account.uid, 1, "Phone").await;
@@ -62,7 +62,7 @@ async fn g21_c12_with_a_passkey_nothing_weaker_is_offered_a_change() {
     ] {
         page.assert_hides(change);
     }
-    // Ending sessions takes no more than a fresh sign-in.
+    // Ending sessions requires only a fresh login by any method.
     page.assert_shows("/security/sessions/end-all");
     let refused = browser
         .submit("/security/email", &[("email", "new@example.com")])
@@ -81,7 +81,7 @@ async fn g21_c12_with_a_passkey_nothing_weaker_is_offered_a_change() {
 }
 
 #[tokio::test]
-async fn who_is_not_signed_in_is_led_to_the_sign_in_and_back() {
+async fn a_logged_out_browser_is_redirected_to_the_login_and_back() {
     let server = TestServer::start().await;
     for path in ["/security", "/security/delete"] {
         let page = server.visitor().get(path).await;
@@ -90,7 +90,7 @@ async fn who_is_not_signed_in_is_led_to_the_sign_in_and_back() {
 }
 
 #[tokio::test]
-async fn h06_what_others_wrote_is_text() {
+async fn h06_passkey_names_and_query_parameters_are_escaped() {
     let server = TestServer::start().await;
     let account = server.account().await;
     passkey(&server, account.uid, 1, "<img src=x onerror=alert(1)>").await;

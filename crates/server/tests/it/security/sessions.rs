@@ -1,4 +1,4 @@
-//! Signing out: here, elsewhere, everywhere.
+//! Ending one session, all other sessions, and all sessions.
 
 use tm_auth_core::user::{AuthMethod, SessionKind};
 
@@ -7,7 +7,7 @@ use crate::support::TestServer;
 use tm_auth_store::AuditAction;
 
 #[tokio::test]
-async fn e16_one_session_is_ended_from_the_page() {
+async fn e16_the_page_ends_one_session() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let mut other = server.signed_in(&account, AuthMethod::EmailCode).await;
@@ -31,7 +31,7 @@ async fn e16_one_session_is_ended_from_the_page() {
 }
 
 #[tokio::test]
-async fn e16_all_others_or_all_are_ended_and_the_owner_is_told() {
+async fn e16_the_page_ends_all_others_or_all_sessions_and_the_owner_is_notified() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let mut other = server.signed_in(&account, AuthMethod::EmailCode).await;
@@ -58,7 +58,7 @@ async fn e16_all_others_or_all_are_ended_and_the_owner_is_told() {
 }
 
 #[tokio::test]
-async fn e16_c12_any_fresh_sign_in_ends_sessions_and_no_stale_one() {
+async fn e16_c12_ending_sessions_requires_a_fresh_login() {
     let server = TestServer::start().await;
     let (mut browser, account) = ada(&server, ADA).await;
     let other = server.signed_in(&account, AuthMethod::EmailCode).await;

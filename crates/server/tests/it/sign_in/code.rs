@@ -4,7 +4,7 @@ use super::{ADA, asked, is_signed_in};
 use crate::support::{TestServer, rows};
 
 #[tokio::test]
-async fn a_code_typed_into_the_browser_that_asked_signs_in_and_leads_on() {
+async fn a_code_typed_into_the_browser_that_asked_logs_in_and_redirects() {
     let server = TestServer::start().await;
     let mut browser = server.visitor();
     browser
@@ -27,7 +27,7 @@ async fn a_code_typed_into_the_browser_that_asked_signs_in_and_leads_on() {
 }
 
 #[tokio::test]
-async fn f02_f06_a_wrong_used_or_old_code_signs_nobody_in() {
+async fn f02_f06_a_wrong_used_or_expired_code_is_refused() {
     let server = TestServer::start().await;
     let mut browser = asked(&server, ADA).await;
     let code = server.code_mail(ADA).code;
@@ -41,7 +41,7 @@ async fn f02_f06_a_wrong_used_or_old_code_signs_nobody_in() {
         browser.submit("/sign-in/code", &[("code", &code)]).await.status,
         400
     );
-    // Another mail, in the same browser; then its code a second time.
+    // The same browser requests another code and uses it; a second use is refused.
     let again = browser.submit("/sign-in", &[("email", ADA)]).await;
     assert_eq!(again.location(), "/sign-in/code");
     let code = server.code_mail(ADA).code;
@@ -67,8 +67,7 @@ async fn f08_f12_a_code_works_only_in_the_browser_that_asked() {
     let server = TestServer::start().await;
     let mut browser = asked(&server, ADA).await;
     let code = server.code_mail(ADA).code;
-    // Without a flow of its own: 400. With one for another address, even for the same: that flow's
-    // codes only.
+    // A browser without a flow is refused. One with a flow can use only the codes of that flow.
     let mut stranger = server.visitor();
     let shown = stranger
         .submit("/sign-in/code", &[("code", &code), ("email", ADA)])
@@ -94,7 +93,7 @@ async fn f08_f12_a_code_works_only_in_the_browser_that_asked() {
             .location(),
         "/security"
     );
-    // And a program's code in no browser.
+    // A code that a program requested works in no browser.
     server
         .post("/email/otc", &serde_json::json!({ "email": "eve@example.com" }))
         .await;
@@ -107,7 +106,7 @@ async fn f08_f12_a_code_works_only_in_the_browser_that_asked() {
 }
 
 #[tokio::test]
-async fn f09_the_address_is_that_of_the_flow_and_no_other() {
+async fn f09_a_code_works_only_for_the_address_of_its_flow() {
     let server = TestServer::start().await;
     let mut browser = asked(&server, ADA).await;
     let code = server.code_mail(ADA).code;
@@ -144,7 +143,7 @@ async fn f07_asking_again_in_the_same_browser_leaves_the_first_code_valid() {
             .location(),
         "/activity"
     );
-    // The other one was for the same sign-in, and went with it.
+    // The other code belonged to the same login and can no longer be used.
     let unused = rows(&server, "SELECT 1 FROM email_codes WHERE used_at IS NULL");
     assert!(unused.is_empty());
 }
@@ -161,7 +160,7 @@ async fn f01_f18_the_page_is_the_same_for_known_and_unknown_addresses() {
         let mut browser = asked(&server, email).await;
         let shown = browser.get("/sign-in/code").await;
         pages.push((shown.status, shown.text.replace(email, "")));
-        // Asked again at once, from another browser: no mail, and the same word for both.
+        // A second request at once, from another browser, sends no mail. The page is the same.
         let mut other = asked(&server, email).await;
         other
             .get("/sign-in/code")
@@ -181,7 +180,7 @@ async fn f01_f18_the_page_is_the_same_for_known_and_unknown_addresses() {
 }
 
 #[tokio::test]
-async fn f17_what_is_no_address_is_said_beside_the_field() {
+async fn f17_an_invalid_address_is_reported_beside_the_field() {
     let server = TestServer::start().await;
     let mut browser = server.visitor();
     for bad in [
@@ -201,14 +200,14 @@ async fn f17_what_is_no_address_is_said_beside_the_field() {
 }
 
 #[tokio::test]
-async fn h02_h04_a_cookie_from_before_the_sign_in_is_nobodys_afterwards() {
+async fn h02_h04_a_new_login_replaces_the_session_and_voids_the_old_cookie() {
     let server = TestServer::start().await;
     let mut browser = asked(&server, ADA).await;
     browser
         .submit("/sign-in/code", &[("code", &server.code_mail(ADA).code)])
         .await;
     let before = browser.cookies.get("sid").unwrap().to_owned();
-    // Proved again: the session is another one, and the old one is over.
+    // A second login creates a new session and ends the old one.
     server.advance(60);
     browser.submit("/sign-in", &[("email", ADA)]).await;
     browser

@@ -1,5 +1,4 @@
-//! `/sign-in/link`: opening a link does nothing; pressing the button in the browser that asked
-//! does.
+//! `/sign-in/link`: only the button, in the browser that asked, logs in; opening a link does not.
 
 use super::{ADA, asked, is_signed_in};
 use crate::support::{Answer, TestServer, Visitor, rows};
@@ -10,12 +9,12 @@ async fn head(visitor: &mut Visitor<'_>, path: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
+async fn f11_f15_opening_a_link_does_not_use_it_up() {
     let server = TestServer::start().await;
     let mut browser = asked(&server, ADA).await;
     let mail = server.code_mail(ADA);
     let token = mail.token.unwrap();
-    // Token and code are in the fragment, which browsers do not send.
+    // The token and the code are in the fragment, which browsers do not send.
     let link = mail
         .mail
         .text
@@ -29,8 +28,7 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
         .split_once('#')
         .unwrap();
     assert_eq!(path, "/sign-in/link");
-    // Scanners, with and without the cookie; even scanners that send the token in ways that no page
-    // does.
+    // Scanners, with and without the cookie, and also with the token in the query.
     let mut scanner = server.visitor();
     for _ in 0..3 {
         for path in ["/sign-in/link".to_owned(), format!("/sign-in/link?token={token}")] {
@@ -45,7 +43,7 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
         }
     }
     assert!(rows(&server, "SELECT 1 FROM email_codes WHERE used_at IS NOT NULL").is_empty());
-    // One that runs scripts and presses buttons has no cookie.
+    // A scanner that runs scripts and presses buttons lacks the cookie.
     let pressed = scanner.submit("/sign-in/link", &[("token", &token)]).await;
     assert_eq!(pressed.status, 400);
     assert!(server.store.accounts().await.unwrap().is_empty());
@@ -62,28 +60,27 @@ async fn f11_f15_nothing_that_opens_a_link_uses_it_up() {
         "/security"
     );
     assert!(is_signed_in(&mut browser).await);
-    // Once, the code beside it included.
+    // The link works once, and its use also voids the code of the same mail.
     let again = browser.submit("/sign-in/link", &[("token", &token)]).await;
-    assert_eq!(again.status, 400, "its flow is done");
+    assert_eq!(again.status, 400, "the flow is finished");
     assert!(rows(&server, "SELECT 1 FROM email_codes WHERE used_at IS NULL").is_empty());
 }
 
 #[tokio::test]
-async fn f12_another_browser_shows_the_code_and_signs_nobody_in() {
+async fn f12_the_link_in_another_browser_shows_the_code_and_does_not_log_in() {
     let server = TestServer::start().await;
     let mut browser = asked(&server, ADA).await;
     let mail = server.code_mail(ADA);
     let token = mail.token.unwrap();
     let mut telephone = server.visitor();
     let shown = telephone.get("/sign-in/link").await;
-    // No form that could sign in, and nothing about whose link it is; the code is the script's to
-    // show.
+    // The page has no login form and hides the address. The script shows the code.
     shown
         .assert_hides("name=\"token\"")
         .assert_hides(ADA)
         .assert_shows("id=\"code\"")
         .assert_shows("sign-in-link.js");
-    // With a sign-in of its own under way it is still another browser.
+    // A login of its own in progress does not change that.
     let mut attacker = asked(&server, "eve@example.com").await;
     for visitor in [&mut telephone, &mut attacker] {
         let pressed = visitor.submit("/sign-in/link", &[("token", &token)]).await;
@@ -103,7 +100,7 @@ async fn f12_another_browser_shows_the_code_and_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn f06_f11_a_link_is_over_after_ten_minutes_and_rubbish_is_no_token() {
+async fn f06_f11_a_link_expires_after_ten_minutes_and_an_invalid_token_is_refused() {
     let server = TestServer::start().await;
     let mut browser = asked(&server, ADA).await;
     let token = server.code_mail(ADA).token.unwrap();

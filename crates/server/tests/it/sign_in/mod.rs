@@ -1,4 +1,4 @@
-//! `/sign-in`: by mail, in a browser.
+//! `/sign-in`: login by mail in a browser.
 
 mod code;
 mod link;
@@ -8,7 +8,7 @@ use crate::support::{TestServer, Visitor};
 
 const ADA: &str = "ada@example.com";
 
-/// A browser that asked for a mail to this address.
+/// A browser that requested a login mail to this address.
 async fn asked<'a>(server: &'a TestServer, email: &str) -> Visitor<'a> {
     let mut browser = server.visitor();
     let shown = browser

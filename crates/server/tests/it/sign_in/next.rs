@@ -1,10 +1,10 @@
-//! Where a sign-in leads.
+//! The page to which a login redirects.
 
 use super::ADA;
 use crate::support::TestServer;
 
 #[tokio::test]
-async fn f14_a_sign_in_leads_to_our_own_pages_whatever_was_asked_for() {
+async fn f14_a_login_redirects_only_to_pages_of_this_service() {
     let server = TestServer::start().await;
     for (number, next) in [
         "//evil.example",
@@ -33,7 +33,7 @@ async fn f14_a_sign_in_leads_to_our_own_pages_whatever_was_asked_for() {
             .await;
         browser.get("/sign-in/code").await.assert_hides("evil");
         let mail = server.code_mail(&email);
-        // By code and by link in turn.
+        // Logs in by code and by link in turn.
         let shown = if number % 2 == 0 {
             browser.submit("/sign-in/code", &[("code", &mail.code)]).await
         } else {
@@ -43,7 +43,7 @@ async fn f14_a_sign_in_leads_to_our_own_pages_whatever_was_asked_for() {
         };
         assert_eq!(shown.location(), "/api-keys", "{next:?}");
     }
-    // Nor does a cookie of one's own making lead anywhere else.
+    // A forged `flow` cookie does not redirect to another site either.
     let mut browser = server.visitor();
     browser
         .submit("/sign-in", &[("email", ADA), ("next", "/security")])

@@ -1,10 +1,10 @@
-//! What came back.
+//! Responses of the service.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tm_auth_proto::{ErrorBody, ErrorCode};
 
-/// A response, read whole. A body that is not JSON is `null` here and stays in `text`.
+/// A response, read to its end. If the body is not JSON, `body` is `null` and `text` has it.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -26,7 +26,7 @@ impl Answer {
         }
     }
 
-    /// The machine word of an error.
+    /// The `code` member of an error.
     pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or("no code")
     }
@@ -38,8 +38,7 @@ impl Answer {
             .unwrap_or("")
     }
 
-    /// Asserts status and code together, and shows the whole answer where they differ; and that the
-    /// body has the members that every error has.
+    /// Asserts the status and code, and that the headers and body are those of every error.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{self:?}");
@@ -72,7 +71,7 @@ impl Answer {
         assert_eq!(self.body["field_violations"][0]["field"], field, "{self:?}");
     }
 
-    /// The body, which must have the members of an error and no other.
+    /// The body, which must have exactly the members of an error.
     #[track_caller]
     pub(crate) fn error_body(&self) -> ErrorBody {
         let body: ErrorBody = serde_json::from_str(&self.text).unwrap();
@@ -96,7 +95,7 @@ impl Answer {
         (self.status, headers, body)
     }
 
-    /// Where it leads, of a redirect.
+    /// The `Location` of a redirect.
     #[track_caller]
     pub(crate) fn location(&self) -> &str {
         assert_eq!(self.status, 303, "{self:?}");

@@ -1,8 +1,8 @@
-//! Many requests at once.
+//! Concurrent requests.
 
 use std::task::Poll;
 
-/// Drives all of them together; what each of them gave, in their order.
+/// Polls all futures concurrently; returns their outputs in the given order.
 pub(crate) async fn at_once<F: Future>(all: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<_> = all.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! An authenticator in software. What it gives can be bent in every part before it is sent.
+//! A software authenticator. Tests can tamper with every part of its responses.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
@@ -19,30 +19,30 @@ pub(crate) const HAS_EXTENSIONS: u8 = 1 << 7;
 pub(crate) struct Authenticator {
     pair: EcdsaKeyPair,
     pub(crate) credential_id: Vec<u8>,
-    /// What the last registration gave it.
+    /// The user handle of the last registration.
     pub(crate) user_handle: Option<Vec<u8>>,
     pub(crate) counter: u32,
-    /// Of every answer.
+    /// The flags of every response.
     pub(crate) flags: u8,
 }
 
-/// A credential that was made, before it is sent.
+/// The response to a registration, before it is encoded and sent.
 pub(crate) struct Made {
     pub(crate) client_data: Vec<u8>,
     pub(crate) rp_id: String,
     pub(crate) flags: u8,
     pub(crate) counter: u32,
     pub(crate) credential_id: Vec<u8>,
-    /// In COSE.
+    /// The COSE public key.
     pub(crate) key: Vec<u8>,
-    /// What follows the key.
+    /// Bytes after the key, such as extensions.
     pub(crate) rest: Vec<u8>,
     pub(crate) format: String,
     pub(crate) statement: Vec<u8>,
     pub(crate) transports: Vec<&'static str>,
 }
 
-/// A credential that was used, before it is signed and sent.
+/// The response to an authentication, before it is signed and sent.
 pub(crate) struct Used {
     pub(crate) client_data: Vec<u8>,
     pub(crate) rp_id: String,
@@ -50,12 +50,12 @@ pub(crate) struct Used {
     pub(crate) counter: u32,
     pub(crate) credential_id: Vec<u8>,
     pub(crate) user_handle: Option<Vec<u8>>,
-    /// What follows the counter.
+    /// Bytes after the counter, such as extensions.
     pub(crate) rest: Vec<u8>,
 }
 
 impl Authenticator {
-    /// One whose passkeys are synchronised, as most are.
+    /// An authenticator with synchronised passkeys, like most.
     pub(crate) fn new() -> Self {
         Self {
             pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap(),
@@ -66,7 +66,7 @@ impl Authenticator {
         }
     }
 
-    /// One whose passkeys never leave it, and which counts.
+    /// An authenticator with device-bound passkeys and a signature counter.
     pub(crate) fn device_bound() -> Self {
         Self {
             counter: 1,
@@ -75,7 +75,7 @@ impl Authenticator {
         }
     }
 
-    /// Makes a credential as `options` ask, for a page of this origin.
+    /// Creates a credential according to `options`, for a page of this origin.
     pub(crate) fn create(&mut self, options: &Value, origin: &str) -> Made {
         let asked = &options["publicKey"];
         self.user_handle = Some(unbase64(&asked["user"]["id"]));
@@ -93,7 +93,7 @@ impl Authenticator {
         }
     }
 
-    /// Uses the credential as `options` ask. An authenticator that counts counts on.
+    /// Uses the credential according to `options`. Increments the counter unless it is zero.
     pub(crate) fn get(&mut self, options: &Value, origin: &str) -> Used {
         let asked = &options["publicKey"];
         if self.counter > 0 {
@@ -110,7 +110,7 @@ impl Authenticator {
         }
     }
 
-    /// ES256 in COSE.
+    /// The ES256 public key in COSE.
     fn public_key(&self) -> Vec<u8> {
         let point = self.pair.public_key().as_ref();
         [
@@ -182,7 +182,7 @@ impl Used {
         data
     }
 
-    /// Signed by this authenticator.
+    /// The response, signed by the authenticator `by`.
     pub(crate) fn answer(&self, by: &Authenticator) -> Value {
         let hash = digest(&SHA256, &self.client_data);
         self.answer_with(&by.sign(&[&self.auth_data(), hash.as_ref()].concat()))
@@ -205,7 +205,7 @@ impl Used {
     }
 }
 
-/// Bends the client data: every occurrence of the one is replaced by the other.
+/// Replaces every `from` in the client data by `to`.
 pub(crate) fn bend(client_data: &mut Vec<u8>, from: &str, to: &str) {
     let text = String::from_utf8(client_data.clone()).unwrap();
     assert!(text.contains(from), "{from} is not in {text}");
@@ -223,7 +223,7 @@ fn authenticator_data(rp_id: &str, flags: u8, counter: u32) -> Vec<u8> {
     [hash.as_ref(), &[flags], &counter.to_be_bytes()].concat()
 }
 
-/// A string of CBOR: 2 is bytes, 3 text.
+/// A CBOR string: `kind` 2 is a byte string, 3 a text string.
 pub(crate) fn cbor(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap();
     let head = match length {

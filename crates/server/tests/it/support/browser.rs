@@ -1,5 +1,4 @@
-//! A signed-in browser without a screen: the cookie, the headers and the token that a real one
-//! sends.
+//! A logged-in browser: the cookie, headers and CSRF token that a real one sends.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -17,19 +16,19 @@ use tm_auth_store::AuditContext;
 
 use super::{Answer, TestServer};
 
-/// A browser with a session.
+/// A browser with a user session.
 pub(crate) struct TestBrowser {
     pub(crate) account: Account,
     pub(crate) session: UserSession,
     /// `sid=…`, as the browser sends it.
     pub(crate) cookie: String,
-    /// What forms and scripts carry.
+    /// The CSRF token of forms and scripts.
     pub(crate) csrf: String,
     origin: String,
     http: reqwest::Client,
 }
 
-/// What a browser got.
+/// A response to a browser.
 #[derive(Debug)]
 pub(crate) struct HtmlPage {
     pub(crate) status: StatusCode,
@@ -50,7 +49,7 @@ impl HtmlPage {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Where it leads, of a redirect.
+    /// The `Location` of a redirect.
     pub(crate) fn location(&self) -> &str {
         assert_eq!(self.status, StatusCode::SEE_OTHER, "{self:?}");
         self.header("location")
@@ -70,7 +69,7 @@ impl HtmlPage {
 }
 
 impl TestServer {
-    /// A browser whose owner signed in with a passkey just now.
+    /// A browser whose user has just logged in with a passkey.
     pub(crate) async fn browser(&self, account: &Account) -> TestBrowser {
         self.browser_signed_in(account, AuthMethod::Passkey, self.now())
             .await
@@ -116,7 +115,7 @@ impl TestServer {
             )
             .await
             .unwrap();
-        assert!(opened, "the account may act");
+        assert!(opened, "the account is enabled");
         let mut value = session.sid.0.as_bytes().to_vec();
         value.extend(URL_SAFE_NO_PAD.decode(secret.encode()).unwrap());
         let token = format!("tm-auth csrf v1 {}", secret.encode());
@@ -130,7 +129,7 @@ impl TestServer {
         }
     }
 
-    /// A page, for a browser without a session.
+    /// Opens a page in a browser without a session.
     pub(crate) async fn page(&self, path: &str) -> HtmlPage {
         let request = self.http.get(format!("{}{path}", self.origin));
         HtmlPage::of(request.header("accept", "text/html").send().await.unwrap()).await
@@ -156,7 +155,7 @@ impl TestBrowser {
         .await
     }
 
-    /// Submits a form of one of our pages.
+    /// Submits a form of one of the service's pages.
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> HtmlPage {
         let fields = [&[("csrf", self.csrf.as_str())], fields].concat();
         self.post_from(path, &fields, &self.origin).await
@@ -164,7 +163,7 @@ impl TestBrowser {
 
     /// Submits exactly these fields from a page of `origin`.
     pub(crate) async fn post_from(&self, path: &str, fields: &[(&str, &str)], origin: &str) -> HtmlPage {
-        // Under our `Referrer-Policy: no-referrer` a form's `Origin` is `null`, wherever it goes.
+        // The pages' `Referrer-Policy: no-referrer` turns a form's `Origin` into `null`.
         let (origin, site) = if origin == self.origin {
             ("null", "same-origin")
         } else {
@@ -179,7 +178,7 @@ impl TestBrowser {
         HtmlPage::of(request.body(encode(fields)).send().await.unwrap()).await
     }
 
-    /// What a script of one of our pages calls: a path of the API.
+    /// Calls a path of the API as a script of one of the service's pages does.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let mut request = self
             .request(method, &format!("/v1/auth{path}"))
@@ -193,7 +192,7 @@ impl TestBrowser {
     }
 }
 
-/// `application/x-www-form-urlencoded`.
+/// Encodes fields as `application/x-www-form-urlencoded`.
 pub(super) fn encode(fields: &[(&str, &str)]) -> String {
     let escape = |text: &str| -> String {
         text.bytes()

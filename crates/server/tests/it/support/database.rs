@@ -1,8 +1,6 @@
-//! The database that a test runs on, and what a thief or an administrator reads in it: with the
-//! database's own means, not with the service.
+//! The database of a test, and raw access to it as a thief or an administrator has it.
 //!
-//! A PostgreSQL database belongs to a folder as a file does: opening the folder again opens the
-//! same database.
+//! Each folder has its own PostgreSQL database: opening the folder again opens the same database.
 
 mod postgres;
 mod sqlite;
@@ -16,15 +14,15 @@ use tm_auth_store::sqlite::Role;
 
 use super::TestServer;
 
-/// Which one.
+/// The database system of a test binary.
 #[derive(Clone, Copy)]
-#[allow(dead_code, reason = "each of the two programs names its own")]
+#[allow(dead_code, reason = "each of the two test binaries constructs only its own")]
 pub(crate) enum Database {
     Sqlite,
     Postgres,
 }
 
-/// A value of a row, whichever the database.
+/// A value of a row of either database system.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -39,12 +37,12 @@ impl From<i64> for Value {
     }
 }
 
-/// Where the file of the folder is, or would be.
+/// The path of the folder's SQLite file, which may not exist.
 pub(super) fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("tm-auth.db")
 }
 
-/// As the configuration names it.
+/// The `database` section of the configuration.
 pub(super) fn of(folder: &TempDir) -> config::Database {
     match crate::DATABASE {
         Database::Sqlite => config::Database::Sqlite { path: file(folder) },
@@ -55,7 +53,7 @@ pub(super) fn of(folder: &TempDir) -> config::Database {
     }
 }
 
-/// Opens the folder's database, an empty one the first time.
+/// Opens the folder's database; the first call creates it.
 pub(crate) async fn open(folder: &TempDir, role: Role) -> Store {
     match crate::DATABASE {
         Database::Sqlite => sqlite::open(file(folder), role),
@@ -63,7 +61,7 @@ pub(crate) async fn open(folder: &TempDir, role: Role) -> Store {
     }
 }
 
-/// The rows of a query.
+/// Runs a query and returns its rows.
 pub(crate) fn rows(server: &TestServer, sql: &str) -> Vec<Vec<Value>> {
     match crate::DATABASE {
         Database::Sqlite => sqlite::rows(&file(server.folder()), sql),
@@ -71,7 +69,7 @@ pub(crate) fn rows(server: &TestServer, sql: &str) -> Vec<Vec<Value>> {
     }
 }
 
-/// Runs one statement; what the database says where it refuses.
+/// Runs one statement. The error is the database's message.
 pub(crate) fn execute(server: &TestServer, sql: &str) -> Result<(), String> {
     match crate::DATABASE {
         Database::Sqlite => sqlite::execute(&file(server.folder()), sql),
@@ -79,7 +77,7 @@ pub(crate) fn execute(server: &TestServer, sql: &str) -> Result<(), String> {
     }
 }
 
-/// Every value of every table that is a text or bytes.
+/// Every text or binary value of every table.
 pub(crate) fn every_value(server: &TestServer) -> Vec<Value> {
     let tables = match crate::DATABASE {
         Database::Sqlite => "SELECT name FROM sqlite_schema WHERE type = 'table'",
@@ -90,7 +88,7 @@ pub(crate) fn every_value(server: &TestServer) -> Vec<Value> {
     let tables = rows(server, tables).into_iter().flatten();
     let values = tables.flat_map(|table| match table {
         Value::Text(name) => rows(server, &format!("SELECT * FROM \"{name}\"")),
-        other => panic!("a table's name: {other:?}"),
+        other => panic!("a table's name is not text: {other:?}"),
     });
     values
         .flatten()

@@ -1,15 +1,18 @@
-//! Waiting for what a node does by itself, such as learning what another one changed.
+//! Waiting for background work of a node, such as reading changes made by another node.
 
 use std::time::{Duration, Instant};
 
-/// Asks again and again, and gives up after far longer than it may take.
+/// Retries `ask` until it returns `Some`. Panics after 30 seconds.
 pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = ask().await {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(30), "it never came");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the expected change did not happen within 30 seconds"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

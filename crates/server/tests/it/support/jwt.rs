@@ -1,4 +1,4 @@
-//! Reads tokens without verifying them.
+//! Decodes tokens without verification.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ pub(crate) fn payload(token: &str) -> Value {
     part(token, 1)
 }
 
-/// The token with its `payload` replaced, the signature left as it was.
+/// The token with another `payload` and its old signature.
 pub(crate) fn with_payload(token: &str, payload: &Value) -> String {
     let mut parts: Vec<&str> = token.split('.').collect();
     let encoded = URL_SAFE_NO_PAD.encode(payload.to_string());

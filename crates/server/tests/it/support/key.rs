@@ -1,4 +1,4 @@
-//! A bot's key.
+//! The API key of a bot.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ impl TestKey {
         }
     }
 
-    /// The same pair in the hands of another account.
+    /// The same key pair, owned by another account.
     pub(crate) fn owned_by(self, account: &Account) -> Self {
         Self {
             account: account.clone(),
@@ -42,7 +42,7 @@ impl TestKey {
         self.key_id.expect("the key is registered")
     }
 
-    /// The body that registers it.
+    /// The body of the request that registers the key.
     pub(crate) fn registration(&self, issuer: &str, now: Timestamp) -> Value {
         let proof = self
             .signer
@@ -51,12 +51,12 @@ impl TestKey {
         json!({ "label": "bot", "public_key": self.signer.public_jwk(), "proof": proof })
     }
 
-    /// The body that mints.
+    /// The body of the request that mints a token.
     pub(crate) fn challenge(&self, now: Timestamp) -> Value {
         serde_json::to_value(self.signer.mint_request(self.id(), now).unwrap()).unwrap()
     }
 
-    /// The signature of any text, as a challenge carries it.
+    /// Signs any text in the format of a challenge's signature.
     pub(crate) fn sign(&self, text: &str) -> String {
         self.signer.sign(text).unwrap()
     }

@@ -1,4 +1,4 @@
-//! What was mailed, as its reader sees it.
+//! Mails in the sandbox's mailbox.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::TestServer;
 pub(crate) struct CodeMail {
     /// `1234-5678`
     pub(crate) code: String,
-    /// The token of its link, where it has one.
+    /// The token of the link, if the mail has one.
     pub(crate) token: Option<String>,
     pub(crate) mail: Arc<Delivered>,
 }
@@ -21,7 +21,7 @@ impl TestServer {
         mails.into_iter().filter(|mail| mail.to == address).collect()
     }
 
-    /// The newest mail to this address, which must be one with a code.
+    /// The newest mail to this address, which must contain a code.
     pub(crate) fn code_mail(&self, address: &str) -> CodeMail {
         let mails = self.inbox(address);
         let mail = mails.first().unwrap_or_else(|| panic!("no mail to {address}"));
@@ -32,7 +32,7 @@ impl TestServer {
             .split_once("#token=")
             .map(|(_, rest)| rest[..43].to_owned());
         CodeMail {
-            code: code.expect("a mail with a code").to_owned(),
+            code: code.expect("the mail contains a code").to_owned(),
             token,
             mail: Arc::clone(mail),
         }

@@ -1,4 +1,4 @@
-//! A running service on a loopback port of its own, and typed clients for it.
+//! A running service on its own loopback port, and typed clients for it.
 
 mod answer;
 mod at_once;
@@ -43,7 +43,7 @@ pub(crate) use key::TestKey;
 pub(crate) use server_time::ServerTime;
 pub(crate) use visitor::Visitor;
 
-/// When the clock of a test begins.
+/// The initial time of a test's clock, in Unix seconds.
 pub(crate) const START: i64 = 1_800_000_000;
 
 /// The service, stopped when dropped.
@@ -60,16 +60,16 @@ pub(crate) struct TestServer {
     serving: Option<JoinHandle<()>>,
 }
 
-/// ES256: a test that needs RS256 says so, since making RSA keys takes its time.
+/// Selects ES256, since generating RSA keys is slow. Tests of RS256 override it.
 fn fast(config: &mut Config) {
     config.tokens.algorithm = SigningAlgorithm::ES256;
 }
 
-/// A port of its own, known before it is bound since the issuer names it. Not one of those that the
-/// system gives to outgoing connections: another test could be given it before the server binds it.
+/// A free port, known before the server binds it since the issuer names it. It is below the
+/// ephemeral ports, which the system could give to another connection before the server binds it.
 pub(crate) fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    /// The UDP port of the same number is held as the sign that a process has taken this one.
+    /// A bound UDP port of the same number tells other processes that the port is taken.
     static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     let take = |port: u16| {
         let sign = UdpSocket::bind(("127.0.0.1", port)).ok()?;
@@ -93,7 +93,7 @@ impl TestServer {
         Self::start_in(Arc::new(TempDir::new().unwrap()), clock, change).await
     }
 
-    /// On a database that may exist already: for restarts.
+    /// Starts on a database that may already exist, as after a restart.
     pub(crate) async fn start_in(
         folder: Arc<TempDir>,
         clock: Arc<ManualClock>,
@@ -103,7 +103,7 @@ impl TestServer {
         Self::start_on(store, folder, clock, change).await
     }
 
-    /// One more node of the same service: the same database, issuer and clock, a port of its own.
+    /// Starts another node of the service: the same database, issuer and clock, its own port.
     pub(crate) async fn another_node(&self) -> Self {
         let config = self.config.clone();
         let store = Arc::new(open(&self.folder, Role::Command).await);
@@ -115,7 +115,7 @@ impl TestServer {
         .await
     }
 
-    /// On a store of the test's own.
+    /// Starts on a store that the test opened.
     pub(crate) async fn start_on(
         store: Arc<Store>,
         folder: Arc<TempDir>,
@@ -162,12 +162,12 @@ impl TestServer {
         }
     }
 
-    /// What lies beside the database: for another node, or for a thief.
+    /// The folder of the database, for another node or a thief.
     pub(crate) fn folder(&self) -> &Arc<TempDir> {
         &self.folder
     }
 
-    /// Stops the service and gives back what a restart needs.
+    /// Stops the service and returns what a restart needs.
     pub(crate) async fn stop(mut self) -> (Arc<TempDir>, Arc<ManualClock>) {
         self.stop.take();
         self.serving.take().unwrap().await.unwrap();
@@ -178,9 +178,8 @@ impl TestServer {
         self.clock.now()
     }
 
-    /// The second before which the revocation list says of an account that is over now that its
-    /// tokens are. On PostgreSQL another node's clock may be ahead by as much as the service
-    /// allows.
+    /// If an account is disabled now, the revocation list revokes its tokens issued before this
+    /// second. On PostgreSQL it includes the tolerated clock skew between nodes.
     pub(crate) fn revoked_before(&self) -> i64 {
         let ahead = match crate::DATABASE {
             Database::Sqlite => 0,
@@ -219,7 +218,7 @@ impl TestServer {
             .unwrap()
     }
 
-    /// A management token of an account whose owner signed in just now.
+    /// A management token of an account whose owner has just logged in.
     pub(crate) async fn management_token(&self, account: &Account) -> String {
         self.management_token_signed_in_at(account, self.now()).await
     }
@@ -250,7 +249,7 @@ impl TestServer {
         }
     }
 
-    /// What the command line's `signing-keys` works with: beside the running service.
+    /// The signing keys as the `signing-keys` command handles them, beside the running service.
     pub(crate) fn signing_keys(&self) -> SigningKeys {
         SigningKeys::new(Arc::clone(&self.store), &self.config)
     }
@@ -308,7 +307,7 @@ impl TestServer {
         Answer::of(self.http.post(self.url(path)).json(body).send().await.unwrap()).await
     }
 
-    /// With the body's bytes and type as they are.
+    /// Posts the given bytes and content type unchanged.
     pub(crate) async fn post_raw(
         &self,
         path: &str,
@@ -323,7 +322,7 @@ impl TestServer {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    /// With a fresh management token of the account.
+    /// Sends a request with a fresh management token of the account.
     pub(crate) async fn manage(
         &self,
         account: &Account,

@@ -1,4 +1,4 @@
-//! A server's clock, for a client in the same test.
+//! The clock of a test server as the clock of a verifier.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
-//! A mail server under the test's control: real sockets, real TLS, and replies that the test
-//! chooses.
+//! A mail server with real sockets, real TLS and replies that the test chooses.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,47 +18,46 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// Longer than anything here takes.
+/// Time limit for the arrival of a mail.
 const CEILING: Duration = Duration::from_secs(30);
 
-/// What the server does that a well-behaved one would not.
+/// Settings and deliberate faults of the server.
 #[derive(Clone, Default)]
 pub(crate) struct Behaviour {
     pub(crate) starttls: StartTls,
-    /// Whom the certificate is for; none: `localhost`.
+    /// The host name in the certificate; `None` is `localhost`.
     pub(crate) named: Option<&'static str>,
-    /// What follows the answer to STARTTLS in the clear.
+    /// Sent in the clear after the reply to STARTTLS.
     pub(crate) injects: &'static str,
-    /// Replies to the next commands of this verb, in their order; then it behaves. `BODY` is the
-    /// end of a mail.
+    /// Replies to the next commands with this verb, in order. `BODY` stands for the end of a mail.
     pub(crate) replies: VecDeque<(&'static str, &'static str)>,
-    /// The command that is never answered.
+    /// The server never replies to this command.
     pub(crate) silent_at: Option<&'static str>,
     /// Closes each connection instead of greeting.
     pub(crate) crashes: bool,
     /// Speaks TLS from the first byte.
     pub(crate) implicit: bool,
-    /// What AUTH PLAIN has to carry.
+    /// The user name and password that AUTH PLAIN requires.
     pub(crate) password: Option<(&'static str, &'static str)>,
 }
 
-/// What it does about STARTTLS.
+/// How the server handles STARTTLS.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum StartTls {
     #[default]
     Offered,
-    /// It is not in the answer to EHLO, as when an attacker on the line strips it.
+    /// Missing from the reply to EHLO, as if an attacker had stripped it.
     Hidden,
-    /// It is offered, then answered with 454.
+    /// Offered, then refused with 454.
     Refused,
 }
 
-/// A mail that the server took.
+/// A mail that the server accepted.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) from: String,
     pub(crate) to: Vec<String>,
-    /// Headers and body, lines ending in `\n`.
+    /// Headers and body, with `\n` line endings.
     pub(crate) data: String,
 }
 
@@ -73,7 +71,7 @@ pub(crate) struct SmtpServer {
 struct Shared {
     authority: Authority,
     behaviour: Mutex<Behaviour>,
-    /// `TLS` or `clear`, and the command.
+    /// The layer, `TLS` or `clear`, and the command.
     commands: Mutex<Vec<(&'static str, String)>>,
     connections: Mutex<u32>,
     received: mpsc::UnboundedSender<Received>,
@@ -133,7 +131,7 @@ impl SmtpServer {
         }
     }
 
-    /// The `[mail]` section with which it is reached: quick to try again.
+    /// The `[mail]` section for this server, with a short retry interval.
     pub(crate) fn settings(&self) -> Mail {
         settings(self.address.port(), Some(self.authority()))
     }
@@ -146,18 +144,18 @@ impl SmtpServer {
         *self.shared.behaviour.lock().unwrap() = behaviour;
     }
 
-    /// The next mail that it takes.
+    /// Waits for the next accepted mail.
     pub(crate) async fn mail(&mut self) -> Received {
         let mail = tokio::time::timeout(CEILING, self.mails.recv()).await;
-        mail.expect("no mail came").expect("the server runs")
+        mail.expect("no mail arrived").expect("the server is running")
     }
 
-    /// Whether it took another mail so far.
+    /// Whether the server has accepted a mail that the test has not read.
     pub(crate) fn has_mail(&mut self) -> bool {
         !self.mails.is_empty()
     }
 
-    /// The commands so far, and whether each came within TLS.
+    /// The commands so far, each with its layer, `TLS` or `clear`.
     pub(crate) fn commands(&self) -> Vec<(&'static str, String)> {
         self.shared.commands.lock().unwrap().clone()
     }
@@ -174,12 +172,12 @@ impl SmtpServer {
         *self.shared.connections.lock().unwrap()
     }
 
-    /// Goes down: the port refuses, and open connections break.
+    /// Stops the server: closes the port and all connections.
     pub(crate) async fn down(&mut self) {
         self.serving.shutdown().await;
     }
 
-    /// Comes back at the same port.
+    /// Starts the server again on the same port.
     pub(crate) async fn up(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.serving.spawn(accept(listener, Arc::clone(&self.shared)));
@@ -198,7 +196,7 @@ pub(crate) fn settings(port: u16, authority: Option<CertificateDer<'static>>) ->
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // With this task they end too.
+    // Dropped with this task, which ends all conversations.
     let mut conversations = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -209,7 +207,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// A broken connection ends the conversation, as it does for any server.
+/// Serves one connection until the client leaves or the connection breaks.
 async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     let (name, implicit) = {
         let behaviour = shared.behaviour.lock().unwrap();
@@ -258,7 +256,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
         self.go_on().await
     }
 
-    /// Until the client goes; `Some`: it asked for TLS, which begins now.
+    /// Serves commands until the client leaves. `Some` is the stream on which TLS starts.
     async fn go_on(mut self) -> std::io::Result<Option<S>> {
         while let Some(line) = self.line().await? {
             self.shared

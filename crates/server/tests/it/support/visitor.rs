@@ -1,5 +1,5 @@
-//! A browser, as far as the service sees one: it keeps cookies, follows no redirect by itself, and
-//! says where its requests come from.
+//! A simulated browser: it keeps cookies, does not follow redirects, and sends the origin of its
+//! requests.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ use tm_auth_store::AuditContext;
 
 use super::{Answer, TestServer};
 
-/// What most browsers call themselves by.
+/// A typical `User-Agent`.
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
-/// What they take where a person will read the answer.
+/// The `Accept` header for pages.
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
 /// A browser with its cookies.
@@ -32,7 +32,7 @@ pub(crate) struct Visitor<'a> {
 }
 
 impl TestServer {
-    /// A browser that was never here.
+    /// A browser without cookies.
     pub(crate) fn visitor(&self) -> Visitor<'_> {
         Visitor {
             server: self,
@@ -40,7 +40,7 @@ impl TestServer {
         }
     }
 
-    /// A browser in which the account's owner signed in just now.
+    /// A browser in which the account's owner has just logged in.
     pub(crate) async fn signed_in(&self, account: &Account, method: AuthMethod) -> Visitor<'_> {
         let (session, secret) = self.opened(account, method, SessionKind::Browser).await;
         let mut cookie = session.sid.0.as_bytes().to_vec();
@@ -52,7 +52,7 @@ impl TestServer {
         visitor
     }
 
-    /// A program in which the account's owner signed in just now: its session and refresh token.
+    /// The session and refresh token of a program in which the owner has just logged in.
     pub(crate) async fn signed_in_program(
         &self,
         account: &Account,
@@ -103,7 +103,7 @@ impl TestServer {
         (session, secret)
     }
 
-    /// A cookie's name on this server.
+    /// The cookie's name on this server, with `__Host-` if the service uses HTTPS.
     pub(crate) fn cookie(&self, name: &str) -> String {
         let prefix = if self.config.public_url.is_https() {
             "__Host-"
@@ -115,14 +115,14 @@ impl TestServer {
 }
 
 impl Visitor<'_> {
-    /// The session that its cookie names.
+    /// The session that the cookie identifies.
     pub(crate) fn sid(&self) -> Option<SessionId> {
         let cookie = self.cookies.get(&self.server.cookie("sid"))?;
         let bytes = URL_SAFE_NO_PAD.decode(cookie).unwrap();
         Some(SessionId(uuid::Uuid::from_slice(&bytes[..16]).unwrap()))
     }
 
-    /// What a page of its session carries for its forms and scripts.
+    /// The CSRF token of the session, or an empty string if there is no session.
     pub(crate) fn csrf(&self) -> String {
         let Some(cookie) = self.cookies.get(&self.server.cookie("sid")) else {
             return String::new();
@@ -133,7 +133,7 @@ impl Visitor<'_> {
         URL_SAFE_NO_PAD.encode(hash)
     }
 
-    /// A request with its cookies and nothing else. `path` begins at the host.
+    /// A request with a `User-Agent` and the cookies only. `path` is relative to the origin.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.server.origin);
         let request = self
@@ -152,14 +152,14 @@ impl Visitor<'_> {
         request.header("cookie", cookies.join("; "))
     }
 
-    /// A request that a page of this service makes.
+    /// A request from one of the service's pages.
     fn request_of_our_page(&self, method: Method, path: &str) -> RequestBuilder {
         self.request(method, path)
             .header("origin", self.server.config.public_url.origin())
             .header("sec-fetch-site", "same-origin")
     }
 
-    /// Sends it, and keeps what the answer sets and clears.
+    /// Sends the request and applies the cookies that the response sets and clears.
     pub(crate) async fn send(&mut self, request: RequestBuilder) -> Answer {
         let answer = Answer::of(request.send().await.unwrap()).await;
         for cookie in answer.headers.get_all("set-cookie") {
@@ -181,8 +181,7 @@ impl Visitor<'_> {
         self.send(request).await
     }
 
-    /// Sends a form of one of our pages, with the session's token unless the form is one that works
-    /// without a session.
+    /// Submits a form of one of the service's pages, with the CSRF token if there is a session.
     pub(crate) async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let csrf = self.csrf();
         let mut fields = fields.to_vec();
@@ -207,7 +206,7 @@ impl Visitor<'_> {
         self.send(request).await
     }
 
-    /// What a script of one of our pages asks.
+    /// Calls the API as a script of one of the service's pages does.
     pub(crate) async fn call(&mut self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let mut request = self
             .request_of_our_page(method, path)
@@ -219,7 +218,7 @@ impl Visitor<'_> {
     }
 }
 
-/// As a form's field.
+/// Percent-encodes a form field.
 fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| {

@@ -11,10 +11,10 @@ use tm_auth_testing::postgres::Postgres;
 
 use super::Value;
 
-/// Of each node of a test.
+/// Maximum connections of each node of a test.
 pub(super) const CONNECTIONS: u32 = 8;
 
-/// The folder's database, made at first use.
+/// The URL of the folder's database. The first call creates the database.
 pub(super) fn url(folder: &TempDir) -> String {
     let file = folder.path().join("postgres-url");
     fs::read_to_string(&file).unwrap_or_else(|_| {
@@ -32,7 +32,7 @@ pub(super) async fn open(url: String) -> Store {
     postgres::open(&options).await.unwrap()
 }
 
-/// On a thread and a connection of its own: the test's runtime may not wait, and is not asked to.
+/// Runs a query on its own thread, since `block_on` panics in the test's runtime.
 pub(super) fn rows(url: &str, sql: &str) -> Result<Vec<Vec<Value>>, String> {
     let read = async || -> sqlx::Result<_> {
         let mut connection = PgConnection::connect(url).await?;
@@ -66,8 +66,8 @@ fn value(row: &PgRow, index: usize) -> Value {
         "BOOL" => Value::Integer(row.get::<bool, _>(index).into()),
         "TEXT" => Value::Text(row.get(index)),
         "BYTEA" => Value::Blob(row.get(index)),
-        // When a migration was run: nothing of the service's.
+        // Only the table of migrations has this type.
         "TIMESTAMPTZ" => Value::Null,
-        other => panic!("{} is {other}", row.column(index).name()),
+        other => panic!("column {} has type {other}", row.column(index).name()),
     }
 }

@@ -37,7 +37,7 @@ impl FromSql for Value {
             ValueRef::Integer(value) => Self::Integer(value),
             ValueRef::Text(text) => Self::Text(String::from_utf8(text.to_vec()).unwrap()),
             ValueRef::Blob(bytes) => Self::Blob(bytes.to_vec()),
-            ValueRef::Real(value) => panic!("no column holds a fraction: {value}"),
+            ValueRef::Real(value) => panic!("unexpected REAL value: {value}"),
         })
     }
 }
