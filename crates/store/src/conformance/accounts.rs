@@ -1,4 +1,4 @@
-//! Accounts: made once per address, disabled and enabled.
+//! Accounts: one per address, disabled and enabled.
 
 use tm_auth_core::Refusal;
 use tm_auth_proto::AccountId;
@@ -10,14 +10,14 @@ use super::given::{
 use crate::{AuditAction, Change, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("accounts":
-    an_account_is_kept_as_it_was_made,
+    an_account_is_stored_as_it_was_created,
     an_address_belongs_to_one_account,
     c10_e10_a_disabled_account_opens_and_rotates_nothing,
-    an_enabled_account_acts_again_but_only_on_a_new_decision,
-    nobody_disables_an_account_that_does_not_exist,
+    an_enabled_account_needs_a_new_decision,
+    an_unknown_account_cannot_be_disabled,
 );
 
-async fn an_account_is_kept_as_it_was_made(store: &Store) {
+async fn an_account_is_stored_as_it_was_created(store: &Store) {
     let late = new_account(Some("late@example.com"), 10);
     let early = new_account(None, 5);
     for new in [&late, &early] {
@@ -61,7 +61,7 @@ async fn an_address_belongs_to_one_account(store: &Store) {
     );
     assert_eq!(store.account(second.uid).await.unwrap(), None);
     assert_eq!(audited(store, AuditAction::AccountCreated).await, 1);
-    // Without an address there is nothing to collide.
+    // Accounts without an address never collide.
     account(store).await;
     account(store).await;
 }
@@ -70,7 +70,7 @@ async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Store) {
     let key = key(store).await;
     let uid = key.account.uid;
     let (opened, secret) = session(store, &key).await;
-    // Decided before, inserted after: the version of the account tells.
+    // The decision precedes the change and the insert follows it, so the account's version differs.
     let (decided, _) = new_session(&key, 1);
     let before = store.changes(0).await.unwrap().latest;
     assert!(
@@ -87,7 +87,7 @@ async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Store) {
     );
     let disabled = store.api_key(key.key_id).await.unwrap().unwrap();
     assert_eq!(disabled.account.disabled_at, Some(at(2)));
-    // Not even a decision on the row as it is now.
+    // A decision with the current row is refused as well.
     let (again, _) = new_session(&disabled, 3);
     assert_eq!(open(store, &again).await, OpenOutcome::Changed);
     let entry = Revocation {
@@ -100,7 +100,7 @@ async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Store) {
     assert_eq!(audited(store, AuditAction::AccountDisabled).await, 1);
 }
 
-async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Store) {
+async fn an_enabled_account_needs_a_new_decision(store: &Store) {
     let key = key(store).await;
     let (opened, secret) = session(store, &key).await;
     let (decided, _) = new_session(&key, 1);
@@ -119,7 +119,7 @@ async fn an_enabled_account_acts_again_but_only_on_a_new_decision(store: &Store)
     assert_eq!(audited(store, AuditAction::AccountEnabled).await, 1);
 }
 
-async fn nobody_disables_an_account_that_does_not_exist(store: &Store) {
+async fn an_unknown_account_cannot_be_disabled(store: &Store) {
     let nobody = AccountId(fresh_uuid());
     assert!(
         !store

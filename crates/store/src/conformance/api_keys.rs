@@ -1,4 +1,4 @@
-//! API keys: registered once for ever, changed and revoked by their owner alone.
+//! API keys: registered once, changed and revoked by their owner only.
 
 use std::sync::Arc;
 
@@ -14,21 +14,21 @@ use super::given::{
 use crate::{AuditAction, Change, KeyChange, KeyUse, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("api_keys":
-    a_key_is_kept_as_it_was_registered,
+    a_key_is_stored_as_it_was_registered,
     a_pending_key_is_not_active,
-    c07_a_public_key_is_registered_once_for_ever_by_whomever,
-    c07_of_fifty_registrations_at_once_one_wins,
+    c07_a_public_key_is_registered_once_by_any_account,
+    c07_one_of_fifty_concurrent_registrations_succeeds,
     c09_live_keys_are_limited_and_dead_ones_are_not_counted,
-    c09_the_limit_holds_for_registrations_at_once,
-    a_change_touches_what_it_names_and_nothing_else,
-    a_dead_key_is_not_changed,
+    c09_the_limit_holds_for_concurrent_registrations,
+    a_change_of_a_key_changes_nothing_else,
+    a_revoked_or_expired_key_is_not_changed,
     c10_e10_a_revoked_key_opens_and_rotates_nothing,
     a_key_is_revoked_once,
     another_accounts_key_is_neither_changed_nor_revoked,
     an_older_use_never_overwrites_a_newer_one,
 );
 
-async fn a_key_is_kept_as_it_was_registered(store: &Store) {
+async fn a_key_is_stored_as_it_was_registered(store: &Store) {
     let account = account(store).await;
     let new = NewApiKey {
         label: "grid bot <1> ü".to_owned(),
@@ -81,7 +81,7 @@ async fn a_pending_key_is_not_active(store: &Store) {
     assert_eq!(pending.lifecycle.activated_at(), None);
 }
 
-async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Store) {
+async fn c07_a_public_key_is_registered_once_by_any_account(store: &Store) {
     let (owner, other) = (account(store).await, account(store).await);
     let first = new_key(&owner);
     let registered = register(store, first.clone()).await;
@@ -114,7 +114,7 @@ async fn c07_a_public_key_is_registered_once_for_ever_by_whomever(store: &Store)
     assert_eq!(audited(store, AuditAction::KeyRegistered).await, 1);
 }
 
-async fn c07_of_fifty_registrations_at_once_one_wins(store: &Arc<Store>) {
+async fn c07_one_of_fifty_concurrent_registrations_succeeds(store: &Arc<Store>) {
     let owner = account(store).await;
     let first = new_key(&owner);
     let mut racers = tokio::task::JoinSet::new();
@@ -168,12 +168,12 @@ async fn c09_live_keys_are_limited_and_dead_ones_are_not_counted(store: &Store) 
     };
     let full = Err(Refusal::KeyLimitReached { limit: 2 });
     assert_eq!(attempt(9).await, full);
-    // One has ended: its end is the first moment at which it is not live.
+    // At the time of its expiry a key is expired.
     assert!(attempt(10).await.is_ok());
     assert_eq!(attempt(11).await, full);
 }
 
-async fn c09_the_limit_holds_for_registrations_at_once(store: &Arc<Store>) {
+async fn c09_the_limit_holds_for_concurrent_registrations(store: &Arc<Store>) {
     let account = account(store).await;
     let mut racers = tokio::task::JoinSet::new();
     for _ in 0..20 {
@@ -185,7 +185,7 @@ async fn c09_the_limit_holds_for_registrations_at_once(store: &Arc<Store>) {
     assert_eq!(store.api_keys_of(account.uid).await.unwrap().len(), 3);
 }
 
-async fn a_change_touches_what_it_names_and_nothing_else(store: &Store) {
+async fn a_change_of_a_key_changes_nothing_else(store: &Store) {
     let key = key(store).await;
     let read: Scopes = std::iter::once(Scope::Read).collect();
     let networks = vec!["203.0.113.7/32".parse().unwrap()];
@@ -235,7 +235,7 @@ async fn a_change_touches_what_it_names_and_nothing_else(store: &Store) {
         assert_eq!(changed, expected);
         assert_eq!(store.api_key(key.key_id).await.unwrap().as_ref(), Some(&expected));
     }
-    // A mint that was decided on what the key was does not go through.
+    // A mint that was decided with the old key is refused.
     assert_eq!(open(store, &new_session(&key, 2).0).await, OpenOutcome::Changed);
     assert_eq!(
         open(store, &new_session(&expected, 2).0).await,
@@ -246,7 +246,7 @@ async fn a_change_touches_what_it_names_and_nothing_else(store: &Store) {
     assert_eq!(audited(store, AuditAction::KeyChanged).await, 6);
 }
 
-async fn a_dead_key_is_not_changed(store: &Store) {
+async fn a_revoked_or_expired_key_is_not_changed(store: &Store) {
     let account = account(store).await;
     let expired = register(
         store,
@@ -380,7 +380,7 @@ async fn an_older_use_never_overwrites_a_newer_one(store: &Store) {
         store.record_use(uses).await.unwrap();
     }
     let listed = store.api_keys_of(key.account.uid).await.unwrap();
-    // And it changes nothing that a decision hangs on.
+    // Recording a use does not change the key's version.
     assert_eq!(listed, [(key.clone(), Some(newest))]);
     let much_later = KeyUse {
         at: newest.at + SignedDuration::from_secs(1),

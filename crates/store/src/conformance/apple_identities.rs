@@ -1,4 +1,4 @@
-//! Apple's identities: one account each, found by (iss, sub) alone.
+//! Apple identities: one account each, found by (iss, sub) only.
 
 use tm_auth_core::user::SessionKind;
 use tm_auth_core::{Account, Refusal};
@@ -10,16 +10,16 @@ use super::user_sessions::opened;
 use crate::{AppleIdentity, AppleSignIn, AppleSubject, AuditAction, Store};
 
 super::table!("apple_identities":
-    g23_an_account_is_made_once_and_found_by_its_subject,
+    g23_an_account_is_created_once_and_found_by_its_subject,
     g23_an_address_selects_no_account,
-    g25_who_asked_for_a_code_before_has_nothing_of_the_account,
-    two_sign_ins_at_once_make_one_account,
+    g25_codes_from_before_an_account_do_not_log_in_to_it,
+    two_concurrent_logins_create_one_account,
     an_account_links_one_identity_and_an_identity_one_account,
-    g20_the_last_way_in_is_not_unlinked,
+    g20_the_last_login_method_is_not_unlinked,
     g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end,
-    g27_a_withdrawn_one_way_in_stays_for_its_owner,
-    g27_an_old_message_does_nothing,
-    nothing_is_made_or_linked_for_a_disabled_account,
+    g27_the_only_login_method_is_marked_if_consent_is_withdrawn,
+    g27_an_old_report_does_nothing,
+    nothing_is_created_or_linked_for_a_disabled_account,
 );
 
 const ISS: &str = "https://apple.test";
@@ -62,7 +62,7 @@ async fn with_address(store: &Store, email: &str) -> Account {
         .unwrap()
 }
 
-async fn g23_an_account_is_made_once_and_found_by_its_subject(store: &Store) {
+async fn g23_an_account_is_created_once_and_found_by_its_subject(store: &Store) {
     let account = made(store, subject("s1", Some("ada@example.com"))).await;
     assert_eq!(account.email, None, "not proved here");
     let again = sign_in(store, subject("s1", Some("other@example.com")), 5).await;
@@ -75,7 +75,7 @@ async fn g23_an_account_is_made_once_and_found_by_its_subject(store: &Store) {
         "as Apple says now"
     );
     assert_eq!((kept.created_at, kept.withdrawn_at), (at(0), None));
-    // A token without an address takes none away.
+    // An ID token without an address leaves the stored one.
     sign_in(store, subject("s1", None), 6).await;
     assert_eq!(identity(store, account.uid).await.unwrap().email, kept.email);
     let elsewhere = AppleSubject {
@@ -107,7 +107,7 @@ async fn g23_an_address_selects_no_account(store: &Store) {
     assert_eq!(outcome, AppleSignIn::AddressHasAccount);
     assert_eq!(identity(store, owner.uid).await, None);
     assert_eq!(store.accounts().await.unwrap(), std::slice::from_ref(&owner));
-    // Linked in a session of the owner, it opens the owner's account.
+    // Once the owner linked it, it logs in to the owner's account.
     let linking = subject("s1", Some("ada@example.com"));
     store
         .link_apple(owner.uid, linking.clone(), &audit_context(2))
@@ -115,12 +115,12 @@ async fn g23_an_address_selects_no_account(store: &Store) {
         .unwrap()
         .unwrap();
     assert_eq!(sign_in(store, linking, 3).await, AppleSignIn::Known(owner));
-    // The address in an Apple identity proves nothing: it stays free for its owner.
+    // The address of an Apple identity is not verified here, so its owner can still use it.
     made(store, subject("s2", Some("bob@example.com"))).await;
     with_address(store, "bob@example.com").await;
 }
 
-async fn g25_who_asked_for_a_code_before_has_nothing_of_the_account(store: &Store) {
+async fn g25_codes_from_before_an_account_do_not_log_in_to_it(store: &Store) {
     asked(store, 0).await;
     let account = made(store, subject("s1", Some(ADA))).await;
     let refused = consume(store, attempt("12345678", "owner", 1)).await;
@@ -130,13 +130,13 @@ async fn g25_who_asked_for_a_code_before_has_nothing_of_the_account(store: &Stor
         "dead with the account's making"
     );
     assert_eq!(store.accounts().await.unwrap(), [account]);
-    // One asked for later is the owner's affair: it makes no other way into this account.
+    // A code that is requested later logs in to another account.
     asked(store, 100).await;
     sign_in(store, subject("s1", Some(ADA)), 101).await;
     assert!(consume(store, attempt("12345678", "owner", 102)).await.is_ok());
 }
 
-async fn two_sign_ins_at_once_make_one_account(store: &Store) {
+async fn two_concurrent_logins_create_one_account(store: &Store) {
     let (one, two) = tokio::join!(
         sign_in(store, subject("s1", None), 0),
         sign_in(store, subject("s1", None), 0)
@@ -170,7 +170,7 @@ async fn an_account_links_one_identity_and_an_identity_one_account(store: &Store
     assert_eq!(audited(store, AuditAction::AppleLinked).await, 1);
 }
 
-async fn g20_the_last_way_in_is_not_unlinked(store: &Store) {
+async fn g20_the_last_login_method_is_not_unlinked(store: &Store) {
     let only = made(store, subject("s1", None)).await;
     let unlink = async |uid| store.unlink_apple(uid, &audit_context(1)).await.unwrap();
     assert_eq!(unlink(only.uid).await, Err(Refusal::LastLoginMethod));
@@ -223,7 +223,7 @@ async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Store
     assert_eq!(withdraw(store, "s9", 6).await, None);
 }
 
-async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Store) {
+async fn g27_the_only_login_method_is_marked_if_consent_is_withdrawn(store: &Store) {
     let only = made(store, subject("s1", None)).await;
     let mine = browser(store, &only).await;
     assert_eq!(withdraw(store, "s1", 5).await, Some(true));
@@ -243,7 +243,7 @@ async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Store) {
     );
     let again = identity(store, only.uid).await.unwrap();
     assert_eq!((again.withdrawn_at, again.created_at), (None, at(7)));
-    // A withdrawn one makes room for another.
+    // Another identity can replace a withdrawn one.
     assert_eq!(withdraw(store, "s1", 8).await, Some(true));
     store
         .link_apple(only.uid, subject("s2", None), &audit_context(9))
@@ -253,7 +253,7 @@ async fn g27_a_withdrawn_one_way_in_stays_for_its_owner(store: &Store) {
     assert_eq!(identity(store, only.uid).await.unwrap().sub, "s2");
 }
 
-async fn g27_an_old_message_does_nothing(store: &Store) {
+async fn g27_an_old_report_does_nothing(store: &Store) {
     let owner = with_address(store, "ada@example.com").await;
     store
         .link_apple(owner.uid, subject("s1", None), &audit_context(10))
@@ -271,7 +271,7 @@ async fn g27_an_old_message_does_nothing(store: &Store) {
     );
 }
 
-async fn nothing_is_made_or_linked_for_a_disabled_account(store: &Store) {
+async fn nothing_is_created_or_linked_for_a_disabled_account(store: &Store) {
     let only = made(store, subject("s1", None)).await;
     store
         .set_account_disabled(only.uid, Some(at(1)), &audit_context(1))

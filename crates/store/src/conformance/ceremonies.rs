@@ -1,4 +1,4 @@
-//! Ceremonies: taken once, by one, for what they were begun for.
+//! Ceremonies: taken once, by one caller, and for their own kind only.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use super::given::{RETENTION, account, at};
 use crate::{Ceremony, Store};
 
 super::table!("ceremonies":
-    g02_a_ceremony_is_taken_once_as_it_was_begun,
-    g02_of_many_at_once_one_takes_it,
-    g02_a_ceremony_serves_no_other_kind_and_is_gone_all_the_same,
-    g02_a_ceremony_that_is_over_is_gone,
-    the_sweep_deletes_what_is_over_and_nothing_else,
+    g02_a_ceremony_is_taken_once_as_it_was_stored,
+    g02_one_of_many_concurrent_callers_takes_it,
+    g02_a_ceremony_of_another_kind_is_refused_and_deleted,
+    g02_an_expired_ceremony_is_refused,
+    the_sweep_deletes_expired_ceremonies_only,
 );
 
 const KIND: &str = "dance";
@@ -25,7 +25,7 @@ fn ceremony(number: u8, ends: i64) -> Ceremony {
     }
 }
 
-async fn g02_a_ceremony_is_taken_once_as_it_was_begun(store: &Store) {
+async fn g02_a_ceremony_is_taken_once_as_it_was_stored(store: &Store) {
     let owned = Ceremony {
         uid: Some(account(store).await.uid),
         ..ceremony(1, 300)
@@ -41,7 +41,7 @@ async fn g02_a_ceremony_is_taken_once_as_it_was_begun(store: &Store) {
     assert_eq!(other, Some(ceremony(2, 300)));
 }
 
-async fn g02_of_many_at_once_one_takes_it(store: &Arc<Store>) {
+async fn g02_one_of_many_concurrent_callers_takes_it(store: &Arc<Store>) {
     store.begin_ceremony(ceremony(1, 300)).await.unwrap();
     let mut racers = tokio::task::JoinSet::new();
     for _ in 0..50 {
@@ -52,19 +52,19 @@ async fn g02_of_many_at_once_one_takes_it(store: &Arc<Store>) {
     assert_eq!(taken, 1);
 }
 
-async fn g02_a_ceremony_serves_no_other_kind_and_is_gone_all_the_same(store: &Store) {
+async fn g02_a_ceremony_of_another_kind_is_refused_and_deleted(store: &Store) {
     store.begin_ceremony(ceremony(1, 300)).await.unwrap();
     assert_eq!(store.take_ceremony([1; 32], "march", at(1)).await.unwrap(), None);
     assert_eq!(store.take_ceremony([1; 32], KIND, at(1)).await.unwrap(), None);
 }
 
-async fn g02_a_ceremony_that_is_over_is_gone(store: &Store) {
+async fn g02_an_expired_ceremony_is_refused(store: &Store) {
     store.begin_ceremony(ceremony(1, 300)).await.unwrap();
     assert_eq!(store.take_ceremony([1; 32], KIND, at(300)).await.unwrap(), None);
     assert_eq!(store.take_ceremony([1; 32], KIND, at(299)).await.unwrap(), None);
 }
 
-async fn the_sweep_deletes_what_is_over_and_nothing_else(store: &Store) {
+async fn the_sweep_deletes_expired_ceremonies_only(store: &Store) {
     for (number, ends) in [(1, 10), (2, 20), (3, 400)] {
         store.begin_ceremony(ceremony(number, ends)).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! How owners are reached.
+//! Contact addresses, and the accounts of sessions.
 
 use tm_auth_core::user::SessionKind;
 use tm_auth_proto::{AccountId, SessionId};
@@ -8,16 +8,16 @@ use super::user_sessions;
 use crate::Store;
 
 super::table!("contacts":
-    f21_a_contact_address_is_kept_and_selects_nothing,
+    f21_a_contact_address_is_stored_and_selects_no_account,
     e02_the_owner_of_a_session_is_found,
 );
 
-async fn f21_a_contact_address_is_kept_and_selects_nothing(store: &Store) {
+async fn f21_a_contact_address_is_stored_and_selects_no_account(store: &Store) {
     let (account, other) = (account(store).await, account(store).await);
     assert_eq!(store.contact_email(account.uid).await.unwrap(), None);
     for address in [Some("a@example.com"), Some("b@example.com"), None] {
         let address = address.map(ToOwned::to_owned);
-        // Two accounts may have the same one.
+        // Two accounts may have the same address.
         for uid in [account.uid, other.uid] {
             assert!(store.set_contact_email(uid, address.clone()).await.unwrap());
             assert_eq!(store.contact_email(uid).await.unwrap(), address);

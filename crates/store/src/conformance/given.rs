@@ -1,4 +1,4 @@
-//! What the cases begin with: accounts, keys, sessions, and times that stand still.
+//! Fixtures of the cases: accounts, keys, sessions and fixed times.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,18 +21,18 @@ use crate::{
     AuditAction, AuditContext, NewAccount, NewApiKey, OpenOutcome, Retention, Rotated, Rotation, Store,
 };
 
-/// Where the requests come from.
+/// The client's address.
 pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-/// More keys than any case makes.
+/// More keys than any case registers.
 pub(crate) const MANY: u32 = 100;
-/// How long a sign-in lasts in these cases.
+/// Lifetimes of the sessions.
 pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes {
     idle: SignedDuration::from_hours(30 * 24),
     absolute: SignedDuration::from_hours(365 * 24),
     reuse_grace: SignedDuration::from_secs(90),
 };
 
-/// That many seconds after the beginning of every case.
+/// The time this many seconds after the start of a case.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).expect("within this century")
 }
@@ -46,7 +46,7 @@ pub(crate) fn audit_context(seconds: i64) -> AuditContext {
     }
 }
 
-/// A number that no other call in this process gets.
+/// A number that is unique in this process.
 fn fresh() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -79,7 +79,7 @@ pub(crate) async fn account(store: &Store) -> Account {
         .expect("no address is taken")
 }
 
-/// A new key pair's public half, proved.
+/// The public half of a new key pair, with proof of possession.
 pub(crate) fn public_key(account: &Account) -> OwnedPublicKey {
     let issuer = "https://auth.test/v1/auth";
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the library works");
@@ -124,7 +124,7 @@ pub async fn key(store: &Store) -> ApiKey {
     register(store, new_key(&account)).await
 }
 
-/// A session about to be opened: decided, signed and opened at this second.
+/// A session to be opened, for a challenge of this second.
 pub fn new_session(key: &ApiKey, seconds: i64) -> (NewSession, SessionSecret) {
     let number = u128::from(fresh());
     let mut sid = number.to_be_bytes();
@@ -187,7 +187,7 @@ pub(crate) async fn rotate(store: &Store, rotation: Rotation) -> Result<Rotated,
         .expect("the database answers")
 }
 
-/// How often an action stands in the audit trail.
+/// The number of entries of this action in the audit trail.
 pub(crate) async fn audited(store: &Store, action: AuditAction) -> usize {
     let trail = store
         .audit_trail(None, 10_000)
@@ -196,7 +196,7 @@ pub(crate) async fn audited(store: &Store, action: AuditAction) -> usize {
     trail.iter().filter(|entry| entry.action == action).count()
 }
 
-/// As the service keeps things, with batches small enough to be seen.
+/// The service's retention, with small batches.
 pub(crate) const RETENTION: Retention = Retention {
     batch: 10,
     session_idle: LIFETIMES.idle,

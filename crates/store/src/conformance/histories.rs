@@ -23,7 +23,7 @@ fn entry(uid: AccountId, key_id: Option<KeyId>, seconds: i64, detail: &str) -> A
     }
 }
 
-/// Notes an entry at each of these seconds, with its number as detail. Returns whose they are.
+/// Notes an entry at each of these seconds, with its index as detail. Returns the account.
 async fn noted(store: &Store, seconds: &[i64]) -> AccountId {
     let uid = AccountId(fresh_uuid());
     let numbered = seconds.iter().enumerate();
@@ -55,7 +55,7 @@ async fn a_history_is_read_from_the_newest_entry_to_the_oldest(store: &Store) {
 }
 
 async fn entries_of_one_time_stay_on_one_page(store: &Store) {
-    // Written as clocks of several nodes would: not in the order of their times.
+    // Not in the order of their times, as from nodes whose clocks differ.
     let uid = noted(store, &[30, 20, 20, 20, 10]).await;
     let first = store.account_history(uid, None, 2).await.unwrap();
     assert_eq!(details(&first), ["0", "3", "2", "1"]);

@@ -1,4 +1,4 @@
-//! Changes, the audit trail, retention, and to which environment a database belongs.
+//! Changes, the audit trail, retention, and the environment of a database.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::Refusal;
@@ -16,15 +16,15 @@ use crate::{
 
 super::table!("housekeeping":
     a_database_belongs_to_one_environment,
-    a_database_that_takes_writes_says_so,
-    the_trail_keeps_who_what_when_and_from_where,
-    changes_are_told_once_and_in_order,
+    a_database_that_accepts_writes_answers_a_ping,
+    the_trail_stores_who_did_what_when_and_from_where,
+    changes_are_returned_once_and_in_order,
     a_gap_after_retention_means_drop_all_copies,
-    d17_no_session_goes_while_its_challenge_may_still_be_accepted,
-    over_sessions_go_and_live_ones_stay,
-    unconfirmed_keys_go_after_a_day_and_free_their_public_key,
-    revocations_and_audit_go_in_their_time,
-    the_session_table_comes_back_to_its_live_size_in_bounded_batches,
+    d17_no_session_is_deleted_while_its_challenge_can_be_accepted,
+    ended_sessions_are_swept_and_live_ones_stay,
+    pending_keys_are_swept_after_a_day_and_free_their_public_key,
+    revocations_and_audit_entries_are_swept_after_their_retention,
+    the_session_table_shrinks_to_its_live_size_in_bounded_batches,
 );
 
 async fn a_database_belongs_to_one_environment(store: &Store) {
@@ -35,12 +35,12 @@ async fn a_database_belongs_to_one_environment(store: &Store) {
     store.bind_environment(Environment::Uat).await.unwrap();
 }
 
-async fn a_database_that_takes_writes_says_so(store: &Store) {
+async fn a_database_that_accepts_writes_answers_a_ping(store: &Store) {
     store.ping().await.unwrap();
     store.ping().await.unwrap();
 }
 
-async fn the_trail_keeps_who_what_when_and_from_where(store: &Store) {
+async fn the_trail_stores_who_did_what_when_and_from_where(store: &Store) {
     let key = key(store).await;
     let full = AuditEntry {
         audit_context: AuditContext {
@@ -77,7 +77,7 @@ async fn the_trail_keeps_who_what_when_and_from_where(store: &Store) {
     assert!(dummy.is_empty());
 }
 
-async fn changes_are_told_once_and_in_order(store: &Store) {
+async fn changes_are_returned_once_and_in_order(store: &Store) {
     let nothing = Changes {
         latest: 0,
         changes: Some(vec![]),
@@ -119,7 +119,7 @@ async fn a_gap_after_retention_means_drop_all_copies(store: &Store) {
     let first = revoke(0).await;
     revoke(1).await;
     let newest = revoke(2).await;
-    // An hour and more later the old ones go, and the newest stays, so that a gap can be seen.
+    // More than an hour later the old changes are deleted. The newest stays, to detect a gap.
     sweep_all(store, at(3 * 3600), &RETENTION).await;
     assert_eq!(
         store.changes(first).await.unwrap(),
@@ -138,7 +138,7 @@ async fn a_gap_after_retention_means_drop_all_copies(store: &Store) {
     );
 }
 
-async fn d17_no_session_goes_while_its_challenge_may_still_be_accepted(store: &Store) {
+async fn d17_no_session_is_deleted_while_its_challenge_can_be_accepted(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let replay = NewSession {
@@ -151,7 +151,7 @@ async fn d17_no_session_goes_while_its_challenge_may_still_be_accepted(store: &S
             .await
             .unwrap()
     );
-    // All other reasons to keep it are over; the clock stepped by hours.
+    // All other retention is over. The clock stepped by hours.
     let eager = Retention {
         session: SignedDuration::ZERO,
         session_idle: SignedDuration::ZERO,
@@ -168,7 +168,7 @@ async fn d17_no_session_goes_while_its_challenge_may_still_be_accepted(store: &S
     );
 }
 
-async fn over_sessions_go_and_live_ones_stay(store: &Store) {
+async fn ended_sessions_are_swept_and_live_ones_stay(store: &Store) {
     let key = key(store).await;
     let week = RETENTION.session.as_secs();
     let (ended, secret_of_ended) = session(store, &key).await;
@@ -183,7 +183,7 @@ async fn over_sessions_go_and_live_ones_stay(store: &Store) {
     let (live, secret_of_live) = session(store, &key).await;
     let gone = |refused| refused == Err(Refusal::SessionExpired);
 
-    // For a week a late refresh is told why.
+    // For a week a late refresh learns the reason.
     sweep_all(store, at(week), &RETENTION).await;
     let told = rotate(store, rotation(ended.sid, &secret_of_ended, 0, week)).await;
     assert_eq!(told, Err(Refusal::SessionEnded));
@@ -224,7 +224,7 @@ async fn over_sessions_go_and_live_ones_stay(store: &Store) {
     );
 }
 
-async fn unconfirmed_keys_go_after_a_day_and_free_their_public_key(store: &Store) {
+async fn pending_keys_are_swept_after_a_day_and_free_their_public_key(store: &Store) {
     let account = account(store).await;
     let pending = NewApiKey {
         active: false,
@@ -248,7 +248,7 @@ async fn unconfirmed_keys_go_after_a_day_and_free_their_public_key(store: &Store
     .await;
 }
 
-async fn revocations_and_audit_go_in_their_time(store: &Store) {
+async fn revocations_and_audit_entries_are_swept_after_their_retention(store: &Store) {
     let entry = Revocation {
         revoked: Revoked::Everything,
         at: at(0),
@@ -265,7 +265,7 @@ async fn revocations_and_audit_go_in_their_time(store: &Store) {
     assert_eq!(audited(store, AuditAction::TokensRevoked).await, 0);
 }
 
-async fn the_session_table_comes_back_to_its_live_size_in_bounded_batches(store: &Store) {
+async fn the_session_table_shrinks_to_its_live_size_in_bounded_batches(store: &Store) {
     let key = key(store).await;
     let (mut live, mut dead) = (Vec::new(), 0);
     for number in 0..95 {
@@ -279,7 +279,7 @@ async fn the_session_table_comes_back_to_its_live_size_in_bounded_batches(store:
         open(store, &new).await;
     }
     let now = at(1001) + RETENTION.session;
-    // The other tables have old rows too; this is about the sessions.
+    // Other tables have old rows too, but only the sessions are checked.
     let keep = Retention {
         audit: SignedDuration::from_hours(10_000),
         ..RETENTION

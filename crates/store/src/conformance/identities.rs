@@ -1,5 +1,4 @@
-//! What accounts are recognised by: addresses change hands slowly, and an account that is deleted
-//! is gone.
+//! E-mail addresses of accounts and their cooldown, login methods, and deleted accounts.
 
 use jiff::SignedDuration;
 use tm_auth_core::email_code::Purpose;
@@ -18,14 +17,14 @@ use crate::identity::COOLDOWN;
 use crate::{AuditAction, Change, EmailChange, LoginMethods, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("identities":
-    an_address_finds_the_account_that_proved_it,
-    f21_a_changed_address_is_the_accounts_and_the_old_one_is_not,
-    f21_nobody_takes_an_address_that_has_an_owner,
-    f22_an_address_that_was_given_up_rests_thirty_days,
+    an_address_finds_the_account_that_verified_it,
+    f21_a_changed_address_replaces_the_old_one,
+    f21_an_address_with_an_owner_is_not_taken,
+    f22_an_address_that_was_given_up_is_in_cooldown_for_thirty_days,
     f22_an_account_may_have_its_own_old_address_back,
-    g20_the_ways_into_an_account_are_counted,
-    e10_a_deleted_account_acts_no_more,
-    f22_a_deleted_account_is_never_made_again,
+    g20_the_login_methods_of_an_account_are_counted,
+    e10_a_deleted_account_can_do_nothing,
+    f22_a_deleted_account_is_never_created_again,
 );
 
 async fn owner(store: &Store, email: &str) -> Account {
@@ -54,7 +53,7 @@ fn changed(old: &str) -> EmailChange {
     EmailChange::Changed(Some(old.to_owned()))
 }
 
-async fn an_address_finds_the_account_that_proved_it(store: &Store) {
+async fn an_address_finds_the_account_that_verified_it(store: &Store) {
     let a = owner(store, "a@example.com").await;
     let b = owner(store, "b@example.com").await;
     account(store).await;
@@ -75,7 +74,7 @@ async fn an_address_finds_the_account_that_proved_it(store: &Store) {
     );
 }
 
-async fn f21_a_changed_address_is_the_accounts_and_the_old_one_is_not(store: &Store) {
+async fn f21_a_changed_address_replaces_the_old_one(store: &Store) {
     let before = owner(store, "old@example.com").await;
     let latest = store.changes(0).await.unwrap().latest;
     assert_eq!(
@@ -95,7 +94,7 @@ async fn f21_a_changed_address_is_the_accounts_and_the_old_one_is_not(store: &St
         EmailChange::Unchanged
     );
     assert_eq!(audited(store, AuditAction::EmailChanged).await, 1);
-    // An account that had none gives none up.
+    // An account without an address gives none up.
     let none = account(store).await;
     assert_eq!(
         set(store, none.uid, "first@example.com", 7).await,
@@ -103,7 +102,7 @@ async fn f21_a_changed_address_is_the_accounts_and_the_old_one_is_not(store: &St
     );
 }
 
-async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Store) {
+async fn f21_an_address_with_an_owner_is_not_taken(store: &Store) {
     let a = owner(store, "a@example.com").await;
     let b = owner(store, "b@example.com").await;
     assert_eq!(set(store, b.uid, "a@example.com", 1).await, EmailChange::Taken);
@@ -136,7 +135,7 @@ async fn f21_nobody_takes_an_address_that_has_an_owner(store: &Store) {
     assert_eq!(audited(store, AuditAction::EmailChanged).await, 0);
 }
 
-async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Store) {
+async fn f22_an_address_that_was_given_up_is_in_cooldown_for_thirty_days(store: &Store) {
     let first = owner(store, "a@example.com").await;
     let other = account(store).await;
     assert_eq!(
@@ -169,7 +168,7 @@ async fn f22_an_address_that_was_given_up_rests_thirty_days(store: &Store) {
         .unwrap();
     assert_ne!(made.uid, first.uid);
     assert_eq!(found(store, "a@example.com").await, Some(new.uid));
-    // It rests for its new owner's sake too, if that one gives it up.
+    // If the new owner gives the address up, it is in cooldown again.
     assert_eq!(
         set(store, new.uid, "c@example.com", end + 1).await,
         changed("a@example.com")
@@ -188,7 +187,7 @@ async fn f22_an_account_may_have_its_own_old_address_back(store: &Store) {
         changed("b@example.com")
     );
     assert_eq!(found(store, "a@example.com").await, Some(owner.uid));
-    // The other one rests now, and this one no more.
+    // The other address is in cooldown now, and this one is not.
     let thief = account(store).await;
     assert_eq!(
         set(store, thief.uid, "b@example.com", 2).await,
@@ -200,7 +199,7 @@ async fn f22_an_account_may_have_its_own_old_address_back(store: &Store) {
     );
 }
 
-async fn g20_the_ways_into_an_account_are_counted(store: &Store) {
+async fn g20_the_login_methods_of_an_account_are_counted(store: &Store) {
     let owner = owner(store, "a@example.com").await;
     let none = account(store).await;
     let ways = store.login_methods(owner.uid).await.unwrap();
@@ -216,7 +215,7 @@ async fn g20_the_ways_into_an_account_are_counted(store: &Store) {
     assert_eq!(store.login_methods(none.uid).await.unwrap().count(), 0);
 }
 
-async fn e10_a_deleted_account_acts_no_more(store: &Store) {
+async fn e10_a_deleted_account_can_do_nothing(store: &Store) {
     let key = key(store).await;
     let uid = key.account.uid;
     set(store, uid, "a@example.com", 0).await;
@@ -282,7 +281,7 @@ fn user_session(uid: AccountId) -> UserSession {
     }
 }
 
-async fn f22_a_deleted_account_is_never_made_again(store: &Store) {
+async fn f22_a_deleted_account_is_never_created_again(store: &Store) {
     let gone = owner(store, "a@example.com").await;
     assert!(
         !store
@@ -326,7 +325,7 @@ async fn f22_a_deleted_account_is_never_made_again(store: &Store) {
         store.create_account(same, &audit_context(4)).await.is_err(),
         "the id is used up"
     );
-    // Its address rests like any other.
+    // Its address is in cooldown like any other.
     let new = new_account(Some("a@example.com"), 5);
     assert_eq!(
         store

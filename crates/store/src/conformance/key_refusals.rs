@@ -1,4 +1,4 @@
-//! Why keys were refused: added up, bounded, and shown to the owner only.
+//! Refusals of keys: added up, bounded, and shown to the owner only.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,7 +11,7 @@ use crate::{KeyRefusal, Store};
 super::table!("key_refusals":
     refusals_are_added_up_and_shown_latest_first,
     each_reason_keeps_its_latest_addresses,
-    refusals_of_no_key_or_another_account_are_not_there,
+    refusals_of_unknown_keys_and_other_accounts_are_not_returned,
     refusals_are_swept,
 );
 
@@ -34,7 +34,7 @@ async fn refusals_are_added_up_and_shown_latest_first(store: &Store) {
     store.record_refusals(first).await.unwrap();
     let more = vec![
         refusal(&key, "key_expired", 1, 3, 30),
-        // Another node's, written late.
+        // From another node, written late.
         refusal(&key, "ip_not_allowed", 1, 1, 5),
     ];
     store.record_refusals(more).await.unwrap();
@@ -64,7 +64,7 @@ async fn each_reason_keeps_its_latest_addresses(store: &Store) {
     assert_eq!(listed, expected, "a flood of forgeries displaces forgeries alone");
 }
 
-async fn refusals_of_no_key_or_another_account_are_not_there(store: &Store) {
+async fn refusals_of_unknown_keys_and_other_accounts_are_not_returned(store: &Store) {
     let (mine, theirs) = (key(store).await, key(store).await);
     let nobody = KeyRefusal {
         key_id: fresh_key_id(),

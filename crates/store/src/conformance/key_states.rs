@@ -1,4 +1,4 @@
-//! Keys that wait for their owner's word, and keys that their owner disabled.
+//! Pending keys and disabled keys.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -16,8 +16,8 @@ use super::given::{
 use crate::{AuditAction, Change, KeyChange, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
 
 super::table!("key_states":
-    a_pending_key_becomes_active_by_its_activation_alone,
-    a_pending_key_is_over_after_a_day_and_its_public_key_free_again,
+    a_pending_key_becomes_active_only_by_its_activation,
+    a_pending_key_ends_after_a_day_and_frees_its_public_key,
     c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well,
     another_accounts_key_is_not_activated,
     a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled,
@@ -25,7 +25,7 @@ super::table!("key_states":
 
 const ISSUER: &str = "https://auth.test/v1/auth";
 
-/// A pending key, registered at second 0, and its holder's confirmation.
+/// A pending key, registered at second 0, and the confirmation that activates it.
 async fn pending(store: &Store, account: &Account) -> (NewApiKey, ApiKey, ConfirmedKey) {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the library works");
     let public = PublicKey::from_sec1(pair.public_key().as_ref()).expect("a point");
@@ -50,7 +50,7 @@ async fn pending(store: &Store, account: &Account) -> (NewApiKey, ApiKey, Confir
     (new, key, confirmed)
 }
 
-async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Store) {
+async fn a_pending_key_becomes_active_only_by_its_activation(store: &Store) {
     let account = account(store).await;
     let (_, key, confirmed) = pending(store, &account).await;
     let activate = async |seconds| {
@@ -85,7 +85,7 @@ async fn a_pending_key_becomes_active_by_its_activation_alone(store: &Store) {
     assert_eq!(activate(40).await, Err(Refusal::KeyNotLive));
 }
 
-async fn a_pending_key_is_over_after_a_day_and_its_public_key_free_again(store: &Store) {
+async fn a_pending_key_ends_after_a_day_and_frees_its_public_key(store: &Store) {
     const DAY: i64 = 24 * 3600;
     let account = account(store).await;
     let (new, key, confirmed) = pending(store, &account).await;
@@ -162,7 +162,7 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &St
         (disabled.lifecycle.disabled_at(), disabled.status(at(10))),
         (Some(at(10)), ApiKeyStatus::Disabled)
     );
-    // Decided on a copy from before, and on the row as it is: neither opens.
+    // Neither a decision with an old copy nor one with the current row opens a session.
     for copy in [&key, &disabled] {
         let (new, _) = new_session(copy, 11);
         assert_eq!(open(store, &new).await, OpenOutcome::Changed);

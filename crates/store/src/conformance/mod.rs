@@ -1,4 +1,4 @@
-//! The suite that defines [`crate::Store`].
+//! The suite that defines the meaning of [`crate::Store`].
 //!
 //! Each case takes an empty database and uses its public methods only, so both databases must
 //! behave the same. [`cases`] lists them; the runner creates one empty database per case. A case
@@ -30,19 +30,19 @@ use std::sync::Arc;
 
 use crate::Store;
 
-/// One guarantee, as a program.
+/// A guarantee, as a program.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// The noun it is about, and the function's name.
+    /// The module and the function.
     pub name: &'static str,
-    /// Runs it on an empty database; panics where the guarantee does not hold.
+    /// Runs the case on an empty database. Panics if the guarantee does not hold.
     pub run: fn(Arc<Store>) -> Running,
 }
 
-/// A case under way.
+/// A running case.
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// All of them.
+/// All cases.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     [
         accounts::CASES,
@@ -53,7 +53,10 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         key_states::CASES,
         key_refusals::CASES,
         sessions::CASES,
-        email_codes::CASES,
+        email_codes::accounts::CASES,
+        email_codes::attempts::CASES,
+        email_codes::browsers::CASES,
+        email_codes::sending::CASES,
         rotation::CASES,
         ceremonies::CASES,
         passkeys::CASES,
@@ -73,7 +76,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
 /// reports.
 macro_rules! table {
     ($noun:literal: $($case:ident),+ $(,)?) => {
-        pub(super) const CASES: &[super::Case] = &[$(super::Case {
+        pub(in crate::conformance) const CASES: &[super::Case] = &[$(super::Case {
             name: concat!($noun, "::", stringify!($case)),
             run: |store| Box::pin(async move { $case(&store).await }),
         }),+];

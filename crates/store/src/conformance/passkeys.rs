@@ -1,4 +1,4 @@
-//! Passkeys: known once, moved along by use, and never the last way in that goes.
+//! Passkeys: unique credentials, updated by use, and not removed if they are the last login method.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use crate::{AuditAction, AuditContext, Store};
 
 super::table!("passkeys":
     g17_an_account_has_one_user_handle_for_ever,
-    g01_a_sign_up_makes_an_account_with_its_passkey,
-    g10_a_sign_up_with_a_known_credential_makes_nothing,
-    g10_a_credential_is_known_once_whoever_has_it,
-    passkeys_are_kept_as_they_were_made_and_counted,
-    g14_a_use_moves_the_passkey_along,
-    g14_a_device_bound_passkey_whose_counter_does_not_grow_is_refused_and_noted,
-    g14_of_many_uses_at_once_none_sets_the_counter_back,
-    g20_the_last_way_in_stays,
+    g01_a_sign_up_creates_an_account_with_its_passkey,
+    g10_a_sign_up_with_a_known_credential_creates_nothing,
+    g10_a_credential_belongs_to_one_account,
+    passkeys_are_stored_as_they_were_created_and_counted,
+    g14_a_use_updates_the_passkey,
+    g14_a_device_bound_passkey_whose_counter_does_not_increase_is_refused_and_noted,
+    g14_concurrent_uses_never_lower_the_counter,
+    g20_the_last_login_method_stays,
     g21_a_passkey_is_renamed_and_removed_by_its_owner_alone,
     c12_a_use_cancels_a_recovery,
-    c12_a_recovery_adds_a_passkey_once_it_is_over_and_once_only,
+    c12_a_recovery_adds_one_passkey_after_its_waiting_time,
     a_disabled_account_gets_no_passkey,
 );
 
@@ -40,7 +40,7 @@ fn new(id: u8, seconds: i64) -> NewPasskey {
     }
 }
 
-/// As it is kept before its first use.
+/// The stored passkey before its first use.
 fn kept(new: NewPasskey, uid: AccountId) -> Passkey {
     Passkey {
         credential_id: new.credential_id,
@@ -99,7 +99,7 @@ async fn g17_an_account_has_one_user_handle_for_ever(store: &Store) {
     assert_eq!(store.passkey_user(nobody, [3; 64]).await.unwrap(), None);
 }
 
-async fn g01_a_sign_up_makes_an_account_with_its_passkey(store: &Store) {
+async fn g01_a_sign_up_creates_an_account_with_its_passkey(store: &Store) {
     let (account, passkey) = (new_account(None, 0), new(1, 0));
     let user = PasskeyUser {
         handle: [7; 64],
@@ -120,7 +120,7 @@ async fn g01_a_sign_up_makes_an_account_with_its_passkey(store: &Store) {
     assert_eq!(audited(store, AuditAction::PasskeyAdded).await, 1);
 }
 
-async fn g10_a_sign_up_with_a_known_credential_makes_nothing(store: &Store) {
+async fn g10_a_sign_up_with_a_known_credential_creates_nothing(store: &Store) {
     let owner = with_passkey(store, new(1, 0)).await;
     let account = new_account(None, 1);
     let user = PasskeyUser {
@@ -136,7 +136,7 @@ async fn g10_a_sign_up_with_a_known_credential_makes_nothing(store: &Store) {
     assert_eq!(read(store, 1).await, Some(kept(new(1, 0), owner.uid)));
 }
 
-async fn g10_a_credential_is_known_once_whoever_has_it(store: &Store) {
+async fn g10_a_credential_belongs_to_one_account(store: &Store) {
     let owner = with_passkey(store, new(1, 0)).await;
     let other = account(store).await;
     for uid in [owner.uid, other.uid] {
@@ -150,7 +150,7 @@ async fn g10_a_credential_is_known_once_whoever_has_it(store: &Store) {
     assert_eq!(its, [kept(new(1, 0), owner.uid)]);
 }
 
-async fn passkeys_are_kept_as_they_were_made_and_counted(store: &Store) {
+async fn passkeys_are_stored_as_they_were_created_and_counted(store: &Store) {
     let uid = account(store).await.uid;
     let late = new(1, 10);
     let early = NewPasskey {
@@ -173,7 +173,7 @@ async fn passkeys_are_kept_as_they_were_made_and_counted(store: &Store) {
     assert_eq!(store.passkey(vec![9; 32]).await.unwrap(), None);
 }
 
-async fn g14_a_use_moves_the_passkey_along(store: &Store) {
+async fn g14_a_use_updates_the_passkey(store: &Store) {
     let uid = with_passkey(store, new(1, 0)).await.uid;
     for (seconds, counter, suspect, highest) in [(1, 5, false, 5), (2, 4, true, 5), (3, 6, false, 6)] {
         let outcome = store
@@ -187,7 +187,7 @@ async fn g14_a_use_moves_the_passkey_along(store: &Store) {
         assert_eq!(passkey.last_used_at, Some(at(seconds)));
         assert_eq!(passkey.suspect_at, (seconds > 1).then_some(at(2)));
     }
-    // A note that comes late does not make it look unused for longer.
+    // A late record of an older use changes nothing.
     let late = store.use_passkey(vec![1; 32], used(7), &audit_context(1)).await;
     assert!(late.unwrap().is_ok());
     assert_eq!(read(store, 1).await.unwrap().last_used_at, Some(at(3)));
@@ -196,7 +196,7 @@ async fn g14_a_use_moves_the_passkey_along(store: &Store) {
     assert_eq!(store.passkeys_of(uid).await.unwrap().len(), 1);
 }
 
-async fn g14_a_device_bound_passkey_whose_counter_does_not_grow_is_refused_and_noted(store: &Store) {
+async fn g14_a_device_bound_passkey_whose_counter_does_not_increase_is_refused_and_noted(store: &Store) {
     let bound = NewPasskey {
         backup_eligible: false,
         counter: 5,
@@ -216,7 +216,7 @@ async fn g14_a_device_bound_passkey_whose_counter_does_not_grow_is_refused_and_n
     assert_eq!(audited(store, AuditAction::SignInRefused).await, 3);
 }
 
-async fn g14_of_many_uses_at_once_none_sets_the_counter_back(store: &Arc<Store>) {
+async fn g14_concurrent_uses_never_lower_the_counter(store: &Arc<Store>) {
     with_passkey(store, new(1, 0)).await;
     let mut racers = tokio::task::JoinSet::new();
     for counter in 1..=50 {
@@ -233,7 +233,7 @@ async fn g14_of_many_uses_at_once_none_sets_the_counter_back(store: &Arc<Store>)
     assert_eq!(read(store, 1).await.unwrap().counter, 50);
 }
 
-async fn g20_the_last_way_in_stays(store: &Store) {
+async fn g20_the_last_login_method_stays(store: &Store) {
     let bare = with_passkey(store, new(1, 0)).await;
     let later = audit_context(2);
     let remove = |uid, id: u8| store.remove_passkey(uid, vec![id; 32], &later);
@@ -289,7 +289,7 @@ async fn c12_a_use_cancels_a_recovery(store: &Store) {
     assert_eq!(audited(store, AuditAction::RecoveryCancelled).await, 1);
 }
 
-async fn c12_a_recovery_adds_a_passkey_once_it_is_over_and_once_only(store: &Arc<Store>) {
+async fn c12_a_recovery_adds_one_passkey_after_its_waiting_time(store: &Arc<Store>) {
     let uid = with_passkey(store, new(1, 0)).await.uid;
     let (day, lapse) = (24 * 3600, 8 * 24 * 3600);
     let recover = |id, seconds| {

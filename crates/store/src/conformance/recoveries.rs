@@ -1,4 +1,4 @@
-//! Recoveries: one at a time, and asking again moves nothing.
+//! Recoveries: one at a time. Asking again does not move its end.
 
 use tm_auth_core::Refusal;
 use tm_auth_core::recovery::Recovery;
@@ -10,7 +10,7 @@ use crate::{AuditAction, Store};
 
 super::table!("recoveries":
     c12_a_recovery_is_started_once_and_cancelled,
-    c12_a_lapsed_recovery_is_started_anew,
+    c12_a_lapsed_recovery_is_replaced,
     c12_an_account_without_a_passkey_has_nothing_to_recover,
 );
 
@@ -61,7 +61,7 @@ async fn c12_a_recovery_is_started_once_and_cancelled(store: &Store) {
     }
 }
 
-async fn c12_a_lapsed_recovery_is_started_anew(store: &Store) {
+async fn c12_a_lapsed_recovery_is_replaced(store: &Store) {
     let uid = with_passkey(store).await;
     let first = start(store, uid, 0).await.unwrap().0;
     let lapse = first.lapses_at().as_second() - at(0).as_second();

@@ -1,4 +1,4 @@
-//! Reminders that keys end.
+//! Reminders that keys expire.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::given::{account, at, audit_context, new_account, new_key, register};
 use crate::{DueReminder, KeyChange, Store};
 
 super::table!("reminders":
-    c10_each_reminder_of_a_key_comes_once,
-    c10_one_of_many_that_ask_gets_a_reminder,
-    c10_the_owner_is_reached_at_the_proved_address_or_the_contact_address,
-    c10_nobody_is_reminded_of_a_key_that_does_nothing,
-    c10_another_end_starts_over,
-    c10_reminders_come_in_batches_nearest_end_first,
+    c10_each_reminder_of_a_key_is_sent_once,
+    c10_one_of_many_concurrent_callers_claims_a_reminder,
+    c10_the_recipient_is_the_verified_or_the_contact_address,
+    c10_no_reminder_is_sent_for_a_key_that_cannot_be_used,
+    c10_another_expiry_starts_over,
+    c10_reminders_come_in_batches_earliest_expiry_first,
 );
 
 const TICK: SignedDuration = SignedDuration::from_millis(1);
@@ -49,7 +49,7 @@ async fn due(store: &Store, now: Timestamp) -> Vec<DueReminder> {
     store.due_reminders(now, 10).await.unwrap()
 }
 
-async fn c10_each_reminder_of_a_key_comes_once(store: &Store) {
+async fn c10_each_reminder_of_a_key_is_sent_once(store: &Store) {
     let key = owned(store, "a@example.com", Some(end())).await;
     assert!(due(store, before(30) - TICK).await.is_empty());
     for days in [30, 7, 1] {
@@ -60,7 +60,7 @@ async fn c10_each_reminder_of_a_key_comes_once(store: &Store) {
             days,
         };
         assert_eq!(found, [expected]);
-        // Asking takes nothing away; claiming does.
+        // Only a claim marks a reminder as sent.
         assert_eq!(due(store, before(days)).await, found);
         assert!(store.claim_reminder(&found[0]).await.unwrap());
         assert!(due(store, before(days)).await.is_empty());
@@ -68,14 +68,14 @@ async fn c10_each_reminder_of_a_key_comes_once(store: &Store) {
     }
     assert!(due(store, end() - TICK).await.is_empty());
     assert!(due(store, end()).await.is_empty());
-    // Nothing of this changes the key for who decided on a copy of it.
+    // The key's version does not change.
     assert_eq!(
         store.api_key(key.key_id).await.unwrap().unwrap().version,
         key.version
     );
 }
 
-async fn c10_one_of_many_that_ask_gets_a_reminder(store: &Arc<Store>) {
+async fn c10_one_of_many_concurrent_callers_claims_a_reminder(store: &Arc<Store>) {
     owned(store, "a@example.com", Some(end())).await;
     let found = due(store, before(3)).await;
     assert_eq!(found[0].days, 7);
@@ -92,7 +92,7 @@ async fn c10_one_of_many_that_ask_gets_a_reminder(store: &Arc<Store>) {
     assert_eq!(won, 1);
 }
 
-async fn c10_the_owner_is_reached_at_the_proved_address_or_the_contact_address(store: &Store) {
+async fn c10_the_recipient_is_the_verified_or_the_contact_address(store: &Store) {
     let nobody = account(store).await;
     register(
         store,
@@ -108,7 +108,7 @@ async fn c10_the_owner_is_reached_at_the_proved_address_or_the_contact_address(s
         .set_contact_email(nobody.uid, contact.clone())
         .await
         .unwrap();
-    // It was not marked as sent while there was no address to send it to.
+    // The reminder was not marked as sent while the account had no address.
     assert_eq!(due(store, before(7)).await[0].address, "contact@example.com");
 
     let key = owned(store, "proved@example.com", Some(end() - TICK)).await;
@@ -116,7 +116,7 @@ async fn c10_the_owner_is_reached_at_the_proved_address_or_the_contact_address(s
     assert_eq!(due(store, before(7)).await[0].address, "proved@example.com");
 }
 
-async fn c10_nobody_is_reminded_of_a_key_that_does_nothing(store: &Store) {
+async fn c10_no_reminder_is_sent_for_a_key_that_cannot_be_used(store: &Store) {
     owned(store, "endless@example.com", None).await;
     let revoked = owned(store, "revoked@example.com", Some(end())).await;
     let disabled = owned(store, "disabled@example.com", Some(end())).await;
@@ -143,7 +143,7 @@ async fn c10_nobody_is_reminded_of_a_key_that_does_nothing(store: &Store) {
         .await
         .unwrap();
     assert!(due(store, before(7)).await.is_empty());
-    // Revoked between the question and the claim.
+    // The key is revoked between the query and the claim.
     let of_revoked = found
         .iter()
         .find(|reminder| reminder.key.key_id == revoked.key_id)
@@ -151,7 +151,7 @@ async fn c10_nobody_is_reminded_of_a_key_that_does_nothing(store: &Store) {
     assert!(!store.claim_reminder(of_revoked).await.unwrap());
 }
 
-async fn c10_another_end_starts_over(store: &Store) {
+async fn c10_another_expiry_starts_over(store: &Store) {
     let key = owned(store, "a@example.com", Some(end())).await;
     let found = due(store, before(1)).await;
     assert!(store.claim_reminder(&found[0]).await.unwrap());
@@ -160,7 +160,7 @@ async fn c10_another_end_starts_over(store: &Store) {
         ..KeyChange::default()
     };
     let (uid, key_id) = (key.account.uid, key.key_id);
-    // The same end again, and another name, change nothing about it.
+    // Setting the same expiry again, or another label, changes nothing.
     for same in [
         change(Some(end())),
         KeyChange {
@@ -184,7 +184,7 @@ async fn c10_another_end_starts_over(store: &Store) {
     assert!(due(store, before(1)).await.is_empty());
     let found = due(store, later - span(30)).await;
     assert_eq!(found[0].days, 30);
-    // The end moved between the question and the claim.
+    // The expiry changes between the query and the claim.
     let moved = later + span(1);
     store
         .update_key(uid, key_id, change(Some(moved)), &audit_context(3))
@@ -193,7 +193,7 @@ async fn c10_another_end_starts_over(store: &Store) {
         .unwrap();
     assert!(!store.claim_reminder(&found[0]).await.unwrap());
     assert_eq!(due(store, moved - span(30)).await[0].days, 30);
-    // Who chooses an end five days off knows it: the next reminder is the one of the last day.
+    // An owner who sets an expiry in five days knows it. The next reminder is that of the last day.
     let soon = at(4) + span(5);
     store
         .update_key(uid, key_id, change(Some(soon)), &audit_context(4))
@@ -204,7 +204,7 @@ async fn c10_another_end_starts_over(store: &Store) {
     assert_eq!(due(store, soon - span(1)).await[0].days, 1);
 }
 
-async fn c10_reminders_come_in_batches_nearest_end_first(store: &Store) {
+async fn c10_reminders_come_in_batches_earliest_expiry_first(store: &Store) {
     for (number, days) in [3_u8, 1, 2].into_iter().enumerate() {
         owned(store, &format!("{number}@example.com"), Some(end() + span(days))).await;
     }

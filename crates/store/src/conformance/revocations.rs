@@ -1,4 +1,4 @@
-//! The revocation list's entries.
+//! Entries of the revocation list.
 
 use tm_auth_proto::{AccountId, SessionId};
 
@@ -6,11 +6,11 @@ use super::given::{at, audit_context, audited, fresh_key_id, fresh_uuid};
 use crate::{AuditAction, Change, Revocation, Revoked, Store};
 
 super::table!("revocations":
-    entries_are_listed_from_a_moment_on,
+    entries_are_listed_since_a_time,
     a_later_entry_replaces_an_earlier_one_and_never_the_other_way_round,
 );
 
-async fn entries_are_listed_from_a_moment_on(store: &Store) {
+async fn entries_are_listed_since_a_time(store: &Store) {
     let all = [
         Revoked::Session(SessionId(fresh_uuid())),
         Revoked::Key(fresh_key_id()),

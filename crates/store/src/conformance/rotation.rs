@@ -1,4 +1,4 @@
-//! Refresh rotation: every branch of the rules, on the row as it is, in one step.
+//! Rotation of refresh tokens: every branch of the rules, on the current row, in one step.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use super::given::{
 use crate::{AuditAction, Change, KeyChange, NewApiKey, Revocation, Revoked, Rotation, RotationKind, Store};
 
 super::table!("rotation":
-    e01_the_newest_token_is_exchanged,
-    e03_the_parent_soon_gets_the_same_successor_and_nothing_is_written,
-    e04_the_parent_late_gets_a_new_successor_three_times,
+    e01_the_newest_token_is_rotated,
+    e03_the_parent_gets_the_same_successor_within_the_grace_period,
+    e04_the_parent_gets_three_new_successors_after_the_grace_period,
     e02_a_token_older_than_the_parent_ends_this_session_alone,
-    e05_a_token_older_than_the_parent_soon_ends_nothing,
-    fifty_refreshes_at_once_find_one_successor,
-    e09_idle_and_absolute_ends_are_told_as_expiry,
-    e12_a_wrong_secret_is_no_token_and_ends_nothing,
+    e05_a_token_older_than_the_parent_ends_nothing_within_the_grace_period,
+    fifty_concurrent_refreshes_get_one_successor,
+    e09_idle_and_absolute_timeouts_are_reported_as_expiry,
+    e12_a_wrong_secret_is_refused_and_ends_nothing,
     e12_a_counter_from_the_future_is_fast_forwarded_and_audited,
-    refusals_come_in_their_order,
-    the_rules_are_those_of_the_key_as_it_is_now,
-    the_next_token_is_under_the_mac_key_of_now,
+    refusals_are_reported_in_their_order,
+    the_rules_apply_to_the_current_key,
+    the_next_token_uses_the_current_mac_key,
     all_sessions_can_be_ended_with_a_restore,
 );
 
-async fn e01_the_newest_token_is_exchanged(store: &Store) {
+async fn e01_the_newest_token_is_rotated(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     for (counter, seconds) in [(0, 10), (1, 1000), (2, 1001)] {
@@ -53,7 +53,7 @@ async fn e01_the_newest_token_is_exchanged(store: &Store) {
     }
 }
 
-async fn e03_the_parent_soon_gets_the_same_successor_and_nothing_is_written(store: &Store) {
+async fn e03_the_parent_gets_the_same_successor_within_the_grace_period(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let first = rotate(store, rotation(new.sid, &secret, 0, 10)).await.unwrap();
@@ -66,7 +66,7 @@ async fn e03_the_parent_soon_gets_the_same_successor_and_nothing_is_written(stor
             (RotationKind::Repeated, &first.session)
         );
     }
-    // Even under a newer MAC key it is the token that was handed out.
+    // Even under a newer MAC key the token is the one that was issued.
     let newer = Rotation {
         mac_kid: "mac-2".to_owned(),
         ..rotation(new.sid, &secret, 0, 100)
@@ -74,7 +74,7 @@ async fn e03_the_parent_soon_gets_the_same_successor_and_nothing_is_written(stor
     assert_eq!(rotate(store, newer).await.unwrap().session, first.session);
 }
 
-async fn e04_the_parent_late_gets_a_new_successor_three_times(store: &Store) {
+async fn e04_the_parent_gets_three_new_successors_after_the_grace_period(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     rotate(store, rotation(new.sid, &secret, 0, 0)).await.unwrap();
@@ -109,8 +109,8 @@ async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store
     let reused = rotate(store, rotation(new.sid, &secret, 0, 92)).await;
     assert_eq!(reused, Err(Refusal::RefreshReused));
 
-    // In the same step: ended for the newest token too, on the list, told to the other nodes,
-    // audited.
+    // In the same step the newest token is refused too, the session is on the revocation list, the
+    // other nodes are told, and the reuse is audited.
     assert_eq!(
         rotate(store, rotation(new.sid, &secret, 2, 93)).await,
         Err(Refusal::RefreshReused)
@@ -129,14 +129,14 @@ async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store
         (trail[0].audit_context.at, trail[0].audit_context.ip),
         (at(92), Some(ADDRESS))
     );
-    // E18: a storm of reuse is one event.
+    // E18: repeated reuse is one event.
     for seconds in 94..120 {
         rotate(store, rotation(new.sid, &secret, 0, seconds))
             .await
             .unwrap_err();
     }
     assert_eq!(audited(store, AuditAction::RefreshReused).await, 1);
-    // The key and its other sessions live.
+    // The key and its other sessions stay live.
     assert!(
         rotate(store, rotation(other.sid, &secret_of_other, 0, 94))
             .await
@@ -145,7 +145,7 @@ async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store
     assert!(open(store, &new_session(&key, 94).0).await == crate::OpenOutcome::Opened);
 }
 
-async fn e05_a_token_older_than_the_parent_soon_ends_nothing(store: &Store) {
+async fn e05_a_token_older_than_the_parent_ends_nothing_within_the_grace_period(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     for counter in 0..2 {
@@ -159,7 +159,7 @@ async fn e05_a_token_older_than_the_parent_soon_ends_nothing(store: &Store) {
     assert!(store.revocations(at(0)).await.unwrap().is_empty());
 }
 
-async fn fifty_refreshes_at_once_find_one_successor(store: &Arc<Store>) {
+async fn fifty_concurrent_refreshes_get_one_successor(store: &Arc<Store>) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     for generation in 0..5 {
@@ -183,7 +183,7 @@ async fn fifty_refreshes_at_once_find_one_successor(store: &Arc<Store>) {
     }
 }
 
-async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Store) {
+async fn e09_idle_and_absolute_timeouts_are_reported_as_expiry(store: &Store) {
     let key = key(store).await;
     let (idle, secret) = session(store, &key).await;
     let end = LIFETIMES.idle.as_secs();
@@ -204,7 +204,7 @@ async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Store) {
         rotate(store, rotation(short.sid, &secret, 1, 60)).await,
         Err(Refusal::SessionExpired)
     );
-    // No row at all, for example because it was deleted: never reuse.
+    // Without a row, for example because it was deleted, nothing is taken for reuse.
     let (unknown, secret) = new_session(&key, 0);
     assert_eq!(
         rotate(store, rotation(unknown.sid, &secret, 0, 1)).await,
@@ -213,7 +213,7 @@ async fn e09_idle_and_absolute_ends_are_told_as_expiry(store: &Store) {
     assert_eq!(audited(store, AuditAction::RefreshReused).await, 0);
 }
 
-async fn e12_a_wrong_secret_is_no_token_and_ends_nothing(store: &Store) {
+async fn e12_a_wrong_secret_is_refused_and_ends_nothing(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let (_, of_another) = session(store, &key).await;
@@ -244,9 +244,9 @@ async fn e12_a_counter_from_the_future_is_fast_forwarded_and_audited(store: &Sto
     );
 }
 
-/// Where several things are wrong at once, the one that says least to a stranger is told first,
-/// then the one that its owner can do most about.
-async fn refusals_come_in_their_order(store: &Store) {
+/// If several things are wrong, the answer is the one that reveals least to a stranger, and then
+/// the one that the owner can do most about.
+async fn refusals_are_reported_in_their_order(store: &Store) {
     let account = account(store).await;
     let restricted = NewApiKey {
         allowed_ips: vec!["203.0.113.0/24".parse().unwrap()],
@@ -295,7 +295,7 @@ async fn refusals_come_in_their_order(store: &Store) {
     );
 }
 
-async fn the_rules_are_those_of_the_key_as_it_is_now(store: &Store) {
+async fn the_rules_apply_to_the_current_key(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let change = KeyChange {
@@ -323,7 +323,7 @@ async fn the_rules_are_those_of_the_key_as_it_is_now(store: &Store) {
     );
 }
 
-async fn the_next_token_is_under_the_mac_key_of_now(store: &Store) {
+async fn the_next_token_uses_the_current_mac_key(store: &Store) {
     let key = key(store).await;
     let (new, secret) = session(store, &key).await;
     let newer = Rotation {

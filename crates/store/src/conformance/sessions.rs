@@ -1,5 +1,4 @@
-//! Sessions: opened once per challenge, and only while key and account stand as they did at the
-//! decision.
+//! Sessions: opened once per challenge, and only while key and account are as at the decision.
 
 use std::sync::Arc;
 
@@ -14,12 +13,12 @@ use crate::{AuditAction, Change, OpenOutcome, Revocation, Revoked, RotationKind,
 
 super::table!("sessions":
     d09_a_challenge_opens_one_session_and_its_own_retry_succeeds,
-    d09_of_a_hundred_replays_at_once_one_opens,
-    d09_fifty_retries_of_one_call_at_once_all_hear_that_it_is_open,
-    a_replay_is_called_one_even_after_the_key_was_revoked,
+    d09_one_of_a_hundred_concurrent_replays_opens_a_session,
+    d09_fifty_concurrent_retries_of_one_mint_all_succeed,
+    a_replay_is_reported_even_after_the_key_was_revoked,
     an_outdated_decision_opens_nothing,
     a_challenge_older_than_the_restore_opens_nothing,
-    a_session_is_ended_by_whichever_of_its_tokens,
+    any_token_of_a_session_ends_it,
     without_its_secret_no_session_is_ended,
 );
 
@@ -37,7 +36,7 @@ async fn d09_a_challenge_opens_one_session_and_its_own_retry_succeeds(store: &St
         ..new.clone()
     };
     assert_eq!(open(store, &replay).await, OpenOutcome::Replayed);
-    // The replay changed nothing: the first secret is the session's.
+    // The replay changed nothing: the session has the first secret.
     assert!(rotate(store, rotation(new.sid, &secret, 0, 1)).await.is_ok());
     assert_eq!(open(store, &replay).await, OpenOutcome::Replayed);
     assert_eq!(
@@ -47,7 +46,7 @@ async fn d09_a_challenge_opens_one_session_and_its_own_retry_succeeds(store: &St
     );
 }
 
-async fn d09_of_a_hundred_replays_at_once_one_opens(store: &Arc<Store>) {
+async fn d09_one_of_a_hundred_concurrent_replays_opens_a_session(store: &Arc<Store>) {
     let key = key(store).await;
     let (new, _) = new_session(&key, 0);
     let mut racers = tokio::task::JoinSet::new();
@@ -69,7 +68,7 @@ async fn d09_of_a_hundred_replays_at_once_one_opens(store: &Arc<Store>) {
     );
 }
 
-async fn d09_fifty_retries_of_one_call_at_once_all_hear_that_it_is_open(store: &Arc<Store>) {
+async fn d09_fifty_concurrent_retries_of_one_mint_all_succeed(store: &Arc<Store>) {
     let key = key(store).await;
     let (new, _) = new_session(&key, 0);
     let mut racers = tokio::task::JoinSet::new();
@@ -86,7 +85,7 @@ async fn d09_fifty_retries_of_one_call_at_once_all_hear_that_it_is_open(store: &
     );
 }
 
-async fn a_replay_is_called_one_even_after_the_key_was_revoked(store: &Store) {
+async fn a_replay_is_reported_even_after_the_key_was_revoked(store: &Store) {
     let key = key(store).await;
     let (new, _) = session(store, &key).await;
     store
@@ -99,7 +98,7 @@ async fn a_replay_is_called_one_even_after_the_key_was_revoked(store: &Store) {
         ..new.clone()
     };
     assert_eq!(open(store, &replay).await, OpenOutcome::Replayed);
-    // The own retry's commit was before the revocation, and so was its answer decided.
+    // The first attempt committed before the revocation, so its retry succeeds.
     assert_eq!(open(store, &new).await, OpenOutcome::Opened);
 }
 
@@ -152,7 +151,7 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
             .unwrap(),
         0
     );
-    // Its session may have been in the lost suffix, so it cannot be told from a replay.
+    // Its session may be among the lost commits, so it cannot be told from a replay.
     assert_eq!(
         open(store, &new_session(&key, 99).0).await,
         OpenOutcome::BeforeRecovery
@@ -163,7 +162,7 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
         ..kept.clone()
     };
     assert_eq!(open(store, &replay).await, OpenOutcome::Replayed);
-    // Sessions that the backup has go on, from a newer token too.
+    // Sessions in the backup continue, also from a newer token.
     let ahead = rotate(store, rotation(kept.sid, &secret, 7, 101)).await.unwrap();
     assert_eq!(
         (ahead.kind, ahead.session.family.current),
@@ -173,7 +172,7 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
     assert_eq!(audited(store, AuditAction::DatabaseRecovered).await, 1);
 }
 
-async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Store) {
+async fn any_token_of_a_session_ends_it(store: &Store) {
     let key = key(store).await;
     for counter in [0, 1, 9] {
         let (new, secret) = new_session(&key, counter);
@@ -197,7 +196,7 @@ async fn a_session_is_ended_by_whichever_of_its_tokens(store: &Store) {
         assert!(store.revocations(at(20)).await.unwrap().contains(&entry));
         let changes = store.changes(before).await.unwrap().changes.unwrap();
         assert!(changes.contains(&Change::Revocations));
-        // A second time there is none to end.
+        // A second time there is no session to end.
         assert!(
             !store
                 .end_session(presented(new.sid, &secret, 1), &audit_context(30))

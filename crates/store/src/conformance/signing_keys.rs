@@ -1,4 +1,4 @@
-//! The service's own keys: one compare-and-set on the whole set.
+//! Keys of the service: one compare-and-set on the whole set.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use super::given::{at, audit_context, audited};
 use crate::{AuditAction, Change, Store};
 
 super::table!("signing_keys":
-    the_set_is_kept_as_it_was_put,
-    of_many_racers_on_one_version_one_wins,
+    the_set_is_stored_as_it_was_put,
+    one_of_many_concurrent_changes_of_a_version_succeeds,
     a_key_takes_over_from_another_in_one_step,
     two_keys_of_a_purpose_never_sign,
 );
@@ -42,7 +42,7 @@ async fn put(store: &Store, keys: Vec<StoredSigningKey>, remove: &[&str]) -> boo
         .unwrap()
 }
 
-async fn the_set_is_kept_as_it_was_put(store: &Store) {
+async fn the_set_is_stored_as_it_was_put(store: &Store) {
     assert_eq!(store.signing_keys().await.unwrap(), (0, vec![]));
     let keys = vec![
         signing("a"),
@@ -63,7 +63,7 @@ async fn the_set_is_kept_as_it_was_put(store: &Store) {
         [Change::SigningKeys]
     );
     assert_eq!(audited(store, AuditAction::SigningKeyChanged).await, 3);
-    // Rewrapped: the same key under another seal.
+    // Rewrapped: the same key, encrypted again.
     let rewrapped = StoredSigningKey {
         sealed: Sealed(vec![2; 40]),
         ..keys[1].clone()
@@ -76,7 +76,7 @@ async fn the_set_is_kept_as_it_was_put(store: &Store) {
     assert_eq!(audited(store, AuditAction::SigningKeyRemoved).await, 1);
 }
 
-async fn of_many_racers_on_one_version_one_wins(store: &Arc<Store>) {
+async fn one_of_many_concurrent_changes_of_a_version_succeeds(store: &Arc<Store>) {
     let mut racers = tokio::task::JoinSet::new();
     for racer in 0..20 {
         let (store, key) = (Arc::clone(store), signing(&format!("k{racer}")));
@@ -110,7 +110,7 @@ async fn of_many_racers_on_one_version_one_wins(store: &Arc<Store>) {
 async fn a_key_takes_over_from_another_in_one_step(store: &Store) {
     let next_key = stored("b", Purpose::AccessToken);
     assert!(put(store, vec![signing("a"), next_key.clone()], &[]).await);
-    // In whatever order the rows come.
+    // In any order of the rows.
     let promoted = StoredSigningKey {
         signing_since: Some(at(5)),
         ..next_key

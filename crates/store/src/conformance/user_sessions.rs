@@ -1,4 +1,4 @@
-//! Sessions of people.
+//! Sessions of users.
 
 use jiff::SignedDuration;
 use tm_auth_core::rotation::TokenFamily;
@@ -14,13 +14,13 @@ use crate::{AuditAction, Revoked, Rotation, RotationKind, Store};
 super::table!("user_sessions":
     e16_a_session_is_opened_found_listed_and_ended,
     h02_a_session_that_replaces_another_ends_it,
-    e10_a_disabled_account_opens_nothing_and_goes_on_with_nothing,
+    e10_a_disabled_account_opens_and_uses_no_session,
     e16_all_sessions_but_one_are_ended,
     e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session,
-    h01_a_cookies_secret_is_no_refresh_token,
+    h01_the_secret_of_a_cookie_is_not_valid_in_a_refresh_token,
     e16_the_holder_of_a_refresh_token_ends_the_session,
-    use_is_noted_forwards_only,
-    what_is_over_is_swept,
+    an_older_use_of_a_session_never_overwrites_a_newer_one,
+    ended_sessions_of_users_are_swept,
 );
 
 const NETWORK: &str = "192.0.2.1/32";
@@ -134,7 +134,7 @@ async fn h02_a_session_that_replaces_another_ends_it(store: &Store) {
     assert_eq!(store.user_sessions_of(theirs.uid).await.unwrap().len(), 1);
 }
 
-async fn e10_a_disabled_account_opens_nothing_and_goes_on_with_nothing(store: &Store) {
+async fn e10_a_disabled_account_opens_and_uses_no_session(store: &Store) {
     let account = account(store).await;
     let native = opened(store, &account, SessionKind::Native, 0).await;
     let from = audit_context(1);
@@ -212,7 +212,7 @@ async fn e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session(sto
     assert_eq!(refused.unwrap_err(), Refusal::SessionExpired);
 }
 
-async fn h01_a_cookies_secret_is_no_refresh_token(store: &Store) {
+async fn h01_the_secret_of_a_cookie_is_not_valid_in_a_refresh_token(store: &Store) {
     let account = account(store).await;
     let browser = opened(store, &account, SessionKind::Browser, 0).await;
     let refused = store.rotate_user_session(presents(&browser, 0, 1)).await.unwrap();
@@ -239,7 +239,7 @@ async fn e16_the_holder_of_a_refresh_token_ends_the_session(store: &Store) {
     assert!(is_listed(store, &session).await);
 }
 
-async fn use_is_noted_forwards_only(store: &Store) {
+async fn an_older_use_of_a_session_never_overwrites_a_newer_one(store: &Store) {
     let account = account(store).await;
     let session = opened(store, &account, SessionKind::Browser, 0).await;
     let there = "198.51.100.7".parse().unwrap();
@@ -253,7 +253,7 @@ async fn use_is_noted_forwards_only(store: &Store) {
     assert_eq!((row.last_used_at, row.address), (at(100), there));
 }
 
-async fn what_is_over_is_swept(store: &Store) {
+async fn ended_sessions_of_users_are_swept(store: &Store) {
     let account = account(store).await;
     let gone = opened(store, &account, SessionKind::Browser, 0).await;
     let retention = RETENTION;

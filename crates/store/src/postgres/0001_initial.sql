@@ -167,7 +167,7 @@ CREATE UNIQUE INDEX apple_identities_by_uid ON apple_identities (uid);
 CREATE TABLE user_sessions (
     sid           BYTEA PRIMARY KEY,
     uid           BYTEA NOT NULL REFERENCES accounts (uid),
-    kind          TEXT NOT NULL,  -- browser, native
+    kind          TEXT NOT NULL,  -- browser, native, management
     secret_hash   BYTEA NOT NULL, -- SHA-256
     method        TEXT NOT NULL,  -- how the user was authenticated
     proved_at     BIGINT NOT NULL,

@@ -157,7 +157,7 @@ CREATE UNIQUE INDEX apple_identities_by_uid ON apple_identities (uid);
 CREATE TABLE user_sessions (
     sid           BLOB PRIMARY KEY,
     uid           BLOB NOT NULL REFERENCES accounts (uid),
-    kind          TEXT NOT NULL, -- browser, native
+    kind          TEXT NOT NULL, -- browser, native, management
     secret_hash   BLOB NOT NULL, -- SHA-256
     method        TEXT NOT NULL, -- how the user was authenticated
     proved_at     INTEGER NOT NULL,

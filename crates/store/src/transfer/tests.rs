@@ -1,4 +1,4 @@
-//! There and back between the databases, and everything that an import must refuse.
+//! Moving a deployment between the databases and back, and everything that an import must refuse.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +36,7 @@ async fn postgres() -> Arc<Store> {
     Arc::new(crate::postgres::open(&options).await.unwrap())
 }
 
-/// A deployment with something in every table.
+/// A deployment with rows in every table.
 struct Deployment {
     store: Arc<Store>,
     key: ApiKey,
@@ -75,8 +75,8 @@ impl Deployment {
     }
 }
 
-/// Rows where there are none: more than one batch of them in one table, so that no batch's end is
-/// overlooked.
+/// Adds rows to the empty tables. One table gets more than a batch of them, so that a batch's end
+/// is tested.
 async fn fill(tx: &mut Tx<'_>, table: &Table, uid: &[u8], key_id: &[u8]) -> Result<()> {
     let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
     if tx.exists(&sql, args![]).await? {
@@ -93,7 +93,7 @@ async fn fill(tx: &mut Tx<'_>, table: &Table, uid: &[u8], key_id: &[u8]) -> Resu
     let rows: i64 = match table.name {
         "email_codes" => 2_345,
         "released_addresses" => 200,
-        // One of an account.
+        // One entry about an account.
         "apple_identities" | "recoveries" => 1,
         _ => 3,
     };
@@ -125,7 +125,7 @@ async fn imported(store: &Store, file: &Path) -> Result<Contents> {
         .await
 }
 
-/// Every table but the trail, which notes the import.
+/// Every table but the audit trail, which notes the import.
 fn sums(contents: &Contents) -> BTreeMap<&str, (u64, &str)> {
     let others = contents.tables.iter().filter(|table| table.name != "audit");
     others
@@ -151,12 +151,12 @@ async fn what_is_exported_arrives_in_either_database_row_by_row() {
     let (_, again) = exported(&third, &folder, "3").await;
     assert_eq!(sums(&again), sums(&contents));
     for store in [&second, &third] {
-        goes_on(store, &first).await;
+        continues(store, &first).await;
     }
 }
 
-/// Sessions go on, replays are known, what was revoked stays so, and new rows find their numbers.
-async fn goes_on(store: &Arc<Store>, from: &Deployment) {
+/// Sessions continue, replays are refused, revoked keys stay revoked, and new rows get new numbers.
+async fn continues(store: &Arc<Store>, from: &Deployment) {
     let (new, secret) = &from.session;
     let replay = NewSession {
         open_nonce: [0xaa; 16],
@@ -187,7 +187,7 @@ async fn goes_on(store: &Arc<Store>, from: &Deployment) {
 }
 
 #[tokio::test]
-async fn an_import_that_is_not_whole_changes_nothing() {
+async fn an_incomplete_import_changes_nothing() {
     let folder = TempDir::new().unwrap();
     let first = Deployment::new(sqlite(&folder, "first.db")).await;
     let (file, _) = exported(&first.store, &folder, "whole").await;
@@ -242,7 +242,7 @@ async fn an_import_that_is_not_whole_changes_nothing() {
             .import(&file, Environment::Production, &given::audit_context(3))
             .await;
         assert!(other.unwrap_err().to_string().contains("of the uat environment"));
-        // It is as empty as before.
+        // The database is still empty.
         imported(&target, &file).await.unwrap();
         let twice = imported(&target, &file).await.unwrap_err();
         assert!(twice.to_string().contains("not empty"), "{twice}");
@@ -250,7 +250,7 @@ async fn an_import_that_is_not_whole_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_export_overwrites_nothing_and_an_empty_database_has_none() {
+async fn an_export_overwrites_no_file_and_needs_a_bound_database() {
     let folder = TempDir::new().unwrap();
     let target = folder.path().join("export");
     let empty = sqlite(&folder, "empty.db");
@@ -264,9 +264,9 @@ async fn an_export_overwrites_nothing_and_an_empty_database_has_none() {
     assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
 }
 
-/// A column that a migration adds must be added here, or it would be left behind.
+/// Detects a column that a migration adds and `TABLES` lacks.
 #[tokio::test]
-async fn the_list_of_tables_is_what_the_migrations_make() {
+async fn the_list_of_tables_matches_the_migrations() {
     let folder = TempDir::new().unwrap();
     let expected: BTreeMap<String, Vec<String>> = TABLES
         .iter()

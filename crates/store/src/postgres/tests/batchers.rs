@@ -1,8 +1,8 @@
-//! Items that gather in a lane: one statement, and each its own outcome.
+//! Items that gather in a batcher are written in one statement, and each gets its own outcome.
 //!
-//! A transaction of the test's own holds the table, so that the lane's first batch waits and the
-//! items behind it gather into the next one. What a batch was is read from the server: one
-//! statement moved or inserted its rows.
+//! A transaction of the test locks the table, so that the batcher's first batch waits and the items
+//! behind it gather into the next one. The server tells the size of a batch: the number of rows
+//! that a statement changed or inserted.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ use crate::{Result, Rotated, RotationKind, Store, StoreError};
 
 type Answer = Result<Result<Rotated, Refusal>>;
 
-/// Items of a batch.
+/// Items per batch.
 const MANY: usize = 20;
 
-/// No session is read or written until it is released.
+/// A lock on the sessions: none is read or written until it is released.
 struct Held(PgConnection);
 
 impl Held {
-    /// Takes the table, and has the lane's first batch, `first`, wait for it.
+    /// Locks the table and lets the batcher's first batch, `first`, wait for it.
     async fn by<T: Send + 'static>(
         url: &str,
         first: impl Future<Output = T> + Send + 'static,
@@ -49,7 +49,7 @@ impl Held {
     }
 }
 
-/// Queues an item; it is in the lane when this returns, since nothing else runs on this thread
+/// Queues an item. It is in the batcher when this returns, since nothing else runs on this thread
 /// meanwhile.
 async fn queue<T: Send + 'static>(item: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     let waiter = tokio::spawn(item);
@@ -62,7 +62,7 @@ fn opening(store: &Arc<Store>, new: &NewSession) -> impl Future<Output = Result<
     async move { store.open_session(new).await }
 }
 
-/// Presents the first token, at this second.
+/// Presents the first refresh token at this second.
 fn rotating(
     store: &Arc<Store>,
     (new, secret): &(NewSession, SessionSecret),
@@ -75,7 +75,7 @@ fn rotating(
 struct Given {
     url: String,
     store: Arc<Store>,
-    /// Sessions about to be opened.
+    /// Sessions to be opened.
     new: Vec<(NewSession, SessionSecret)>,
 }
 
@@ -96,7 +96,8 @@ impl Given {
         given
     }
 
-    /// Has a trigger of the database note each statement's rows, and refuse those of this session.
+    /// Creates a trigger that records the rows of each statement, and refuses those of this
+    /// session.
     fn note_statements(&self, verb: &str, refused: Option<SessionId>) {
         let refused = refused.map_or_else(|| "NULL".to_owned(), |sid| format!("'\\x{}'", sid.0.simple()));
         let sql = format!(
@@ -114,7 +115,7 @@ impl Given {
         psql(&self.url, &sql);
     }
 
-    /// How many rows each statement touched, those that touched none left out.
+    /// The number of rows of each statement that changed any.
     fn statements(&self) -> String {
         let sql =
             "SELECT coalesce(string_agg(rows::text, ' ' ORDER BY rows), '') FROM statements WHERE rows > 0";
@@ -208,7 +209,7 @@ async fn a_row_that_cannot_be_read_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_statement_that_fails_is_done_row_by_row() {
+async fn a_batch_that_fails_is_written_item_by_item() {
     let given = Given::opened().await;
     let refused = given.new[3].0.sid;
     given.note_statements("UPDATE", Some(refused));
@@ -223,7 +224,7 @@ async fn a_statement_that_fails_is_done_row_by_row() {
     assert_eq!(given.statements(), ["1"; MANY - 1].join(" "));
 }
 
-/// Rotates all in two batches: the first one, then the others.
+/// Rotates all sessions in two batches: the first session, then the others.
 async fn rotate_all(given: &Given) -> Vec<Answer> {
     let (held, first) = Held::by(&given.url, rotating(&given.store, &given.new[0], 10)).await;
     let mut waiting = Vec::new();
@@ -240,7 +241,7 @@ async fn rotate_all(given: &Given) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn a_caller_that_gives_up_stops_nobody() {
+async fn a_caller_that_gives_up_stops_no_other() {
     let given = given().await;
     let store = &given.store;
     let (held, first) = Held::by(&given.url, opening(store, &given.new[0].0)).await;
@@ -248,7 +249,7 @@ async fn a_caller_that_gives_up_stops_nobody() {
     for (new, _) in &given.new[1..] {
         waiting.push(queue(opening(store, new)).await);
     }
-    // Of those that wait, and the one whose statement is with the server already.
+    // Two that wait, and the one whose statement the server already has.
     let gone = waiting.remove(0);
     for gone in [gone, first] {
         gone.abort();

@@ -1,10 +1,10 @@
-//! What is said of a server that may forget.
+//! The settings with which a server may lose acknowledged changes.
 
 use super::super::durability::forgetful;
 use super::{Server, engine, open, psql};
 
 #[tokio::test]
-async fn a_server_that_may_forget_what_it_acknowledged_is_named() {
+async fn settings_that_can_lose_acknowledged_changes_are_named() {
     let url = Server::shared().database();
     let named = async || forgetful(&engine(&open(&url).await.unwrap()).pool).await.unwrap();
     assert_eq!(named().await, ["fsync", "full_page_writes", "synchronous_commit"]);

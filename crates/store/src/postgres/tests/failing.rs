@@ -1,4 +1,4 @@
-//! A server that freezes, crashes, or does not let us in.
+//! A server that freezes, crashes, or refuses the login.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{CONNECTIONS, SOON, Server, open, until};
 use crate::{Store, StoreError};
 
-/// What a caller waits before it gives up, as a request does.
+/// How long a caller waits before it gives up, as a request does.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn j03_j06_a_server_that_froze_or_crashed_is_used_again() {
     }
     server.thaw();
     works_again(&store).await;
-    // What those who gave up had waited on is closed, not kept for an answer that comes late.
+    // Connections of callers that gave up are closed, so that late answers are not read.
     let few =
         format!("SELECT count(*) <= {CONNECTIONS} FROM pg_stat_activity WHERE application_name = 'tm-auth'");
     until(&url, &few, "t").await;
@@ -45,7 +45,7 @@ async fn j03_j06_a_server_that_froze_or_crashed_is_used_again() {
     works_again(&store).await;
 }
 
-/// Connections that died are each noticed once.
+/// Each dead connection fails one call.
 async fn works_again(store: &Store) {
     let mut noticed = Vec::new();
     for _ in 0..4 * CONNECTIONS {
@@ -56,7 +56,7 @@ async fn works_again(store: &Store) {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_without_it() {
+async fn a_wrong_password_is_reported_without_the_password() {
     let server = Server::start(Durability::Off);
     let url = server.database();
     server.psql(&url, "CREATE ROLE locked LOGIN PASSWORD 'the right one'");

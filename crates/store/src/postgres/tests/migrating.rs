@@ -1,4 +1,4 @@
-//! Migrations that are cut short, run at once, or were run by a newer version.
+//! Migrations that are cut short, run concurrently, or were run by a newer version.
 
 use super::super::schema::MIGRATIONS;
 use super::{Server, open, psql};
@@ -23,8 +23,8 @@ async fn fresh() -> String {
     schema(&url)
 }
 
-/// The server itself ends the connection right after the statement whose turn it is. The sequence
-/// counts across rollbacks, so a migration that is resumed gets one statement further each time.
+/// The server ends the connection right after the statement whose turn it is. The sequence counts
+/// across rollbacks, so a resumed migration gets one statement further each time.
 const KILLER: &str = "
     CREATE SCHEMA killer;
     CREATE SEQUENCE killer.statements;
@@ -64,7 +64,7 @@ async fn j14_a_migration_killed_at_any_definition_is_resumed_to_the_same_schema(
 }
 
 #[tokio::test]
-async fn j14_nodes_that_start_at_once_migrate_once() {
+async fn j14_nodes_that_start_at_the_same_time_migrate_once() {
     let url = Server::shared().database();
     let nodes: Vec<_> = (0..8)
         .map(|_| {
@@ -81,7 +81,7 @@ async fn j14_nodes_that_start_at_once_migrate_once() {
 }
 
 #[tokio::test]
-async fn another_programs_database_is_refused_and_left_as_it_is() {
+async fn another_programs_database_is_refused_and_unchanged() {
     let url = Server::shared().database();
     psql(&url, "CREATE TABLE another (id BIGINT)");
     let before = schema(&url);
@@ -93,7 +93,7 @@ async fn another_programs_database_is_refused_and_left_as_it_is() {
     assert_eq!(schema(&url), before);
 }
 
-/// What the next version may do to the schema under this one.
+/// What the next version may change in the schema while this one runs.
 const EXPAND: &str = "
     INSERT INTO schema_migrations (version, name) VALUES (99, '0099_newer');
     CREATE TABLE newer (id BIGINT PRIMARY KEY);

@@ -1,5 +1,5 @@
-//! What is PostgreSQL's own: migrations, retries, and a server that fails. What every
-//! implementation must do is in [`crate::conformance`].
+//! Tests of what only PostgreSQL has: migrations, retries, batchers and a server that fails.
+//! [`crate::conformance`] tests what both databases do.
 
 mod batchers;
 mod durability;
@@ -21,7 +21,7 @@ use crate::{Result, Store};
 /// Connections of each store.
 const CONNECTIONS: u32 = 6;
 
-/// For what happens by itself, on a busy machine.
+/// Patience for events on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 
 async fn open(url: &str) -> Result<Arc<Store>> {
@@ -39,7 +39,7 @@ fn engine(store: &Store) -> &Postgres {
     }
 }
 
-/// Asks the server until it says so; panics with what it says when it does not in time.
+/// Asks the server until it gives the expected answer. Panics if it does not in time.
 async fn until(url: &str, sql: &str, expected: &str) {
     let asked_first = Instant::now();
     loop {

@@ -12,7 +12,7 @@ async fn a_page_of_a_history_is_read_from_one_index() {
             .replace("?1", "'\\x01'")
             .replace("?2", "1")
             .replace("?3", "'\\x02'");
-        // An empty table is read as a whole otherwise.
+        // Otherwise PostgreSQL would scan the empty table.
         let plan = psql(
             &url,
             &format!("SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN {sql}"),

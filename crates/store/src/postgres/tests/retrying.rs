@@ -1,4 +1,4 @@
-//! Transactions that are in each other's way.
+//! Transactions that conflict.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

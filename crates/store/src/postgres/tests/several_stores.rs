@@ -1,4 +1,4 @@
-//! Several nodes, here several stores, on one database.
+//! Several stores on one database, as several nodes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::OpenOutcome::{Changed, Opened, Replayed};
 use crate::conformance::given::{account, audit_context, key, new_key, new_session, register, rotation};
 use crate::{Change, Store, StoreError};
 
-/// Changes at once through each store.
+/// Concurrent changes per store.
 const AT_ONCE: usize = 50;
 
 #[tokio::test]
-async fn c10_what_one_store_revokes_every_store_knows_and_all_are_told_in_one_order() {
+async fn c10_a_revocation_applies_in_every_store_and_changes_have_one_order() {
     let url = Server::shared().database();
     let stores = [open(&url).await.unwrap(), open(&url).await.unwrap()];
     let follower = open(&url).await.unwrap();
@@ -61,7 +61,8 @@ async fn c10_what_one_store_revokes_every_store_knows_and_all_are_told_in_one_or
     assert_eq!((i64::try_from(told.len()).unwrap() + before).to_string(), newest);
 }
 
-/// Revokes here; as soon as that is acknowledged, neither a mint nor a refresh gets past it there.
+/// Revokes through one store. Once that is acknowledged, mint and refresh through the other one
+/// fail.
 async fn revoke(here: &Store, there: &Store, key: ApiKey) {
     let (session, secret) = new_session(&key, 0);
     assert_eq!(there.open_session(session.clone()).await.unwrap(), Opened);
@@ -69,21 +70,20 @@ async fn revoke(here: &Store, there: &Store, key: ApiKey) {
         .revoke_key(key.account.uid, key.key_id, &audit_context(1))
         .await;
     revoked.unwrap().unwrap();
-    // A mint that was decided on what a cache still said.
+    // A mint that was decided with a stale cache.
     assert_eq!(there.open_session(new_session(&key, 2).0).await.unwrap(), Changed);
     let refreshed = there.rotate_session(rotation(session.sid, &secret, 0, 2)).await;
     assert_eq!(refreshed.unwrap(), Err(Refusal::KeyRevoked));
 }
 
-/// Asks again and again what is new until there is nothing more to come. All that was new, in
-/// order.
+/// Polls for changes until there are no more. Returns all changes in their order.
 async fn follow(store: Arc<Store>, from: i64, done: Arc<AtomicBool>) -> Vec<Change> {
     let (mut latest, mut told) = (from, Vec::new());
     loop {
         let over = done.load(Ordering::SeqCst);
         let found = store.changes(latest).await.unwrap();
         let new = found.changes.expect("no number is missing");
-        // Each number after the one before: as many changes as numbers.
+        // The numbers have no gaps, so there are as many changes as numbers.
         assert_eq!(found.latest, latest + i64::try_from(new.len()).unwrap());
         latest = found.latest;
         if over && new.is_empty() {
@@ -116,7 +116,7 @@ async fn d09_a_hundred_replays_through_two_stores_open_one_session() {
 }
 
 #[tokio::test]
-async fn d09_our_own_retry_after_a_lost_answer_is_opened_and_a_replay_is_not() {
+async fn d09_a_retry_after_a_lost_answer_succeeds_and_a_replay_does_not() {
     let server = Server::shared();
     let url = server.database();
     let path = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], server.port())));

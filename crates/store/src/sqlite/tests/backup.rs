@@ -1,4 +1,4 @@
-//! The online backup, and what a restore makes of old signatures.
+//! The online backup, and old signatures after a restore.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
     let target = folder.path().join("copy.db");
     store.backup(&target).await.unwrap();
     let after = given::session(&store, &key).await;
-    // The session went on after the backup was made.
+    // The session is used after the backup.
     let (went_on, secret) = before.pop().unwrap();
     for counter in 0..3 {
         given::rotate(&store, given::rotation(went_on.sid, &secret, counter, 20))
@@ -89,8 +89,8 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
             OpenOutcome::Replayed | OpenOutcome::BeforeRecovery
         ));
     }
-    // The newest token, which the backup has never seen, goes on; a lost session is not called
-    // reuse.
+    // The newest token, which the backup does not know, is accepted. A lost session is not taken
+    // for reuse.
     let rotation = given::rotation(went_on.sid, &secret, 3, 101);
     let rotated = given::rotate(&restored, rotation).await.unwrap();
     assert_eq!(
@@ -111,7 +111,7 @@ async fn a_backup_never_overwrites() {
         Err(StoreError::Unusable(_))
     ));
     assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
-    // Not even an older copy.
+    // The file is an older copy.
     let copy = folder.path().join("older.db");
     store.backup(&copy).await.unwrap();
     let older = std::fs::read(&copy).unwrap();

@@ -1,5 +1,5 @@
-//! A disk without room: everybody who waits hears it, nothing that was acknowledged is lost, reads
-//! go on, and when there is room again it works without a restart.
+//! A full disk: every waiting caller gets an error, no acknowledged write is lost, reads still
+//! work, and writes work again without a restart once there is room.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,8 +25,8 @@ fn large() -> AuditEntry {
     }
 }
 
-/// Opens sessions until there is no room, by `fill` after each. Returns those that were
-/// acknowledged.
+/// Opens sessions, each followed by a large write, until there is no room. Returns the acknowledged
+/// ones.
 async fn write_until_full(store: &Arc<Store>) -> Vec<tm_auth_core::session::NewSession> {
     let key = given::key(store).await;
     let mut acknowledged = Vec::new();
@@ -45,7 +45,7 @@ async fn write_until_full(store: &Arc<Store>) -> Vec<tm_auth_core::session::NewS
     panic!("the disk is never full");
 }
 
-async fn everybody_hears_that_it_is_full(store: &Arc<Store>) {
+async fn every_caller_gets_an_error(store: &Arc<Store>) {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let store = Arc::clone(store);
@@ -56,7 +56,7 @@ async fn everybody_hears_that_it_is_full(store: &Arc<Store>) {
     }
 }
 
-/// Acknowledged sessions are there, one by one, and their keys can be read.
+/// Checks that each acknowledged session is stored and that keys can be read.
 async fn nothing_is_lost(store: &Arc<Store>, acknowledged: &[tm_auth_core::session::NewSession]) {
     for new in acknowledged {
         let sid = new.sid;
@@ -88,7 +88,7 @@ async fn j11_a_database_that_may_not_grow_refuses_writes_and_recovers() {
     let (store, folder) = database();
     limit_pages(&store, 60).await.unwrap();
     let acknowledged = write_until_full(&store).await;
-    everybody_hears_that_it_is_full(&store).await;
+    every_caller_gets_an_error(&store).await;
     nothing_is_lost(&store, &acknowledged).await;
     limit_pages(&store, 100_000).await.unwrap();
     store.ping().await.unwrap();
@@ -99,7 +99,7 @@ async fn j11_a_database_that_may_not_grow_refuses_writes_and_recovers() {
     assert_eq!(integrity(&folder.path().join("tm-auth.db")), "ok");
 }
 
-/// A file system of one megabyte; only root can make one.
+/// A file system of one megabyte. Only root can create one.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
@@ -124,7 +124,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: the writer's thread may hold its file for a moment longer.
+        // Lazily, since the writer thread may keep its file open for a moment.
         let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }
@@ -137,7 +137,7 @@ async fn j11_a_full_disk_refuses_writes_and_recovers() {
     let path = disk.path().join("tm-auth.db");
     let store = Arc::new(open(&path, Role::Server).unwrap());
     let acknowledged = write_until_full(&store).await;
-    everybody_hears_that_it_is_full(&store).await;
+    every_caller_gets_an_error(&store).await;
     nothing_is_lost(&store, &acknowledged).await;
     assert!(store.ping().await.is_err());
 

@@ -1,4 +1,4 @@
-//! One transaction for whatever has gathered, and each piece its own outcome.
+//! Waiting jobs are written in one transaction, and each gets its own outcome.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,7 +11,7 @@ use crate::sql::setting::{get, set};
 use crate::sql::{Tx, args};
 use crate::{Result, Store, StoreError};
 
-/// Holds the writer, so that what is submitted meanwhile gathers into one batch. Gone: it goes on.
+/// Blocks the writer until it is dropped, so that jobs gather into one batch.
 struct Held {
     release: Sender<()>,
     job: JoinHandle<Result<()>>,
@@ -40,7 +40,7 @@ impl Held {
     }
 }
 
-/// Queues a piece; it is in the queue when this returns, since nothing else runs on this thread
+/// Queues a job. It is in the queue when this returns, since nothing else runs on this thread
 /// meanwhile.
 async fn queue<T: Send + 'static>(
     store: &Arc<Store>,
@@ -60,7 +60,7 @@ async fn read(store: &Arc<Store>, name: &'static str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_piece_that_fails_takes_nothing_with_it() {
+async fn a_job_that_fails_does_not_undo_the_others() {
     let (store, folder) = database();
     let held = hold(&store).await;
     let first = queue(&store, async |tx| set(tx, "first", "1").await).await;
@@ -77,7 +77,8 @@ async fn a_piece_that_fails_takes_nothing_with_it() {
     .await;
     let path = folder.path().join("tm-auth.db");
     let last = queue(&store, async move |tx| {
-        // The others of the batch are visible here and not yet elsewhere: it is one transaction.
+        // The other jobs of the batch are visible here but not to readers, so it is one
+        // transaction.
         assert_eq!(get(tx, "first").await?.as_deref(), Some("1"));
         let mut elsewhere = Connection::open(path)?;
         assert_eq!(get(&mut Tx::Sqlite(&mut elsewhere), "first").await?, None);
@@ -109,7 +110,7 @@ async fn a_piece_that_fails_takes_nothing_with_it() {
 }
 
 #[tokio::test]
-async fn beyond_the_queue_callers_hear_at_once_and_the_others_are_served() {
+async fn a_full_queue_refuses_callers_at_once_and_serves_the_others() {
     let (store, _folder) = database();
     let held = hold(&store).await;
     let mut waiting = Vec::new();
@@ -129,7 +130,7 @@ async fn beyond_the_queue_callers_hear_at_once_and_the_others_are_served() {
 }
 
 #[tokio::test]
-async fn a_caller_that_gives_up_stops_nobody() {
+async fn a_caller_that_gives_up_stops_no_other() {
     let (store, _folder) = database();
     let held = hold(&store).await;
     let gone = queue(&store, async |tx| set(tx, "gone", "1").await).await;
@@ -138,6 +139,6 @@ async fn a_caller_that_gives_up_stops_nobody() {
     assert!(gone.await.unwrap_err().is_cancelled());
     held.release().await;
     stays.await.unwrap().unwrap();
-    // Whether its piece was done is not known to it; here it was.
+    // The caller does not know whether its job was done. Here it was.
     assert!(read(&store, "gone").await.is_some() && read(&store, "stays").await.is_some());
 }

@@ -1,5 +1,5 @@
-//! What is SQLite's own: group commit, full disks, files, locks and backups. What every
-//! implementation must do is in [`crate::conformance`].
+//! Tests of what only SQLite has: group commit, full disks, files, locks and backups.
+//! [`crate::conformance`] tests what both databases do.
 
 mod backup;
 mod full_disk;
@@ -26,7 +26,7 @@ fn open(path: &Path, role: Role) -> Result<Store> {
     })
 }
 
-/// A database of the test's own.
+/// A new database.
 fn database() -> (Arc<Store>, TempDir) {
     let folder = TempDir::new().unwrap();
     let store = open(&folder.path().join("tm-auth.db"), Role::Server).unwrap();

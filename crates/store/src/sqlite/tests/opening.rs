@@ -1,5 +1,4 @@
-//! Files and locks: one server, any number of commands, the schema of this service and of no other
-//! program.
+//! Files and locks: one server, any number of commands, and no other program's schema.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -35,7 +34,7 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
         .await
         .unwrap()
         .unwrap();
-    // The server hears of it and obeys.
+    // The server learns of the change and acts on it.
     assert_eq!(
         server.changes(before).await.unwrap().changes.unwrap(),
         [Change::Key(key_id)]
@@ -45,15 +44,15 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
         server.open_session(decided).await.unwrap(),
         crate::OpenOutcome::Changed
     );
-    // When the one is gone the next may start.
+    // When the first server has ended, another one may start.
     drop(server);
     open(&path, Role::Server).unwrap();
 }
 
-/// POSIX locks belong to the process, and closing any descriptor of a file drops them: opening the
-/// database once more, and closing it, must not do that to the server.
+/// POSIX locks belong to the process, and closing any descriptor of a file drops them. Opening the
+/// database once more and closing it must not drop the server's locks.
 #[tokio::test]
-async fn j21_what_opens_the_file_again_leaves_the_servers_locks() {
+async fn j21_opening_the_file_again_keeps_the_servers_locks() {
     let (server, folder) = database();
     let path = folder.path().join("tm-auth.db");
     assert!(locked(&path));
@@ -96,7 +95,7 @@ fn the_files_are_private() {
 }
 
 #[test]
-fn another_programs_database_is_refused_and_left_as_it_is() {
+fn another_programs_database_is_refused_and_unchanged() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("theirs.db");
     Connection::open(&path)
@@ -113,7 +112,7 @@ fn another_programs_database_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn what_is_no_database_is_refused_and_left_as_it_is() {
+fn a_file_that_is_not_a_database_is_refused_and_unchanged() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("notes.txt");
     let text = "not a database, but long enough to be taken for one by its size\n".repeat(100);
@@ -123,7 +122,7 @@ fn what_is_no_database_is_refused_and_left_as_it_is() {
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
 
-/// All tables, indexes and triggers, as they were made.
+/// All tables, indexes and triggers with their SQL.
 fn schema_of(path: &Path) -> Vec<(String, String)> {
     let db = Connection::open(path).unwrap();
     let mut statement = db
@@ -135,18 +134,18 @@ fn schema_of(path: &Path) -> Vec<(String, String)> {
     rows.map(Result::unwrap).collect()
 }
 
-/// The files that a process leaves which was killed after these statements of the migration from
-/// this version.
+/// The files of a process that was killed after these statements of the migration from this
+/// version.
 fn killed_in_migration(version: usize, begun: &str) -> TempDir {
     let (folder, after_kill) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let mut db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
     db.pragma_update(None, "journal_mode", "wal").unwrap();
-    // So little memory that unfinished work reaches the disk.
+    // Little memory, so that unfinished work reaches the disk.
     db.pragma_update(None, "cache_size", 1).unwrap();
     schema::migrate_to(&mut db, version).unwrap();
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
     db.execute_batch(begun).unwrap();
-    // What a killed process leaves is its files as they are now.
+    // A killed process leaves the files as they are now.
     for entry in fs::read_dir(folder.path()).unwrap() {
         let entry = entry.unwrap();
         if !entry.file_name().to_string_lossy().ends_with("-shm") {
@@ -166,7 +165,7 @@ fn j14_a_migration_killed_at_any_statement_is_resumed_to_the_same_schema() {
         for line in script.lines() {
             begun.push_str(line);
             begun.push('\n');
-            // A statement ends with its line, and a trigger with the END of its body.
+            // A statement ends at the end of a line, and a trigger with the END of its body.
             if !line.ends_with(';') {
                 continue;
             }
@@ -183,7 +182,7 @@ fn j14_a_migration_killed_at_any_statement_is_resumed_to_the_same_schema() {
 }
 
 #[test]
-fn j14_processes_that_start_at_once_migrate_once() {
+fn j14_processes_that_start_at_the_same_time_migrate_once() {
     let (_store, fresh) = database();
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("tm-auth.db");

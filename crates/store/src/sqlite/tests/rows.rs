@@ -36,7 +36,7 @@ async fn a_session_that_ended_for_an_unknown_reason_stays_ended() {
 }
 
 #[tokio::test]
-async fn a_damaged_row_is_called_that_and_stops_nobody_else() {
+async fn a_damaged_row_is_reported_and_affects_no_other() {
     let (store, folder) = database();
     let (damaged, sound) = (given::key(&store).await, given::key(&store).await);
     let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
@@ -68,10 +68,10 @@ async fn a_damaged_row_is_called_that_and_stops_nobody_else() {
     assert!(store.api_key(damaged.key_id).await.is_ok());
 }
 
-/// What a fail-over to a standby that lagged behind does, or a file that was put back under a
+/// As after a failover to a standby that lagged behind, or after the file was replaced under a
 /// running server.
 #[tokio::test]
-async fn j05_changes_that_were_lost_are_a_gap_even_where_others_took_their_numbers() {
+async fn j05_lost_changes_are_a_gap_even_if_others_took_their_numbers() {
     let (store, folder) = database();
     let revoke = async |seconds| {
         let entry = Revocation {
@@ -97,7 +97,7 @@ async fn j05_changes_that_were_lost_are_a_gap_even_where_others_took_their_numbe
     let told = store.changes(newest).await.unwrap();
     assert_eq!((told.latest, told.changes), (newest - 1, None));
     assert_eq!(store.changes(newest - 1).await.unwrap().changes, Some(vec![]));
-    // The next one takes the number again.
+    // The next change gets the same number.
     revoke(4).await;
     let told = store.changes(newest - 1).await.unwrap();
     assert_eq!(
