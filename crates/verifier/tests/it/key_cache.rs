@@ -187,7 +187,7 @@ async fn b07_keys_are_used_for_a_bounded_time_without_the_issuer() {
     let app = guarded(&verifier);
     let token = issuer.sign(&issuer.claims(AUDIENCE));
     issuer.set_offline(true);
-    advance(Duration::from_hours(24)).await;
+    advance(Duration::from_hours(24) - Duration::from_millis(1)).await;
     verifier.verify(&token).await.unwrap();
     advance(Duration::from_millis(1)).await;
     let error = verifier.verify(&token).await.unwrap_err();
