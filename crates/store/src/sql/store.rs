@@ -175,6 +175,8 @@ impl Store {
 }
 
 impl Engine {
+    /// A transaction of PostgreSQL is a large future: boxed, it does not grow the futures of all
+    /// callers.
     async fn run<T: Send + 'static>(
         &self,
         mode: Mode,
@@ -192,10 +194,12 @@ impl Engine {
                 };
                 sqlite.read(work).await
             }
-            (Self::Postgres(postgres), Mode::Write) => postgres.write(&work).await,
-            (Self::Postgres(postgres), Mode::WriteLoosely) => postgres.write_read_committed(&work).await,
-            (Self::Postgres(postgres), Mode::Read) => postgres.read(&work).await,
-            (Self::Postgres(postgres), Mode::Snapshot) => postgres.snapshot(&work).await,
+            (Self::Postgres(postgres), Mode::Write) => Box::pin(postgres.write(&work)).await,
+            (Self::Postgres(postgres), Mode::WriteLoosely) => {
+                Box::pin(postgres.write_read_committed(&work)).await
+            }
+            (Self::Postgres(postgres), Mode::Read) => Box::pin(postgres.read(&work)).await,
+            (Self::Postgres(postgres), Mode::Snapshot) => Box::pin(postgres.snapshot(&work)).await,
         }
     }
 
@@ -214,7 +218,7 @@ impl Engine {
                 Some(outcome) => Ok(outcome),
                 None => {
                     let work = async move |tx: &mut Tx<'_>| work(tx, &item).await;
-                    postgres.write(&work).await
+                    Box::pin(postgres.write(&work)).await
                 }
             },
         }
