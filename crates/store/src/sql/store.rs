@@ -1,11 +1,9 @@
 //! [`Store`], and how its methods reach the database.
 
+use std::any::type_name_of_val;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-#[cfg(feature = "faults")]
-use std::any::type_name_of_val;
 
 use super::{Tx, args, housekeeping};
 #[cfg(feature = "faults")]
@@ -34,15 +32,6 @@ pub struct Store {
 pub(crate) enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
-}
-
-/// The transaction that a piece of work needs.
-#[derive(Clone, Copy)]
-enum Mode {
-    Write,
-    WriteLoosely,
-    Read,
-    Snapshot,
 }
 
 impl Store {
@@ -87,7 +76,7 @@ impl Store {
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        self.run(Mode::Write, work).await
+        self.call(type_name_of_val(&work), self.engine.write(work)).await
     }
 
     /// Runs `work` in one transaction in which each statement sees what other transactions
@@ -97,7 +86,8 @@ impl Store {
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        self.run(Mode::WriteLoosely, work).await
+        self.call(type_name_of_val(&work), self.engine.write_read_committed(work))
+            .await
     }
 
     /// Runs `work`, which only reads. Each statement sees what was committed before the statement.
@@ -105,7 +95,7 @@ impl Store {
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        self.run(Mode::Read, work).await
+        self.call(type_name_of_val(&work), self.engine.read(work)).await
     }
 
     /// Runs `work`, which only reads, on one snapshot.
@@ -113,18 +103,19 @@ impl Store {
         &self,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        self.run(Mode::Snapshot, work).await
+        self.call(type_name_of_val(&work), self.engine.snapshot(work))
+            .await
     }
 
-    async fn run<T: Send + 'static>(
-        &self,
-        mode: Mode,
-        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
-    ) -> Result<T> {
+    /// Awaits the answer of the engine within the deadline. `work` names the method for
+    /// [`crate::faults`].
+    async fn call<T>(&self, work: &'static str, answer: impl Future<Output = Result<T>>) -> Result<T> {
         self.in_time(async {
+            #[cfg(not(feature = "faults"))]
+            let _ = work;
             #[cfg(feature = "faults")]
-            let call = self.faults.call(type_name_of_val(&work)).await?;
-            let answer = self.engine.run(mode, work).await;
+            let call = self.faults.call(work).await?;
+            let answer = answer.await;
             #[cfg(feature = "faults")]
             let answer = call.answer(answer).await;
             answer
@@ -140,15 +131,8 @@ impl Store {
         item: I,
         work: impl AsyncFn(&mut Tx<'_>, &I) -> Result<I::Outcome> + Send + Sync + 'static,
     ) -> Result<I::Outcome> {
-        self.in_time(async {
-            #[cfg(feature = "faults")]
-            let call = self.faults.call(type_name_of_val(&work)).await?;
-            let answer = self.engine.run_batched(item, work).await;
-            #[cfg(feature = "faults")]
-            let answer = call.answer(answer).await;
-            answer
-        })
-        .await
+        self.call(type_name_of_val(&work), self.engine.write_batched(item, work))
+            .await
     }
 
     pub(super) fn sweep_position(&self) -> Option<Vec<u8>> {
@@ -174,18 +158,46 @@ impl Store {
     }
 }
 
+// Each way has a method of its own, so that a piece of work is compiled for the two ways that it
+// takes and not for all. A transaction of PostgreSQL is a large future: boxed, it does not grow the
+// futures of all callers.
 impl Engine {
-    /// A transaction of PostgreSQL is a large future: boxed, it does not grow the futures of all
-    /// callers.
-    async fn run<T: Send + 'static>(
+    async fn write<T: Send + 'static>(
         &self,
-        mode: Mode,
         work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        match (self, mode) {
-            (Self::Sqlite(sqlite), Mode::Write | Mode::WriteLoosely) => sqlite.write(work).await,
-            (Self::Sqlite(sqlite), Mode::Read) => sqlite.read(work).await,
-            (Self::Sqlite(sqlite), Mode::Snapshot) => {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.write(work).await,
+            Self::Postgres(postgres) => Box::pin(postgres.write(&work)).await,
+        }
+    }
+
+    async fn write_read_committed<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.write(work).await,
+            Self::Postgres(postgres) => Box::pin(postgres.write_read_committed(&work)).await,
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.read(work).await,
+            Self::Postgres(postgres) => Box::pin(postgres.read(&work)).await,
+        }
+    }
+
+    async fn snapshot<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&mut Tx<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        match self {
+            Self::Sqlite(sqlite) => {
                 let work = async move |tx: &mut Tx<'_>| {
                     tx.execute("BEGIN", args![]).await?;
                     let outcome = work(tx).await;
@@ -194,16 +206,11 @@ impl Engine {
                 };
                 sqlite.read(work).await
             }
-            (Self::Postgres(postgres), Mode::Write) => Box::pin(postgres.write(&work)).await,
-            (Self::Postgres(postgres), Mode::WriteLoosely) => {
-                Box::pin(postgres.write_read_committed(&work)).await
-            }
-            (Self::Postgres(postgres), Mode::Read) => Box::pin(postgres.read(&work)).await,
-            (Self::Postgres(postgres), Mode::Snapshot) => Box::pin(postgres.snapshot(&work)).await,
+            Self::Postgres(postgres) => Box::pin(postgres.snapshot(&work)).await,
         }
     }
 
-    async fn run_batched<I: Batched>(
+    async fn write_batched<I: Batched>(
         &self,
         item: I,
         work: impl AsyncFn(&mut Tx<'_>, &I) -> Result<I::Outcome> + Send + Sync + 'static,
