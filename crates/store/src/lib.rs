@@ -42,4 +42,4 @@ pub use key_refusal::KeyRefusal;
 pub use reminder::DueReminder;
 pub use revocation::{Revocation, Revoked};
 pub use session::{OpenOutcome, Rotated, RotatedUserSession, Rotation, RotationKind};
-pub use sql::Store;
+pub use sql::{Call, Store};

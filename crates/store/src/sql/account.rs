@@ -5,45 +5,39 @@ use tm_auth_core::Account;
 use tm_auth_proto::AccountId;
 
 use super::{Columns, Store, Tx, args, audit, housekeeping, identity, revocation};
-use crate::{AuditAction, AuditContext, Change, NewAccount, Result, Revocation, Revoked};
+use crate::{AuditAction, AuditContext, Call, Change, NewAccount, Result, Revocation, Revoked};
 
 pub(super) const COLUMNS: &str = "uid, organization_id, email, created_at, disabled_at, version";
 
 impl Store {
     /// Creates an account with its personal organization. `None`: another account has the e-mail
     /// address, or gave it up and it is in cooldown.
-    pub async fn create_account(
-        &self,
-        new: NewAccount,
-        audit_context: &AuditContext,
-    ) -> Result<Option<Account>> {
+    pub fn create_account(&self, new: NewAccount, audit_context: &AuditContext) -> Call<'_, Option<Account>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| create(tx, &new, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| create(tx, &new, &audit_context).await))
     }
 
     /// Returns an account.
-    pub async fn account(&self, uid: AccountId) -> Result<Option<Account>> {
-        self.read(async move |tx| get(tx, uid).await).await
+    pub fn account(&self, uid: AccountId) -> Call<'_, Option<Account>> {
+        Box::pin(self.read(async move |tx| get(tx, uid).await))
     }
 
     /// Returns all accounts, oldest first.
-    pub async fn accounts(&self) -> Result<Vec<Account>> {
-        self.read(async |tx| all(tx).await).await
+    pub fn accounts(&self) -> Call<'_, Vec<Account>> {
+        Box::pin(self.read(async |tx| all(tx).await))
     }
 
     /// Disables (`Some`) or enables (`None`) an account. Once this has disabled it, no new mint or
     /// refresh succeeds, and the tokens issued before are on the revocation list. `false`: the
     /// account does not exist or was deleted.
-    pub async fn set_account_disabled(
+    pub fn set_account_disabled(
         &self,
         uid: AccountId,
         disabled_at: Option<Timestamp>,
         audit_context: &AuditContext,
-    ) -> Result<bool> {
+    ) -> Call<'_, bool> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| set_disabled(tx, uid, disabled_at, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| set_disabled(tx, uid, disabled_at, &audit_context).await))
     }
 }
 

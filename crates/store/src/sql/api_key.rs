@@ -13,7 +13,9 @@ use tm_auth_proto::{AccountId, KeyId, Scopes};
 
 use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation};
-use crate::{AuditAction, AuditContext, Change, KeyChange, KeyUse, NewApiKey, Result, Revocation, Revoked};
+use crate::{
+    AuditAction, AuditContext, Call, Change, KeyChange, KeyUse, NewApiKey, Result, Revocation, Revoked,
+};
 
 /// The columns that [`read`] reads: first those of the account, then those of the key.
 pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
@@ -23,73 +25,70 @@ pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid"
 
 impl Store {
     /// Returns a key with its account, in any state.
-    pub async fn api_key(&self, key_id: KeyId) -> Result<Option<ApiKey>> {
-        self.read(async move |tx| get(tx, key_id).await).await
+    pub fn api_key(&self, key_id: KeyId) -> Call<'_, Option<ApiKey>> {
+        Box::pin(self.read(async move |tx| get(tx, key_id).await))
     }
 
     /// Returns the keys of an account with their last use, newest key first.
-    pub async fn api_keys_of(&self, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
-        self.read(async move |tx| of_account(tx, uid).await).await
+    pub fn api_keys_of(&self, uid: AccountId) -> Call<'_, Vec<(ApiKey, Option<KeyUse>)>> {
+        Box::pin(self.read(async move |tx| of_account(tx, uid).await))
     }
 
     /// Registers a key. A public key is registered once only, even after a revocation. An account
     /// may have `max_live` live keys, and as many pending ones.
-    pub async fn register_key(
+    pub fn register_key(
         &self,
         new: NewApiKey,
         max_live: u32,
         audit_context: &AuditContext,
-    ) -> Result<Result<ApiKey, Refusal>> {
+    ) -> Call<'_, Result<ApiKey, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| register(tx, &new, max_live, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| register(tx, &new, max_live, &audit_context).await))
     }
 
     /// Activates a pending key of this account, if it was registered less than 24 hours ago and the
     /// account has fewer than `max_live` live keys. A key that is already activated stays as it is.
-    pub async fn activate_key(
+    pub fn activate_key(
         &self,
         uid: AccountId,
         confirmed: ConfirmedKey,
         max_live: u32,
         audit_context: &AuditContext,
-    ) -> Result<Result<ApiKey, Refusal>> {
+    ) -> Call<'_, Result<ApiKey, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| activate(tx, uid, confirmed.key_id(), max_live, &audit_context).await)
-            .await
+        Box::pin(
+            self.write(async move |tx| activate(tx, uid, confirmed.key_id(), max_live, &audit_context).await),
+        )
     }
 
     /// Changes a live key of this account. Once this has disabled the key, no new mint or refresh
     /// succeeds, and the key is on the revocation list until it is enabled.
-    pub async fn update_key(
+    pub fn update_key(
         &self,
         uid: AccountId,
         key_id: KeyId,
         change: KeyChange,
         audit_context: &AuditContext,
-    ) -> Result<Result<ApiKey, Refusal>> {
+    ) -> Call<'_, Result<ApiKey, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| update(tx, uid, key_id, &change, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| update(tx, uid, key_id, &change, &audit_context).await))
     }
 
     /// Revokes a key of this account. Once this returned, no new mint or refresh succeeds, and the
     /// key is on the revocation list. A revoked key stays as it is.
-    pub async fn revoke_key(
+    pub fn revoke_key(
         &self,
         uid: AccountId,
         key_id: KeyId,
         audit_context: &AuditContext,
-    ) -> Result<Result<ApiKey, Refusal>> {
+    ) -> Call<'_, Result<ApiKey, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| revoke(tx, uid, key_id, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| revoke(tx, uid, key_id, &audit_context).await))
     }
 
     /// Records the last use of keys. An older use never overwrites a newer one.
-    pub async fn record_use(&self, uses: Vec<KeyUse>) -> Result<()> {
-        self.write_read_committed(async move |tx| record_use(tx, &uses).await)
-            .await
+    pub fn record_use(&self, uses: Vec<KeyUse>) -> Call<'_, ()> {
+        Box::pin(self.write_read_committed(async move |tx| record_use(tx, &uses).await))
     }
 }
 

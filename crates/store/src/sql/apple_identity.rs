@@ -7,7 +7,8 @@ use tm_auth_proto::AccountId;
 use super::row::damaged;
 use super::{Columns, Store, Tx, account, args, audit, identity, user_session};
 use crate::{
-    AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, AuditAction, AuditContext, NewAccount, Result,
+    AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, AuditAction, AuditContext, Call, NewAccount,
+    Result,
 };
 
 impl Store {
@@ -19,72 +20,69 @@ impl Store {
     /// two concurrent logins with a new identity, one creates the account and the other finds it. A
     /// withdrawn identity is valid again, since the user has just consented. The account of a known
     /// identity is returned even if it is disabled.
-    pub async fn account_by_apple(
+    pub fn account_by_apple(
         &self,
         subject: AppleSubject,
         new: NewAccount,
         display_name: Option<String>,
         audit_context: &AuditContext,
-    ) -> Result<AppleSignIn> {
+    ) -> Call<'_, AppleSignIn> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| sign_in(tx, &subject, &new, display_name.as_deref(), &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| {
+            sign_in(tx, &subject, &new, display_name.as_deref(), &audit_context).await
+        }))
     }
 
     /// Links this identity to an account, in place of one that was withdrawn. Linking it again
     /// changes nothing. Refused if another account has the identity, if this account has another
     /// one, or if the account is disabled.
-    pub async fn link_apple(
+    pub fn link_apple(
         &self,
         uid: AccountId,
         subject: AppleSubject,
         audit_context: &AuditContext,
-    ) -> Result<Result<(), Refusal>> {
+    ) -> Call<'_, Result<(), Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| link(tx, uid, &subject, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| link(tx, uid, &subject, &audit_context).await))
     }
 
     /// Unlinks the identity of an account. `false`: the account has none. Refused if the account
     /// has no other login method.
-    pub async fn unlink_apple(
+    pub fn unlink_apple(
         &self,
         uid: AccountId,
         audit_context: &AuditContext,
-    ) -> Result<Result<bool, Refusal>> {
+    ) -> Call<'_, Result<bool, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| unlink(tx, uid, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| unlink(tx, uid, &audit_context).await))
     }
 
     /// Returns the identity of an account.
-    pub async fn apple_identity_of(&self, uid: AccountId) -> Result<Option<AppleIdentity>> {
-        self.read(async move |tx| of_account(tx, uid).await).await
+    pub fn apple_identity_of(&self, uid: AccountId) -> Call<'_, Option<AppleIdentity>> {
+        Box::pin(self.read(async move |tx| of_account(tx, uid).await))
     }
 
     /// Returns the account of an identity, in any state.
-    pub async fn account_of_apple(&self, iss: String, sub: String) -> Result<Option<Account>> {
-        self.read(async move |tx| match get(tx, &iss, &sub).await? {
+    pub fn account_of_apple(&self, iss: String, sub: String) -> Call<'_, Option<Account>> {
+        Box::pin(self.read(async move |tx| match get(tx, &iss, &sub).await? {
             Some((uid, _)) => account::get(tx, uid).await,
             None => Ok(None),
-        })
-        .await
+        }))
     }
 
     /// Records that the user withdrew consent, as Apple reported at `told_at`. The identity is
     /// unlinked, or marked as withdrawn if the account has no other login method. All sessions of
     /// the user end. `None`: the identity is not linked, is already marked, or was linked after
     /// `told_at`, so that a repeated old report does nothing.
-    pub async fn withdraw_apple(
+    pub fn withdraw_apple(
         &self,
         iss: String,
         sub: String,
         told_at: Timestamp,
         audit_context: &AuditContext,
-    ) -> Result<Option<AppleWithdrawal>> {
+    ) -> Call<'_, Option<AppleWithdrawal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| withdraw(tx, &iss, &sub, told_at, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| withdraw(tx, &iss, &sub, told_at, &audit_context).await))
     }
 }
 

@@ -6,49 +6,46 @@ use tm_auth_proto::{AccountId, KeyId, SessionId};
 use super::row::parse;
 use super::value::AsValue;
 use super::{Columns, Store, Tx, args};
-use crate::{AuditAction, AuditContext, AuditEntry, History, Result};
+use crate::{AuditAction, AuditContext, AuditEntry, Call, History, Result};
 
 impl Store {
     /// Adds entries to the audit trail.
-    pub async fn audit(&self, entries: Vec<AuditEntry>) -> Result<()> {
-        self.write_read_committed(async move |tx| {
+    pub fn audit(&self, entries: Vec<AuditEntry>) -> Call<'_, ()> {
+        Box::pin(self.write_read_committed(async move |tx| {
             for entry in &entries {
                 add(tx, entry).await?;
             }
             Ok(())
-        })
-        .await
+        }))
     }
 
     /// Returns the newest entries of an account, or of all accounts.
-    pub async fn audit_trail(&self, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
-        self.read(async move |tx| newest(tx, uid, limit).await).await
+    pub fn audit_trail(&self, uid: Option<AccountId>, limit: u32) -> Call<'_, Vec<AuditEntry>> {
+        Box::pin(self.read(async move |tx| newest(tx, uid, limit).await))
     }
 
     /// Returns the newest entries of an account, or the newest ones before a time.
     ///
     /// A page holds `limit` entries, and further ones of the same time as its last. So the pages
     /// that [`History::older`] leads to neither repeat nor skip an entry.
-    pub async fn account_history(
+    pub fn account_history(
         &self,
         uid: AccountId,
         before: Option<Timestamp>,
         limit: u32,
-    ) -> Result<History> {
-        self.read(async move |tx| history(tx, uid, None, before, limit).await)
-            .await
+    ) -> Call<'_, History> {
+        Box::pin(self.read(async move |tx| history(tx, uid, None, before, limit).await))
     }
 
     /// Like [`Store::account_history`], but returns only entries about this key.
-    pub async fn key_history(
+    pub fn key_history(
         &self,
         uid: AccountId,
         key_id: KeyId,
         before: Option<Timestamp>,
         limit: u32,
-    ) -> Result<History> {
-        self.read(async move |tx| history(tx, uid, Some(key_id), before, limit).await)
-            .await
+    ) -> Call<'_, History> {
+        Box::pin(self.read(async move |tx| history(tx, uid, Some(key_id), before, limit).await))
     }
 }
 

@@ -3,24 +3,26 @@
 use jiff::Timestamp;
 
 use super::{Store, Tx, args};
-use crate::{Ceremony, Result};
+use crate::{Call, Ceremony, Result};
 
 impl Store {
     /// Stores a ceremony. Its id is random and unique.
-    pub async fn begin_ceremony(&self, new: Ceremony) -> Result<()> {
-        self.write(async move |tx| begin(tx, &new).await).await
+    pub fn begin_ceremony(&self, new: Ceremony) -> Call<'_, ()> {
+        Box::pin(self.write(async move |tx| begin(tx, &new).await))
     }
 
     /// Deletes a ceremony and returns it to the first caller. Of concurrent callers exactly one
     /// gets it. A ceremony of another kind and an expired one are deleted too, but not returned.
-    pub async fn take_ceremony(
+    pub fn take_ceremony(
         &self,
         id_hash: [u8; 32],
         kind: &'static str,
         now: Timestamp,
-    ) -> Result<Option<Ceremony>> {
-        let taken = self.write(async move |tx| take(tx, id_hash).await).await?;
-        Ok(taken.filter(|ceremony| ceremony.kind == kind && now < ceremony.expires_at))
+    ) -> Call<'_, Option<Ceremony>> {
+        Box::pin(async move {
+            let taken = self.write(async move |tx| take(tx, id_hash).await).await?;
+            Ok(taken.filter(|ceremony| ceremony.kind == kind && now < ceremony.expires_at))
+        })
     }
 }
 

@@ -8,65 +8,74 @@ use tm_auth_proto::{AccountId, KeyId};
 
 use super::row::{damaged, only, uuid};
 use super::{Columns, Engine, Store, Tx, args, audit, session, setting, user_session};
-use crate::{AuditAction, AuditContext, Change, Changes, Result, Retention, StoreError, Swept};
+use crate::{AuditAction, AuditContext, Call, Change, Changes, Result, Retention, StoreError, Swept};
 
 impl Store {
     /// Checks that the database answers and accepts writes, and that a PostgreSQL server's clock
     /// agrees with this machine's.
-    pub async fn ping(&self) -> Result<()> {
-        self.in_time(async {
+    pub fn ping(&self) -> Call<'_, ()> {
+        Box::pin(self.in_time(async {
             self.write_read_committed(async |tx| ping(tx).await).await?;
             match &self.engine {
                 Engine::Sqlite(_) => Ok(()),
                 Engine::Postgres(postgres) => postgres.compare_clocks().await,
             }
-        })
-        .await
+        }))
     }
 
     /// Returns up to 10,000 changes after the one with the number `after`. If `after` is unknown,
     /// the caller has missed changes.
-    pub async fn changes(&self, after: i64) -> Result<Changes> {
-        let told = self.told();
-        let (changes, told) = self
-            .read(async move |tx| changes(tx, after, told.as_ref()).await)
-            .await?;
-        self.set_told(told);
-        Ok(changes)
+    pub fn changes(&self, after: i64) -> Call<'_, Changes> {
+        Box::pin(async move {
+            let told = self.told();
+            let (changes, told) = self
+                .read(async move |tx| changes(tx, after, told.as_ref()).await)
+                .await?;
+            self.set_told(told);
+            Ok(changes)
+        })
     }
 
     /// Deletes one bounded batch of rows whose retention is over.
-    pub async fn sweep(&self, now: Timestamp, retention: &Retention) -> Result<Swept> {
+    pub fn sweep(&self, now: Timestamp, retention: &Retention) -> Call<'_, Swept> {
         let (retention, after) = (*retention, self.sweep_position());
-        let (swept, position) = self
-            .write_read_committed(async move |tx| sweep(tx, now, &retention, after.as_deref()).await)
-            .await?;
-        self.set_sweep_position(position);
-        Ok(swept)
+        Box::pin(async move {
+            let (swept, position) = self
+                .write_read_committed(async move |tx| sweep(tx, now, &retention, after.as_deref()).await)
+                .await?;
+            self.set_sweep_position(position);
+            Ok(swept)
+        })
     }
 
     /// Writes a consistent copy of the database while the service runs. SQLite only.
-    pub async fn backup(&self, target: &Path) -> Result<()> {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.backup(target).await,
-            Engine::Postgres(_) => Err(StoreError::unusable(
-                "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump",
-            )),
-        }
+    pub fn backup(&self, target: &Path) -> Call<'_, ()> {
+        let target = target.to_owned();
+        Box::pin(async move {
+            match &self.engine {
+                Engine::Sqlite(sqlite) => sqlite.backup(&target).await,
+                Engine::Postgres(_) => Err(StoreError::unusable(
+                    "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump",
+                )),
+            }
+        })
     }
 
     /// Marks the database as restored at `at`. Challenges signed before are refused, since the
     /// backup may lack the sessions that they opened. Ends all sessions if `end_sessions`. Returns
     /// the number of ended sessions.
-    pub async fn mark_recovered(
+    pub fn mark_recovered(
         &self,
         at: Timestamp,
         end_sessions: bool,
         audit_context: &AuditContext,
-    ) -> Result<u64> {
+    ) -> Call<'_, u64> {
         let audit_context = audit_context.clone();
-        self.write_read_committed(async move |tx| mark_recovered(tx, at, end_sessions, &audit_context).await)
-            .await
+        Box::pin(
+            self.write_read_committed(async move |tx| {
+                mark_recovered(tx, at, end_sessions, &audit_context).await
+            }),
+        )
     }
 }
 

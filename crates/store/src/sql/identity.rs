@@ -7,37 +7,36 @@ use tm_auth_proto::AccountId;
 use super::{Store, Tx, account, args, audit, email_code, housekeeping, revocation, user_session};
 use crate::email_code::ProvedEmail;
 use crate::identity::COOLDOWN;
-use crate::{AuditAction, AuditContext, Change, EmailChange, LoginMethods, Result, Revocation, Revoked};
+use crate::{
+    AuditAction, AuditContext, Call, Change, EmailChange, LoginMethods, Result, Revocation, Revoked,
+};
 
 impl Store {
     /// Returns the account that verified this address, in any state.
-    pub async fn account_by_email(&self, email: &str) -> Result<Option<Account>> {
+    pub fn account_by_email(&self, email: &str) -> Call<'_, Option<Account>> {
         let email = email.to_owned();
-        self.read(async move |tx| account::by_email(tx, &email).await)
-            .await
+        Box::pin(self.read(async move |tx| account::by_email(tx, &email).await))
     }
 
     /// Sets the address that was verified for an account. The old one is in cooldown. Codes and
     /// links for the old address, or for another change of this account's address, become invalid.
-    pub async fn set_email(&self, proved: ProvedEmail, audit_context: &AuditContext) -> Result<EmailChange> {
+    pub fn set_email(&self, proved: ProvedEmail, audit_context: &AuditContext) -> Call<'_, EmailChange> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| set_email(tx, &proved, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| set_email(tx, &proved, &audit_context).await))
     }
 
     /// Returns the login methods of an account. An unknown account has none.
-    pub async fn login_methods(&self, uid: AccountId) -> Result<LoginMethods> {
-        self.read(async move |tx| login_methods(tx, uid).await).await
+    pub fn login_methods(&self, uid: AccountId) -> Call<'_, LoginMethods> {
+        Box::pin(self.read(async move |tx| login_methods(tx, uid).await))
     }
 
     /// Deletes an account for good. Its keys are revoked, its users' sessions end, its login
     /// methods are removed, its address is in cooldown, and its tokens are on the revocation list.
     /// Its id, which is never used again, its keys' public halves and its audit trail stay.
     /// `false`: the account does not exist or was deleted before.
-    pub async fn delete_account(&self, uid: AccountId, audit_context: &AuditContext) -> Result<bool> {
+    pub fn delete_account(&self, uid: AccountId, audit_context: &AuditContext) -> Call<'_, bool> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| delete(tx, uid, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| delete(tx, uid, &audit_context).await))
     }
 }
 

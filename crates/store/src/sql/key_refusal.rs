@@ -5,20 +5,19 @@ use tm_auth_proto::AccountId;
 use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, args};
 use crate::key_refusal::ADDRESSES;
-use crate::{KeyRefusal, Result};
+use crate::{Call, KeyRefusal, Result};
 
 impl Store {
     /// Adds refusals. Ignores unknown keys, since any client can name one.
-    pub async fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Result<()> {
+    pub fn record_refusals(&self, mut refusals: Vec<KeyRefusal>) -> Call<'_, ()> {
         // In one order, so that concurrent writers of the same rows do not deadlock.
         refusals.sort_by(|a, b| (a.key_id.0, &a.code, a.ip).cmp(&(b.key_id.0, &b.code, b.ip)));
-        self.write_read_committed(async move |tx| record(tx, &refusals).await)
-            .await
+        Box::pin(self.write_read_committed(async move |tx| record(tx, &refusals).await))
     }
 
     /// Returns the refusals of an account's keys, latest first.
-    pub async fn refusals_of(&self, uid: AccountId) -> Result<Vec<KeyRefusal>> {
-        self.read(async move |tx| of_account(tx, uid).await).await
+    pub fn refusals_of(&self, uid: AccountId) -> Call<'_, Vec<KeyRefusal>> {
+        Box::pin(self.read(async move |tx| of_account(tx, uid).await))
     }
 }
 

@@ -34,6 +34,6 @@ pub(crate) mod value;
 
 pub(crate) use row::{Columns, Row};
 pub(crate) use store::Engine;
-pub use store::Store;
+pub use store::{Call, Store};
 pub(crate) use tx::Tx;
 pub(crate) use value::args;

@@ -9,7 +9,7 @@ use super::{Columns, Store, Tx, account, args, audit, identity, recovery};
 use crate::passkey::{
     AddedBy, CredentialId, NewPasskey, Passkey, PasskeyUse, PasskeyUsed, PasskeyUser, UserHandle,
 };
-use crate::{AuditAction, AuditContext, NewAccount, Result};
+use crate::{AuditAction, AuditContext, Call, NewAccount, Result};
 
 const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eligible, backed_up, created_at, \
     last_used_at, suspect_at";
@@ -17,108 +17,100 @@ const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eli
 impl Store {
     /// Returns the user entity of an account. If the account has no user handle yet, it keeps
     /// `fresh`. `None`: there is no such account.
-    pub async fn passkey_user(&self, uid: AccountId, fresh: UserHandle) -> Result<Option<PasskeyUser>> {
-        self.write(async move |tx| user(tx, uid, &fresh).await).await
+    pub fn passkey_user(&self, uid: AccountId, fresh: UserHandle) -> Call<'_, Option<PasskeyUser>> {
+        Box::pin(self.write(async move |tx| user(tx, uid, &fresh).await))
     }
 
     /// Returns the account with this user handle.
-    pub async fn account_by_user_handle(&self, handle: UserHandle) -> Result<Option<Account>> {
-        self.read(async move |tx| {
+    pub fn account_by_user_handle(&self, handle: UserHandle) -> Call<'_, Option<Account>> {
+        Box::pin(self.read(async move |tx| {
             let sql = format!("SELECT {} FROM accounts WHERE user_handle = ?1", account::COLUMNS);
             tx.find(&sql, args![handle], account::read).await
-        })
-        .await
+        }))
     }
 
     /// Creates an account together with its first passkey. Refused if any account has the
     /// credential.
-    pub async fn sign_up_with_passkey(
+    pub fn sign_up_with_passkey(
         &self,
         account: NewAccount,
         user: PasskeyUser,
         passkey: NewPasskey,
         audit_context: &AuditContext,
-    ) -> Result<Result<Account, Refusal>> {
+    ) -> Call<'_, Result<Account, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| sign_up(tx, &account, &user, &passkey, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| sign_up(tx, &account, &user, &passkey, &audit_context).await))
     }
 
     /// Adds a passkey to an account that is not disabled. Refused if any account has the
     /// credential, or if the account has `max` passkeys. [`AddedBy::Recovery`] requires a recovery
     /// whose waiting time is over at `passkey.created_at`. Ends a recovery. Returns whether there
     /// was one.
-    pub async fn add_passkey(
+    pub fn add_passkey(
         &self,
         uid: AccountId,
         passkey: NewPasskey,
         by: AddedBy,
         max: u32,
         audit_context: &AuditContext,
-    ) -> Result<Result<bool, Refusal>> {
+    ) -> Call<'_, Result<bool, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| add(tx, uid, &passkey, by, max, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| add(tx, uid, &passkey, by, max, &audit_context).await))
     }
 
     /// Returns a passkey with its account, in any state.
-    pub async fn passkey(&self, credential_id: CredentialId) -> Result<Option<(Passkey, Account)>> {
-        self.read(async move |tx| with_account(tx, &credential_id).await)
-            .await
+    pub fn passkey(&self, credential_id: CredentialId) -> Call<'_, Option<(Passkey, Account)>> {
+        Box::pin(self.read(async move |tx| with_account(tx, &credential_id).await))
     }
 
     /// Returns the passkeys of an account, oldest first.
-    pub async fn passkeys_of(&self, uid: AccountId) -> Result<Vec<Passkey>> {
-        self.read(async move |tx| of_account(tx, uid).await).await
+    pub fn passkeys_of(&self, uid: AccountId) -> Call<'_, Vec<Passkey>> {
+        Box::pin(self.read(async move |tx| of_account(tx, uid).await))
     }
 
     /// Whether the account has a passkey. If so, no weaker method may change its credentials.
-    pub async fn has_passkey(&self, uid: AccountId) -> Result<bool> {
-        self.read(async move |tx| {
+    pub fn has_passkey(&self, uid: AccountId) -> Call<'_, bool> {
+        Box::pin(self.read(async move |tx| {
             tx.exists("SELECT 1 FROM passkeys WHERE uid = ?1", args![uid])
                 .await
-        })
-        .await
+        }))
     }
 
     /// Judges the signature counter by [`tm_auth_core::passkey::judge_counter`] and updates the
     /// row, in one step. Concurrent assertions never lower the counter. A refusal is recorded too.
     /// An accepted assertion cancels a recovery of the account.
-    pub async fn use_passkey(
+    pub fn use_passkey(
         &self,
         credential_id: CredentialId,
         used: PasskeyUse,
         audit_context: &AuditContext,
-    ) -> Result<Result<PasskeyUsed, Refusal>> {
+    ) -> Call<'_, Result<PasskeyUsed, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| note_use(tx, &credential_id, used, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| note_use(tx, &credential_id, used, &audit_context).await))
     }
 
     /// Renames a passkey of this account.
-    pub async fn rename_passkey(
+    pub fn rename_passkey(
         &self,
         uid: AccountId,
         credential_id: CredentialId,
         name: String,
         audit_context: &AuditContext,
-    ) -> Result<Result<(), Refusal>> {
+    ) -> Call<'_, Result<(), Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| rename(tx, uid, &credential_id, &name, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| rename(tx, uid, &credential_id, &name, &audit_context).await))
     }
 
     /// Removes a passkey of this account. Refused if it is the account's last login method. Returns
     /// its name.
-    pub async fn remove_passkey(
+    pub fn remove_passkey(
         &self,
         uid: AccountId,
         credential_id: CredentialId,
         audit_context: &AuditContext,
-    ) -> Result<Result<String, Refusal>> {
+    ) -> Call<'_, Result<String, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| remove(tx, uid, &credential_id, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| remove(tx, uid, &credential_id, &audit_context).await))
     }
 }
 

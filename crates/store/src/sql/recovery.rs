@@ -6,32 +6,32 @@ use tm_auth_core::recovery::{Recovery, Stage};
 use tm_auth_proto::AccountId;
 
 use super::{Store, Tx, args, audit};
-use crate::{AuditAction, AuditContext, Result};
+use crate::{AuditAction, AuditContext, Call, Result};
 
 impl Store {
     /// Starts a recovery for an account that has a passkey. A pending one stays as it is, so that
     /// asking again never moves its end. A lapsed one is replaced. Returns the recovery and whether
     /// it was started now.
-    pub async fn start_recovery(
+    pub fn start_recovery(
         &self,
         new: Recovery,
         audit_context: &AuditContext,
-    ) -> Result<Result<(Recovery, bool), Refusal>> {
+    ) -> Call<'_, Result<(Recovery, bool), Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| start(tx, &new, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| start(tx, &new, &audit_context).await))
     }
 
     /// Returns the recovery of an account, in any state.
-    pub async fn recovery(&self, uid: AccountId) -> Result<Option<Recovery>> {
-        self.read(async move |tx| get(tx, uid).await).await
+    pub fn recovery(&self, uid: AccountId) -> Call<'_, Option<Recovery>> {
+        Box::pin(self.read(async move |tx| get(tx, uid).await))
     }
 
     /// Cancels the recovery of an account. `false`: there was none, or it had lapsed.
-    pub async fn cancel_recovery(&self, uid: AccountId, audit_context: &AuditContext) -> Result<bool> {
+    pub fn cancel_recovery(&self, uid: AccountId, audit_context: &AuditContext) -> Call<'_, bool> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| end(tx, uid, AuditAction::RecoveryCancelled, &audit_context).await)
-            .await
+        Box::pin(
+            self.write(async move |tx| end(tx, uid, AuditAction::RecoveryCancelled, &audit_context).await),
+        )
     }
 }
 

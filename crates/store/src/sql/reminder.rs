@@ -5,22 +5,22 @@ use tm_auth_core::api_key::reminder::{DAYS, due, span};
 
 use super::row::damaged;
 use super::{Store, Tx, api_key, args};
-use crate::{DueReminder, Result};
+use crate::{Call, DueReminder, Result};
 
 impl Store {
     /// Returns up to `limit` reminders that are due by [`tm_auth_core::api_key::reminder::due`],
     /// earliest expiry first. They are for activated keys that are not revoked, also disabled ones,
     /// of accounts that are not disabled and have an address.
-    pub async fn due_reminders(&self, now: Timestamp, limit: u32) -> Result<Vec<DueReminder>> {
-        self.read(async move |tx| find(tx, now, limit).await).await
+    pub fn due_reminders(&self, now: Timestamp, limit: u32) -> Call<'_, Vec<DueReminder>> {
+        Box::pin(self.read(async move |tx| find(tx, now, limit).await))
     }
 
     /// Claims a reminder that is about to be sent. `true`: this caller sends it, and no other node
     /// does. `false`: another caller claimed it, or the key was revoked or got another expiry
     /// since.
-    pub async fn claim_reminder(&self, reminder: &DueReminder) -> Result<bool> {
+    pub fn claim_reminder(&self, reminder: &DueReminder) -> Call<'_, bool> {
         let (key_id, end, days) = (reminder.key.key_id, reminder.key.expires_at, reminder.days);
-        self.write_read_committed(async move |tx| {
+        Box::pin(self.write_read_committed(async move |tx| {
             let claimed = tx
                 .execute(
                     "UPDATE api_keys SET reminded_days = ?2
@@ -30,8 +30,7 @@ impl Store {
                 )
                 .await?;
             Ok(claimed == 1)
-        })
-        .await
+        }))
     }
 }
 

@@ -4,19 +4,18 @@ use jiff::Timestamp;
 
 use super::row::damaged;
 use super::{Columns, Store, Tx, args, audit, housekeeping};
-use crate::{AuditAction, AuditContext, Change, Result, Revocation, Revoked};
+use crate::{AuditAction, AuditContext, Call, Change, Result, Revocation, Revoked};
 
 impl Store {
     /// Returns the entries since this time, inclusive.
-    pub async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>> {
-        self.read(async move |tx| after(tx, since).await).await
+    pub fn revocations(&self, since: Timestamp) -> Call<'_, Vec<Revocation>> {
+        Box::pin(self.read(async move |tx| after(tx, since).await))
     }
 
     /// Adds an entry to the list. It replaces an earlier entry for the same subject.
-    pub async fn revoke(&self, revocation: Revocation, audit_context: &AuditContext) -> Result<()> {
+    pub fn revoke(&self, revocation: Revocation, audit_context: &AuditContext) -> Call<'_, ()> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| add_audited(tx, revocation, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| add_audited(tx, revocation, &audit_context).await))
     }
 }
 

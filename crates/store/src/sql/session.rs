@@ -13,7 +13,8 @@ use tm_auth_proto::SessionId;
 use super::row::{damaged, only};
 use super::{Columns, Store, Tx, api_key, args, audit, housekeeping, revocation, setting, user_session};
 use crate::{
-    AuditAction, AuditContext, OpenOutcome, Result, Revocation, Revoked, Rotated, Rotation, RotationKind,
+    AuditAction, AuditContext, Call, OpenOutcome, Result, Revocation, Revoked, Rotated, Rotation,
+    RotationKind,
 };
 
 /// Inserts the session if key and account are as they were at the decision. So no mint that begins
@@ -30,33 +31,31 @@ const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, 
 
 impl Store {
     /// Opens a session if its id is new, and key and account are as they were at the decision.
-    pub async fn open_session(&self, new: NewSession) -> Result<OpenOutcome> {
-        self.write_batched(new, async |tx, new| open(tx, new).await).await
+    pub fn open_session(&self, new: NewSession) -> Call<'_, OpenOutcome> {
+        Box::pin(self.write_batched(new, async |tx, new| open(tx, new).await))
     }
 
     /// Judges a presented refresh token by [`tm_auth_core::rotation::decide`] and updates the
     /// session, in one step. A reuse ends the session.
-    pub async fn rotate_session(&self, rotation: Rotation) -> Result<Result<Rotated, Refusal>> {
-        self.write_batched(rotation, async |tx, rotation| rotate(tx, rotation).await)
-            .await
+    pub fn rotate_session(&self, rotation: Rotation) -> Call<'_, Result<Rotated, Refusal>> {
+        Box::pin(self.write_batched(rotation, async |tx, rotation| rotate(tx, rotation).await))
     }
 
     /// Ends the session of a refresh token, of an API key's or a user's session. Any token of the
     /// session will do. `false`: there is no live session with this secret.
-    pub async fn end_session(
+    pub fn end_session(
         &self,
         presented: VerifiedRefreshToken,
         audit_context: &AuditContext,
-    ) -> Result<bool> {
+    ) -> Call<'_, bool> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| {
+        Box::pin(self.write(async move |tx| {
             if is_user_session(presented.sid) {
                 user_session::end_presented(tx, &presented, &audit_context).await
             } else {
                 end(tx, &presented, &audit_context).await
             }
-        })
-        .await
+        }))
     }
 }
 

@@ -4,13 +4,12 @@ use tm_auth_proto::Environment;
 
 use super::row::only;
 use super::{Store, Tx, args};
-use crate::{Result, StoreError};
+use crate::{Call, Result, StoreError};
 
 impl Store {
     /// Binds a new database to an environment. Refuses a database of the other environment.
-    pub async fn bind_environment(&self, environment: Environment) -> Result<()> {
-        self.write(async move |tx| bind_environment(tx, environment).await)
-            .await
+    pub fn bind_environment(&self, environment: Environment) -> Call<'_, ()> {
+        Box::pin(self.write(async move |tx| bind_environment(tx, environment).await))
     }
 }
 

@@ -4,28 +4,27 @@ use tm_auth_core::signing::{Algorithm, Purpose, Sealed, StoredSigningKey};
 
 use super::row::damaged;
 use super::{Columns, Store, Tx, args, audit, housekeeping, setting};
-use crate::{AuditAction, AuditContext, Change, Result};
+use crate::{AuditAction, AuditContext, Call, Change, Result};
 
 const VERSION: &str = "signing_keys_version";
 
 impl Store {
     /// Returns the keys of the service and the version of the set.
-    pub async fn signing_keys(&self) -> Result<(i64, Vec<StoredSigningKey>)> {
-        self.read(async |tx| all(tx).await).await
+    pub fn signing_keys(&self) -> Call<'_, (i64, Vec<StoredSigningKey>)> {
+        Box::pin(self.read(async |tx| all(tx).await))
     }
 
     /// Replaces keys of the set if it is still at `version`. `false`: another node changed the set,
     /// so read it again.
-    pub async fn update_signing_keys(
+    pub fn update_signing_keys(
         &self,
         version: i64,
         put: Vec<StoredSigningKey>,
         remove: Vec<String>,
         audit_context: &AuditContext,
-    ) -> Result<bool> {
+    ) -> Call<'_, bool> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| update(tx, version, &put, &remove, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| update(tx, version, &put, &remove, &audit_context).await))
     }
 }
 

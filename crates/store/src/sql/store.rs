@@ -1,6 +1,7 @@
 //! [`Store`], and how its methods reach the database.
 
 use std::any::type_name_of_val;
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,6 +29,10 @@ pub struct Store {
     #[cfg(feature = "faults")]
     faults: Faults,
 }
+
+/// A call of a method of [`Store`]. Boxed, so that the work of the method is compiled in this crate
+/// and not in each program that calls it, and does not grow the futures of the callers.
+pub type Call<'s, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 's>>;
 
 pub(crate) enum Engine {
     Sqlite(Sqlite),
@@ -159,8 +164,7 @@ impl Store {
 }
 
 // Each way has a method of its own, so that a piece of work is compiled for the two ways that it
-// takes and not for all. A transaction of PostgreSQL is a large future: boxed, it does not grow the
-// futures of all callers.
+// takes and not for all.
 impl Engine {
     async fn write<T: Send + 'static>(
         &self,
@@ -168,7 +172,7 @@ impl Engine {
     ) -> Result<T> {
         match self {
             Self::Sqlite(sqlite) => sqlite.write(work).await,
-            Self::Postgres(postgres) => Box::pin(postgres.write(&work)).await,
+            Self::Postgres(postgres) => postgres.write(&work).await,
         }
     }
 
@@ -178,7 +182,7 @@ impl Engine {
     ) -> Result<T> {
         match self {
             Self::Sqlite(sqlite) => sqlite.write(work).await,
-            Self::Postgres(postgres) => Box::pin(postgres.write_read_committed(&work)).await,
+            Self::Postgres(postgres) => postgres.write_read_committed(&work).await,
         }
     }
 
@@ -188,7 +192,7 @@ impl Engine {
     ) -> Result<T> {
         match self {
             Self::Sqlite(sqlite) => sqlite.read(work).await,
-            Self::Postgres(postgres) => Box::pin(postgres.read(&work)).await,
+            Self::Postgres(postgres) => postgres.read(&work).await,
         }
     }
 
@@ -206,7 +210,7 @@ impl Engine {
                 };
                 sqlite.read(work).await
             }
-            Self::Postgres(postgres) => Box::pin(postgres.snapshot(&work)).await,
+            Self::Postgres(postgres) => postgres.snapshot(&work).await,
         }
     }
 
@@ -225,7 +229,7 @@ impl Engine {
                 Some(outcome) => Ok(outcome),
                 None => {
                     let work = async move |tx: &mut Tx<'_>| work(tx, &item).await;
-                    Box::pin(postgres.write(&work)).await
+                    postgres.write(&work).await
                 }
             },
         }

@@ -13,7 +13,7 @@ use tm_auth_proto::{AccountId, SessionId};
 use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation, session};
 use crate::{
-    AuditAction, AuditContext, Change, Result, Revocation, Revoked, RotatedUserSession, Rotation,
+    AuditAction, AuditContext, Call, Change, Result, Revocation, Revoked, RotatedUserSession, Rotation,
     RotationKind,
 };
 
@@ -22,71 +22,64 @@ impl Store {
     /// account logs in, and ends the session that this one replaces, of any account. So a step-up
     /// or another login in the same browser never leaves the old session alive. `false`: the
     /// account is unknown or disabled, and nothing was changed.
-    pub async fn open_user_session(
+    pub fn open_user_session(
         &self,
         new: UserSession,
         network: String,
         replaces: Option<SessionId>,
         audit_context: &AuditContext,
-    ) -> Result<bool> {
+    ) -> Call<'_, bool> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| open(tx, &new, &network, replaces, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| open(tx, &new, &network, replaces, &audit_context).await))
     }
 
     /// Returns a session with its account, in any state.
-    pub async fn user_session(&self, sid: SessionId) -> Result<Option<(UserSession, Account)>> {
-        self.read(async move |tx| with_account(tx, sid).await).await
+    pub fn user_session(&self, sid: SessionId) -> Call<'_, Option<(UserSession, Account)>> {
+        Box::pin(self.read(async move |tx| with_account(tx, sid).await))
     }
 
     /// Returns the sessions of an account that were not ended, newest first. Some may have expired.
-    pub async fn user_sessions_of(&self, uid: AccountId) -> Result<Vec<UserSession>> {
-        self.read(async move |tx| of_account(tx, uid).await).await
+    pub fn user_sessions_of(&self, uid: AccountId) -> Call<'_, Vec<UserSession>> {
+        Box::pin(self.read(async move |tx| of_account(tx, uid).await))
     }
 
     /// Records the use of a session. An older use never overwrites a newer one.
-    pub async fn touch_user_session(&self, sid: SessionId, at: Timestamp, address: IpAddr) -> Result<()> {
-        self.write_read_committed(async move |tx| touch(tx, sid, at, address).await)
-            .await
+    pub fn touch_user_session(&self, sid: SessionId, at: Timestamp, address: IpAddr) -> Call<'_, ()> {
+        Box::pin(self.write_read_committed(async move |tx| touch(tx, sid, at, address).await))
     }
 
     /// Like [`crate::Store::rotate_session`], for a user's session.
-    pub async fn rotate_user_session(
-        &self,
-        rotation: Rotation,
-    ) -> Result<Result<RotatedUserSession, Refusal>> {
-        self.write(async move |tx| rotate(tx, &rotation).await).await
+    pub fn rotate_user_session(&self, rotation: Rotation) -> Call<'_, Result<RotatedUserSession, Refusal>> {
+        Box::pin(self.write(async move |tx| rotate(tx, &rotation).await))
     }
 
     /// Ends a session of this account. Its access tokens are on the revocation list. `false`: there
     /// is no such session, or it was ended before.
-    pub async fn end_user_session(
+    pub fn end_user_session(
         &self,
         uid: AccountId,
         sid: SessionId,
         audit_context: &AuditContext,
-    ) -> Result<bool> {
+    ) -> Call<'_, bool> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| match get(tx, sid).await? {
+        Box::pin(self.write(async move |tx| match get(tx, sid).await? {
             Some(session) if session.uid == uid && session.ended.is_none() => {
                 end(tx, &session, EndReason::Revoked, &audit_context).await?;
                 Ok(true)
             }
             _ => Ok(false),
-        })
-        .await
+        }))
     }
 
     /// Ends all sessions of this account except `keep`. Returns their number.
-    pub async fn end_user_sessions(
+    pub fn end_user_sessions(
         &self,
         uid: AccountId,
         keep: Option<SessionId>,
         audit_context: &AuditContext,
-    ) -> Result<u64> {
+    ) -> Call<'_, u64> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| end_all_but(tx, uid, keep, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| end_all_but(tx, uid, keep, &audit_context).await))
     }
 }
 

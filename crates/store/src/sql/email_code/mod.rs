@@ -13,67 +13,66 @@ use tm_auth_proto::AccountId;
 use super::row::only;
 use super::{Store, Tx, account, args, identity};
 use crate::email_code::{CodeAttempt, CodeFlow, NewCode, ProvedEmail};
-use crate::{AuditContext, NewAccount, Result};
+use crate::{AuditContext, Call, NewAccount, Result};
 
 impl Store {
     /// Stores a code if one more e-mail may be sent, and returns the length to send. `None`: send
     /// nothing; outstanding codes stay valid. Asking resets no counter. If the network has too many
     /// outstanding codes for the address, the oldest is deleted.
-    pub async fn ask_for_code(&self, new: NewCode, audit_context: &AuditContext) -> Result<Option<Length>> {
+    pub fn ask_for_code(&self, new: NewCode, audit_context: &AuditContext) -> Call<'_, Option<Length>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| ask::ask(tx, &new, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| ask::ask(tx, &new, &audit_context).await))
     }
 
     /// Withdraws a code that could not be sent, as if it had not been requested.
-    pub async fn withdraw_code(&self, flow_id: FlowId) -> Result<()> {
-        self.write(async move |tx| ask::withdraw(tx, flow_id).await).await
+    pub fn withdraw_code(&self, flow_id: FlowId) -> Call<'_, ()> {
+        Box::pin(self.write(async move |tx| ask::withdraw(tx, flow_id).await))
     }
 
     /// Judges an attempt. Counting and comparing are one step, so that concurrent attempts never
     /// exceed the limits. The right code is used up and does not count as failed. A wrong, used or
     /// expired code and too many attempts get the same answer.
-    pub async fn consume_code(
+    pub fn consume_code(
         &self,
         attempt: CodeAttempt,
         audit_context: &AuditContext,
-    ) -> Result<Result<ProvedEmail, Refusal>> {
+    ) -> Call<'_, Result<ProvedEmail, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| prove::consume(tx, &attempt, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| prove::consume(tx, &attempt, &audit_context).await))
     }
 
     /// Uses up a link, and the code sent with it, in the browser that requested it. In another
     /// browser this changes nothing.
-    pub async fn consume_link(
+    pub fn consume_link(
         &self,
         link_hash: SecretHash,
         browser_hash: SecretHash,
         purpose: Purpose,
         now: Timestamp,
-    ) -> Result<Result<ProvedEmail, Refusal>> {
-        self.write(async move |tx| prove::consume_link(tx, &link_hash, &browser_hash, purpose, now).await)
-            .await
+    ) -> Call<'_, Result<ProvedEmail, Refusal>> {
+        Box::pin(
+            self.write(async move |tx| {
+                prove::consume_link(tx, &link_hash, &browser_hash, purpose, now).await
+            }),
+        )
     }
 
     /// Returns the newest unused code of this browser, for any purpose.
-    pub async fn code_flow(&self, browser_hash: SecretHash, now: Timestamp) -> Result<Option<CodeFlow>> {
-        self.read(async move |tx| prove::flow(tx, &browser_hash, now).await)
-            .await
+    pub fn code_flow(&self, browser_hash: SecretHash, now: Timestamp) -> Call<'_, Option<CodeFlow>> {
+        Box::pin(self.read(async move |tx| prove::flow(tx, &browser_hash, now).await))
     }
 
     /// Returns the account of an address that was verified for logging in, or creates it.
     /// Concurrent calls for a new address get the same account. Refused if the account is disabled,
     /// or if another account gave the address up and it is in cooldown.
-    pub async fn account_by_proved_email(
+    pub fn account_by_proved_email(
         &self,
         proved: ProvedEmail,
         new: NewAccount,
         audit_context: &AuditContext,
-    ) -> Result<Result<Account, Refusal>> {
+    ) -> Call<'_, Result<Account, Refusal>> {
         let audit_context = audit_context.clone();
-        self.write(async move |tx| account_of(tx, &proved, &new, &audit_context).await)
-            .await
+        Box::pin(self.write(async move |tx| account_of(tx, &proved, &new, &audit_context).await))
     }
 }
 
