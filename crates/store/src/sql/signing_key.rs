@@ -121,7 +121,9 @@ fn read(columns: &mut Columns<'_>) -> Result<Option<StoredSigningKey>> {
         kid,
         purpose: Purpose::parse(purpose).ok_or_else(|| damaged(format!("unknown key purpose {purpose}")))?,
         algorithm: algorithm
-            .map(|text| Algorithm::parse(text).ok_or_else(|| damaged(format!("unknown key algorithm {text}"))))
+            .map(|text| {
+                Algorithm::parse(text).ok_or_else(|| damaged(format!("unknown key algorithm {text}")))
+            })
             .transpose()?,
         sealed: Sealed(columns.next()?),
         published_at: columns.next()?,
