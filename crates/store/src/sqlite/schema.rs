@@ -36,8 +36,8 @@ pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
 }
 
 /// Runs pending migrations, each in one transaction with its version number, so that a crash leaves
-/// it applied completely or not at all. Processes that start at the same time wait for each other on
-/// the write lock.
+/// it applied completely or not at all. Processes that start at the same time wait for each other
+/// on the write lock.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     migrate_to(connection, MIGRATIONS.len())
 }

@@ -29,10 +29,7 @@ async fn j22_two_transactions_that_conflict_both_succeed() {
         .read(&async |tx: &mut Tx<'_>| get(tx, "counter").await)
         .await;
     assert_eq!(counter.unwrap().as_deref(), Some("2"));
-    assert!(
-        attempts.load(Ordering::SeqCst) > 2,
-        "they were in each other's way"
-    );
+    assert!(attempts.load(Ordering::SeqCst) > 2, "the transactions conflicted");
 }
 
 #[tokio::test]
@@ -60,10 +57,7 @@ async fn j22_two_transactions_that_deadlock_both_succeed() {
     );
     one.unwrap();
     other.unwrap();
-    assert!(
-        attempts.load(Ordering::SeqCst) > 2,
-        "they were in each other's way"
-    );
+    assert!(attempts.load(Ordering::SeqCst) > 2, "the transactions conflicted");
 }
 
 #[tokio::test]
@@ -72,7 +66,7 @@ async fn j22_a_conflict_that_never_ends_is_given_up() {
     let attempts = AtomicU32::new(0);
     let conflict = async |tx: &mut Tx<'_>| {
         attempts.fetch_add(1, Ordering::SeqCst);
-        let sql = "DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '40001'; END $$";
+        let sql = "DO $$ BEGIN RAISE EXCEPTION 'a conflict' USING ERRCODE = '40001'; END $$";
         tx.execute(sql, args![]).await
     };
     let error = engine(&store).write(&conflict).await.unwrap_err();
