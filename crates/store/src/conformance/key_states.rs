@@ -27,13 +27,13 @@ const ISSUER: &str = "https://auth.test/v1/auth";
 
 /// A pending key, registered at second 0, and the confirmation that activates it.
 async fn pending(store: &Store, account: &Account) -> (NewApiKey, ApiKey, ConfirmedKey) {
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the signing works");
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("signing works");
     let public = PublicKey::from_sec1(pair.public_key().as_ref()).expect("a point");
     let sign = |text: String| RegistrationProof {
         timestamp: at(0).as_second(),
         signature: URL_SAFE_NO_PAD.encode(
             pair.sign(&SystemRandom::new(), text.as_bytes())
-                .expect("the signing works"),
+                .expect("signing works"),
         ),
     };
     let timestamp = at(0).as_second();

@@ -1,8 +1,8 @@
 //! Group commit on PostgreSQL: one statement and one commit for all waiting items.
 //!
 //! 1. A caller queues its item and waits.
-//! 2. The batcher's task takes all waiting items, at most [`MAX_BATCH`]. A
-//!    lone item never waits for others: while one batch is at the database, the next one gathers.
+//! 2. The batcher's task takes all waiting items, at most [`MAX_BATCH`]. A lone item never waits
+//!    for others: while one batch is at the database, the next one gathers.
 //! 3. The batch is one multi-row statement. Its rows cannot make each other fail.
 //! 4. Each caller gets the outcome of its own item, or `None` in uncommon cases: a replay, a
 //!    session that changed meanwhile, a failed statement. Such an item then runs alone through the

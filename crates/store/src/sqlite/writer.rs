@@ -2,8 +2,8 @@
 //! jobs.
 //!
 //! 1. A caller queues a job and waits.
-//! 2. The thread takes all waiting jobs, at most [`MAX_BATCH`]. A lone job
-//!    never waits for others: while one transaction commits, the next batch gathers.
+//! 2. The thread takes all waiting jobs, at most [`MAX_BATCH`]. A lone job never waits for others:
+//!    while one transaction commits, the next batch gathers.
 //! 3. Each job runs in a savepoint, so that a job that fails does not undo the others.
 //! 4. After one commit, with one fsync, each caller gets the outcome of its own job.
 //!

@@ -66,7 +66,7 @@ async fn j22_a_conflict_that_never_ends_is_given_up() {
     let attempts = AtomicU32::new(0);
     let conflict = async |tx: &mut Tx<'_>| {
         attempts.fetch_add(1, Ordering::SeqCst);
-        let sql = "DO $$ BEGIN RAISE EXCEPTION 'a conflict' USING ERRCODE = '40001'; END $$";
+        let sql = "DO $$ BEGIN RAISE EXCEPTION 'in the way' USING ERRCODE = '40001'; END $$";
         tx.execute(sql, args![]).await
     };
     let error = engine(&store).write(&conflict).await.unwrap_err();
