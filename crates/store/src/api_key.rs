@@ -20,7 +20,7 @@ pub struct NewApiKey {
     pub public_key: OwnedPublicKey,
     /// Scopes of its tokens.
     pub scopes: Scopes,
-    /// Networks from which it may be used. Empty: any.
+    /// Networks from which it can be used. Empty: any.
     pub allowed_ips: Vec<IpNet>,
     /// Registration time.
     pub created_at: Timestamp,
@@ -38,7 +38,10 @@ pub struct KeyChange {
     /// New scopes.
     pub scopes: Option<Scopes>,
     /// New expiry. `Some(None)`: the key no longer expires.
-    #[allow(clippy::option_option, reason = "unchanged and without end differ")]
+    #[allow(
+        clippy::option_option,
+        reason = "`None` (unchanged) and `Some(None)` (no expiry) differ"
+    )]
     pub expires_at: Option<Option<Timestamp>>,
     /// New networks.
     pub allowed_ips: Option<Vec<IpNet>>,

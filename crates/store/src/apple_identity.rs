@@ -24,7 +24,7 @@ pub struct AppleSubject {
 pub enum AppleSignIn {
     /// The identity is linked to this account.
     Known(Account),
-    /// The account was created now.
+    /// The call created the account.
     Made(Account),
     /// Nothing was created, because the address belongs to an account without this identity.
     AddressHasAccount,
@@ -43,8 +43,8 @@ pub struct AppleIdentity {
     pub private_relay: bool,
     /// When it was linked, or consent was given again.
     pub created_at: Timestamp,
-    /// When the user withdrew consent at Apple. The identity then logs in no one until the user
-    /// consents again. Such an identity is kept only if it was the account's only login method.
+    /// When the user withdrew consent at Apple. It cannot log in until the user consents again.
+    /// A withdrawn identity is kept only if it was the account's only login method.
     pub withdrawn_at: Option<Timestamp>,
 }
 

@@ -7,8 +7,8 @@
 //! 3. [`Store::account_by_proved_email`](crate::Store::account_by_proved_email) returns the account
 //!    of that address, or creates it.
 //!
-//! The limits are those of [`tm_auth_core::email_code::rules`]. The store counts what they limit in
-//! the transaction that they decide.
+//! The limits are those of [`tm_auth_core::email_code::rules`]. The store counts and applies them
+//! in one transaction.
 
 use jiff::Timestamp;
 use tm_auth_core::EmailAddress;
@@ -31,7 +31,7 @@ pub struct NewCode {
     /// MAC of the long code. [`Store::ask_for_code`](crate::Store::ask_for_code) decides which of
     /// the two is sent.
     pub long: CodeMac,
-    /// The browser that asks, and its link. `None`: a program asks, which has no use for a link.
+    /// The requesting browser, and its link. `None`: a program requests the code and needs no link.
     pub browser: Option<NewLink>,
     /// Time of the request.
     pub asked_at: Timestamp,

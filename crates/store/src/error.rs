@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::Arc;
 
-/// What the store's methods return.
+/// Result of the store's methods.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// A failed call of the store.
@@ -15,7 +15,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub enum StoreError {
     /// The database cannot be reached, or is full, locked or overloaded. A retry may help.
     Unavailable(Cause),
-    /// A row holds what no version of this program writes.
+    /// A row has contents that no version of this program writes.
     Damaged(Cause),
     /// The database belongs to another program or environment, or this version cannot use it. The
     /// error displays its cause.
@@ -27,7 +27,7 @@ pub enum StoreError {
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);
 
-/// What a cause can be made from: an error or a text.
+/// An error or a text, from which a cause is created.
 type Source = Box<dyn Error + Send + Sync>;
 
 impl StoreError {
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cause_is_the_source_and_is_said_once() {
+    fn the_cause_is_the_source_and_is_printed_once() {
         let busy = StoreError::unavailable("too many callers wait");
         assert_eq!(busy.to_string(), "the database is unavailable");
         assert_eq!(busy.source().unwrap().to_string(), "too many callers wait");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drivers_error_stays_recognisable_and_its_details_are_not_shown() {
+    fn a_drivers_error_can_be_downcast_and_its_details_are_not_printed() {
         let driver: StoreError = sqlx::Error::PoolTimedOut.into();
         let source = driver.source().unwrap();
         assert!(matches!(source.downcast_ref(), Some(sqlx::Error::PoolTimedOut)));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_repeated_is_left_out() {
+    fn a_repeated_source_is_printed_once() {
         let inner = std::io::Error::other("reset by peer");
         let repeats: StoreError = sqlx::Error::Io(inner).into();
         let text = Chain(&repeats).to_string();

@@ -1,7 +1,7 @@
 //! Faults on demand in every transaction of [`crate::Store`]. For tests only, with the feature
 //! `faults`.
 //!
-//! A call is known by the name of its method, such as `open_session`.
+//! A call is identified by the name of its method, such as `open_session`.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,15 +10,15 @@ use tokio::sync::oneshot;
 
 use crate::{Result, StoreError};
 
-/// What the database does.
+/// The fault that every call gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// It works.
+    /// Calls work normally.
     #[default]
     None,
     /// Each call fails at once, and nothing is done.
     Fail,
-    /// No call is ever answered, as if the other end of the connection were gone.
+    /// No call is ever answered, as if the server had vanished from the network.
     Hang,
 }
 
@@ -39,7 +39,7 @@ struct Held {
 }
 
 impl Faults {
-    /// Sets what happens to each call from now on.
+    /// Sets the fault of all later calls.
     pub fn set(&self, fault: Fault) {
         *self.fault.lock().expect("no code panics while holding it") = fault;
     }
@@ -49,8 +49,8 @@ impl Faults {
         *self.lost.lock().expect("no code panics while holding it") = Some(method);
     }
 
-    /// Holds back the next answer of this method. The first channel says that the database has done
-    /// its work. The second one releases the answer.
+    /// Holds back the next answer of this method. The first channel reports that the database has
+    /// done its work. The second one releases the answer.
     pub fn hold_next_answer(&self, method: &'static str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let ((done, is_done), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
         *self.held.lock().expect("no code panics while holding it") = Some(Held { method, done, may_go });
@@ -82,7 +82,7 @@ impl Faults {
     }
 }
 
-/// A call whose work may begin.
+/// A call whose work can begin.
 pub(crate) struct Call<'f> {
     faults: &'f Faults,
     method: &'static str,
@@ -96,8 +96,8 @@ impl Call<'_> {
             held.take_if(|held| held.method == self.method)
         };
         if let Some(held) = held {
-            held.done.send(()).expect("the test waits for it");
-            held.may_go.await.expect("the test lets it go");
+            held.done.send(()).expect("the test waits for the signal");
+            held.may_go.await.expect("the test releases the answer");
         }
         let lost = {
             let mut lost = self.faults.lost.lock().expect("no code panics while holding it");
@@ -117,7 +117,7 @@ fn method(closure: &'static str) -> &'static str {
     path.rsplit("::").next().unwrap_or(path)
 }
 
-// They use the fixtures of the conformance suite.
+// The tests use the fixtures of the conformance suite.
 #[cfg(all(test, feature = "conformance"))]
 mod tests {
     use std::sync::Arc;
@@ -152,7 +152,7 @@ mod tests {
             let key = given::key(&store).await;
             let (new, _) = given::session(&store, &key).await;
             let replay = given::new_session(&key, 1).0;
-            // PostgreSQL decides this case outside the batch.
+            // On PostgreSQL this case falls back from the batch to a transaction.
             let replay = tm_auth_core::session::NewSession {
                 sid: new.sid,
                 ..replay

@@ -1,9 +1,9 @@
-//! Changes that nodes tell each other, and retention.
+//! Changes that nodes announce to each other, and retention.
 
 use jiff::SignedDuration;
 use tm_auth_proto::{AccountId, KeyId};
 
-/// A change of something that nodes hold copies of.
+/// A change of data that nodes cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// An API key.
@@ -19,17 +19,17 @@ pub enum Change {
 /// Outcome of [`crate::Store::changes`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// Number of the newest change, for the next call. It is lower than that of the call if the
-    /// database lost its last commits.
+    /// Number of the newest change, for the next call. It is lower than `after` if the database
+    /// lost its last commits.
     pub latest: i64,
-    /// The changes. `None`: some were deleted or lost, so drop all copies.
+    /// The changes. `None`: some were deleted or lost, so clear all caches.
     pub changes: Option<Vec<Change>>,
 }
 
 /// How long rows are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// Most rows per table that one sweep deletes. Of the sessions: most rows that it reads.
+    /// Maximum number of rows that one sweep deletes per table, or reads of the sessions.
     pub batch: u32,
     /// Idle timeout of sessions.
     pub session_idle: SignedDuration,
@@ -43,7 +43,7 @@ pub struct Retention {
     pub revocation: SignedDuration,
     /// For entries of the audit trail.
     pub audit: SignedDuration,
-    /// For changes: longer than any node waits between two polls.
+    /// For changes. Longer than any node waits between two polls.
     pub change: SignedDuration,
     /// For expired e-mail codes.
     pub code: SignedDuration,

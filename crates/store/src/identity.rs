@@ -2,7 +2,7 @@
 //!
 //! An e-mail address selects an account only if the account verified it here. An address that an
 //! account gives up is in cooldown: for [`COOLDOWN`] no other account gets it, so that late e-mail
-//! or a link in an old mailbox never meets another account.
+//! or a link in an old mailbox never reaches another account.
 
 use jiff::SignedDuration;
 
@@ -30,11 +30,11 @@ impl LoginMethods {
 /// Outcome of [`crate::Store::set_email`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EmailChange {
-    /// The account has the new address now. Its previous address is given.
+    /// The account now has the new address. Contains the previous one.
     Changed(Option<String>),
-    /// The account had this address already.
+    /// The account already had this address.
     Unchanged,
-    /// Another account has the address, or gave it up and it is still in cooldown.
+    /// Another account has the address, or gave it up less than [`COOLDOWN`] ago.
     Taken,
     /// The account does not exist or is disabled, or the address was verified for another purpose.
     NoAccount,

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use tm_auth_proto::KeyId;
 
-/// Addresses that are kept per key and reason: the latest ones. Forged requests from many addresses
-/// displace other forged requests, but no other reason.
+/// Number of addresses that are kept per key and reason: the latest ones. Forged requests from many
+/// addresses displace other forged requests, but no other reason.
 pub const ADDRESSES: u32 = 5;
 
 /// Requests that named a key, came from one address and were refused for one reason.

@@ -1,6 +1,6 @@
 //! The database of the service.
 //!
-//! [`Store`] has one method for each intention of the service. Each method is one transaction, and
+//! [`Store`] has one method for each operation of the service. Each method is one transaction, and
 //! its comment is its guarantee. The rows are in [`sqlite`], the embedded default, or in
 //! [`postgres`], for several nodes. The [`conformance`] suite (feature of that name) runs on both
 //! and defines the meaning of the methods.

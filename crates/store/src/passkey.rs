@@ -74,8 +74,8 @@ pub struct PasskeyUse {
 /// A successful authentication with a passkey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasskeyUsed {
-    /// The counter did not increase, but the passkey may be on several devices. The owner should be
-    /// told.
+    /// The counter did not increase, but the passkey may be on several devices. Notify the
+    /// owner.
     pub suspect: bool,
     /// A pending recovery was cancelled, since the owner still has a passkey.
     pub recovery_cancelled: bool,

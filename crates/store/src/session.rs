@@ -19,7 +19,7 @@ pub enum OpenOutcome {
     Replayed,
     /// The challenge was signed before the database was restored.
     BeforeRecovery,
-    /// Key or account changed since they were read. Read them and decide again.
+    /// Key or account changed since the decision. Read both and decide again.
     Changed,
 }
 

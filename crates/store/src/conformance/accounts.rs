@@ -87,7 +87,7 @@ async fn c10_e10_a_disabled_account_opens_and_rotates_nothing(store: &Store) {
     );
     let disabled = store.api_key(key.key_id).await.unwrap().unwrap();
     assert_eq!(disabled.account.disabled_at, Some(at(2)));
-    // A decision with the current row is refused as well.
+    // A decision on the current row is refused as well.
     let (again, _) = new_session(&disabled, 3);
     assert_eq!(open(store, &again).await, OpenOutcome::Changed);
     let entry = Revocation {

@@ -97,7 +97,7 @@ async fn c07_a_public_key_is_registered_once_by_any_account(store: &Store) {
                 .await
                 .unwrap();
             assert_eq!(outcome, Err(Refusal::KeyAlreadyRegistered), "{round}");
-            // "Known" is reported before "full": the number of keys of its account stays private.
+            // "Known" takes precedence over "full", so that the number of keys stays private.
             let outcome = store
                 .register_key(again(uid), 0, &audit_context(1))
                 .await
@@ -229,7 +229,7 @@ async fn a_change_of_a_key_changes_nothing_else(store: &Store) {
             .unwrap();
         assert!(
             changed.version > expected.version,
-            "a decision on the old row must not pass"
+            "a change increases the version"
         );
         expected.version = changed.version;
         assert_eq!(changed, expected);
@@ -326,7 +326,7 @@ async fn a_key_is_revoked_once(store: &Store) {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(second, first, "the first time counts");
+    assert_eq!(second, first, "the first revocation counts");
     assert_eq!(audited(store, AuditAction::KeyRevoked).await, 1);
 }
 

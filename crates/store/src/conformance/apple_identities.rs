@@ -14,7 +14,7 @@ super::table!("apple_identities":
     g23_an_address_selects_no_account,
     g25_codes_from_before_an_account_do_not_log_in_to_it,
     two_concurrent_logins_create_one_account,
-    an_account_links_one_identity_and_an_identity_one_account,
+    an_account_has_one_identity_and_an_identity_one_account,
     g20_the_last_login_method_is_not_unlinked,
     g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end,
     g27_the_only_login_method_is_marked_if_consent_is_withdrawn,
@@ -64,7 +64,7 @@ async fn with_address(store: &Store, email: &str) -> Account {
 
 async fn g23_an_account_is_created_once_and_found_by_its_subject(store: &Store) {
     let account = made(store, subject("s1", Some("ada@example.com"))).await;
-    assert_eq!(account.email, None, "not proved here");
+    assert_eq!(account.email, None, "this service has not verified it");
     let again = sign_in(store, subject("s1", Some("other@example.com")), 5).await;
     assert_eq!(again, AppleSignIn::Known(account.clone()));
     let kept = identity(store, account.uid).await.unwrap();
@@ -72,10 +72,10 @@ async fn g23_an_account_is_created_once_and_found_by_its_subject(store: &Store) 
     assert_eq!(
         kept.email.as_deref(),
         Some("other@example.com"),
-        "as Apple says now"
+        "the newest ID token counts"
     );
     assert_eq!((kept.created_at, kept.withdrawn_at), (at(0), None));
-    // An ID token without an address leaves the stored one.
+    // If the ID token has no address, the stored one stays.
     sign_in(store, subject("s1", None), 6).await;
     assert_eq!(identity(store, account.uid).await.unwrap().email, kept.email);
     let elsewhere = AppleSubject {
@@ -107,7 +107,7 @@ async fn g23_an_address_selects_no_account(store: &Store) {
     assert_eq!(outcome, AppleSignIn::AddressHasAccount);
     assert_eq!(identity(store, owner.uid).await, None);
     assert_eq!(store.accounts().await.unwrap(), std::slice::from_ref(&owner));
-    // Once the owner linked it, it logs in to the owner's account.
+    // After the owner links the identity, it logs in to the owner's account.
     let linking = subject("s1", Some("ada@example.com"));
     store
         .link_apple(owner.uid, linking.clone(), &audit_context(2))
@@ -115,7 +115,7 @@ async fn g23_an_address_selects_no_account(store: &Store) {
         .unwrap()
         .unwrap();
     assert_eq!(sign_in(store, linking, 3).await, AppleSignIn::Known(owner));
-    // The address of an Apple identity is not verified here, so its owner can still use it.
+    // The address of an Apple identity is unverified, so its owner can still use it.
     made(store, subject("s2", Some("bob@example.com"))).await;
     with_address(store, "bob@example.com").await;
 }
@@ -127,7 +127,7 @@ async fn g25_codes_from_before_an_account_do_not_log_in_to_it(store: &Store) {
     assert_eq!(
         refused.map(|_| ()),
         Err(Refusal::InvalidCode),
-        "dead with the account's making"
+        "creating the account invalidates the code"
     );
     assert_eq!(store.accounts().await.unwrap(), [account]);
     // A code that is requested later logs in to another account.
@@ -149,7 +149,7 @@ async fn two_concurrent_logins_create_one_account(store: &Store) {
     assert_eq!(store.accounts().await.unwrap().len(), 1);
 }
 
-async fn an_account_links_one_identity_and_an_identity_one_account(store: &Store) {
+async fn an_account_has_one_identity_and_an_identity_one_account(store: &Store) {
     let (first, second) = (account(store).await, account(store).await);
     let link = async |uid, sub: &str| {
         store
@@ -161,7 +161,7 @@ async fn an_account_links_one_identity_and_an_identity_one_account(store: &Store
     assert_eq!(
         link(first.uid, "s1").await,
         Ok(()),
-        "repeating it changes nothing"
+        "linking it again changes nothing"
     );
     assert_eq!(link(second.uid, "s1").await, Err(Refusal::AppleLinkedElsewhere));
     assert_eq!(link(first.uid, "s2").await, Err(Refusal::AppleAlreadyLinked));
@@ -217,9 +217,13 @@ async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Store
     assert_eq!(identity(store, owner.uid).await, None);
     let ended = async |sid| store.user_session(sid).await.unwrap().unwrap().0.ended.is_some();
     assert!(ended(mine).await);
-    assert!(!ended(theirs).await, "another account's");
+    assert!(!ended(theirs).await, "another account's session stays live");
     assert_eq!(audited(store, AuditAction::AppleUnlinked).await, 1);
-    assert_eq!(withdraw(store, "s1", 6).await, None, "no account has it any more");
+    assert_eq!(
+        withdraw(store, "s1", 6).await,
+        None,
+        "no account has the identity any more"
+    );
     assert_eq!(withdraw(store, "s9", 6).await, None);
 }
 
@@ -229,8 +233,12 @@ async fn g27_the_only_login_method_is_marked_if_consent_is_withdrawn(store: &Sto
     assert_eq!(withdraw(store, "s1", 5).await, Some(true));
     assert!(store.user_session(mine).await.unwrap().unwrap().0.ended.is_some());
     assert_eq!(identity(store, only.uid).await.unwrap().withdrawn_at, Some(at(5)));
-    assert_eq!(withdraw(store, "s1", 6).await, None, "it was told already");
-    // No other account gets it, and new consent opens the same account.
+    assert_eq!(
+        withdraw(store, "s1", 6).await,
+        None,
+        "the identity is already marked"
+    );
+    // No other account can link it, and new consent logs in to the same account.
     let other = account(store).await;
     let taken = store
         .link_apple(other.uid, subject("s1", None), &audit_context(6))
@@ -267,7 +275,7 @@ async fn g27_an_old_report_does_nothing(store: &Store) {
     assert_eq!(
         withdraw(store, "s1", 10).await,
         Some(false),
-        "told in the second of the link"
+        "a report at the time of the link counts"
     );
 }
 
@@ -278,13 +286,13 @@ async fn nothing_is_created_or_linked_for_a_disabled_account(store: &Store) {
         .await
         .unwrap();
     let AppleSignIn::Known(account) = sign_in(store, subject("s1", Some("new@example.com")), 2).await else {
-        panic!("it is known");
+        panic!("the identity should be known");
     };
     assert_eq!(account.disabled_at, Some(at(1)));
     assert_eq!(
         identity(store, only.uid).await.unwrap().email,
         None,
-        "left as it was"
+        "a disabled account is not changed"
     );
     for uid in [only.uid, AccountId(fresh_uuid())] {
         let refused = store

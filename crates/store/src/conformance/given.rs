@@ -82,16 +82,16 @@ pub(crate) async fn account(store: &Store) -> Account {
 /// The public half of a new key pair, with proof of possession.
 pub(crate) fn public_key(account: &Account) -> OwnedPublicKey {
     let issuer = "https://auth.test/v1/auth";
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the library works");
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("signing works");
     let key = PublicKey::from_sec1(pair.public_key().as_ref()).expect("a point");
     let timestamp = at(0).as_second();
     let text = challenge::registration(issuer, account.uid, &key.fingerprint(), timestamp);
     let signature = pair
         .sign(&SystemRandom::new(), text.as_bytes())
-        .expect("the library works");
+        .expect("signing works");
     let signature = URL_SAFE_NO_PAD.encode(signature);
     let proof = RegistrationProof { timestamp, signature };
-    registration::verify_possession(key, &proof, issuer, account.uid, at(0)).expect("its own proof")
+    registration::verify_possession(key, &proof, issuer, account.uid, at(0)).expect("the proof is valid")
 }
 
 /// An active key without restrictions, registered at second 0.
@@ -115,7 +115,7 @@ pub(crate) async fn register(store: &Store, new: NewApiKey) -> ApiKey {
         .register_key(new, MANY, &audit_context)
         .await
         .expect("the database answers")
-        .expect("it may be registered")
+        .expect("the key can be registered")
 }
 
 /// A new account with one key.

@@ -8,7 +8,7 @@ use crate::{AuditAction, AuditEntry, History, Store};
 super::table!("histories":
     a_history_is_read_from_the_newest_entry_to_the_oldest,
     entries_of_one_time_stay_on_one_page,
-    a_keys_history_holds_what_is_about_the_key_and_nothing_else,
+    a_keys_history_has_the_entries_of_that_key_only,
     a_keys_oldest_entry_is_found_behind_many_others,
 );
 
@@ -64,7 +64,7 @@ async fn entries_of_one_time_stay_on_one_page(store: &Store) {
     assert_eq!(second.older, None);
 }
 
-async fn a_keys_history_holds_what_is_about_the_key_and_nothing_else(store: &Store) {
+async fn a_keys_history_has_the_entries_of_that_key_only(store: &Store) {
     let mine = key(store).await;
     let other = register(store, new_key(&mine.account)).await;
     let (uid, key_id) = (mine.account.uid, mine.key_id);

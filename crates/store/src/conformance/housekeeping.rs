@@ -17,9 +17,9 @@ use crate::{
 super::table!("housekeeping":
     a_database_belongs_to_one_environment,
     a_database_that_accepts_writes_answers_a_ping,
-    the_trail_stores_who_did_what_when_and_from_where,
+    an_audit_entry_is_stored_with_all_its_fields,
     changes_are_returned_once_and_in_order,
-    a_gap_after_retention_means_drop_all_copies,
+    a_gap_after_retention_is_reported_as_missed_changes,
     d17_no_session_is_deleted_while_its_challenge_can_be_accepted,
     ended_sessions_are_swept_and_live_ones_stay,
     pending_keys_are_swept_after_a_day_and_free_their_public_key,
@@ -40,7 +40,7 @@ async fn a_database_that_accepts_writes_answers_a_ping(store: &Store) {
     store.ping().await.unwrap();
 }
 
-async fn the_trail_stores_who_did_what_when_and_from_where(store: &Store) {
+async fn an_audit_entry_is_stored_with_all_its_fields(store: &Store) {
     let key = key(store).await;
     let full = AuditEntry {
         audit_context: AuditContext {
@@ -107,7 +107,7 @@ async fn changes_are_returned_once_and_in_order(store: &Store) {
     );
 }
 
-async fn a_gap_after_retention_means_drop_all_copies(store: &Store) {
+async fn a_gap_after_retention_is_reported_as_missed_changes(store: &Store) {
     let revoke = async |seconds| {
         let entry = Revocation {
             revoked: Revoked::Everything,
@@ -151,7 +151,7 @@ async fn d17_no_session_is_deleted_while_its_challenge_can_be_accepted(store: &S
             .await
             .unwrap()
     );
-    // All other retention is over. The clock stepped by hours.
+    // All other retention periods are over. The clock stepped by hours.
     let eager = Retention {
         session: SignedDuration::ZERO,
         session_idle: SignedDuration::ZERO,
@@ -183,7 +183,7 @@ async fn ended_sessions_are_swept_and_live_ones_stay(store: &Store) {
     let (live, secret_of_live) = session(store, &key).await;
     let gone = |refused| refused == Err(Refusal::SessionExpired);
 
-    // For a week a late refresh learns the reason.
+    // Ended sessions stay for a week, so that a late refresh learns the reason.
     sweep_all(store, at(week), &RETENTION).await;
     let told = rotate(store, rotation(ended.sid, &secret_of_ended, 0, week)).await;
     assert_eq!(told, Err(Refusal::SessionEnded));
@@ -195,7 +195,7 @@ async fn ended_sessions_are_swept_and_live_ones_stay(store: &Store) {
         rotate(store, rotation(expired.sid, &secret_of_expired, 0, 999))
             .await
             .is_ok(),
-        "not yet"
+        "an expired session is kept for a week"
     );
     sweep_all(store, at(week + 1001), &RETENTION).await;
     assert!(gone(
@@ -211,7 +211,7 @@ async fn ended_sessions_are_swept_and_live_ones_stay(store: &Store) {
         rotate(store, rotation(idle.sid, &secret_of_idle, 0, 1))
             .await
             .is_ok(),
-        "idle, but told so"
+        "an idle session is kept for a week"
     );
     sweep_all(store, at(idle_end + week + 2), &RETENTION).await;
     assert!(gone(
@@ -290,7 +290,7 @@ async fn the_session_table_shrinks_to_its_live_size_in_bounded_batches(store: &S
         assert!(swept.deleted <= u64::from(keep.batch), "{swept:?}");
         deleted += swept.deleted;
         rounds += 1;
-        assert!(rounds < 100, "it comes to an end");
+        assert!(rounds < 100, "the sweep finishes");
         if !swept.more {
             break;
         }

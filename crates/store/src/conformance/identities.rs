@@ -70,7 +70,7 @@ async fn an_address_finds_the_account_that_verified_it(store: &Store) {
     assert_eq!(
         found(store, "b@example.com").await,
         Some(b.uid),
-        "disabled is not gone"
+        "a disabled account is still found"
     );
 }
 
@@ -83,7 +83,7 @@ async fn f21_a_changed_address_replaces_the_old_one(store: &Store) {
     );
     let after = store.account(before.uid).await.unwrap().unwrap();
     assert_eq!(after.email.as_deref(), Some("new@example.com"));
-    assert!(after.version > before.version, "copies of it are out of date");
+    assert!(after.version > before.version, "a change increases the version");
     assert_eq!(found(store, "new@example.com").await, Some(before.uid));
     assert_eq!(found(store, "old@example.com").await, None);
     let changes = store.changes(latest).await.unwrap().changes.unwrap();
@@ -94,7 +94,7 @@ async fn f21_a_changed_address_replaces_the_old_one(store: &Store) {
         EmailChange::Unchanged
     );
     assert_eq!(audited(store, AuditAction::EmailChanged).await, 1);
-    // An account without an address gives none up.
+    // An account without an address puts none into cooldown.
     let none = account(store).await;
     assert_eq!(
         set(store, none.uid, "first@example.com", 7).await,
@@ -124,7 +124,7 @@ async fn f21_an_address_with_an_owner_is_not_taken(store: &Store) {
     assert_eq!(
         refused,
         EmailChange::NoAccount,
-        "a proof for one thing is none for another"
+        "an address verified for another purpose is refused"
     );
     let nobody = AccountId(fresh_uuid());
     assert_eq!(
@@ -153,7 +153,7 @@ async fn f22_an_address_that_was_given_up_is_in_cooldown_for_thirty_days(store: 
         assert_eq!(
             store.account(new.uid).await.unwrap(),
             None,
-            "and nothing is left of it"
+            "a refused account leaves no row"
         );
         assert_eq!(
             set(store, other.uid, "a@example.com", seconds).await,
@@ -168,7 +168,7 @@ async fn f22_an_address_that_was_given_up_is_in_cooldown_for_thirty_days(store: 
         .unwrap();
     assert_ne!(made.uid, first.uid);
     assert_eq!(found(store, "a@example.com").await, Some(new.uid));
-    // If the new owner gives the address up, it is in cooldown again.
+    // If the new owner gives up the address, it is in cooldown again.
     assert_eq!(
         set(store, new.uid, "c@example.com", end + 1).await,
         changed("a@example.com")
@@ -187,7 +187,7 @@ async fn f22_an_account_may_have_its_own_old_address_back(store: &Store) {
         changed("b@example.com")
     );
     assert_eq!(found(store, "a@example.com").await, Some(owner.uid));
-    // The other address is in cooldown now, and this one is not.
+    // Now the other address is in cooldown, and this one is not.
     let thief = account(store).await;
     assert_eq!(
         set(store, thief.uid, "b@example.com", 2).await,
@@ -292,13 +292,13 @@ async fn f22_a_deleted_account_is_never_created_again(store: &Store) {
     assert!(store.delete_account(gone.uid, &audit_context(1)).await.unwrap());
     assert!(
         !store.delete_account(gone.uid, &audit_context(2)).await.unwrap(),
-        "only once"
+        "a second deletion finds no account"
     );
     let enabled = store
         .set_account_disabled(gone.uid, None, &audit_context(3))
         .await
         .unwrap();
-    assert!(!enabled, "and for ever");
+    assert!(!enabled, "a deleted account cannot be enabled");
     assert_eq!(
         set(store, gone.uid, "b@example.com", 3).await,
         EmailChange::NoAccount
@@ -316,14 +316,14 @@ async fn f22_a_deleted_account_is_never_created_again(store: &Store) {
     assert_eq!(
         actions,
         [AuditAction::AccountDeleted, AuditAction::AccountCreated],
-        "its trail stays"
+        "the audit trail stays"
     );
 
     let mut same = new_account(None, 4);
     same.uid = gone.uid;
     assert!(
         store.create_account(same, &audit_context(4)).await.is_err(),
-        "the id is used up"
+        "the id cannot be used again"
     );
     // Its address is in cooldown like any other.
     let new = new_account(Some("a@example.com"), 5);

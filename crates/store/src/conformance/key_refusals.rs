@@ -34,7 +34,7 @@ async fn refusals_are_added_up_and_shown_latest_first(store: &Store) {
     store.record_refusals(first).await.unwrap();
     let more = vec![
         refusal(&key, "key_expired", 1, 3, 30),
-        // From another node, written late.
+        // Another node writes this one late.
         refusal(&key, "ip_not_allowed", 1, 1, 5),
     ];
     store.record_refusals(more).await.unwrap();
@@ -61,7 +61,7 @@ async fn each_reason_keeps_its_latest_addresses(store: &Store) {
         .take(usize::try_from(ADDRESSES).unwrap())
         .collect();
     expected.push(kept);
-    assert_eq!(listed, expected, "a flood of forgeries displaces forgeries alone");
+    assert_eq!(listed, expected, "forged requests displace forged requests only");
 }
 
 async fn refusals_of_unknown_keys_and_other_accounts_are_not_returned(store: &Store) {

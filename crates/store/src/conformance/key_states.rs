@@ -17,7 +17,7 @@ use crate::{AuditAction, Change, KeyChange, NewApiKey, OpenOutcome, Revocation, 
 
 super::table!("key_states":
     a_pending_key_becomes_active_only_by_its_activation,
-    a_pending_key_ends_after_a_day_and_frees_its_public_key,
+    a_pending_key_expires_after_a_day_and_frees_its_public_key,
     c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well,
     another_accounts_key_is_not_activated,
     a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled,
@@ -27,26 +27,26 @@ const ISSUER: &str = "https://auth.test/v1/auth";
 
 /// A pending key, registered at second 0, and the confirmation that activates it.
 async fn pending(store: &Store, account: &Account) -> (NewApiKey, ApiKey, ConfirmedKey) {
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the library works");
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("signing works");
     let public = PublicKey::from_sec1(pair.public_key().as_ref()).expect("a point");
     let sign = |text: String| RegistrationProof {
         timestamp: at(0).as_second(),
         signature: URL_SAFE_NO_PAD.encode(
             pair.sign(&SystemRandom::new(), text.as_bytes())
-                .expect("the library works"),
+                .expect("signing works"),
         ),
     };
     let timestamp = at(0).as_second();
     let text = challenge::registration(ISSUER, account.uid, &public.fingerprint(), timestamp);
     let new = NewApiKey {
         public_key: registration::verify_possession(public, &sign(text), ISSUER, account.uid, at(0))
-            .expect("its own proof"),
+            .expect("the proof is valid"),
         active: false,
         ..new_key(account)
     };
     let key = register(store, new.clone()).await;
     let text = challenge::activation(ISSUER, key.key_id, timestamp);
-    let confirmed = registration::confirm(&key, &sign(text), ISSUER, at(0)).expect("its own signature");
+    let confirmed = registration::confirm(&key, &sign(text), ISSUER, at(0)).expect("the signature is valid");
     (new, key, confirmed)
 }
 
@@ -69,10 +69,10 @@ async fn a_pending_key_becomes_active_only_by_its_activation(store: &Store) {
     assert_eq!(
         activate(20).await,
         Ok(expected.clone()),
-        "a second time changes nothing"
+        "activating again changes nothing"
     );
     assert_eq!(audited(store, AuditAction::KeyActivated).await, 1);
-    // The other nodes learn of it.
+    // The activation is announced to the other nodes.
     let changes = store.changes(0).await.unwrap().changes.unwrap();
     assert!(changes.contains(&Change::Key(key.key_id)));
     let (new, _) = new_session(&expected, 11);
@@ -85,7 +85,7 @@ async fn a_pending_key_becomes_active_only_by_its_activation(store: &Store) {
     assert_eq!(activate(40).await, Err(Refusal::KeyNotLive));
 }
 
-async fn a_pending_key_ends_after_a_day_and_frees_its_public_key(store: &Store) {
+async fn a_pending_key_expires_after_a_day_and_frees_its_public_key(store: &Store) {
     const DAY: i64 = 24 * 3600;
     let account = account(store).await;
     let (new, key, confirmed) = pending(store, &account).await;
@@ -96,7 +96,7 @@ async fn a_pending_key_ends_after_a_day_and_frees_its_public_key(store: &Store) 
     assert_eq!(
         store.api_key(key.key_id).await.unwrap(),
         Some(key.clone()),
-        "nothing changed"
+        "a refused activation changes nothing"
     );
     store.sweep(at(DAY + 1), &RETENTION).await.unwrap();
     assert_eq!(store.api_key(key.key_id).await.unwrap(), None);
@@ -181,7 +181,7 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &St
     assert_eq!(
         set(true, 20).await.lifecycle.disabled_at(),
         Some(at(10)),
-        "since the first time"
+        "disabling again keeps the first time"
     );
 
     let enabled = set(false, 30).await;
@@ -194,7 +194,7 @@ async fn a_disabled_key_opens_and_rotates_nothing_until_it_is_enabled(store: &St
     assert_eq!(open(store, &new).await, OpenOutcome::Opened);
     assert!(
         rotate(store, rotation(opened.sid, &secret, 0, 32)).await.is_ok(),
-        "its sessions go on"
+        "its sessions continue"
     );
     for (action, count) in [
         (AuditAction::KeyDisabled, 1),

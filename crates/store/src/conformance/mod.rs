@@ -2,7 +2,7 @@
 //!
 //! Each case takes an empty database and uses its public methods only, so both databases must
 //! behave the same. [`cases`] lists them; the runner creates one empty database per case. A case
-//! that fails panics. Times are fixed: the database's clock decides nothing.
+//! that fails panics. Times are fixed, so the database's clock does not matter.
 
 mod accounts;
 mod api_keys;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use crate::Store;
 
-/// A guarantee, as a program.
+/// A test of one guarantee.
 #[derive(Clone, Copy)]
 pub struct Case {
     /// The module and the function.
@@ -39,7 +39,7 @@ pub struct Case {
     pub run: fn(Arc<Store>) -> Running,
 }
 
-/// A running case.
+/// The future of a case.
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// All cases.

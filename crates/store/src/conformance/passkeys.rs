@@ -11,7 +11,7 @@ use crate::passkey::{AddedBy, NewPasskey, Passkey, PasskeyUse, PasskeyUser};
 use crate::{AuditAction, AuditContext, Store};
 
 super::table!("passkeys":
-    g17_an_account_has_one_user_handle_for_ever,
+    g17_the_user_handle_of_an_account_never_changes,
     g01_a_sign_up_creates_an_account_with_its_passkey,
     g10_a_sign_up_with_a_known_credential_creates_nothing,
     g10_a_credential_belongs_to_one_account,
@@ -19,7 +19,7 @@ super::table!("passkeys":
     g14_a_use_updates_the_passkey,
     g14_a_device_bound_passkey_whose_counter_does_not_increase_is_refused_and_noted,
     g14_concurrent_uses_never_lower_the_counter,
-    g20_the_last_login_method_stays,
+    g20_the_last_login_method_cannot_be_removed,
     g21_a_passkey_is_renamed_and_removed_by_its_owner_alone,
     c12_a_use_cancels_a_recovery,
     c12_a_recovery_adds_one_passkey_after_its_waiting_time,
@@ -86,7 +86,7 @@ fn used(counter: u32) -> PasskeyUse {
     }
 }
 
-async fn g17_an_account_has_one_user_handle_for_ever(store: &Store) {
+async fn g17_the_user_handle_of_an_account_never_changes(store: &Store) {
     let uid = account(store).await.uid;
     let user = |fresh: u8| store.passkey_user(uid, [fresh; 64]);
     let first = user(1).await.unwrap().unwrap();
@@ -233,7 +233,7 @@ async fn g14_concurrent_uses_never_lower_the_counter(store: &Arc<Store>) {
     assert_eq!(read(store, 1).await.unwrap().counter, 50);
 }
 
-async fn g20_the_last_login_method_stays(store: &Store) {
+async fn g20_the_last_login_method_cannot_be_removed(store: &Store) {
     let bare = with_passkey(store, new(1, 0)).await;
     let later = audit_context(2);
     let remove = |uid, id: u8| store.remove_passkey(uid, vec![id; 32], &later);
@@ -306,10 +306,18 @@ async fn c12_a_recovery_adds_one_passkey_after_its_waiting_time(store: &Arc<Stor
         .start_recovery(Recovery::start(uid, at(0)), &audit_context(0))
         .await;
     assert!(started.unwrap().is_ok());
-    assert_eq!(recover(2, day - 1).await, Err(Refusal::ProofTooWeak), "too early");
+    assert_eq!(
+        recover(2, day - 1).await,
+        Err(Refusal::ProofTooWeak),
+        "before the waiting time is over"
+    );
     assert_eq!(recover(2, lapse).await, Err(Refusal::ProofTooWeak), "lapsed");
     assert_eq!(recover(2, day).await, Ok(true));
-    assert_eq!(recover(3, day).await, Err(Refusal::ProofTooWeak), "used up");
+    assert_eq!(
+        recover(3, day).await,
+        Err(Refusal::ProofTooWeak),
+        "the recovery is used up"
+    );
     assert_eq!(store.passkeys_of(uid).await.unwrap().len(), 2);
     assert_eq!(audited(store, AuditAction::RecoveryCompleted).await, 1);
 }

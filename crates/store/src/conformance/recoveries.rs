@@ -1,4 +1,4 @@
-//! Recoveries: one at a time. Asking again does not move its end.
+//! Recoveries: one at a time. A repeated request does not move its end.
 
 use tm_auth_core::Refusal;
 use tm_auth_core::recovery::Recovery;

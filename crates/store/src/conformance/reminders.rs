@@ -14,7 +14,7 @@ super::table!("reminders":
     c10_one_of_many_concurrent_callers_claims_a_reminder,
     c10_the_recipient_is_the_verified_or_the_contact_address,
     c10_no_reminder_is_sent_for_a_key_that_cannot_be_used,
-    c10_another_expiry_starts_over,
+    c10_a_changed_expiry_restarts_the_reminders,
     c10_reminders_come_in_batches_earliest_expiry_first,
 );
 
@@ -151,7 +151,7 @@ async fn c10_no_reminder_is_sent_for_a_key_that_cannot_be_used(store: &Store) {
     assert!(!store.claim_reminder(of_revoked).await.unwrap());
 }
 
-async fn c10_another_expiry_starts_over(store: &Store) {
+async fn c10_a_changed_expiry_restarts_the_reminders(store: &Store) {
     let key = owned(store, "a@example.com", Some(end())).await;
     let found = due(store, before(1)).await;
     assert!(store.claim_reminder(&found[0]).await.unwrap());
@@ -193,7 +193,7 @@ async fn c10_another_expiry_starts_over(store: &Store) {
         .unwrap();
     assert!(!store.claim_reminder(&found[0]).await.unwrap());
     assert_eq!(due(store, moved - span(30)).await[0].days, 30);
-    // An owner who sets an expiry in five days knows it. The next reminder is that of the last day.
+    // The owner has just set an expiry in five days. The next reminder is that of the last day.
     let soon = at(4) + span(5);
     store
         .update_key(uid, key_id, change(Some(soon)), &audit_context(4))

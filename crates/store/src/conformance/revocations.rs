@@ -7,7 +7,7 @@ use crate::{AuditAction, Change, Revocation, Revoked, Store};
 
 super::table!("revocations":
     entries_are_listed_since_a_time,
-    a_later_entry_replaces_an_earlier_one_and_never_the_other_way_round,
+    a_later_entry_replaces_an_earlier_one_and_never_the_reverse,
 );
 
 async fn entries_are_listed_since_a_time(store: &Store) {
@@ -46,7 +46,7 @@ async fn entries_are_listed_since_a_time(store: &Store) {
     }
 }
 
-async fn a_later_entry_replaces_an_earlier_one_and_never_the_other_way_round(store: &Store) {
+async fn a_later_entry_replaces_an_earlier_one_and_never_the_reverse(store: &Store) {
     let revoked = Revoked::Account(AccountId(fresh_uuid()));
     for seconds in [5, 9, 7] {
         store

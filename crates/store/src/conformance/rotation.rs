@@ -66,7 +66,7 @@ async fn e03_the_parent_gets_the_same_successor_within_the_grace_period(store: &
             (RotationKind::Repeated, &first.session)
         );
     }
-    // Even under a newer MAC key the token is the one that was issued.
+    // Under a newer MAC key the parent still gets the same successor.
     let newer = Rotation {
         mac_kid: "mac-2".to_owned(),
         ..rotation(new.sid, &secret, 0, 100)
@@ -109,8 +109,8 @@ async fn e02_a_token_older_than_the_parent_ends_this_session_alone(store: &Store
     let reused = rotate(store, rotation(new.sid, &secret, 0, 92)).await;
     assert_eq!(reused, Err(Refusal::RefreshReused));
 
-    // In the same step the newest token is refused too, the session is on the revocation list, the
-    // other nodes are told, and the reuse is audited.
+    // The same step ends the session, adds it to the revocation list, announces the change to the
+    // other nodes and audits the reuse.
     assert_eq!(
         rotate(store, rotation(new.sid, &secret, 2, 93)).await,
         Err(Refusal::RefreshReused)
@@ -204,7 +204,7 @@ async fn e09_idle_and_absolute_timeouts_are_reported_as_expiry(store: &Store) {
         rotate(store, rotation(short.sid, &secret, 1, 60)).await,
         Err(Refusal::SessionExpired)
     );
-    // Without a row, for example because it was deleted, nothing is taken for reuse.
+    // A missing row, for example a deleted one, is not treated as reuse.
     let (unknown, secret) = new_session(&key, 0);
     assert_eq!(
         rotate(store, rotation(unknown.sid, &secret, 0, 1)).await,
@@ -244,8 +244,8 @@ async fn e12_a_counter_from_the_future_is_fast_forwarded_and_audited(store: &Sto
     );
 }
 
-/// If several things are wrong, the answer is the one that reveals least to a stranger, and then
-/// the one that the owner can do most about.
+/// If several checks fail, the reported refusal reveals least to a stranger. Among those, it helps
+/// the owner most.
 async fn refusals_are_reported_in_their_order(store: &Store) {
     let account = account(store).await;
     let restricted = NewApiKey {
@@ -266,32 +266,48 @@ async fn refusals_are_reported_in_their_order(store: &Store) {
     assert_eq!(
         refusal(600).await,
         Refusal::IpNotAllowed { seen: ADDRESS },
-        "before the session's end"
+        "the address is checked before the session's expiry"
     );
     store
         .set_account_disabled(account.uid, Some(at(1)), &audit_context(1))
         .await
         .unwrap();
-    assert_eq!(refusal(600).await, Refusal::AccountDisabled, "before the address");
-    assert_eq!(refusal(1000).await, Refusal::KeyExpired, "before the account");
+    assert_eq!(
+        refusal(600).await,
+        Refusal::AccountDisabled,
+        "the account is checked before the address"
+    );
+    assert_eq!(
+        refusal(1000).await,
+        Refusal::KeyExpired,
+        "the key's expiry is checked before the account"
+    );
     store
         .revoke_key(account.uid, key.key_id, &audit_context(2))
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(refusal(1000).await, Refusal::KeyRevoked, "before its end");
+    assert_eq!(
+        refusal(1000).await,
+        Refusal::KeyRevoked,
+        "a revocation is checked before the expiry"
+    );
     assert!(
         store
             .end_session(presented(new.sid, &secret, 0), &audit_context(3))
             .await
             .unwrap()
     );
-    assert_eq!(refusal(1000).await, Refusal::SessionEnded, "before the key");
+    assert_eq!(
+        refusal(1000).await,
+        Refusal::SessionEnded,
+        "the session is checked before the key"
+    );
     let stranger = rotation(new.sid, &SessionSecret::new([0xaa; 16]), 0, 1000);
     assert_eq!(
         rotate(store, stranger).await,
         Err(Refusal::InvalidRefreshToken),
-        "before all"
+        "the secret is checked first"
     );
 }
 
@@ -363,7 +379,7 @@ async fn all_sessions_can_be_ended_with_a_restore(store: &Store) {
         at: at(10),
     };
     assert!(store.revocations(at(10)).await.unwrap().contains(&everything));
-    // The holder of a key signs again.
+    // The key can open a new session.
     assert_eq!(
         open(store, &new_session(&key, 10).0).await,
         crate::OpenOutcome::Opened

@@ -1,4 +1,4 @@
-//! Sessions: opened once per challenge, and only while key and account are as at the decision.
+//! Sessions: opened once per challenge, and only if key and account did not change since.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn d09_a_challenge_opens_one_session_and_its_own_retry_succeeds(store: &St
     assert_eq!(
         open(store, &new).await,
         OpenOutcome::Opened,
-        "the same call again"
+        "a retry of the same call succeeds"
     );
     let replay = NewSession {
         open_nonce: [0xaa; 16],
@@ -42,7 +42,7 @@ async fn d09_a_challenge_opens_one_session_and_its_own_retry_succeeds(store: &St
     assert_eq!(
         open(store, &new).await,
         OpenOutcome::Opened,
-        "even after a refresh"
+        "a retry succeeds even after a refresh"
     );
 }
 
@@ -132,7 +132,7 @@ async fn an_outdated_decision_opens_nothing(store: &Store) {
     assert_eq!(
         rotate(store, rotation(new.sid, &secret, 0, 1)).await,
         Err(Refusal::SessionExpired),
-        "there is no such session"
+        "no session was opened"
     );
     assert_eq!(
         open(store, &new).await,
@@ -151,7 +151,7 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
             .unwrap(),
         0
     );
-    // Its session may be among the lost commits, so it cannot be told from a replay.
+    // Its session may be among the lost commits, so it cannot be distinguished from a replay.
     assert_eq!(
         open(store, &new_session(&key, 99).0).await,
         OpenOutcome::BeforeRecovery
@@ -162,7 +162,7 @@ async fn a_challenge_older_than_the_restore_opens_nothing(store: &Store) {
         ..kept.clone()
     };
     assert_eq!(open(store, &replay).await, OpenOutcome::Replayed);
-    // Sessions in the backup continue, also from a newer token.
+    // Sessions in the backup continue, even with a newer token.
     let ahead = rotate(store, rotation(kept.sid, &secret, 7, 101)).await.unwrap();
     assert_eq!(
         (ahead.kind, ahead.session.family.current),
@@ -196,7 +196,7 @@ async fn any_token_of_a_session_ends_it(store: &Store) {
         assert!(store.revocations(at(20)).await.unwrap().contains(&entry));
         let changes = store.changes(before).await.unwrap().changes.unwrap();
         assert!(changes.contains(&Change::Revocations));
-        // A second time there is no session to end.
+        // The second call finds no live session.
         assert!(
             !store
                 .end_session(presented(new.sid, &secret, 1), &audit_context(30))

@@ -103,14 +103,14 @@ async fn one_of_many_concurrent_changes_of_a_version_succeeds(store: &Arc<Store>
     assert_eq!(
         store.signing_keys().await.unwrap(),
         (version, keys),
-        "who loses changes nothing"
+        "an outdated version changes nothing"
     );
 }
 
 async fn a_key_takes_over_from_another_in_one_step(store: &Store) {
     let next_key = stored("b", Purpose::AccessToken);
     assert!(put(store, vec![signing("a"), next_key.clone()], &[]).await);
-    // In any order of the rows.
+    // The order of the rows does not matter.
     let promoted = StoredSigningKey {
         signing_since: Some(at(5)),
         ..next_key
@@ -128,7 +128,7 @@ async fn a_key_takes_over_from_another_in_one_step(store: &Store) {
     };
     assert!(
         put(store, vec![next.clone()], &["a", "b"]).await,
-        "taken out and replaced"
+        "a removed key is replaced in the same step"
     );
     assert_eq!(store.signing_keys().await.unwrap().1, [next]);
 }
@@ -146,6 +146,6 @@ async fn two_keys_of_a_purpose_never_sign(store: &Store) {
     assert_eq!(
         store.signing_keys().await.unwrap(),
         (version, before),
-        "nothing of it was kept"
+        "a refused change leaves no row"
     );
 }

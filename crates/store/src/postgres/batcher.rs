@@ -1,8 +1,8 @@
 //! Group commit on PostgreSQL: one statement and one commit for all waiting items.
 //!
 //! 1. A caller queues its item and waits.
-//! 2. The batcher's task takes the first item and all that wait behind it, at most [`MAX_BATCH`]. A
-//!    lone item never waits for others: while one batch is at the database, the next one gathers.
+//! 2. The batcher's task takes all waiting items, at most [`MAX_BATCH`]. A lone item never waits
+//!    for others: while one batch is at the database, the next one gathers.
 //! 3. The batch is one multi-row statement. Its rows cannot make each other fail.
 //! 4. Each caller gets the outcome of its own item, or `None` in uncommon cases: a replay, a
 //!    session that changed meanwhile, a failed statement. Such an item then runs alone through the
@@ -20,9 +20,9 @@ use super::{PATIENCE, Postgres, overloaded};
 use crate::error::Chain;
 use crate::{Result, StoreError};
 
-/// Most items per statement.
+/// Maximum number of items per statement.
 const MAX_BATCH: usize = 256;
-/// Most items that wait. Further callers fail at once, as the database is overloaded.
+/// Maximum number of waiting items. Further callers fail at once, since the database is overloaded.
 const MAX_QUEUE: usize = 4096;
 
 /// A kind of item, and how a batch of such items is written.
@@ -57,7 +57,7 @@ impl<T: Batched> Batcher<T> {
         Self { queue }
     }
 
-    /// Returns the outcome of the item. `None`: it has to be written alone.
+    /// Returns the outcome of the item. `None`: the item has to be written alone.
     pub(super) async fn submit(&self, item: T) -> Result<Option<T::Outcome>> {
         let (reply, outcome) = oneshot::channel();
         self.queue
@@ -70,7 +70,7 @@ impl<T: Batched> Batcher<T> {
 async fn serve<T: Batched>(pool: PgPool, mut waiting: mpsc::Receiver<Waiting<T>>) {
     let mut gathered = Vec::with_capacity(MAX_BATCH);
     while waiting.recv_many(&mut gathered, MAX_BATCH).await > 0 {
-        // A caller that gave up at its deadline has answered that the outcome is unknown.
+        // A caller that gave up at its deadline has already reported the outcome as unknown.
         gathered.retain(|waiting| !waiting.reply.is_closed());
         let (items, replies): (Vec<T>, Vec<_>) = gathered
             .drain(..)
@@ -108,7 +108,7 @@ async fn run<T: Batched>(pool: &PgPool, items: &[T]) -> Result<Vec<Option<T::Out
             tracing::warn!(%error, items = items.len(), "a batch is done one by one");
             Ok(items.iter().map(|_| None).collect())
         }
-        // The change may or may not have been made.
+        // Whether the change was committed is unknown.
         Err(error) => Err(error.into()),
     }
 }

@@ -18,14 +18,14 @@ pub(super) type Clock = fn() -> Timestamp;
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "what is judged is this machine's clock itself"
+    reason = "compares this machine's clock with the server's"
 )]
 pub(super) fn system() -> Timestamp {
     Timestamp::now()
 }
 
 impl Postgres {
-    /// Fails if the clocks differ by more than [`MAX_APART`]. The round trip does not count.
+    /// Fails if the clocks differ by more than [`MAX_APART`]. Ignores the round trip.
     pub(crate) async fn compare_clocks(&self) -> Result<()> {
         let asked = (self.clock)();
         let server = self.read(&async |tx: &mut Tx<'_>| server_time(tx).await).await?;
@@ -64,14 +64,14 @@ mod tests {
         };
         let mut store = open(&options).await.unwrap();
         let Engine::Postgres(postgres) = &mut store.engine else {
-            unreachable!("it was opened here")
+            unreachable!("this test opened PostgreSQL")
         };
         postgres.clock = clock;
         store
     }
 
     #[tokio::test]
-    async fn j10_a_clock_too_far_from_the_databases_is_not_ready() {
+    async fn j10_a_node_whose_clock_differs_too_much_is_not_ready() {
         let near: [Clock; 3] = [
             system,
             || system() - SignedDuration::from_secs(4),

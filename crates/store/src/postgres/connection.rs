@@ -7,7 +7,7 @@ use super::is_conflict;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
-/// A connection of the pool. If it is dropped without [`PooledConnection::give_back`] it is closed,
+/// A connection of the pool. Dropping it without [`PooledConnection::give_back`] closes it,
 /// since its work was cut short and the server may still send answers.
 pub(super) struct PooledConnection(Option<PoolConnection<Postgres>>);
 
@@ -19,7 +19,7 @@ impl From<PoolConnection<Postgres>> for PooledConnection {
 
 impl PooledConnection {
     pub(super) fn connection(&mut self) -> &mut PgConnection {
-        self.0.as_mut().expect("it is there until it is given back")
+        self.0.as_mut().expect("present until it is given back")
     }
 
     pub(super) fn give_back(mut self) {
@@ -64,7 +64,7 @@ pub(super) async fn transaction<T>(
     };
     let outcome = work(&mut tx).await;
     let Tx::Postgres { connection, conflict } = tx else {
-        unreachable!("it was made so")
+        unreachable!("the transaction was created for PostgreSQL")
     };
     match outcome {
         Ok(outcome) => {

@@ -1,4 +1,4 @@
-//! Whether the server keeps acknowledged changes in a crash.
+//! Checks whether the server's settings keep acknowledged changes in a crash.
 //!
 //! The service calls a change durable once its COMMIT is answered. If one of these settings is off,
 //! a crash of the server or its machine undoes acknowledged revocations and rotations, or damages
@@ -15,7 +15,7 @@ pub(super) async fn forgetful(pool: &PgPool) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar(sql).fetch_all(pool).await?)
 }
 
-/// Logs a warning per setting. This is not an error, since tests turn the settings off on purpose.
+/// Logs a warning per setting. Not an error, since tests turn the settings off deliberately.
 pub(super) async fn warn(pool: &PgPool) -> Result<()> {
     for setting in forgetful(pool).await? {
         tracing::warn!(

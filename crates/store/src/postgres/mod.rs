@@ -3,8 +3,8 @@
 //! Nodes share rows and nothing else: no LISTEN/NOTIFY, no advisory locks, and no sequence on the
 //! hot path. So any server that speaks this SQL will do.
 //!
-//! Only work that completed gives its connection back ([`connection`]). If a deadline cuts work
-//! short, its connection is closed, so that a late answer is never taken for another's.
+//! Only completed work returns its connection to the pool ([`connection`]). If a deadline cuts work
+//! short, its connection is closed, so that later work never reads a late answer.
 
 mod batcher;
 mod clock;
@@ -34,37 +34,36 @@ use connection::PooledConnection;
 /// How to connect to a PostgreSQL database.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// `postgres://user:password@host:port/name?sslmode=verify-full&sslrootcert=/path`. Holds a secret.
+    /// `postgres://user:password@host:port/name?sslmode=verify-full&sslrootcert=/path`. A secret.
     pub url: String,
-    /// Most connections of this process.
+    /// Maximum number of connections of this process.
     pub max_connections: u32,
 }
 
 /// How long to wait for the answer to a statement. Less than the deadline of a request.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How long to wait for a connection, so that a server that is down holds up no caller for long.
+/// How long to wait for a connection, so that no caller waits long for a server that is down.
 const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(2);
 /// A connection that was idle for longer is pinged before it is used.
 const STILL: Duration = Duration::from_secs(1);
-/// Most callers that wait for a connection. Further ones fail at once, as the database is
-/// overloaded.
+/// Maximum number of callers that wait for a connection. Further callers fail at once, since the
+/// database is overloaded.
 const MAX_WAITING: usize = 1024;
 /// Connections of the batchers.
 const LANES: u32 = 2;
-/// Most attempts of a transaction that conflicts with others.
+/// Maximum number of attempts of a transaction that conflicts with others.
 const MAX_ATTEMPTS: u32 = 40;
 
 /// An opened database.
 pub(crate) struct Postgres {
     pool: PgPool,
-    /// Each batcher has a connection of its own.
+    /// Each batcher has its own connection.
     openings: Batcher<NewSession>,
     rotations: Batcher<Rotation>,
     waiting: Semaphore,
     /// This machine's clock, to be compared with the server's.
     clock: clock::Clock,
-    /// Fewer than the connections, so that reads (caches, changes) always find one, however many
-    /// callers write.
+    /// Fewer than the connections, so that writers never take the connections that reads need.
     writers: Semaphore,
 }
 
@@ -98,7 +97,7 @@ fn connect(options: &PostgresOptions) -> Result<Postgres> {
         .map_err(unreadable)?
         .application_name("tm-auth")
         .disable_statement_logging()
-        // Unfinished work of a node that died must not hold locks for longer than a request waits.
+        // The locks of a node that died must not outlast the deadline of a request.
         .options([
             ("statement_timeout", &patience),
             ("lock_timeout", &patience),
@@ -194,8 +193,7 @@ impl Postgres {
     }
 }
 
-/// Random, and longer with each attempt, so that transactions that conflicted do not conflict
-/// again.
+/// Returns a random pause, longer with each attempt, so that transactions do not conflict again.
 fn pause(attempt: u32) -> Duration {
     Duration::from_micros(rand::random_range(500..=2_000 * u64::from(attempt.min(20))))
 }
@@ -214,7 +212,7 @@ pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
         Some(
             "40001"   // serialization_failure
             | "40P01" // deadlock_detected
-            | "23505" // unique_violation: what the work looked for first was inserted since
+            | "23505" // unique_violation: another transaction inserted the row first
         )
     )
 }

@@ -9,9 +9,9 @@ use super::Postgres;
 use super::batcher::{Batched, Batcher, column};
 use crate::OpenOutcome;
 
-/// Inserts the sessions whose id is new and whose key and account are as they were at the decision.
-/// So no mint that begins after an acknowledged revocation succeeds, even if a cache is stale.
-/// Sorted, so that nodes that insert the same ids do not deadlock.
+/// Inserts the sessions whose id is new and whose key and account have not changed since the
+/// decision. So no mint that begins after an acknowledged revocation succeeds, even if a cache is
+/// stale. Sorted, so that nodes that insert the same ids do not deadlock.
 const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissue_count,
         challenge_at, opened_at, expires_at)
     SELECT n.sid, n.key_id, n.secret_hash, n.open_nonce, n.mac_kid, 0, n.opened_at, 0, n.challenge_at, n.opened_at, n.expires_at
@@ -38,7 +38,7 @@ impl Batched for NewSession {
         batch: &[Self],
     ) -> Result<Vec<Option<OpenOutcome>>, sqlx::Error> {
         // Of equal ids in a batch only the first is inserted. The others are written alone and find
-        // it.
+        // its row.
         let mut seen = HashSet::with_capacity(batch.len());
         let first: Vec<bool> = batch.iter().map(|new| seen.insert(new.sid)).collect();
         let rows: Vec<&Self> = batch

@@ -4,10 +4,10 @@
 //! 2. Each presented token is judged on its row by [`decide`], the rule that both databases share.
 //!    Only one token per session changes the row in a batch. Tokens judged after it see the changed
 //!    row.
-//! 3. One UPDATE changes all rows, each only if session, key and account are still as they were
-//!    judged. It begins after every revocation that was acknowledged before this request, so it
+//! 3. One UPDATE changes all rows, each only if session, key and account have not changed since
+//!    the SELECT. It begins after every revocation that was acknowledged before this request, so it
 //!    misses none.
-//! 4. Items whose row was not changed after all, and cases that need more than one UPDATE (a reuse
+//! 4. Items whose row was not updated, and cases that need more than one UPDATE (a reuse
 //!    ends the session, a fast-forward is audited) are written alone.
 
 use std::collections::{HashMap, HashSet};
@@ -56,7 +56,7 @@ impl Batched for Rotation {
             })
             .collect();
         let mut moved: Vec<Moved<'_>> = found.values().flatten().filter_map(Found::moved).collect();
-        // In one order on all nodes, so that they do not deadlock.
+        // All nodes write in the same order, so that they do not deadlock.
         moved.sort_by_key(|moved| moved.session.sid);
         let advanced = advance(connection, &moved).await?;
         let lost: HashSet<SessionId> = moved
@@ -73,7 +73,7 @@ impl Batched for Rotation {
     }
 }
 
-/// A session of the batch, as it was read or as it is to be written.
+/// A session of the batch, as it was read or as it will be written.
 struct Found {
     session: Session,
     key: Option<ApiKey>,
@@ -81,7 +81,7 @@ struct Found {
     was: Option<TokenFamily>,
 }
 
-/// A session to be written, and the key that it was judged with.
+/// A session to be written, and the key with which its token was judged.
 struct Moved<'f> {
     session: &'f Session,
     key: &'f ApiKey,
@@ -97,7 +97,7 @@ impl Found {
         })
     }
 
-    /// `None`: the item has to be written alone.
+    /// Returns `None` if the item has to be written alone.
     fn judge(&mut self, rotation: &Rotation) -> Option<Result<Rotated, Refusal>> {
         let presented = &rotation.presented;
         if !self.session.secret_hash.matches(&presented.secret) {
@@ -143,7 +143,7 @@ impl Found {
     }
 }
 
-/// Returns the sessions that exist. `None`: the row cannot be read.
+/// Returns the sessions that exist. `None`: a row cannot be read.
 async fn read(
     connection: &mut PgConnection,
     batch: &[Rotation],
@@ -181,7 +181,7 @@ fn found(columns: &mut Columns<'_>) -> crate::Result<Found> {
     })
 }
 
-/// Writes the rows. Returns those that were still as they were judged.
+/// Writes the rows. Returns those that had not changed since they were read.
 async fn advance(
     connection: &mut PgConnection,
     moved: &[Moved<'_>],

@@ -3,7 +3,7 @@
 //! 1. The table `schema_migrations` is created if it does not exist. Its row 0 is the lock.
 //! 2. Each pending migration is one transaction. It locks row 0, reads again which migration is
 //!    next, runs it and records it. A node that starts at the same time waits for the lock and then
-//!    finds the migration done. A node that dies leaves nothing behind, since PostgreSQL rolls DDL
+//!    finds the migration done. If a node dies, PostgreSQL rolls its DDL
 //!    back.
 //!
 //! An older binary works on a newer schema: see `README-migrations.md`.
@@ -17,15 +17,15 @@ use crate::{Result, StoreError};
 /// All migrations in order, numbered from 1.
 pub(super) const MIGRATIONS: &[(&str, &str)] = &[("0001_initial", include_str!("0001_initial.sql"))];
 
-/// Nodes that create the table at the same time collide in the catalogue, even with `IF NOT
-/// EXISTS`.
+/// Attempts to create the table. Nodes that do so at the same time collide in the catalogue, even
+/// with `IF NOT EXISTS`.
 const MAX_ATTEMPTS: u32 = 10;
 
 pub(super) fn pending(version: usize) -> Vec<&'static str> {
     MIGRATIONS.iter().skip(version).map(|(name, _)| *name).collect()
 }
 
-/// Returns the number of migrations that were run. Refuses a database with another program's
+/// Returns the number of migrations that were run. Fails if the database has another program's
 /// tables.
 pub(super) async fn version(pool: &PgPool) -> Result<usize> {
     let mut connection = pool.acquire().await?;
@@ -39,7 +39,7 @@ pub(super) async fn version(pool: &PgPool) -> Result<usize> {
         (true, _) => newest(&mut connection).await,
         (false, false) => Ok(0),
         (false, true) => Err(StoreError::unusable(
-            "the PostgreSQL database holds another program's tables; give tm-auth one of its own",
+            "the PostgreSQL database has another program's tables; give tm-auth its own database",
         )),
     }
 }
@@ -102,7 +102,7 @@ async fn step(pool: &PgPool, migrations: &'static [(&str, &'static str)]) -> Res
     };
     sqlx::raw_sql(*sql).execute(&mut *tx).await?;
     sqlx::query("INSERT INTO schema_migrations (version, name) VALUES ($1, $2)")
-        .bind(i64::try_from(at + 1).expect("a handful of migrations"))
+        .bind(i64::try_from(at + 1).expect("the number of migrations is small"))
         .bind(*name)
         .execute(&mut *tx)
         .await?;

@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// Registers a key. A public key is registered once only, even after a revocation. An account
-    /// may have `max_live` live keys, and as many pending ones.
+    /// can have `max_live` live keys and as many pending ones.
     pub fn register_key(
         &self,
         new: NewApiKey,
@@ -61,7 +61,7 @@ impl Store {
         )
     }
 
-    /// Changes a live key of this account. Once this has disabled the key, no new mint or refresh
+    /// Changes a live key of this account. After this disables the key, no new mint or refresh
     /// succeeds, and the key is on the revocation list until it is enabled.
     pub fn update_key(
         &self,
@@ -74,7 +74,7 @@ impl Store {
         Box::pin(self.write(async move |tx| update(tx, uid, key_id, &change, &audit_context).await))
     }
 
-    /// Revokes a key of this account. Once this returned, no new mint or refresh succeeds, and the
+    /// Revokes a key of this account. After this returns, no new mint or refresh succeeds, and the
     /// key is on the revocation list. A revoked key stays as it is.
     pub fn revoke_key(
         &self,
@@ -169,7 +169,7 @@ pub(super) async fn activate(
     match key.status(audit_context.at) {
         ApiKeyStatus::Revoked | ApiKeyStatus::Expired => return Ok(Err(Refusal::KeyNotLive)),
         ApiKeyStatus::Active | ApiKeyStatus::Disabled => return Ok(Ok(key)),
-        // The sweep is about to delete it.
+        // Expired: the next sweep deletes it.
         ApiKeyStatus::Pending if key.created_at + PENDING_LIFE <= audit_context.at => {
             return Ok(Err(Refusal::KeyNotFound));
         }
@@ -318,7 +318,7 @@ async fn count(tx: &mut Tx<'_>, uid: AccountId, active: bool, now: Timestamp) ->
     tx.value(sql, args![uid, now, active]).await
 }
 
-/// Returns the key if it belongs to the account. Another account's key is not found.
+/// Returns the key if it belongs to the account, or else [`Refusal::KeyNotFound`].
 async fn owned(tx: &mut Tx<'_>, uid: AccountId, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
     Ok(get(tx, key_id)
         .await?
@@ -330,7 +330,7 @@ async fn reread(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Result<ApiKey, Refusal
     get(tx, key_id)
         .await?
         .map(Ok)
-        .ok_or_else(|| damaged("a key vanished within its transaction"))
+        .ok_or_else(|| damaged("a key disappeared within its transaction"))
 }
 
 /// Reads [`COLUMNS`].
@@ -340,7 +340,7 @@ pub(crate) fn read(columns: &mut Columns<'_>) -> Result<ApiKey> {
         key_id: columns.next()?,
         label: columns.next()?,
         public_key: PublicKey::from_sec1(columns.next()?)
-            .ok_or_else(|| damaged("a public key is off the curve"))?,
+            .ok_or_else(|| damaged("a public key is not a point on the curve"))?,
         scopes: Scopes::from_claim(columns.next()?),
         allowed_ips: split(columns.next()?)?,
         created_at: columns.next()?,

@@ -14,12 +14,12 @@ use crate::{
 impl Store {
     /// Returns the account of this identity, or creates it with the identity.
     ///
-    /// This ignores `new.email`. The address in the ID token becomes the contact address and logs
-    /// in to nothing. If an account has verified that address here, nothing is created. Creating
+    /// Ignores `new.email`. The address in the ID token becomes the contact address and is not a
+    /// login method. If an account has verified that address here, no account is created. Creating
     /// the account invalidates the codes and links that were requested for the address before. Of
     /// two concurrent logins with a new identity, one creates the account and the other finds it. A
-    /// withdrawn identity is valid again, since the user has just consented. The account of a known
-    /// identity is returned even if it is disabled.
+    /// withdrawn identity becomes valid again, since the user has just consented. Returns the
+    /// account of a known identity even if it is disabled, but then changes nothing.
     pub fn account_by_apple(
         &self,
         subject: AppleSubject,
@@ -33,8 +33,8 @@ impl Store {
         }))
     }
 
-    /// Links this identity to an account, in place of one that was withdrawn. Linking it again
-    /// changes nothing. Refused if another account has the identity, if this account has another
+    /// Links this identity to an account and replaces a withdrawn one. Linking it again updates its
+    /// address. Refused if another account has the identity, if this account has another
     /// one, or if the account is disabled.
     pub fn link_apple(
         &self,
@@ -94,10 +94,10 @@ async fn sign_in(
     audit_context: &AuditContext,
 ) -> Result<AppleSignIn> {
     if let Some((uid, known)) = get(tx, &subject.iss, &subject.sub).await? {
-        // Nothing of a disabled account changes.
+        // A disabled account is not changed.
         let account = account::get(tx, uid)
             .await?
-            .ok_or_else(|| damaged("an identity without account"))?;
+            .ok_or_else(|| damaged("an Apple identity without an account"))?;
         if account.disabled_at.is_none() {
             renew(tx, uid, &known, subject, audit_context).await?;
         }
@@ -115,7 +115,7 @@ async fn sign_in(
         ..new.clone()
     };
     if account::create(tx, &new, audit_context).await?.is_none() {
-        return Err(damaged("an account without address collides"));
+        return Err(damaged("creating an account without an address was refused"));
     }
     tx.execute(
         "UPDATE accounts SET contact_email = ?2, display_name = ?3 WHERE uid = ?1",
@@ -132,11 +132,11 @@ async fn sign_in(
     }
     let made = account::get(tx, uid)
         .await?
-        .ok_or_else(|| damaged("an account vanished within its transaction"))?;
+        .ok_or_else(|| damaged("an account disappeared within its transaction"))?;
     Ok(AppleSignIn::Made(made))
 }
 
-/// Takes over the address in the new ID token. A withdrawn identity becomes valid again.
+/// Stores the address in the new ID token. Makes a withdrawn identity valid again.
 async fn renew(
     tx: &mut Tx<'_>,
     uid: AccountId,
@@ -159,7 +159,7 @@ async fn renew(
         )
         .await?;
     }
-    // An ID token without an address leaves the stored one.
+    // If the ID token has no address, the stored one stays.
     if subject.email.is_some()
         && (&subject.email, subject.private_relay) != (&known.email, known.private_relay)
     {

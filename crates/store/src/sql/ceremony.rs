@@ -12,7 +12,7 @@ impl Store {
     }
 
     /// Deletes a ceremony and returns it to the first caller. Of concurrent callers exactly one
-    /// gets it. A ceremony of another kind and an expired one are deleted too, but not returned.
+    /// gets it. Deletes a ceremony of another kind or an expired one too, but does not return it.
     pub fn take_ceremony(
         &self,
         id_hash: [u8; 32],

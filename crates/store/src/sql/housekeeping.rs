@@ -55,7 +55,7 @@ impl Store {
             match &self.engine {
                 Engine::Sqlite(sqlite) => sqlite.backup(&target).await,
                 Engine::Postgres(_) => Err(StoreError::unusable(
-                    "PostgreSQL has tools of its own for this: pg_basebackup with archived WAL, or pg_dump",
+                    "PostgreSQL is backed up with its own tools: pg_basebackup with archived WAL, or pg_dump",
                 )),
             }
         })
@@ -79,8 +79,8 @@ impl Store {
     }
 }
 
-/// Writes, so that an answer proves that the disk accepts writes. Counts up, since SQLite does not
-/// write a page that would not change.
+/// Writes a row, which proves that the disk accepts writes. Increments a counter, since SQLite does
+/// not write an unchanged page.
 pub(super) async fn ping(tx: &mut Tx<'_>) -> Result<()> {
     let sql = "INSERT INTO settings (name, value) VALUES ('ping', '1')
         ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(settings.value AS BIGINT) + 1 AS TEXT)";
@@ -88,9 +88,9 @@ pub(super) async fn ping(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Announces a change to the other nodes. Its number follows the newest one. Of two transactions
-/// that take the same number, one fails and is retried. So numbers are committed in their order and
-/// without gaps.
+/// Announces a change to the other nodes. Its number is one higher than the newest. If two
+/// transactions take the same number, one fails and is retried. So numbers are committed in order
+/// and without gaps.
 pub(super) async fn announce(tx: &mut Tx<'_>, at: Timestamp, change: Change) -> Result<()> {
     let (kind, subject): (&str, &[u8]) = match &change {
         Change::Key(key_id) => ("key", key_id.0.as_bytes()),
@@ -106,7 +106,7 @@ pub(super) async fn announce(tx: &mut Tx<'_>, at: Timestamp, change: Change) -> 
     Ok(())
 }
 
-/// A change that was returned, to be recognised later.
+/// A change that was returned. A later call compares it with the row of the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     seq: i64,
@@ -132,14 +132,14 @@ impl Told {
             "account" => Change::Account(AccountId(id()?)),
             "signing_keys" => Change::SigningKeys,
             "revocations" => Change::Revocations,
-            other => return Err(damaged(format!("a change of {other}"))),
+            other => return Err(damaged(format!("unknown kind of change {other}"))),
         })
     }
 }
 
 /// Returns the changes after this number, and the newest of them. `told` is the newest that was
-/// returned before. If the row with its number is missing or differs, retention deleted it or the
-/// database lost its last commits.
+/// returned before. If its row is missing or differs, retention deleted it or the database lost its
+/// last commits.
 pub(super) async fn changes(
     tx: &mut Tx<'_>,
     after: i64,

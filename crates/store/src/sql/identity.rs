@@ -18,7 +18,7 @@ impl Store {
         Box::pin(self.read(async move |tx| account::by_email(tx, &email).await))
     }
 
-    /// Sets the address that was verified for an account. The old one is in cooldown. Codes and
+    /// Sets the address that was verified for an account. Puts the old one into cooldown. Codes and
     /// links for the old address, or for another change of this account's address, become invalid.
     pub fn set_email(&self, proved: ProvedEmail, audit_context: &AuditContext) -> Call<'_, EmailChange> {
         let audit_context = audit_context.clone();
@@ -30,10 +30,10 @@ impl Store {
         Box::pin(self.read(async move |tx| login_methods(tx, uid).await))
     }
 
-    /// Deletes an account for good. Its keys are revoked, its users' sessions end, its login
-    /// methods are removed, its address is in cooldown, and its tokens are on the revocation list.
-    /// Its id, which is never used again, its keys' public halves and its audit trail stay.
-    /// `false`: the account does not exist or was deleted before.
+    /// Deletes an account for good. Revokes its keys and tokens, ends its user sessions,
+    /// removes its login methods and puts its address into cooldown. Keeps its id, so that it is
+    /// never used again, its keys' public halves and its audit trail. `false`: the account does not
+    /// exist or was deleted before.
     pub fn delete_account(&self, uid: AccountId, audit_context: &AuditContext) -> Call<'_, bool> {
         let audit_context = audit_context.clone();
         Box::pin(self.write(async move |tx| delete(tx, uid, &audit_context).await))
@@ -45,8 +45,7 @@ async fn set_email(
     proved: &ProvedEmail,
     audit_context: &AuditContext,
 ) -> Result<EmailChange> {
-    // The purpose names the account. An address that was verified for logging in changes no
-    // account.
+    // The purpose names the account. If the address was verified for a login, no account changes.
     let Purpose::SetEmail(uid) = proved.purpose else {
         return Ok(EmailChange::NoAccount);
     };
@@ -63,7 +62,7 @@ async fn set_email(
     if account::by_email(tx, email).await?.is_some() || in_cooldown(tx, email, uid, audit_context).await? {
         return Ok(EmailChange::Taken);
     }
-    // This account may have given the address up before.
+    // This account may have given up the address before.
     end_cooldown(tx, email).await?;
     tx.execute(
         "UPDATE accounts SET email = ?2, version = version + 1 WHERE uid = ?1",
@@ -93,7 +92,7 @@ async fn set_email(
     Ok(EmailChange::Changed(account.email))
 }
 
-/// Whether another account gave the address up and it is still in cooldown.
+/// Whether another account gave up the address and it is still in cooldown.
 pub(super) async fn in_cooldown(
     tx: &mut Tx<'_>,
     email: &str,
@@ -104,7 +103,7 @@ pub(super) async fn in_cooldown(
     Ok(gave_up.is_some_and(|gave_up| gave_up != uid))
 }
 
-/// Ends the cooldown, since the address has an owner again.
+/// Ends the cooldown of an address that has an owner again.
 pub(super) async fn end_cooldown(tx: &mut Tx<'_>, email: &str) -> Result<()> {
     tx.execute("DELETE FROM released_addresses WHERE email = ?1", args![email])
         .await?;

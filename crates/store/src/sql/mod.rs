@@ -1,9 +1,9 @@
 //! The store's methods in SQL, written once for both databases.
 //!
-//! 1. A method of [`Store`] passes a piece of work to [`Store::write`] or [`Store::read`].
+//! 1. A method of [`Store`] passes a closure, its work, to [`Store::write`] or [`Store::read`].
 //! 2. On SQLite the writer thread runs the work within its group commit. On PostgreSQL the work is
 //!    a SERIALIZABLE transaction, which is retried after a conflict with another one. Either way it
-//!    sees the database as if it were alone.
+//!    runs as if it had the database to itself.
 //! 3. The work is a function over [`Tx`] with the same statements for both databases.
 //!
 //! On PostgreSQL, opening and rotating a session uses batched statements ([`crate::postgres`]) and

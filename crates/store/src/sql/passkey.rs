@@ -15,8 +15,8 @@ const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eli
     last_used_at, suspect_at";
 
 impl Store {
-    /// Returns the user entity of an account. If the account has no user handle yet, it keeps
-    /// `fresh`. `None`: there is no such account.
+    /// Returns the user entity of an account. If the account has no user handle yet, `fresh` is
+    /// stored. `None`: there is no such account.
     pub fn passkey_user(&self, uid: AccountId, fresh: UserHandle) -> Call<'_, Option<PasskeyUser>> {
         Box::pin(self.write(async move |tx| user(tx, uid, &fresh).await))
     }
@@ -44,8 +44,8 @@ impl Store {
 
     /// Adds a passkey to an account that is not disabled. Refused if any account has the
     /// credential, or if the account has `max` passkeys. [`AddedBy::Recovery`] requires a recovery
-    /// whose waiting time is over at `passkey.created_at`. Ends a recovery. Returns whether there
-    /// was one.
+    /// whose waiting time is over at `passkey.created_at`. Completes a pending recovery. Returns
+    /// whether there was one.
     pub fn add_passkey(
         &self,
         uid: AccountId,
@@ -141,7 +141,7 @@ async fn sign_up(
         return Ok(Err(Refusal::PasskeyAlreadyRegistered));
     }
     if account::create(tx, new, audit_context).await?.is_none() {
-        return Err(damaged("an account without an address collides with another one"));
+        return Err(damaged("creating an account without an address was refused"));
     }
     tx.execute(
         "UPDATE accounts SET user_handle = ?2, display_name = ?3 WHERE uid = ?1",
@@ -151,7 +151,7 @@ async fn sign_up(
     insert(tx, new.uid, passkey, audit_context).await?;
     let made = account::get(tx, new.uid).await?;
     made.map(Ok)
-        .ok_or_else(|| damaged("an account is gone while it is made"))
+        .ok_or_else(|| damaged("an account disappeared within its transaction"))
 }
 
 async fn add(

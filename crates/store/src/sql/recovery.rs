@@ -9,9 +9,9 @@ use super::{Store, Tx, args, audit};
 use crate::{AuditAction, AuditContext, Call, Result};
 
 impl Store {
-    /// Starts a recovery for an account that has a passkey. A pending one stays as it is, so that
-    /// asking again never moves its end. A lapsed one is replaced. Returns the recovery and whether
-    /// it was started now.
+    /// Starts a recovery for an account that has a passkey. Does not change a pending one, so that
+    /// a repeated request never moves its end. Replaces a lapsed one. Returns the recovery and
+    /// whether it was started now.
     pub fn start_recovery(
         &self,
         new: Recovery,
@@ -90,7 +90,7 @@ pub(super) async fn is_ready(tx: &mut Tx<'_>, uid: AccountId, now: Timestamp) ->
         .is_some_and(|recovery| recovery.stage(now) == Stage::Ready))
 }
 
-/// Deletes the recovery and notes `action`. `false`: there was none, or it had lapsed.
+/// Deletes the recovery and audits `action`. `false`: there was none, or it had lapsed.
 pub(super) async fn end(
     tx: &mut Tx<'_>,
     uid: AccountId,
@@ -100,7 +100,7 @@ pub(super) async fn end(
     let there = get(tx, uid).await?;
     tx.execute("DELETE FROM recoveries WHERE uid = ?1", args![uid])
         .await?;
-    // The end of a lapsed recovery needs no notice.
+    // Deleting a lapsed recovery is not audited.
     let ended = there.is_some_and(|recovery| recovery.stage(audit_context.at) != Stage::Lapsed);
     if ended {
         audit::note(tx, audit_context, action, Some(uid), None, None, None).await?;

@@ -84,7 +84,7 @@ fn read(columns: &mut Columns<'_>) -> Result<Revocation> {
         "key" => Revoked::Key(columns.next()?),
         "account" => Revoked::Account(columns.next()?),
         "everything" => Revoked::Everything,
-        other => return Err(damaged(format!("a revocation of a {other}"))),
+        other => return Err(damaged(format!("unknown kind of revocation {other}"))),
     };
     Ok(Revocation { revoked, at })
 }

@@ -64,7 +64,7 @@ impl Row {
                 Some(rusqlite::types::Value::Integer(number)) => Ok(Column::Integer(*number)),
                 Some(rusqlite::types::Value::Text(text)) => Ok(Column::Text(text)),
                 Some(rusqlite::types::Value::Blob(bytes)) => Ok(Column::Blob(bytes)),
-                Some(rusqlite::types::Value::Real(_)) => Err(damaged("a fraction where none belongs")),
+                Some(rusqlite::types::Value::Real(_)) => Err(damaged("a floating-point number in a column")),
                 None => Err(damaged(format!("no column {index}"))),
             },
             Self::Postgres(row) => postgres_column(row, index).map_err(damaged),
@@ -80,7 +80,7 @@ fn postgres_column(row: &PgRow, index: usize) -> sqlx::Result<Column<'_>> {
         "INT4" => row
             .try_get::<Option<i32>, _>(index)?
             .map(|number| Column::Integer(number.into())),
-        // This refuses all other types.
+        // Fails for all other types.
         _ => row.try_get::<Option<i64>, _>(index)?.map(Column::Integer),
     };
     Ok(column.unwrap_or(Column::Null))
@@ -88,14 +88,14 @@ fn postgres_column(row: &PgRow, index: usize) -> sqlx::Result<Column<'_>> {
 
 /// A type that can be read from a column.
 pub(crate) trait FromColumn<'r>: Sized {
-    #[expect(private_interfaces, reason = "a column leaves this module as a value only")]
+    #[expect(private_interfaces, reason = "columns stay private to this module")]
     fn from_column(column: Column<'r>) -> Result<Self>;
 }
 
 macro_rules! from_column {
     ($($type:ty: $kind:ident($value:ident) => $read:expr),+ $(,)?) => {
         $(impl<'r> FromColumn<'r> for $type {
-            #[expect(private_interfaces, reason = "a column leaves this module as a value only")]
+            #[expect(private_interfaces, reason = "columns stay private to this module")]
             fn from_column(column: Column<'r>) -> Result<Self> {
                 match column {
                     Column::$kind($value) => $read,
@@ -125,17 +125,17 @@ from_column! {
 }
 
 impl<'r, const N: usize> FromColumn<'r> for [u8; N] {
-    #[expect(private_interfaces, reason = "a column leaves this module as a value only")]
+    #[expect(private_interfaces, reason = "columns stay private to this module")]
     fn from_column(column: Column<'r>) -> Result<Self> {
         let bytes = <&[u8]>::from_column(column)?;
         bytes
             .try_into()
-            .map_err(|_| damaged(format!("{} bytes where {N} belong", bytes.len())))
+            .map_err(|_| damaged(format!("{} bytes instead of {N}", bytes.len())))
     }
 }
 
 impl<'r, T: FromColumn<'r>> FromColumn<'r> for Option<T> {
-    #[expect(private_interfaces, reason = "a column leaves this module as a value only")]
+    #[expect(private_interfaces, reason = "columns stay private to this module")]
     fn from_column(column: Column<'r>) -> Result<Self> {
         match column {
             Column::Null => Ok(None),

@@ -17,8 +17,8 @@ use crate::{
     RotationKind,
 };
 
-/// Inserts the session if key and account are as they were at the decision. So no mint that begins
-/// after an acknowledged revocation succeeds, even if a cache is stale.
+/// Inserts the session if key and account have not changed since the decision. So no mint that
+/// begins after an acknowledged revocation succeeds, even if a cache is stale.
 const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissue_count,
         challenge_at, opened_at, expires_at)
     SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7, ?6, ?8
@@ -30,7 +30,7 @@ const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, 
     ON CONFLICT (sid) DO NOTHING";
 
 impl Store {
-    /// Opens a session if its id is new, and key and account are as they were at the decision.
+    /// Opens a session if its id is new and neither key nor account changed since the decision.
     pub fn open_session(&self, new: NewSession) -> Call<'_, OpenOutcome> {
         Box::pin(self.write_batched(new, async |tx, new| open(tx, new).await))
     }
@@ -41,8 +41,8 @@ impl Store {
         Box::pin(self.write_batched(rotation, async |tx, rotation| rotate(tx, rotation).await))
     }
 
-    /// Ends the session of a refresh token, of an API key's or a user's session. Any token of the
-    /// session will do. `false`: there is no live session with this secret.
+    /// Ends the session of a refresh token, whether an API key's or a user's. Any token of the
+    /// session works. `false`: no live session has this secret.
     pub fn end_session(
         &self,
         presented: VerifiedRefreshToken,
@@ -208,7 +208,7 @@ async fn advance(tx: &mut Tx<'_>, session: &mut Session, next: TokenFamily, mac_
         )
         .await?;
     if updated != 1 {
-        return Err(damaged("a session vanished within its transaction"));
+        return Err(damaged("a session disappeared within its transaction"));
     }
     session.family = next;
     mac_kid.clone_into(&mut session.mac_kid);

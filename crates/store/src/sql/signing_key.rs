@@ -14,8 +14,8 @@ impl Store {
         Box::pin(self.read(async |tx| all(tx).await))
     }
 
-    /// Replaces keys of the set if it is still at `version`. `false`: another node changed the set,
-    /// so read it again.
+    /// Replaces keys of the set if it is still at `version`. `false`: another node changed the set.
+    /// Read it again.
     pub fn update_signing_keys(
         &self,
         version: i64,
@@ -29,8 +29,8 @@ impl Store {
 }
 
 pub(super) async fn all(tx: &mut Tx<'_>) -> Result<(i64, Vec<StoredSigningKey>)> {
-    // One statement, so that version and rows belong together. Without a key it returns one row
-    // whose key columns are NULL.
+    // One statement, so that version and rows are consistent. If there are no keys, it returns one
+    // row whose key columns are NULL.
     let sql = "SELECT (SELECT value FROM settings WHERE name = ?1),
             k.kid, k.purpose, k.algorithm, k.sealed, k.published_at, k.signing_since, k.retired_at
          FROM (SELECT 1 AS one) always LEFT JOIN signing_keys k ON always.one = 1
@@ -69,7 +69,7 @@ pub(super) async fn update(
         )
         .await?;
     }
-    // Retired keys first, since at no time may two keys of a purpose sign.
+    // Retire keys first, since two keys of a purpose must never sign at the same time.
     let (retired, others): (Vec<_>, Vec<_>) = put.iter().partition(|key| key.retired_at.is_some());
     for key in retired.into_iter().chain(others) {
         tx.execute(
@@ -109,7 +109,7 @@ fn parse_version(text: Option<String>) -> Result<i64> {
     text.map_or(Ok(0), |text| text.parse().map_err(damaged))
 }
 
-/// `None`: the row has no key.
+/// Returns `None` if the key columns are NULL.
 fn read(columns: &mut Columns<'_>) -> Result<Option<StoredSigningKey>> {
     let Some(kid) = columns.next()? else {
         return Ok(None);
@@ -118,9 +118,11 @@ fn read(columns: &mut Columns<'_>) -> Result<Option<StoredSigningKey>> {
     let algorithm: Option<&str> = columns.next()?;
     Ok(Some(StoredSigningKey {
         kid,
-        purpose: Purpose::parse(purpose).ok_or_else(|| damaged(format!("a key for {purpose}")))?,
+        purpose: Purpose::parse(purpose).ok_or_else(|| damaged(format!("unknown key purpose {purpose}")))?,
         algorithm: algorithm
-            .map(|text| Algorithm::parse(text).ok_or_else(|| damaged(format!("a key of {text}"))))
+            .map(|text| {
+                Algorithm::parse(text).ok_or_else(|| damaged(format!("unknown key algorithm {text}")))
+            })
             .transpose()?,
         sealed: Sealed(columns.next()?),
         published_at: columns.next()?,

@@ -13,8 +13,8 @@ pub(crate) enum Tx<'c> {
     Sqlite(&'c mut rusqlite::Connection),
     Postgres {
         connection: &'c mut PgConnection,
-        /// Whether a statement failed because of a conflict with another transaction. This one can
-        /// then be retried.
+        /// Whether a statement failed because of a conflict with another transaction. If so, this
+        /// transaction can be retried.
         conflict: bool,
     },
 }
@@ -94,7 +94,7 @@ impl Tx<'_> {
         args: &[Value<'_>],
     ) -> Result<T> {
         let found = self.find(sql, args, only).await?;
-        found.ok_or_else(|| damaged("a statement without its row"))
+        found.ok_or_else(|| damaged("a statement returned no row"))
     }
 
     /// Whether a statement returns a row.
@@ -103,8 +103,8 @@ impl Tx<'_> {
     }
 }
 
-/// Statements are written with SQLite's `?1`. PostgreSQL wants `$1`. No statement contains another
-/// question mark.
+/// Turns SQLite's `?1`, in which statements are written, into PostgreSQL's `$1`. No statement
+/// contains another question mark.
 fn numbered(sql: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(sql.replace('?', "$"))
 }

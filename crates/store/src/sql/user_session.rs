@@ -18,10 +18,10 @@ use crate::{
 };
 
 impl Store {
-    /// Opens a session if its account is not disabled, records the network as one from which the
-    /// account logs in, and ends the session that this one replaces, of any account. So a step-up
-    /// or another login in the same browser never leaves the old session alive. `false`: the
-    /// account is unknown or disabled, and nothing was changed.
+    /// Opens a session if its account is not disabled. Records the network as one from which the
+    /// account logs in. Ends the session `replaces`, of any account, so that a step-up or another
+    /// login in the same browser never leaves the old session live. `false`: the account is unknown
+    /// or disabled, and nothing was changed.
     pub fn open_user_session(
         &self,
         new: UserSession,
@@ -53,8 +53,8 @@ impl Store {
         Box::pin(self.write(async move |tx| rotate(tx, &rotation).await))
     }
 
-    /// Ends a session of this account. Its access tokens are on the revocation list. `false`: there
-    /// is no such session, or it was ended before.
+    /// Ends a session of this account and revokes its access tokens. `false`: the account has no
+    /// such session, or it was ended before.
     pub fn end_user_session(
         &self,
         uid: AccountId,
@@ -156,7 +156,7 @@ async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUs
     let Some((mut session, account)) = with_account(tx, presented.sid).await? else {
         return Ok(Err(Refusal::SessionExpired));
     };
-    // The secret of a cookie is not valid in a refresh token.
+    // A browser session's secret, from a cookie, is not valid in a refresh token.
     if !session.secret_hash.matches(&presented.secret) || session.kind == SessionKind::Browser {
         return Ok(Err(Refusal::InvalidRefreshToken));
     }
@@ -365,9 +365,9 @@ fn read(columns: &mut Columns<'_>) -> Result<UserSession> {
 }
 
 fn read_kind(kind: &str) -> Result<SessionKind> {
-    SessionKind::parse(kind).ok_or_else(|| damaged(format!("a session of kind {kind}")))
+    SessionKind::parse(kind).ok_or_else(|| damaged(format!("unknown session kind {kind}")))
 }
 
 fn read_method(method: &str) -> Result<AuthMethod> {
-    AuthMethod::parse(method).ok_or_else(|| damaged(format!("a proof by {method}")))
+    AuthMethod::parse(method).ok_or_else(|| damaged(format!("unknown login method {method}")))
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{Result, StoreError};
 
-/// The lock of the one server. The system releases it when the process ends in any way. It has a
-/// file of its own, since SQLite's locks on the database file are of another kind.
+/// The lock of the only server. The system releases it when the process exits or dies. It has its
+/// own file, apart from SQLite's locks on the database file.
 pub(super) struct ServerLock {
     _file: File,
 }
@@ -36,8 +36,8 @@ impl ServerLock {
 
 /// Creates the file with mode 0600, before SQLite creates it with the default mode.
 ///
-/// Does not open an existing file. POSIX locks belong to the process, and closing any descriptor of
-/// the file would drop those that SQLite holds through another one.
+/// Does not open an existing file. POSIX locks belong to the process, so closing any descriptor of
+/// the file would release the locks that SQLite has through another one.
 pub(super) fn create_private(path: &Path) -> Result<()> {
     match private().create_new(true).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(path, error)),

@@ -1,4 +1,4 @@
-//! SQLite, the embedded default: one machine, and nothing to run beside the service.
+//! SQLite, the embedded default: one machine, and no database server to run.
 //!
 //! One thread writes and commits in groups ([`writer`]), a few connections read ([`reader`]). With
 //! WAL and `synchronous=FULL` an acknowledged write survives a power cut. A second *server* on the
@@ -25,16 +25,16 @@ use crate::{Result, Store, StoreError};
 pub struct SqliteOptions {
     /// The file. If it does not exist, it is created with mode 0600.
     pub path: PathBuf,
-    /// Who opens the file.
+    /// Role of the process that opens the file.
     pub role: Role,
-    /// When a commit returns.
+    /// Whether a commit waits for the disk.
     pub synchronous: Synchronous,
 }
 
-/// Who opens the file.
+/// Role of the process that opens the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The one server, which takes the lock.
+    /// The only server, which takes the lock.
     Server,
     /// A command, which can run beside the server.
     Command,
@@ -43,9 +43,9 @@ pub enum Role {
 /// SQLite's `synchronous`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Synchronous {
-    /// Once the commit is on the disk. A power cut loses no acknowledged write.
+    /// A commit returns once it is on the disk. A power cut loses no acknowledged write.
     Full,
-    /// Before the commit is on the disk. Only for tests.
+    /// A commit returns before it is on the disk. Only for tests.
     Off,
 }
 
@@ -114,7 +114,7 @@ impl Sqlite {
 fn poll_ready<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
-        Poll::Pending => unreachable!("nothing that works on SQLite waits"),
+        Poll::Pending => unreachable!("work on SQLite never waits"),
     }
 }
 
@@ -126,9 +126,9 @@ fn run(connection: &Connection, sql: &str) -> Result<()> {
 /// Opens a connection with the settings of a writer.
 fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection> {
     let connection = Connection::open(path)?;
-    // A command may hold a lock for a moment.
+    // A command can hold a lock for a moment.
     connection.busy_timeout(Duration::from_secs(5))?;
-    // Before the first setting that could change another program's file.
+    // First, since later settings could change another program's file.
     schema::refuse_foreign(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -159,6 +159,6 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-// They use the fixtures of the conformance suite.
+// The tests use the fixtures of the conformance suite.
 #[cfg(all(test, feature = "conformance"))]
 mod tests;

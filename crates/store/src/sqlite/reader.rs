@@ -11,7 +11,7 @@ use super::poll_ready;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
-/// Connections that are kept open. Under load more are opened and closed again.
+/// Number of connections that are kept open. Under load more are opened and then closed.
 const KEPT: usize = 4;
 
 pub(super) struct Readers {
@@ -41,8 +41,8 @@ impl Readers {
         let outcome = tokio::task::spawn_blocking(move || {
             let mut connection = shared.take()?;
             let outcome = poll_ready(work(&mut Tx::Sqlite(&mut connection)));
-            // A connection that failed is not kept: it may be stale, for example because the file
-            // was replaced.
+            // A connection that failed is not kept. It may be stale, for example because the
+            // file was replaced.
             if outcome.is_ok() {
                 shared.give_back(connection);
             }

@@ -19,7 +19,7 @@ pub(super) fn pending(version: usize) -> Vec<&'static str> {
     MIGRATIONS.iter().skip(version).map(|(name, _)| *name).collect()
 }
 
-/// Refuses a file that holds another program's tables.
+/// Fails if the file has another program's tables.
 pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
     // One statement, so one snapshot: another process may be migrating an empty file.
     let (id, tables): (i64, i64) = connection.query_row(
@@ -36,8 +36,8 @@ pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
 }
 
 /// Runs pending migrations, each in one transaction with its version number, so that a crash leaves
-/// all or nothing of it. Processes that start at the same time wait for each other on the write
-/// lock.
+/// it applied completely or not at all. Processes that start at the same time wait for each other
+/// on the write lock.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     migrate_to(connection, MIGRATIONS.len())
 }
@@ -52,7 +52,7 @@ pub(super) fn migrate_to(connection: &mut Connection, newest: usize) -> Result<(
             tx.pragma_update(
                 None,
                 "user_version",
-                i64::try_from(at + 1).expect("a handful of migrations"),
+                i64::try_from(at + 1).expect("the number of migrations is small"),
             )?;
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             tracing::info!(migration = name, "schema migrated");

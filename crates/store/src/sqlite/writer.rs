@@ -2,8 +2,8 @@
 //! jobs.
 //!
 //! 1. A caller queues a job and waits.
-//! 2. The thread takes the first job and all that wait behind it, at most [`MAX_BATCH`]. A lone job
-//!    never waits for others: while one transaction commits, the next batch gathers.
+//! 2. The thread takes all waiting jobs, at most [`MAX_BATCH`]. A lone job never waits for others:
+//!    while one transaction commits, the next batch gathers.
 //! 3. Each job runs in a savepoint, so that a job that fails does not undo the others.
 //! 4. After one commit, with one fsync, each caller gets the outcome of its own job.
 //!
@@ -21,9 +21,9 @@ use crate::error::Chain;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
 
-/// Most jobs per transaction.
+/// Maximum number of jobs per transaction.
 const MAX_BATCH: usize = 256;
-/// Most jobs that wait. Further callers fail at once, as the database is overloaded.
+/// Maximum number of waiting jobs. Further callers fail at once, since the database is overloaded.
 const MAX_QUEUE: usize = 4096;
 
 pub(super) struct Writer {
@@ -63,7 +63,7 @@ fn gone() -> StoreError {
     StoreError::unavailable("the writer has stopped")
 }
 
-/// A piece of work whose type of outcome is erased.
+/// Queued work with its type of outcome erased.
 trait Job: Send {
     fn run(&mut self, connection: &mut Connection);
     fn deliver(self: Box<Self>, committed: &Result<()>);
@@ -84,7 +84,7 @@ impl<T: Send, F: AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send> Job for Task<T, F
 
     fn deliver(self: Box<Self>, committed: &Result<()>) {
         let outcome = match (self.outcome, committed) {
-            // A job that failed changed nothing. Its own error says more than the transaction's.
+            // A job that failed changed nothing. Its own error is the more specific one.
             (Some(Err(error)), _) => Err(error),
             (_, Err(error)) => Err(error.clone()),
             (Some(Ok(value)), Ok(())) => Ok(value),
@@ -103,8 +103,8 @@ fn in_savepoint<T>(
     match poll_ready(work(&mut Tx::Sqlite(connection))) {
         Ok(value) => run(connection, "RELEASE job").map(|()| value),
         Err(error) => {
-            // After an I/O error SQLite has rolled everything back, and the savepoint does not
-            // exist any more.
+            // After an I/O error SQLite has rolled everything back, and the savepoint no
+            // longer exists.
             if !connection.is_autocommit() {
                 run(connection, "ROLLBACK TO job")?;
                 run(connection, "RELEASE job")?;

@@ -26,7 +26,7 @@ impl Cell {
         Ok(cell.unwrap_or(Self::Null(kind)))
     }
 
-    /// Bytes become base64url without padding.
+    /// Encodes bytes as base64url without padding.
     pub(super) fn to_json(&self) -> Json {
         match self {
             Self::Null(_) => Json::Null,

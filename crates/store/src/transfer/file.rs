@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A row is an array of its columns: numbers, texts, and bytes as base64url. The last line shows
-//! that nothing is missing.
+//! that the file is complete.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Lines, Seek, Write};
@@ -114,7 +114,7 @@ impl<'f> Writer<'f> {
     }
 
     fn json(&mut self, line: &impl Serialize) -> Result<()> {
-        let line = serde_json::to_string(line).expect("plain data");
+        let line = serde_json::to_string(line).expect("the value serialises to JSON");
         self.row(&line)
     }
 }
@@ -177,7 +177,7 @@ impl Reader {
         }
         let row: Vec<serde_json::Value> = self.parse(&line, "is not a row")?;
         if row.len() != table.columns.len() {
-            return Err(self.wrong(&format!("has another number of columns than {}", table.name)));
+            return Err(self.wrong(&format!("has a wrong number of columns for {}", table.name)));
         }
         let cells = row
             .into_iter()

@@ -56,8 +56,7 @@ impl Store {
             .snapshot(async move |tx| export(tx, file::Writer::new(&file)?, at).await)
             .await;
         if written.is_err() {
-            // Half a file is of no use. If it cannot be removed, the first error is the one to
-            // report.
+            // Remove the incomplete file. If that fails, report the first error.
             let _ = std::fs::remove_file(target);
         }
         written
@@ -124,7 +123,7 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
     let (environment, at) = file.header()?;
     if environment != expected {
         return Err(StoreError::unusable(format!(
-            "the file is of the {environment} environment, the configuration says {expected}"
+            "the file is of the {environment} environment, but the configuration says {expected}"
         )));
     }
     let mut tables = Vec::new();
@@ -141,7 +140,7 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
         let found = checked.of(table);
         if found != promised {
             return Err(StoreError::unusable(format!(
-                "{}: the file promises {} rows with checksum {}, and {} with {} arrived",
+                "{}: the file promises {} rows with checksum {}, but the database has {} with {}",
                 table.name, promised.rows, promised.sha256, found.rows, found.sha256
             )));
         }
@@ -160,7 +159,7 @@ async fn environment(tx: &mut Tx<'_>) -> Result<Environment> {
     let bound = setting::get(tx, "environment").await?.ok_or_else(nothing)?;
     bound
         .parse()
-        .map_err(|_| StoreError::damaged(format!("an environment called {bound}")))
+        .map_err(|_| StoreError::damaged(format!("unknown environment {bound}")))
 }
 
 async fn refuse_filled(tx: &mut Tx<'_>) -> Result<()> {
@@ -168,7 +167,7 @@ async fn refuse_filled(tx: &mut Tx<'_>) -> Result<()> {
         let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
         if tx.exists(&sql, args![]).await? {
             return Err(StoreError::unusable(format!(
-                "the database is not empty: {} has rows; make an empty one and run `tm-auth migrate` on it",
+                "the database is not empty: {} has rows; create an empty one and run `tm-auth migrate` on it",
                 table.name
             )));
         }
@@ -176,7 +175,7 @@ async fn refuse_filled(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Continues the numbering of rows. PostgreSQL numbers new rows without regard to imported ones.
+/// Continues the numbering after the imported rows, which PostgreSQL's numbering does not see.
 async fn restart_numbers(tx: &mut Tx<'_>) -> Result<()> {
     for Table { name, .. } in TABLES.iter().filter(|table| table.is_numbered) {
         let sql = format!("SELECT coalesce(max(id), 0) + 1 FROM {name}");

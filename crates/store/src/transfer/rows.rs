@@ -42,7 +42,7 @@ impl Checked {
     pub(super) fn of(self, table: &Table) -> TableContents {
         let mut sha256 = String::with_capacity(64);
         for byte in self.sum.finish().as_ref() {
-            write!(sha256, "{byte:02x}").expect("a string takes what is written");
+            write!(sha256, "{byte:02x}").expect("writing to a string never fails");
         }
         TableContents {
             name: table.name.to_owned(),

@@ -31,7 +31,7 @@ const fn numbered(name: &'static str, columns: &'static [(&'static str, Kind)]) 
     }
 }
 
-/// A test compares this with the result of the migrations.
+/// All tables. A test compares them with the result of the migrations.
 pub(super) const TABLES: &[Table] = &[
     table("settings", 1, &[("name", Text), ("value", Text)]),
     table(

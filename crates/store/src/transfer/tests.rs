@@ -75,8 +75,8 @@ impl Deployment {
     }
 }
 
-/// Adds rows to the empty tables. One table gets more than a batch of them, so that a batch's end
-/// is tested.
+/// Adds rows to the empty tables. One table gets more than a batch of them, so that a batch's
+/// boundary is tested.
 async fn fill(tx: &mut Tx<'_>, table: &Table, uid: &[u8], key_id: &[u8]) -> Result<()> {
     let sql = format!("SELECT 1 FROM {} LIMIT 1", table.name);
     if tx.exists(&sql, args![]).await? {
@@ -93,7 +93,7 @@ async fn fill(tx: &mut Tx<'_>, table: &Table, uid: &[u8], key_id: &[u8]) -> Resu
     let rows: i64 = match table.name {
         "email_codes" => 2_345,
         "released_addresses" => 200,
-        // One entry about an account.
+        // One row per account.
         "apple_identities" | "recoveries" => 1,
         _ => 3,
     };
@@ -125,7 +125,7 @@ async fn imported(store: &Store, file: &Path) -> Result<Contents> {
         .await
 }
 
-/// Every table but the audit trail, which notes the import.
+/// The tables except the audit trail, to which an import adds an entry.
 fn sums(contents: &Contents) -> BTreeMap<&str, (u64, &str)> {
     let others = contents.tables.iter().filter(|table| table.name != "audit");
     others
@@ -134,7 +134,7 @@ fn sums(contents: &Contents) -> BTreeMap<&str, (u64, &str)> {
 }
 
 #[tokio::test]
-async fn what_is_exported_arrives_in_either_database_row_by_row() {
+async fn an_export_is_imported_row_by_row_into_either_database() {
     let folder = TempDir::new().unwrap();
     let first = Deployment::new(sqlite(&folder, "first.db")).await;
     let (file, contents) = exported(&first.store, &folder, "1").await;
@@ -213,10 +213,10 @@ async fn an_incomplete_import_changes_nothing() {
         (
             "a column is missing",
             whole.replacen("\"bot\",", "", 1),
-            "another number of columns",
+            "a wrong number of columns",
         ),
         (
-            "a value is of another kind",
+            "a value has another type",
             whole.replacen("\"bot\"", "7", 1),
             "not Text",
         ),
@@ -227,8 +227,8 @@ async fn an_incomplete_import_changes_nothing() {
             whole.replacen("export\":1", "export\":2", 1),
             "format 2",
         ),
-        ("no export", "{}\n".to_owned(), "not the beginning"),
-        ("nothing", String::new(), "not complete"),
+        ("not an export", "{}\n".to_owned(), "not the beginning"),
+        ("an empty file", String::new(), "not complete"),
     ];
     for target in [sqlite(&folder, "second.db"), postgres().await] {
         for (case, text, told) in &cases {
@@ -250,13 +250,13 @@ async fn an_incomplete_import_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_export_overwrites_no_file_and_needs_a_bound_database() {
+async fn an_export_never_overwrites_a_file_and_needs_a_database_with_an_environment() {
     let folder = TempDir::new().unwrap();
     let target = folder.path().join("export");
     let empty = sqlite(&folder, "empty.db");
     let error = empty.export(&target, given::at(0)).await.unwrap_err();
     assert!(error.to_string().contains("it is empty"), "{error}");
-    assert!(!target.exists(), "half a file is useless");
+    assert!(!target.exists(), "the incomplete file is removed");
 
     fs::write(&target, "mine").unwrap();
     empty.bind_environment(Environment::Uat).await.unwrap();

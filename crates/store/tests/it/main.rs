@@ -15,7 +15,7 @@ use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tm_auth_store::{Store, conformance};
 use tm_auth_testing::postgres::Postgres;
 
-/// How many tests run at once at most: each may hold eight of the shared server's 200 connections.
+/// Maximum number of concurrent tests. Each can use eight of the shared server's 200 connections.
 const MOST_THREADS: usize = 8;
 
 fn main() -> ExitCode {
@@ -49,7 +49,7 @@ fn test(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Trial {
     })
 }
 
-/// An empty database of the test's own, and the folder that it lies in.
+/// An empty database for one test, and its folder.
 type Empty = (Store, Option<TempDir>);
 
 fn empty_sqlite() -> Empty {
@@ -57,7 +57,7 @@ fn empty_sqlite() -> Empty {
     let options = SqliteOptions {
         path: folder.path().join("tm-auth.db"),
         role: Role::Server,
-        // These cases test the meaning; `power_cut` tests what the disk keeps.
+        // Durability does not matter here: `power_cut` tests it.
         synchronous: Synchronous::Off,
     };
     let store = sqlite::open(&options).expect("an empty database");
@@ -73,7 +73,7 @@ async fn empty_postgres() -> Empty {
     (store, None)
 }
 
-/// The conformance suite on one kind of database; each case starts with an empty one.
+/// The conformance suite on one kind of database. Each case starts with an empty one.
 fn on_database(database: &str, empty: fn() -> Pin<Box<dyn Future<Output = Empty>>>) -> Vec<Trial> {
     conformance::cases()
         .map(|case| {

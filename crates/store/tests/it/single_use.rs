@@ -22,7 +22,7 @@ const CODES: u128 = 3_000;
 /// The variable with the number of codes of a longer run, which also prints its figures.
 const LONG: &str = "TM_AUTH_TEST_CODES";
 const AT_ONCE: u128 = 20;
-/// One answer in so many codes is lost.
+/// One answer is lost per this many codes.
 const LOST_EVERY: u128 = 200;
 const NETWORK: &str = "192.0.2.1";
 
@@ -68,7 +68,7 @@ async fn each_code_is_consumed_once_at_most() {
             .count();
     }
     let lost = path.answers_lost();
-    assert!(lost > 0, "nothing was lost");
+    assert!(lost > 0, "no answer was lost");
     let open = server.psql(&url, "SELECT count(*) FROM email_codes WHERE used_at IS NULL");
     if long.is_some() {
         println!(
@@ -78,7 +78,7 @@ async fn each_code_is_consumed_once_at_most() {
     assert!(open.parse::<usize>().expect("a number") <= unknown);
 }
 
-/// Whether all three outcomes are known.
+/// Sends a code to all stores. Returns whether all outcomes are known.
 async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
     let pepper = CodePepper::derive(&[7; 32]);
     let email = EmailAddress::parse(&format!("user{number}@example.com")).expect("an address");

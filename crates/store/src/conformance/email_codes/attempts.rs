@@ -33,7 +33,7 @@ async fn f02_f06_a_code_works_once_and_for_ten_minutes(store: &Store) {
 
     asked(store, 600).await;
     assert!(!right(store, "owner", 1_200).await, "over");
-    // For an address without a code there is nothing to try.
+    // An attempt for an address without a code fails.
     let nobodys = CodeAttempt {
         of: CodeOf::Address(email("unknown@example.com")),
         ..attempt("12345678", "owner", 1)
@@ -57,12 +57,18 @@ async fn f03_five_attempts_per_network_and_the_owners_are_separate(store: &Store
 async fn f03_f07_an_attempt_counts_against_every_code_outstanding_then(store: &Store) {
     asked(store, 0).await;
     wrong(store, 5, "owner", 1).await;
-    // Another request resets nothing for the first code. The new code has attempts of its own.
+    // Another request resets nothing for the first code. The new code has its own attempts.
     asked(store, 60).await;
     wrong(store, 4, "owner", 61).await;
     assert!(right(store, "owner", 62).await, "the second code");
-    assert!(!right(store, "owner", 63).await, "the first one is dead here");
-    assert!(right(store, "elsewhere", 64).await, "and only here");
+    assert!(
+        !right(store, "owner", 63).await,
+        "the first code has no attempts left from this network"
+    );
+    assert!(
+        right(store, "elsewhere", 64).await,
+        "it still works from another network"
+    );
 }
 
 async fn f04_concurrent_attempts_are_counted_one_by_one(store: &Arc<Store>) {
@@ -84,7 +90,7 @@ async fn f04_concurrent_attempts_are_counted_one_by_one(store: &Arc<Store>) {
     if proved == 0 {
         assert!(
             !right(store, "thief", 2).await,
-            "five were compared, whichever they were"
+            "five attempts were compared, in any order"
         );
         assert!(right(store, "owner", 3).await);
     }
@@ -139,7 +145,7 @@ async fn f07_of_three_outstanding_codes_the_oldest_is_replaced(store: &Store) {
     while right(store, "owner", 200).await {
         working += 1;
     }
-    assert_eq!(working, 4, "three of this network and the other's");
+    assert_eq!(working, 4, "three codes of this network and one of the other");
 }
 
 async fn the_right_code_does_not_count_as_failed(store: &Store) {

@@ -11,7 +11,7 @@ use crate::email_code::{CodeAttempt, CodeFlow, NewCode, NewLink};
 super::table!("email_codes":
     f08_f09_a_browsers_code_works_in_that_browser_for_its_own_address,
     f08_f21_a_code_works_for_its_purpose_only,
-    f11_f12_a_link_works_once_in_the_browser_that_asked,
+    f11_f12_a_link_works_once_in_the_browser_that_requested_it,
 );
 
 async fn f08_f09_a_browsers_code_works_in_that_browser_for_its_own_address(store: &Store) {
@@ -52,10 +52,13 @@ async fn f08_f09_a_browsers_code_works_in_that_browser_for_its_own_address(store
         None
     );
 
-    assert!(!right(store, "owner", 1).await, "not by a program");
+    assert!(
+        !right(store, "owner", 1).await,
+        "a program cannot use a browser's code"
+    );
     assert!(
         consume(store, in_browser(3, "12345678", 2)).await.is_err(),
-        "not in another browser"
+        "another browser cannot use the code"
     );
     let proved = consume(store, in_browser(2, "12345678", 3))
         .await
@@ -63,7 +66,7 @@ async fn f08_f09_a_browsers_code_works_in_that_browser_for_its_own_address(store
     assert_eq!(
         proved.email().as_str(),
         "bob@example.com",
-        "the flow's own address"
+        "the code verifies the address of its flow"
     );
     // A program's code works in no browser.
     assert!(
@@ -101,11 +104,11 @@ async fn f08_f21_a_code_works_for_its_purpose_only(store: &Store) {
     .await;
     let proved = proved.expect("the right code");
     assert_eq!((proved.email().as_str(), proved.purpose()), (ADA, purpose));
-    // An address that was proved for a change does not log in.
+    // An address that was verified for a change does not log in.
     assert_eq!(account_of(store, proved, 3).await, Err(Refusal::InvalidCode));
 }
 
-async fn f11_f12_a_link_works_once_in_the_browser_that_asked(store: &Store) {
+async fn f11_f12_a_link_works_once_in_the_browser_that_requested_it(store: &Store) {
     assert!(
         ask(store, new_code(ADA, "owner", Some(link(1)), 0))
             .await

@@ -11,7 +11,7 @@ use crate::Store;
 super::table!("email_codes":
     f18_mail_is_limited_per_address_and_network,
     f18_a_flooded_address_gets_mail_for_known_networks_only,
-    f19_a_withdrawn_code_counts_as_not_requested,
+    f19_a_withdrawn_code_is_not_counted_as_sent,
     j18_expired_codes_are_swept,
 );
 
@@ -59,24 +59,24 @@ async fn f18_a_flooded_address_gets_mail_for_known_networks_only(store: &Store) 
     assert_eq!(
         ask(store, new_code(ADA, "home", None, 201)).await,
         None,
-        "within its own limits"
+        "a known network has limits too"
     );
     let next_day = new_code(ADA, "another thief", None, 86_529);
     assert!(ask(store, next_day).await.is_some());
 }
 
-async fn f19_a_withdrawn_code_counts_as_not_requested(store: &Store) {
+async fn f19_a_withdrawn_code_is_not_counted_as_sent(store: &Store) {
     let flow_id = asked(store, 0).await;
     store.withdraw_code(flow_id).await.expect("the database answers");
     assert!(!right(store, "owner", 1).await);
     asked(store, 1).await;
     assert!(right(store, "owner", 2).await);
-    // Repeating it, or naming something unknown, changes nothing.
+    // Withdrawing the code again changes nothing.
     store.withdraw_code(flow_id).await.expect("the database answers");
     assert_eq!(
         ask(store, new_code(ADA, "owner", None, 3)).await,
         None,
-        "the second one was mailed"
+        "only the withdrawn code is not counted"
     );
 }
 

@@ -1,7 +1,7 @@
 //! Items that gather in a batcher are written in one statement, and each gets its own outcome.
 //!
 //! A transaction of the test locks the table, so that the batcher's first batch waits and the items
-//! behind it gather into the next one. The server tells the size of a batch: the number of rows
+//! behind it gather into the next one. Triggers record the size of a batch: the number of rows
 //! that a statement changed or inserted.
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ type Answer = Result<Result<Rotated, Refusal>>;
 /// Items per batch.
 const MANY: usize = 20;
 
-/// A lock on the sessions: none is read or written until it is released.
+/// A lock on the table of sessions, which blocks reads and writes until it is released.
 struct Held(PgConnection);
 
 impl Held {
@@ -129,7 +129,7 @@ async fn d09_one_id_twice_in_a_batch_opens_once() {
     given.note_statements("INSERT", None);
     let store = &given.store;
     let [(first, _), (twice, _), (retried, _), (other, _), ..] = &given.new[..] else {
-        unreachable!("there are many")
+        unreachable!("there are MANY sessions")
     };
     let replay = NewSession {
         open_nonce: [7; 16],
@@ -151,7 +151,7 @@ async fn d09_one_id_twice_in_a_batch_opens_once() {
     assert_eq!(
         given.statements(),
         "1 3",
-        "the first, and one batch of the others"
+        "the first item, then one batch of the others"
     );
 }
 
@@ -180,7 +180,11 @@ async fn e06_one_token_many_times_in_a_batch_has_one_successor() {
         .iter()
         .filter(|rotated| rotated.kind == RotationKind::Rotated);
     assert_eq!(moved.count(), 1);
-    assert_eq!(given.statements(), "1 1", "the first, and the other one once");
+    assert_eq!(
+        given.statements(),
+        "1 1",
+        "the first item, then the other session once"
+    );
 }
 
 #[tokio::test]
@@ -241,7 +245,7 @@ async fn rotate_all(given: &Given) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn a_caller_that_gives_up_stops_no_other() {
+async fn a_caller_that_gives_up_does_not_stop_the_others() {
     let given = given().await;
     let store = &given.store;
     let (held, first) = Held::by(&given.url, opening(store, &given.new[0].0)).await;
@@ -249,7 +253,7 @@ async fn a_caller_that_gives_up_stops_no_other() {
     for (new, _) in &given.new[1..] {
         waiting.push(queue(opening(store, new)).await);
     }
-    // Two that wait, and the one whose statement the server already has.
+    // Cancel two waiting callers, and the one whose statement the server already has.
     let gone = waiting.remove(0);
     for gone in [gone, first] {
         gone.abort();
@@ -260,7 +264,7 @@ async fn a_caller_that_gives_up_stops_no_other() {
         assert_eq!(waiting.await.unwrap().unwrap(), Opened);
     }
     let sessions = psql(&given.url, "SELECT count(*) FROM sessions");
-    // An item whose caller gave up while it waited is not written; one that the server already had
-    // is.
+    // An item whose caller gave up while it was queued is not written. The item that the server
+    // already had is.
     assert_eq!(sessions, (MANY - 1).to_string());
 }

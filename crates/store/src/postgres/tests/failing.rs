@@ -14,7 +14,7 @@ use crate::{Store, StoreError};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn j03_j06_a_server_that_froze_or_crashed_is_used_again() {
+async fn j03_j06_the_store_recovers_after_the_server_freezes_or_crashes() {
     // The schema must outlive the crash.
     let server = Server::start(Durability::On);
     let url = server.database();
@@ -39,7 +39,9 @@ async fn j03_j06_a_server_that_froze_or_crashed_is_used_again() {
     until(&url, &few, "t").await;
 
     server.kill();
-    let down = timeout(SOON, store.accounts()).await.expect("in bounded time");
+    let down = timeout(SOON, store.accounts())
+        .await
+        .expect("the call fails within bounded time");
     assert!(matches!(down, Err(StoreError::Unavailable(_))), "{down:?}");
     server.restart();
     works_again(&store).await;

@@ -23,8 +23,8 @@ async fn fresh() -> String {
     schema(&url)
 }
 
-/// The server ends the connection right after the statement whose turn it is. The sequence counts
-/// across rollbacks, so a resumed migration gets one statement further each time.
+/// Makes the server close the connection after a definition. The sequence counts across rollbacks,
+/// so a resumed migration gets one statement further each time.
 const KILLER: &str = "
     CREATE SCHEMA killer;
     CREATE SEQUENCE killer.statements;

@@ -21,7 +21,7 @@ use crate::{Result, Store};
 /// Connections of each store.
 const CONNECTIONS: u32 = 6;
 
-/// Patience for events on a busy machine.
+/// Timeout for events on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 
 async fn open(url: &str) -> Result<Arc<Store>> {
@@ -35,11 +35,11 @@ async fn open(url: &str) -> Result<Arc<Store>> {
 fn engine(store: &Store) -> &Postgres {
     match &store.engine {
         Engine::Postgres(postgres) => postgres,
-        Engine::Sqlite(_) => unreachable!("it was opened here"),
+        Engine::Sqlite(_) => unreachable!("the test opened PostgreSQL"),
     }
 }
 
-/// Asks the server until it gives the expected answer. Panics if it does not in time.
+/// Queries the server until it gives the expected answer. Panics after [`SOON`].
 async fn until(url: &str, sql: &str, expected: &str) {
     let asked_first = Instant::now();
     loop {

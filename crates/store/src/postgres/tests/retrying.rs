@@ -29,10 +29,7 @@ async fn j22_two_transactions_that_conflict_both_succeed() {
         .read(&async |tx: &mut Tx<'_>| get(tx, "counter").await)
         .await;
     assert_eq!(counter.unwrap().as_deref(), Some("2"));
-    assert!(
-        attempts.load(Ordering::SeqCst) > 2,
-        "they were in each other's way"
-    );
+    assert!(attempts.load(Ordering::SeqCst) > 2, "the transactions conflicted");
 }
 
 #[tokio::test]
@@ -60,10 +57,7 @@ async fn j22_two_transactions_that_deadlock_both_succeed() {
     );
     one.unwrap();
     other.unwrap();
-    assert!(
-        attempts.load(Ordering::SeqCst) > 2,
-        "they were in each other's way"
-    );
+    assert!(attempts.load(Ordering::SeqCst) > 2, "the transactions conflicted");
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ async fn c10_a_revocation_applies_in_every_store_and_changes_have_one_order() {
     of_keys.sort_unstable();
     let mut expected: Vec<_> = keys.iter().map(|key| key.key_id).collect();
     expected.sort_unstable();
-    assert_eq!(of_keys, expected, "each once");
+    assert_eq!(of_keys, expected, "each change is returned once");
     let newest = psql(&url, "SELECT max(seq) FROM changes");
     assert_eq!((i64::try_from(told.len()).unwrap() + before).to_string(), newest);
 }
@@ -70,7 +70,7 @@ async fn revoke(here: &Store, there: &Store, key: ApiKey) {
         .revoke_key(key.account.uid, key.key_id, &audit_context(1))
         .await;
     revoked.unwrap().unwrap();
-    // A mint that was decided with a stale cache.
+    // This mint was decided with a stale cache.
     assert_eq!(there.open_session(new_session(&key, 2).0).await.unwrap(), Changed);
     let refreshed = there.rotate_session(rotation(session.sid, &secret, 0, 2)).await;
     assert_eq!(refreshed.unwrap(), Err(Refusal::KeyRevoked));

@@ -70,14 +70,14 @@ pub(super) async fn ask(
     )
     .await?;
     events::note(tx, "sent", email, network, now, 0).await?;
-    // Without an account the entry belongs to no trail. It is written anyway, so that the time
-    // taken does not reveal whether there is an account.
+    // If there is no account, the entry has no owner. It is written anyway, so that the time taken
+    // does not reveal whether there is an account.
     let uid = uid.or(owner.map(|owner| owner.uid));
     audit::note(tx, audit_context, AuditAction::CodeSent, uid, None, None, None).await?;
     Ok(Some(length))
 }
 
-/// Deletes the oldest codes of this network, so that there is room for one more.
+/// Deletes the network's oldest outstanding codes for the address, to make room for one more.
 async fn make_room(tx: &mut Tx<'_>, email: &str, network: &str, now: Timestamp) -> Result<()> {
     tx.execute(
         "DELETE FROM email_codes WHERE flow_id IN (

@@ -17,14 +17,14 @@ use crate::{AuditContext, Call, NewAccount, Result};
 
 impl Store {
     /// Stores a code if one more e-mail may be sent, and returns the length to send. `None`: send
-    /// nothing; outstanding codes stay valid. Asking resets no counter. If the network has too many
-    /// outstanding codes for the address, the oldest is deleted.
+    /// nothing; outstanding codes stay valid. A request resets no counter. If the network has too
+    /// many outstanding codes for the address, the oldest is deleted.
     pub fn ask_for_code(&self, new: NewCode, audit_context: &AuditContext) -> Call<'_, Option<Length>> {
         let audit_context = audit_context.clone();
         Box::pin(self.write(async move |tx| ask::ask(tx, &new, &audit_context).await))
     }
 
-    /// Withdraws a code that could not be sent, as if it had not been requested.
+    /// Deletes a code that could not be sent, and does not count it as sent.
     pub fn withdraw_code(&self, flow_id: FlowId) -> Call<'_, ()> {
         Box::pin(self.write(async move |tx| ask::withdraw(tx, flow_id).await))
     }
@@ -41,7 +41,7 @@ impl Store {
         Box::pin(self.write(async move |tx| prove::consume(tx, &attempt, &audit_context).await))
     }
 
-    /// Uses up a link, and the code sent with it, in the browser that requested it. In another
+    /// Uses up a link, and the browser's other codes, if this browser requested it. In another
     /// browser this changes nothing.
     pub fn consume_link(
         &self,
@@ -57,14 +57,14 @@ impl Store {
         )
     }
 
-    /// Returns the newest unused code of this browser, for any purpose.
+    /// Returns the newest unused code of this browser that has not expired, for any purpose.
     pub fn code_flow(&self, browser_hash: SecretHash, now: Timestamp) -> Call<'_, Option<CodeFlow>> {
         Box::pin(self.read(async move |tx| prove::flow(tx, &browser_hash, now).await))
     }
 
     /// Returns the account of an address that was verified for logging in, or creates it.
     /// Concurrent calls for a new address get the same account. Refused if the account is disabled,
-    /// or if another account gave the address up and it is in cooldown.
+    /// or if an account gave up the address and it is in cooldown.
     pub fn account_by_proved_email(
         &self,
         proved: ProvedEmail,
@@ -103,7 +103,7 @@ async fn account_of(
     Ok(made.ok_or(Refusal::InvalidCode))
 }
 
-/// Returns the account that gave this address up, while it is in cooldown.
+/// Returns the account that gave up this address, if the address is in cooldown.
 pub(super) async fn cooldown_owner(
     tx: &mut Tx<'_>,
     email: &str,

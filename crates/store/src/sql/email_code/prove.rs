@@ -28,7 +28,7 @@ pub(super) async fn consume(
     let (network, now) = (attempt.network.as_str(), attempt.now);
     let candidates = candidates(tx, attempt).await?;
     let Some(email) = candidates.first().map(|candidate| candidate.email.clone()) else {
-        // Not counted: there is no code to guess.
+        // Not counted, since there is no code to guess.
         return Ok(Err(Refusal::InvalidCode));
     };
     let outstanding: Vec<Outstanding> = candidates
@@ -136,7 +136,7 @@ pub(super) async fn consume_link(
     Ok(Ok(ProvedEmail { email, purpose }))
 }
 
-/// Uses up a code, and the other codes of the same browser, whose login is complete.
+/// Uses up a code and all other codes of the same browser.
 async fn use_up(tx: &mut Tx<'_>, flow_id: FlowId, now: Timestamp) -> Result<()> {
     tx.execute(
         "UPDATE email_codes SET used_at = ?2 WHERE used_at IS NULL AND (flow_id = ?1
@@ -160,7 +160,7 @@ pub(super) async fn flow(
             purpose: match (columns.next()?, columns.next()?) {
                 ("sign_in", None) => Purpose::SignIn,
                 ("set_email", Some(uid)) => Purpose::SetEmail(uid),
-                (other, _) => return Err(damaged(format!("a code for {other}"))),
+                (other, _) => return Err(damaged(format!("unknown purpose of a code: {other}"))),
             },
             expires_at: columns.next()?,
         })

@@ -57,7 +57,7 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
     }
     stop.store(true, Ordering::Relaxed);
     let during: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
-    assert!(!during.is_empty(), "there was load");
+    assert!(!during.is_empty(), "sessions were opened during the backup");
 
     assert_eq!(integrity(&target), "ok");
     assert_eq!(
@@ -80,7 +80,7 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
     assert_eq!(
         outcome,
         OpenOutcome::BeforeRecovery,
-        "lost with the suffix, and still no second session"
+        "a challenge of a lost session opens no second one"
     );
     for (new, _) in &during {
         let outcome = restored.open_session(replay(new)).await.unwrap();
@@ -89,8 +89,8 @@ async fn j16_a_backup_under_load_opens_is_sound_and_refuses_old_signatures() {
             OpenOutcome::Replayed | OpenOutcome::BeforeRecovery
         ));
     }
-    // The newest token, which the backup does not know, is accepted. A lost session is not taken
-    // for reuse.
+    // The newest token, which the backup does not know, is accepted. A lost session is not
+    // treated as reuse.
     let rotation = given::rotation(went_on.sid, &secret, 3, 101);
     let rotated = given::rotate(&restored, rotation).await.unwrap();
     assert_eq!(
@@ -111,7 +111,7 @@ async fn a_backup_never_overwrites() {
         Err(StoreError::Unusable(_))
     ));
     assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
-    // The file is an older copy.
+    // The existing file is an older copy.
     let copy = folder.path().join("older.db");
     store.backup(&copy).await.unwrap();
     let older = std::fs::read(&copy).unwrap();

@@ -42,7 +42,7 @@ async fn write_until_full(store: &Arc<Store>) -> Vec<tm_auth_core::session::NewS
             Err(other) => panic!("{other}"),
         }
     }
-    panic!("the disk is never full");
+    panic!("the disk never filled up");
 }
 
 async fn every_caller_gets_an_error(store: &Arc<Store>) {
@@ -84,7 +84,7 @@ async fn limit_pages(store: &Arc<Store>, more: i64) -> Result<()> {
 }
 
 #[tokio::test]
-async fn j11_a_database_that_may_not_grow_refuses_writes_and_recovers() {
+async fn j11_a_database_at_its_size_limit_refuses_writes_and_recovers() {
     let (store, folder) = database();
     limit_pages(&store, 60).await.unwrap();
     let acknowledged = write_until_full(&store).await;

@@ -24,7 +24,10 @@ async fn hold(store: &Arc<Store>) -> Held {
     let job = tokio::spawn(async move {
         let job = async move |_: &mut Tx<'_>| {
             begun_sender.send(()).unwrap();
-            assert!(released.recv().is_err(), "released by the end of its sender");
+            assert!(
+                released.recv().is_err(),
+                "dropping the sender releases the writer"
+            );
             Ok(())
         };
         engine(&store).write(job).await
@@ -124,13 +127,17 @@ async fn a_full_queue_refuses_callers_at_once_and_serves_the_others() {
     );
     held.release().await;
     for (number, waiter) in (0..).zip(waiting) {
-        assert_eq!(waiter.await.unwrap().unwrap(), number, "each its own outcome");
+        assert_eq!(
+            waiter.await.unwrap().unwrap(),
+            number,
+            "each caller gets its own outcome"
+        );
     }
     store.ping().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_caller_that_gives_up_stops_no_other() {
+async fn a_caller_that_gives_up_does_not_stop_the_others() {
     let (store, _folder) = database();
     let held = hold(&store).await;
     let gone = queue(&store, async |tx| set(tx, "gone", "1").await).await;
@@ -139,6 +146,6 @@ async fn a_caller_that_gives_up_stops_no_other() {
     assert!(gone.await.unwrap_err().is_cancelled());
     held.release().await;
     stays.await.unwrap().unwrap();
-    // The caller does not know whether its job was done. Here it was.
+    // The caller that gave up does not know the outcome. Here its job was committed.
     assert!(read(&store, "gone").await.is_some() && read(&store, "stays").await.is_some());
 }

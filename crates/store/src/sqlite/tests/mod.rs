@@ -36,7 +36,7 @@ fn database() -> (Arc<Store>, TempDir) {
 fn engine(store: &Store) -> &Sqlite {
     match &store.engine {
         Engine::Sqlite(sqlite) => sqlite,
-        Engine::Postgres(_) => unreachable!("it was opened here"),
+        Engine::Postgres(_) => unreachable!("the test opened SQLite"),
     }
 }
 

@@ -17,7 +17,7 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
     let (server, folder) = database();
     let path = folder.path().join("tm-auth.db");
     let Err(error @ StoreError::Unusable(_)) = open(&path, Role::Server) else {
-        panic!("a second server");
+        panic!("a second server was accepted");
     };
     let line = error.to_string();
     assert!(
@@ -34,7 +34,7 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
         .await
         .unwrap()
         .unwrap();
-    // The server learns of the change and acts on it.
+    // The server receives the command's change.
     assert_eq!(
         server.changes(before).await.unwrap().changes.unwrap(),
         [Change::Key(key_id)]
@@ -44,7 +44,7 @@ async fn j21_a_second_server_is_refused_and_a_command_writes_beside_the_first() 
         server.open_session(decided).await.unwrap(),
         crate::OpenOutcome::Changed
     );
-    // When the first server has ended, another one may start.
+    // After the first server has stopped, another one can start.
     drop(server);
     open(&path, Role::Server).unwrap();
 }
@@ -104,11 +104,11 @@ fn another_programs_database_is_refused_and_unchanged() {
         .unwrap();
     let before = fs::read(&path).unwrap();
     let Err(error @ StoreError::Unusable(_)) = open(&path, Role::Command) else {
-        panic!("it is theirs");
+        panic!("another program's database was opened");
     };
     let line = error.to_string();
     assert!(line.contains("another program"), "{line}");
-    assert!(fs::read(&path).unwrap() == before, "not a byte of it changed");
+    assert!(fs::read(&path).unwrap() == before, "the file is unchanged");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn killed_in_migration(version: usize, begun: &str) -> TempDir {
     let (folder, after_kill) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let mut db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
     db.pragma_update(None, "journal_mode", "wal").unwrap();
-    // Little memory, so that unfinished work reaches the disk.
+    // A small cache, so that uncommitted pages reach the disk.
     db.pragma_update(None, "cache_size", 1).unwrap();
     schema::migrate_to(&mut db, version).unwrap();
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -187,7 +187,7 @@ fn j14_processes_that_start_at_the_same_time_migrate_once() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("tm-auth.db");
     assert_eq!(pending_migrations(&path).unwrap(), schema::pending(0));
-    assert!(!path.exists(), "asking makes nothing");
+    assert!(!path.exists(), "listing migrations creates no file");
     std::thread::scope(|scope| {
         let opening: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| open(&path, Role::Command).map(|_| ())))

@@ -71,7 +71,7 @@ async fn a_damaged_row_is_reported_and_affects_no_other() {
 /// As after a failover to a standby that lagged behind, or after the file was replaced under a
 /// running server.
 #[tokio::test]
-async fn j05_lost_changes_are_a_gap_even_if_others_took_their_numbers() {
+async fn j05_lost_changes_are_detected_even_if_their_numbers_are_reused() {
     let (store, folder) = database();
     let revoke = async |seconds| {
         let entry = Revocation {

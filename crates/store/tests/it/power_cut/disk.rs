@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// How many of the unsynced writes are lost.
+/// Which of the unsynced writes are lost.
 #[derive(Clone, Copy)]
 pub(crate) enum Loss {
     /// All of them.
@@ -60,7 +60,7 @@ pub(crate) fn lose(database: &Path, log: &Path, loss: Loss) {
 /// The writes after each file's last sync, in their order.
 fn unsynced(mut log: &[u8]) -> [Vec<Undo>; 3] {
     let mut files: [Vec<Undo>; 3] = Default::default();
-    // If the last record is cut off, its write had not begun.
+    // An incomplete last record belongs to a write that had not begun.
     while let Some((head, rest)) = log.split_at_checked(48) {
         let field =
             |index: usize| u64::from_ne_bytes(head[index * 8..][..8].try_into().expect("eight bytes"));
@@ -87,15 +87,16 @@ fn unsynced(mut log: &[u8]) -> [Vec<Undo>; 3] {
 impl Undo {
     fn apply(&self, file: &File) {
         file.write_all_at(&self.bytes, self.offset)
-            .expect("the disk takes it");
-        file.set_len(self.size).expect("the disk takes it");
+            .expect("the file can be written");
+        file.set_len(self.size).expect("the file can be written");
     }
 
     /// Restores the block, but leaves the file as long as later writes made it.
     fn leave_a_hole(&self, file: &File) {
         let mut block = self.bytes.clone();
         block.resize(block.len().max(self.written), 0);
-        file.write_all_at(&block, self.offset).expect("the disk takes it");
+        file.write_all_at(&block, self.offset)
+            .expect("the file can be written");
     }
 }
 

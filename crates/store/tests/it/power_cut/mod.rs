@@ -39,15 +39,18 @@ pub(crate) fn tests() -> Vec<Trial> {
                 assert_eq!(run("full", cut, Loss::All), 0, "lost after {cut} writes");
             }
         }),
-        test("j02_nor_where_the_disk_wrote_in_an_order_of_its_own", || {
-            for (seed, cut) in (1..).zip(CUTS) {
-                assert_eq!(
-                    run("full", cut, Loss::Some { seed }),
-                    0,
-                    "lost after {cut} writes, seed {seed}"
-                );
-            }
-        }),
+        test(
+            "j02_no_acknowledged_write_is_lost_if_the_disk_reorders_writes",
+            || {
+                for (seed, cut) in (1..).zip(CUTS) {
+                    assert_eq!(
+                        run("full", cut, Loss::Some { seed }),
+                        0,
+                        "lost after {cut} writes, seed {seed}"
+                    );
+                }
+            },
+        ),
         test(
             "j11_a_disk_that_fails_for_a_while_loses_nothing_acknowledged",
             || {
@@ -57,7 +60,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("j02_without_synchronous_full_the_same_test_loses_rows", || {
             assert!(
                 run("off", 1100, Loss::All) > 0,
-                "the shim loses nothing, so it shows nothing"
+                "the shim lost no write, so the other tests prove nothing"
             );
         }),
     ]
@@ -74,12 +77,12 @@ fn run(synchronous: &str, acknowledgements: usize, loss: Loss) -> usize {
         .map_while(Result::ok)
         .collect();
     child.kill().expect("it is a child of this process");
-    child.wait().expect("it ends");
+    child.wait().expect("the writer exits");
     // Lines that the writer printed before the kill are acknowledged as well.
     acknowledged.extend(lines.map_while(Result::ok));
     assert!(
         acknowledged.len() >= acknowledgements,
-        "the writer stopped by itself"
+        "the writer exited before it was killed"
     );
 
     disk::lose(&disk.database, &disk.log, loss);
@@ -167,11 +170,11 @@ fn missing(database: &Path, acknowledged: &[String]) -> usize {
         role: Role::Server,
         synchronous: Synchronous::Full,
     };
-    let _store = sqlite::open(&options).expect("it starts without repair");
-    let db = Connection::open(database).expect("it opens");
+    let _store = sqlite::open(&options).expect("the database opens without repair");
+    let db = Connection::open(database).expect("the database opens");
     let sound: String = db
         .pragma_query_value(None, "integrity_check", |row| row.get(0))
-        .expect("it can be checked");
+        .expect("the integrity check runs");
     assert_eq!(sound, "ok");
 
     let mut newest: BTreeMap<SessionId, i64> = BTreeMap::new();

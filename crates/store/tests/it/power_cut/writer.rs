@@ -11,7 +11,7 @@ use tm_auth_store::conformance::given;
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
 use tm_auth_store::{OpenOutcome, Store, StoreError};
 
-/// The role of the writer: `prepare`, `full`, `off` or `faults`. Other processes have none.
+/// The role of the writer: `prepare`, `full`, `off` or `faults`. Not set in other processes.
 pub(crate) const ROLE: &str = "TM_POWER_CUT_ROLE";
 pub(crate) const DATABASE: &str = "TM_POWER_CUT_DATABASE";
 pub(crate) const LOG: &str = "TM_POWER_CUT_LOG";
@@ -44,11 +44,11 @@ pub(crate) fn write() {
             given::key(&store).await;
             return;
         }
-        let account = store.accounts().await.expect("it answers").remove(0);
+        let account = store.accounts().await.expect("the database answers").remove(0);
         let key = store
             .api_keys_of(account.uid)
             .await
-            .expect("it answers")
+            .expect("the database answers")
             .remove(0)
             .0;
         if role == "faults" {
@@ -66,7 +66,7 @@ async fn write_on(store: Arc<Store>, key: ApiKey) {
     loop {
         let (new, secret) = given::new_session(&key, 0);
         let sid = new.sid;
-        let opened = store.open_session(new).await.expect("it is durable");
+        let opened = store.open_session(new).await.expect("the session is durable");
         assert_eq!(opened, OpenOutcome::Opened);
         acknowledge(&format!("{sid} 0"));
         for counter in 0..2 {
@@ -74,21 +74,21 @@ async fn write_on(store: Arc<Store>, key: ApiKey) {
             let rotated = store
                 .rotate_session(rotation)
                 .await
-                .expect("it is durable")
-                .expect("it is current");
+                .expect("the session is durable")
+                .expect("the token is current");
             acknowledge(&format!("{sid} {}", rotated.session.family.current));
         }
     }
 }
 
-/// While the disk fails, each caller gets an error and reads go on. When the disk works again, the
-/// store does too, and a retry opens its session.
+/// While the disk fails, each caller gets an error and reads work. When the disk works again, so
+/// does the store, and a retry opens its session.
 async fn go_through_faults(store: &Arc<Store>, key: &ApiKey) {
     let fault =
         PathBuf::from(std::env::var_os(FAULT).expect("the test sets the file that makes the disk fail"));
     for kind in ["write", "sync", "write", "sync"] {
         let sessions: Vec<_> = (0..50).map(|_| given::new_session(key, 0).0).collect();
-        std::fs::write(&fault, kind).expect("it is on another disk");
+        std::fs::write(&fault, kind).expect("the file is on another disk");
         let mut callers = tokio::task::JoinSet::new();
         for new in sessions.clone() {
             let store = Arc::clone(store);
@@ -102,15 +102,19 @@ async fn go_through_faults(store: &Arc<Store>, key: &ApiKey) {
         }
         assert!(store.ping().await.is_err());
         assert_eq!(
-            store.api_key(key.key_id).await.expect("reads go on").as_ref(),
+            store
+                .api_key(key.key_id)
+                .await
+                .expect("reads work while the disk fails")
+                .as_ref(),
             Some(key)
         );
-        std::fs::remove_file(&fault).expect("it is there");
-        store.ping().await.expect("it works again");
+        std::fs::remove_file(&fault).expect("the file exists");
+        store.ping().await.expect("the store works again");
         for new in sessions {
             let sid = new.sid;
             assert_eq!(
-                store.open_session(new).await.expect("it is durable"),
+                store.open_session(new).await.expect("the session is durable"),
                 OpenOutcome::Opened
             );
             acknowledge(&format!("{sid} 0"));
@@ -121,5 +125,5 @@ async fn go_through_faults(store: &Arc<Store>, key: &ApiKey) {
 /// Prints one line under the lock, because tasks acknowledge at the same time.
 fn acknowledge(line: &str) {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").expect("the test reads on");
+    writeln!(out, "{line}").expect("the test reads the output");
 }
