@@ -144,7 +144,7 @@ impl Service {
 
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(&self) -> Running {
-        self.start_command(self.command(&["serve"]))
+        Self::start_command(self.command(&["serve"]))
     }
 
     /// A command that runs the binary with these soft and hard limits of open files.
@@ -170,7 +170,7 @@ impl Service {
     }
 
     /// Starts the server with this command and waits until it is ready.
-    pub(crate) fn start_command(&self, mut serve: Command) -> Running {
+    pub(crate) fn start_command(mut serve: Command) -> Running {
         let child = serve
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
