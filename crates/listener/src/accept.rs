@@ -16,13 +16,14 @@ use http::Request;
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use super::phase::Progress;
+use super::places::{Full, Place, Places};
 use super::service::ConnectionService;
 use super::{RefuseMalformed, Settings, connection};
 
@@ -34,8 +35,10 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 pub struct Answers {
     /// To a request that it does not pass on to the application.
     pub malformed: RefuseMalformed,
-    /// To a connection for which there is no place: a whole HTTP/1.1 message, status line to body.
+    /// To a connection when all places are taken: a whole HTTP/1.1 message, status line to body.
     pub overload: Vec<u8>,
+    /// The same, when the network of the peer has its share of the places.
+    pub network_overload: Vec<u8>,
 }
 
 /// A socket cannot be opened.
@@ -103,8 +106,9 @@ impl Listeners {
         let (signal, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             application,
-            places: Arc::new(Semaphore::new(self.settings.max_connections)),
+            places: Places::new(self.settings.capacity.clone()),
             overload: self.answers.overload,
+            network_overload: self.answers.network_overload,
             tls: self.tls,
             settings: self.settings,
             refuse: self.answers.malformed,
@@ -123,8 +127,9 @@ impl Listeners {
 
 struct Shared<S> {
     application: S,
-    places: Arc<Semaphore>,
+    places: Places,
     overload: Vec<u8>,
+    network_overload: Vec<u8>,
     tls: Option<TlsAcceptor>,
     settings: Settings,
     refuse: RefuseMalformed,
@@ -146,11 +151,11 @@ where
             _ = stopped.wait_for(|stopped| *stopped) => break,
         };
         match accepted {
-            Ok((stream, peer)) => match shared.places.clone().try_acquire_owned() {
+            Ok((stream, peer)) => match shared.places.take(peer.ip()) {
                 Ok(place) => {
                     connections.spawn(serve(stream, peer, place, shared.clone()));
                 }
-                Err(_) => shared.shed(&stream),
+                Err(full) => shared.shed(&stream, full),
             },
             Err(e) if is_of_one_connection(&e) => {}
             Err(e) => {
@@ -161,7 +166,7 @@ where
     }
     // Who is connected already, as far as the kernel is concerned, is not reset but served.
     while let Some((stream, peer)) = waiting(&socket).await {
-        if let Ok(place) = shared.places.clone().try_acquire_owned() {
+        if let Ok(place) = shared.places.take(peer.ip()) {
             connections.spawn(serve(stream, peer, place, shared.clone()));
         }
     }
@@ -186,7 +191,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve<S>(stream: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit, shared: Arc<Shared<S>>)
+async fn serve<S>(stream: TcpStream, peer: SocketAddr, _place: Place, shared: Arc<Shared<S>>)
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
@@ -223,12 +228,16 @@ where
 }
 
 impl<S> Shared<S> {
-    fn shed(&self, stream: &TcpStream) {
-        metrics::counter!("tm_auth_connections_shed_total").increment(1);
+    fn shed(&self, stream: &TcpStream, full: Full) {
+        metrics::counter!("tm_auth_connections_shed_total", "reason" => full.as_str()).increment(1);
+        let answer = match full {
+            Full::Total => &self.overload,
+            Full::Network => &self.network_overload,
+        };
         // An empty send buffer takes it whole. Over TLS there is nothing to be said before the
         // handshake.
         if self.tls.is_none() {
-            let _ = stream.try_write(&self.overload);
+            let _ = stream.try_write(answer);
         }
     }
 }

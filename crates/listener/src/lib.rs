@@ -1,6 +1,6 @@
 //! Listening sockets, and the life of a connection with a deadline on every wait.
 //!
-//! 1. [`accept`]: take connections from every address, as many at a time as there are places.
+//! 1. [`accept`]: take connections from every address, as many at a time as there are [`places`].
 //! 2. [`tls`]: where TLS ends here, the handshake has its own deadline.
 //! 3. [`phase`]: what the connection waits for, and until when: its first byte, the end of a
 //!    request's head, the answer being taken, the next request.
@@ -21,6 +21,7 @@ mod accept;
 mod connection;
 mod deadline;
 mod phase;
+mod places;
 mod request_head;
 mod service;
 mod stream;
@@ -28,6 +29,7 @@ pub mod tls;
 
 pub use accept::{Answers, BindError, Listeners, bind};
 pub use deadline::{BodyError, Overdue, read_body, within};
+pub use places::Capacity;
 pub use request_head::Malformed;
 pub use service::PeerAddress;
 
@@ -42,8 +44,8 @@ pub type RefuseMalformed = Arc<dyn Fn(Malformed) -> Response + Send + Sync>;
 /// How connections are treated. Every wait is bounded.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Connections at a time, over all listening addresses.
-    pub max_connections: usize,
+    /// How many connections there may be at a time.
+    pub capacity: Capacity,
     /// The largest request line with its headers, bytes.
     pub header_bytes: usize,
     /// From accepting a connection (or the end of the TLS handshake) to its first byte.

@@ -15,6 +15,7 @@ pub mod http;
 pub mod mail;
 pub mod metrics;
 mod middleware;
+pub mod open_files;
 pub mod openapi;
 mod pages;
 mod passkeys;

@@ -11,9 +11,9 @@ use tm_auth_store::error::Chain;
 
 use crate::app::App;
 use crate::app::background;
-use crate::config::Limits;
+use crate::config::Config;
 use crate::mail::Workers;
-use crate::{metrics, random, router};
+use crate::{metrics, open_files, random, router};
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +39,12 @@ pub struct Bound {
 
 /// Opens the sockets.
 pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
-    let (network, limits) = (&app.config.network, &app.config.limits);
+    let network = &app.config.network;
     let tls = network.tls.as_ref();
     let tls = tls
         .map(|files| tls::load(&files.cert_file, &files.key_file))
         .transpose()?;
-    let listeners = Listeners::bind(&network.listen, tls, listener_settings(limits), answers()).await?;
+    let listeners = Listeners::bind(&network.listen, tls, listener_settings(&app.config), answers()).await?;
     // Without a metrics listener there is no recorder: its memory would only grow.
     let metrics = match app.config.metrics.listen {
         Some(address) => {
@@ -110,10 +110,19 @@ async fn serve_metrics(listener: tokio::net::TcpListener, handle: PrometheusHand
     }
 }
 
-/// The listener's part of the limits.
-pub fn listener_settings(limits: &Limits) -> Settings {
+/// The listener's part of the limits. Raises the process's limit of open files.
+pub fn listener_settings(config: &Config) -> Settings {
+    let places = open_files::places(config, open_files::raise_limit());
+    if let Some(needed) = places.needed {
+        tracing::warn!(
+            connections = places.capacity.total,
+            needed,
+            "the limit of open files is too low for limits.max_connections"
+        );
+    }
+    let limits = &config.limits;
     Settings {
-        max_connections: limits.max_connections,
+        capacity: places.capacity,
         header_bytes: limits.header_bytes,
         first_byte: limits.first_byte,
         tls_handshake: limits.tls_handshake,
@@ -128,7 +137,10 @@ pub fn listener_settings(limits: &Limits) -> Settings {
 pub fn answers() -> Answers {
     Answers {
         malformed: Arc::new(malformed),
-        overload: overload(),
+        overload: overload("The service has as many connections as it can hold. Try again in a moment."),
+        network_overload: overload(
+            "Your network has as many connections as one network can have. Close some, or try again in a moment.",
+        ),
     }
 }
 
@@ -147,9 +159,8 @@ fn malformed(problem: Malformed) -> Response {
 }
 
 /// The answer to a connection beyond the limit, written before any request is read.
-fn overload() -> Vec<u8> {
+fn overload(message: &str) -> Vec<u8> {
     let request_id = "overload";
-    let message = "The service has as many connections as it can hold. Try again in a moment.";
     let body = error_body(ErrorCode::Unavailable, message.to_owned(), request_id.to_owned());
     let body = serde_json::to_string(&body).expect("an error body is plain JSON");
     format!(
@@ -180,7 +191,13 @@ mod tests {
 
     #[test]
     fn j12_a_connection_beyond_the_limit_reads_a_whole_503() {
-        let answer = String::from_utf8(overload()).unwrap();
+        for answer in [answers().overload, answers().network_overload] {
+            is_whole(answer);
+        }
+    }
+
+    fn is_whole(answer: Vec<u8>) {
+        let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(
             head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 1"),

@@ -14,7 +14,7 @@ use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 use rustls::ServerConfig;
 use tm_auth_listener::{
-    Answers, BodyError, Listeners, Malformed, Overdue, PeerAddress, Settings, read_body, within,
+    Answers, BodyError, Capacity, Listeners, Malformed, Overdue, PeerAddress, Settings, read_body, within,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -29,11 +29,24 @@ pub const OVERLOAD: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 4\r\n\r\nfull";
 pub const HELLO: &[u8] = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
+/// The same answer as [`OVERLOAD`], for one network.
+pub const NETWORK_OVERLOAD: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 4\r\n\r\nmany";
+
+/// Places that one network may take all.
+pub fn capacity(total: usize) -> Capacity {
+    Capacity {
+        total,
+        per_network: total,
+        proxies: Vec::new(),
+    }
+}
+
 /// Deadlines that no test reaches unless it shortens one.
 pub fn patient() -> Settings {
     let never = Duration::from_mins(10);
     Settings {
-        max_connections: 1000,
+        capacity: capacity(1000),
         header_bytes: BODY_BYTES,
         first_byte: never,
         tls_handshake: never,
@@ -96,6 +109,7 @@ impl Application {
                 (StatusCode::BAD_REQUEST, malformed.to_string()).into_response()
             }),
             overload: OVERLOAD.to_vec(),
+            network_overload: NETWORK_OVERLOAD.to_vec(),
         };
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], tls, settings, answers)
             .await

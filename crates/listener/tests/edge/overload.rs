@@ -2,14 +2,14 @@
 
 use std::process::Stdio;
 
-use tm_auth_listener::Settings;
+use tm_auth_listener::{Capacity, Settings};
 
-use super::application::{Application, HELLO, OVERLOAD, patient, seen};
+use super::application::{Application, HELLO, NETWORK_OVERLOAD, OVERLOAD, capacity, patient, seen};
 
 #[tokio::test]
 async fn i02_j12_a_connection_too_many_is_told_so_and_the_others_are_served() {
     let server = Application::start(Settings {
-        max_connections: 2,
+        capacity: capacity(2),
         ..patient()
     })
     .await;
@@ -34,6 +34,36 @@ async fn i02_j12_a_connection_too_many_is_told_so_and_the_others_are_served() {
         if again.answer().await.starts_with("HTTP/1.1 200") {
             break;
         }
+    }
+}
+
+#[tokio::test]
+async fn q04_a_network_with_its_share_is_told_so_and_a_proxy_is_served() {
+    let crowded = |proxies| Settings {
+        capacity: Capacity {
+            total: 10,
+            per_network: 2,
+            proxies,
+        },
+        ..patient()
+    };
+    let server = Application::start(crowded(Vec::new())).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.connect().await;
+        client.send(HELLO).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 200"));
+        held.push(client);
+    }
+    let mut third = server.connect().await;
+    assert_eq!(third.rest().await.as_bytes(), NETWORK_OVERLOAD);
+
+    let server = Application::start(crowded(vec!["127.0.0.0/8".parse().unwrap()])).await;
+    for _ in 0..5 {
+        let mut client = server.connect().await;
+        client.send(HELLO).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 200"));
+        held.push(client);
     }
 }
 

@@ -28,6 +28,9 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Connections at a time, over all listening addresses.
     pub max_connections: usize,
+    /// Connections at a time from one IPv4 address or one IPv6 /64; an IPv6 /48 may have four times
+    /// as many. Connections of trusted proxies count only in total.
+    pub max_connections_per_network: usize,
     /// From accepting a connection to its first byte.
     #[serde(rename = "first_byte_seconds", deserialize_with = "seconds")]
     pub first_byte: Duration,
@@ -73,6 +76,7 @@ impl Default for Limits {
             body_bytes: 16 * 1024,
             header_bytes: 16 * 1024,
             max_connections: 10_000,
+            max_connections_per_network: 1000,
             first_byte: Duration::from_secs(10),
             tls_handshake: Duration::from_secs(10),
             header_read: Duration::from_secs(10),
@@ -128,6 +132,12 @@ impl Limits {
         within("limits.body_bytes", self.body_bytes, 4096, 1024 * 1024)?;
         within("limits.header_bytes", self.header_bytes, 8192, 64 * 1024)?;
         within("limits.max_connections", self.max_connections, 1, 1_000_000)?;
+        within(
+            "limits.max_connections_per_network",
+            self.max_connections_per_network,
+            1,
+            1_000_000,
+        )?;
         for (key, deadline, most) in [
             ("first_byte", self.first_byte, 60),
             ("tls_handshake", self.tls_handshake, 60),
