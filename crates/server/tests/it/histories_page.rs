@@ -23,7 +23,7 @@ async fn older(browser: &TestBrowser, page: &HtmlPage) -> HtmlPage {
 }
 
 #[tokio::test]
-async fn the_activity_is_in_words_and_pages() {
+async fn the_activity_is_described_in_words_and_paged() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let browser = server.browser(&key.account).await;
@@ -51,7 +51,7 @@ async fn the_activity_is_in_words_and_pages() {
         newest.text.matches("<tr").count(),
         first.text.matches("<tr").count()
     );
-    // No other account's.
+    // Another account does not see these entries.
     let stranger = server.browser(&server.account().await).await;
     stranger
         .get("/activity")
@@ -60,7 +60,7 @@ async fn the_activity_is_in_words_and_pages() {
 }
 
 #[tokio::test]
-async fn a_keys_history_is_its_own_however_much_else_was_done() {
+async fn a_keys_history_has_only_its_own_entries() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let browser = server.browser(&key.account).await;
