@@ -51,8 +51,8 @@ impl Service {
             ("DATABASE__PATH", service.database().display().to_string()),
             ("TOKENS__ALGORITHM", "ES256".to_owned()),
             ("API_KEYS__MAX_PER_ACCOUNT", "100".to_owned()),
-            ("LIMITS__PROVEN_PER_KEY_PER_MINUTE", "60000".to_owned()),
-            ("LIMITS__REFRESH_PER_SESSION_PER_MINUTE", "60000".to_owned()),
+            ("LIMITS__MINTS_PER_KEY_PER_MINUTE", "60000".to_owned()),
+            ("LIMITS__REFRESHES_PER_SESSION_PER_MINUTE", "60000".to_owned()),
         ] {
             service.set(name, &value);
         }

@@ -11,17 +11,17 @@ use super::error::{ConfigError, within};
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Failed mints per minute of one (network, key id).
-    pub unproven_per_key_per_minute: u32,
+    pub failures_per_key_per_minute: u32,
     /// Failed requests per minute of one network.
-    pub unproven_per_address_per_minute: u32,
+    pub failures_per_network_per_minute: u32,
     /// Mints per minute of one key.
-    pub proven_per_key_per_minute: u32,
+    pub mints_per_key_per_minute: u32,
     /// Refreshes per minute of one session.
-    pub refresh_per_session_per_minute: u32,
+    pub refreshes_per_session_per_minute: u32,
     /// Wishes for a mailed code per hour of one network.
-    pub codes_per_address_per_hour: u32,
+    pub codes_per_network_per_hour: u32,
     /// Wrong codes per five minutes of one network, over all e-mail addresses.
-    pub wrong_codes_per_address_per_5_minutes: u32,
+    pub wrong_codes_per_network_per_5_minutes: u32,
     /// The largest request body, bytes.
     pub body_bytes: usize,
     /// The largest request line with its headers, bytes.
@@ -67,12 +67,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            unproven_per_key_per_minute: 30,
-            unproven_per_address_per_minute: 300,
-            proven_per_key_per_minute: 60,
-            refresh_per_session_per_minute: 60,
-            codes_per_address_per_hour: 20,
-            wrong_codes_per_address_per_5_minutes: 30,
+            failures_per_key_per_minute: 30,
+            failures_per_network_per_minute: 300,
+            mints_per_key_per_minute: 60,
+            refreshes_per_session_per_minute: 60,
+            codes_per_network_per_hour: 20,
+            wrong_codes_per_network_per_5_minutes: 30,
             body_bytes: 16 * 1024,
             header_bytes: 16 * 1024,
             max_connections: 10_000,
@@ -94,38 +94,38 @@ impl Default for Limits {
 impl Limits {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         within(
-            "limits.unproven_per_key_per_minute",
-            self.unproven_per_key_per_minute,
+            "limits.failures_per_key_per_minute",
+            self.failures_per_key_per_minute,
             1,
             60_000,
         )?;
         within(
-            "limits.unproven_per_address_per_minute",
-            self.unproven_per_address_per_minute,
+            "limits.failures_per_network_per_minute",
+            self.failures_per_network_per_minute,
             1,
             600_000,
         )?;
         within(
-            "limits.proven_per_key_per_minute",
-            self.proven_per_key_per_minute,
+            "limits.mints_per_key_per_minute",
+            self.mints_per_key_per_minute,
             1,
             60_000,
         )?;
         within(
-            "limits.refresh_per_session_per_minute",
-            self.refresh_per_session_per_minute,
+            "limits.refreshes_per_session_per_minute",
+            self.refreshes_per_session_per_minute,
             1,
             60_000,
         )?;
         within(
-            "limits.codes_per_address_per_hour",
-            self.codes_per_address_per_hour,
+            "limits.codes_per_network_per_hour",
+            self.codes_per_network_per_hour,
             1,
             60_000,
         )?;
         within(
-            "limits.wrong_codes_per_address_per_5_minutes",
-            self.wrong_codes_per_address_per_5_minutes,
+            "limits.wrong_codes_per_network_per_5_minutes",
+            self.wrong_codes_per_network_per_5_minutes,
             1,
             60_000,
         )?;

@@ -36,20 +36,20 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn new(limits: &config::Limits) -> Self {
         Self {
-            unproven_key: RateLimiter::new(Rate::per_minute(limits.unproven_per_key_per_minute), CAPACITY),
-            unproven: RateLimiter::new(Rate::per_minute(limits.unproven_per_address_per_minute), CAPACITY),
-            proven_key: RateLimiter::new(Rate::per_minute(limits.proven_per_key_per_minute), CAPACITY),
-            session: RateLimiter::new(Rate::per_minute(limits.refresh_per_session_per_minute), CAPACITY),
+            unproven_key: RateLimiter::new(Rate::per_minute(limits.failures_per_key_per_minute), CAPACITY),
+            unproven: RateLimiter::new(Rate::per_minute(limits.failures_per_network_per_minute), CAPACITY),
+            proven_key: RateLimiter::new(Rate::per_minute(limits.mints_per_key_per_minute), CAPACITY),
+            session: RateLimiter::new(Rate::per_minute(limits.refreshes_per_session_per_minute), CAPACITY),
             passkey_begun: RateLimiter::new(Rate::per_minute(120), CAPACITY),
             passkey_failed: RateLimiter::new(Rate::new(30, Duration::from_mins(5)), CAPACITY),
             passkey_sign_up: RateLimiter::new(Rate::new(20, Duration::from_hours(1)), CAPACITY),
             code_request: RateLimiter::new(
-                Rate::new(limits.codes_per_address_per_hour, Duration::from_hours(1)),
+                Rate::new(limits.codes_per_network_per_hour, Duration::from_hours(1)),
                 CAPACITY,
             ),
             wrong_code: RateLimiter::new(
                 Rate::new(
-                    limits.wrong_codes_per_address_per_5_minutes,
+                    limits.wrong_codes_per_network_per_5_minutes,
                     Duration::from_mins(5),
                 ),
                 CAPACITY,

@@ -70,7 +70,7 @@ async fn f07_a_fourth_outstanding_code_replaces_the_oldest() {
 async fn f04_i08_only_five_of_500_concurrent_guesses_on_three_nodes_are_compared() {
     let first = TestServer::start_with(|config| {
         // The limit under test is the database's, which all nodes share.
-        config.limits.wrong_codes_per_address_per_5_minutes = 60_000;
+        config.limits.wrong_codes_per_network_per_5_minutes = 60_000;
     })
     .await;
     ask_from(&first, OWNER, ADA).await;
@@ -157,7 +157,7 @@ async fn f05_d16_a_distributed_attack_makes_codes_longer_and_does_not_lock_the_o
 #[tokio::test]
 async fn f05_one_network_has_at_most_twenty_failed_attempts_an_hour() {
     let server = TestServer::start_with(|config| {
-        config.limits.wrong_codes_per_address_per_5_minutes = 60_000;
+        config.limits.wrong_codes_per_network_per_5_minutes = 60_000;
     })
     .await;
     for round in 0..5 {

@@ -9,7 +9,7 @@ const THIEF: &str = "127.0.2.1";
 #[tokio::test]
 async fn f18_a_hundred_requests_send_five_mails_and_get_the_same_answer() {
     let server = TestServer::start_with(|config| {
-        config.limits.codes_per_address_per_hour = 60_000;
+        config.limits.codes_per_network_per_hour = 60_000;
     })
     .await;
     let mut answers = Vec::new();
