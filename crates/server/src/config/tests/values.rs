@@ -1,4 +1,4 @@
-//! Bounds, and values that contradict each other.
+//! Ranges, and values that contradict each other.
 
 use super::*;
 
