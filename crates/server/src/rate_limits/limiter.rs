@@ -57,7 +57,8 @@ impl Rate {
         let burst = self.burst.saturating_mul(factor.max(1));
         Self {
             burst,
-            interval_us: (self.interval_us / i64::from(factor.max(1))).clamp(1, i64::MAX / 8 / i64::from(burst)),
+            interval_us: (self.interval_us / i64::from(factor.max(1)))
+                .clamp(1, i64::MAX / 8 / i64::from(burst)),
         }
     }
 
@@ -139,7 +140,9 @@ impl<K: Hash + Eq> RateLimiter<K> {
     /// Whether a charge of the key after `time` is remembered.
     pub fn charged_since(&self, key: &K, time: Timestamp) -> bool {
         let shard = self.shard(key);
-        shard.get(key).is_some_and(|arrival| *arrival > time.as_microsecond())
+        shard
+            .get(key)
+            .is_some_and(|arrival| *arrival > time.as_microsecond())
     }
 
     /// Refunds one charge.
