@@ -69,7 +69,7 @@ pub(crate) async fn notifications(
         }
         "email-disabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailDisabled).await?,
         "email-enabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailEnabled).await?,
-        _ => tracing::info!("a notification of Apple's of an unknown kind"),
+        _ => tracing::info!("Apple sent a notification of an unknown kind"),
     }
     Ok(StatusCode::OK)
 }
@@ -127,7 +127,7 @@ async fn withdrawn(app: &App, apple: &Apple, context: &Context, event: Event) ->
     };
     // The revocation list now names the tokens of its sessions.
     app.reload_revocations().await?;
-    notices::tell(app, context, &account, Notice::AppleUnlinked).await;
+    notices::tell(app, context, &account, Notice::AppleWithdrawn).await;
     Ok(())
 }
 
