@@ -1,4 +1,4 @@
-//! `POST /apple/notifications`: Apple tells what a user did with the Apple account.
+//! `POST /apple/notifications`: Apple reports what a user did with the Apple account.
 //!
 //! 1. The body is `{"payload": JWS}`. The endpoint is open to all, so only the JWS counts: Apple's
 //!    signature, `iss`, `aud` and times.
@@ -10,7 +10,8 @@
 //!    trail.
 //! 5. An unknown event is accepted and ignored. Otherwise Apple would send it again for days.
 //!
-//! 200 tells Apple that the event was accepted, 4xx that it never will be, 503 to try again.
+//! 200 tells Apple that the event was accepted, 4xx that it will never be accepted, and 503 to try
+//! again.
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub(crate) struct Notification {
 struct Event {
     type_: String,
     sub: String,
-    /// The end of the second in which Apple signed it.
+    /// The end of the second of `iat`: the latest time at which Apple can have signed it.
     told_at: Timestamp,
 }
 
