@@ -12,8 +12,8 @@
 //! - [`sign_in`] signs a user in, or proves a signed-in user again (step-up).
 //! - [`add`] and [`manage`] add, rename and remove passkeys.
 //!
-//! Passkeys are discoverable credentials with user verification, for ES256 or RS256. The options ask
-//! for no attestation, and the service trusts none.
+//! Passkeys are discoverable credentials with user verification, for ES256 or RS256. The options
+//! ask for no attestation, and the service trusts none.
 
 mod add;
 mod answer;

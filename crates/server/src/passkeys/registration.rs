@@ -1,7 +1,7 @@
 //! Registering a passkey: WebAuthn section 7.1.
 //!
-//! The options ask for no attestation, and the service trusts none: it would reveal the model of the
-//! authenticator, and every model is accepted.
+//! The options ask for no attestation, and the service trusts none: it would reveal the model of
+//! the authenticator, and every model is accepted.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
