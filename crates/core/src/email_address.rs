@@ -73,7 +73,7 @@ fn normalize(text: &str) -> Result<String, &'static str> {
     const FORM: &str = "must be one address, such as ada@example.com";
     let text = text.trim_matches(' ');
     if text.len() > MAX_OCTETS {
-        return Err("must have at most 254 octets");
+        return Err("must have at most 254 characters");
     }
     let (local, domain) = text.split_once('@').ok_or(FORM)?;
     if local.is_empty() || domain.is_empty() || domain.contains('@') {
@@ -82,14 +82,14 @@ fn normalize(text: &str) -> Result<String, &'static str> {
     let address = format!("{}@{}", normalize_local(local)?, normalize_domain(domain)?);
     // A-labels can be longer than the text that the user typed.
     if address.len() > MAX_OCTETS {
-        return Err("must have at most 254 octets");
+        return Err("must have at most 254 characters");
     }
     Ok(address)
 }
 
 fn normalize_local(local: &str) -> Result<String, &'static str> {
     if local.len() > MAX_LOCAL_OCTETS {
-        return Err("must have at most 64 octets before the @");
+        return Err("must have at most 64 characters before the @");
     }
     if !local
         .split('.')

@@ -128,7 +128,7 @@ pub enum Refusal {
     #[error("this code is wrong, used or expired; request a new one")]
     InvalidCode,
     /// See [`ErrorCode::AddressInCooldown`].
-    #[error("this email address belonged to another account until recently and is blocked for 30 days")]
+    #[error("this e-mail address belongs to another account, or did in the last 30 days; use another address")]
     AddressInCooldown,
     /// See [`ErrorCode::PasskeyRefused`].
     #[error("the passkey response is not valid here; try again, or sign in another way")]

@@ -219,7 +219,7 @@ error_codes! {
     KeyLimitReached = "key_limit_reached", 409, Conflict, false;
     /// The key is revoked or expired and cannot be changed.
     KeyNotLive = "key_not_live", 409, Conflict, false;
-    /// The email address belonged to another account until recently; it is blocked for 30 days.
+    /// The e-mail address belongs to another account, or did in the last 30 days.
     AddressInCooldown = "address_resting", 409, Conflict, false;
     /// The email address already has an account here; sign in to it, then link Apple on its
     /// security page.

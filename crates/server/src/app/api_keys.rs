@@ -184,7 +184,7 @@ pub(crate) fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
 /// Refuses an expiry that has passed.
 pub(crate) fn future(end: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
     match end {
-        Some(end) if end <= now => Err(ApiError::invalid("expires_at", "must lie in the future")),
+        Some(end) if end <= now => Err(ApiError::invalid("expires_at", "must be in the future")),
         end => Ok(end),
     }
 }

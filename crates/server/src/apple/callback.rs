@@ -254,7 +254,7 @@ async fn note_refusal(
     Ok(app.store.audit(vec![entry]).await?)
 }
 
-/// The name in Apple's JSON: bounded, without control and direction characters.
+/// The name in Apple's JSON, shortened and without control and direction characters.
 fn display_name(user: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct User {

@@ -123,7 +123,7 @@ pub(crate) async fn finish(
     Ok(StatusCode::CREATED)
 }
 
-/// On what ground the user may add a passkey; refused without one.
+/// Returns what allows the user to add a passkey, or refuses.
 async fn ground(app: &App, context: &Context, browser: &Browser) -> Result<AddedBy, ApiError> {
     let (proof, uid) = (&browser.session.proof, browser.account.uid);
     if !proof.is_fresh(context.now) {

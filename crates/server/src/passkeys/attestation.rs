@@ -2,7 +2,7 @@
 //!
 //! The options ask for no attestation, so a browser that follows the standard (section 5.1.3) sends
 //! the format `none`, or `packed` with self attestation: a signature by the new key itself. Every
-//! other statement stands on certificates, which this service does not trust, and is refused.
+//! other statement relies on certificates, which this service does not trust, and is refused.
 
 use super::cbor::{self, Item};
 use super::public_key::PublicKey;

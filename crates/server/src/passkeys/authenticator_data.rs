@@ -3,7 +3,7 @@
 use super::cbor::{self, Item};
 use super::refused::{Refused, because};
 
-/// Longest credential id (section 6.5.1: "Value MUST be ≤ 1023").
+/// The longest credential id, in bytes (section 6.5.1: "Value MUST be ≤ 1023").
 const MOST_ID_BYTES: usize = 1023;
 
 const USER_PRESENT: u8 = 1 << 0;

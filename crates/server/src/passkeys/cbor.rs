@@ -78,8 +78,8 @@ pub(super) fn item(bytes: &[u8]) -> Option<(Item<'_>, &[u8])> {
     Some((item, rest))
 }
 
-/// The entries of the map that `bytes` are. A key that occurs twice makes it malformed: two readers
-/// could take two different values.
+/// The entries of the map in `bytes`. A map with a repeated key is malformed: two parsers could
+/// take different values of it.
 pub(super) fn map(bytes: &[u8]) -> Option<BTreeMap<Item<'_>, Item<'_>>> {
     let (MAP, count, mut rest) = head(bytes)? else {
         return None;

@@ -1,10 +1,10 @@
 //! The state between the options and the answer.
 //!
-//! A hash over two things that come back finds the row: the challenge, which the authenticator
-//! signs, and a secret in a cookie, which ties the answer to the browser that asked. So there is
-//! nothing to compare: a wrong challenge, a used one and one of another browser find no row. All
-//! ceremonies of a browser share the secret, because several tabs may each run one. The row is
-//! deleted before the answer is judged: a challenge serves once, whatever the outcome.
+//! The row's id is a hash over the challenge, which the authenticator signs, and a secret in a
+//! cookie, which binds the answer to the browser that asked. A wrong challenge, a used one and one
+//! of another browser find no row, so nothing else is compared. All ceremonies of a browser share
+//! the secret, because several tabs may each run one. The row is deleted before the answer is
+//! judged: a challenge works once, whatever the outcome.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;

@@ -31,7 +31,7 @@ impl Type {
 pub(super) type Challenge = [u8; 32];
 
 /// Strips the byte order mark, as UTF-8 decoding does (section 7.1 step 5). The signature covers
-/// it.
+/// the mark, so it is verified over the bytes as they came.
 fn text(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
@@ -69,7 +69,7 @@ struct ClientData {
 }
 
 /// Written by hand: unknown members are ignored, but a member that occurs twice is refused, known
-/// or not. Two readers could take two different values.
+/// or not. Two parsers could take different values of it.
 impl<'de> Deserialize<'de> for ClientData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Members)

@@ -34,7 +34,7 @@ pub(crate) struct Remove {
     end_sessions: Option<String>,
 }
 
-/// Renames a passkey. A name opens nothing, so any live session may do it.
+/// Renames a passkey. A name grants no access, so any live session may change it.
 pub(crate) async fn rename(
     State(app): State<Arc<App>>,
     context: Context,

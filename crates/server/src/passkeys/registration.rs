@@ -1,7 +1,7 @@
 //! Registering a passkey: WebAuthn section 7.1.
 //!
-//! Attestation is neither asked for nor believed. It would tell the model of the authenticator, and
-//! every model is accepted.
+//! The options ask for no attestation, and the service trusts none: it would reveal the model of
+//! the authenticator, and every model is accepted.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use super::{RelyingParty, ceremony};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) public_key: PublicKey,
-    /// How the browser reaches the authenticator, as the browser said.
+    /// How the browser reaches the authenticator, as the browser reported.
     pub(super) transports: Vec<String>,
     /// Whether the user was verified at the registration. Always true: nothing less is accepted.
     pub(super) user_verified: bool,
@@ -93,7 +93,7 @@ pub(super) fn verify(
     let object = AttestationObject::read(&response.object.0)?;
     let data = AuthenticatorData::read(object.authenticator_data, &rp.id_hash)?;
     let credential = data.credential.ok_or(because("no credential"))?;
-    // Not a numbered step: the id that the browser states is the one in the data.
+    // Not a numbered step: the id that the browser posts must be the one in the data.
     if credential.id != answer.credential_id()? {
         return Err(because("another credential's data"));
     }
