@@ -1,7 +1,8 @@
-//! Mails that tell the owner of an account about each change of its credentials.
+//! Mails that notify the owner of an account of each change of its credentials.
 //!
-//! The mail goes to the address that the account proved here, else to its contact address. The
-//! change is made and acknowledged whether or not the mail can be sent.
+//! The mail goes to the account's verified address, or to its contact address if there is none. A
+//! change of the address is announced to the old one. A change does not depend on whether the mail
+//! can be sent.
 
 use tm_auth_core::Account;
 use tm_auth_store::error::Chain;
@@ -10,8 +11,8 @@ use crate::app::App;
 use crate::http::context::Context;
 use crate::mail::templates::{self, Notice};
 
-/// Mails the owner at the address that `account` has. A caller that deletes the account reads it
-/// before.
+/// Notifies the owner. Uses the address in `account`, so a caller that changes or deletes the
+/// account passes it as it was before.
 pub(crate) async fn tell(app: &App, context: &Context, account: &Account, notice: Notice) {
     if !app.mail.is_available() {
         return;
