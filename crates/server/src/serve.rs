@@ -1,4 +1,4 @@
-//! Puts the service on its sockets and takes it off again.
+//! Opens the sockets, serves until the process is told to stop, and shuts down.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::{metrics, random, router};
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A socket cannot be opened. The message names its address.
+    /// A socket could not be opened. The message names its address.
     #[error(transparent)]
     Listen(#[from] tm_auth_listener::BindError),
-    /// A certificate.
+    /// The certificate or its key could not be loaded.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
-    /// TLS to the mail server.
+    /// TLS to the mail server could not be set up.
     #[error("cannot set up TLS to the mail server: {0}")]
     Mail(#[from] lettre::transport::smtp::Error),
 }
@@ -45,7 +45,7 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
         .map(|files| tls::load(&files.cert_file, &files.key_file))
         .transpose()?;
     let listeners = Listeners::bind(&network.listen, tls, listener_settings(limits), answers()).await?;
-    // Without a metrics listener there is no recorder: its memory would only grow.
+    // Without a metrics listener there is no recorder, since its memory would only grow.
     let metrics = match app.config.metrics.listen {
         Some(address) => {
             let listener = tm_auth_listener::bind(address).await?;
@@ -63,13 +63,13 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
 }
 
 impl Bound {
-    /// Where it listens, ports that the system chose included.
+    /// The addresses on which the service listens, with the ports that the system chose.
     pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         self.listeners.addresses()
     }
 
-    /// Serves until `stop`, and on while a load balancer learns of it; then lets what is in flight
-    /// finish and writes what gathered in memory.
+    /// Serves until `stop`. Then reports not ready and serves for `limits.drain_seconds` more,
+    /// finishes requests in flight, and writes what has gathered in memory.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let mut tasks = background::start(&self.app);
         if let Some((listener, handle)) = self.metrics {
@@ -110,7 +110,7 @@ async fn serve_metrics(listener: tokio::net::TcpListener, handle: PrometheusHand
     }
 }
 
-/// The listener's part of the limits.
+/// The limits that the listener enforces.
 pub fn listener_settings(limits: &Limits) -> Settings {
     Settings {
         max_connections: limits.max_connections,
@@ -124,7 +124,7 @@ pub fn listener_settings(limits: &Limits) -> Settings {
     }
 }
 
-/// What the listener answers without asking the router.
+/// The responses that the listener sends without the router.
 pub fn answers() -> Answers {
     Answers {
         malformed: Arc::new(malformed),
@@ -132,7 +132,7 @@ pub fn answers() -> Answers {
     }
 }
 
-/// The answer to a request that never became one.
+/// The response to a malformed request.
 fn malformed(problem: Malformed) -> Response {
     let request_id = uuid::Builder::from_random_bytes(random::bytes())
         .into_uuid()
@@ -146,10 +146,10 @@ fn malformed(problem: Malformed) -> Response {
         .into_response()
 }
 
-/// The answer to a connection beyond the limit, written before any request is read.
+/// The response on a connection beyond the limit, written before any request is read.
 fn overload() -> Vec<u8> {
     let request_id = "overload";
-    let message = "The service has as many connections as it can hold. Try again in a moment.";
+    let message = "The service has reached its connection limit. Try again in a moment.";
     let body = error_body(ErrorCode::Unavailable, message.to_owned(), request_id.to_owned());
     let body = serde_json::to_string(&body).expect("an error body is plain JSON");
     format!(
