@@ -35,7 +35,7 @@ pub enum Mail {
 /// How mail leaves, once what was not written is decided too.
 #[derive(Clone, Copy, Debug)]
 pub enum Delivery<'a> {
-    /// Not at all: no way of signing in that needs mail is offered.
+    /// Not at all: no way of logging in that needs mail is offered.
     Nowhere,
     /// Into memory.
     Mailbox,

@@ -400,7 +400,7 @@ async fn h10_a_session_that_ended_shows_and_changes_nothing_more() {
         )
         .await;
     assert!(ended.unwrap());
-    // The old cookie leads to the sign-in, wherever Back leads to: no page was kept.
+    // The old cookie leads to the login, wherever Back leads to: no page was kept.
     for place in ["/api-keys", "/api-keys/new", "/activity", &path] {
         let page = browser.get(place).await;
         assert_eq!(page.location(), format!("/sign-in?next={place}"));

@@ -1,4 +1,4 @@
-//! The cookie of a signed-in browser: its attributes, its lifetime, and that a cookie from before a
+//! The cookie of a logged-in browser: its attributes, its lifetime, and that a cookie from before a
 //! login is worth nothing after it.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use crate::support::{Answer, TestServer, Visitor};
 const ADA: &str = "ada@example.com";
 const MALLORY: &str = "mallory@example.com";
 
-/// Signs in by mail; the answer that set the cookie.
+/// Logs in by mail; the answer that set the cookie.
 async fn sign_in(server: &TestServer, browser: &mut Visitor<'_>, email: &str) -> Answer {
     let asked = browser.submit("/sign-in", &[("email", email)]).await;
     assert_eq!(asked.status, 303, "{asked:?}");
@@ -130,7 +130,7 @@ async fn h01_the_cookie_is_no_bearer_token_and_no_token_a_cookie() {
 #[tokio::test]
 async fn h02_a_cookie_from_before_the_sign_in_is_not_the_one_after_it() {
     let server = TestServer::start().await;
-    // The attacker signs in and plants that cookie in the victim's browser.
+    // The attacker logs in and plants that cookie in the victim's browser.
     let mut attacker = server.visitor();
     sign_in(&server, &mut attacker, MALLORY).await;
     let planted = attacker.cookies["sid"].clone();

@@ -274,7 +274,7 @@ fn state(server: &TestServer) -> Vec<Vec<Stored>> {
 #[tokio::test]
 async fn h04_nobody_is_signed_in_by_what_they_did_not_begin() {
     let server = TestServer::start().await;
-    // The attacker begins a sign-in of their own and has code and link.
+    // The attacker begins a login of their own and has code and link.
     let mut attacker = server.visitor();
     attacker
         .submit("/sign-in", &[("email", "mallory@example.com")])

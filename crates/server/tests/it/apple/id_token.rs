@@ -1,4 +1,4 @@
-//! G22: ID tokens that are wrong in one place each. None of them signs in.
+//! G22: ID tokens that are wrong in one place each. None of them logs in.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -9,7 +9,7 @@ use super::forger::{Forged, Key, NOW, OTHER_RSA, RSA, input};
 use super::{account_with, come_back, leave, signed_in};
 use crate::support::Answer;
 
-/// Signs in with the token that `make` makes of valid claims.
+/// Logs in with the token that `make` makes of valid claims.
 async fn presents(apple: &Forged, make: impl FnOnce(Value) -> String) -> Answer {
     let mut visitor = apple.server.visitor();
     let departure = leave(&mut visitor).await;

@@ -80,7 +80,7 @@ fn unescape(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Presses the button on the sign-in page.
+/// Presses the button on the login page.
 pub(crate) async fn leave(visitor: &mut Visitor<'_>) -> Departure {
     let answer = visitor.submit("/apple/start", &[("next", "/security")]).await;
     Departure::of(&answer)
@@ -116,7 +116,7 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-/// The account that is signed in in a browser.
+/// The account that is logged in in a browser.
 pub(crate) async fn signed_in(server: &TestServer, visitor: &Visitor<'_>) -> Option<Account> {
     let sid = visitor.sid()?;
     let (session, account) = server.store.user_session(sid).await.unwrap()?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{CLIENT_ID, Departure, KEY_ID, TEAM_ID, configure, team_key};
 use crate::support::{Answer, START, TestServer};
 
-/// The provider and the server that signs in with it.
+/// The provider and the server that logs in with it.
 pub(crate) struct AtApple {
     pub(crate) server: TestServer,
     pub(crate) issuer: String,
@@ -69,7 +69,7 @@ impl AtApple {
         self.server.http.get(url).send().await.unwrap();
     }
 
-    /// Signs in at the provider as this user, or presses `cancel`. Returns the fields that the
+    /// Logs in at the provider as this user, or presses `cancel`. Returns the fields that the
     /// provider's last page posts back.
     pub(crate) async fn visit(&self, departure: &Departure, who: &str) -> Vec<(String, String)> {
         let mut jar = BTreeMap::new();

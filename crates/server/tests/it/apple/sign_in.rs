@@ -1,4 +1,4 @@
-//! Sign-up and sign-in with the real provider, and how an account is found.
+//! Sign-up and login with the real provider, and how an account is found.
 
 use serde_json::json;
 use tm_auth_core::user::AuthMethod;

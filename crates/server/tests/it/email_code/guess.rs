@@ -104,7 +104,7 @@ async fn f04_i08_of_five_hundred_codes_at_once_on_three_nodes_five_are_compared(
 #[tokio::test]
 async fn f05_d16_a_distributed_attack_makes_codes_longer_and_locks_nobody_out() {
     let server = TestServer::start().await;
-    // An owner with a key and a session, who signed in by mail before.
+    // An owner with a key and a session, who logged in by mail before.
     ask_from(&server, OWNER, ADA).await;
     let signed_in = verify_from(&server, OWNER, ADA, &server.code_mail(ADA).code).await;
     let account = server.store.accounts().await.unwrap().remove(0);

@@ -104,7 +104,7 @@ async fn the_tokens_are_for_the_platform_and_belong_to_the_account_of_the_addres
         .await
         .assert_error(403, "management_token_required");
     assert_eq!(server.refresh(&tokens.refresh_token).await.status, 200);
-    // Signing in again is the same account.
+    // Logging in again is the same account.
     server.advance(60);
     ask(&server, ADA).await;
     let again = verify(&server, ADA, &server.code_mail(ADA).code).await;

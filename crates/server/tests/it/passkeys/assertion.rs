@@ -10,7 +10,7 @@ use crate::support::authenticator::{
 use crate::support::{Answer, TestServer, at_once};
 use tm_auth_store::AuditAction;
 
-/// Signs in with this authenticator, after `change` was applied to the assertion and before it is
+/// Logs in with this authenticator, after `change` was applied to the assertion and before it is
 /// signed.
 async fn sign_in(server: &TestServer, with: &mut Authenticator, change: impl FnOnce(&mut Used)) -> Answer {
     let mut visitor = server.visitor();
@@ -317,7 +317,7 @@ async fn g13_a_step_up_needs_the_session_that_began_it() {
         .try_begin(STEP_UP)
         .await
         .assert_error(401, "missing_session");
-    // Begun by one account, answered after another account signed in in the same browser.
+    // Begun by one account, answered after another account logged in in the same browser.
     let options = visitor.begin(STEP_UP).await;
     let elsewhere = server.signed_in(&other, AuthMethod::EmailCode).await;
     visitor.cookies.extend(elsewhere.cookies);
@@ -331,7 +331,7 @@ async fn g13_a_step_up_needs_the_session_that_began_it() {
         .bring(STEP_UP, &answer)
         .await
         .assert_error(401, "missing_session");
-    // A registration's answer does not sign in.
+    // A registration's answer does not log in.
     let options = signed_out.begin(SIGN_UP).await;
     let answer = mine.create(&options, &server.origin).answer();
     let answer = signed_out.bring(SIGN_IN, &answer).await;

@@ -1,4 +1,4 @@
-//! Sign-in: the new session, and the single use of challenges.
+//! Login: the new session, and the single use of challenges.
 
 use reqwest::Method;
 use serde_json::json;
