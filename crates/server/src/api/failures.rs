@@ -77,7 +77,10 @@ pub(crate) struct Managed;
 impl IntoResponses for Managed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         responses(&[
-            ("401", "The bearer token or session cookie is missing or not valid."),
+            (
+                "401",
+                "The bearer token or session cookie is missing or not valid.",
+            ),
             (
                 "403",
                 "The caller needs another token or a new authentication; `code` says which.",
