@@ -110,7 +110,7 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.set_automatic_touch(&key_ring, false).await;
     browser.sign_out().await;
 
-    // The telephone is lost. E-mail signs in, but cannot change the login methods.
+    // The telephone is lost. E-mail logs in, but cannot change the login methods.
     browser.lose(telephone).await;
     service.advance(SignedDuration::from_secs(61));
     browser.sign_in_by_code(&service, HOME).await;
@@ -121,7 +121,7 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     assert!(!browser.text().await.contains("Name of the new passkey"));
     browser.sign_out().await;
 
-    // The key ring signs in, which cancels the recovery.
+    // The key ring logs in, which cancels the recovery.
     let before = service.mails(HOME).len();
     browser.open("/mailbox").await;
     browser.set_automatic_touch(&key_ring, true).await;

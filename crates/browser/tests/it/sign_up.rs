@@ -14,14 +14,14 @@ pub(crate) async fn a_passkey_makes_an_account(service: Service) {
     browser.see("Passkeys").await;
     let name = browser.signed_in_as().await;
     browser.sign_out_with(&device).await;
-    // Leave the sign-in page, which requests the passkey without a click.
+    // Leave the login page, which requests the passkey without a click.
     browser.open("/mailbox").await;
     browser.set_automatic_touch(&device, true).await;
     browser.sign_in_by_button().await;
     browser.arrive("/api-keys").await;
     assert_eq!(browser.signed_in_as().await, name);
 
-    // The sign-in page offers the passkey in its field and uses it.
+    // The login page offers the passkey in its field and uses it.
     browser.open("/security").await;
     browser.press_sign_out().await;
     browser.arrive("/api-keys").await;
@@ -68,7 +68,7 @@ async fn an_email_link_signs_up() {
     browser.close().await;
 }
 
-/// Signs in from the top of the page without a mouse.
+/// Logs in from the top of the page without a mouse.
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_sign_in_works_with_the_keyboard_alone() {
     let service = Service::start().await;

@@ -1,4 +1,4 @@
-//! Mails that tell the owner of an account about each change of its credentials.
+//! Mails that notify the owner of an account of each change of its credentials.
 //!
 //! The mail goes to the account's verified address, or to its contact address if there is none. The
 //! change is made and acknowledged whether or not the mail can be sent.

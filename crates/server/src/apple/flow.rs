@@ -81,7 +81,7 @@ impl Flow {
 pub(super) struct Purpose {
     /// The browser's page afterwards: a path of this site.
     pub(super) next: String,
-    /// Whether to link the identity to the account of `session` instead of signing in.
+    /// Whether to link the identity to the account of `session` instead of logging in.
     pub(super) link: bool,
     /// The browser's session at the start. Its cookie does not come along with a post from another
     /// site.

@@ -1,7 +1,7 @@
-//! `/passkeys/add`: one more passkey for a signed-in user.
+//! `/passkeys/add`: one more passkey for a logged-in user.
 //!
-//! The user must have signed in within five minutes, with the strongest method that the account
-//! has. After a recovery's waiting time, a sign-in by mail is enough.
+//! The user must have logged in within five minutes, with the strongest method that the account
+//! has. After a recovery's waiting time, a login by mail is enough.
 
 use std::sync::Arc;
 

@@ -65,7 +65,7 @@ pub(super) fn options(rp: &RelyingParty, challenge: &str, allowed: &[Passkey]) -
     })
 }
 
-/// Judges an answer. `known` is the signed-in account, at a step-up.
+/// Judges an answer. `known` is the logged-in account, at a step-up.
 pub(super) async fn authenticate(
     app: &App,
     context: &Context,

@@ -9,7 +9,7 @@
 //! The routes exchange JSON with `static/passkey.js`. They belong to the pages, not to the API:
 //!
 //! - [`sign_up`] creates an account with its first passkey.
-//! - [`sign_in`] signs a user in, or proves a signed-in user again (step-up).
+//! - [`sign_in`] logs a user in, or proves a logged-in user again (step-up).
 //! - [`add`] and [`manage`] add, rename and remove passkeys.
 //!
 //! Passkeys are discoverable credentials with user verification, for ES256 or RS256. The options
@@ -77,7 +77,7 @@ fn default_name(headers: &HeaderMap) -> String {
 /// The error if another account began the ceremony. The session, not the request body, decides
 /// whose ceremony this is.
 fn begun_by_another() -> ApiError {
-    let message = "this was begun by another account; sign in again";
+    let message = "this was begun by another account; log in again";
     ApiError::with_message(ErrorCode::ReauthRequired, message.to_owned())
 }
 

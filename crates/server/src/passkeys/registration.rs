@@ -47,7 +47,7 @@ pub(super) fn options(
             "pubKeyCredParams": algorithms,
             "timeout": ceremony::LIFE.as_millis(),
             "excludeCredentials": exclude,
-            // A discoverable credential: a sign-in finds it without a user name.
+            // A discoverable credential: a login finds it without a user name.
             "authenticatorSelection": {
                 "residentKey": "required",
                 "requireResidentKey": true,
@@ -73,7 +73,7 @@ pub(super) fn options(
 /// - Steps 12 and 13 hash the client data and take the attestation object apart.
 /// - Steps 14 to 17 judge the authenticator data: relying party, user presence, user verification,
 ///   backup flags.
-/// - Steps 18 and 19 evaluate the backup flags. They are kept, and a sign-in must have the same
+/// - Steps 18 and 19 evaluate the backup flags. They are kept, and a login must have the same
 ///   backup eligibility.
 /// - Step 20: the public key is of an offered algorithm. It must also be valid.
 /// - Steps 21 to 24 verify the attestation statement: none, or self attestation.

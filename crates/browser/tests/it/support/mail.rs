@@ -68,7 +68,7 @@ impl ReceivedMail {
         code.unwrap_or_else(|| panic!("no code in {self:?}")).to_owned()
     }
 
-    /// The sign-in link in the mail.
+    /// The login link in the mail.
     pub(crate) fn link(&self) -> String {
         let link = self
             .text

@@ -20,7 +20,7 @@ impl Browser {
         self.see_no_more("confirm with your passkey").await;
     }
 
-    /// Starts a recovery, in a session that was signed in by e-mail.
+    /// Starts a recovery, in a session that was logged in by e-mail.
     pub(crate) async fn start_recovery(&self) {
         self.open("/security").await;
         self.press("Lost your passkey?").await;
