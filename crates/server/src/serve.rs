@@ -137,9 +137,9 @@ pub fn listener_settings(config: &Config) -> Settings {
 pub fn answers() -> Answers {
     Answers {
         malformed: Arc::new(malformed),
-        overload: overload("The service has as many connections as it can hold. Try again in a moment."),
+        overload: overload("The service has reached its connection limit. Try again in a moment."),
         network_overload: overload(
-            "Your network has as many connections as one network can have. Close some, or try again in a moment.",
+            "Your network has reached its connection limit. Close some connections, or try again in a moment.",
         ),
     }
 }

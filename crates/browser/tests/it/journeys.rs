@@ -116,8 +116,8 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.sign_in_by_code(&service, HOME).await;
     let before = service.mails(HOME).len();
     browser.start_recovery().await;
-    let letter = service.next_mail(HOME, before).await;
-    assert!(letter.subject.to_lowercase().contains("recovery"), "{letter:?}");
+    let mail = service.next_mail(HOME, before).await;
+    assert!(mail.subject.to_lowercase().contains("recovery"), "{mail:?}");
     assert!(!browser.text().await.contains("Name of the new passkey"));
     browser.sign_out().await;
 
@@ -127,8 +127,8 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.set_automatic_touch(&key_ring, true).await;
     browser.sign_in_by_button().await;
     browser.see("A recovery of this account was in progress").await;
-    let letter = service.next_mail(HOME, before).await;
-    assert!(letter.subject.to_lowercase().contains("cancelled"), "{letter:?}");
+    let mail = service.next_mail(HOME, before).await;
+    assert!(mail.subject.to_lowercase().contains("cancelled"), "{mail:?}");
     browser.press("Continue").await;
     browser.arrive("/api-keys").await;
     browser.sign_out_with(&key_ring).await;

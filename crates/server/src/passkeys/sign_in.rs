@@ -33,7 +33,7 @@ pub(crate) struct SignedIn {
     passkey_suspect: bool,
 }
 
-/// Gives options that any passkey may answer.
+/// Returns options that any passkey may answer.
 pub(crate) async fn options(
     State(app): State<Arc<App>>,
     context: Context,

@@ -1,8 +1,8 @@
-//! Reached limits, for the audit trail. They gather in memory and are written once a minute per
-//! network and route, with a count. Otherwise a client that sends too many requests would also fill
-//! the trail.
+//! Reached limits, for the audit trail. They are counted in memory and written once a minute, one
+//! entry per network and route. Otherwise a client that sends too many requests would also fill the
+//! trail.
 //!
-//! The number of entries is bounded. Beyond the bound only the metrics count a request.
+//! The number of entries in memory is bounded. Beyond the bound only the metrics count a request.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -13,10 +13,10 @@ use tm_auth_store::{AuditAction, AuditContext, AuditEntry, Result, Store};
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 
-/// Maximum number of pairs of network and route in memory.
+/// The maximum number of pairs of network and route in memory.
 const CAPACITY: usize = 1024;
 
-/// How long requests are counted before an entry is written.
+/// How long an entry counts requests before it is written.
 const GATHER: SignedDuration = SignedDuration::from_mins(1);
 
 /// The network that was limited, and the route.
@@ -32,7 +32,7 @@ struct Reached {
 pub(crate) struct ReachedLimits(Mutex<HashMap<Kind, Reached>>);
 
 impl ReachedLimits {
-    /// Records that a request was answered with 429.
+    /// Counts a request that was refused with 429.
     pub(crate) fn note(&self, context: &Context, route: &str) {
         let mut gathered = self.0.lock().expect("nothing panics while holding it");
         let has_room = gathered.len() < CAPACITY;
@@ -53,8 +53,8 @@ impl ReachedLimits {
         }
     }
 
-    /// Writes the entries that are at least [`GATHER`] old at `now`, or all if `now` is `None`. If
-    /// that fails, keeps them for the next call.
+    /// Writes the entries that are a minute old at `now`, or all entries if it is `None`. If the
+    /// write fails, they stay for the next one.
     pub(crate) async fn flush(&self, store: &Store, now: Option<Timestamp>) -> Result<()> {
         let due: HashMap<Kind, Reached> = {
             let mut gathered = self.0.lock().expect("nothing panics while holding it");

@@ -1,19 +1,19 @@
-//! Limits how often a key may do something, with the generic cell rate algorithm: one number per
-//! key.
+//! A limit on how often a key may do something: the generic cell rate algorithm, which needs one
+//! number per key.
 //!
-//! For each key the limiter stores one instant, the *theoretical arrival time*, at which the key is
-//! back to zero. A charge moves it one emission interval into the future. A key is refused while it
-//! is more than `burst - 1` intervals ahead of now. So at most `burst + elapsed / interval`
+//! For each key the limiter keeps one instant, the *theoretical arrival time*: when all charges of
+//! the key have run out. A charge moves it one emission interval later. A request is refused while
+//! it is more than `burst - 1` intervals ahead of now. So at most `burst + elapsed / interval`
 //! requests are admitted in any span.
 //!
 //! Authenticated requests are charged on arrival ([`RateLimiter::charge_or_refuse`]).
 //! Unauthenticated ones are only checked ([`RateLimiter::peek`]) and charged when they fail.
-//! Several that are in flight at once may all pass the check. Their failures still count, as a debt
-//! of up to one more burst.
+//! Several concurrent ones may all pass the check. Their failures are charged beyond the burst, up
+//! to one more burst.
 //!
-//! Memory is bounded. A full shard forgets the keys that are back to zero. If that does not free an
-//! eighth of the shard, it also forgets the least charged keys. To make it forget a *limited* key,
-//! an attacker must first charge nearly the whole table to the same level.
+//! Memory is bounded. A full shard forgets the keys without charges and, if that is not enough, an
+//! eighth of its keys, those with the fewest charges. To make it forget one *limited* key, an
+//! attacker must first charge nearly all keys of the table as much.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -22,13 +22,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Number of locks: enough that two cores rarely wait for the same one.
+/// The number of shards, each with its own lock. It is so large that two cores rarely wait for the
+/// same lock.
 const SHARDS: usize = 16;
 
-/// Maximum number of bursts ahead of now to which a key can be charged.
+/// The maximum number of bursts that a key can be charged ahead of now.
 const MOST_BURSTS_AHEAD: i64 = 2;
 
-/// A burst, and the time after which all of it is available again.
+/// The number of requests at once, and the interval after which one more is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     burst: u32,
@@ -36,13 +37,13 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `requests` at once. As many become available again over a minute, one by one. Zero counts as
+    /// Admits `requests` at once, and as many again, evenly spread, within a minute. Zero counts as
     /// one.
     pub fn per_minute(requests: u32) -> Self {
         Self::new(requests, Duration::from_mins(1))
     }
 
-    /// `burst` at once. As many become available again over `period`, one by one. Zero counts as
+    /// Admits `burst` at once, and as many again, evenly spread, within `period`. Zero counts as
     /// one.
     pub fn new(burst: u32, period: Duration) -> Self {
         let burst = burst.max(1);
@@ -64,7 +65,7 @@ impl Rate {
     }
 }
 
-/// A refusal. A request after this time is admitted if nothing else charges the key.
+/// A refusal. A request after this time is admitted if no other is charged before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests; retry in {} s", self.seconds())]
 pub struct RetryAfter(Duration);
@@ -84,7 +85,7 @@ impl RetryAfter {
     }
 }
 
-/// One limit over many keys.
+/// Limits the rate of each of many keys.
 #[derive(Debug)]
 pub struct RateLimiter<K> {
     rate: Rate,
@@ -94,7 +95,7 @@ pub struct RateLimiter<K> {
 }
 
 impl<K: Hash + Eq> RateLimiter<K> {
-    /// Holds about `capacity` keys at most.
+    /// Returns a limiter that holds about `capacity` keys at most.
     pub fn new(rate: Rate, capacity: usize) -> Self {
         let shard_capacity = capacity.div_ceil(SHARDS).max(8);
         Self {
@@ -136,7 +137,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
         }
     }
 
-    /// Number of keys that are held.
+    /// The number of keys that are held.
     pub fn len(&self) -> usize {
         self.shards
             .iter()
@@ -149,11 +150,11 @@ impl<K: Hash + Eq> RateLimiter<K> {
         self.len() == 0
     }
 
-    /// When the key is back to zero: now or later.
+    /// The arrival time of the key, or now if that has passed.
     fn current(&self, stored: Option<i64>, now: i64) -> i64 {
         match stored {
-            // No charge reaches this far, so the clock was set back. The key starts from zero.
-            // Otherwise it would be refused until the clock caught up.
+            // Farther ahead than any charge goes: the clock was set back. Drop the charges, since
+            // the key would otherwise be refused until the clock catches up.
             Some(arrival) if arrival - now > self.rate.most_ahead_us() => now,
             Some(arrival) => arrival.max(now),
             None => now,
@@ -176,7 +177,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
         shard.insert(key, arrival);
     }
 
-    /// Frees an eighth of the shard, so that the cost is spread over the keys that fit then.
+    /// Frees at least an eighth of the shard, so that the time per new key is constant on average.
     fn make_room(&self, shard: &mut HashMap<K, i64>, now: i64) {
         shard.retain(|_, arrival| self.current(Some(*arrival), now) > now);
         let excess = (shard.len() + self.shard_capacity / 8).saturating_sub(self.shard_capacity);
@@ -187,7 +188,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
         let (_, &mut least_kept, _) = arrivals.select_nth_unstable(excess);
         let mut left = excess;
         shard.retain(|_, arrival| {
-            // Many keys may have the same arrival time as the bound, so they are counted.
+            // Count the forgotten keys, since many may have exactly the arrival time `least_kept`.
             let forget = left > 0 && *arrival <= least_kept;
             left -= usize::from(forget);
             !forget

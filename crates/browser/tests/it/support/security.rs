@@ -3,7 +3,7 @@
 use super::Browser;
 
 impl Browser {
-    /// Adds a passkey on the authenticator that is plugged in.
+    /// Adds a passkey with this name on the authenticator that is plugged in.
     pub(crate) async fn add_passkey(&self, name: &str) {
         self.open("/security").await;
         self.fill("Name of the new passkey", name).await;
@@ -28,7 +28,7 @@ impl Browser {
         self.see("Cancel the recovery").await;
     }
 
-    /// Deletes the account with this name.
+    /// Deletes the account of the session. The page asks for its name as a confirmation.
     pub(crate) async fn delete_account(&self, name: &str) {
         self.open("/security/delete").await;
         self.fill("Type", name).await;
