@@ -128,7 +128,9 @@ pub enum Refusal {
     #[error("this code is wrong, used or expired; request a new one")]
     InvalidCode,
     /// See [`ErrorCode::AddressInCooldown`].
-    #[error("this e-mail address belongs to another account, or did in the last 30 days; use another address")]
+    #[error(
+        "this e-mail address belongs to another account, or did in the last 30 days; use another address"
+    )]
     AddressInCooldown,
     /// See [`ErrorCode::PasskeyRefused`].
     #[error("the passkey response is not valid here; try again, or log in another way")]

@@ -52,7 +52,8 @@ fn from_text(text: &str) -> Result<PublicKey, Refusal> {
     let text = text.replace("\\r", "").replace("\\n", "\n");
     let text = text.trim();
     if text.starts_with('{') {
-        let jwk = serde_json::from_str(text).map_err(|_| Refusal::InvalidPublicKey("must be valid JSON if it is a JWK"))?;
+        let jwk = serde_json::from_str(text)
+            .map_err(|_| Refusal::InvalidPublicKey("must be valid JSON if it is a JWK"))?;
         return from_jwk(&jwk);
     }
     if text.contains("-----") {

@@ -72,7 +72,11 @@ impl Status {
                 "warn",
                 "Waiting for you to confirm that the key file is saved.",
             ),
-            ApiKeyStatus::Expired => ("Expired", "", "Programs can no longer use this key. Create another key."),
+            ApiKeyStatus::Expired => (
+                "Expired",
+                "",
+                "Programs can no longer use this key. Create another key.",
+            ),
             ApiKeyStatus::Revoked => ("Revoked", "bad", "This key can never be used again."),
         };
         Self {
@@ -109,7 +113,9 @@ pub(crate) fn refusal(code: &str) -> &'static str {
     match code {
         Code::InvalidRequest => "The request was malformed.",
         Code::BadSignatureEncoding => "The signature could not be read.",
-        Code::InvalidCredentials => "The signature was not made with this key. Check the key file of the program.",
+        Code::InvalidCredentials => {
+            "The signature was not made with this key. Check the key file of the program."
+        }
         Code::TimestampOutOfRange => {
             "The clock of the program’s machine was off by more than 30 seconds. Correct it."
         }

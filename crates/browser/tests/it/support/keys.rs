@@ -41,6 +41,7 @@ impl Browser {
         self.press("Revoke…").await;
         self.see("their requests for new tokens are refused").await;
         self.press("Revoke this key").await;
-        self.see_no_more("their requests for new tokens are refused").await;
+        self.see_no_more("their requests for new tokens are refused")
+            .await;
     }
 }
