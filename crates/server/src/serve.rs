@@ -1,4 +1,4 @@
-//! Puts the service on its sockets and takes it off again.
+//! Opens the sockets, serves until the process is told to stop, and shuts down.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::{metrics, open_files, random, router};
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A socket cannot be opened. The message names its address.
+    /// A socket could not be opened. The message names its address.
     #[error(transparent)]
     Listen(#[from] tm_auth_listener::BindError),
-    /// A certificate.
+    /// The certificate or its key could not be loaded.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
-    /// TLS to the mail server.
+    /// TLS to the mail server could not be set up.
     #[error("cannot set up TLS to the mail server: {0}")]
     Mail(#[from] lettre::transport::smtp::Error),
 }
@@ -63,13 +63,13 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
 }
 
 impl Bound {
-    /// Where it listens, ports that the system chose included.
+    /// The addresses on which the service listens, with the ports that the system chose.
     pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         self.listeners.addresses()
     }
 
-    /// Serves until `stop`, and on while a load balancer learns of it; then lets what is in flight
-    /// finish and writes what gathered in memory.
+    /// Serves until `stop`. Then reports not ready and serves for `limits.drain_seconds` more,
+    /// finishes requests in flight, and writes what has gathered in memory.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let mut tasks = background::start(&self.app);
         if let Some((listener, handle)) = self.metrics {
@@ -133,18 +133,18 @@ pub fn listener_settings(config: &Config) -> Settings {
     }
 }
 
-/// What the listener answers without asking the router.
+/// The responses that the listener sends without the router.
 pub fn answers() -> Answers {
     Answers {
         malformed: Arc::new(malformed),
-        overload: overload("The service has as many connections as it can hold. Try again in a moment."),
+        overload: overload("The service has reached its connection limit. Try again in a moment."),
         network_overload: overload(
-            "Your network has as many connections as one network can have. Close some, or try again in a moment.",
+            "Your network has reached its connection limit. Close some connections, or try again in a moment.",
         ),
     }
 }
 
-/// The answer to a request that never became one.
+/// The response to a malformed request.
 fn malformed(problem: Malformed) -> Response {
     let request_id = uuid::Builder::from_random_bytes(random::bytes())
         .into_uuid()

@@ -320,7 +320,7 @@ async fn a_key_is_changed_disabled_enabled_and_revoked_on_its_page() {
     );
     for (field, value, problem) in [
         ("allowed_ips", "203.0.113.7/24", "203.0.113.0/24"),
-        ("expires_at", "2020-01-01T00:00", "Must lie in the future."),
+        ("expires_at", "2020-01-01T00:00", "Must be in the future."),
         ("expires_at", "tomorrow", "in UTC"),
         ("read", "", "at least one scope"),
     ] {

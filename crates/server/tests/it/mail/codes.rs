@@ -27,7 +27,8 @@ async fn f20_f15_the_login_mail_says_what_it_is_for_and_hides_the_address() {
     for part in [
         format!("    {code}\n"),
         format!("\n{}/sign-in/link#token={token}&code={digits}\n", server.origin),
-        "The code works once, until 15 January 2027, 08:10 UTC.".to_owned(),
+        "Use the code or the link in the browser where you asked for it.".to_owned(),
+        "It works once, until 15 January 2027, 08:10 UTC.".to_owned(),
         "Do not share the code or the link".to_owned(),
         "Requested: 15 January 2027, 08:00 UTC".to_owned(),
         "Device: Firefox on Linux".to_owned(),
