@@ -14,7 +14,7 @@ mod network;
 
 use std::time::Duration;
 
-use tm_auth_proto::{KeyId, SessionId};
+use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use crate::config;
 use crate::error::ApiError;
@@ -26,17 +26,19 @@ use crate::rate_limits::network::{NetworkBudget, SubjectBudget};
 pub(crate) const CEREMONIES_PER_MINUTE: u32 = 120;
 /// Answers of authenticators that are refused from one network in five minutes.
 pub(crate) const PASSKEY_FAILURES_PER_5_MINUTES: u32 = 30;
-/// Accounts that one network creates with a passkey or with Apple in an hour.
+/// Accounts that one network creates with a passkey in an hour.
 pub(crate) const SIGN_UPS_PER_HOUR: u32 = 20;
 
 /// Maximum number of entries per limiter.
 const CAPACITY: usize = 100_000;
 
-/// The total of a budget is that of this many networks. Over it, failing strangers are refused, but
-/// not the networks that did not fail.
-const FAILING_NETWORKS: u32 = 100;
+/// The total of a budget without a setting of its own is that of this many networks. Over it, only
+/// sites that were charged recently are refused, so strangers cannot lock out every client.
+const NETWORKS: u32 = 100;
 
 pub(crate) struct Limits {
+    requests: NetworkBudget,
+    accounts: RateLimiter<AccountId>,
     failures_of_key: SubjectBudget<KeyId>,
     failures: NetworkBudget,
     mints: RateLimiter<KeyId>,
@@ -52,10 +54,12 @@ impl Limits {
     pub(crate) fn new(limits: &config::Limits) -> Self {
         let five_minutes = |count| Rate::new(count, Duration::from_mins(5));
         let hour = |count| Rate::new(count, Duration::from_hours(1));
-        let failures = |rate: Rate| NetworkBudget::new(rate, rate.times(FAILING_NETWORKS));
+        let sparing = |rate: Rate| NetworkBudget::new(rate, rate.times(NETWORKS));
         Self {
+            requests: sparing(Rate::per_minute(limits.requests_per_network_per_minute)),
+            accounts: RateLimiter::new(Rate::per_minute(limits.requests_per_account_per_minute), CAPACITY),
             failures_of_key: SubjectBudget::new(Rate::per_minute(limits.failures_per_key_per_minute)),
-            failures: failures(Rate::per_minute(limits.failures_per_network_per_minute)),
+            failures: sparing(Rate::per_minute(limits.failures_per_network_per_minute)),
             mints: RateLimiter::new(Rate::per_minute(limits.mints_per_key_per_minute), CAPACITY),
             refreshes: RateLimiter::new(
                 Rate::per_minute(limits.refreshes_per_session_per_minute),
@@ -65,11 +69,31 @@ impl Limits {
                 Rate::per_minute(CEREMONIES_PER_MINUTE),
                 Rate::per_minute(limits.ceremonies_per_minute),
             ),
-            passkey_failures: failures(five_minutes(PASSKEY_FAILURES_PER_5_MINUTES)),
+            passkey_failures: sparing(five_minutes(PASSKEY_FAILURES_PER_5_MINUTES)),
             sign_ups: NetworkBudget::new(hour(SIGN_UPS_PER_HOUR), hour(limits.sign_ups_per_hour)),
-            codes: NetworkBudget::new(hour(limits.codes_per_network_per_hour), hour(limits.codes_per_hour)),
-            wrong_codes: failures(five_minutes(limits.wrong_codes_per_network_per_5_minutes)),
+            codes: NetworkBudget::new(
+                hour(limits.codes_per_network_per_hour),
+                hour(limits.codes_per_hour),
+            ),
+            wrong_codes: sparing(five_minutes(limits.wrong_codes_per_network_per_5_minutes)),
         }
+    }
+
+    /// Charges a request of any kind to the caller's network, unless its route is
+    /// [`budgets::UNMETERED`].
+    pub(crate) fn may_request(&self, context: &Context, route: &str) -> Result<(), ApiError> {
+        if budgets::UNMETERED.contains(&route) {
+            return Ok(());
+        }
+        let (address, now) = (context.address, context.now);
+        self.requests.peek_sparing_others(address, now).map_err(refuse)?;
+        self.requests.charge(address, now);
+        Ok(())
+    }
+
+    /// Charges a request of a logged-in owner.
+    pub(crate) fn charge_account(&self, context: &Context, uid: AccountId) -> Result<(), ApiError> {
+        self.accounts.charge_or_refuse(uid, context.now).map_err(refuse)
     }
 
     /// Whether this network may try to authenticate, with this key if the request names one.
@@ -77,10 +101,7 @@ impl Limits {
         let (address, now) = (context.address, context.now);
         self.failures.peek_sparing_others(address, now).map_err(refuse)?;
         match key_id {
-            Some(key_id) => self
-                .failures_of_key
-                .peek(address, key_id, now)
-                .map_err(refuse),
+            Some(key_id) => self.failures_of_key.peek(address, key_id, now).map_err(refuse),
             None => Ok(()),
         }
     }
@@ -130,7 +151,7 @@ impl Limits {
         self.passkey_failures.charge(context.address, context.now);
     }
 
-    /// Charges a new account, created with a passkey or with Apple.
+    /// Charges a new account, created with a passkey.
     pub(crate) fn charge_sign_up(&self, context: &Context) -> Result<(), ApiError> {
         self.sign_ups
             .charge_or_refuse(context.address, context.now)

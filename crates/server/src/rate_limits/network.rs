@@ -48,7 +48,13 @@ impl NetworkBudget {
         self.peek_networks(address, now)?;
         let total = self.total.peek(&(), now);
         match total {
-            Err(_) if !self.site.charged_since(&NetworkPrefix::site(address), now - MARKED) => Ok(()),
+            Err(_)
+                if !self
+                    .site
+                    .charged_since(&NetworkPrefix::site(address), now - MARKED) =>
+            {
+                Ok(())
+            }
             total => total,
         }
     }
@@ -127,7 +133,10 @@ mod tests {
     fn q06_a_site_has_four_times_the_budget_of_a_network() {
         let budget = budget(10, 1000);
         assert_eq!(admitted(&budget, 100, |n| format!("2001:db8:1:2::{n:x}")), 10);
-        assert_eq!(admitted(&budget, 200, |n| format!("2001:db8:1:{:x}::1", n + 16)), 30);
+        assert_eq!(
+            admitted(&budget, 200, |n| format!("2001:db8:1:{:x}::1", n + 16)),
+            30
+        );
         assert_eq!(admitted(&budget, 100, |_| "2001:db8:2::1".to_owned()), 10);
     }
 
@@ -169,6 +178,10 @@ mod tests {
         }
         assert_eq!(wrong, 120);
         assert!(budget.peek(address("2001:db8:2::1"), "key", at(0)).is_ok());
-        assert!(budget.peek(address("2001:db8:1::1"), "another key", at(0)).is_ok());
+        assert!(
+            budget
+                .peek(address("2001:db8:1::1"), "another key", at(0))
+                .is_ok()
+        );
     }
 }
