@@ -79,7 +79,7 @@ fn accepted(prefix: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn q10_the_documented_budgets_are_those_of_the_code() {
+fn q15_the_documented_budgets_are_those_of_the_code() {
     const BEGIN: &str = "<!-- budgets -->\n";
     const END: &str = "<!-- end of budgets -->";
     let path = root().join("docs/OPERATIONS.md");
@@ -130,7 +130,7 @@ fn bounded(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn q10_every_queue_in_memory_has_a_budget() {
+fn q15_every_queue_in_memory_has_a_budget() {
     let mut found = BTreeSet::new();
     bounded(&root().join("crates/server/src"), &mut found);
     let listed: BTreeSet<String> = QUEUES.iter().map(|(file, _)| (*file).to_owned()).collect();

@@ -34,7 +34,7 @@ async fn post(server: &TestServer, from: &str, path: &str, body: &serde_json::Va
 }
 
 #[test]
-fn q10_every_route_names_its_budgets() {
+fn q15_every_route_names_its_budgets() {
     let listed: BTreeSet<String> = ROUTES.iter().map(|(route, _)| (*route).to_owned()).collect();
     assert_eq!(listed.len(), ROUTES.len(), "a route is listed twice");
     // The metrics have a listener of their own, for operators.
@@ -147,7 +147,7 @@ async fn q07_apple_and_passkey_ceremonies_are_limited_together() {
 }
 
 #[tokio::test]
-async fn q02_requests_of_one_network_are_limited_and_bots_behind_it_still_mint() {
+async fn q14_requests_of_one_network_are_limited_and_bots_behind_it_still_mint() {
     let server = TestServer::start_with(|config| config.limits.requests_per_network_per_minute = 50).await;
     let key = server.key().await;
     let mut served = 0;
@@ -179,7 +179,7 @@ async fn q02_requests_of_one_network_are_limited_and_bots_behind_it_still_mint()
 }
 
 #[tokio::test]
-async fn q02_requests_of_one_account_are_limited_and_other_accounts_are_served() {
+async fn q14_requests_of_one_account_are_limited_and_other_accounts_are_served() {
     let server = TestServer::start_with(|config| config.limits.requests_per_account_per_minute = 50).await;
     let (busy, other) = (server.account().await, server.account().await);
     let list = async |account| {
