@@ -24,10 +24,12 @@ use crate::sql::{Columns, Row, api_key, session};
 use crate::{Rotated, Rotation, RotationKind};
 
 const ADVANCE: &str = "UPDATE sessions s
-    SET current = n.current, parent = n.parent, rotated_at = n.rotated_at, reissue_count = n.reissue_count, mac_kid = n.mac_kid
+    SET current = n.current, parent = n.parent, rotated_at = n.rotated_at, reissue_count = n.reissue_count,
+        burst_oldest = n.burst_oldest, burst_began_at = n.burst_began_at, mac_kid = n.mac_kid
     FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-            $9::text[], $10::bigint[], $11::bigint[])
-        AS n (sid, was_current, was_parent, was_rotated_at, current, parent, rotated_at, reissue_count, mac_kid, key_version, account_version),
+            $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::bigint[])
+        AS n (sid, was_current, was_parent, was_rotated_at, current, parent, rotated_at, reissue_count, burst_oldest,
+            burst_began_at, mac_kid, key_version, account_version),
         api_keys k, accounts a
     WHERE s.sid = n.sid AND s.current = n.was_current AND s.parent IS NOT DISTINCT FROM n.was_parent
       AND s.rotated_at = n.was_rotated_at AND s.ended_at IS NULL
@@ -200,6 +202,10 @@ async fn advance(
             row.session.family.rotated_at.as_millisecond()
         }))
         .bind(column(moved, |row| row.session.family.reissue_count))
+        .bind(column(moved, |row| row.session.family.burst_oldest))
+        .bind(column(moved, |row| {
+            row.session.family.burst_began_at.as_millisecond()
+        }))
         .bind(column(moved, |row| row.session.mac_kid.as_str()))
         .bind(column(moved, |row| row.key.version))
         .bind(column(moved, |row| row.key.account.version))

@@ -20,8 +20,8 @@ use crate::{
 /// Inserts the session if key and account have not changed since the decision. So no mint that
 /// begins after an acknowledged revocation succeeds, even if a cache is stale.
 const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissue_count,
-        challenge_at, opened_at, expires_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7, ?6, ?8
+        burst_oldest, burst_began_at, challenge_at, opened_at, expires_at)
+    SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, 0, ?6, ?7, ?6, ?8
     WHERE EXISTS (
         SELECT 1 FROM api_keys k JOIN accounts a ON a.uid = k.uid
         WHERE k.key_id = ?2 AND k.version = ?9 AND a.version = ?10 AND k.revoked_at IS NULL AND k.disabled_at IS NULL
@@ -203,8 +203,19 @@ pub(super) async fn end_all(tx: &mut Tx<'_>, audit_context: &AuditContext) -> Re
 async fn advance(tx: &mut Tx<'_>, session: &mut Session, next: TokenFamily, mac_kid: &str) -> Result<()> {
     let updated = tx
         .execute(
-            "UPDATE sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, mac_kid = ?6 WHERE sid = ?1",
-            args![session.sid, next.current, next.parent, next.rotated_at, next.reissue_count, mac_kid],
+            "UPDATE sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, burst_oldest = ?6,
+                burst_began_at = ?7, mac_kid = ?8
+             WHERE sid = ?1",
+            args![
+                session.sid,
+                next.current,
+                next.parent,
+                next.rotated_at,
+                next.reissue_count,
+                next.burst_oldest,
+                next.burst_began_at,
+                mac_kid,
+            ],
         )
         .await?;
     if updated != 1 {
@@ -258,8 +269,8 @@ async fn note(
 
 /// The columns that [`read`] reads.
 pub(crate) const COLUMNS: &str =
-    "s.sid, s.key_id, s.secret_hash, s.current, s.parent, s.rotated_at, s.reissue_count, s.mac_kid,
-    s.opened_at, s.expires_at, s.ended_at, s.end_reason";
+    "s.sid, s.key_id, s.secret_hash, s.current, s.parent, s.rotated_at, s.reissue_count, s.burst_oldest,
+    s.burst_began_at, s.mac_kid, s.opened_at, s.expires_at, s.ended_at, s.end_reason";
 
 async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<Session>> {
     static SQL: LazyLock<String> =
@@ -278,6 +289,8 @@ pub(crate) fn read(columns: &mut Columns<'_>) -> Result<Session> {
             parent: columns.next()?,
             rotated_at: columns.next()?,
             reissue_count: columns.next()?,
+            burst_oldest: columns.next()?,
+            burst_began_at: columns.next()?,
         },
         mac_kid: columns.next()?,
         opened_at: columns.next()?,

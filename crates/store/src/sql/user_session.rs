@@ -98,8 +98,8 @@ async fn open(
     }
     tx.execute(
         "INSERT INTO user_sessions (sid, uid, kind, secret_hash, method, proved_at, mac_kid, current, rotated_at,
-            reissue_count, opened_at, last_used_at, expires_at, ip, device)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, 0, ?8, ?8, ?9, ?10, ?11)",
+            reissue_count, burst_oldest, burst_began_at, opened_at, last_used_at, expires_at, ip, device)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, 0, 0, ?8, ?8, ?8, ?9, ?10, ?11)",
         args![
             new.sid,
             new.uid,
@@ -206,8 +206,8 @@ async fn advance(
     rotation: &Rotation,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE user_sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, mac_kid = ?6,
-            last_used_at = ?4, ip = ?7
+        "UPDATE user_sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, burst_oldest = ?6,
+            burst_began_at = ?7, mac_kid = ?8, last_used_at = ?4, ip = ?9
          WHERE sid = ?1",
         args![
             session.sid,
@@ -215,6 +215,8 @@ async fn advance(
             next.parent,
             next.rotated_at,
             next.reissue_count,
+            next.burst_oldest,
+            next.burst_began_at,
             rotation.mac_kid,
             rotation.address.to_string(),
         ],
@@ -312,7 +314,7 @@ async fn note(
 }
 
 const COLUMNS: &str = "s.sid, s.uid, s.kind, s.secret_hash, s.method, s.proved_at, s.mac_kid, s.current, s.parent, s.rotated_at,
-    s.reissue_count, s.opened_at, s.last_used_at, s.expires_at, s.ip, s.device, s.ended_at, s.end_reason";
+    s.reissue_count, s.burst_oldest, s.burst_began_at, s.opened_at, s.last_used_at, s.expires_at, s.ip, s.device, s.ended_at, s.end_reason";
 
 async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<UserSession>> {
     let sql = format!("SELECT {COLUMNS} FROM user_sessions s WHERE s.sid = ?1");
@@ -354,6 +356,8 @@ fn read(columns: &mut Columns<'_>) -> Result<UserSession> {
             parent: columns.next()?,
             rotated_at: columns.next()?,
             reissue_count: columns.next()?,
+            burst_oldest: columns.next()?,
+            burst_began_at: columns.next()?,
         },
         opened_at: columns.next()?,
         last_used_at: columns.next()?,

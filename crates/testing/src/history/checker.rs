@@ -181,12 +181,15 @@ impl fmt::Display for Counterexample {
         let family = &self.state.family;
         write!(
             f,
-            "\nThe row is then at {}, parent {:?}, rotated at {}, {} reissues, ended {:?}, key revoked {}.\
+            "\nThe row is then at {}, parent {:?}, rotated at {}, {} reissues, burst from {} at {}, \
+             ended {:?}, key revoked {}.\
              \nOne of these must come next, but no order explains all of them:",
             family.current,
             family.parent,
             family.rotated_at,
             family.reissue_count,
+            family.burst_oldest,
+            family.burst_began_at,
             self.state.ended,
             self.state.key_revoked
         )?;
