@@ -21,11 +21,16 @@ use crate::rate_limits::limiter::{Rate, RateLimiter, RetryAfter};
 /// Most entries per limiter, a few bytes each.
 const CAPACITY: usize = 100_000;
 
+/// Calls of `POST /token/refresh` with tokens of one session, for each refresh that the session may
+/// make. A call that repeats an answer costs a read and a signature.
+const CALLS_PER_ROTATION: u32 = 10;
+
 pub(crate) struct Limits {
     unproven_key: RateLimiter<(NetworkPrefix, KeyId)>,
     unproven: RateLimiter<NetworkPrefix>,
     proven_key: RateLimiter<KeyId>,
-    session: RateLimiter<SessionId>,
+    rotation: RateLimiter<SessionId>,
+    refresh_call: RateLimiter<SessionId>,
     passkey_begun: RateLimiter<NetworkPrefix>,
     passkey_failed: RateLimiter<NetworkPrefix>,
     passkey_sign_up: RateLimiter<NetworkPrefix>,
@@ -39,7 +44,15 @@ impl Limits {
             unproven_key: RateLimiter::new(Rate::per_minute(limits.unproven_per_key_per_minute), CAPACITY),
             unproven: RateLimiter::new(Rate::per_minute(limits.unproven_per_address_per_minute), CAPACITY),
             proven_key: RateLimiter::new(Rate::per_minute(limits.proven_per_key_per_minute), CAPACITY),
-            session: RateLimiter::new(Rate::per_minute(limits.refresh_per_session_per_minute), CAPACITY),
+            rotation: RateLimiter::new(Rate::per_minute(limits.refresh_per_session_per_minute), CAPACITY),
+            refresh_call: RateLimiter::new(
+                Rate::per_minute(
+                    limits
+                        .refresh_per_session_per_minute
+                        .saturating_mul(CALLS_PER_ROTATION),
+                ),
+                CAPACITY,
+            ),
             passkey_begun: RateLimiter::new(Rate::per_minute(120), CAPACITY),
             passkey_failed: RateLimiter::new(Rate::new(30, Duration::from_mins(5)), CAPACITY),
             passkey_sign_up: RateLimiter::new(Rate::new(20, Duration::from_hours(1)), CAPACITY),
@@ -93,9 +106,21 @@ impl Limits {
             .map_err(refuse)
     }
 
-    /// Charges a refresh token with a valid MAC.
-    pub(crate) fn charge_session(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
-        self.session.charge_or_refuse(sid, context.now).map_err(refuse)
+    /// Charges a refresh token with a valid MAC, whatever it yields.
+    pub(crate) fn charge_refresh_call(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
+        self.refresh_call
+            .charge_or_refuse(sid, context.now)
+            .map_err(refuse)
+    }
+
+    /// Whether a session may change once more.
+    pub(crate) fn may_rotate(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
+        self.rotation.peek(&sid, context.now).map_err(refuse)
+    }
+
+    /// Charges a refresh that changed its session, or a call for a session that is over.
+    pub(crate) fn charge_rotation(&self, context: &Context, sid: SessionId) {
+        self.rotation.charge(sid, context.now);
     }
 
     /// Charges the start of a passkey ceremony. Every opened sign-in page starts one, and each

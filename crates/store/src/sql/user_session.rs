@@ -13,8 +13,8 @@ use tm_auth_proto::{AccountId, SessionId};
 use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation, session};
 use crate::{
-    AuditAction, AuditContext, Call, Change, Result, Revocation, Revoked, RotatedUserSession, Rotation,
-    RotationKind,
+    AuditAction, AuditContext, Call, Change, RefusedRotation, Result, Revocation, Revoked,
+    RotatedUserSession, Rotation, RotationKind,
 };
 
 impl Store {
@@ -49,7 +49,10 @@ impl Store {
     }
 
     /// Like [`crate::Store::rotate_session`], for a user's session.
-    pub fn rotate_user_session(&self, rotation: Rotation) -> Call<'_, Result<RotatedUserSession, Refusal>> {
+    pub fn rotate_user_session(
+        &self,
+        rotation: Rotation,
+    ) -> Call<'_, Result<RotatedUserSession, RefusedRotation>> {
         Box::pin(self.write(async move |tx| rotate(tx, &rotation).await))
     }
 
@@ -151,17 +154,17 @@ async fn touch(tx: &mut Tx<'_>, sid: SessionId, at: Timestamp, address: IpAddr) 
     Ok(())
 }
 
-async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUserSession, Refusal>> {
+async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUserSession, RefusedRotation>> {
     let presented = &rotation.presented;
     let Some((mut session, account)) = with_account(tx, presented.sid).await? else {
-        return Ok(Err(Refusal::SessionExpired));
+        return Ok(Err(Refusal::SessionExpired.into()));
     };
     // A browser session's secret, from a cookie, is not valid in a refresh token.
     if !session.secret_hash.matches(&presented.secret) || session.kind == SessionKind::Browser {
-        return Ok(Err(Refusal::InvalidRefreshToken));
+        return Ok(Err(Refusal::InvalidRefreshToken.into()));
     }
     if let Err(refusal) = session.check_usable(&account, rotation.now) {
-        return Ok(Err(refusal));
+        return Ok(Err(refusal.into()));
     }
     let window = rotation.lifetimes.reuse_grace;
     let kind = match decide(&session.family, presented.counter, rotation.now, window) {
@@ -185,11 +188,11 @@ async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUs
             advance(tx, &mut session, next, rotation).await?;
             RotationKind::Reissued
         }
-        Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded)),
+        Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded.into())),
         Decision::Reuse => {
             end(tx, &session, EndReason::Reused, &rotation.audit_context).await?;
             note(tx, &session, &rotation.audit_context, AuditAction::RefreshReused).await?;
-            return Ok(Err(Refusal::RefreshReused));
+            return Ok(Err(RefusedRotation::ended_by_reuse()));
         }
     };
     Ok(Ok(RotatedUserSession {
@@ -227,6 +230,17 @@ async fn advance(
     session.mac_kid = Some(rotation.mac_kid.clone());
     session.address = rotation.address;
     Ok(())
+}
+
+/// The family of a refresh token whose secret matches and whose session was not ended.
+pub(super) async fn family_of(
+    tx: &mut Tx<'_>,
+    presented: &VerifiedRefreshToken,
+) -> Result<Option<TokenFamily>> {
+    let session = get(tx, presented.sid).await?;
+    let live =
+        session.filter(|session| session.ended.is_none() && session.secret_hash.matches(&presented.secret));
+    Ok(live.map(|session| session.family))
 }
 
 /// Ends the session of a refresh token, if the secret matches and the session was not ended.

@@ -30,7 +30,11 @@ type Rule = fn(&TokenFamily, i64, Timestamp, SignedDuration) -> Decision;
 fn without_burst(family: &TokenFamily, presented: i64, now: Timestamp, window: SignedDuration) -> Decision {
     let soon = now.duration_since(family.rotated_at) <= window;
     if presented < family.current && family.parent != Some(presented) {
-        return if soon { Decision::Superseded } else { Decision::Reuse };
+        return if soon {
+            Decision::Superseded
+        } else {
+            Decision::Reuse
+        };
     }
     decide(family, presented, now, window)
 }
