@@ -31,7 +31,7 @@
 //! longer ago than the reuse grace, or that step 4 invalidated.
 //!
 //! Accepting `parent` without invalidating the successor would not be enough: a thief and the owner
-//! who refresh in turns would both stay signed in forever. Here each turn invalidates the other
+//! who refresh in turns would both stay logged in forever. Here each turn invalidates the other
 //! party's token, so that one of them soon reaches step 7. Step 5 does not weaken this: it applies
 //! only soon, when step 7 does not.
 //!
