@@ -39,6 +39,12 @@ pub struct Bound {
 
 /// Opens the sockets.
 pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
+    if app.config.tokens.is_shorter_than_clients_cache() {
+        tracing::warn!(
+            "`tokens.access_ttl_seconds` is below 3600: clients that keep an access token for 55 to 58 minutes \
+             send it after its end"
+        );
+    }
     let network = &app.config.network;
     let tls = network.tls.as_ref();
     let tls = tls

@@ -59,6 +59,12 @@ impl Default for Tokens {
 }
 
 impl Tokens {
+    /// True if public clients that keep an access token for 55 to 58 minutes, as the platform's
+    /// documentation tells them to, would use it after its end.
+    pub fn is_shorter_than_clients_cache(&self) -> bool {
+        self.access_ttl_seconds < MAX_ACCESS_TTL_SECONDS
+    }
+
     pub(super) fn check(&self, public_url: &PublicUrl) -> Result<(), ConfigError> {
         within(
             "tokens.access_ttl_seconds",
