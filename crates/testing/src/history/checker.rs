@@ -44,7 +44,8 @@ pub enum Violation {
     OtherSession(Box<Operation>),
     /// Two tokens have the same counter.
     TwoTokens(Box<[Operation; 2]>),
-    /// One presented token got two successors within the reuse grace period.
+    /// One presented token got two successors within the reuse grace period, and the first of them
+    /// was not exchanged for the second.
     TwoSuccessors(Box<[Operation; 2]>),
     /// The second call was issued tokens, although it began after the first had made known that the
     /// session was ended or the key revoked.
