@@ -39,10 +39,10 @@ pub struct Bound {
 
 /// Opens the sockets.
 pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
-    if app.config.tokens.is_shorter_than_clients_cache() {
+    if app.config.tokens.expire_before_clients_renew() {
         tracing::warn!(
-            "`tokens.access_ttl_seconds` is below 3600: clients that keep an access token for 55 to 58 minutes \
-             send it after its end"
+            setting = "tokens.access_ttl_seconds",
+            "access tokens expire before some clients renew them"
         );
     }
     let network = &app.config.network;

@@ -60,10 +60,10 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
     Ok(())
 }
 
-/// Warns if access tokens live shorter than public clients keep them.
+/// Warns if access tokens expire before some clients renew them.
 fn access_tokens(config: &Config) {
     let lifetime = config.tokens.access_ttl_seconds;
-    if config.tokens.is_shorter_than_clients_cache() {
+    if config.tokens.expire_before_clients_renew() {
         println!(
             "warning  access tokens: they live {lifetime} s, but there are clients that keep an access token \
              for 55 to 58 minutes; set `tokens.access_ttl_seconds` to 3600"

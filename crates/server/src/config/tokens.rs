@@ -59,9 +59,9 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    /// True if public clients that keep an access token for 55 to 58 minutes, as the platform's
-    /// documentation tells them to, would use it after its end.
-    pub fn is_shorter_than_clients_cache(&self) -> bool {
+    /// True if access tokens expire before some clients renew them. There are public clients that
+    /// keep a token for 55 to 58 minutes without reading its lifetime.
+    pub fn expire_before_clients_renew(&self) -> bool {
         self.access_ttl_seconds < MAX_ACCESS_TTL_SECONDS
     }
 

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use tm_auth_core::user::SessionKind;
 use tm_auth_store::AuditAction;
 
+use crate::captured_log::CapturedLog;
 use crate::support::{TestServer, at_once, jwt, rows};
 
 const HOUR: i64 = 3600;
@@ -163,6 +164,17 @@ async fn e20_repeated_answers_do_not_count_against_the_refreshes_of_a_session() 
             assert_eq!(server.refresh(token).await.refresh_token(), *newest);
         }
         generations(&server, newest.clone(), 1, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_short_life_of_access_tokens_is_warned_about_at_start() {
+    let warning = "access tokens expire before some clients renew them";
+    for (seconds, warned) in [(3600, false), (3599, true), (600, true)] {
+        let log = CapturedLog::start();
+        let server = TestServer::start_with(|config| config.tokens.access_ttl_seconds = seconds).await;
+        assert_eq!(log.text().contains(warning), warned, "{seconds}");
+        drop(server);
     }
 }
 
