@@ -66,40 +66,34 @@ async fn e05_e19_each_token_of_a_burst_gets_the_newest_one_byte_for_byte() {
     }
 }
 
-/// A thread of the simulation: it sends its request, reads the shared token when the answer is 401,
-/// and its refresh arrives at the service later.
-struct Thread {
-    reads_at: i64,
-    arrives_at: i64,
-    answer_arrives_at: i64,
+/// A thread of the simulation reads the shared token when it gets a 401. Its refresh arrives at the
+/// service later, and the answer later still.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    ReadsToken,
+    RefreshArrives,
+    AnswerArrives,
 }
 
-/// Delays in milliseconds, different for each thread and the same in each run.
-fn threads(expiry: u64) -> Vec<Thread> {
+/// All steps of all threads in their order: when, in milliseconds, what, and which thread. The delays
+/// differ for each thread and are the same in each run.
+fn steps(expiry: u64) -> BTreeSet<(i64, Step, usize)> {
     let mut state = 0x9e37_79b9_7f4a_7c15 ^ expiry;
-    let mut delay = |most: u64| {
+    let mut delay = || {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        i64::try_from((state >> 33) % most).unwrap()
+        i64::try_from((state >> 33) % 1000).unwrap()
     };
-    let thread = |_| {
-        let reads_at = delay(1000);
-        let arrives_at = reads_at + delay(1000);
-        Thread {
-            reads_at,
-            arrives_at,
-            answer_arrives_at: arrives_at + delay(1000),
+    let mut steps = BTreeSet::new();
+    for thread in 0..THREADS {
+        let mut at = 0;
+        for step in [Step::ReadsToken, Step::RefreshArrives, Step::AnswerArrives] {
+            at += delay();
+            steps.insert((at, step, thread));
         }
-    };
-    (0..THREADS).map(thread).collect()
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    Reads,
-    Arrives,
-    AnswerArrives,
+    }
+    steps
 }
 
 #[tokio::test]
@@ -110,29 +104,21 @@ async fn e19_a_hundred_threads_with_delays_over_two_expiries_are_never_refused()
         let mut behind = 0;
         for expiry in 0..2 {
             server.advance(HOUR + 60);
-            let threads = threads(expiry);
-            let steps = threads.iter().enumerate().flat_map(|(number, thread)| {
-                [
-                    (thread.reads_at, Step::Reads, number),
-                    (thread.arrives_at, Step::Arrives, number),
-                    (thread.answer_arrives_at, Step::AnswerArrives, number),
-                ]
-            });
             let mut held = vec![String::new(); THREADS];
             let mut now = 0;
-            for (at, step, number) in BTreeSet::from_iter(steps) {
+            for (at, step, thread) in steps(expiry) {
                 server.clock.advance(SignedDuration::from_millis(at - now));
                 now = at;
                 match step {
-                    Step::Reads => held[number].clone_from(&shared),
-                    Step::Arrives => {
-                        let presented = jwt::payload(&held[number])["n"].as_i64().unwrap();
-                        let next = server.refresh(&held[number]).await.refresh_token();
+                    Step::ReadsToken => held[thread].clone_from(&shared),
+                    Step::RefreshArrives => {
+                        let presented = jwt::payload(&held[thread])["n"].as_i64().unwrap();
+                        let next = server.refresh(&held[thread]).await.refresh_token();
                         behind = behind.max(jwt::payload(&next)["n"].as_i64().unwrap() - presented);
-                        held[number] = next;
+                        held[thread] = next;
                     }
                     // A slow answer may overwrite a newer token.
-                    Step::AnswerArrives => shared.clone_from(&held[number]),
+                    Step::AnswerArrives => shared.clone_from(&held[thread]),
                 }
             }
         }
