@@ -166,7 +166,7 @@ async fn a_short_life_of_access_tokens_is_warned_about_at_start() {
 
 #[tokio::test]
 async fn e20_a_reissued_token_counts_as_a_refresh() {
-    let server = TestServer::start_with(|config| config.limits.refresh_per_session_per_minute = 2).await;
+    let server = TestServer::start_with(|config| config.limits.refreshes_per_session_per_minute = 2).await;
     let [first, _] = first_tokens(&server).await;
     generations(&server, first.clone(), 1, 0).await;
     server.advance(91);
