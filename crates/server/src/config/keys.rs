@@ -102,6 +102,8 @@ impl SigningKeys {
 pub struct ApiKeys {
     /// Live keys of one account.
     pub max_per_account: u32,
+    /// Registrations of one account within 24 hours. Keys stay after they are revoked or expired.
+    pub max_registrations_per_day: u32,
     /// Days until a key ends whose owner chose no end.
     pub default_expiry_days: u32,
 }
@@ -110,6 +112,7 @@ impl Default for ApiKeys {
     fn default() -> Self {
         Self {
             max_per_account: 20,
+            max_registrations_per_day: 100,
             default_expiry_days: 365,
         }
     }
@@ -118,6 +121,12 @@ impl Default for ApiKeys {
 impl ApiKeys {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         within("api_keys.max_per_account", self.max_per_account, 1, 100)?;
+        within(
+            "api_keys.max_registrations_per_day",
+            self.max_registrations_per_day,
+            1,
+            10_000,
+        )?;
         within("api_keys.default_expiry_days", self.default_expiry_days, 1, 3650)
     }
 }
