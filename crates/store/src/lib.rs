@@ -27,6 +27,8 @@ pub mod revocation;
 pub mod session;
 mod sql;
 pub mod sqlite;
+#[cfg(test)]
+mod statements;
 pub mod transfer;
 
 pub use account::NewAccount;
