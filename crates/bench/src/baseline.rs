@@ -6,14 +6,15 @@ use tm_auth_core::signature::Signature;
 use tm_auth_core::signing::{Algorithm, MacKey, SigningKey};
 use tm_auth_proto::Environment;
 
-/// Operations between two readings of the CPU time.
+/// The number of operations between two readings of the CPU time.
 const CHUNK: u32 = 100;
-/// In µs. Long enough that the granularity of the system's accounting does not matter.
+/// The minimum CPU time of a measurement, in µs. It is long enough that the granularity of the
+/// system's accounting does not matter.
 const MIN_TIME: f64 = 200_000.0;
 /// About as long as the claims of an access token.
 const CLAIMS: [u8; 424] = [b'x'; 424];
 
-/// In µs per operation.
+/// The CPU time of the signatures of one operation, in µs.
 pub(crate) struct Baseline {
     /// Verify the challenge, sign an access token, MAC a refresh token.
     pub(crate) mint: f64,
@@ -58,7 +59,8 @@ fn time(operation: impl Fn()) -> f64 {
     }
 }
 
-/// In µs, from the first field of schedstat, which is in nanoseconds.
+/// Returns the CPU time of this thread so far, in µs. The first field of schedstat has it in
+/// nanoseconds.
 fn cpu_of_this_thread() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has it");
     text.split(' ')

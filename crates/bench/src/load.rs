@@ -1,4 +1,4 @@
-//! A load of a fixed number of requests with bounded concurrency. Every request must succeed.
+//! Sends a fixed number of requests with bounded concurrency. Every request must succeed.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use crate::server::Server;
 /// The number of concurrent requests.
 const CONCURRENCY: usize = 32;
 
-/// Mints. Returns the server's CPU time per request in µs, and the refresh tokens.
+/// Sends this many mint requests. Returns the server's CPU time per request, in µs, and the refresh
+/// tokens.
 pub(crate) async fn mint(server: &Server, requests: usize) -> (f64, Vec<String>) {
     let bodies: Vec<_> = (0..requests)
         .map(|_| {
@@ -21,7 +22,7 @@ pub(crate) async fn mint(server: &Server, requests: usize) -> (f64, Vec<String>)
         })
         .collect();
     let before = server.cpu();
-    let tokens = all(bodies, |body| {
+    let tokens = send_all(bodies, |body| {
         let api = server.api.clone();
         async move { api.mint(&body).await.expect("a mint succeeds").refresh_token }
     })
@@ -29,11 +30,11 @@ pub(crate) async fn mint(server: &Server, requests: usize) -> (f64, Vec<String>)
     (per_request(server.cpu() - before, requests), tokens)
 }
 
-/// Refreshes each token once. Returns the server's CPU time per request in µs.
+/// Refreshes each token once. Returns the server's CPU time per request, in µs.
 pub(crate) async fn refresh(server: &Server, tokens: Vec<String>) -> f64 {
     let requests = tokens.len();
     let before = server.cpu();
-    all(tokens, |token| {
+    send_all(tokens, |token| {
         let api = server.api.clone();
         async move { api.refresh(&token).await.expect("a refresh succeeds") }
     })
@@ -41,9 +42,11 @@ pub(crate) async fn refresh(server: &Server, tokens: Vec<String>) -> f64 {
     per_request(server.cpu() - before, requests)
 }
 
-async fn all<I, O: Send + 'static, F: Future<Output = O> + Send + 'static>(
+/// Sends one request per input, at most [`CONCURRENCY`] at a time. Returns the results in no
+/// particular order.
+async fn send_all<I, O: Send + 'static, F: Future<Output = O> + Send + 'static>(
     inputs: Vec<I>,
-    ask: impl Fn(I) -> F,
+    send: impl Fn(I) -> F,
 ) -> Vec<O> {
     let permits = Arc::new(Semaphore::new(CONCURRENCY));
     let mut tasks = JoinSet::new();
@@ -52,17 +55,20 @@ async fn all<I, O: Send + 'static, F: Future<Output = O> + Send + 'static>(
             .acquire_owned()
             .await
             .expect("the semaphore stays open");
-        let request = ask(input);
+        let request = send(input);
         tasks.spawn(async move {
-            let answer = request.await;
+            let result = request.await;
             drop(permit);
-            answer
+            result
         });
     }
     tasks.join_all().await
 }
 
-#[allow(clippy::cast_precision_loss, reason = "thousands")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a few thousand requests are exact in f64"
+)]
 fn per_request(cpu: f64, requests: usize) -> f64 {
     cpu / requests as f64
 }

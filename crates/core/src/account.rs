@@ -10,7 +10,7 @@ pub struct Account {
     pub uid: AccountId,
     /// The account's personal organization.
     pub organization_id: OrganizationId,
-    /// Verified email address, if the account has one.
+    /// Verified e-mail address, if the account has one.
     pub email: Option<String>,
     /// When the account was created.
     pub created_at: Timestamp,
@@ -22,7 +22,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The `sub` claim: the verified email address, or the `uid` if there is none.
+    /// The `sub` claim: the verified e-mail address, or the `uid` if there is none.
     pub fn subject(&self) -> String {
         self.email.clone().unwrap_or_else(|| self.uid.to_string())
     }

@@ -1,8 +1,8 @@
-//! Normalization of email addresses.
+//! Normalization of e-mail addresses.
 //!
 //! Addresses are normalized once, when they are parsed. The service stores the normalized address,
-//! finds accounts by it, and sends email to it. An email can therefore never go to another mailbox
-//! than the one that was looked up.
+//! finds accounts by it, and sends e-mail to it. An e-mail can therefore never go to another
+//! mailbox than the one that was looked up.
 //!
 //! 1. Spaces around the address are removed. The address has one `@` and at most 254 octets
 //!    (RFC 5321 section 4.5.3.1.3).
@@ -29,7 +29,7 @@ const MAX_OCTETS: usize = 254;
 /// RFC 5321 section 4.5.3.1.1.
 const MAX_LOCAL_OCTETS: usize = 64;
 
-/// A normalized email address.
+/// A normalized e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EmailAddress(String);
 
@@ -73,7 +73,7 @@ fn normalize(text: &str) -> Result<String, &'static str> {
     const FORM: &str = "must be one address, such as ada@example.com";
     let text = text.trim_matches(' ');
     if text.len() > MAX_OCTETS {
-        return Err("must have at most 254 octets");
+        return Err("must have at most 254 characters");
     }
     let (local, domain) = text.split_once('@').ok_or(FORM)?;
     if local.is_empty() || domain.is_empty() || domain.contains('@') {
@@ -82,14 +82,14 @@ fn normalize(text: &str) -> Result<String, &'static str> {
     let address = format!("{}@{}", normalize_local(local)?, normalize_domain(domain)?);
     // A-labels can be longer than the text that the user typed.
     if address.len() > MAX_OCTETS {
-        return Err("must have at most 254 octets");
+        return Err("must have at most 254 characters");
     }
     Ok(address)
 }
 
 fn normalize_local(local: &str) -> Result<String, &'static str> {
     if local.len() > MAX_LOCAL_OCTETS {
-        return Err("must have at most 64 octets before the @");
+        return Err("must have at most 64 characters before the @");
     }
     if !local
         .split('.')

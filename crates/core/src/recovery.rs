@@ -1,11 +1,11 @@
 //! Account recovery for users who lost their passkey, designed to stop a thief of the mailbox.
 //!
-//! 1. The owner signs in by email and starts a recovery. The service announces it by email.
-//! 2. For 24 hours the owner waits. A sign-in with a passkey cancels the recovery.
-//! 3. For the next seven days, a fresh sign-in by email may add a passkey, which ends the recovery.
+//! 1. The owner logs in by e-mail and starts a recovery. The service announces it by e-mail.
+//! 2. For 24 hours the owner waits. A login with a passkey cancels the recovery.
+//! 3. For the next seven days, a fresh login by e-mail may add a passkey, which ends the recovery.
 //!    All other actions that require a passkey still do; the new one works.
 //!
-//! A recovery does not affect API keys. They keep working, and any sign-in may revoke them.
+//! A recovery does not affect API keys. They keep working, and any login may revoke them.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::AccountId;
@@ -35,7 +35,7 @@ pub struct Recovery {
 pub enum Stage {
     /// Step 2: the waiting time has not passed yet.
     Waiting,
-    /// Step 3: a sign-in by email may add a passkey.
+    /// Step 3: a login by e-mail may add a passkey.
     Ready,
     /// The recovery has expired and has no effect any more.
     Lapsed,
@@ -68,7 +68,7 @@ impl Recovery {
     }
 }
 
-/// Whether a user with this proof may start a recovery. The user must have signed in by email: the
+/// Whether a user with this proof may start a recovery. The user must have logged in by e-mail: the
 /// announcement goes to the same address.
 pub fn may_start(proof: &Proof, now: Timestamp) -> bool {
     proof.is_fresh(now) && by_mail(proof.method)

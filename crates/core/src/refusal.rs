@@ -138,10 +138,12 @@ pub enum Refusal {
     #[error("this code is wrong, used or expired; request a new one")]
     InvalidCode,
     /// See [`ErrorCode::AddressInCooldown`].
-    #[error("this email address belonged to another account until recently and is blocked for 30 days")]
+    #[error(
+        "this e-mail address belongs to another account, or did in the last 30 days; use another address"
+    )]
     AddressInCooldown,
     /// See [`ErrorCode::PasskeyRefused`].
-    #[error("the passkey response is not valid here; try again, or sign in another way")]
+    #[error("the passkey response is not valid here; try again, or log in another way")]
     PasskeyRefused,
     /// See [`ErrorCode::CeremonyOver`].
     #[error("this took too long, was already completed, or belongs to another browser; start again")]
@@ -159,13 +161,13 @@ pub enum Refusal {
     #[error("this account has no such passkey")]
     PasskeyNotFound,
     /// See [`ErrorCode::LastLoginMethod`].
-    #[error("this is the last way to sign in to the account; add another one first")]
+    #[error("this is the last way to log in to the account; add another one first")]
     LastLoginMethod,
     /// See [`ErrorCode::NothingToRecover`].
     #[error("this account has no passkey, so there is nothing to recover")]
     NothingToRecover,
     /// See [`ErrorCode::ReauthRequired`].
-    #[error("this account has a passkey; sign in with it")]
+    #[error("this account has a passkey; log in with it")]
     ProofTooWeak,
 }
 

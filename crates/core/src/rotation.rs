@@ -15,7 +15,7 @@
 //! 6. Otherwise a token was reused: end the session.
 //!
 //! Accepting `parent` without invalidating the successor would not be enough: a thief and the owner
-//! who refresh in turns would both stay signed in forever. Here each turn invalidates the other
+//! who refresh in turns would both stay logged in forever. Here each turn invalidates the other
 //! party's token, so that one of them soon reaches step 6.
 //!
 //! Two parties that share a token and always refresh within the reuse grace are not detected.

@@ -16,7 +16,7 @@ pub struct Secret<const N: usize>([u8; N]);
 /// Secret of a session: 128 random bits, part of its refresh tokens or its cookie.
 pub type SessionSecret = Secret<16>;
 
-/// Secret of a sign-in flow: 256 random bits, part of an emailed link or of the cookie of the
+/// Secret of a login flow: 256 random bits, part of an e-mailed link or of the cookie of the
 /// browser that requested it.
 pub type FlowSecret = Secret<32>;
 

@@ -19,14 +19,14 @@ pub struct Signature([u8; 64]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodingError {
     /// The text is not canonical base64url or base64.
-    #[error("not base64url or base64 (hex is not accepted)")]
+    #[error("must be base64url or base64, not hex")]
     Base64,
     /// The text is too long, or the decoded bytes are neither 64 bytes nor DER.
-    #[error("decodes to neither 64 bytes r‖s nor a DER ECDSA signature")]
+    #[error("must be a P-256 signature, as 64 bytes r‖s or in DER")]
     Length,
     /// The decoded bytes start like DER, but are not the DER encoding of two positive 256-bit
     /// numbers.
-    #[error("a DER signature must be minimally encoded")]
+    #[error("must be minimally encoded if it is in DER")]
     Der,
 }
 

@@ -19,9 +19,9 @@ use crate::{Account, Refusal};
 pub enum AuthMethod {
     /// Passkey with user verification.
     Passkey,
-    /// One-time code from an email.
+    /// One-time code from an e-mail.
     EmailCode,
-    /// Link from the same email.
+    /// Link from the same e-mail.
     MagicLink,
     /// Sign in with Apple.
     Apple,

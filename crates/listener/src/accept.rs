@@ -1,8 +1,8 @@
-//! Accepting connections, with a bound on how many there are.
+//! Accepts connections, up to a maximum number.
 //!
-//! When all places are taken, a new connection is answered 503 at once and closed. Leaving it in
-//! the kernel's queue instead would make clients and load balancers wait for a place without
-//! knowing that there is none.
+//! A connection beyond the maximum gets a 503 at once and is closed. Over TLS it is closed without
+//! an answer. If it stayed in the kernel's queue instead, clients and load balancers would wait
+//! without knowing why.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,45 +16,49 @@ use http::Request;
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use super::phase::Progress;
+use super::places::{Full, Place, Places};
 use super::service::ConnectionService;
 use super::{RefuseMalformed, Settings, connection};
 
-/// How long accepting rests after the system refused a socket: descriptors or memory have run out,
-/// and only connections that end give some back.
+/// Pause after the system failed to accept a connection: descriptors or memory have run out, and
+/// only closed connections free some.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-/// What the listener answers by itself.
+/// The answers that the listener gives without the application.
 pub struct Answers {
-    /// To a request that it does not pass on to the application.
+    /// The answer to a malformed request.
     pub malformed: RefuseMalformed,
-    /// To a connection for which there is no place: a whole HTTP/1.1 message, status line to body.
+    /// The answer to a connection when all places are taken: a whole HTTP/1.1 message, from status
+    /// line to body.
     pub overload: Vec<u8>,
+    /// The same, when the network of the peer has its share of the places.
+    pub network_overload: Vec<u8>,
 }
 
-/// A socket cannot be opened.
+/// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {problem}")]
 pub struct BindError {
-    /// Where it was to listen.
+    /// The address that failed.
     pub address: SocketAddr,
-    /// What the system says.
+    /// The error of the system.
     pub problem: io::Error,
 }
 
-/// Opens one socket that listens.
+/// Opens a listening socket.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     let listening = TcpListener::bind(address).await;
     listening.map_err(|problem| BindError { address, problem })
 }
 
-/// Sockets that are bound and listen.
+/// Sockets that listen but do not accept yet.
 pub struct Listeners {
     sockets: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
@@ -63,7 +67,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds every address; an error names the one that could not be had.
+    /// Binds every address. An error names the address that failed.
     pub async fn bind(
         addresses: &[SocketAddr],
         tls: Option<Arc<ServerConfig>>,
@@ -82,14 +86,14 @@ impl Listeners {
         })
     }
 
-    /// Where it listens; tells the ports that the system chose.
+    /// The addresses of the sockets, with the ports that the system chose for port 0.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.sockets.iter().map(TcpListener::local_addr).collect()
     }
 
-    /// Serves until `stop` is done. Then nothing more is accepted, idle connections are closed, and
-    /// requests in flight have [`Settings::shutdown`] to be answered; what is left after that is
-    /// cut off.
+    /// Serves until `stop` completes. Then accepts only the connections that are already in the
+    /// kernel's queue, closes idle connections, and gives requests in flight [`Settings::shutdown`]
+    /// to finish. Connections that remain after that are dropped.
     pub async fn serve<S>(self, application: S, stop: impl Future<Output = ()>)
     where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible>
@@ -103,8 +107,9 @@ impl Listeners {
         let (signal, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             application,
-            places: Arc::new(Semaphore::new(self.settings.max_connections)),
+            places: Places::new(self.settings.capacity.clone()),
             overload: self.answers.overload,
+            network_overload: self.answers.network_overload,
             tls: self.tls,
             settings: self.settings,
             refuse: self.answers.malformed,
@@ -116,15 +121,16 @@ impl Listeners {
         }
         stop.await;
         signal.send_replace(true);
-        // Each accept loop ends when its connections have.
+        // Each accept loop ends after its last connection.
         let _ = timeout(grace, async { while accepting.join_next().await.is_some() {} }).await;
     }
 }
 
 struct Shared<S> {
     application: S,
-    places: Arc<Semaphore>,
+    places: Places,
     overload: Vec<u8>,
+    network_overload: Vec<u8>,
     tls: Option<TlsAcceptor>,
     settings: Settings,
     refuse: RefuseMalformed,
@@ -136,7 +142,7 @@ where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    // Dropped with this loop, and with it what is left when the grace is over.
+    // If `Settings::shutdown` is over first, this loop is dropped with its remaining connections.
     let mut connections = JoinSet::new();
     let mut stopped = shared.stopped.clone();
     loop {
@@ -146,22 +152,23 @@ where
             _ = stopped.wait_for(|stopped| *stopped) => break,
         };
         match accepted {
-            Ok((stream, peer)) => match shared.places.clone().try_acquire_owned() {
+            Ok((stream, peer)) => match shared.places.take(peer.ip()) {
                 Ok(place) => {
                     connections.spawn(serve(stream, peer, place, shared.clone()));
                 }
-                Err(_) => shared.shed(&stream),
+                Err(full) => shared.shed(&stream, full),
             },
             Err(e) if is_of_one_connection(&e) => {}
             Err(e) => {
-                tracing::warn!(error = %e, "cannot accept a connection; trying again");
+                tracing::warn!(error = %e, "cannot accept a connection; retrying");
                 sleep(BACK_OFF).await;
             }
         }
     }
-    // Who is connected already, as far as the kernel is concerned, is not reset but served.
+    // For their clients, connections in the kernel's queue are established already: serve them, or
+    // closing the socket would reset them.
     while let Some((stream, peer)) = waiting(&socket).await {
-        if let Ok(place) = shared.places.clone().try_acquire_owned() {
+        if let Ok(place) = shared.places.take(peer.ip()) {
             connections.spawn(serve(stream, peer, place, shared.clone()));
         }
     }
@@ -169,7 +176,7 @@ where
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection, if there is one at this moment.
+/// Takes a connection from the kernel's queue, if there is one.
 async fn waiting(socket: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     tokio::select! {
         biased;
@@ -178,7 +185,7 @@ async fn waiting(socket: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     }
 }
 
-/// The connection that was next is gone; the socket is sound.
+/// Whether the error concerns only the next connection, not the listening socket.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -186,12 +193,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve<S>(stream: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit, shared: Arc<Shared<S>>)
+async fn serve<S>(stream: TcpStream, peer: SocketAddr, _place: Place, shared: Arc<Shared<S>>)
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    // Answers are written whole; waiting for more to send would only delay them.
+    // Answers are written as a whole, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let settings = &shared.settings;
     let service = |progress: &Progress| ConnectionService {
@@ -202,7 +209,7 @@ where
     };
     let mut stopped = shared.stopped.clone();
     let stop = Box::pin(async move {
-        // An error means that the sender is gone, which it is only after the signal.
+        // An error means that the sender was dropped, which happens only after the signal.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     });
     match &shared.tls {
@@ -211,8 +218,8 @@ where
             connection::drive(stream, progress.clone(), service(&progress), settings, stop).await;
         }
         Some(tls) => {
-            // A failed handshake is the peer's affair and, on the open Internet, too common to be
-            // logged.
+            // Failed handshakes are not logged: the peer causes them, and on the Internet they are
+            // common.
             let Ok(Ok(stream)) = timeout(settings.tls_handshake, tls.accept(stream)).await else {
                 return;
             };
@@ -223,12 +230,16 @@ where
 }
 
 impl<S> Shared<S> {
-    fn shed(&self, stream: &TcpStream) {
-        metrics::counter!("tm_auth_connections_shed_total").increment(1);
-        // An empty send buffer takes it whole. Over TLS there is nothing to be said before the
-        // handshake.
+    fn shed(&self, stream: &TcpStream, full: Full) {
+        metrics::counter!("tm_auth_connections_shed_total", "reason" => full.as_str()).increment(1);
+        let answer = match full {
+            Full::Total => &self.overload,
+            Full::Network => &self.network_overload,
+        };
+        // The send buffer is empty, so it takes the whole answer. Over TLS no answer is possible
+        // before the handshake.
         if self.tls.is_none() {
-            let _ = stream.try_write(&self.overload);
+            let _ = stream.try_write(answer);
         }
     }
 }

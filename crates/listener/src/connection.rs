@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its end.
+//! Runs one connection.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -15,21 +15,21 @@ use super::phase::{Progress, Waiting};
 use super::service::AnswerBody;
 use super::stream::WatchedStream;
 
-/// How long, and how much, is read after an answer that ended the connection.
+/// How long [`linger`] reads, and how many bytes.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// How long an idle connection is still listened to after the signal to stop: a request may be on
-/// its way already, and a proxy cannot tell whether one that was cut off had been acted upon.
+/// How long an idle connection stays open after the signal to stop. A request may already be on its
+/// way, and if the connection closed, a proxy could not know whether the request was processed.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
-/// How a connection ended.
+/// Why a connection ended.
 enum End {
-    /// By the protocol: either side closed, or the answer said so.
+    /// The parser finished: a side closed the connection, an answer said so, or an error occurred.
     Done,
-    /// The peer kept us waiting.
+    /// The peer missed this deadline.
     Overdue(Waiting),
-    /// The service stops and no client waits for an answer on this connection.
+    /// The service stops, and no answer is pending on this connection.
     Stopped,
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn drive<T, S>(
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut connection = http1::Builder::new()
-        // See the module `listener`: the deadlines for heads and for idleness are ours.
+        // `phase` has the deadlines for heads and for idle connections; see `lib.rs`.
         .header_read_timeout(None)
         .max_header_size(settings.header_bytes)
         .serve_connection(WatchedStream::new(io, progress.clone()), service);
@@ -57,7 +57,8 @@ pub(super) async fn drive<T, S>(
     let mut timer = pin!(sleep(settings.first_byte));
     let end = poll_fn(|cx| {
         loop {
-            // Errors are the peer's: it broke the protocol and was told, or it went away.
+            // Errors are ignored: the peer broke the protocol and hyper has answered, or the peer
+            // is gone.
             if connection.poll_without_shutdown(cx).is_ready() {
                 return Poll::Ready(End::Done);
             }
@@ -86,8 +87,6 @@ pub(super) async fn drive<T, S>(
     .await;
 
     match end {
-        // Without this a client that is still sending would be reset and might never see its
-        // answer.
         End::Done => linger(connection.into_parts().io.into_inner()).await,
         End::Stopped => drop(connection),
         End::Overdue(waiting) => {
@@ -99,8 +98,8 @@ pub(super) async fn drive<T, S>(
 
 type Request = http::Request<Incoming>;
 
-/// Closes our direction and reads on for a moment, so that what the peer still sends does not reset
-/// the connection before the answer was read.
+/// Shuts down the sending side and keeps reading for a moment. If the connection closed with unread
+/// bytes from the peer, the system would reset it, and the peer might lose the answer.
 async fn linger<T: AsyncRead + AsyncWrite + Unpin>(mut io: T) {
     let mut left = LINGER_BYTES;
     let mut is_shut = false;
@@ -119,6 +118,6 @@ async fn linger<T: AsyncRead + AsyncWrite + Unpin>(mut io: T) {
             }
         }
     });
-    // Whatever goes wrong now, the answer was given and the connection is over.
+    // Errors are ignored: the answer was sent and the connection is over.
     let _ = timeout(LINGER, closing).await;
 }

@@ -1,4 +1,4 @@
-//! How long a request may take to arrive and to be answered, and how large it may be.
+//! Reads a request body with a limit on size and time, and limits the time of an answer.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,24 +8,24 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-/// Why there is no body.
+/// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// It is, or says that it is, larger than allowed. The rest was not read.
+    /// The body is larger than allowed, or its `Content-Length` is. The rest was not read.
     #[error("the body is larger than allowed")]
     TooLarge,
-    /// It did not arrive in time.
+    /// The body did not arrive within the deadline.
     #[error("the body did not arrive in time")]
     TooSlow,
-    /// It broke off or its chunks are malformed.
+    /// The body broke off, or its chunks are malformed.
     #[error("the body broke off or is malformed")]
     Broken,
 }
 
-/// Reads a whole body of at most `most_bytes`, which has to arrive within `deadline`.
+/// Reads a whole body of at most `most_bytes` within `deadline`.
 ///
-/// A body that announces more is refused before any of it is read (and before a client that asked
-/// with `Expect: 100-continue` is told to send it).
+/// If `Content-Length` is larger, the body is refused before any of it is read, and a client that
+/// sent `Expect: 100-continue` gets no 100.
 pub async fn read_body<B>(body: B, most_bytes: usize, deadline: Duration) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes>,
@@ -42,7 +42,7 @@ async fn collect<B: Body<Data = Bytes>>(body: B, most_bytes: usize) -> Result<By
     let mut body = std::pin::pin!(body);
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        // Trailers are read over: nothing here means anything by them.
+        // Trailers are ignored.
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
             continue;
         };
@@ -54,12 +54,12 @@ async fn collect<B: Body<Data = Bytes>>(body: B, most_bytes: usize) -> Result<By
     Ok(whole.freeze())
 }
 
-/// The answer was not there in time; what was being done was dropped.
+/// The answer was not ready within the deadline, so its future was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the request took too long")]
 pub struct Overdue;
 
-/// Gives up on `answer` after `deadline`.
+/// Awaits `answer`, and drops it after `deadline`.
 pub async fn within<F: Future>(deadline: Duration, answer: F) -> Result<F::Output, Overdue> {
     timeout(deadline, answer).await.map_err(|_| Overdue)
 }

@@ -1,7 +1,7 @@
 //! What a connection waits for, and until when.
 //!
 //! The stream reports bytes, the service reports requests and answers, and [`super::connection`]
-//! asks for the deadline after each of its steps. All three run in one task, one after the other.
+//! reads the deadline after each of its steps. All three run in one task, never at the same time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,11 +19,12 @@ pub(super) struct Progress(Arc<Mutex<State>>);
 struct State {
     phase: Phase,
     scanner: HeadScanner,
-    /// Bytes of the request's body that the stream has not handed over yet.
+    /// How much of the request's body the stream has not handed to the parser yet.
     body_left: BodyLeft,
-    /// When the answer that the client does not take has to be out.
+    /// If a write is blocked: when everything that is buffered must have been written.
     write_deadline: Option<Instant>,
-    /// The parser was told to wait and may go on now, though the socket will not wake it.
+    /// The gate has opened, so the parser must be polled again. The socket will not wake it if its
+    /// bytes were read already.
     reopened: bool,
     stopping: bool,
     header_read: Duration,
@@ -33,37 +34,36 @@ struct State {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// No byte of a request has come.
+    /// No byte of a request has arrived.
     Idle { until: Instant },
-    /// The head of a request is coming in.
+    /// A part of a request's head has arrived.
     Head { until: Instant },
-    /// The application has the request: its body and its answer are under the application's
-    /// deadlines.
+    /// The application has the request. It limits the time of the body and of the answer itself.
     Request,
 }
 
 /// How much more of the stream belongs to the request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyLeft {
-    /// This many bytes.
+    /// This many bytes belong to it.
     Bytes(u64),
-    /// Only the parser knows: the body is chunked, so no second request is read from this
-    /// connection.
+    /// Only the parser knows, because the body is chunked. The connection therefore closes after
+    /// the answer.
     Chunked,
 }
 
-/// What the stream may hand to the parser now.
+/// What the stream may hand to the parser.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Gate {
-    /// Bytes up to the end of a head.
+    /// Bytes up to the end of the head.
     Head,
-    /// At most so many bytes of the body.
+    /// At most this many bytes of the body.
     Body(usize),
-    /// Nothing until the answer is out; the end of the stream is still told.
+    /// No bytes until the parser has the whole answer. The end of the stream is still reported.
     Closed,
 }
 
-/// Which deadline ended a connection; also the metric's label.
+/// The deadline that ended a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiting {
     FirstByteOrNextRequest,
@@ -72,6 +72,7 @@ pub(super) enum Waiting {
 }
 
 impl Waiting {
+    /// The value of the metric's label `waiting_for`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::FirstByteOrNextRequest => "idle",
@@ -82,7 +83,7 @@ impl Waiting {
 }
 
 impl Progress {
-    /// A connection that was just accepted.
+    /// The state of a new connection.
     pub(super) fn new(settings: &Settings) -> Self {
         Self(Arc::new(Mutex::new(State {
             phase: Phase::Idle {
@@ -99,7 +100,7 @@ impl Progress {
         })))
     }
 
-    /// The next deadline. While an answer waits to be taken, nothing else is waited for.
+    /// The next deadline. While a write is blocked, the others do not apply.
     pub(super) fn deadline(&self) -> Option<(Instant, Waiting)> {
         let state = self.lock();
         if let Some(until) = state.write_deadline {
@@ -112,22 +113,23 @@ impl Progress {
         }
     }
 
-    /// Whether the connection can be closed without losing an answer.
+    /// Whether no request has begun to arrive and no write is blocked.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
         matches!(state.phase, Phase::Idle { .. }) && state.write_deadline.is_none()
     }
 
+    /// Whether the gate has opened since the last call.
     pub(super) fn take_reopened(&self) -> bool {
         std::mem::take(&mut self.lock().reopened)
     }
 
-    /// The service stops: the next answer is the last.
+    /// Notes that the service stops: the next answer closes the connection.
     pub(super) fn stop(&self) {
         self.lock().stopping = true;
     }
 
-    // Reported by the stream.
+    // Called by the stream.
 
     pub(super) fn gate(&self) -> Gate {
         let state = self.lock();
@@ -139,11 +141,11 @@ impl Progress {
         }
     }
 
-    /// Looks at bytes that came while a head is expected; answers how many of them belong to it.
+    /// Scans bytes that arrived while a head is expected. Returns how many belong to it.
     pub(super) fn scan_head(&self, bytes: &[u8]) -> usize {
         let mut state = self.lock();
         let taken = state.scanner.scan(bytes);
-        // Empty lines before a request do not begin one: they must not prolong the wait for it.
+        // Empty lines do not begin a request, so they do not extend the wait for its first byte.
         if matches!(state.phase, Phase::Idle { .. }) && !state.scanner.is_blank() {
             state.phase = Phase::Head {
                 until: Instant::now() + state.header_read,
@@ -165,7 +167,7 @@ impl Progress {
 
     pub(super) fn write_blocked(&self) {
         let mut state = self.lock();
-        // Set once and not moved by progress: who takes a byte a second is slow, not alive.
+        // Progress does not extend the deadline, or a client could read one byte a second for ever.
         if state.write_deadline.is_none() {
             state.write_deadline = Some(Instant::now() + state.write_stall);
         }
@@ -175,9 +177,9 @@ impl Progress {
         self.lock().write_deadline = None;
     }
 
-    // Reported by the service.
+    // Called by the service.
 
-    /// The parser has the whole head; what the scanner made of it.
+    /// Notes that the parser has the whole head. Returns what the scanner found wrong with it.
     pub(super) fn request_begins(&self, body: BodyLeft) -> Option<Malformed> {
         let mut state = self.lock();
         state.phase = Phase::Request;
@@ -185,12 +187,12 @@ impl Progress {
         std::mem::take(&mut state.scanner).malformed()
     }
 
-    /// Whether the connection ends with the answer that is about to be given.
+    /// Whether the service stops, so that the next answer closes the connection.
     pub(super) fn is_stopping(&self) -> bool {
         self.lock().stopping
     }
 
-    /// The parser has the whole answer.
+    /// Notes that the parser has the whole answer or has dropped it.
     pub(super) fn request_ends(&self) {
         let mut state = self.lock();
         state.phase = Phase::Idle {

@@ -1,31 +1,31 @@
-//! Looks through a request's head for what parsers are known to disagree about.
+//! Searches a request's head for what parsers are known to interpret differently.
 //!
-//! hyper refuses most malformed heads itself. It is lenient where RFC 9112 allows a recipient to
-//! be: a bare LF ends a line, `Content-Length` beside `Transfer-Encoding` is dropped, a repeated
-//! `Content-Length` is merged. A proxy before us may have read the same bytes otherwise, and the
-//! difference is a smuggled request. An honest client sends none of these, so they are refused;
-//! after hyper parsed the head, the evidence would be gone.
+//! hyper refuses most malformed heads itself. It is lenient if RFC 9112 allows that: a bare LF ends
+//! a line, `Content-Length` beside `Transfer-Encoding` is dropped, and repeated `Content-Length`
+//! headers are merged. A proxy in front may interpret the same bytes differently, which allows
+//! request smuggling. Legitimate clients send none of these, so they are refused. hyper's parsed
+//! head no longer shows them, so the raw bytes are scanned.
 
 use std::fmt;
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Version};
 
-/// Long enough for the names that are counted.
+/// Length of the longest header name that is counted.
 const LONGEST_NAME: usize = "transfer-encoding".len();
 
-/// Why a request's head is not acted upon. The connection ends with the answer.
+/// Why a request's head is refused. The connection closes after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// A line ends in LF without CR.
     BareLineFeed,
-    /// `Content-Length` is there more than once.
+    /// The head has more than one `Content-Length`.
     RepeatedContentLength,
-    /// Both `Content-Length` and `Transfer-Encoding` are there.
+    /// The head has both `Content-Length` and `Transfer-Encoding`.
     ContentLengthAndTransferEncoding,
     /// The transfer encoding is not `chunked` alone.
     UnknownTransferEncoding,
-    /// There is no `Host`, or more than one.
+    /// The head has more than one `Host`, or none in HTTP/1.1.
     NotOneHost,
 }
 
@@ -33,17 +33,19 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BareLineFeed => "a line of the request's head ends in LF without CR",
-            Self::RepeatedContentLength => "Content-Length is there more than once",
-            Self::ContentLengthAndTransferEncoding => "both Content-Length and Transfer-Encoding are there",
+            Self::RepeatedContentLength => "the request's head has more than one Content-Length",
+            Self::ContentLengthAndTransferEncoding => {
+                "the request's head has both Content-Length and Transfer-Encoding"
+            }
             Self::UnknownTransferEncoding => "the Transfer-Encoding is not `chunked` alone",
-            Self::NotOneHost => "there has to be exactly one Host",
+            Self::NotOneHost => "the request's head must have exactly one Host",
         })
     }
 }
 
 impl std::error::Error for Malformed {}
 
-/// Reads the bytes of one head as they come.
+/// Scans the bytes of one head as they arrive.
 #[derive(Debug, Default)]
 pub(super) struct HeadScanner {
     line: Line,
@@ -54,7 +56,7 @@ pub(super) struct HeadScanner {
     transfer_encodings: u32,
 }
 
-/// Where in the head the scanner is.
+/// The part of the head that the scanner has reached.
 #[derive(Debug, Default, PartialEq)]
 enum Part {
     #[default]
@@ -63,7 +65,7 @@ enum Part {
     Complete,
 }
 
-/// The line that is being read: its beginning, as far as it can be a header's name.
+/// The current line: its length, and its beginning as far as that can be a header's name.
 #[derive(Debug, Default)]
 struct Line {
     length: usize,
@@ -72,7 +74,7 @@ struct Line {
 }
 
 impl HeadScanner {
-    /// Takes bytes up to the end of the head and says how many that were.
+    /// Scans bytes up to the end of the head. Returns how many it scanned.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while taken < bytes.len() && !self.is_complete() {
@@ -82,23 +84,23 @@ impl HeadScanner {
         taken
     }
 
-    /// Whether the empty line at the end was seen.
+    /// Whether the empty line that ends the head was seen.
     pub(super) fn is_complete(&self) -> bool {
         self.part == Part::Complete
     }
 
-    /// Whether nothing but empty lines was seen.
+    /// Whether only empty lines were seen.
     pub(super) fn is_blank(&self) -> bool {
         self.part == Part::RequestLine && self.line.length == 0
     }
 
-    /// What is wrong with the head.
+    /// What is wrong with the head so far, if anything.
     pub(super) fn malformed(&self) -> Option<Malformed> {
         if self.has_bare_line_feed {
             return Some(Malformed::BareLineFeed);
         }
         // RFC 9112 section 6.3: "A server MAY reject a request that contains both Content-Length
-        // and Transfer-Encoding", and section 11.2 says why one had better.
+        // and Transfer-Encoding". Section 11.2 describes the attack that this prevents.
         if self.content_lengths > 0 && self.transfer_encodings > 0 {
             return Some(Malformed::ContentLengthAndTransferEncoding);
         }
@@ -118,7 +120,7 @@ impl HeadScanner {
         self.has_bare_line_feed |= !self.previous_is_cr;
         self.part = match (&self.part, self.line.length) {
             // RFC 9112 section 2.2: a server "SHOULD ignore at least one empty line (CRLF) received
-            // prior to the request-line". hyper ignores them, so they are no end of a head.
+            // prior to the request-line". hyper ignores them, so they do not end the head.
             (Part::RequestLine, 0) => Part::RequestLine,
             (Part::Headers | Part::Complete, 0) => Part::Complete,
             (_, 1..) => Part::Headers,
@@ -143,7 +145,7 @@ impl HeadScanner {
     }
 
     fn count(&mut self, length: usize) {
-        // A request line is not a header, even if it looks like one.
+        // The request line is not a header, even if it looks like one.
         if self.part == Part::RequestLine {
             return;
         }
@@ -155,7 +157,7 @@ impl HeadScanner {
     }
 }
 
-/// What is wrong with the headers that hyper has parsed.
+/// What is wrong with the headers that hyper has parsed, if anything.
 pub(super) fn malformed_headers(version: Version, headers: &HeaderMap) -> Option<Malformed> {
     let hosts = headers.get_all(HOST).iter().count();
     // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any

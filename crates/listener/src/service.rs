@@ -1,4 +1,4 @@
-//! Between the HTTP parser and the application.
+//! Passes requests from the HTTP parser to the application, and answers back.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,11 +19,11 @@ use super::RefuseMalformed;
 use super::phase::{BodyLeft, Progress};
 use super::request_head::malformed_headers;
 
-/// Who connected; found in a request's extensions. Behind a proxy, the proxy.
+/// The address that connected, in each request's extensions. Behind a proxy it is the proxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
 
-/// The application as one connection sees it.
+/// The application, for one connection.
 pub(super) struct ConnectionService<S> {
     pub(super) application: S,
     pub(super) peer: SocketAddr,
@@ -31,7 +31,7 @@ pub(super) struct ConnectionService<S> {
     pub(super) refuse: RefuseMalformed,
 }
 
-/// Nothing in it is ever pinned; the parser asks for this in order to give the socket back.
+/// hyper's `poll_without_shutdown` requires it. No field is ever pinned.
 impl<S> Unpin for ConnectionService<S> {}
 
 impl<S> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
@@ -58,8 +58,8 @@ where
                 Some(malformed) => refuse(malformed),
                 None => application.oneshot(request).await?,
             };
-            // After a chunked body the next head's beginning is known to the parser only; after a
-            // malformed head nothing on this connection is to be believed.
+            // After a chunked body only the parser knows where the next head begins. After a
+            // malformed head the rest of the connection cannot be trusted.
             if malformed.is_some() || body == BodyLeft::Chunked || ending.0.is_stopping() {
                 response
                     .headers_mut()
@@ -73,7 +73,8 @@ where
     }
 }
 
-/// The parser has accepted these headers, so a length is a number.
+/// How much of the stream is the body of a request with these headers. hyper has accepted them, so
+/// `Content-Length` is a number.
 fn body_left(headers: &HeaderMap) -> BodyLeft {
     if headers.contains_key(TRANSFER_ENCODING) {
         return BodyLeft::Chunked;
@@ -84,7 +85,7 @@ fn body_left(headers: &HeaderMap) -> BodyLeft {
     BodyLeft::Bytes(length.unwrap_or(0))
 }
 
-/// Reports the end of a request when the parser lets go of the answer, however that comes about.
+/// Reports the end of a request when the parser drops the answer, complete or not.
 struct Ending(Progress);
 
 impl Drop for Ending {
@@ -93,7 +94,7 @@ impl Drop for Ending {
     }
 }
 
-/// The application's answer.
+/// The body of the application's answer.
 pub(super) struct AnswerBody {
     body: Body,
     _ending: Ending,

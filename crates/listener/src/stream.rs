@@ -1,7 +1,7 @@
-//! The bytes of a connection on their way to and from the HTTP parser.
+//! The bytes of a connection, between the socket and the HTTP parser.
 //!
-//! The parser gets one message at a time. It would otherwise read ahead, and the head of a
-//! pipelined request would reach it without having been looked through.
+//! The parser gets one message at a time. Otherwise it would read ahead, and the head of a
+//! pipelined request would reach it without being scanned.
 
 use std::io;
 use std::pin::Pin;
@@ -13,13 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::phase::{Gate, Progress};
 
-/// What is read from the socket at once. On the stack, so that an idle connection holds no buffer.
+/// Bytes per read from the socket. They are read to the stack, so an idle connection holds no
+/// buffer.
 const CHUNK: usize = 4096;
 
 pub(super) struct WatchedStream<T> {
     inner: T,
     progress: Progress,
-    /// Read from the socket and not handed over.
+    /// Bytes that were read from the socket but not handed to the parser yet.
     held: BytesMut,
 }
 
@@ -36,7 +37,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WatchedStream<T> {
         self.inner
     }
 
-    /// Fills `held`; zero bytes are the end of the stream.
+    /// Reads more bytes into `held`. Returns 0 at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut chunk = [0; CHUNK];
         let mut buffer = ReadBuf::new(&mut chunk);
@@ -45,11 +46,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WatchedStream<T> {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Hands over what the gate lets through; false if that is nothing.
+    /// Hands the parser the bytes that the gate allows. Returns false if there are none.
     fn hand_over(&mut self, buf: &mut ReadBufCursor<'_>) -> bool {
         let most = self.held.len().min(buf.remaining());
         let length = match self.progress.gate() {
-            // A complete head that the parser does not take is answered by the deadline for heads.
+            // If the parser wants more than a complete head, the deadline for heads ends the
+            // connection.
             Gate::Head if self.progress.head_is_complete() => 0,
             Gate::Head => self.progress.scan_head(&self.held[..most]),
             Gate::Body(left) => {
@@ -80,8 +82,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Read for WatchedStream<T> {
         }
         loop {
             if !this.held.is_empty() {
-                // The gate opens when the answer is out, and the driver polls again then: no waker
-                // is needed.
+                // No waker is needed: the driver polls again when the gate has opened.
                 return if this.hand_over(&mut buf) {
                     Poll::Ready(Ok(()))
                 } else {
@@ -96,6 +97,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Read for WatchedStream<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> WatchedStream<T> {
+    /// Starts the write deadline if the write is blocked.
     fn report<R>(&self, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if written.is_pending() {
             self.progress.write_blocked();
@@ -123,7 +125,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for WatchedStream<T> {
         self.inner.is_write_vectored()
     }
 
-    /// The parser flushes once its own buffer is empty.
+    /// The parser calls this after it has written its whole buffer, so a finished flush ends the
+    /// write deadline.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         if flushed.is_ready() {

@@ -1,4 +1,4 @@
-//! TLS 1.2 and 1.3, where it ends here and not at a proxy.
+//! Loads the certificate for TLS 1.2 and 1.3, if this process terminates TLS and not a proxy.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Why there is no TLS; names the file.
+/// Why the certificate or its key cannot be used. The message names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read as PEM.
     #[error("{}: {problem}", .path.display())]
     File {
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with the file.
         problem: String,
     },
-    /// The certificate and the key do not go together.
-    #[error("{} does not go with {}: {problem}", .key.display(), .certificate.display())]
+    /// The key does not belong to the certificate, or rustls does not support them.
+    #[error("{} cannot be used with {}: {problem}", .key.display(), .certificate.display())]
     Mismatch {
-        /// The file with the key.
+        /// The path of the key.
         key: PathBuf,
-        /// The file with the certificate.
+        /// The path of the certificate.
         certificate: PathBuf,
-        /// What rustls says.
+        /// The error of rustls.
         problem: rustls::Error,
     },
 }
 
-/// Loads certificate and key. rustls offers only ciphers with forward secrecy, and neither
-/// renegotiation nor TLS 1.0 and 1.1.
+/// Loads the certificate and its key. rustls offers only ciphers with forward secrecy. It has no
+/// renegotiation and no TLS 1.0 or 1.1.
 pub fn load(certificate: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

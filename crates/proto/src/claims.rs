@@ -13,7 +13,7 @@ pub const REVOCATIONS_TYP: &str = "revocations+jwt";
 
 /// `client_id` of the platform's web application. This service does not issue it.
 pub const WEB_CLIENT: &str = "truemarkets-web";
-/// `client_id` of tokens that a user obtained by signing in, for example by an emailed code.
+/// `client_id` of tokens that a user obtained by logging in, for example by an e-mailed code.
 pub const NATIVE_CLIENT: &str = "truemarkets-native";
 
 /// Claims of an access token. Times are Unix seconds.
@@ -21,7 +21,7 @@ pub const NATIVE_CLIENT: &str = "truemarkets-native";
 pub struct AccessClaims {
     /// Issuer: the public URL of the service's base path.
     pub iss: String,
-    /// Subject: the account's verified email address, or its `uid` if it has none. An address can
+    /// Subject: the account's verified e-mail address, or its `uid` if it has none. An address can
     /// move to another account; authorize by `uid`.
     pub sub: String,
     /// Audience. The issuer's own URL as the only audience marks a management token, which is valid

@@ -1,10 +1,10 @@
-//! `POST /email/otc` and `POST /email/otc/verify`: sign-up and sign-in with an emailed code.
+//! `POST /email/otc` and `POST /email/otc/verify`: sign-up and login with an e-mailed code.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Request of `POST /email/otc`: sends a code by email.
+/// Request of `POST /email/otc`: sends a code by e-mail.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EmailCodeRequest {
@@ -14,19 +14,19 @@ pub struct EmailCodeRequest {
 }
 
 /// Response of `POST /email/otc`. It is the same whether or not the address has an account, and
-/// whether or not the address's limits allow another email.
+/// whether or not the address's limits allow another e-mail.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EmailCodeAnswer {}
 
-/// Request of `POST /email/otc/verify`: exchanges an emailed code for tokens.
+/// Request of `POST /email/otc/verify`: exchanges an e-mailed code for tokens.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EmailCodeVerification {
     /// Address that received the code.
     #[cfg_attr(feature = "openapi", schema(example = "ada@example.com", max_length = 254))]
     pub email: String,
-    /// Code from the email; spaces and dashes are ignored.
+    /// Code from the e-mail; spaces and dashes are ignored.
     #[cfg_attr(feature = "openapi", schema(example = "1234-5678"))]
     pub code: String,
     /// Audience of the tokens; the platform if absent.

@@ -51,7 +51,7 @@ pub struct FieldViolation {
 pub enum Recover {
     /// Mint new tokens with the API key.
     ApiKey,
-    /// Sign in again.
+    /// Log in again.
     SignIn,
 }
 
@@ -137,10 +137,10 @@ error_codes! {
     KnownPrivateKey = "known_private_key", 400, InvalidArgument, false;
     /// The signature in `proof` does not verify with the submitted public key.
     InvalidProof = "invalid_proof", 400, InvalidArgument, false;
-    /// Apple's response belongs to no sign-in that this browser started in the last ten minutes;
+    /// Apple's response belongs to no login that this browser started in the last ten minutes;
     /// start again.
     AppleSignInUnknown = "apple_sign_in_unknown", 400, InvalidArgument, false;
-    /// The user cancelled the sign-in at Apple, or Apple refused it.
+    /// The user cancelled the login at Apple, or Apple refused it.
     AppleSignInCancelled = "apple_sign_in_cancelled", 400, InvalidArgument, false;
     /// The token or notification in Apple's name is invalid. Nothing was changed.
     AppleTokenInvalid = "apple_token_invalid", 400, InvalidArgument, false;
@@ -190,20 +190,20 @@ error_codes! {
     SessionExpired = "session_expired", 401, Unauthenticated, false;
     /// The session was ended by its holder, the account owner or an operator.
     SessionEnded = "session_ended", 401, Unauthenticated, false;
-    /// The emailed code is wrong, used, older than ten minutes, or was tried too often; request a
+    /// The e-mailed code is wrong, used, older than ten minutes, or was tried too often; request a
     /// new one.
     InvalidCode = "invalid_code", 401, Unauthenticated, false;
     /// The request has no bearer token in `Authorization`.
     MissingToken = "missing_token", 401, Unauthenticated, false;
     /// The bearer token is not valid here.
     InvalidToken = "invalid_token", 401, Unauthenticated, false;
-    /// The browser has no active session; sign in.
+    /// The browser has no active session; log in.
     MissingSession = "missing_session", 401, Unauthenticated, false;
     /// The request did not come from a page of this service.
     CrossSiteRequest = "cross_site_request", 403, PermissionDenied, false;
     /// This endpoint requires a management token; platform tokens are never accepted.
     ManagementTokenRequired = "management_token_required", 403, PermissionDenied, false;
-    /// This action requires an authentication within the last five minutes; sign in again.
+    /// This action requires an authentication within the last five minutes; log in again.
     ReauthRequired = "reauth_required", 403, PermissionDenied, false;
     /// The token lacks a required scope.
     InsufficientScope = "insufficient_scope", 403, PermissionDenied, false;
@@ -219,9 +219,9 @@ error_codes! {
     KeyLimitReached = "key_limit_reached", 409, Conflict, false;
     /// The key is revoked or expired and cannot be changed.
     KeyNotLive = "key_not_live", 409, Conflict, false;
-    /// The email address belonged to another account until recently; it is blocked for 30 days.
+    /// The e-mail address belongs to another account, or did in the last 30 days.
     AddressInCooldown = "address_resting", 409, Conflict, false;
-    /// The email address already has an account here; sign in to it, then link Apple on its
+    /// The e-mail address already has an account here; log in to it, then link Apple on its
     /// security page.
     AddressHasAccount = "address_has_account", 409, Conflict, false;
     /// This Apple account is linked to another account here; unlink it there first.
@@ -234,7 +234,7 @@ error_codes! {
     PasskeyAlreadyRegistered = "passkey_already_registered", 409, Conflict, false;
     /// The account has reached its limit of passkeys; remove one first.
     PasskeyLimitReached = "passkey_limit_reached", 409, Conflict, false;
-    /// This is the last way to sign in to the account; add another one first.
+    /// This is the last way to log in to the account; add another one first.
     LastLoginMethod = "last_way_in", 409, Conflict, false;
     /// The account has no passkey, so there is nothing to recover.
     NothingToRecover = "nothing_to_recover", 409, Conflict, false;

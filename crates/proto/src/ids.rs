@@ -36,7 +36,7 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// Id of an account (`uid`). Unlike an email address it never changes and is never reused.
+    /// Id of an account (`uid`). Unlike an e-mail address it never changes and is never reused.
     AccountId
 );
 uuid_id!(

@@ -23,7 +23,7 @@ pub struct Session {
     /// Client address of the last use.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub ip: IpAddr,
-    /// When the owner signed in.
+    /// When the owner logged in.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub opened_at: Timestamp,
     /// When the session was last used, accurate to one minute.

@@ -1,4 +1,4 @@
-//! The one place where the service learns the time.
+//! The only source of the current time.
 
 use std::sync::Mutex;
 
@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A source of the current time. Read once per request and passed on as a value.
 pub trait Clock: Send + Sync + 'static {
-    /// Now, in whole milliseconds: the precision of the database, so that a time is the same before
-    /// and after it was stored.
+    /// The current time in whole milliseconds. This is the precision of the database, so storing a
+    /// time does not change it.
     fn now(&self) -> Timestamp;
 }
 
@@ -22,17 +22,17 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands until it is moved: for tests.
+/// A clock for tests. It moves only if told to.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 
 impl ManualClock {
-    /// Begins at `start`.
+    /// Starts at `start`.
     pub fn new(start: Timestamp) -> Self {
         Self(Mutex::new(whole_milliseconds(start)))
     }
 
-    /// Moves it; a negative duration moves it back.
+    /// Moves the clock. A negative duration moves it back.
     pub fn advance(&self, by: SignedDuration) {
         *self.0.lock().expect("nothing panics while holding it") += by;
     }

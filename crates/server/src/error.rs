@@ -1,7 +1,7 @@
-//! Why a request does not succeed: a refusal, a failure or a defect, as the caller and the log read
-//! it.
+//! Errors of a request: refusals, failures and defects, with a message for the caller and a cause
+//! for the log.
 //!
-//! Free of HTTP. [`crate::http::error`] turns it into an answer.
+//! Knows nothing of HTTP responses. [`crate::http::error`] turns an error into one.
 
 use jiff::Timestamp;
 use tm_auth_core::Refusal;
@@ -12,15 +12,14 @@ use tm_auth_proto::{ErrorBody, ErrorCode, FieldViolation};
 use tm_auth_store::StoreError;
 use tm_auth_store::error::Chain;
 
-/// An answer that is not a success, complete but for the request id, which [`crate::middleware`]
-/// adds.
+/// An error response. [`crate::middleware`] adds the request id.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) code: ErrorCode,
     message: String,
     field_violations: Vec<FieldViolation>,
     recover: Option<Recover>,
-    /// The service's clock, and how far the caller's was from it in milliseconds.
+    /// The time of the service's clock, and the caller's difference from it in milliseconds.
     clock: Option<(Timestamp, i64)>,
     /// Seconds until a retry can succeed.
     pub(crate) retry_after: Option<u64>,
@@ -40,7 +39,7 @@ impl ApiError {
             field_violations: Vec::new(),
             recover: None,
             clock: None,
-            // RFC 9110 section 10.2.3; a replay is over with the next second.
+            // RFC 9110 section 10.2.3. The next second has another timestamp to sign.
             retry_after: match code {
                 ErrorCode::Replayed | ErrorCode::Unavailable | ErrorCode::AppleUnavailable => Some(1),
                 _ => None,
@@ -60,7 +59,7 @@ impl ApiError {
         }
     }
 
-    /// With a reason for the log that the caller does not learn.
+    /// An error with a cause for the log, which the caller does not see.
     pub(crate) fn caused(code: ErrorCode, cause: impl ToString) -> Self {
         Self {
             cause: Some(cause.to_string().into()),
@@ -103,7 +102,7 @@ impl ApiError {
         }
     }
 
-    /// A defect of this service. The caller does not learn the cause.
+    /// A defect of this service. The caller does not see the cause.
     pub(crate) fn internal(cause: impl ToString) -> Self {
         Self {
             cause: Some(cause.to_string().into()),
@@ -118,17 +117,17 @@ impl ApiError {
         }
     }
 
-    /// Whether the caller was refused; otherwise this service failed.
+    /// Whether the request was refused. Otherwise this service failed.
     pub(crate) fn is_refusal(&self) -> bool {
         (400..500).contains(&self.code.status())
     }
 
-    /// What the caller reads.
+    /// The message for the caller.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// Which fields are wrong.
+    /// The fields that are wrong.
     pub(crate) fn field_violations(&self) -> &[FieldViolation] {
         &self.field_violations
     }
@@ -171,7 +170,8 @@ impl From<Refusal> for ApiError {
     }
 }
 
-/// The field that a refusal is about, where it does not say so itself, and what is wrong with it.
+/// The field that a refusal concerns and what is wrong with it, if the refusal does not say so
+/// itself.
 fn violation(refusal: &Refusal) -> Option<(&'static str, String)> {
     match refusal {
         Refusal::BadSignatureEncoding(problem) => Some(("signature", problem.to_string())),
@@ -199,7 +199,8 @@ impl From<BodyError> for ApiError {
     }
 }
 
-/// Nothing is known of what the request was about to do: 503, and never a refusal.
+/// The outcome of the request is unknown: a change may still be made. So the response is 503, never
+/// a refusal.
 impl From<Overdue> for ApiError {
     fn from(_: Overdue) -> Self {
         Self::new(ErrorCode::Unavailable)

@@ -1,8 +1,8 @@
 //! The auth service over HTTP.
 //!
-//! Every request takes the same way: [`tm_auth_listener`] → [`router`] → `middleware` → `api/<noun>` →
-//! `app/<noun>` → the rules in `tm-auth-core` → the store → answer. `docs/ARCHITECTURE.md` walks a mint, a refresh and a
-//! revocation through these files.
+//! A request to the API passes [`tm_auth_listener`], [`router`], `middleware`, `api/<noun>`,
+//! `app/<noun>`, the rules in `tm-auth-core` and the store. `docs/ARCHITECTURE.md` follows a mint,
+//! a refresh and a revocation through these files.
 
 mod api;
 pub mod app;
@@ -15,6 +15,7 @@ pub mod http;
 pub mod mail;
 pub mod metrics;
 mod middleware;
+pub mod open_files;
 pub mod openapi;
 mod pages;
 mod passkeys;

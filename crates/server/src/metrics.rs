@@ -9,10 +9,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tm_auth_proto::ErrorCode;
 use tm_auth_store::{RotationKind, Swept};
 
-/// How often the samples of histograms are summed up; until then each is kept.
+/// Interval at which the samples of histograms are summed up. Until then each sample is in memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Installs the recorder of this process, which needs [`upkeep`]. `None` where there is one
+/// Installs the recorder of this process, which needs [`upkeep`]. Returns `None` if there is one
 /// already.
 pub fn install() -> Option<PrometheusHandle> {
     PrometheusBuilder::new().install_recorder().ok()

@@ -1,8 +1,9 @@
-//! What every request goes through, whatever it asks for.
+//! What every request passes, whatever its route.
 //!
-//! 1. It gets an id, the client's address and the time, read once.
-//! 2. It runs under a deadline; a panic in it is a 500 and nothing more.
-//! 3. An error gets its body, every answer its headers, and the log one line.
+//! 1. Determine the request's id, client address and time.
+//! 2. Refuse a cross-site request, or redirect a page to the canonical URL.
+//! 3. Run the handler under a deadline. A panic becomes a 500.
+//! 4. Write the body of an error, the common headers, the metrics and one line of the log.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -31,7 +32,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let started = std::time::Instant::now();
     let context = context(&app, &request);
     let method = request.method().clone();
-    // The matched route, not the path: a path can hold anything, and metrics would grow with it.
+    // The matched route, not the path: clients choose paths, and each would be another label.
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -49,8 +50,8 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let elsewhere = client
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
-    // Every line that is logged while this request is handled, in any crate, carries its id. The
-    // span has the highest level, because a filter that hides the span hides the id.
+    // Every line that any crate logs while this request is handled has its id. The span has the
+    // highest level, because a filter that hides the span hides the id.
     let span = tracing::error_span!("request", request_id = context.request_id);
     let answer = AssertUnwindSafe(async {
         match (ours, elsewhere) {
@@ -102,7 +103,7 @@ fn context(app: &App, request: &Request) -> Context {
     }
 }
 
-/// Runs a future and turns a panic into its text.
+/// Runs a future. Returns the text of a panic as an error.
 async fn catch_panic<F: Future>(future: AssertUnwindSafe<F>) -> Result<F::Output, String> {
     let mut future = Box::pin(future.0);
     std::future::poll_fn(move |context| {
@@ -154,7 +155,7 @@ fn finish(
     response
 }
 
-/// For an API there is nothing to render, frame or sniff.
+/// Headers of every response. [`crate::pages::headers`] adapts those of pages.
 const SECURITY_HEADERS: [(&str, &str); 6] = [
     (
         "content-security-policy",
@@ -178,7 +179,7 @@ fn log(
 ) {
     let status = response.status().as_u16();
     let code = code.map(ErrorCode::as_str);
-    // JSON shows a u128 as a string.
+    // The log would show a u128 as a string.
     let duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     let (request_id, ip) = (&context.request_id, context.address);
     if status >= 500 {

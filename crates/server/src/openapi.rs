@@ -1,4 +1,4 @@
-//! The OpenAPI document, written from the code: it cannot drift.
+//! The OpenAPI document, generated from the code. A test compares it with `openapi/auth-v1.yaml`.
 
 use std::sync::LazyLock;
 
@@ -25,7 +25,7 @@ use crate::router::documented;
 )]
 struct Base;
 
-/// The document.
+/// Generates the document.
 pub fn document() -> Document {
     let (_, mut document) = documented().split_for_parts();
     let mut base = Base::openapi();
@@ -43,7 +43,7 @@ pub fn document() -> Document {
     base
 }
 
-/// The document as YAML.
+/// Generates the document as YAML.
 pub fn yaml() -> String {
     document().to_yaml().expect("the document is plain data")
 }

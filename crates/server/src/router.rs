@@ -1,4 +1,4 @@
-//! Every route, to be read from top to bottom.
+//! All routes.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::passkeys;
 /// The documented routes, relative to the base path.
 pub(crate) fn documented() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        // for everyone
+        // for all callers
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
@@ -34,24 +34,24 @@ pub(crate) fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(refresh::refresh))
         .routes(routes!(refresh::revoke))
         .routes(routes!(own_key::own_key))
-        // for people at a command line
+        // for command-line programs that log a user in
         .routes(routes!(email::ask))
         .routes(routes!(email::verify))
         // for the owners of keys
         .routes(routes!(api_keys::list, api_keys::register))
         .routes(routes!(api_keys::get, api_keys::update, api_keys::revoke))
-        // for people
+        // for users
         .routes(routes!(sessions::list, sessions::end_others))
         .routes(routes!(sessions::end))
         .routes(routes!(api_keys::activate))
 }
 
-/// The service.
+/// Builds the service.
 pub fn router(app: Arc<App>) -> Router {
     with_routes(app, Router::new())
 }
 
-/// The service with more routes beside its own, which go through the same layers: for tests.
+/// Builds the service with additional routes, which pass the same layers. For tests.
 pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
     let (documented, _) = documented().split_for_parts();
     Router::new()

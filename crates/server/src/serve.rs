@@ -1,4 +1,4 @@
-//! Puts the service on its sockets and takes it off again.
+//! Opens the sockets, serves until the process is told to stop, and shuts down.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use tm_auth_store::error::Chain;
 
 use crate::app::App;
 use crate::app::background;
-use crate::config::Limits;
+use crate::config::Config;
 use crate::mail::Workers;
-use crate::{metrics, random, router};
+use crate::{metrics, open_files, random, router};
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A socket cannot be opened. The message names its address.
+    /// A socket could not be opened. The message names its address.
     #[error(transparent)]
     Listen(#[from] tm_auth_listener::BindError),
-    /// A certificate.
+    /// The certificate or its key could not be loaded.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
-    /// TLS to the mail server.
+    /// TLS to the mail server could not be set up.
     #[error("cannot set up TLS to the mail server: {0}")]
     Mail(#[from] lettre::transport::smtp::Error),
 }
@@ -39,12 +39,12 @@ pub struct Bound {
 
 /// Opens the sockets.
 pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
-    let (network, limits) = (&app.config.network, &app.config.limits);
+    let network = &app.config.network;
     let tls = network.tls.as_ref();
     let tls = tls
         .map(|files| tls::load(&files.cert_file, &files.key_file))
         .transpose()?;
-    let listeners = Listeners::bind(&network.listen, tls, listener_settings(limits), answers()).await?;
+    let listeners = Listeners::bind(&network.listen, tls, listener_settings(&app.config), answers()).await?;
     // Without a metrics listener there is no recorder: its memory would only grow.
     let metrics = match app.config.metrics.listen {
         Some(address) => {
@@ -63,13 +63,13 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
 }
 
 impl Bound {
-    /// Where it listens, ports that the system chose included.
+    /// The addresses on which the service listens, with the ports that the system chose.
     pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         self.listeners.addresses()
     }
 
-    /// Serves until `stop`, and on while a load balancer learns of it; then lets what is in flight
-    /// finish and writes what gathered in memory.
+    /// Serves until `stop`. Then reports not ready and serves for `limits.drain_seconds` more,
+    /// finishes requests in flight, and writes what has gathered in memory.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let mut tasks = background::start(&self.app);
         if let Some((listener, handle)) = self.metrics {
@@ -110,10 +110,19 @@ async fn serve_metrics(listener: tokio::net::TcpListener, handle: PrometheusHand
     }
 }
 
-/// The listener's part of the limits.
-pub fn listener_settings(limits: &Limits) -> Settings {
+/// The listener's part of the limits. Raises the process's limit of open files.
+pub fn listener_settings(config: &Config) -> Settings {
+    let places = open_files::places(config, open_files::raise_limit());
+    if let Some(needed) = places.needed {
+        tracing::warn!(
+            connections = places.capacity.total,
+            needed,
+            "the limit of open files is too low for limits.max_connections"
+        );
+    }
+    let limits = &config.limits;
     Settings {
-        max_connections: limits.max_connections,
+        capacity: places.capacity,
         header_bytes: limits.header_bytes,
         first_byte: limits.first_byte,
         tls_handshake: limits.tls_handshake,
@@ -124,15 +133,18 @@ pub fn listener_settings(limits: &Limits) -> Settings {
     }
 }
 
-/// What the listener answers without asking the router.
+/// The responses that the listener sends without the router.
 pub fn answers() -> Answers {
     Answers {
         malformed: Arc::new(malformed),
-        overload: overload(),
+        overload: overload("The service has reached its connection limit. Try again in a moment."),
+        network_overload: overload(
+            "Your network has reached its connection limit. Close some connections, or try again in a moment.",
+        ),
     }
 }
 
-/// The answer to a request that never became one.
+/// The response to a malformed request.
 fn malformed(problem: Malformed) -> Response {
     let request_id = uuid::Builder::from_random_bytes(random::bytes())
         .into_uuid()
@@ -147,9 +159,8 @@ fn malformed(problem: Malformed) -> Response {
 }
 
 /// The answer to a connection beyond the limit, written before any request is read.
-fn overload() -> Vec<u8> {
+fn overload(message: &str) -> Vec<u8> {
     let request_id = "overload";
-    let message = "The service has as many connections as it can hold. Try again in a moment.";
     let body = error_body(ErrorCode::Unavailable, message.to_owned(), request_id.to_owned());
     let body = serde_json::to_string(&body).expect("an error body is plain JSON");
     format!(
@@ -180,7 +191,13 @@ mod tests {
 
     #[test]
     fn j12_a_connection_beyond_the_limit_reads_a_whole_503() {
-        let answer = String::from_utf8(overload()).unwrap();
+        for answer in [answers().overload, answers().network_overload] {
+            is_whole(answer);
+        }
+    }
+
+    fn is_whole(answer: Vec<u8>) {
+        let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(
             head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 1"),

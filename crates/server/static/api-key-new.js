@@ -48,7 +48,11 @@ async function call(path, body) {
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
   if (answer.code === "reauth_required" || answer.code === "missing_session") {
-    throw new Error("This needs a fresh login, so no key was created. Reload this page and confirm that it is you.");
+    throw new Error(
+      path === "/api-keys"
+        ? "You are logged out, or your last login is more than five minutes old, so no key was created. Reload this page and log in again."
+        : "You are logged out, so the key was not activated. Log in and create another key.",
+    );
   }
   throw new Error(answer.message ?? `The service answered ${response.status}. Try again.`);
 }
@@ -59,7 +63,7 @@ function problem(id, text) {
   place.hidden = !text;
 }
 
-/** Runs a step with its button busy, and shows what goes wrong. */
+/** Runs a step with its button busy, and shows its error. */
 async function step(button, problemId, work) {
   problem(problemId, "");
   button.disabled = true;
@@ -74,7 +78,7 @@ async function step(button, problemId, work) {
   }
 }
 
-/** What the form says about the key. */
+/** The settings of the key, as the API takes them. */
 function settings() {
   const value = (name) => form.elements[name].value.trim();
   const end = value("expires_at");
@@ -104,7 +108,7 @@ async function create() {
     created_at: registered.created_at,
     private_key: { kty, crv, x, y, d },
   };
-  // The page only needs the key for one more signature, so it is not extractable any more.
+  // The page needs the key for only one more signature, so it imports it as not extractable.
   const signer = await crypto.subtle.importKey("jwk", file.private_key, ALGORITHM, false, ["sign"]);
   const blob = new Blob([`${JSON.stringify(file, null, 2)}\n`], { type: "application/json" });
   handOver(registered.key_id, fingerprint, URL.createObjectURL(blob), signer);
@@ -114,6 +118,7 @@ async function create() {
 function handOver(keyId, fingerprint, url, signer) {
   const [download, saved, activate] = [byId("download"), byId("saved"), byId("activate")];
   form.hidden = true;
+  byId("lead").hidden = true;
   byId("made-id").textContent = keyId;
   byId("made-fingerprint").textContent = fingerprint;
   download.href = url;

@@ -87,7 +87,7 @@ function done(form, { recovery_cancelled, passkey_suspect }) {
         notices.push("A recovery of this account was in progress. Your passkey cancelled it. If you did not start the recovery, someone else can read your e-mail: change the password of your mailbox.");
     }
     if (passkey_suspect) {
-        notices.push("The signature counter of this passkey did not increase, so the passkey may have been copied. If you do not know why, remove it and add a new one.");
+        notices.push("Another device may have a copy of this passkey: the passkey’s count of its uses did not increase. If you do not know why, remove this passkey and add a new one.");
     }
     if (notices.length === 0) {
         location.assign(next(form));

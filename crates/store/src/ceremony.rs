@@ -16,6 +16,6 @@ pub struct Ceremony {
     pub uid: Option<AccountId>,
     /// What the second request needs, in the caller's own encoding.
     pub state: String,
-    /// When it expires.
+    /// When the ceremony expires.
     pub expires_at: Timestamp,
 }

@@ -26,30 +26,31 @@ pub struct Changes {
     pub changes: Option<Vec<Change>>,
 }
 
-/// How long rows are kept.
+/// How long the rows of each table are kept, and how many one sweep handles.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     /// Maximum number of rows that one sweep deletes per table, or reads of the sessions.
     pub batch: u32,
     /// Idle timeout of sessions.
     pub session_idle: SignedDuration,
-    /// For ended and expired sessions, so that a late refresh learns the reason. Also for refusals
-    /// of keys.
+    /// How long ended and expired sessions are kept, so that a late refresh learns the reason. Key
+    /// refusals are kept as long.
     pub session: SignedDuration,
     /// Age of a challenge before its session may be deleted. An accepted challenge never outlives
     /// its session. This covers clock steps.
     pub challenge: SignedDuration,
-    /// For entries of the revocation list, at least until all tokens that they revoke have expired.
+    /// How long entries of the revocation list are kept: at least until all tokens that they revoke
+    /// have expired.
     pub revocation: SignedDuration,
-    /// For entries of the audit trail.
+    /// How long entries of the audit trail are kept.
     pub audit: SignedDuration,
-    /// For changes. Longer than any node waits between two polls.
+    /// How long changes are kept: longer than any node waits between two polls.
     pub change: SignedDuration,
-    /// For expired e-mail codes.
+    /// How long expired e-mail codes are kept.
     pub code: SignedDuration,
-    /// For networks from which an account logged in.
+    /// How long networks from which an account logged in are kept.
     pub network: SignedDuration,
-    /// For keys that are still pending.
+    /// How long pending keys are kept.
     pub pending_key: SignedDuration,
 }
 

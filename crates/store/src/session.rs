@@ -36,7 +36,7 @@ pub struct Rotation {
     pub lifetimes: SessionLifetimes,
     /// Time of the request.
     pub now: Timestamp,
-    /// For the audit trail.
+    /// Caller and time for the audit trail.
     pub audit_context: AuditContext,
 }
 

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use crate::key_cache::KeyCache;
 use crate::revocation_feed::RevocationFeed;
 
-/// Step 1 of the [key cache](crate::key_cache).
+/// Refreshes the keys: step 1 of the [key cache](crate::key_cache).
 pub(crate) async fn refresh_keys(keys: Arc<KeyCache>) {
     // The application may already have called `Verifier::refresh`.
     keys.refresh_unless_cooling_down().await;
@@ -19,7 +19,7 @@ pub(crate) async fn refresh_keys(keys: Arc<KeyCache>) {
     }
 }
 
-/// Step 1 of the [revocation feed](crate::revocation_feed).
+/// Polls the revocation list: step 1 of the [revocation feed](crate::revocation_feed).
 pub(crate) async fn poll_revocations(feed: Arc<RevocationFeed>, interval: Duration) {
     loop {
         feed.poll().await.ok();

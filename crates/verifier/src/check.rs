@@ -113,7 +113,7 @@ pub enum Outcome {
 pub struct CheckResult {
     /// The check.
     pub check: Check,
-    /// Its outcome. `Failed` carries the reason.
+    /// The outcome of the check. `Failed` carries the reason.
     pub outcome: Outcome,
 }
 
@@ -197,9 +197,9 @@ fn verify_signed_claims(token: &str, keys: &KeySet) -> Result<AccessClaims, Inva
     claims::read(&jws.payload)
 }
 
-/// Step 2. RFC 9068 section 4: "The resource server MUST verify that the "typ" header value is
-/// "at+jwt" or "application/at+jwt" and reject tokens carrying any other value." This issuer writes
-/// the short form.
+/// Step 2: checks `typ`. RFC 9068 section 4: "The resource server MUST verify that the "typ" header
+/// value is "at+jwt" or "application/at+jwt" and reject tokens carrying any other value." This
+/// issuer writes the short form.
 fn check_type(typ: Option<&str>) -> Result<(), InvalidToken> {
     match typ.map(|typ| typ.strip_prefix("application/").unwrap_or(typ)) {
         Some(ACCESS_TOKEN_TYP) => Ok(()),
@@ -209,7 +209,7 @@ fn check_type(typ: Option<&str>) -> Result<(), InvalidToken> {
 
 type ClaimCheck = fn(&AccessClaims, &Policy, i64) -> Result<(), InvalidToken>;
 
-/// Step 5.
+/// The checks of step 5, in the order in which they are reported.
 const CLAIM_CHECKS: [(Check, ClaimCheck); 6] = [
     (Check::Issuer, |claims, policy, _| {
         policy.check_issuer(&claims.iss)

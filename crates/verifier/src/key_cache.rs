@@ -1,17 +1,18 @@
 //! The cache of the issuer's keys.
 //!
-//! 1. A background task fetches the JWKS when the verifier is built, then again when the issuer's
-//!    `max-age` has passed: not before the cool-down, not later than the setting `keys_max_age`.
-//!    After a failure it retries after the cool-down, or after 5 s while there are no keys at all.
-//! 2. A token with an unknown `kid` causes an extra fetch. There is one fetch at a time, which all
-//!    such tokens share, and none within the cool-down after the last one began. So any number of
-//!    tokens with made-up `kid`s causes at most one request per cool-down.
+//! 1. A background task fetches the JWKS when the verifier is built, and again each time the
+//!    issuer's `max-age` has passed. It waits at least the cool-down, and at most the setting
+//!    `keys_max_age`. After a failure it retries after the cool-down, or after 5 s while there are
+//!    no keys at all.
+//! 2. A token with an unknown `kid` causes an extra fetch, unless the last fetch began within the
+//!    cool-down. There is one fetch at a time, for which all such tokens wait. So tokens with
+//!    invented `kid`s cause at most one request per cool-down, however many they are.
 //! 3. A fetched set replaces the cached one as a whole. If the fetch fails, or the document is not
 //!    a JWKS or has no usable key, the cached set stays in use.
 //! 4. A set that the issuer has not confirmed for `keys_max_stale` is not used any more.
 //!
-//! A cache without a verifier has no background task: [`KeyCache::keys_for`] fetches when that is
-//! due.
+//! A cache without a verifier has no background task: [`KeyCache::keys_for`] fetches the keys when
+//! their `max-age` has passed.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -22,22 +23,23 @@ use tokio::time::timeout;
 
 use crate::{Fetch, FetchError, FetchRequest, Fetched, KeySet};
 
-/// Longest JWKS that is read, in bytes.
+/// The maximum length of a JWKS, in bytes.
 pub const MAX_JWKS_LEN: usize = 64 * 1024;
 
 /// The intervals of a [`KeyCache`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct KeyTimes {
-    /// Upper limit of the issuer's `max-age`, and its default. 5 min by default.
+    /// Maximum age of the keys before they are fetched again. It limits the issuer's `max-age`, and
+    /// replaces a missing one. 5 min by default.
     pub max_age: Duration,
-    /// Shortest time between two fetches for unknown `kid`s; also the wait after a failed fetch.
-    /// 30 s by default.
+    /// Minimum time between two fetches for unknown `kid`s. It is also the lower limit of the
+    /// issuer's `max-age`, and the wait after a failed fetch. 30 s by default.
     pub cool_down: Duration,
-    /// Wait of a verifier's background task between two fetches while there are no keys. 5 s by
-    /// default.
+    /// How long a verifier's background task waits between two fetches while there are no keys. 5 s
+    /// by default.
     pub retry: Duration,
-    /// Longest time for which keys are used after the issuer last confirmed them. 24 h by default.
+    /// How long keys are used after the issuer last confirmed them. 24 h by default.
     pub max_stale: Duration,
     /// Deadline of one fetch. 5 s by default.
     pub timeout: Duration,
@@ -57,8 +59,8 @@ impl Default for KeyTimes {
 
 /// A cache of an issuer's keys.
 ///
-/// A [`crate::Verifier`] has its own. Use this one for tokens that are not access tokens, with
-/// [`KeyCache::keys_for`] and [`KeySet::verify_signature`].
+/// A [`crate::Verifier`] has its own cache. Use this one with [`KeyCache::keys_for`] and
+/// [`KeySet::verify_signature`] for tokens that are not access tokens.
 pub struct KeyCache {
     fetch: Arc<dyn Fetch>,
     url: String,
@@ -71,16 +73,19 @@ pub struct KeyCache {
 #[derive(Clone)]
 struct CachedKeys {
     keys: Arc<KeySet>,
-    /// By [`KeyCache::elapsed`], as every point in time here.
+    /// When the issuer last confirmed the keys. This and all other times here are values of
+    /// [`KeyCache::elapsed`].
     confirmed: Duration,
-    /// The issuer's `max-age`.
+    /// The `max-age` that the issuer sent, if any.
     max_age: Option<Duration>,
 }
 
 /// The state of the single fetch. Locked while a fetch is running.
 #[derive(Default)]
 struct RefreshState {
+    /// When the last fetch began.
     last_attempt: Option<Duration>,
+    /// Whether the last fetch failed.
     failed: bool,
     etag: Option<String>,
 }
@@ -88,8 +93,8 @@ struct RefreshState {
 impl KeyCache {
     /// Returns a cache of the JWKS at `url`. Fetches nothing yet.
     ///
-    /// `elapsed` returns the time since some fixed instant. A clock that is set back counts like a
-    /// clock that is set forward.
+    /// `elapsed` returns the time since a fixed instant. If it goes backwards, the cache counts the
+    /// difference as elapsed time, so a clock that is set back does not stop the fetches.
     pub fn new(
         fetch: Arc<dyn Fetch>,
         url: String,
@@ -106,9 +111,11 @@ impl KeyCache {
         }
     }
 
-    /// Returns the keys for a token that names `kid`. Fetches them first if that is due or none has
-    /// this name, at most once per cool-down. `None` if there are no keys, or the issuer has not
-    /// confirmed them for too long.
+    /// Returns the keys for a token that names `kid`.
+    ///
+    /// Fetches them first if their `max-age` has passed, or if no key has this `kid`, but at most
+    /// once per cool-down. Returns `None` if there are no keys, or if the issuer has not confirmed
+    /// them within `max_stale`.
     pub async fn keys_for(self: &Arc<Self>, kid: &str) -> Option<Arc<KeySet>> {
         let is_fresh = |cached: CachedKeys| {
             self.since(cached.confirmed) < self.max_age(cached.max_age) && cached.keys.contains(kid)
@@ -119,19 +126,19 @@ impl KeyCache {
         self.current()
     }
 
-    /// Returns the keys, unless there are none or they are too old. Step 4.
+    /// Step 4: returns the keys, unless there are none or they are too old.
     pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
         let cached = self.cached()?;
         (self.since(cached.confirmed) < self.times.max_stale).then_some(cached.keys)
     }
 
-    /// Returns how long ago the issuer last confirmed the keys.
+    /// Returns how long ago the issuer last confirmed the keys. `None` if there are no keys.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.cached().map(|cached| self.since(cached.confirmed))
     }
 
-    /// Fetches the keys unless the last fetch began within the cool-down. Waits for a fetch that is
-    /// already running instead of starting another. Step 2.
+    /// Step 2: fetches the keys unless the last fetch began within the cool-down. Waits for a fetch
+    /// that is already running instead of starting another.
     pub(crate) async fn refresh_unless_cooling_down(self: &Arc<Self>) {
         if self.state.try_lock().is_ok_and(|state| self.in_cool_down(&state)) {
             return;
@@ -154,7 +161,7 @@ impl KeyCache {
         self.refresh_locked(&mut state).await
     }
 
-    /// Returns how long the background task waits before the next fetch. Step 1.
+    /// Step 1: returns how long the background task waits before the next fetch.
     pub(crate) async fn time_to_next_refresh(&self) -> Duration {
         let state = self.state.lock().await;
         let Some(cached) = self.cached() else {
@@ -168,6 +175,7 @@ impl KeyCache {
         }
     }
 
+    /// Limits the `max-age` that the issuer sent.
     fn max_age(&self, advertised: Option<Duration>) -> Duration {
         let max = self.times.max_age;
         advertised.map_or(max, |advertised| advertised.max(self.times.cool_down).min(max))
@@ -200,7 +208,7 @@ impl KeyCache {
         result
     }
 
-    /// Step 3.
+    /// Step 3: fetches the keys and replaces the cached set.
     async fn fetch_keys(&self, state: &mut RefreshState) -> Result<(), FetchError> {
         let request = FetchRequest {
             url: &self.url,

@@ -30,7 +30,7 @@ impl BearerLayer {
         }
     }
 
-    /// Also requires this scope.
+    /// Requires this scope too: a token without it is refused.
     #[must_use]
     pub fn require(mut self, scope: Scope) -> Self {
         self.required = self.required.iter().chain([scope]).collect();

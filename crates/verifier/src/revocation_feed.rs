@@ -83,7 +83,7 @@ impl RevocationFeed {
         }
     }
 
-    /// Checks the claims of a token against the list. Step 4.
+    /// Step 4: checks the claims of a token against the list.
     pub(crate) fn check(&self, claims: &AccessClaims) -> Result<(), VerifyError> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(revoked) = current.revocations.revoked(claims) {
@@ -95,12 +95,12 @@ impl RevocationFeed {
         Ok(())
     }
 
-    /// Returns how long ago the issuer last confirmed the list.
+    /// Returns how long ago the issuer last confirmed the list. `None` if there is no list.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.current().confirmed.map(|at| at.elapsed())
     }
 
-    /// Fetches the list now. Steps 2 and 3.
+    /// Fetches the list now, and does steps 2 and 3.
     pub(crate) async fn poll(&self) -> Result<(), FetchError> {
         let mut etag = self.etag.lock().await;
         let result = self.fetch_list(&mut etag).await;
@@ -171,7 +171,7 @@ impl RevocationFeed {
         Ok(())
     }
 
-    /// Step 3.
+    /// Step 3: confirms the list in use.
     fn confirm(&self) -> Result<(), FetchError> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         self.policy

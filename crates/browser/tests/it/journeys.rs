@@ -110,25 +110,25 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.set_automatic_touch(&key_ring, false).await;
     browser.sign_out().await;
 
-    // The telephone is lost. E-mail signs in, but cannot change the login methods.
+    // The telephone is lost. E-mail logs in, but cannot change the login methods.
     browser.lose(telephone).await;
     service.advance(SignedDuration::from_secs(61));
     browser.sign_in_by_code(&service, HOME).await;
     let before = service.mails(HOME).len();
     browser.start_recovery().await;
-    let letter = service.next_mail(HOME, before).await;
-    assert!(letter.subject.to_lowercase().contains("recovery"), "{letter:?}");
+    let mail = service.next_mail(HOME, before).await;
+    assert!(mail.subject.to_lowercase().contains("recovery"), "{mail:?}");
     assert!(!browser.text().await.contains("Name of the new passkey"));
     browser.sign_out().await;
 
-    // The key ring signs in, which cancels the recovery.
+    // The key ring logs in, which cancels the recovery.
     let before = service.mails(HOME).len();
     browser.open("/mailbox").await;
     browser.set_automatic_touch(&key_ring, true).await;
     browser.sign_in_by_button().await;
     browser.see("A recovery of this account was in progress").await;
-    let letter = service.next_mail(HOME, before).await;
-    assert!(letter.subject.to_lowercase().contains("cancelled"), "{letter:?}");
+    let mail = service.next_mail(HOME, before).await;
+    assert!(mail.subject.to_lowercase().contains("cancelled"), "{mail:?}");
     browser.press("Continue").await;
     browser.arrive("/api-keys").await;
     browser.sign_out_with(&key_ring).await;

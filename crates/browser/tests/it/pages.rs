@@ -23,13 +23,13 @@ async fn h11_the_pages_before_the_sign_in() {
 
     browser.ask_for_mail(ADDRESS).await;
     browser.inspect("sign-in-code").await;
-    let letter = service.next_mail(ADDRESS, 0).await;
+    let mail = service.next_mail(ADDRESS, 0).await;
     browser.fill("Code", "1111-1111").await;
     browser.press("Log in").await;
     browser.find("//*[@id='code-error']").await;
-    browser.complaints().await;
+    browser.discard_complaints().await;
     browser.inspect("sign-in-code-wrong").await;
-    browser.visit(&letter.link()).await;
+    browser.visit(&mail.link()).await;
     browser.see("Log in as").await;
     browser.inspect("sign-in-link").await;
     browser.open("/mailbox").await;
@@ -41,8 +41,8 @@ async fn h11_the_pages_before_the_sign_in() {
     browser.inspect("nothing-here").await;
 
     let elsewhere = Browser::start(&service.origin).await;
-    elsewhere.visit(&letter.link()).await;
-    elsewhere.see(&letter.code()).await;
+    elsewhere.visit(&mail.link()).await;
+    elsewhere.see(&mail.code()).await;
     elsewhere.inspect("sign-in-link-elsewhere").await;
     elsewhere.close().await;
     browser.close().await;
@@ -106,7 +106,7 @@ async fn h11_the_pages_of_keys() {
     browser.fill("Signature", "AAAA").await;
     browser.press("Register the key").await;
     browser.find("//*[@id='signature-error']").await;
-    browser.complaints().await;
+    browser.discard_complaints().await;
     browser.inspect("api-key-proof-wrong").await;
     browser
         .register_key("Backtest", &public, "OpenSSL", folder.path())

@@ -1,7 +1,7 @@
 //! The browser never sends the private key of a key that it creates.
 //!
-//! `self_test.rs` tests that a leak is found in every form. This test also plants leaks on the real
-//! page.
+//! `self_test.rs` shows that [`leak::forms_found`] finds a leak in every form. The first test here
+//! also plants leaks on the real page.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,30 +16,30 @@ async fn the_private_key_is_in_no_request() {
     browser.sign_in_by_code(&service, "ada@example.com").await;
     let file = browser.create_key("bot").await;
     let key: Value = serde_json::from_slice(&std::fs::read(file).expect("the file")).expect("JSON");
-    let number = |name: &str| {
-        let text = key["private_key"][name].as_str().expect("a number");
+    let member = |name: &str| {
+        let text = key["private_key"][name].as_str().expect("a JWK member");
         URL_SAFE_NO_PAD.decode(text).expect("base64url")
     };
-    let (private, public) = (number("d"), number("x"));
+    let (private, public) = (member("d"), member("x"));
     assert_eq!(private.len(), 32);
 
-    // Include what the page sends when the user leaves it.
+    // Leave the page, and open others, to include what they send then.
     browser.press("View key").await;
     browser.see("Get the first token").await;
     browser.open("/api-keys").await;
     browser.open("/activity").await;
     let sent = browser.recorder.requests().concat();
     assert_eq!(leak::forms_found(&private, &sent), Vec::<&str>::new());
-    // The record is complete: it contains the public key, which the page sends.
+    // The record is not empty: it contains the public key, which the page sends.
     assert!(leak::forms_found(&public, &sent).contains(&"base64url"));
 
     // Plant leaks that the page's policy allows: its scripts may send requests to the service.
     let bytes = private.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
-    let plant = |what: &str| {
+    let plant = |body: &str| {
         format!(
             "{{ const bytes = new Uint8Array([{bytes}]), text = String.fromCharCode(...bytes),
             hex = Array.from(bytes, byte => byte.toString(16).padStart(2, 0));
-            fetch('/v1/auth/health', {{ method: 'POST', body: {what} }}).then(() => 0) }}"
+            fetch('/v1/auth/health', {{ method: 'POST', body: {body} }}).then(() => 0) }}"
         )
     };
     let forms = [
@@ -52,13 +52,13 @@ async fn the_private_key_is_in_no_request() {
         ),
         ("percent", "hex.map(byte => '%' + byte).join('')"),
     ];
-    for (form, what) in forms {
+    for (form, body) in forms {
         let before = browser.recorder.requests().len();
-        browser.evaluate(&plant(what)).await;
+        browser.evaluate(&plant(body)).await;
         let sent = browser.recorder.requests()[before..].concat();
         assert!(leak::forms_found(&private, &sent).contains(&form), "{form}");
     }
-    browser.complaints().await;
+    browser.discard_complaints().await;
     browser.close().await;
 }
 

@@ -14,14 +14,14 @@ pub(crate) async fn a_passkey_makes_an_account(service: Service) {
     browser.see("Passkeys").await;
     let name = browser.signed_in_as().await;
     browser.sign_out_with(&device).await;
-    // Leave the sign-in page, which requests the passkey without a click.
+    // Leave the login page: it requests the passkey without a click.
     browser.open("/mailbox").await;
     browser.set_automatic_touch(&device, true).await;
     browser.sign_in_by_button().await;
     browser.arrive("/api-keys").await;
     assert_eq!(browser.signed_in_as().await, name);
 
-    // The sign-in page offers the passkey in its field and uses it.
+    // The login page uses a passkey of an enabled authenticator at once, without a click.
     browser.open("/security").await;
     browser.press_sign_out().await;
     browser.arrive("/api-keys").await;
@@ -50,7 +50,7 @@ async fn an_email_code_signs_up_and_signs_in_again() {
     browser.fill("Code", &wrong).await;
     browser.press("Log in").await;
     browser.see("code is wrong").await;
-    browser.complaints().await;
+    browser.discard_complaints().await;
     browser.fill("Code", &code.replace('-', "")).await;
     browser.press("Log in").await;
     browser.arrive("/api-keys").await;
@@ -68,7 +68,7 @@ async fn an_email_link_signs_up() {
     browser.close().await;
 }
 
-/// Signs in from the top of the page without a mouse.
+/// Logs in from the top of the page without a mouse.
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_sign_in_works_with_the_keyboard_alone() {
     let service = Service::start().await;
@@ -76,11 +76,11 @@ async fn h11_sign_in_works_with_the_keyboard_alone() {
     let focus = "document.activeElement.id || document.activeElement.textContent.trim()";
     let outlined = "getComputedStyle(document.activeElement).outlineStyle !== 'none'";
     browser.open("/sign-in").await;
-    let mut way = Vec::new();
-    while way.last().is_none_or(|last| last != "email") {
+    let mut focused = Vec::new();
+    while focused.last().is_none_or(|last| last != "email") {
         browser.keys(Key::Tab).await;
-        assert_eq!(browser.evaluate(outlined).await, true, "{way:?}");
-        way.push(
+        assert_eq!(browser.evaluate(outlined).await, true, "{focused:?}");
+        focused.push(
             browser
                 .evaluate(focus)
                 .await
@@ -88,9 +88,9 @@ async fn h11_sign_in_works_with_the_keyboard_alone() {
                 .unwrap_or_default()
                 .to_owned(),
         );
-        assert!(way.len() < 8, "{way:?}");
+        assert!(focused.len() < 8, "{focused:?}");
     }
-    assert_eq!(way[0], "Skip to the content");
+    assert_eq!(focused[0], "Skip to the content");
     browser.keys("ada@example.com" + Key::Enter).await;
     browser.see("Enter the code").await;
     assert_eq!(browser.evaluate(focus).await, "code");
@@ -107,20 +107,20 @@ async fn f11_a_mail_scanner_with_javascript_does_not_use_up_the_link() {
     let scanner = Browser::start(&service.origin).await;
     let address = "ada@example.com";
     browser.ask_for_mail(address).await;
-    let letter = service.next_mail(address, 0).await;
+    let mail = service.next_mail(address, 0).await;
 
     // The scanner opens the link, runs the scripts and presses every button.
-    scanner.visit(&letter.link()).await;
+    scanner.visit(&mail.link()).await;
     scanner.see("Enter this code where you asked for it").await;
-    scanner.see(&letter.code()).await;
-    let press = "document.querySelectorAll('main button').forEach(button => button.click())";
-    scanner.evaluate(press).await;
-    scanner.visit(&letter.link()).await;
+    scanner.see(&mail.code()).await;
+    let press_all = "document.querySelectorAll('main button').forEach(button => button.click())";
+    scanner.evaluate(press_all).await;
+    scanner.visit(&mail.link()).await;
     assert!(!scanner.text().await.contains("Log out"));
     scanner.close().await;
 
     // The recipient of the mail can still use the link.
-    browser.visit(&letter.link()).await;
+    browser.visit(&mail.link()).await;
     browser.see(&format!("Log in as {address}?")).await;
     assert!(
         !browser.path().await.contains("token"),
@@ -146,7 +146,7 @@ async fn an_apple_account_signs_up_and_signs_in_again() {
     browser.press("Continue with Apple").await;
     // The provider may recognise the user by its cookie and skip the choice.
     browser
-        .until("the account again", async || {
+        .until("the page of the account", async || {
             let path = browser.path().await;
             if path.contains("/interaction/") {
                 browser.press("eve").await;

@@ -7,9 +7,9 @@ use tm_auth_client::{Runtime, SystemRuntime};
 
 use super::Failure;
 
-/// In bytes; tokens and responses have a few kilobytes.
+/// The maximum length of the input, in bytes. Tokens and responses have a few kilobytes.
 const MAX_INPUT: u64 = 64 * 1024;
-/// In bytes; e-mail addresses and codes are shorter.
+/// The maximum length of a line, in bytes. E-mail addresses and codes are shorter.
 const MAX_LINE: usize = 1024;
 
 /// Standard input, output and error, and the clock.

@@ -54,15 +54,17 @@ pub(super) async fn run(args: &RefreshArgs, console: &mut Console<'_>) -> Result
 /// Extracts the refresh token: the text itself, or the member `refresh_token` of a JSON object.
 fn refresh_token(text: &str) -> Result<String, Failure> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Response {
         refresh_token: String,
     }
     let text = text.trim();
     if text.starts_with('{') {
         return match serde_json::from_str(text) {
-            Ok(Answer { refresh_token }) => Ok(refresh_token),
-            // Drop serde's message, which could quote a token.
-            Err(_) => Err(Failure::usage("the JSON has no member `refresh_token`")),
+            Ok(Response { refresh_token }) => Ok(refresh_token),
+            // Leave out serde's message, which could quote a token.
+            Err(_) => Err(Failure::usage(
+                "this is not a JSON object with a string `refresh_token`",
+            )),
         };
     }
     if text.is_empty() || text.contains(char::is_whitespace) {

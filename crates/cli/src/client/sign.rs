@@ -7,10 +7,10 @@ use super::{Console, Failure};
 
 /// Print the body of a mint request, for curl
 ///
-/// The body of POST /v1/auth/api-key/token, signed now and valid for 30 seconds:
+/// Prints the body of POST /v1/auth/api-key/token, signed now and valid for 30 seconds:
 ///
-///   curl -H 'Content-Type: application/json' -d "$(tm-auth sign)"
-///   https://api.truemarkets.co/v1/auth/api-key/token
+///   curl -H 'Content-Type: application/json' -d "$(tm-auth sign)" \
+///     https://api.truemarkets.co/v1/auth/api-key/token
 ///
 /// Sends no request. Each run signs a new challenge.
 #[derive(Args, Debug)]

@@ -106,15 +106,15 @@ fn print(line: CheckResult, console: &mut Console<'_>) -> Result<(), Failure> {
 /// Extracts the access token: the text itself, or the member `access_token` of a JSON object.
 fn access_token(text: String) -> Result<String, Failure> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Response {
         access_token: String,
     }
     if !text.starts_with('{') {
         return Ok(text);
     }
     serde_json::from_str(&text)
-        .map(|Answer { access_token }| access_token)
-        .map_err(|_| Failure::usage("the JSON has no member `access_token`"))
+        .map(|Response { access_token }| access_token)
+        .map_err(|_| Failure::usage("this is not a JSON object with a string `access_token`"))
 }
 
 async fn keys(jwks: Option<&str>, api: &AuthApi) -> Result<KeySet, Failure> {

@@ -33,7 +33,7 @@ pub(crate) enum AccountsCommand {
     Session(AccountArgs),
 }
 
-/// One account.
+/// The account that a command acts on.
 #[derive(Debug, Args)]
 pub(crate) struct AccountArgs {
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! `tm-auth doctor`: checks what the service needs, each thing after those it depends on.
 
 use tm_auth_server::clock::Clock;
+use tm_auth_server::{Config, open_files};
 use tm_auth_store::error::Chain;
 
 use super::{ConfigArgs, Failure, Outcome, deployment};
@@ -47,6 +48,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
             ),
         ),
     }
+    connections(&config);
     passed(
         "clock",
         &format!(
@@ -55,6 +57,23 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
         ),
     );
     Ok(())
+}
+
+/// Warns if the limit of open files allows fewer connections than are configured.
+fn connections(config: &Config) {
+    let places = open_files::places(config, open_files::raise_limit());
+    let capacity = &places.capacity;
+    match places.needed {
+        None => passed(
+            "connections",
+            &format!("{}, {} per network", capacity.total, capacity.per_network),
+        ),
+        Some(needed) => println!(
+            "warning  connections: the limit of open files allows {} of the {} in `limits.max_connections`; \
+             raise the hard limit to {needed} (`LimitNOFILE` in systemd), or lower the setting",
+            capacity.total, config.limits.max_connections
+        ),
+    }
 }
 
 fn passed(what: &str, detail: &str) {

@@ -84,12 +84,12 @@ impl Dev {
         SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port")))
     }
 
-    /// Its process id.
+    /// The process id of the service.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its data folder: configuration, database and key file.
+    /// The data folder of the service: configuration, database and key file.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

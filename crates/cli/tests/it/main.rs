@@ -9,6 +9,7 @@ mod export_import;
 mod external_program;
 mod full_disk;
 mod issuer;
+mod open_files;
 mod platform;
 mod schemathesis;
 mod sdk;

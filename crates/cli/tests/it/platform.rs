@@ -20,7 +20,7 @@ use tm_auth_proto::AccessClaims;
 use tm_auth_verifier::{BearerLayer, Verifier};
 use tokio::net::TcpListener;
 
-/// Longer than any body of these tests.
+/// The maximum length of a body, in bytes. The bodies of these tests are shorter.
 const MAX_BODY: usize = 64 * 1024;
 
 /// Advances the clocks of the test by an hour.

@@ -144,8 +144,34 @@ impl Service {
 
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(&self) -> Running {
-        let child = self
-            .command(&["serve"])
+        self.start_command(self.command(&["serve"]))
+    }
+
+    /// A command that runs the binary with these soft and hard limits of open files.
+    pub(crate) fn limited(&self, soft: u32, hard: u32, arguments: &[&str]) -> Command {
+        let program = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell
+            .args([
+                "-c",
+                &format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$@\""),
+                "sh",
+            ])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .envs(
+                program
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        shell
+    }
+
+    /// Starts the server with this command and waits until it is ready.
+    pub(crate) fn start_command(&self, mut serve: Command) -> Running {
+        let child = serve
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,13 +1,13 @@
-//! Emailed one-time codes.
+//! E-mailed one-time codes.
 //!
 //! 1. A request for a code generates one of 8 digits, or of 16 if the address is under attack
-//!    ([`EmailCode::generate`]). [`rules`] decide whether it may be emailed.
+//!    ([`EmailCode::generate`]). [`rules`] decide whether it may be e-mailed.
 //! 2. The database stores only a MAC of the code and its row's id ([`EmailCode::mac`]). The key
 //!    is not in the database: eight digits could be found from a plain hash within a second.
 //! 3. The user types the code; white space and dashes are ignored ([`TypedCode::new`]). [`rules`]
 //!    decide which stored codes the attempt is compared with ([`TypedCode::matches`]).
 //!
-//! The same email also has a link. Its token and the cookie of the requesting browser have 256
+//! The same e-mail also has a link. Its token and the cookie of the requesting browser have 256
 //! random bits, so a plain hash of them is stored ([`crate::secret::FlowSecret`]).
 
 pub mod rules;
@@ -26,9 +26,9 @@ pub const LIFE: SignedDuration = SignedDuration::from_mins(10);
 /// What a code is valid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Signing in or signing up.
+    /// Logging in or signing up.
     SignIn,
-    /// Setting the email address of this account.
+    /// Setting the e-mail address of this account.
     SetEmail(AccountId),
 }
 
@@ -54,7 +54,7 @@ impl Length {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowId(pub [u8; 16]);
 
-/// A code to be emailed. `Debug` does not show it.
+/// A code to be e-mailed. `Debug` does not show it.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct EmailCode(String);
 
@@ -75,7 +75,7 @@ impl EmailCode {
         }
     }
 
-    /// The digits, for the email.
+    /// The digits, for the e-mail.
     pub fn digits(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Limits on emails and on attempts to guess a code.
+//! Limits on e-mails and on attempts to guess a code.
 //!
 //! Most limits count per address and network of the requester, so that an attacker elsewhere cannot
 //! use up the limits of the address's owner. Requesting another code resets no limit.
@@ -14,8 +14,8 @@
 //! requested them. An attack can thus force the owner to type longer codes, but cannot lock the
 //! owner out.
 //!
-//! **Emails.** One per minute, five per hour, ten per day. After thirty per day to one address,
-//! only networks from which the address's account signed in before can request more.
+//! **E-mails.** One per minute, five per hour, ten per day. After thirty per day to one address,
+//! only networks from which the address's account logged in before can request more.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,9 +29,9 @@ pub const ATTEMPTS_PER_HOUR: usize = 20;
 pub const SHORT_COMPARISONS_A_DAY: u32 = 100;
 /// Outstanding codes per address and network. Another request deletes the oldest.
 pub const OUTSTANDING: u32 = 3;
-/// Emails per address and network: each number of emails within its time span.
+/// E-mails per address and network: each number of e-mails within its time span.
 pub const SENDS: [(usize, SignedDuration); 3] = [(1, SignedDuration::from_mins(1)), (5, HOUR), (10, DAY)];
-/// Emails per address within 24 hours, after which only known networks get more.
+/// E-mails per address within 24 hours, after which only known networks get more.
 pub const SENDS_PER_ADDRESS: u32 = 30;
 
 /// Span of [`ATTEMPTS_PER_HOUR`].
@@ -106,19 +106,19 @@ impl Tried {
     }
 }
 
-/// Earlier emails to an address.
+/// Earlier e-mails to an address.
 #[derive(Clone, Debug, Default)]
 pub struct Sent {
-    /// Emails that the requesting network requested within the last 24 hours.
+    /// E-mails that the requesting network requested within the last 24 hours.
     pub to_network: Vec<Timestamp>,
-    /// Number of emails within the last 24 hours, requested from all networks.
+    /// Number of e-mails within the last 24 hours, requested from all networks.
     pub in_all: u32,
-    /// Whether the address's account has signed in from the requesting network before.
+    /// Whether the address's account has logged in from the requesting network before.
     pub known_network: bool,
 }
 
 impl Sent {
-    /// Whether another email may be sent.
+    /// Whether another e-mail may be sent.
     pub fn may_send(&self, now: Timestamp) -> bool {
         let within = |span: SignedDuration| self.to_network.iter().filter(|at| **at > now - span).count();
         SENDS.iter().all(|(most, span)| within(*span) < *most)

@@ -45,14 +45,15 @@ fn from_text(text: &str) -> Result<PublicKey, Refusal> {
     }
     if text.len() > MAX_TEXT {
         return Err(Refusal::InvalidPublicKey(
-            "longer than any encoding of a P-256 public key",
+            "must not be longer than the encoding of a P-256 public key",
         ));
     }
     // In environment variables and JSON files, the line breaks of a PEM are often escaped.
     let text = text.replace("\\r", "").replace("\\n", "\n");
     let text = text.trim();
     if text.starts_with('{') {
-        let jwk = serde_json::from_str(text).map_err(|_| Refusal::InvalidPublicKey("not a JWK"))?;
+        let jwk = serde_json::from_str(text)
+            .map_err(|_| Refusal::InvalidPublicKey("must be valid JSON if it is a JWK"))?;
         return from_jwk(&jwk);
     }
     if text.contains("-----") {
@@ -61,7 +62,7 @@ fn from_text(text: &str) -> Result<PublicKey, Refusal> {
     if let Some(bytes) = decode_hex(text) {
         return from_bytes(&bytes);
     }
-    from_bytes(&decode_base64(text).ok_or(Refusal::InvalidPublicKey("not PEM, base64, hex or a JWK"))?)
+    from_bytes(&decode_base64(text).ok_or(Refusal::InvalidPublicKey("must be PEM, a JWK, base64 or hex"))?)
 }
 
 /// Parses a PEM (RFC 7468) with exactly one block labelled `PUBLIC KEY`.
@@ -76,11 +77,11 @@ fn from_pem(text: &str) -> Result<PublicKey, Refusal> {
     let body: String = body.split_ascii_whitespace().collect();
     let der = STANDARD
         .decode(body)
-        .map_err(|_| Refusal::InvalidPublicKey("the content of the PEM is not base64"))?;
+        .map_err(|_| Refusal::InvalidPublicKey("a PEM must contain base64"))?;
     from_spki(&der).ok_or(NOT_P256)
 }
 
-const NOT_P256: Refusal = Refusal::InvalidPublicKey("not a point on P-256 (prime256v1, secp256r1)");
+const NOT_P256: Refusal = Refusal::InvalidPublicKey("must be a point on P-256 (prime256v1, secp256r1)");
 
 fn from_bytes(bytes: &[u8]) -> Result<PublicKey, Refusal> {
     match bytes {

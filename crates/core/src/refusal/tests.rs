@@ -122,7 +122,7 @@ fn messages_contain_the_facts_for_the_caller() {
     let texts: Vec<String> = table().iter().map(|(refusal, ..)| refusal.to_string()).collect();
     for fact in [
         "label: must not be empty",
-        "decodes to neither 64 bytes r‖s nor a DER ECDSA signature",
+        "signature: must be a P-256 signature, as 64 bytes r‖s or in DER",
         "use https://api.truemarkets.co/v1/auth",
         "31 s behind",
         "from 203.0.113.7",

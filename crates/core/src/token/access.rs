@@ -152,7 +152,7 @@ pub fn proof(claims: &AccessClaims) -> Option<Proof> {
     })
 }
 
-/// Step 3: the API key that minted the token; `None` if a user signed in for it.
+/// Step 3: the API key that minted the token; `None` if a user logged in for it.
 pub fn minting_key(claims: &AccessClaims) -> Option<KeyId> {
     claims.client_id.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! A small application behind the real listener, and a client that speaks in bytes.
+//! A small application behind the listener, and a client that sends raw bytes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use http::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 use rustls::ServerConfig;
 use tm_auth_listener::{
-    Answers, BodyError, Listeners, Malformed, Overdue, PeerAddress, Settings, read_body, within,
+    Answers, BodyError, Capacity, Listeners, Malformed, Overdue, PeerAddress, Settings, read_body, within,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,18 +22,31 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// No wait of a test is longer.
+/// The longest wait of a test.
 pub const CEILING: Duration = Duration::from_secs(20);
 pub const BODY_BYTES: usize = 16 * 1024;
 pub const OVERLOAD: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 4\r\n\r\nfull";
 pub const HELLO: &[u8] = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Deadlines that no test reaches unless it shortens one.
+/// The same answer as [`OVERLOAD`], for one network.
+pub const NETWORK_OVERLOAD: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 4\r\n\r\nmany";
+
+/// A capacity that one network can use up.
+pub fn capacity(total: usize) -> Capacity {
+    Capacity {
+        total,
+        per_network: total,
+        proxies: Vec::new(),
+    }
+}
+
+/// Settings with deadlines that no test reaches unless it shortens one.
 pub fn patient() -> Settings {
     let never = Duration::from_mins(10);
     Settings {
-        max_connections: 1000,
+        capacity: capacity(1000),
         header_bytes: BODY_BYTES,
         first_byte: never,
         tls_handshake: never,
@@ -44,17 +57,16 @@ pub fn patient() -> Settings {
     }
 }
 
-/// A short deadline: long enough for a loopback round trip on a busy machine, short enough to wait
-/// for.
+/// A short deadline, but long enough for a loopback round trip on a busy machine.
 pub const SHORT: Duration = Duration::from_millis(300);
 
 pub struct Application {
     pub address: SocketAddr,
-    /// `/gated` answers once a permit is there.
+    /// Each request to `/gated` takes a permit, then answers.
     pub gate: Arc<Semaphore>,
-    /// Counts the requests to `/gated` that are under way.
+    /// Counts the requests to `/gated` that have arrived.
     pub arrived: Arc<Semaphore>,
-    /// Counts the answers of `/large` that were dropped.
+    /// Counts the dropped answers of `/large`.
     pub dropped: Arc<Semaphore>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
@@ -96,6 +108,7 @@ impl Application {
                 (StatusCode::BAD_REQUEST, malformed.to_string()).into_response()
             }),
             overload: OVERLOAD.to_vec(),
+            network_overload: NETWORK_OVERLOAD.to_vec(),
         };
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], tls, settings, answers)
             .await
@@ -125,7 +138,7 @@ impl Application {
         Client(TcpStream::connect(self.address).await.unwrap())
     }
 
-    /// Sends everything, then reads until the server closes.
+    /// Sends `bytes` on a new connection, then reads until the server closes it.
     pub async fn exchange(&self, bytes: &[u8]) -> String {
         let mut client = self.connect().await;
         client.send(bytes).await;
@@ -175,7 +188,7 @@ async fn large(State(shared): State<Shared>) -> Response {
     Body::new(Endless(shared.dropped)).into_response()
 }
 
-/// More than any socket buffer holds.
+/// A body without end, so that any socket buffer fills up.
 struct Endless(Arc<Semaphore>);
 
 impl HttpBody for Endless {
@@ -206,7 +219,7 @@ pub async fn seen(count: &Semaphore, events: u32) {
 pub struct Client(pub TcpStream);
 
 impl Client {
-    /// Errors are left to the reading side: the server may have closed with good reason.
+    /// Returns whether all bytes were sent. If the server has closed, a test reads its answer.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         timeout(CEILING, self.0.write_all(bytes))
             .await
@@ -214,17 +227,17 @@ impl Client {
             .is_ok()
     }
 
-    /// Everything until the server closes.
+    /// Reads until the server closes.
     pub async fn rest(&mut self) -> String {
         let mut bytes = Vec::new();
-        // A reset is an end as well.
+        // A reset also ends the connection.
         let _ = timeout(CEILING, self.0.read_to_end(&mut bytes))
             .await
             .expect("the server must close");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// One answer of a connection that stays open.
+    /// Reads one answer, by its `Content-Length`.
     pub async fn answer(&mut self) -> String {
         let mut text = String::new();
         loop {
@@ -247,7 +260,7 @@ impl Client {
         }
     }
 
-    /// Sends `byte` again and again until the server closes.
+    /// Sends `byte` every 20 ms until the server closes. Returns what the server sent.
     pub async fn drip_until_closed(self, byte: u8) -> String {
         let (mut read, mut write) = self.0.into_split();
         let dripping = tokio::spawn(async move {

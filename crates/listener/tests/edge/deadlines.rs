@@ -1,4 +1,4 @@
-//! Who is slow is closed; who is not is served meanwhile.
+//! Slow clients are disconnected, and others are served meanwhile.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn i02_a_connection_that_sends_nothing_is_closed() {
 }
 
 #[tokio::test]
-async fn i02_empty_lines_are_nothing() {
+async fn i02_empty_lines_do_not_begin_a_request() {
     let server = Application::start(Settings {
         first_byte: SHORT,
         ..patient()
@@ -50,7 +50,7 @@ async fn i02_headers_byte_by_byte_are_cut_off_in_a_later_request_too() {
     assert!(client.answer().await.starts_with("HTTP/1.1 200"));
     client.send(b"GET /hello HTTP/1.1\r\nX: ").await;
     assert_eq!(client.drip_until_closed(b'x').await, "");
-    // The beginning of the second request comes together with the first.
+    // The first request and the beginning of the second arrive together.
     let mut client = server.connect().await;
     client
         .send(&[HELLO, b"GET /hello HTTP/1.1\r\nX: "].concat())
@@ -69,7 +69,7 @@ async fn i02_waiting_between_requests_is_not_being_slow_with_headers() {
     let mut patient = server.connect().await;
     patient.send(HELLO).await;
     patient.answer().await;
-    // Another connection tells that the deadline for headers has passed since.
+    // When this other connection is closed, the deadline for headers has passed.
     server.connect().await.drip_until_closed(b'G').await;
     patient.send(HELLO).await;
     assert!(patient.answer().await.starts_with("HTTP/1.1 200"));
@@ -151,7 +151,6 @@ async fn i02_an_answer_that_takes_too_long_is_503() {
     );
 }
 
-/// The short form of the row; `scripts` has the one with 5 000 connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i02_a_healthy_client_is_served_among_two_hundred_slow_ones() {
     let settings = Settings {
@@ -184,8 +183,7 @@ async fn i02_a_healthy_client_is_served_among_two_hundred_slow_ones() {
     assert_eq!(slow.len(), 200);
     let mut healthy = server.connect().await;
     let mut answers = 0u32;
-    // A client that keeps asking is served all the while, over one connection, until every slow one
-    // is gone.
+    // One client is served over one connection until every slow connection is closed.
     let finished = async {
         while let Some(end) = slow.join_next().await {
             end.unwrap();

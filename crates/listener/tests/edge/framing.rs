@@ -1,11 +1,11 @@
-//! One message at a time, and none that two parsers could read differently.
+//! Messages that two parsers could interpret differently are refused, and pipelined messages are
+//! kept apart.
 
 use super::application::{Application, HELLO, patient};
 
 const SECOND: &str = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Sends the request with another one behind it: the answer must be one 400 and the end of the
-/// connection.
+/// Sends `request` and another one after it. The server must answer one 400 and close.
 async fn refused(server: &Application, request: &str) {
     let answer = server.exchange(format!("{request}{SECOND}").as_bytes()).await;
     let status = answer.split(' ').nth(1);
@@ -86,7 +86,7 @@ async fn i03_http_2_is_not_spoken() {
 }
 
 #[tokio::test]
-async fn i05_requests_in_a_row_are_each_looked_through() {
+async fn i05_each_pipelined_request_is_scanned() {
     let server = Application::start(patient()).await;
     let echo = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nfirst";
     let mut client = server.connect().await;
@@ -155,7 +155,7 @@ async fn i06_the_peer_is_told_to_the_application() {
     client.send(b"GET /peer HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let local = client.0.local_addr().unwrap().to_string();
     assert!(client.answer().await.ends_with(&local));
-    // HTTP/1.0 without Host, as some load balancers ask for a node's health.
+    // Health checks of some load balancers use HTTP/1.0 without Host.
     assert!(
         server
             .exchange(b"GET /hello HTTP/1.0\r\n\r\n")

@@ -1,8 +1,8 @@
-//! The edge of the server over real loopback sockets: what arrives slowly, in excess or malformed,
-//! and how it stops.
+//! The listener over real loopback sockets: requests that are slow, too large or malformed, too
+//! many connections, and the stop.
 //!
-//! Deadlines are settings here, a fraction of a second; whatever is waited for has a ceiling far
-//! above them.
+//! A test shortens a deadline to a fraction of a second. The ceiling for each wait of a test is far
+//! longer.
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 

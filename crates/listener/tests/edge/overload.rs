@@ -1,15 +1,15 @@
-//! More connections than there is room for.
+//! More connections than the maximum.
 
 use std::process::Stdio;
 
-use tm_auth_listener::Settings;
+use tm_auth_listener::{Capacity, Settings};
 
-use super::application::{Application, HELLO, OVERLOAD, patient, seen};
+use super::application::{Application, HELLO, NETWORK_OVERLOAD, OVERLOAD, capacity, patient, seen};
 
 #[tokio::test]
-async fn i02_j12_a_connection_too_many_is_told_so_and_the_others_are_served() {
+async fn i02_j12_a_connection_beyond_the_maximum_gets_503_and_the_others_are_served() {
     let server = Application::start(Settings {
-        max_connections: 2,
+        capacity: capacity(2),
         ..patient()
     })
     .await;
@@ -27,7 +27,7 @@ async fn i02_j12_a_connection_too_many_is_told_so_and_the_others_are_served() {
     server.gate.add_permits(1);
     assert!(first.answer().await.ends_with("at last"));
     drop(first);
-    // The place is free once the server has noticed.
+    // The server accepts another connection when it has noticed that the first is closed.
     loop {
         let mut again = server.connect().await;
         again.send(HELLO).await;
@@ -37,10 +37,41 @@ async fn i02_j12_a_connection_too_many_is_told_so_and_the_others_are_served() {
     }
 }
 
-/// Set in the copy of this test that runs with few descriptors.
+#[tokio::test]
+async fn q04_a_network_with_its_share_is_told_so_and_a_proxy_is_served() {
+    let crowded = |proxies| Settings {
+        capacity: Capacity {
+            total: 10,
+            per_network: 2,
+            proxies,
+        },
+        ..patient()
+    };
+    let server = Application::start(crowded(Vec::new())).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.connect().await;
+        client.send(HELLO).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 200"));
+        held.push(client);
+    }
+    let mut third = server.connect().await;
+    assert_eq!(third.rest().await.as_bytes(), NETWORK_OVERLOAD);
+
+    let server = Application::start(crowded(vec!["127.0.0.0/8".parse().unwrap()])).await;
+    for _ in 0..5 {
+        let mut client = server.connect().await;
+        client.send(HELLO).await;
+        assert!(client.answer().await.starts_with("HTTP/1.1 200"));
+        held.push(client);
+    }
+}
+
+/// Set in the process that runs this test with few descriptors.
 const FEW_DESCRIPTORS: &str = "TM_AUTH_TEST_FEW_DESCRIPTORS";
 
-/// Runs itself again under `ulimit -n`, which a process cannot lower for its neighbours' tests.
+/// Runs itself in another process under `ulimit -n`, because the limit applies to a whole process
+/// and would affect other tests.
 #[test]
 fn j12_accepting_survives_running_out_of_descriptors() {
     if std::env::var_os(FEW_DESCRIPTORS).is_some() {
@@ -67,13 +98,13 @@ fn j12_accepting_survives_running_out_of_descriptors() {
 
 async fn run_out_of_descriptors() {
     let server = Application::start(patient()).await;
-    // The client's own sockets use descriptors as well: at some point neither side gets one.
+    // The client's sockets use descriptors of the same process, so both sides run out of them.
     let mut clients = Vec::new();
     while let Ok(stream) = tokio::net::TcpStream::connect(server.address).await {
         clients.push(stream);
         assert!(clients.len() < 64);
     }
-    // All but one that was surely accepted leave; then there is room again.
+    // Closing all clients frees descriptors.
     clients.clear();
     for _ in 0..3 {
         let mut client = server.connect().await;

@@ -1,4 +1,4 @@
-//! What is too large is refused before the rest of it was read.
+//! A head or body that is too large is refused before the rest of it is read.
 
 use super::application::{Application, BODY_BYTES, patient};
 
@@ -21,14 +21,14 @@ async fn i01_sixteen_kilobytes_are_taken() {
 async fn i01_one_byte_more_is_refused_before_it_is_sent() {
     let server = Application::start(patient()).await;
     for length in [(BODY_BYTES + 1).to_string(), "10737418240".to_owned()] {
-        // Nothing but the head is ever sent.
+        // The client sends only the head.
         let answer = server.exchange(&post(&format!("Content-Length: {length}"))).await;
         assert!(
             answer.starts_with("HTTP/1.1 413") && answer.ends_with("body_too_large"),
             "{length}: {answer}"
         );
     }
-    // Beyond what a length can be, the parser itself refuses.
+    // hyper itself refuses a length above its own maximum.
     let answer = server
         .exchange(&post(&format!("Content-Length: {}", u64::MAX)))
         .await;
@@ -36,7 +36,7 @@ async fn i01_one_byte_more_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn i01_a_client_that_sends_all_the_same_reads_its_413() {
+async fn i01_a_client_that_sends_too_large_a_body_reads_its_413() {
     let server = Application::start(patient()).await;
     let mut request = post(&format!("Content-Length: {}", BODY_BYTES + 1));
     request.extend(vec![b'x'; BODY_BYTES + 1]);
@@ -64,7 +64,7 @@ async fn i01_a_chunked_body_without_end_is_refused() {
 }
 
 #[tokio::test]
-async fn i01_whoever_asks_before_sending_is_told_not_to() {
+async fn i01_a_client_that_expects_100_continue_gets_413_for_too_large_a_body() {
     let server = Application::start(patient()).await;
     let answer = server
         .exchange(&post("Content-Length: 99999\r\nExpect: 100-continue"))
@@ -97,7 +97,7 @@ async fn i01_a_head_without_end_is_refused() {
 }
 
 #[tokio::test]
-async fn i01_a_body_that_breaks_off_is_no_body() {
+async fn i01_malformed_chunks_are_refused() {
     let server = Application::start(patient()).await;
     let answer = server
         .exchange(&[post("Transfer-Encoding: chunked"), b"zz\r\n".to_vec()].concat())

@@ -1,4 +1,4 @@
-//! The signal to stop.
+//! What happens after the signal to stop.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ async fn j15_what_is_in_flight_is_finished_and_what_is_idle_is_closed() {
     let mut silent = server.connect().await;
     let mut half = server.connect().await;
     half.send(b"GET /hello HTTP/1.1\r\nHo").await;
-    // An answered request after them: the server has seen all of the above.
+    // When this last request is answered, the server has accepted all connections above.
     let mut last = server.connect().await;
     last.send(HELLO).await;
     last.answer().await;
 
     let address = server.address;
     server.stop();
-    // Idle connections end although their deadlines are far away.
+    // Idle connections are closed long before their deadlines.
     assert_eq!(idle.rest().await, "");
     assert_eq!(silent.rest().await, "");
     assert_eq!(last.rest().await, "");
@@ -36,7 +36,7 @@ async fn j15_what_is_in_flight_is_finished_and_what_is_idle_is_closed() {
         TcpStream::connect(address).await.is_err(),
         "nothing is accepted any more"
     );
-    // A request of which a part had come is answered, and its answer says that it was the last.
+    // A request that had partly arrived is answered, and its answer announces the close.
     half.send(b"st: a\r\n\r\n").await;
     let answer = half.rest().await;
     assert!(
@@ -69,8 +69,8 @@ async fn j15_a_request_that_never_ends_is_cut_off() {
     server.stopped().await;
 }
 
-/// Clients that keep asking, each answered request counted, while the server stops: no request that
-/// was sent on a connection which the server had not announced to close stays without an answer.
+/// Clients send requests while the server stops. Every request must be answered, unless an earlier
+/// answer on its connection announced the close.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j15_under_load_every_request_is_answered() {
     let mut server = Application::start(Settings {
@@ -94,7 +94,7 @@ async fn j15_under_load_every_request_is_answered() {
             }
         });
     }
-    // Let the load begin: a request of its own is answered.
+    // When this request is answered, the load has begun.
     let mut probe = server.connect().await;
     probe.send(HELLO).await;
     probe.answer().await;

@@ -1,4 +1,4 @@
-//! TLS where it ends at the server.
+//! TLS that ends at the listener.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ async fn i19_tls_1_2_and_1_3_are_spoken_and_nothing_older() {
 }
 
 #[tokio::test]
-async fn i02_i19_a_handshake_that_does_not_come_is_not_waited_for() {
+async fn i02_i19_a_handshake_that_does_not_arrive_is_cut_off() {
     let pair = pair();
     let tls = tls::load(&pair.cert_file, &pair.key_file).unwrap();
     let server = Application::start_with(
@@ -124,7 +124,7 @@ async fn i02_i19_a_handshake_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn i17_files_that_are_no_certificate_are_named() {
+async fn i17_an_unusable_certificate_or_key_file_is_named() {
     let pair = pair();
     let path = |name| pair.folder.path().join(name);
     std::fs::write(path("empty.pem"), "").unwrap();

@@ -1,8 +1,9 @@
 //! `GET|POST /api-keys`, `GET|PATCH|DELETE /api-keys/{key_id}`, `POST /api-keys/{key_id}/activate`:
-//! an account manages its keys.
+//! the owner of an account manages its keys.
 //!
-//! Every one of them takes a management token, or a browser's cookie; [`key_management`] says what
-//! proof each takes. Another account's key is not found, like one that does not exist.
+//! Each endpoint requires a management token or a browser's session cookie.
+//! [`crate::app::api_keys`] describes how recent the authentication must be. A key of another
+//! account is answered like a key that does not exist.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -74,12 +75,12 @@ pub(crate) async fn list(
     Ok((next, axum::Json(ApiKeyList { keys })))
 }
 
-/// Register a public key. It mints at once, unless it was to be pending: its proof shows that its
-/// holder has the private half.
+/// Register a public key. The proof shows that the caller has the private key. The key can mint
+/// tokens at once, unless it is registered as pending.
 #[utoipa::path(post, path = "/api-keys", tag = "API Keys", operation_id = "registerApiKey", security(("bearerAuth" = [])),
     request_body = RegisterApiKey,
-    responses((status = 201, body = View), (status = 409, body = tm_auth_proto::ErrorBody, description = "The key is known, or the account has its most."),
-        (status = 429, body = tm_auth_proto::ErrorBody, description = "The account has registered its most within 24 hours; `retry-after` says when it can go on."), WithBody, Managed))]
+    responses((status = 201, body = View), (status = 409, body = tm_auth_proto::ErrorBody, description = "The key is already registered, or the account has reached its key limit."),
+        (status = 429, body = tm_auth_proto::ErrorBody, description = "The account has reached its limit of registrations within 24 hours; `retry-after` says when it can register again."), WithBody, Managed))]
 pub(crate) async fn register(
     State(app): State<Arc<App>>,
     context: Context,
@@ -90,7 +91,7 @@ pub(crate) async fn register(
     Ok((StatusCode::CREATED, axum::Json(view(&key, None, context.now))))
 }
 
-/// One key.
+/// One key of the account.
 #[utoipa::path(get, path = "/api-keys/{key_id}", tag = "API Keys", operation_id = "getApiKey", security(("bearerAuth" = [])),
     params(("key_id" = KeyId, Path)),
     responses((status = 200, body = View), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such key in this account."), AnyRequest, Managed))]
@@ -104,11 +105,11 @@ pub(crate) async fn get(
     Ok(axum::Json(view(&key, last_use, context.now)))
 }
 
-/// Activate a key that was registered as pending: its file is saved.
+/// Activate a pending key after its key file is saved.
 #[utoipa::path(post, path = "/api-keys/{key_id}/activate", tag = "API Keys", operation_id = "activateApiKey", security(("bearerAuth" = [])),
     params(("key_id" = KeyId, Path)), request_body = RegistrationProof,
-    responses((status = 200, body = View), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such key in this account, or it waited for more than 24 hours."),
-        (status = 409, body = tm_auth_proto::ErrorBody, description = "The key is revoked or expired, or the account has its most."), WithBody, Managed))]
+    responses((status = 200, body = View), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such key in this account, or it was pending for more than 24 hours."),
+        (status = 409, body = tm_auth_proto::ErrorBody, description = "The key is revoked or expired, or the account has reached its key limit."), WithBody, Managed))]
 pub(crate) async fn activate(
     State(app): State<Arc<App>>,
     context: Context,
@@ -120,7 +121,7 @@ pub(crate) async fn activate(
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
-/// Change a key's name, scopes, end or addresses; disable it for now, or enable it again.
+/// Change a key's label, scopes, expiry or allowed addresses; disable it, or enable it again.
 #[utoipa::path(patch, path = "/api-keys/{key_id}", tag = "API Keys", operation_id = "updateApiKey", security(("bearerAuth" = [])),
     params(("key_id" = KeyId, Path)), request_body = UpdateApiKey,
     responses((status = 200, body = View), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such key in this account."),
@@ -136,8 +137,8 @@ pub(crate) async fn update(
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
-/// Revoke a key for ever: no mint or refresh that begins after the answer succeeds, and its access
-/// tokens are on the revocation list. Repeating it changes nothing.
+/// Revoke a key permanently. No mint or refresh that starts after the response succeeds, and the
+/// revocation list has the key. Repeating the request changes nothing.
 #[utoipa::path(delete, path = "/api-keys/{key_id}", tag = "API Keys", operation_id = "revokeApiKey", security(("bearerAuth" = [])),
     params(("key_id" = KeyId, Path)),
     responses((status = 200, body = View), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such key in this account."), AnyRequest, Managed))]
@@ -151,8 +152,7 @@ pub(crate) async fn revoke(
     Ok(axum::Json(view(&key, None, context.now)))
 }
 
-/// The key that the path names. A path segment that is not a key id, or not UTF-8, is an unknown
-/// key.
+/// The key id in the path. A path segment that is not a key id, or not UTF-8, is an unknown key.
 pub(crate) struct KeyIdPath(pub(crate) KeyId);
 
 impl<S: Send + Sync> FromRequestParts<S> for KeyIdPath {

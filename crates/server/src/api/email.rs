@@ -1,9 +1,8 @@
-//! `POST /email/otc` and `POST /email/otc/verify`: a program's sign-in by a mailed code.
+//! `POST /email/otc` and `POST /email/otc/verify`: a program logs in with an e-mailed code.
 //!
-//! 1. A client asks for a code. The answer is the same for every address.
-//! 2. The code comes back with its address; an address that was unknown becomes an account.
-//! 3. The tokens are for the platform; with `"audience": "auth"` they manage the account's keys and
-//!    do nothing else.
+//! 1. The client requests a code. The response is the same for every valid address.
+//! 2. The client sends the code and the address. An unknown address becomes an account.
+//! 3. The tokens are for the platform. With `"audience": "auth"` they only manage the account.
 
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ use crate::http::context::Context;
 use crate::http::device::device;
 use crate::http::json::Json;
 
-/// Mail a one-time code. Asking again leaves an outstanding code valid.
+/// E-mail a one-time code. Earlier codes stay valid, at most three per address and network.
 #[utoipa::path(post, path = "/email/otc", tag = "E-mail Authentication", operation_id = "requestEmailCode",
     request_body = EmailCodeRequest, responses((status = 200, body = EmailCodeAnswer), WithBody))]
 pub(crate) async fn ask(
@@ -37,11 +36,10 @@ pub(crate) async fn ask(
     Ok(axum::Json(EmailCodeAnswer {}))
 }
 
-/// Exchange a mailed code for tokens. An unknown address becomes an account: sign-up and sign-in
-/// are one.
+/// Exchange an e-mailed code for tokens. If the address has no account, this creates one.
 #[utoipa::path(post, path = "/email/otc/verify", tag = "E-mail Authentication", operation_id = "verifyEmailCode",
     request_body = EmailCodeVerification,
-    responses((status = 200, body = TokenResponse), (status = 409, body = tm_auth_proto::ErrorBody, description = "The address rests."), WithBody, Authenticated))]
+    responses((status = 200, body = TokenResponse), (status = 409, body = tm_auth_proto::ErrorBody, description = "The address is in cooldown."), WithBody, Authenticated))]
 pub(crate) async fn verify(
     State(app): State<Arc<App>>,
     context: Context,

@@ -1,4 +1,4 @@
-//! The failures that the OpenAPI document lists: which statuses an endpoint can answer with.
+//! The errors that the OpenAPI document lists for each kind of endpoint.
 
 use std::collections::BTreeMap;
 
@@ -22,15 +22,16 @@ fn responses(listed: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
         .collect()
 }
 
+/// A timeout does not undo the work, so a 503 does not say that nothing was changed.
 const OURS: [(&str, &str); 2] = [
     ("500", "A defect of the service."),
     (
         "503",
-        "The service cannot do its work for now; nothing was decided.",
+        "The service cannot complete the request now. A change may still have been made; retry.",
     ),
 ];
 
-/// Of every endpoint.
+/// Errors of every endpoint.
 pub(crate) struct AnyRequest;
 
 impl IntoResponses for AnyRequest {
@@ -39,7 +40,7 @@ impl IntoResponses for AnyRequest {
     }
 }
 
-/// Of an endpoint that takes a JSON body.
+/// Errors of an endpoint that takes a JSON body.
 pub(crate) struct WithBody;
 
 impl IntoResponses for WithBody {
@@ -51,35 +52,38 @@ impl IntoResponses for WithBody {
                 "The request is malformed; `field_violations` names the field.",
             ),
             ("408", "The body did not arrive in time."),
-            ("413", "The body is larger than 16 KB."),
+            ("413", "The body is larger than the limit, 16 KB by default."),
             ("415", "The body is not uncompressed `application/json` in UTF-8."),
         ]));
         all
     }
 }
 
-/// Of an endpoint that takes a proof or a token.
+/// Errors of an endpoint that authenticates the caller.
 pub(crate) struct Authenticated;
 
 impl IntoResponses for Authenticated {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         responses(&[
-            ("401", "Who is asking was not proved; `code` says why."),
+            ("401", "The caller is not authenticated; `code` says why."),
             ("429", "Too many requests; see `Retry-After`."),
         ])
     }
 }
 
-/// Of an endpoint that manages credentials.
+/// Errors of an endpoint that manages credentials.
 pub(crate) struct Managed;
 
 impl IntoResponses for Managed {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         responses(&[
-            ("401", "The bearer token does not hold here."),
+            (
+                "401",
+                "The bearer token or session cookie is missing or not valid.",
+            ),
             (
                 "403",
-                "This takes a management token, or a fresher proof of identity.",
+                "The caller needs another token or a new authentication; `code` says which.",
             ),
         ])
     }

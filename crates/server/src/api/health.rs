@@ -15,21 +15,22 @@ use crate::http::context::Context;
 
 /// Whether the service can do its work.
 #[utoipa::path(get, path = "/health", tag = "Health", operation_id = "getHealth",
-    responses((status = 200, body = Health), (status = 503, body = Health, description = "It cannot, for now."), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service.")))]
+    responses((status = 200, body = Health), (status = 503, body = Health, description = "The service cannot do its work now."), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service.")))]
 pub(crate) async fn health(State(app): State<Arc<App>>, context: Context) -> Response {
     ready(State(app), context).await
 }
 
-/// Whether the process serves. What a load balancer asks: a database outage must not take the JWKS
-/// away.
+/// Whether the process serves. It succeeds during a database outage, because the JWKS and the
+/// revocation list are still served, and while the service drains.
 #[utoipa::path(get, path = "/health/live", tag = "Health", operation_id = "getLiveness", responses((status = 200, body = Health), AnyRequest))]
 pub(crate) async fn live(State(app): State<Arc<App>>, context: Context) -> Response {
     answer(&app, &context, HealthStatus::Ok)
 }
 
-/// Whether the service can do its work: the database takes writes.
+/// Whether the service can do its work: the database accepts writes and the service is not about to
+/// stop. A load balancer must poll this path, or a node that drains still gets requests.
 #[utoipa::path(get, path = "/health/ready", tag = "Health", operation_id = "getReadiness",
-    responses((status = 200, body = Health), (status = 503, body = Health, description = "It cannot, for now."), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service.")))]
+    responses((status = 200, body = Health), (status = 503, body = Health, description = "The service cannot do its work now."), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service.")))]
 pub(crate) async fn ready(State(app): State<Arc<App>>, context: Context) -> Response {
     let status = if app.readiness.check(app.store.ping()).await {
         HealthStatus::Ok

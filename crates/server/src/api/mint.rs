@@ -1,4 +1,4 @@
-//! `POST /api-key/token`. [`crate::app::mint`] tells the steps.
+//! `POST /api-key/token`. [`crate::app::mint`] lists the steps.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The endpoints, one file per noun.
+//! The handlers of the API, one file per noun.
 
 pub(crate) mod api_keys;
 pub(crate) mod email;

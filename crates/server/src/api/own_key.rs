@@ -1,4 +1,4 @@
-//! `GET /api-key`: a key's token asks about its own key.
+//! `GET /api-key`: the API key that minted the caller's token.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use crate::auth::bearer::Platform;
 use crate::error::ApiError;
 use crate::http::context::Context;
 
-/// What the key behind the token may do, until when, and the address that the service sees.
+/// The API key that minted the token, and the client address that the service sees.
 #[utoipa::path(get, path = "/api-key", tag = "API Keys", operation_id = "getOwnApiKey", security(("bearerAuth" = [])),
-    responses((status = 200, body = OwnApiKey), (status = 404, body = tm_auth_proto::ErrorBody, description = "No key minted this token."), AnyRequest, Authenticated))]
+    responses((status = 200, body = OwnApiKey), (status = 404, body = tm_auth_proto::ErrorBody, description = "The token was not minted with an API key."), AnyRequest, Authenticated))]
 pub(crate) async fn own_key(
     State(app): State<Arc<App>>,
     context: Context,

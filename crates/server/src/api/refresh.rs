@@ -1,4 +1,4 @@
-//! `POST /token/refresh` and `POST /token/revoke`. [`crate::app::refresh`] tells the steps.
+//! `POST /token/refresh` and `POST /token/revoke`. [`crate::app::refresh`] lists the steps.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ pub(crate) async fn refresh(
         .map(axum::Json)
 }
 
-/// End the session of a refresh token, its access tokens included. The answer is the same for a
-/// token that is unknown or over (RFC 7009 section 2.2).
+/// End the session of a refresh token and revoke its access tokens. The response is the same if the
+/// token is unknown or expired (RFC 7009 section 2.2).
 #[utoipa::path(post, path = "/token/revoke", tag = "Token", operation_id = "revokeToken",
     request_body = RefreshTokenRequest, responses((status = 200, body = RevokeResponse), WithBody, Authenticated))]
 pub(crate) async fn revoke(

@@ -11,10 +11,10 @@ use crate::app::App;
 use crate::http::caching::cacheable;
 use crate::http::context::Context;
 
-/// What was revoked within the longest life of an access token, as a JWS with `typ:
+/// The revocations that can concern an access token that has not expired, as a JWS with `typ:
 /// revocations+jwt` and the claims of `RevocationList`. Poll it with `If-None-Match`.
 #[utoipa::path(get, path = "/revocations", tag = "Revocation", operation_id = "getRevocations",
-    responses((status = 200, body = String, content_type = "application/jwt"), (status = 304, description = "The caller has it already."), AnyRequest))]
+    responses((status = 200, body = String, content_type = "application/jwt"), (status = 304, description = "The caller already has the current document."), AnyRequest))]
 pub(crate) async fn revocations(
     State(app): State<Arc<App>>,
     context: Context,

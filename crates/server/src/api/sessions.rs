@@ -1,9 +1,9 @@
-//! `GET|DELETE /sessions`, `DELETE /sessions/{sid}`: where an account's owner is signed in, and the
-//! end of it.
+//! `GET|DELETE /sessions`, `DELETE /sessions/{sid}`: lists and ends the sessions of an account's
+//! owner.
 //!
-//! Looking takes any sign-in that may manage the account, ending one a fresh one; ending the
-//! session that asks takes nothing more. Another account's session is not found, like one that does
-//! not exist.
+//! Every login that may manage the account may list sessions and end its own. Ending other sessions
+//! requires a fresh login. A session of another account is answered like a session that does not
+//! exist.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::app::{App, user_sessions};
 use crate::error::ApiError;
 use crate::http::context::Context;
 
-/// The sessions in which the account's owner is signed in, newest first.
+/// The sessions in which the account's owner is logged in, newest first.
 #[utoipa::path(get, path = "/sessions", tag = "Sessions", operation_id = "listSessions", security(("bearerAuth" = [])),
     responses((status = 200, body = SessionList), AnyRequest, Managed))]
 pub(crate) async fn list(
@@ -35,11 +35,11 @@ pub(crate) async fn list(
     Ok(axum::Json(SessionList { sessions }))
 }
 
-/// End one session. No refresh that begins after the answer succeeds, and its access tokens are on
-/// the revocation list.
+/// End one session. No refresh that starts after the response succeeds, and the revocation list has
+/// the session.
 #[utoipa::path(delete, path = "/sessions/{sid}", tag = "Sessions", operation_id = "endSession", security(("bearerAuth" = [])),
     params(("sid" = SessionId, Path)),
-    responses((status = 200, body = SessionsEnded), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such live session in this account."), AnyRequest, Managed))]
+    responses((status = 200, body = SessionsEnded), (status = 404, body = tm_auth_proto::ErrorBody, description = "No such active session in this account."), AnyRequest, Managed))]
 pub(crate) async fn end(
     State(app): State<Arc<App>>,
     context: Context,
@@ -54,7 +54,7 @@ pub(crate) async fn end(
     Ok(axum::Json(SessionsEnded { ended: 1 }))
 }
 
-/// End every session but the one that asks.
+/// End all sessions except the caller's.
 #[utoipa::path(delete, path = "/sessions", tag = "Sessions", operation_id = "endOtherSessions", security(("bearerAuth" = [])),
     responses((status = 200, body = SessionsEnded), AnyRequest, Managed))]
 pub(crate) async fn end_others(
@@ -81,7 +81,7 @@ fn view(session: &UserSession, asking: SessionId) -> View {
     }
 }
 
-/// The session that the path names. A path segment that is not a session id is an unknown session.
+/// The session id in the path. A path segment that is not a session id is an unknown session.
 pub(crate) struct SessionIdPath(SessionId);
 
 impl<S: Send + Sync> FromRequestParts<S> for SessionIdPath {

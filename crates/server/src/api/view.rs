@@ -1,4 +1,4 @@
-//! A key as its owner sees it.
+//! An API key as its owner sees it.
 
 use jiff::Timestamp;
 use tm_auth_core::ApiKey;

@@ -1,7 +1,7 @@
-//! API keys in memory, so that a mint reads no row for its decision.
+//! Copies of API keys in memory, so that a mint usually reads no key from the database.
 //!
-//! A copy decides nothing by itself: the insert of a mint's session checks the row that the copy
-//! was made from. A copy that is out of date costs one more read, never a wrong answer.
+//! A stale copy costs one more read, never a wrong response: the insert of a mint's session checks
+//! that the row still is what the copy was made from, and a refusal is repeated with the row.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use tm_auth_core::ApiKey;
 use tm_auth_proto::KeyId;
 use tm_auth_store::{Change, Result, Store};
 
-/// Most keys held. The least used ones are dropped beyond it.
+/// Maximum number of keys. Beyond it the least used ones are dropped.
 const CAPACITY: u64 = 100_000;
 
-/// A key as it was found.
+/// The result of a look-up.
 pub(crate) struct Found {
     /// `None` if there is no such key.
     pub(crate) key: Option<Arc<ApiKey>>,
-    /// Whether this is a copy that the database may have changed since.
+    /// Whether `key` comes from memory and may be out of date.
     pub(crate) is_copy: bool,
 }
 
-/// The keys that were asked for last.
+/// The keys that were used recently.
 pub(crate) struct ApiKeyCache {
     store: Arc<Store>,
     copies: Cache<KeyId, Arc<ApiKey>>,
@@ -35,7 +35,7 @@ impl ApiKeyCache {
         }
     }
 
-    /// The key, from memory if it is there.
+    /// Returns the key, from memory if it is there.
     pub(crate) async fn get(&self, key_id: KeyId) -> Result<Found> {
         let copy = self.copies.get(&key_id);
         let is_copy = copy.is_some();
@@ -46,7 +46,7 @@ impl ApiKeyCache {
         Ok(Found { key, is_copy })
     }
 
-    /// The key as the database has it now.
+    /// Reads the key from the database and replaces the copy.
     pub(crate) async fn read(&self, key_id: KeyId) -> Result<Option<Arc<ApiKey>>> {
         let key = self.store.api_key(key_id).await?.map(Arc::new);
         match &key {
@@ -56,11 +56,11 @@ impl ApiKeyCache {
         Ok(key)
     }
 
-    /// Drops the copies that a change concerns.
+    /// Drops the copies that a change affects.
     pub(crate) fn forget(&self, change: &Change) {
         match change {
             Change::Key(key_id) => self.copies.invalidate(key_id),
-            // Accounts change rarely and have few keys: not worth an index.
+            // Accounts change rarely, so an index by account is not worth it.
             Change::Account(_) => self.copies.invalidate_all(),
             Change::SigningKeys | Change::Revocations => {}
         }

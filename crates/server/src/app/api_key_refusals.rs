@@ -1,7 +1,8 @@
-//! Why mints with a key were refused, for the key's owner: gathered in memory and written in one
-//! batch every few seconds.
+//! Refused mints of a key, for the key's owner. They gather in memory and are written in one batch
+//! every few seconds.
 //!
-//! Any caller can name a key, so what gathers is bounded. The store ignores ids that no key has.
+//! Any caller can name a key, so the number of entries is bounded. The store ignores unknown key
+//! ids.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ use tm_auth_store::{KeyRefusal, Result, Store};
 use crate::error::ApiError;
 use crate::http::context::Context;
 
-/// Most refusals that gather between two writes. Further ones are not recorded.
+/// Maximum number of entries between two writes. Further ones are not recorded.
 const CAPACITY: usize = 4096;
 
 type Kind = (KeyId, &'static str, IpAddr);
@@ -22,7 +23,8 @@ type Kind = (KeyId, &'static str, IpAddr);
 pub(crate) struct Refusals(Mutex<HashMap<Kind, KeyRefusal>>);
 
 impl Refusals {
-    /// Notes that a request that named this key was refused. A failure of the service is not noted.
+    /// Records that a request that named this key was refused. Ignores failures of the service and
+    /// requests that did not arrive in time.
     pub(crate) fn note(&self, context: &Context, key_id: KeyId, error: &ApiError) {
         if !error.is_refusal() || error.code == ErrorCode::RequestTimeout {
             return;
@@ -55,7 +57,7 @@ impl Refusals {
         }
     }
 
-    /// Writes what gathered. If the write fails, it stays for the next one.
+    /// Writes the entries. If that fails, keeps them for the next call.
     pub(crate) async fn flush(&self, store: &Store) -> Result<()> {
         let gathered = std::mem::take(&mut *self.0.lock().expect("nothing panics while holding it"));
         if gathered.is_empty() {

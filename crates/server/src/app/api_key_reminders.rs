@@ -1,15 +1,15 @@
 //! Mails that remind owners that a key expires: 30, 7 and 1 day before.
 //!
-//! Every node asks for due reminders. A node claims a reminder in the database before it sends it,
-//! so only one node sends it. If that mail is lost, the next reminder still comes.
+//! Every node looks for due reminders. A node claims a reminder in the database before it sends it,
+//! so that only one node sends it. If that mail is lost, it is not sent again.
 
 use tm_auth_store::StoreError;
 
 use crate::app::App;
 use crate::mail::templates;
 
-/// Reminders per batch, so that a backlog neither holds the database nor fills the queue that
-/// sign-in codes need.
+/// Reminders per batch, so that a backlog neither blocks the database nor fills the mail queue that
+/// e-mail codes need.
 const BATCH: u32 = 50;
 
 /// Sends one batch of due reminders.
@@ -20,7 +20,7 @@ pub(crate) async fn send_due(app: &App) -> Result<(), StoreError> {
     let due = app.store.due_reminders(app.now(), BATCH).await?;
     for reminder in due {
         if !app.mail.has_room() {
-            // Not claimed, so the next round sends it.
+            // The reminder is not claimed, so the next round sends it.
             return Ok(());
         }
         if !app.store.claim_reminder(&reminder).await? {

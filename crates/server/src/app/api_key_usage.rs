@@ -1,5 +1,5 @@
-//! When and from where keys were last used: gathered in memory and written in one batch every few
-//! seconds. A crash may lose those seconds, but never a session or a revocation.
+//! When and from where keys were last used. The uses gather in memory and are written in one batch
+//! every few seconds. A crash may lose those seconds, but never a session or a revocation.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -18,8 +18,8 @@ impl Usage {
             .insert(usage.key_id, usage);
     }
 
-    /// Writes what gathered. If the write fails, each use stays for the next one unless a newer use
-    /// of the key came.
+    /// Writes the uses. If that fails, keeps each one for the next call, unless a newer use of the
+    /// same key was recorded.
     pub(crate) async fn flush(&self, store: &Store) -> Result<()> {
         let gathered = std::mem::take(&mut *self.0.lock().expect("nothing panics while holding it"));
         if gathered.is_empty() {

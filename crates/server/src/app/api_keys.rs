@@ -1,12 +1,12 @@
-//! Managing API keys: what the API and the pages have in common.
+//! Management of API keys, for the API and the pages.
 //!
-//! - To register or change a key, the owner must have proved who they are within the last five
-//!   minutes, in the strongest way that the account has.
-//! - To disable or revoke a key, being signed in is enough: an owner who fears for a key must not
-//!   wait.
-//! - To activate a key, the key's own signature is enough.
+//! - To register or change a key, the owner must have logged in within the last five minutes, with
+//!   the strongest method that the account has.
+//! - To disable or revoke a key, any login is enough, so that an owner can stop a stolen key
+//!   without delay.
+//! - To activate a key, any login and a signature by the key are enough.
 //!
-//! The owner gets a mail about each.
+//! The owner is notified of each change by mail. A pending key is announced when it is activated.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::api_key::address;
@@ -58,7 +58,7 @@ pub(crate) async fn list(
     })
 }
 
-/// One key of the account.
+/// Returns a key of the account.
 pub(crate) async fn find(
     app: &App,
     management: &Management,
@@ -77,7 +77,8 @@ pub(crate) async fn register(
     management.require_strong(app, context.now).await?;
     let uid = management.account.uid;
     let key = PublicKey::parse(&request.public_key)?;
-    // Verified before any look-up: "already registered" would tell strangers which keys exist here.
+    // Possession is verified first. Otherwise "already registered" would tell any caller which keys
+    // exist here.
     let public_key = registration::verify_possession(key, &request.proof, &app.issuer.url, uid, context.now)?;
     let end = request
         .expires_at
@@ -102,7 +103,7 @@ pub(crate) async fn register(
         .register_key(new, limits, &context.audit_context(uid))
         .await?
         .map_err(|refusal| ApiError::refused_at(refusal, context.now))?;
-    // The owner is told of a pending key when it is activated.
+    // A pending key is announced when it is activated.
     if key.lifecycle.activated_at().is_some() {
         tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
     }
@@ -206,7 +207,7 @@ fn only_disables(request: &UpdateApiKey) -> bool {
         && allowed_ips.is_none()
 }
 
-/// Refuses an empty set of scopes: such a key could do nothing.
+/// Refuses an empty set of scopes, since a key without scopes is useless.
 pub(crate) fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
     if scopes.is_empty() {
         Err(ApiError::invalid(
@@ -218,15 +219,15 @@ pub(crate) fn some_scope(scopes: Scopes) -> Result<Scopes, ApiError> {
     }
 }
 
-/// Refuses an expiry that has passed.
+/// Refuses an expiry that is not in the future.
 pub(crate) fn future(end: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
     match end {
-        Some(end) if end <= now => Err(ApiError::invalid("expires_at", "must lie in the future")),
+        Some(end) if end <= now => Err(ApiError::invalid("expires_at", "must be in the future")),
         end => Ok(end),
     }
 }
 
-/// When a key expires if its owner named no time.
+/// The expiry of a key if the owner chooses none.
 pub(crate) fn default_end(app: &App, now: Timestamp) -> Timestamp {
     now + SignedDuration::from_hours(24 * i64::from(app.config.api_keys.default_expiry_days))
 }

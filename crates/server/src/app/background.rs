@@ -1,4 +1,4 @@
-//! Work that no request asks for. A failure is logged, and the next round tries again.
+//! Background tasks. A failure is logged, and the next round tries again.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use tokio::task::JoinSet;
 
 use super::{App, revocation_list};
 
-/// Time between two polls for changes: what another node or a command changed is in force here
-/// after at most this long.
+/// Time between two polls for changes. A change by another node or a command is in force here after
+/// about this time.
 const POLL: Duration = Duration::from_millis(250);
-/// A number that no change has. A node that asks with it is told to drop all its copies.
+/// A number that no change has. For such a number the store reports that the node missed changes.
 const EVERYTHING: i64 = i64::MAX;
 const FLUSH: Duration = Duration::from_secs(2);
 const MAINTAIN: Duration = Duration::from_mins(1);
 /// Pause between two batches of a sweep, so that requests get their turn.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
 
-/// Starts all tasks. They end when the set is dropped.
+/// Starts all tasks. Dropping the set stops them.
 pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(follow_changes(Arc::clone(app)));
@@ -43,7 +43,7 @@ async fn follow_changes(app: Arc<App>) {
                 if found.changes.as_ref().is_some_and(Vec::is_empty) {
                     continue;
                 }
-                // `latest` moves on only when every change is in force. After a failure, the next
+                // `latest` advances only if every change is in force. After a failure, the next
                 // round drops all copies.
                 let taken = take_over(&app, found.changes).await;
                 latest = taken.map_or(EVERYTHING, |()| found.latest);
@@ -53,14 +53,14 @@ async fn follow_changes(app: Arc<App>) {
     }
 }
 
-/// Applies changes. `None`: this node missed some, so it drops every copy.
+/// Applies changes. `None` means that this node missed some, so it drops every copy.
 async fn take_over(app: &App, changes: Option<Vec<Change>>) -> Result<(), ()> {
     match &changes {
         Some(changes) => changes.iter().for_each(|change| app.api_keys.forget(change)),
         None => app.api_keys.clear(),
     }
-    // The list also has revoked keys and disabled accounts. It is read before the signing keys: a
-    // key that does not unseal must not keep this node from learning a revocation.
+    // The list has revoked keys and disabled accounts too. It is read before the signing keys, so
+    // that a failure to load those does not keep this node from learning a revocation.
     let revocations = app.reload_revocations().await;
     let revocations = revocations.map_err(|error| failed("revocations", &error));
     let has_keys = changes
@@ -93,7 +93,7 @@ async fn maintain_keys(app: Arc<App>) {
     let mut ticks = tokio::time::interval(MAINTAIN);
     loop {
         ticks.tick().await;
-        // Generating an RSA key may take longer than a call of the database may.
+        // A round may generate RSA keys, so its limit is longer than the deadline of the database.
         match tokio::time::timeout(MAINTAIN, app.current_keys.maintain(app.now())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => failed("signing_keys", &error),
@@ -135,7 +135,7 @@ async fn remind(app: Arc<App>) {
 }
 
 impl App {
-    /// How long the sweeper of this service keeps what.
+    /// How long the sweeper keeps rows that are no longer needed.
     pub fn retention(&self) -> Retention {
         let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
         let keep = &self.config.retention;
@@ -143,8 +143,8 @@ impl App {
             batch: keep.sweep_batch,
             session_idle: self.lifetimes.idle,
             session: days(keep.ended_sessions_days),
-            // A challenge must never outlive its row. This covers twice its window and a clock that
-            // stepped by hours.
+            // The row must outlive the challenge, or the challenge could be replayed. This covers
+            // twice its window and a clock that stepped by hours.
             challenge: SignedDuration::from_hours(26),
             revocation: revocation_list::KEPT,
             audit: days(keep.audit_days),

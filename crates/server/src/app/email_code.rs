@@ -1,8 +1,8 @@
 //! Codes and links by e-mail, for the API and the pages.
 //!
 //! 1. [`mail`] checks the limits of the address and of the caller's network and queues a mail. The
-//!    answer is the same for every valid address, so the caller learns nothing about it.
-//! 2. [`by_code`] and [`by_link`] turn the code or the link into a proved address, once.
+//!    response is the same for every valid address, so the caller learns nothing about it.
+//! 2. [`by_code`] and [`by_link`] exchange a code or link for a proved address, once.
 //! 3. [`account`] finds the account of that address, or creates one.
 
 use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, LIFE, Length, Purpose, TypedCode};
@@ -21,8 +21,8 @@ use crate::http::context::Context;
 use crate::mail::templates::{self, CodePurpose, EmailCodeMail};
 use crate::random;
 
-/// Step 1. Mails a code if the limits allow it, and a link beside it if a browser asks. `browser`
-/// is the secret of the asking browser's cookie: code and link work in that browser only.
+/// Step 1. Mails a code if the limits allow it. If a browser requests it, `browser` is the secret
+/// of its cookie: the mail also has a link, and code and link work in that browser only.
 pub(crate) async fn mail(
     app: &App,
     context: &Context,
@@ -40,7 +40,7 @@ pub(crate) async fn mail(
     let flow_id = FlowId(random::bytes());
     let pepper = pepper(app);
     let code = |length| EmailCode::generate(length, random::bytes);
-    // The store decides which of the two is mailed.
+    // The store decides which of the two codes is mailed.
     let (short, long) = (code(Length::Short), code(Length::Long));
     let link = FlowSecret::new(random::bytes());
     let new = NewCode {
@@ -62,7 +62,7 @@ pub(crate) async fn mail(
         Some(Length::Long) => long,
         None => return Ok(()),
     };
-    // Both are in the fragment, which browsers do not send.
+    // The token and the code are in the fragment, which browsers do not send to servers.
     let link = browser.map(|_| {
         let path = match purpose {
             Purpose::SignIn => "/sign-in/link",
@@ -92,7 +92,7 @@ pub(crate) async fn mail(
     sent
 }
 
-/// Step 2. Proves an address by a code.
+/// Step 2. Proves an address with a code.
 pub(crate) async fn by_code(
     app: &App,
     context: &Context,
@@ -116,7 +116,7 @@ pub(crate) async fn by_code(
     Ok(proved?)
 }
 
-/// Step 2. Proves an address by a link, in the browser that asked for it.
+/// Step 2. Proves an address with a link, in the browser that requested it.
 pub(crate) async fn by_link(
     app: &App,
     context: &Context,
@@ -130,7 +130,7 @@ pub(crate) async fn by_link(
     Ok(consumed.await??)
 }
 
-/// Step 3. Finds or creates the account of an address that was proved for signing in.
+/// Step 3. Finds or creates the account of an address that was proved for a login.
 pub(crate) async fn account(app: &App, context: &Context, proved: ProvedEmail) -> Result<Account, ApiError> {
     let uuid = || uuid::Builder::from_random_bytes(random::bytes()).into_uuid();
     let new = NewAccount {
@@ -159,8 +159,8 @@ fn pepper(app: &App) -> CodePepper {
     CodePepper::derive(app.config.keys.kek.expose())
 }
 
-/// The peppers of codes that are out: during a change of the key-encryption key also the one of the
-/// previous key.
+/// The peppers of outstanding codes. While the key-encryption key is being replaced, this includes
+/// the pepper of the previous one.
 fn peppers(app: &App) -> Vec<CodePepper> {
     let keys = &app.config.keys;
     std::iter::once(&keys.kek)
@@ -174,7 +174,7 @@ fn network(context: &Context) -> String {
     NetworkPrefix::of(context.address).to_string()
 }
 
-/// Who acts, for the audit trail. Before a proof of identity it is a visitor.
+/// The actor in the audit trail: `visitor` before the caller is authenticated.
 fn actor(purpose: Purpose) -> String {
     match purpose {
         Purpose::SignIn => "visitor".to_owned(),

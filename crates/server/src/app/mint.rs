@@ -1,10 +1,10 @@
-//! A mint: a signature becomes a pair of tokens.
+//! A mint: exchanges a signature by an API key for a pair of tokens.
 //!
-//! 1. The caller's network must not be over its limit of failures.
-//! 2. The challenge is read: syntax, environment, freshness.
-//! 3. The key verifies the signature. Only then the caller learns the state of the key.
-//! 4. The session is inserted, which refuses a replay and a key that changed meanwhile. The access
-//!    token is signed while the insert commits.
+//! 1. Check that the caller's network has not reached its limit of failures.
+//! 2. Parse the challenge: syntax, environment, freshness.
+//! 3. Verify the signature. Only a caller with a valid signature learns the state of the key.
+//! 4. Insert the session, unless the request is a replay or the key has changed meanwhile. Sign the
+//!    access token while the insert commits.
 
 use jiff::SignedDuration;
 use tm_auth_core::api_key::verify_dummy;
@@ -21,10 +21,11 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::random;
 
-/// Most decisions per mint. A mint decides again if key or account changed before its insert.
+/// Maximum number of attempts per mint. A mint starts again at step 3 if the key or the account
+/// changed before the insert.
 const TRIES: u32 = 3;
 
-/// Mints. A refusal is noted for the owner of the key that the request names.
+/// Mints tokens. Records a refusal for the owner of the key that the request names.
 pub(crate) async fn mint(
     app: &App,
     context: &Context,
@@ -70,8 +71,8 @@ async fn attempt(
     Err(ApiError::unavailable("the key kept changing"))
 }
 
-/// Step 3. Verifies the challenge with the copy in memory and, if that refuses, with the row as it
-/// is now. An unknown key costs the same as a wrong signature: one verification and one read.
+/// Step 3. Verifies the challenge with the copy in memory and, if that refuses it, with the current
+/// row. An unknown key takes the same work as a wrong signature: one verification and one read.
 async fn prove(app: &App, context: &Context, challenge: &Challenge) -> Result<AuthenticatedKey, ApiError> {
     let Found { mut key, mut is_copy } = app.api_keys.get(challenge.key_id()).await?;
     loop {
@@ -102,14 +103,13 @@ fn refuse(
     if refusal == Refusal::InvalidCredentials {
         app.limits.charge_failure(context, Some(challenge.key_id()));
     } else {
-        // The signature verified before the refusal, so the key is charged: the holder of a revoked
-        // key may ask no more often than others.
+        // The signature is valid, so the key is charged: the limit also holds for a revoked key.
         app.limits.charge_key(context, challenge.key_id())?;
     }
     Err(refusal.into())
 }
 
-/// Step 4. Opens the session. `None`: key or account changed since they were read.
+/// Step 4. Opens the session. Returns `None` if the key or the account changed since it was read.
 async fn open(
     app: &App,
     context: &Context,
@@ -169,9 +169,9 @@ async fn open(
     )))
 }
 
-/// Inserts the session, and again if the first outcome is unknown: the nonce tells this mint's own
-/// row from a replay. Both attempts share one deadline, so a database that hangs does not keep the
-/// client twice as long.
+/// Inserts the session. Retries once after an error, because the outcome may be unknown; the nonce
+/// distinguishes this mint's own row from a replay. Both attempts share one deadline, so that a
+/// database that hangs does not keep the client waiting twice as long.
 async fn insert(app: &App, new: &session::NewSession) -> Result<OpenOutcome, ApiError> {
     let both = async {
         match app.store.open_session(new.clone()).await {

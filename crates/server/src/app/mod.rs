@@ -1,7 +1,6 @@
-//! What the service does, free of HTTP: handlers decode a request, call one function here, and
-//! encode the answer.
+//! What the service does. Handlers decode a request, call a function here and encode the response.
 //!
-//! Nothing here names a handler. What [`App`] owns does not know [`App`].
+//! Nothing here depends on a handler or on axum. The types of [`App`]'s fields do not know [`App`].
 
 pub(crate) mod api_key_cache;
 pub(crate) mod api_key_refusals;
@@ -64,8 +63,8 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the database to the environment, creates the first signing keys of an empty one, and
-    /// unseals the keys.
+    /// Binds the database to the environment, creates missing signing keys, and loads the keys and
+    /// the revocation list.
     pub async fn start(
         config: Config,
         store: Arc<Store>,
@@ -113,13 +112,13 @@ impl App {
         }))
     }
 
-    /// The service's own keys as they are now.
+    /// The current signing and MAC keys of the service.
     pub(crate) fn keys(&self) -> Arc<KeyRing> {
         self.current_keys.ring()
     }
 
-    /// Reads the revocation list again. What was revoked before is in force on this node when this
-    /// returns.
+    /// Reads the revocation list again. When this returns, all earlier revocations are in force on
+    /// this node.
     pub(crate) async fn reload_revocations(&self) -> Result<(), StoreError> {
         self.revocations.reload(self.now()).await
     }
@@ -129,7 +128,7 @@ impl App {
         self.mail.mailbox()
     }
 
-    /// What every mail says of this service.
+    /// What every mail says about this service.
     pub(crate) fn letterhead(&self) -> Letterhead<'_> {
         Letterhead::new(self.config.environment, &self.config.public_url)
     }
@@ -140,11 +139,12 @@ impl App {
     }
 }
 
-/// How far the clocks of two nodes may be apart: on SQLite there is one node.
+/// How far the clocks of two nodes may be apart. With SQLite there is only one node.
 fn clocks_apart(database: &Database) -> SignedDuration {
     match database {
         Database::Sqlite { .. } => SignedDuration::ZERO,
-        // Each within the bound of the database's: one ahead, one behind.
+        // Each clock is within the bound of the database's clock: one may be ahead, the other
+        // behind.
         Database::Postgres { .. } => tm_auth_store::postgres::MAX_APART * 2,
     }
 }

@@ -1,6 +1,6 @@
-//! Mails that tell the owner of an account about each change of its credentials.
+//! Mails that notify the owner of an account of each change of its credentials.
 //!
-//! The mail goes to the address that the account proved here, else to its contact address. The
+//! The mail goes to the account's verified address, or to its contact address if there is none. The
 //! change is made and acknowledged whether or not the mail can be sent.
 
 use tm_auth_core::Account;
@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::http::context::Context;
 use crate::mail::templates::{self, Notice};
 
-/// Mails the owner at the address that `account` has. A caller that deletes the account reads it
-/// before.
+/// Mails the owner at the address of `account`. A caller that deletes the account must read it
+/// first.
 pub(crate) async fn tell(app: &App, context: &Context, account: &Account, notice: Notice) {
     if !app.mail.is_available() {
         return;
@@ -30,7 +30,7 @@ pub(crate) async fn tell(app: &App, context: &Context, account: &Account, notice
     }
 }
 
-/// The owner's address.
+/// The verified address of the owner, or the contact address if there is none.
 async fn owner(app: &App, account: &Account) -> Option<String> {
     if account.email.is_some() {
         return account.email.clone();

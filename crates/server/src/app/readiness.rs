@@ -6,23 +6,23 @@ use tm_auth_store::Result;
 use tm_auth_store::error::Chain;
 use tokio::sync::Mutex;
 
-/// Pings the database, one ping at a time. A ping is a write, and anyone may ask for health:
-/// requests that arrive during a ping share the next one.
+/// Pings the database, one ping at a time. A ping is a write and anyone may request it, so requests
+/// that arrive during a ping share the next one.
 #[derive(Default)]
 pub(crate) struct Readiness {
     begun: AtomicU64,
-    /// The number of the last ping that was answered, and whether it succeeded.
+    /// The number of the last completed ping, and whether it succeeded.
     last: Mutex<(u64, bool)>,
     is_ending: AtomicBool,
 }
 
 impl Readiness {
-    /// Called before the service stops: from now on it is not ready.
+    /// Makes the service not ready for the rest of its life. Called before it stops.
     pub(crate) fn end(&self) {
         self.is_ending.store(true, Ordering::SeqCst);
     }
 
-    /// The outcome of a `ping` that began after this call did.
+    /// The outcome of a ping that started after this call.
     pub(crate) async fn check(&self, ping: impl Future<Output = Result<()>>) -> bool {
         if self.is_ending.load(Ordering::SeqCst) {
             return false;

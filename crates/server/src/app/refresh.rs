@@ -1,10 +1,10 @@
-//! A refresh: a refresh token becomes a new pair. And the end of its session.
+//! Refreshes: exchanges a refresh token for a new pair of tokens, or ends its session.
 //!
-//! 1. The token's type, algorithm and MAC are verified. No row is read for a token that fails.
-//! 2. The store judges the token's counter on the session's row and moves the row along, in one
-//!    transaction that also requires key and account to be live.
-//! 3. Both tokens follow from the row as it stands then, so a client that lost the answer gets the
-//!    same one again.
+//! 1. Verify the token's type, algorithm and MAC. No session is read for a token that fails.
+//! 2. The store judges the token's counter and updates the session's row, in one transaction that
+//!    also checks the key and the account.
+//! 3. Issue both tokens from the updated row. A client that lost the response and soon retries gets
+//!    the same refresh token.
 
 use std::sync::Arc;
 
@@ -87,8 +87,8 @@ async fn refresh_user_session(
     Ok(sign_in::tokens(app, context, session, account, secret, &mac))
 }
 
-/// If the store ended the session because of reuse, puts that in force on this node and tells the
-/// owner. The owner is told once, however often the token comes again.
+/// If the session ended because of reuse, puts that in force on this node and notifies the owner,
+/// unless the revocation list already has the session: then the token was reused before.
 async fn or_reuse<T>(
     app: &App,
     context: &Context,
@@ -103,7 +103,7 @@ async fn or_reuse<T>(
     Ok(rotated?)
 }
 
-/// The refusal stands even if the owner cannot be told.
+/// Notifies the owner of the reuse. A failure does not change the refusal.
 async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
     let owner = async {
         let uid = app.store.owner_of_session(sid).await?;
@@ -121,14 +121,14 @@ async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
     }
 }
 
-/// Ends the session of a refresh token, its access tokens included. A token that is unknown or
-/// expired is not an error (RFC 7009 section 2.2).
+/// Ends the session of a refresh token and revokes its access tokens. An unknown or expired token
+/// is not an error (RFC 7009 section 2.2).
 pub(crate) async fn revoke(app: &App, context: &Context, token: &str) -> Result<(), ApiError> {
     app.limits.may_try(context, None)?;
     let presented = match verify(app, context, token).await {
         Ok(presented) => presented,
         Err(error) if error.code.status() == 401 => return Ok(()),
-        // The token was not judged, so its session may still be live.
+        // The token was not judged, so its session may still be active.
         Err(error) => return Err(error),
     };
     let audit_context = context.audit_context(presented.sid);
@@ -163,13 +163,13 @@ async fn newest_mac_key(app: &App, kid: &str) -> Result<Arc<MacKey>, ApiError> {
     key.ok_or_else(|| ApiError::unavailable("the MAC key of the session's newest token is not here"))
 }
 
-/// The MAC key of this name. The set is read again if the name is unknown, since another node may
-/// have just created it.
+/// The MAC key with this `kid`. If it is unknown, reads the keys again, since another node may have
+/// just created it.
 async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> {
     if let Some(key) = app.keys().mac_by_kid(kid) {
         return Ok(Some(Arc::clone(key)));
     }
-    // A name of another form costs no read: anyone can send names.
+    // Anyone can send a `kid`. One that this service cannot have created costs no read.
     if !kid.starts_with(app.issuer.environment.as_str()) {
         return Ok(None);
     }
@@ -178,8 +178,8 @@ async fn mac_key(app: &App, kid: &str) -> Result<Option<Arc<MacKey>>, ApiError> 
     Ok(app.keys().mac_by_kid(kid).map(Arc::clone))
 }
 
-/// The name of a key starts with its environment, so a token of the other environment is refused
-/// with that reason.
+/// The reason for refusing an unknown `kid`. Each starts with its environment, so the reason can
+/// name the other environment.
 fn unknown_kid(kid: &str, here: Environment) -> Refusal {
     let other = [Environment::Production, Environment::Uat]
         .into_iter()

@@ -1,8 +1,9 @@
-//! The revocation list in memory: an index for tokens that come back to this service, and the
+//! The revocation list in memory: an index for tokens that are presented to this service, and the
 //! signed document that resource servers poll.
 //!
-//! The document depends on the entries, the 30-second slot of the clock and the signing key, and on
-//! nothing else. Every node serves the same one, and signs it once per slot.
+//! The document depends on the entries, the 30-second slot of the clock and the signing key. Nodes
+//! with the same state serve the same list. A node signs it once per slot, and again after a
+//! change.
 
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -20,14 +21,14 @@ use crate::http::caching::etag;
 
 /// Seconds for which one document is served.
 const SLOT: i64 = 30;
-/// Seconds after the start of the slot at which a copy is too old to rely on.
+/// Seconds after the start of its slot at which a document expires.
 const LIFE: i64 = 120;
 
-/// How long the document lists an entry: the longest life that an access token may have been given,
-/// by this configuration or an earlier one, and two minutes for clocks.
+/// How long the document lists an entry: the longest lifetime that any configuration allows for an
+/// access token, and two minutes because clocks differ.
 const LISTED: SignedDuration = SignedDuration::from_secs(MAX_ACCESS_TTL_SECONDS as i64 + 120);
 
-/// How long an entry is kept: a clock that stepped ahead by hours and came back finds it again.
+/// How long an entry is kept. It survives a clock that steps ahead by hours and back.
 pub(crate) const KEPT: SignedDuration = SignedDuration::from_hours(24).saturating_add(LISTED);
 
 /// The list.
@@ -38,16 +39,16 @@ pub(crate) struct RevocationList {
     clocks_apart: SignedDuration,
     held: RwLock<Arc<Held>>,
     document: Mutex<Option<Document>>,
-    /// Held from the read to the replacement, or a slow reader would bring back a list that a later
-    /// one replaced.
+    /// Held from the read to the replacement. Otherwise a slow reader could replace a newer list
+    /// with an older one.
     reloading: tokio::sync::Mutex<()>,
 }
 
-/// One state of the list. Replaced whole, never changed.
+/// One state of the list. It is replaced, never changed.
 #[derive(Default)]
 struct Held {
     entries: Vec<Revocation>,
-    /// Of the same entries, so that a token costs the same however many there are.
+    /// Index of `entries`: checking a token does not take longer if there are more of them.
     index: Revocations,
     generation: u64,
 }
@@ -61,7 +62,7 @@ pub(crate) struct Document {
 }
 
 impl RevocationList {
-    /// Reads the list.
+    /// Reads the list for the first time.
     pub(crate) async fn start(
         store: Arc<Store>,
         issuer: Issuer,
@@ -80,14 +81,14 @@ impl RevocationList {
         Ok(list)
     }
 
-    /// Reads the list again. What was revoked before this call is in force on this node when it
-    /// returns.
+    /// Reads the list again. When this returns, all revocations from before the call are in force
+    /// on this node.
     pub(crate) async fn reload(&self, now: Timestamp) -> Result<()> {
         let _one_at_a_time = self.reloading.lock().await;
         self.read(now).await
     }
 
-    /// Reads the list again for the end of this session. `false` if the list had it already.
+    /// Reads the list again because this session ended. Returns `false` if the list already had it.
     pub(crate) async fn learn_end_of(&self, sid: SessionId, now: Timestamp) -> Result<bool> {
         let _one_at_a_time = self.reloading.lock().await;
         let revoked = Revoked::Session(sid);
@@ -104,8 +105,9 @@ impl RevocationList {
         if held.entries == entries {
             return Ok(());
         }
-        // Built outside the lock that every token takes. Entries that grew too old for the document
-        // stay in the index until the next change: every token that they concern has expired.
+        // The index is built outside the lock that checking a token takes. Entries that grow too
+        // old for the document stay in the index until the next change. The tokens that they
+        // concern have expired.
         let new = Held {
             index: self.list(&entries, 0).into(),
             generation: held.generation + 1,
@@ -115,12 +117,12 @@ impl RevocationList {
         Ok(())
     }
 
-    /// Whether the token with these claims was revoked.
+    /// Whether a token with these claims is revoked.
     pub(crate) fn revokes(&self, claims: &AccessClaims) -> bool {
         self.held().index.revoked(claims).is_some()
     }
 
-    /// The document for this moment.
+    /// The document for this time. Signs it if the last one was for another state or slot.
     pub(crate) fn document(&self, signing: &SigningKey, now: Timestamp) -> Document {
         let mut last = self.document.lock().expect("nothing panics while holding it");
         let held = self.held();
@@ -161,8 +163,8 @@ impl RevocationList {
             issued_before: None,
         };
         for entry in entries {
-            // "Before" compares whole seconds: rounding up covers a token of the same second. A
-            // token that another node issued earlier may bear a later time than this.
+            // "Before" compares whole seconds, so rounding up covers tokens of the same second. The
+            // clock of another node may have been ahead when it issued a token.
             let before = entry.at.as_second() + 1 + self.clocks_apart.as_secs();
             match entry.revoked {
                 Revoked::Session(sid) => list.sids.push(sid),

@@ -1,11 +1,11 @@
-//! A login: a session for a user who proved who they are.
+//! A login: opens a session for an authenticated user.
 //!
-//! 1. A passkey, a code, a link or Apple proved the user. The caller of this module has the
-//!    account.
-//! 2. [`browser`] opens a session whose secret becomes a cookie. The session that the browser had
-//!    before ends in the same step, so a cookie from before the proof is worth nothing after it.
-//! 3. [`native`] opens a session for a program and issues tokens: for the platform, or for managing
-//!    credentials if the program asked for that.
+//! 1. The caller of this module has authenticated the user with a passkey, a code, a link or Apple,
+//!    and has the account.
+//! 2. [`browser`] opens a session whose secret becomes a cookie. The browser's previous session
+//!    ends in the same step, so that a cookie from before the login is worthless.
+//! 3. [`native`] opens a session for a program and issues tokens for the platform, or for managing
+//!    credentials.
 
 use tm_auth_core::Account;
 use tm_auth_core::rotation::TokenFamily;
@@ -21,7 +21,7 @@ use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 use crate::random;
 
-/// Step 2. `replaces`: the session that the browser had before.
+/// Step 2. `replaces` is the browser's previous session.
 pub(crate) async fn browser(
     app: &App,
     context: &Context,
@@ -37,7 +37,7 @@ pub(crate) async fn browser(
     Ok((sid, secret))
 }
 
-/// Step 3. `kind` says what the tokens are for.
+/// Step 3. `kind` decides what the tokens are for.
 pub(crate) async fn native(
     app: &App,
     context: &Context,
@@ -56,7 +56,7 @@ pub(crate) async fn native(
     Ok(tokens(app, context, &session, account, &secret, keys.mac()))
 }
 
-/// The tokens that follow from a session's row as it stands.
+/// Issues the tokens of a session in its current state.
 pub(crate) fn tokens(
     app: &App,
     context: &Context,
@@ -132,8 +132,8 @@ async fn open(
     }
 }
 
-/// Records in the audit trail that a login was refused. The limits on attempts also bound what a
-/// network can write.
+/// Records in the audit trail that a login was refused. The limits on attempts also limit how many
+/// entries one network can cause.
 pub(crate) async fn note_refusal(
     app: &App,
     context: &Context,

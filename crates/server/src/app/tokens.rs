@@ -1,11 +1,10 @@
-//! The answer that carries a pair of tokens.
+//! The response with a pair of tokens.
 
 use jiff::Timestamp;
 use tm_auth_core::token::access::AccessToken;
 use tm_auth_proto::TokenResponse;
 
-/// `key_expires_at`: when the API key expires; `None` for a user's session and for a key without an
-/// end.
+/// `key_expires_at` is `None` for a user's session and for an API key that does not expire.
 pub(crate) fn response(
     access_token: AccessToken,
     refresh_token: String,

@@ -1,4 +1,4 @@
-//! The sessions in which the owner of an account is signed in, and their end.
+//! Lists and ends the sessions in which the owner of an account is logged in.
 
 use tm_auth_core::Account;
 use tm_auth_core::user::UserSession;
@@ -9,8 +9,8 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::mail::templates::Notice;
 
-/// Ends one session of an account. No refresh that begins after this returned succeeds, and its
-/// access tokens are on the revocation list.
+/// Ends one session of an account. When this returns, no later refresh succeeds, and the revocation
+/// list has the session.
 pub(crate) async fn end(
     app: &App,
     context: &Context,
@@ -24,7 +24,7 @@ pub(crate) async fn end(
     Ok(app.reload_revocations().await?)
 }
 
-/// Ends every session of an account but the one that asks, and tells the owner if there were any.
+/// Ends all sessions of an account except the caller's. Notifies the owner if there were any.
 pub(crate) async fn end_others(
     app: &App,
     context: &Context,
@@ -34,12 +34,12 @@ pub(crate) async fn end_others(
     end_all_but(app, context, account, Some(asking)).await
 }
 
-/// Ends every session of an account, and tells the owner if there were any.
+/// Ends all sessions of an account. Notifies the owner if there were any.
 pub(crate) async fn end_all(app: &App, context: &Context, account: &Account) -> Result<u64, ApiError> {
     end_all_but(app, context, account, None).await
 }
 
-/// The sessions of an account that are neither ended nor expired.
+/// Returns the sessions of an account that have neither ended nor expired.
 pub(crate) async fn live(
     app: &App,
     context: &Context,

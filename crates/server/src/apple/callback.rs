@@ -4,7 +4,7 @@
 //!    attacker could sign another user's browser in to the attacker's account.
 //! 2. The flow is taken from the database, so a repeated answer finds none.
 //! 3. Only then is the code exchanged, and the ID token checked.
-//! 4. A sign-in finds the account of (`iss`, `sub`), or creates it. A link adds the identity to the
+//! 4. A login finds the account of (`iss`, `sub`), or creates it. A link adds the identity to the
 //!    account whose session began the flow, if that session is still live.
 
 use std::sync::Arc;
@@ -202,7 +202,7 @@ async fn link(
     Ok(())
 }
 
-/// Ends the session that the browser had before. If its cookie came along, the sign-in has already
+/// Ends the session that the browser had before. If its cookie came along, the login has already
 /// ended it; a browser sends the cookie only if Apple's stand-in is on this service's own site.
 async fn end_former(
     app: &App,
@@ -228,8 +228,8 @@ fn charge(app: &App, context: &Context, error: &ApiError) {
     }
 }
 
-/// Notes a failed sign-in in the log and in the audit trail. The flow must have been found first,
-/// so that a stranger cannot fill the trail.
+/// Notes a failed login in the log and in the audit trail. The flow must have been found first, so
+/// that a stranger cannot fill the trail.
 async fn note_refusal(
     app: &App,
     context: &Context,
@@ -241,7 +241,7 @@ async fn note_refusal(
         request_id,
         code,
         cause = error.cause.as_deref(),
-        "a sign-in with Apple failed"
+        "a login with Apple failed"
     );
     let entry = AuditEntry {
         audit_context: context.audit_context("apple"),
@@ -254,7 +254,7 @@ async fn note_refusal(
     Ok(app.store.audit(vec![entry]).await?)
 }
 
-/// The name in Apple's JSON: bounded, without control and direction characters.
+/// The name in Apple's JSON, shortened and without control and direction characters.
 fn display_name(user: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct User {

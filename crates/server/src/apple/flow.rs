@@ -3,8 +3,8 @@
 //! 1. The cookie carries 256 random bits. The database has only their hash, as the key of the
 //!    flow's row.
 //! 2. `state`, `nonce` and the PKCE verifier are MACs under that secret, each with its own label.
-//!    This binds Apple's answer, the ID token and the code to the browser with the cookie. A copy
-//!    of the database helps with none of them.
+//!    This binds Apple's answer, the ID token and the code to the browser with the cookie. An
+//!    attacker with a copy of the database cannot compute them.
 //! 3. The first answer takes the row.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -81,7 +81,7 @@ impl Flow {
 pub(super) struct Purpose {
     /// The browser's page afterwards: a path of this site.
     pub(super) next: String,
-    /// Whether to link the identity to the account of `session` instead of signing in.
+    /// Whether to link the identity to the account of `session` instead of logging in.
     pub(super) link: bool,
     /// The browser's session at the start. Its cookie does not come along with a post from another
     /// site.

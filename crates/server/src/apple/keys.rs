@@ -1,12 +1,11 @@
 //! Apple's public keys, and what they signed.
 //!
 //! 1. The verifier's cache fetches the set when it is needed, and again when it is an hour old.
-//! 2. A token with an unknown `kid` may cause a fetch out of turn, at most once a minute: Apple
-//!    changes keys without notice, and a stranger can make up names.
-//! 3. A set that cannot be renewed is used for a day: only Apple's keys being out of reach is not a
-//!    reason to refuse what Apple signed.
-//! 4. The algorithm is the key's, one of the two that Apple's keys may have. Nothing in a token
-//!    chooses either.
+//! 2. A token with an unknown `kid` causes an early fetch, because Apple changes keys without
+//!    notice. This happens at most once a minute, because an attacker can invent key ids.
+//! 3. If the set cannot be fetched, the old one is used for up to a day: a failure of the network
+//!    is no reason to refuse what Apple signed.
+//! 4. The key determines the algorithm, RS256 or ES256. The token cannot choose one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use crate::clock::Clock;
 pub(super) struct Keys {
     url: String,
     clock: Arc<dyn Clock>,
-    /// Set up with the first token: a machine without certificates runs everything else.
+    /// Created with the first token, so that all else works on a machine without certificates.
     cache: OnceCell<Arc<KeyCache>>,
 }
 
@@ -34,7 +33,7 @@ impl Keys {
         }
     }
 
-    /// The payload of a JWS, once its signature was verified with one of Apple's keys.
+    /// Verifies the signature of a JWS with one of Apple's keys. Returns the payload.
     pub(super) async fn open(&self, token: &str) -> Result<Vec<u8>, Failure> {
         let jws = CompactJws::parse(token).map_err(|_| Failure::Refused("it is not a JWS"))?;
         let kid = jws

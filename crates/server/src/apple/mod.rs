@@ -8,7 +8,7 @@
 //! 3. The code is exchanged for an ID token ([`provider`]), with a client secret signed for this
 //!    one request ([`client_secret`]).
 //! 4. Signature ([`keys`]) and claims ([`id_token`]) of the ID token are checked.
-//! 5. (`iss`, `sub`) is the identity. Its account is signed in, or created; or the identity is
+//! 5. (`iss`, `sub`) is the identity. Its account is logged in, or created; or the identity is
 //!    linked to the account whose session began the flow.
 //! 6. [`notifications`]: Apple tells that a user withdrew consent or deleted the Apple account.
 //!

@@ -1,4 +1,4 @@
-//! `POST /apple/notifications`: Apple tells what a user did with the Apple account.
+//! `POST /apple/notifications`: Apple reports what a user did with the Apple account.
 //!
 //! 1. The body is `{"payload": JWS}`. The endpoint is open to all, so only the JWS counts: Apple's
 //!    signature, `iss`, `aud` and times.
@@ -10,7 +10,8 @@
 //!    trail.
 //! 5. An unknown event is accepted and ignored. Otherwise Apple would send it again for days.
 //!
-//! 200 tells Apple that the event was accepted, 4xx that it never will be, 503 to try again.
+//! 200 tells Apple that the event was accepted, 4xx that it will never be accepted, and 503 to try
+//! again.
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub(crate) struct Notification {
 struct Event {
     type_: String,
     sub: String,
-    /// The end of the second in which Apple signed it.
+    /// The end of the second of `iat`: the latest time at which Apple can have signed it.
     told_at: Timestamp,
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn notifications(
         }
         "email-disabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailDisabled).await?,
         "email-enabled" => relay(&app, &apple, &context, event, AuditAction::AppleMailEnabled).await?,
-        _ => tracing::info!("a notification of Apple's of an unknown kind"),
+        _ => tracing::info!("Apple sent a notification of an unknown kind"),
     }
     Ok(StatusCode::OK)
 }
@@ -127,7 +128,7 @@ async fn withdrawn(app: &App, apple: &Apple, context: &Context, event: Event) ->
     };
     // The revocation list now names the tokens of its sessions.
     app.reload_revocations().await?;
-    notices::tell(app, context, &account, Notice::AppleUnlinked).await;
+    notices::tell(app, context, &account, Notice::AppleWithdrawn).await;
     Ok(())
 }
 

@@ -69,8 +69,8 @@ impl Provider {
         }
     }
 
-    /// The HTTP client, set up by the first request: on a machine without certificates everything
-    /// else works.
+    /// The HTTP client, created with the first request, so that all else works on a machine without
+    /// certificates.
     async fn client(&self) -> Result<&Client, Failure> {
         let build = async || {
             Client::builder()

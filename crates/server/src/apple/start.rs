@@ -1,4 +1,4 @@
-//! `POST /apple/start` and `POST /apple/link`: the browser leaves for Apple, to sign in or to link.
+//! `POST /apple/start` and `POST /apple/link`: the browser leaves for Apple, to log in or to link.
 //!
 //! [`crate::http::same_origin`] has checked that the form belongs to this site. Linking adds a
 //! login method, so it also needs the form's CSRF token and a fresh proof by the account's

@@ -1,5 +1,5 @@
-//! Who is calling: the bearer token of a request (RFC 6750), verified as any resource server does,
-//! or the cookie of a signed-in browser.
+//! Authenticates the caller by a bearer token (RFC 6750), verified as on any resource server, or by
+//! the session cookie of a browser.
 
 use std::sync::Arc;
 
@@ -17,11 +17,12 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
 
-/// The holder of a platform token.
+/// The claims of a platform token.
 pub(crate) struct Platform(pub(crate) AccessClaims);
 
 impl Management {
-    /// The owner of a browser's session, whose form brought the session's token.
+    /// The owner of a browser's session. The caller has checked the CSRF token if the method is not
+    /// safe.
     pub(crate) fn of(browser: &Browser) -> Self {
         Self {
             account: browser.account.clone(),
@@ -41,8 +42,8 @@ impl FromRequestParts<Arc<App>> for Platform {
 impl FromRequestParts<Arc<App>> for Management {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        // If a request has a token and a cookie, the token counts: browsers add the cookie by
-        // themselves.
+        // If a request has a token and a cookie, the token decides, because browsers add the cookie
+        // by themselves.
         if !parts.headers.contains_key(AUTHORIZATION)
             && cookie::read(&app.config.public_url, &parts.headers, Name::Session).is_some()
         {
@@ -50,7 +51,7 @@ impl FromRequestParts<Arc<App>> for Management {
         }
         let claims = match verify(parts, app, &app.management_policy) {
             Ok(claims) => claims,
-            // Valid, but for the platform: a code of its own tells the holder what is wrong.
+            // The token is valid, but for the platform. A separate code tells the client so.
             Err(_) if verify(parts, app, &app.platform_policy).is_ok() => {
                 return Err(ApiError::new(ErrorCode::ManagementTokenRequired));
             }
@@ -93,8 +94,8 @@ fn verify(parts: &Parts, app: &App, policy: &Policy) -> Result<AccessClaims, Api
     }
 }
 
-/// Reads the header (RFC 6750 section 2.1). A token in the query or the body is not read: those end
-/// up in logs.
+/// Reads the `Authorization` header (RFC 6750 section 2.1). A token in the query or the body is
+/// ignored, since those end up in logs.
 fn bearer_token(parts: &Parts) -> Result<&str, ApiError> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let value = values

@@ -1,11 +1,11 @@
-//! Who is calling, in a browser: the session of the cookie.
+//! Authenticates a browser by its session cookie.
 //!
-//! 1. The cookie carries the session's id and its 128-bit secret. The row has the hash of the
-//!    secret. A cookie is never accepted as a bearer token, nor a bearer token as a cookie.
-//! 2. The session must be live and its account enabled.
-//! 3. A request that changes something must come from a page of this service:
-//!    [`crate::http::same_origin`] checks its origin, and here it must bring the session's CSRF
-//!    token as well, which only those pages know.
+//! 1. The cookie has the session's id and its 128-bit secret. The row has the hash of the secret. A
+//!    cookie is never accepted as a bearer token, nor a bearer token as a cookie.
+//! 2. The session must be active and its account enabled.
+//! 3. A request that changes something must come from a page of this service.
+//!    [`crate::http::same_origin`] checks its origin. The functions here check the session's CSRF
+//!    token, which only those pages know.
 
 use std::sync::Arc;
 
@@ -32,15 +32,15 @@ use crate::http::device::device;
 /// The header in which a page's script sends the CSRF token.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
 
-/// How stale `last_used_at` may be, so that not every page view writes.
+/// How old `last_used_at` may be before it is updated, so that not every page view writes.
 const TOUCH: SignedDuration = SignedDuration::from_mins(1);
 
-/// A signed-in browser.
+/// A logged-in browser.
 #[derive(Clone, Debug)]
 pub(crate) struct Browser {
     pub(crate) account: Account,
     pub(crate) session: UserSession,
-    /// The CSRF token: a form sends it in its field `csrf`, a script in the header `x-csrf-token`.
+    /// The CSRF token. A form sends it in the field `csrf`, a script in the header `x-csrf-token`.
     pub(crate) csrf: String,
 }
 
@@ -77,8 +77,8 @@ impl FromRequestParts<Arc<App>> for Browser {
     }
 }
 
-/// Signs a browser in, or again at a step-up: opens a session that replaces the one of the
-/// request's cookie. Returns the `Set-Cookie` for the answer.
+/// Logs a browser in, or authenticates its user again (step-up). Opens a session that replaces the
+/// one of the request's cookie. Returns the `Set-Cookie` header of the response.
 pub(crate) async fn sign_in(
     app: &App,
     context: &Context,
@@ -86,7 +86,7 @@ pub(crate) async fn sign_in(
     account: &Account,
     method: AuthMethod,
 ) -> Result<HeaderMap, ApiError> {
-    // The cookie's secret must match: a caller who only knows the id of a session must not end it.
+    // The cookie's secret must match. A caller who only knows a session's id must not end it.
     let replaces = session(app, context, headers).await?;
     let replaces = replaces.map(|(session, _)| session.sid);
     let opened = sign_in::browser(app, context, device(headers), account, method, replaces);
@@ -96,7 +96,7 @@ pub(crate) async fn sign_in(
     Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
 }
 
-/// Step 2. The live session of the request's cookie; `None` if there is none, for any reason.
+/// Step 2. The active session of the request's cookie. `None` if there is none, for any reason.
 pub(crate) async fn session(
     app: &App,
     context: &Context,
@@ -120,7 +120,7 @@ pub(crate) async fn session(
     Ok(Some((session, account)))
 }
 
-/// Step 1. What the cookie carries, not verified yet.
+/// Step 1. Reads the session id and the secret from the cookie. They are not verified yet.
 pub(crate) fn presented(app: &App, headers: &HeaderMap) -> Option<(SessionId, SessionSecret)> {
     let value = cookie::read(&app.config.public_url, headers, Name::Session)?;
     let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?;

@@ -1,4 +1,4 @@
-//! The form of a page of the caller's session.
+//! Forms of pages that only a logged-in user sees.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::form::FormFields;
 
-/// A form with the session's CSRF token, which is checked before any other field is read. This is
-/// the only way to the fields.
+/// A form with the session's CSRF token. The token is checked before any other field is read, so
+/// that a handler gets no fields without it.
 pub(crate) struct CsrfForm<T> {
     pub(crate) browser: Browser,
     pub(crate) form: T,
@@ -33,6 +33,6 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for CsrfForm<T> {
     }
 }
 
-/// A form with buttons only.
+/// A form that has only buttons.
 #[derive(Deserialize)]
 pub(crate) struct Empty {}

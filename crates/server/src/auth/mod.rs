@@ -1,4 +1,4 @@
-//! Who is calling: a bearer token, or the cookie of a signed-in browser.
+//! Authenticates the caller by a bearer token or by the session cookie of a browser.
 
 pub(crate) mod bearer;
 pub(crate) mod browser;

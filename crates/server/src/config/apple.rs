@@ -1,4 +1,4 @@
-//! `[apple]`: Sign in with Apple. Without the section the way is not offered.
+//! `[apple]`: Sign in with Apple. Without this section it is not offered.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,28 +16,28 @@ use super::error::ConfigError;
 use super::public_url::{is_host, is_loopback};
 use super::secret;
 
-/// Apple's own.
+/// The default of `apple.issuer`.
 const ISSUER: &str = "https://appleid.apple.com";
 
-/// What Apple knows this service by, and the key that proves it.
+/// The identifiers of this service at Apple, and its private key.
 #[derive(Clone, Debug)]
 pub struct Apple {
-    /// The Services ID: the OAuth client, and the audience of ID tokens.
+    /// The Services ID: the client id in OAuth, and the audience of ID tokens.
     pub client_id: String,
-    /// The App ID that notifications are addressed to, where it is not the Services ID.
+    /// The audience of Apple's notifications, if it is an App ID other than `client_id`.
     pub app_id: Option<String>,
-    /// The developer team.
+    /// The id of the developer team.
     pub team_id: String,
-    /// Which of the team's keys `private_key` is.
+    /// Apple's id of `private_key`.
     pub key_id: String,
     /// Signs the client secret.
     pub private_key: P8Key,
-    /// Where Apple is; an origin without a slash at its end.
+    /// Apple's issuer URL: an origin without a trailing slash.
     pub issuer: String,
 }
 
 impl Apple {
-    /// With Apple's own issuer.
+    /// Uses Apple's issuer URL and no App ID.
     pub fn new(client_id: &str, team_id: &str, key_id: &str, private_key: P8Key) -> Self {
         Self {
             client_id: client_id.to_owned(),
@@ -96,19 +96,19 @@ impl Apple {
         }
         match scheme {
             "https" => Ok(()),
-            // The client secret and ID tokens would cross a network in the clear.
+            // Loopback only: the client secret and ID tokens must not cross a network unencrypted.
             "http" if environment == Environment::Uat && is_loopback(host) => Ok(()),
             _ => refuse("is not https; plain http is allowed for a loopback host in uat only"),
         }
     }
 }
 
-/// The private key that Apple hands out as a `.p8` file: PKCS #8 in PEM, P-256.
+/// The private key from Apple's `.p8` file: PKCS #8 in PEM, P-256.
 #[derive(Clone)]
 pub struct P8Key(Arc<EcdsaKeyPair>);
 
 impl P8Key {
-    /// The key, for signing.
+    /// The key pair, to sign with.
     pub fn expose(&self) -> &EcdsaKeyPair {
         &self.0
     }
@@ -124,14 +124,14 @@ impl FromStr for P8Key {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let not_one = || "is not the .p8 file that Apple handed out (PKCS #8 in PEM, P-256)".to_owned();
+        let not_one = || "is not a .p8 file from Apple (PKCS #8 in PEM, P-256)".to_owned();
         let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| not_one())?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der());
         pair.map(|pair| Self(Arc::new(pair))).map_err(|_| not_one())
     }
 }
 
-/// `[apple]` as it is written.
+/// The section `[apple]` as it is parsed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AppleSource {
@@ -145,13 +145,13 @@ pub(super) struct AppleSource {
 }
 
 impl AppleSource {
-    /// Turns value or file into the key.
+    /// Reads the private key from its value or file.
     pub(super) fn fetch(self) -> Result<Apple, ConfigError> {
         let key = secret::parsed("apple.private_key", self.private_key, self.private_key_file)?;
         let key = key.ok_or_else(|| {
             ConfigError::at(
                 "apple.private_key_file",
-                "is missing; name the .p8 file that Apple handed out with the key",
+                "is missing; name the .p8 file from Apple",
             )
         })?;
         let apple = Apple::new(&self.client_id, &self.team_id, &self.key_id, key);

@@ -1,4 +1,4 @@
-//! `[database]`: where the data is. A SQLite file, or a PostgreSQL server for several nodes.
+//! `[database]`: a SQLite file for one node, or a PostgreSQL server for any number of nodes.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,29 +9,30 @@ use super::error::{ConfigError, within};
 use super::postgres_url::PostgresUrl;
 use super::secret;
 
-/// See the module.
+/// The section `[database]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
-    /// One node, one file.
+    /// A SQLite file, for one node.
     Sqlite {
-        /// The file. Its folder must exist; the file is made where there is none.
+        /// The file. The service creates it if it is missing, but not its folder.
         path: PathBuf,
     },
-    /// Any number of nodes.
+    /// A PostgreSQL database, for any number of nodes.
     Postgres {
-        /// The server and the database in it, which must exist.
+        /// The server and its database, which must exist.
         url: PostgresUrl,
-        /// Most connections of this node at a time.
+        /// Maximum number of connections of this node.
         max_connections: u32,
     },
 }
 
-/// Two are the lanes' of mints and refreshes; one writes and one reads beside them.
+/// One for the batches of mints, one for the batches of refreshes, and one each for other writes
+/// and reads.
 const MIN_CONNECTIONS: u32 = 4;
 const DEFAULT_MAX_CONNECTIONS: u32 = 10;
 
 impl Database {
-    /// The file; none where the data is on a server.
+    /// The SQLite file. `None` for PostgreSQL.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite { path } => Some(path),
@@ -49,7 +50,7 @@ impl Database {
     }
 }
 
-/// For people: the file, or the server without role and password.
+/// Shows the file, or the PostgreSQL URL without role, password and parameters.
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -66,18 +67,18 @@ fn check_path(path: &Path) -> Result<(), ConfigError> {
             "names no file; write a path like /var/lib/tm-auth/tm-auth.db",
         ));
     }
-    // SQLite reads these as something other than a file's name.
+    // SQLite takes these for an in-memory database or a URI.
     let text = path.to_string_lossy();
     if text.starts_with(':') || text.starts_with("file:") {
         return Err(ConfigError::at(
             "database.path",
-            "is a SQLite address, not a path; write the plain path of a file",
+            "is a SQLite URI or `:memory:`, not a path; write the plain path of a file",
         ));
     }
     Ok(())
 }
 
-/// `[database]` as it is written.
+/// The section `[database]` as it is parsed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DatabaseSource {
@@ -88,13 +89,13 @@ pub(super) struct DatabaseSource {
 }
 
 impl DatabaseSource {
-    /// Decides which of the two it is; reads the address from its file.
+    /// Reads the PostgreSQL URL from its file, if one is set, and requires exactly one database.
     pub(super) fn fetch(self) -> Result<Database, ConfigError> {
         let url = secret::parsed("database.url", self.url, self.url_file)?;
         match (self.path, url) {
             (Some(_), Some(_)) => Err(ConfigError::at(
                 "database.path",
-                "and the address of a PostgreSQL server are both set; write exactly one",
+                "and a PostgreSQL URL are both set; write exactly one",
             )),
             (None, None) => Err(ConfigError::at(
                 "database.path",

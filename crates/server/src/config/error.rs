@@ -1,8 +1,8 @@
-//! Why the service does not start: one line that names the key and what to write instead.
+//! Why a configuration is refused: one line that names the key and says what to write instead.
 
 use std::fmt;
 
-/// A configuration that must not be used.
+/// Why a configuration is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     key: Option<String>,
@@ -11,7 +11,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// `key` is wrong in the way that `problem` says; `problem` also says what to write instead.
+    /// The value of `key` is wrong. `problem` says how, and what to write instead.
     pub(super) fn at(key: &str, problem: impl fmt::Display) -> Self {
         Self {
             key: Some(key.to_owned()),
@@ -20,7 +20,7 @@ impl ConfigError {
         }
     }
 
-    /// The file as a whole is wrong.
+    /// The problem is not with a single key.
     pub(super) fn file(problem: impl fmt::Display) -> Self {
         Self {
             key: None,
@@ -29,20 +29,19 @@ impl ConfigError {
         }
     }
 
-    /// Notes that the value came from this environment variable.
+    /// Adds the environment variable that the value came from, if any.
     pub(super) fn set_by(mut self, variable: Option<String>) -> Self {
         self.variable = variable;
         self
     }
 
-    /// The key that is to be changed, in the dotted form of the file; none where the whole file is
-    /// wrong.
+    /// The key to change, as `section.key`. `None` if the problem is not with a single key.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 }
 
-/// What a parser reports may span lines; an operator greps for one.
+/// Joins the lines of a parser's message, so that the error is one line.
 fn one_line(text: &str) -> String {
     text.split(['\n', '\r'])
         .map(str::trim)
@@ -65,7 +64,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Refuses a number outside its bounds, naming both.
+/// Refuses a number outside its range. The error names both bounds.
 pub(super) fn within<T: PartialOrd + fmt::Display>(
     key: &str,
     value: T,
@@ -75,7 +74,7 @@ pub(super) fn within<T: PartialOrd + fmt::Display>(
     if value < least || value > most {
         return Err(ConfigError::at(
             key,
-            format_args!("{value} is out of bounds; write {least} to {most}"),
+            format_args!("{value} is out of range; write {least} to {most}"),
         ));
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! `[keys]`, `[signing_keys]`, `[api_keys]`: the key-encryption key, the rotation of signing keys,
-//! users' keys.
+//! `[keys]`, `[signing_keys]`, `[api_keys]`: key-encryption keys, rotation of signing keys, limits
+//! of API keys.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::error::{ConfigError, within};
 use super::secret::{self, Kek};
 
-/// The keys that seal signing and MAC keys in the database.
+/// The key-encryption keys, which seal signing keys and MAC keys in the database.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// Seals and unseals.
+    /// The key that seals and unseals.
     pub kek: Kek,
-    /// Unseals what an earlier key sealed, until every key is rewrapped.
+    /// A key that only unseals, until every stored key is rewrapped under `kek`.
     pub previous_kek: Option<Kek>,
 }
 
@@ -33,7 +33,7 @@ impl Keys {
     }
 }
 
-/// `[keys]` as it is written.
+/// The section `[keys]` as it is parsed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeySources {
@@ -44,8 +44,8 @@ pub(super) struct KeySources {
 }
 
 impl KeySources {
-    /// Turns values and files into keys. `inline` names the configuration file if it holds a secret
-    /// itself.
+    /// Reads the keys from their values or files. If the configuration file holds a secret,
+    /// `inline` is that secret's key and the file, which must then be private.
     pub(super) fn fetch(self, inline: Option<(&str, &Path)>) -> Result<Keys, ConfigError> {
         if let Some((key, file)) = inline {
             secret::check_private(key, file)?;
@@ -63,13 +63,14 @@ impl KeySources {
     }
 }
 
-/// When signing keys change.
+/// When signing keys are rotated.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SigningKeys {
-    /// Days a key signs before the next one takes over.
+    /// Days for which a key signs before the next key replaces it.
     pub rotate_days: u32,
-    /// Hours a key is published before it signs, so that every verifier's cache has it by then.
+    /// Least hours between publishing a key and signing with it, so that every verifier's cache has
+    /// the key by then.
     pub publish_hours: u32,
 }
 
@@ -89,22 +90,22 @@ impl SigningKeys {
         if self.publish_hours >= self.rotate_days * 24 {
             return Err(ConfigError::at(
                 "signing_keys.publish_hours",
-                "is as long as `signing_keys.rotate_days`; write fewer hours",
+                "is not shorter than `signing_keys.rotate_days`; write fewer hours",
             ));
         }
         Ok(())
     }
 }
 
-/// What users may register.
+/// Limits of the API keys that users create.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiKeys {
-    /// Live keys of one account.
+    /// Maximum number of live keys of one account, and again of its pending keys.
     pub max_per_account: u32,
     /// Registrations of one account within 24 hours. Keys stay after they are revoked or expired.
     pub max_registrations_per_day: u32,
-    /// Days until a key ends whose owner chose no end.
+    /// Days until a key expires if its owner chose no expiry.
     pub default_expiry_days: u32,
 }
 

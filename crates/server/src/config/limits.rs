@@ -1,4 +1,4 @@
-//! `[limits]`: rates, sizes and deadlines, none of which can be switched off.
+//! `[limits]`: rates, sizes and deadlines. None can be disabled.
 
 use std::time::Duration;
 
@@ -6,32 +6,36 @@ use serde::{Deserialize, Deserializer};
 
 use super::error::{ConfigError, within};
 
-/// Rates are requests per minute; the file writes deadlines as whole seconds.
+/// The section `[limits]`. Deadlines are whole seconds in the file. A network is an IPv4 address or
+/// an IPv6 /64.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Failed mints per minute of one (network, key id).
+    /// Failed mints per minute from one network that name the same API key.
     pub unproven_per_key_per_minute: u32,
-    /// Failed requests per minute of one network.
+    /// Failed authentications per minute from one network.
     pub unproven_per_address_per_minute: u32,
-    /// Mints per minute of one key.
+    /// Mints per minute of one API key, with a valid signature.
     pub proven_per_key_per_minute: u32,
     /// Refreshes per minute of one session.
     pub refresh_per_session_per_minute: u32,
-    /// Wishes for a mailed code per hour of one network.
+    /// E-mail codes per hour that one network requests.
     pub codes_per_address_per_hour: u32,
-    /// Wrong codes per five minutes of one network, over all e-mail addresses.
+    /// Wrong e-mail codes per five minutes from one network, for all e-mail addresses together.
     pub wrong_codes_per_address_per_5_minutes: u32,
-    /// The largest request body, bytes.
+    /// The largest request body, in bytes.
     pub body_bytes: usize,
-    /// The largest request line with its headers, bytes.
+    /// The largest request line with its headers, in bytes.
     pub header_bytes: usize,
-    /// Connections at a time, over all listening addresses.
+    /// Maximum number of open connections, over all listening addresses.
     pub max_connections: usize,
-    /// From accepting a connection to its first byte.
+    /// Open connections from one IPv4 address or one IPv6 /64; an IPv6 /48 may have four times as
+    /// many. Connections of trusted proxies count only in total.
+    pub max_connections_per_network: usize,
+    /// From accepting a connection, or the end of its TLS handshake, to a request's first byte.
     #[serde(rename = "first_byte_seconds", deserialize_with = "seconds")]
     pub first_byte: Duration,
-    /// The whole TLS handshake.
+    /// From accepting a connection to the end of its TLS handshake.
     #[serde(rename = "tls_handshake_seconds", deserialize_with = "seconds")]
     pub tls_handshake: Duration,
     /// From a request's first byte to the end of its headers.
@@ -43,20 +47,21 @@ pub struct Limits {
     /// From the end of the headers to the beginning of the answer.
     #[serde(rename = "request_seconds", deserialize_with = "seconds")]
     pub request: Duration,
-    /// One question to the database.
+    /// One call to the database.
     #[serde(rename = "database_seconds", deserialize_with = "seconds")]
     pub database: Duration,
-    /// How long a connection may wait for its next request.
+    /// From an answer to the first byte of the next request.
     #[serde(rename = "keep_alive_seconds", deserialize_with = "seconds")]
     pub keep_alive: Duration,
-    /// How long a client may take nothing of an answer.
+    /// From the first blocked write of an answer until the client has taken everything that is
+    /// buffered. A client that reads slowly gets no extension.
     #[serde(rename = "write_stall_seconds", deserialize_with = "seconds")]
     pub write_stall: Duration,
-    /// From the signal to stop until nothing more is accepted. Meanwhile everything is served, but
-    /// readiness says no, so that a load balancer sends what is new elsewhere.
+    /// From the signal to stop until the listening sockets close. Meanwhile the service answers all
+    /// requests but fails readiness, so that a load balancer sends new requests elsewhere.
     #[serde(rename = "drain_seconds", deserialize_with = "seconds")]
     pub drain: Duration,
-    /// How long requests in flight may go on after that.
+    /// How long requests in flight may take to finish after that.
     #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
     pub shutdown: Duration,
 }
@@ -73,6 +78,7 @@ impl Default for Limits {
             body_bytes: 16 * 1024,
             header_bytes: 16 * 1024,
             max_connections: 10_000,
+            max_connections_per_network: 1000,
             first_byte: Duration::from_secs(10),
             tls_handshake: Duration::from_secs(10),
             header_read: Duration::from_secs(10),
@@ -128,6 +134,12 @@ impl Limits {
         within("limits.body_bytes", self.body_bytes, 4096, 1024 * 1024)?;
         within("limits.header_bytes", self.header_bytes, 8192, 64 * 1024)?;
         within("limits.max_connections", self.max_connections, 1, 1_000_000)?;
+        within(
+            "limits.max_connections_per_network",
+            self.max_connections_per_network,
+            1,
+            1_000_000,
+        )?;
         for (key, deadline, most) in [
             ("first_byte", self.first_byte, 60),
             ("tls_handshake", self.tls_handshake, 60),
@@ -142,12 +154,12 @@ impl Limits {
             if deadline.is_zero() || deadline > Duration::from_secs(most) {
                 return Err(ConfigError::at(
                     &format!("limits.{key}_seconds"),
-                    format_args!("{} is out of bounds; write 1 to {most}", deadline.as_secs()),
+                    format_args!("{} is out of range; write 1 to {most}", deadline.as_secs()),
                 ));
             }
         }
         within("limits.drain_seconds", self.drain.as_secs(), 0, 300)?;
-        // The inner deadline has to come first, or the outer one hides what was slow.
+        // The inner deadline must end first, so that the error says what was slow.
         if self.database >= self.request {
             return Err(ConfigError::at(
                 "limits.database_seconds",

@@ -1,4 +1,4 @@
-//! Lists, which a TOML file writes as arrays and an environment variable with commas.
+//! Lists: arrays in a TOML file, text separated by commas in an environment variable.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ enum List {
     Commas(String),
 }
 
-/// Reads `["a", "b"]` or `"a, b"`.
+/// Parses `["a", "b"]` or `"a, b"`.
 pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -21,7 +21,7 @@ where
     T::Err: Display,
 {
     let items = match List::deserialize(deserializer).map_err(|_| {
-        D::Error::custom("not a list; write an array of strings, in the environment separated by commas")
+        D::Error::custom("not a list; write an array of strings, or in a variable text separated by commas")
     })? {
         List::Array(items) => items,
         List::Commas(text) => text.split(',').map(str::to_owned).collect(),

@@ -1,50 +1,50 @@
-//! `[log]`: how the log looks and how much of it there is.
+//! `[log]`: format and level of the log.
 
 use serde::Deserialize;
 use tm_auth_proto::Environment;
 
 use super::error::ConfigError;
 
-/// See the module.
+/// The section `[log]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// One JSON object a line, or text for people.
+    /// One JSON object per line, or text.
     pub format: LogFormat,
-    /// The least severe level that is written.
+    /// The least severe level that is logged.
     pub level: LogLevel,
 }
 
-/// See [`Log::format`].
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For collectors.
+    /// One JSON object per line, for log collectors.
     #[default]
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
-/// See [`Log::level`].
+/// The level of a log line. Each level includes those above it in this list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Defects and failures.
+    /// Bugs and failures.
     Error,
-    /// Also what an operator should look at.
+    /// Conditions that an operator should look at.
     Warn,
-    /// And what happened.
+    /// Events and requests.
     #[default]
     Info,
-    /// And how. UAT only.
+    /// Details of events. UAT only.
     Debug,
-    /// And the libraries' inner life. UAT only.
+    /// Internals of the libraries. UAT only.
     Trace,
 }
 
 impl LogLevel {
-    /// The word of the configuration.
+    /// The name of the level in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -59,7 +59,7 @@ impl LogLevel {
 impl Log {
     pub(super) fn check(&self, environment: Environment) -> Result<(), ConfigError> {
         match (environment, self.level) {
-            // This service logs no secret at any level, but libraries may log anything below info.
+            // This service logs no secret at any level. Libraries may log secrets below info.
             (Environment::Production, LogLevel::Debug | LogLevel::Trace) => Err(ConfigError::at(
                 "log.level",
                 format_args!(

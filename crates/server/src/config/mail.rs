@@ -1,9 +1,9 @@
-//! `[mail]`: how mail is delivered: by SMTP, or into a mailbox in memory that every user of this
+//! `[mail]`: whether mail is sent by SMTP, or kept in a mailbox in memory that every user of this
 //! machine can read.
 //!
-//! The mailbox shows every login code, so its readers can log in to every account: it exists in
-//! `uat` only, if both the public URL and every listening address are this machine's own and no
-//! proxy stands before them.
+//! The mailbox shows every login code, so its readers can log in to every account. It is therefore
+//! allowed only if the environment is `uat`, the public URL and every listening address are
+//! loopback, and no proxy is trusted.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -20,56 +20,55 @@ use super::network::Network;
 use super::public_url::PublicUrl;
 use super::secret;
 
-/// See the module.
+/// The section `[mail]`.
 #[derive(Clone, Debug, Default)]
 pub enum Mail {
-    /// Nothing was written about it.
+    /// `mail.mode` is not set.
     #[default]
     Unset,
-    /// Into memory, for the page `/mailbox`.
+    /// Mail stays in memory, for the page `/mailbox`.
     Mailbox,
-    /// To a mail server.
+    /// A mail server sends it.
     Smtp(Box<Smtp>),
 }
 
-/// How mail leaves, once what was not written is decided too.
+/// How mail is sent, with [`Mail::Unset`] resolved.
 #[derive(Clone, Copy, Debug)]
 pub enum Delivery<'a> {
-    /// Not at all: no way of signing in that needs mail is offered.
+    /// Mail is not sent, and login by e-mail is not offered.
     Nowhere,
-    /// Into memory.
+    /// Mail stays in memory.
     Mailbox,
-    /// To this server.
+    /// This server sends it.
     Smtp(&'a Smtp),
 }
 
-/// A mail server.
+/// How to reach and use a mail server.
 #[derive(Clone, Debug)]
 pub struct Smtp {
-    /// Its name; its certificate has to be for it.
+    /// The host name. The server's certificate must be for this name.
     pub host: String,
-    /// Its port.
+    /// The server's port.
     pub port: u16,
-    /// Whom the mail is from.
+    /// The sender of every mail.
     pub from: lettre::message::Mailbox,
-    /// Who we are to it; none: it knows us by our address.
+    /// Credentials. `None` if the server authenticates by IP address.
     pub credentials: Option<Credentials>,
-    /// How the connection is encrypted. It always is.
+    /// How TLS starts. There is no mail without TLS.
     pub tls: SmtpTls,
-    /// Who signed its certificate; empty: whom the system trusts.
+    /// Trusted certificate authorities. If empty, those that the system trusts.
     pub authorities: Vec<CertificateDer<'static>>,
-    /// One attempt to deliver a mail, from connecting to the server's last word.
+    /// Time limit of one attempt, from connecting to the server's last reply.
     pub attempt: Duration,
-    /// From a first failed attempt to the second; each further wait is twice as long, up to a
-    /// minute.
+    /// Wait after the first failed attempt. Each further wait is twice as long, up to a minute.
     pub retry: Duration,
 }
 
-/// How a connection to a mail server is encrypted.
+/// How TLS starts on a connection to a mail server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpTls {
-    /// By the command STARTTLS. A server that does not offer it gets no mail.
+    /// With the command STARTTLS. A server that does not offer it gets no mail.
     #[default]
     StartTls,
     /// From the first byte.
@@ -77,7 +76,7 @@ pub enum SmtpTls {
 }
 
 impl SmtpTls {
-    /// The port where none was chosen (RFC 8314 section 3.3 and RFC 6409 section 3.1).
+    /// The default port (RFC 6409 section 3.1 and RFC 8314 section 3.3).
     fn port(self) -> u16 {
         match self {
             Self::StartTls => 587,
@@ -87,7 +86,7 @@ impl SmtpTls {
 }
 
 impl Smtp {
-    /// A server with the usual settings.
+    /// A server without credentials and with defaults for the rest.
     pub fn new(host: &str, from: lettre::message::Mailbox) -> Self {
         Self {
             host: host.to_owned(),
@@ -117,7 +116,7 @@ impl Smtp {
             if span.is_zero() || span > Duration::from_secs(most) {
                 return Err(ConfigError::at(
                     &format!("mail.{key}_seconds"),
-                    format_args!("{} is out of bounds; write 1 to {most}", span.as_secs()),
+                    format_args!("{} is out of range; write 1 to {most}", span.as_secs()),
                 ));
             }
         }
@@ -163,7 +162,7 @@ impl Mail {
     }
 }
 
-/// Why the mailbox could be read from another machine.
+/// Why the mailbox is not allowed: it is for `uat` only, and other machines must not reach it.
 fn why_no_mailbox(
     environment: Environment,
     public_url: &PublicUrl,
@@ -173,7 +172,7 @@ fn why_no_mailbox(
         return Some("`environment` is not \"uat\"");
     }
     if !public_url.is_loopback() {
-        return Some("`public_url` is not this machine");
+        return Some("`public_url` is not loopback");
     }
     let open = |ip: IpAddr| !ip.to_canonical().is_loopback();
     if network.listen.iter().any(|address| open(address.ip())) {
@@ -192,7 +191,7 @@ enum Mode {
     Smtp,
 }
 
-/// `[mail]` as it is written.
+/// The section `[mail]` as it is parsed.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MailSource {
@@ -209,7 +208,7 @@ pub(super) struct MailSource {
 }
 
 impl MailSource {
-    /// Turns values and files into a way of delivery.
+    /// Reads the password and certificate files. Refuses settings that do not fit the mode.
     pub(super) fn fetch(self) -> Result<Mail, ConfigError> {
         match self.mode {
             Some(Mode::Smtp) => return Ok(Mail::Smtp(Box::new(self.smtp()?))),
@@ -218,7 +217,7 @@ impl MailSource {
         if let Some(key) = self.server_setting() {
             return Err(ConfigError::at(
                 &format!("mail.{key}"),
-                "does nothing unless `mail.mode` is \"smtp\"; write that, or leave this out",
+                "has no effect unless `mail.mode` is \"smtp\"; set that, or leave this out",
             ));
         }
         Ok(self.mode.map_or(Mail::Unset, |_| Mail::Mailbox))
@@ -244,7 +243,7 @@ impl MailSource {
         let missing = |key: &str, example: &str| {
             ConfigError::at(
                 &format!("mail.{key}"),
-                format_args!("is missing beside `mail.mode` = \"smtp\"; write it like {example}"),
+                format_args!("is required if `mail.mode` is \"smtp\"; write it like {example}"),
             )
         };
         let host = self.host.ok_or_else(|| missing("host", "smtp.example.com"))?;
@@ -293,11 +292,11 @@ fn credentials(
         }
         (Some(_), None) => Err(ConfigError::at(
             "mail.password_file",
-            "is missing beside `mail.username`; name a file with the password",
+            "is required with `mail.username`; name a file with the password",
         )),
         (None, Some(_)) => Err(ConfigError::at(
             "mail.username",
-            "is missing beside `mail.password_file`; write it, or leave out both",
+            "is required with `mail.password_file`; write it, or leave out both",
         )),
     }
 }

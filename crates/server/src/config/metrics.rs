@@ -1,4 +1,4 @@
-//! `[metrics]`: a page for Prometheus on a listener of its own, never on the public one.
+//! `[metrics]`: the page `/metrics` for Prometheus, on its own listener.
 
 use std::net::SocketAddr;
 
@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// See the module.
+/// The section `[metrics]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {
-    /// Where `/metrics` is served; none: nowhere.
+    /// Where `/metrics` is served. `None`: there are no metrics.
     pub listen: Option<SocketAddr>,
-    /// Says that `listen` may be an address that others can reach. The page has no login.
+    /// Allows a `listen` that other machines can reach. The page has no login.
     pub allow_remote: bool,
 }
 
@@ -23,7 +23,7 @@ impl Metrics {
                 Err(ConfigError::at(
                     "metrics.listen",
                     format_args!(
-                        "{address} can be reached by others; listen on 127.0.0.1, or set `metrics.allow_remote` = true"
+                        "{address} can be reached from other machines; listen on 127.0.0.1, or set `metrics.allow_remote` = true"
                     ),
                 ))
             }

@@ -1,13 +1,13 @@
-//! Everything an operator decides, parsed and checked before the first socket is opened.
+//! The settings of an operator, parsed and checked before the first socket is opened.
 //!
-//! 1. One TOML file and the environment are laid over each other: `TM_AUTH__SECTION__KEY` in the
-//!    environment wins over `section.key` in the file. An empty variable counts as not set.
-//! 2. The result is read into one small struct per concern; an unknown key is refused.
-//! 3. Secrets are fetched from the files that were named ([`secret`]).
-//! 4. [`Config::check`] judges what no single value can show: ranges, and values that contradict
-//!    each other.
+//! 1. One TOML file and the environment are merged: the variable `TM_AUTH__SECTION__KEY` overrides
+//!    `section.key` of the file. An empty variable counts as unset.
+//! 2. The result is parsed into one struct per section. Unknown keys are refused.
+//! 3. Secrets are read from their files ([`secret`]).
+//! 4. [`Config::check`] refuses values outside their range and values that contradict each other.
 //!
-//! A [`Config`] that is built in code ([`Config::new`]) goes through the same fourth step.
+//! [`Config::load`] takes all four steps. After [`Config::new`], the caller calls
+//! [`Config::check`].
 
 mod apple;
 mod database;
@@ -53,45 +53,45 @@ use tm_auth_proto::Environment;
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Which of the two deployments this is.
+    /// The deployment: production or UAT.
     pub environment: Environment,
-    /// Where clients reach it; also the issuer of its tokens.
+    /// Where clients reach the service. Also the issuer of its tokens.
     pub public_url: PublicUrl,
-    /// Where the data is.
+    /// The SQLite file or the PostgreSQL server.
     pub database: Database,
-    /// The keys that seal the keys.
+    /// The key-encryption keys.
     pub keys: Keys,
-    /// Access tokens.
+    /// Signature, lifetime and audience of access tokens.
     pub tokens: Tokens,
-    /// Sessions of API keys.
+    /// Lifetimes of the sessions of API keys.
     pub sessions: Sessions,
-    /// Signed requests for tokens.
+    /// Allowed clock difference of a signed mint.
     pub challenge: Challenge,
     /// Rotation of the signing keys.
     pub signing_keys: SigningKeys,
-    /// Users' keys.
+    /// Number and default expiry of the users' API keys.
     pub api_keys: ApiKeys,
     /// Rates, sizes and deadlines.
     pub limits: Limits,
     /// Listening addresses, proxies, TLS.
     pub network: Network,
-    /// What the pages say.
+    /// Text of the pages.
     pub pages: Pages,
-    /// The name that passkeys belong to.
+    /// The relying party id of passkeys.
     pub passkeys: Passkeys,
-    /// The metrics page.
+    /// Where Prometheus reads the metrics.
     pub metrics: Metrics,
-    /// The log.
+    /// Format and level of the log.
     pub log: Log,
-    /// How mail leaves; read it through [`Config::delivery`].
+    /// How mail is sent. Read it through [`Config::delivery`].
     pub mail: Mail,
-    /// How long finished things are kept.
+    /// How long old rows are kept.
     pub retention: Retention,
-    /// Sign in with Apple; none: the way is not offered.
+    /// Sign in with Apple. `None`: it is not offered.
     pub apple: Option<Apple>,
 }
 
-/// The document as it is written: like [`Config`], but secrets may still be files.
+/// The merged settings: like [`Config`], but a secret can be the path of its file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -129,8 +129,8 @@ struct Document {
 }
 
 impl Config {
-    /// Reads `file` (none: the environment alone) and the variables of `env` that begin with
-    /// `TM_AUTH__`.
+    /// Reads and checks the settings in `file`, if any, and in the variables of `env` that begin
+    /// with `TM_AUTH__`.
     pub fn load(
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
@@ -161,8 +161,8 @@ impl Config {
         config.check()
     }
 
-    /// The configuration on a SQLite file in which only these four were decided; change what else
-    /// matters, then [`check`](Self::check).
+    /// A configuration with a SQLite file and defaults for everything else. It is not checked:
+    /// change the other fields, then call [`check`](Self::check).
     pub fn new(environment: Environment, public_url: PublicUrl, database: PathBuf, kek: Kek) -> Self {
         Self {
             environment,
@@ -189,7 +189,8 @@ impl Config {
         }
     }
 
-    /// Gives the configuration back if its values are within bounds and agree with each other.
+    /// Returns the configuration if its values are within their ranges and do not contradict each
+    /// other.
     pub fn check(self) -> Result<Self, ConfigError> {
         self.public_url.check(self.environment)?;
         self.database.check()?;
@@ -218,7 +219,7 @@ impl Config {
         self.public_url.as_str()
     }
 
-    /// The `aud` of platform tokens: as configured, else the origin of the public URL.
+    /// The `aud` of platform tokens: `tokens.audience`, or else the origin of the public URL.
     pub fn audience(&self) -> &str {
         self.tokens
             .audience
@@ -226,8 +227,8 @@ impl Config {
             .unwrap_or_else(|| self.public_url.origin())
     }
 
-    /// How mail leaves: as configured; else into the mailbox where that is allowed, else not at
-    /// all.
+    /// How mail is sent: by SMTP if configured, else into the mailbox if that is allowed, else not
+    /// at all.
     pub fn delivery(&self) -> Delivery<'_> {
         self.mail
             .delivery(self.environment, &self.public_url, &self.network)

@@ -1,4 +1,4 @@
-//! `[network]`: where the service listens and which proxies stand before it.
+//! `[network]`: where the service listens, and the proxies in front of it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,44 +13,43 @@ use super::list::list;
 use super::public_url::PublicUrl;
 use super::secret;
 
-/// The port where none was chosen.
+/// The default of `network.listen`.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
-/// See the module.
+/// The section `[network]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
     /// The addresses to listen on.
     #[serde(deserialize_with = "list")]
     pub listen: Vec<SocketAddr>,
-    /// Proxies whose word about the client's address is believed.
+    /// Proxies that are trusted to name the client's address.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// How those proxies name the client's address. Has to be written where there are trusted
-    /// proxies.
+    /// How those proxies name the client's address. Required if there are trusted proxies.
     pub forwarded: Option<Forwarded>,
-    /// The certificate, where TLS ends here and not at a proxy.
+    /// The certificate, if this process terminates TLS and not a proxy.
     pub tls: Option<TlsFiles>,
 }
 
 /// How a proxy names the client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Forwarded {
-    /// Not at all: requests count for the address that connects.
+    /// Not at all: the address that connects is the client's.
     #[serde(rename = "none")]
     None,
-    /// In `X-Forwarded-For`.
+    /// In the header `X-Forwarded-For`.
     #[serde(rename = "x-forwarded-for")]
     XForwardedFor,
 }
 
-/// PEM files.
+/// The PEM files for TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
-    /// The certificate with its chain.
+    /// The certificate and its chain.
     pub cert_file: PathBuf,
-    /// Its private key.
+    /// The private key of the certificate.
     pub key_file: PathBuf,
 }
 
@@ -66,7 +65,8 @@ impl Default for Network {
 }
 
 impl Network {
-    /// The proxies whose `X-Forwarded-For` is read: none, unless it was asked for.
+    /// The proxies whose `X-Forwarded-For` is read. Empty unless `forwarded` is
+    /// [`Forwarded::XForwardedFor`].
     pub fn forwarding_proxies(&self) -> &[IpNet] {
         match self.forwarded {
             Some(Forwarded::XForwardedFor) => &self.trusted_proxies,
@@ -81,13 +81,13 @@ impl Network {
                 "is empty; write at least one address, like 127.0.0.1:8080",
             ));
         }
-        // Port 0 asks the system for a free one, so it may come twice.
+        // Port 0 asks the system for a free port, so it may be repeated.
         if let Some(twice) = self.listen.iter().enumerate().find_map(|(i, address)| {
             (address.port() != 0 && self.listen[..i].contains(address)).then_some(address)
         }) {
             return Err(ConfigError::at(
                 "network.listen",
-                format_args!("{twice} is there twice; write it once"),
+                format_args!("{twice} is listed twice; list it once"),
             ));
         }
         self.check_proxies()?;
@@ -110,24 +110,27 @@ impl Network {
             if proxy.prefix_len() < widest {
                 return Err(ConfigError::at(
                     "network.trusted_proxies",
-                    format_args!("{proxy} would trust half the Internet; write the proxies' own networks"),
+                    format_args!(
+                        "{proxy} is too wide; write the proxies' own networks, at most an IPv4 /8 or an IPv6 /16"
+                    ),
                 ));
             }
         }
         match (self.forwarded, self.trusted_proxies.is_empty()) {
             (None, false) => Err(ConfigError::at(
                 "network.forwarded",
-                "is missing beside `network.trusted_proxies`; write \"x-forwarded-for\" if they set it, else \"none\"",
+                "is required with `network.trusted_proxies`; write \"x-forwarded-for\" if they set it, else \"none\"",
             )),
             (Some(Forwarded::XForwardedFor), true) => Err(ConfigError::at(
                 "network.trusted_proxies",
-                "is empty, so `network.forwarded` would never be believed; write the proxies' addresses",
+                "is empty, so `network.forwarded` has no effect; write the proxies' addresses",
             )),
             _ => Ok(()),
         }
     }
 
-    /// Tokens and signatures must not cross a network in the clear.
+    /// In production, refuses to serve plain HTTP to other machines unless a trusted proxy is
+    /// configured: tokens and signatures must not cross a network unencrypted.
     fn check_exposure(&self, environment: Environment) -> Result<(), ConfigError> {
         if environment != Environment::Production || self.tls.is_some() || !self.trusted_proxies.is_empty() {
             return Ok(());
@@ -140,7 +143,7 @@ impl Network {
             Some(open) => Err(ConfigError::at(
                 "network.listen",
                 format_args!(
-                    "{open} would take plain http from anywhere; set `network.tls`, or `network.trusted_proxies`, or listen on 127.0.0.1"
+                    "{open} would accept plain http from other machines; set `network.tls`, or `network.trusted_proxies`, or listen on 127.0.0.1"
                 ),
             )),
             None => Ok(()),
@@ -148,7 +151,7 @@ impl Network {
     }
 }
 
-/// An address or a network in CIDR form.
+/// An IP address, or a network in CIDR notation.
 struct Proxy(IpNet);
 
 impl FromStr for Proxy {

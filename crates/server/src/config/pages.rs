@@ -1,13 +1,13 @@
-//! `[pages]`: what the pages say to people.
+//! `[pages]`: text of the pages.
 
 use serde::Deserialize;
 
-/// See the module.
+/// The section `[pages]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pages {
-    /// How the commands on the pages call the `tm-auth` program, as one word of a shell. `dev` puts
-    /// its own path here, so that they can be pasted as they stand.
+    /// The `tm-auth` program in the commands that the pages show, as one shell word. `tm-auth dev`
+    /// sets it to its own path, so that the commands work as shown.
     pub command: String,
 }
 

@@ -1,21 +1,21 @@
-//! `[passkeys]`: the name that passkeys belong to.
+//! `[passkeys]`: the relying party id.
 
 use serde::Deserialize;
 
 use super::error::ConfigError;
 use super::public_url::PublicUrl;
 
-/// See the module.
+/// The section `[passkeys]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Passkeys {
-    /// The WebAuthn relying party id: the host of `public_url` or a domain above it. A passkey
-    /// works under the id it was made for and under no other, so it is chosen once. None: the host.
+    /// The WebAuthn relying party id: the host of `public_url` or a domain above it. `None`: the
+    /// host. A passkey works only under the id that it was created for, so do not change it later.
     pub rp_id: Option<String>,
 }
 
 impl Passkeys {
-    /// The id that is in force.
+    /// The relying party id, with the default applied.
     pub(crate) fn rp_id<'a>(&'a self, public_url: &'a PublicUrl) -> &'a str {
         self.rp_id.as_deref().unwrap_or_else(|| public_url.host())
     }
@@ -34,7 +34,7 @@ impl Passkeys {
         Err(ConfigError::at(
             "passkeys.rp_id",
             format_args!(
-                "`{rp_id}` is neither the host of `public_url` ({host}) nor a domain above it; browsers would make no passkey"
+                "`{rp_id}` is neither the host of `public_url` ({host}) nor a domain above it; browsers would refuse to create passkeys"
             ),
         ))
     }

@@ -1,8 +1,8 @@
-//! The address of a PostgreSQL database:
+//! The URL of a PostgreSQL database:
 //! `postgres://ROLE:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`.
 //!
-//! It may hold a password, so it is a secret as a whole: it is shown without role, password and
-//! parameters, and no error repeats more of it than a scheme or a parameter's name.
+//! It may hold a password, so the whole URL is a secret. `Display` leaves out role, password and
+//! parameters. An error repeats at most the scheme or the name of a known parameter.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,22 +13,22 @@ use super::public_url::{is_host, is_loopback};
 
 const EXAMPLE: &str = "write it like postgres://ROLE:PASSWORD@HOST:5432/NAME?sslmode=verify-full";
 
-/// What may follow the `?`.
+/// The parameters that are accepted after the `?`.
 const PARAMETERS: [&str; 5] = ["application_name", "sslcert", "sslkey", "sslmode", "sslrootcert"];
 
-/// Those that prove whom one is talking to.
+/// The values of `sslmode` that verify the server's certificate.
 const VERIFYING: [&str; 2] = ["verify-ca", "verify-full"];
 
-/// See the module.
+/// The URL of a PostgreSQL database, which is a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
     text: Zeroizing<String>,
-    /// Host, port if there is one, name.
+    /// `HOST:PORT/NAME`, or `HOST/NAME` without a port.
     shown: String,
 }
 
 impl PostgresUrl {
-    /// The whole address, for connecting.
+    /// The whole URL, to connect with.
     pub fn expose(&self) -> &str {
         &self.text
     }
@@ -53,7 +53,7 @@ impl FromStr for PostgresUrl {
         let text = text.trim();
         let (scheme, rest) = text
             .split_once("://")
-            .ok_or_else(|| format!("is not an address; {EXAMPLE}"))?;
+            .ok_or_else(|| format!("is not a URL; {EXAMPLE}"))?;
         if !["postgres", "postgresql"].contains(&scheme) {
             return Err(format!("{} is not PostgreSQL; {EXAMPLE}", shown_scheme(scheme)));
         }
@@ -73,7 +73,8 @@ impl FromStr for PostgresUrl {
         let sslmode = sslmode(parameters)?;
         if !is_loopback(host) && !sslmode.is_some_and(|mode| VERIFYING.contains(&mode)) {
             return Err(
-                "leads to another machine without proof of which; write ?sslmode=verify-full".to_owned(),
+                "connects to another machine without verifying its certificate; write ?sslmode=verify-full"
+                    .to_owned(),
             );
         }
         Ok(Self {
@@ -83,7 +84,8 @@ impl FromStr for PostgresUrl {
     }
 }
 
-/// A scheme may be repeated; what is none could be a part of anything.
+/// The scheme for an error message. Text that does not look like a scheme may be part of a secret,
+/// so it is not repeated.
 fn shown_scheme(scheme: &str) -> String {
     let is_one = !scheme.is_empty() && scheme.len() <= 16 && scheme.bytes().all(|b| b.is_ascii_lowercase());
     if is_one {
@@ -93,10 +95,10 @@ fn shown_scheme(scheme: &str) -> String {
     }
 }
 
-/// The host of `HOST` or `HOST:PORT`; an IPv6 address has its brackets.
+/// The host of `HOST` or `HOST:PORT`. An IPv6 address has its brackets.
 fn host(server: &str) -> Result<&str, String> {
     let wrong = || format!("has no host name in lower case, or no port; {EXAMPLE}");
-    // The colons of an IPv6 address stand before its bracket.
+    // If `]` is the last character, the colon belongs to an IPv6 address.
     let (host, port) = match server.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (server, None),

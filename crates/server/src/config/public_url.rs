@@ -1,4 +1,4 @@
-//! `environment` and `public_url`: which deployment this is and under which one URL it is known.
+//! `public_url`: the one URL of the deployment, and its check against `environment`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -8,14 +8,13 @@ use tm_auth_proto::Environment;
 
 use super::error::ConfigError;
 
-/// The path under which every deployment serves.
-/// The base path of the API.
+/// The base path of the API in every deployment.
 pub const BASE_PATH: &str = "/v1/auth";
 
 const EXAMPLE: &str = "write it like https://api.truemarkets.co/v1/auth";
 
-/// The public URL of the base path. It is the issuer of every token, so it has exactly one
-/// spelling.
+/// The public URL of the base path. It is the issuer of every token, so only one spelling is
+/// accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     text: String,
@@ -24,27 +23,27 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// The URL, without a slash at its end.
+    /// The URL, without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Scheme, host and port.
+    /// The scheme, host and port of the URL.
     pub fn origin(&self) -> &str {
         &self.text[..self.origin_length]
     }
 
-    /// The host without port; an IPv6 address has its brackets.
+    /// The host without the port. An IPv6 address keeps its brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether it is served over TLS, by this process or by a proxy before it.
+    /// Whether clients connect over TLS, to this process or to a proxy in front of it.
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https://")
     }
 
-    /// Whether the host can only be this machine.
+    /// Whether the host is a loopback name or address.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.host)
     }
@@ -100,8 +99,7 @@ impl std::str::FromStr for PublicUrl {
         if authority.port_u16() == Some(default_port) {
             return Err(format!("leave out :{default_port}, the scheme implies it"));
         }
-        // The parser drops a fragment and is lenient about ports; the URL must be exactly its
-        // parts.
+        // `Uri` drops a fragment and accepts ports such as `:08443`, so compare the text.
         let port = authority
             .port_u16()
             .map(|port| format!(":{port}"))
@@ -120,7 +118,7 @@ impl std::str::FromStr for PublicUrl {
     }
 }
 
-/// Whether a host can only be this machine; an IPv6 address has its brackets.
+/// Whether `host` is a loopback name or address. An IPv6 address has its brackets.
 pub(super) fn is_loopback(host: &str) -> bool {
     if host == "localhost" || host.ends_with(".localhost") {
         return true;
@@ -129,6 +127,8 @@ pub(super) fn is_loopback(host: &str) -> bool {
     bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Whether `host` is a host name in lower case, an IPv4 address, or an IPv6 address in brackets and
+/// in its canonical form.
 pub(super) fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address

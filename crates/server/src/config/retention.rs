@@ -1,20 +1,19 @@
-//! `[retention]`: when finished things are deleted, so that no table grows for ever.
+//! `[retention]`: when old rows are deleted, so that no table grows for ever.
 
 use serde::Deserialize;
 
 use super::error::{ConfigError, within};
 
-/// See the module.
+/// The section `[retention]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
-    /// Days that ended and expired sessions are kept. A day at least: a session's row also guards
-    /// its challenge against replay, and an old refresh token is known as reused only while the row
-    /// is there.
+    /// Days for which ended and expired sessions are kept. Meanwhile a late refresh learns why it
+    /// failed, and the reuse of an old refresh token is detected. Also for refusals of API keys.
     pub ended_sessions_days: u32,
-    /// Days that the audit trail is kept.
+    /// Days for which entries of the audit trail are kept.
     pub audit_days: u32,
-    /// Rows that one sweep deletes at most of each table. A sweep is one transaction.
+    /// Maximum number of rows that one sweep deletes per table. A sweep is one transaction.
     pub sweep_batch: u32,
 }
 

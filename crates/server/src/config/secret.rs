@@ -1,4 +1,4 @@
-//! Secrets: written as a value or, better, as the name of a file that only the service can read.
+//! Secrets: a value or, better, the path of a file that only the service's user can read.
 
 use std::fmt;
 use std::fs::File;
@@ -17,10 +17,10 @@ use super::error::ConfigError;
 
 const HOW: &str = "write the output of: openssl rand -base64 32";
 
-/// No secret file is longer; one that is was named by mistake.
+/// A secret file must be shorter. A longer file was probably named by mistake.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// 32 random bytes hold about 30 different ones; fewer than 16 come up once in more than 10^13
+/// 32 random bytes have about 30 different values. Fewer than 16 occur less than once in 10^13
 /// draws.
 const FEWEST_DISTINCT_BYTES: usize = 16;
 
@@ -29,7 +29,7 @@ const FEWEST_DISTINCT_BYTES: usize = 16;
 pub struct Kek([u8; 32]);
 
 impl Kek {
-    /// Takes 32 bytes, unless they are plainly no random ones (zero, a text, a pattern).
+    /// Accepts 32 bytes unless they are clearly not random: few different values, text or a series.
     pub fn new(bytes: [u8; 32]) -> Result<Self, String> {
         if is_guessable(&bytes) {
             return Err(format!("is a default or an example, not a random secret; {HOW}"));
@@ -37,12 +37,13 @@ impl Kek {
         Ok(Self(bytes))
     }
 
-    /// The bytes themselves, for sealing and unsealing.
+    /// The bytes, to seal and unseal with.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Both come from the configuration, so the time of the comparison reveals nothing to a caller.
+    /// Whether the keys are equal. Both come from the configuration, so the comparison need not
+    /// take constant time.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0
     }
@@ -57,7 +58,7 @@ impl fmt::Debug for Kek {
 impl FromStr for Kek {
     type Err = String;
 
-    /// Base64 or base64url, padded or not.
+    /// Parses base64 or base64url, with or without padding.
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let alphabet = if text.contains(['-', '_']) {
@@ -86,7 +87,8 @@ fn is_guessable(bytes: &[u8; 32]) -> bool {
     distinct < FEWEST_DISTINCT_BYTES || is_text || is_series
 }
 
-/// The key written as `key` or in the file named by `key` + `_file`; both at once are refused.
+/// The key-encryption key in the setting `key`, or in the file named by `key` + `_file`. Refuses
+/// both at once.
 pub(super) fn kek(
     key: &str,
     value: Option<String>,
@@ -95,8 +97,8 @@ pub(super) fn kek(
     parsed(key, value, file)
 }
 
-/// The secret written as `key` or in the file named by `key` + `_file`, parsed; both at once are
-/// refused. What the parser says must not repeat the secret.
+/// Parses the secret in the setting `key`, or in the file named by `key` + `_file`. Refuses both at
+/// once. The errors of `T` must not repeat the secret.
 pub(super) fn parsed<T: FromStr<Err = String>>(
     key: &str,
     value: Option<String>,
@@ -122,11 +124,12 @@ pub(super) fn parsed<T: FromStr<Err = String>>(
         .map_err(|problem: String| ConfigError::at(&key, problem))
 }
 
-/// Refuses a file that users other than its owner can access.
+/// Refuses a file whose mode grants anything to users other than its owner.
 pub(super) fn check_private(key: &str, path: &Path) -> Result<(), ConfigError> {
     open_private(key, path).map(drop)
 }
 
+/// Reads a secret file that only its owner can access.
 pub(super) fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let mut text = Zeroizing::new(String::with_capacity(256));
     let length = open_private(key, path)?
@@ -136,7 +139,7 @@ pub(super) fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, 
     if length as u64 == MAX_FILE_BYTES {
         return Err(ConfigError::at(
             key,
-            format_args!("{} is not a secret file: it is too long", path.display()),
+            format_args!("{} is too long for a secret; name another file", path.display()),
         ));
     }
     Ok(text)
@@ -150,7 +153,7 @@ fn open_private(key: &str, path: &Path) -> Result<File, ConfigError> {
             format_args!("{shown} cannot be read ({e}); name a file that the service's user owns"),
         )
     };
-    // Asked first, because opening a named pipe would wait for a writer.
+    // Checked before opening, because opening a named pipe waits for a writer.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(ConfigError::at(
             key,
@@ -158,13 +161,13 @@ fn open_private(key: &str, path: &Path) -> Result<File, ConfigError> {
         ));
     }
     let file = File::open(path).map_err(unreadable)?;
-    // The opened file is asked, not its name, which could have been exchanged in between.
+    // Reads the mode of the open file, because the path could name another file by now.
     let mode = file.metadata().map_err(unreadable)?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(ConfigError::at(
             key,
             format_args!(
-                "{shown} holds a secret but is open to others (mode {:03o}); run: chmod 600 {shown}",
+                "{shown} holds a secret but other users can access it (mode {:03o}); run: chmod 600 {shown}",
                 mode & 0o777
             ),
         ));

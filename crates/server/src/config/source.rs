@@ -1,4 +1,4 @@
-//! Lays the file and the environment over each other and reads the result.
+//! Merges the file with the environment and parses the result.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 
 use super::error::ConfigError;
 
-/// Variables that begin with this are settings: `TM_AUTH__TOKENS__ALGORITHM` is `tokens.algorithm`.
+/// The prefix of variables that are settings: `TM_AUTH__TOKENS__ALGORITHM` is `tokens.algorithm`.
 const PREFIX: &str = "TM_AUTH__";
 
-/// Keys whose value must never be repeated in a message or lie in a file that others can read.
+/// Keys whose value no message repeats, and no file holds that other users can read.
 const SECRET_KEYS: [&str; 4] = [
     "keys.kek",
     "keys.previous_kek",
@@ -23,7 +23,7 @@ const SECRET_KEYS: [&str; 4] = [
 pub(super) struct Source {
     merged: config::Config,
     file: Option<PathBuf>,
-    /// Setting → variable.
+    /// The variable that each setting came from.
     variables: BTreeMap<String, String>,
 }
 
@@ -71,7 +71,7 @@ impl Source {
             let path = e.path().to_string();
             let reason = reason(&path, e.inner());
             if let Some(key) = missing_field(e.inner()) {
-                // Below an optional section the name is whole already.
+                // In an optional section the error already has the whole key.
                 let whole = path == "." || key.starts_with(&format!("{path}."));
                 let key = if whole { key } else { format!("{path}.{key}") };
                 return ConfigError::at(&key, "is missing; it has no default, so write it");
@@ -85,7 +85,7 @@ impl Source {
         })
     }
 
-    /// The file, if a secret is written into it and not replaced by a variable.
+    /// The first secret that is set in the file and not overridden by a variable, and the file.
     pub(super) fn file_with_inline_secret(&self) -> Option<(&'static str, &Path)> {
         let file = self.file.as_deref()?;
         SECRET_KEYS
@@ -95,11 +95,11 @@ impl Source {
     }
 }
 
-/// A TOML error without the source line that its parser would quote: the line may hold a secret.
+/// A TOML error without the line that the parser quotes, which may hold a secret.
 fn unparsable(file: Option<&Path>, error: &config::ConfigError) -> ConfigError {
     let config::ConfigError::FileParse { cause, .. } = error else {
         return ConfigError::file(
-            "the settings cannot be laid over each other: one of them is both a value and a section",
+            "the file and the environment cannot be merged: a key is both a value and a section",
         );
     };
     let cause = cause.to_string();
@@ -115,7 +115,7 @@ fn unparsable(file: Option<&Path>, error: &config::ConfigError) -> ConfigError {
 
 fn reason(path: &str, error: &config::ConfigError) -> String {
     match innermost(error) {
-        // The value itself is not repeated where it may be a secret.
+        // The value may be a secret, so the message does not repeat it.
         config::ConfigError::Type { expected, .. }
             if path.starts_with("keys") || SECRET_KEYS.contains(&path) =>
         {

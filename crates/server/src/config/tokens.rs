@@ -1,18 +1,20 @@
-//! `[tokens]`, `[sessions]`, `[challenge]`: how long what lives, and how it is signed.
+//! `[tokens]`, `[sessions]`, `[challenge]`: signature and lifetime of access tokens, lifetimes of
+//! sessions, and the age limit of signed requests.
 
 use serde::Deserialize;
 
 use super::error::{ConfigError, within};
 use super::public_url::PublicUrl;
 
-/// The longest life of an access token, seconds. What outlives tokens (a retired key, an entry of
-/// the revocation list) is measured by it: tokens of an earlier configuration are about too.
+/// The longest lifetime of an access token that can be configured, in seconds. Retired signing keys
+/// and entries of the revocation list are kept at least this long, because unexpired tokens may
+/// come from an earlier configuration.
 pub const MAX_ACCESS_TTL_SECONDS: u32 = 3600;
 
-/// How access tokens are signed.
+/// The signature algorithm of access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 pub enum SigningAlgorithm {
-    /// RSA-2048 with SHA-256: the documented form, cheapest to verify.
+    /// RSA-2048 with SHA-256: the default, and cheapest to verify.
     #[default]
     RS256,
     /// ECDSA on P-256: cheap to sign.
@@ -22,7 +24,7 @@ pub enum SigningAlgorithm {
 }
 
 impl SigningAlgorithm {
-    /// The JOSE name.
+    /// The algorithm's name in JOSE.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
@@ -32,16 +34,16 @@ impl SigningAlgorithm {
     }
 }
 
-/// Access tokens.
+/// The section `[tokens]`: access tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tokens {
-    /// How they are signed.
+    /// The algorithm of new signing keys.
     pub algorithm: SigningAlgorithm,
-    /// Their life, seconds. Clients refresh five minutes before the end, so under 600 they would
-    /// refresh all the time.
+    /// Lifetime in seconds. At least 600, because clients refresh five minutes before a token
+    /// expires.
     pub access_ttl_seconds: u32,
-    /// `aud`; none: the origin of the public URL. Read it through
+    /// The `aud` of platform tokens. `None`: the origin of the public URL. Read it through
     /// [`Config::audience`](super::Config::audience).
     pub audience: Option<String>,
 }
@@ -73,25 +75,25 @@ impl Tokens {
                 "must be 1 to 255 visible ASCII characters; write a URL, or leave it out for the origin of `public_url`",
             );
         }
-        // A token for this audience manages credentials; platform tokens must never have it.
+        // A management token has this audience, so a platform token must not have it.
         if audience.trim_end_matches('/') == public_url.as_str() {
             return refuse(
-                "is the issuer URL, which marks tokens for managing credentials; write another, or leave it out",
+                "is the issuer URL, which marks management tokens; write another, or leave it out",
             );
         }
         Ok(())
     }
 }
 
-/// Sessions that API keys open.
+/// The section `[sessions]`: sessions that API keys open.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sessions {
-    /// Days without a refresh after which a session is over.
+    /// Days without a refresh after which a session expires.
     pub idle_days: u32,
-    /// Days after which it is over anyway.
+    /// Days after which a session expires in any case.
     pub max_days: u32,
-    /// Seconds within which an exchanged refresh token still gives the same successor.
+    /// Seconds for which an exchanged refresh token still gets the same successor.
     pub reuse_grace_seconds: u32,
 }
 
@@ -120,11 +122,12 @@ impl Sessions {
     }
 }
 
-/// Signed requests for tokens.
+/// The section `[challenge]`: signed requests for tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Challenge {
-    /// Seconds that a request's timestamp may be away from the server's clock, inclusive.
+    /// Largest difference between a request's timestamp and the server's clock, in seconds, either
+    /// way.
     pub skew_seconds: u32,
 }
 

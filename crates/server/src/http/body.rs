@@ -1,12 +1,12 @@
-//! How large a body may be, and how long it may take to arrive.
+//! Limits on the size of a body and on the time in which it must arrive.
 
 use std::time::Duration;
 
 /// The limits of a request's body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyLimits {
-    /// Most bytes.
+    /// Maximum number of bytes.
     pub(crate) bytes: usize,
-    /// From the first byte to the last.
+    /// Time for the whole body, counted from the moment the service starts to read it.
     pub(crate) deadline: Duration,
 }

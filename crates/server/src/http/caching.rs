@@ -17,7 +17,7 @@ pub(crate) fn etag(content: &[u8]) -> String {
     format!("\"{hex}\"")
 }
 
-/// A public document that caches may keep: 304 where the caller has it already.
+/// Responds with a public document, or with 304 if `If-None-Match` names its ETag.
 pub(crate) fn cacheable(
     headers: &HeaderMap,
     content: Bytes,
@@ -39,7 +39,7 @@ pub(crate) fn cacheable(
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
     headers.insert(ETAG, HeaderValue::from_str(etag).expect("hex in quotes"));
-    // Public keys and revocations are for everybody, pages in a browser included.
+    // Scripts of any origin may read public keys and revocations.
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }

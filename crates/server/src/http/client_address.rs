@@ -1,11 +1,11 @@
-//! The address a request is charged to.
+//! The address of the client behind the proxies.
 //!
-//! 1. It is the peer's, unless the peer is a trusted proxy: only such a peer's `X-Forwarded-For` is
-//!    read.
+//! 1. It is the peer's address, unless the peer is a trusted proxy. `X-Forwarded-For` of any other
+//!    peer is ignored.
 //! 2. Every proxy appends the address that connected to it, so the list is walked from the right.
-//!    The first hop that is not a trusted proxy is the client; the client may have made up what is
-//!    left of it.
-//! 3. A hop that is not an address ends the walk at the last good one.
+//!    The first hop that is not a trusted proxy is the client. The client may have forged the
+//!    entries to its left.
+//! 3. A hop that is not an address ends the walk at the last valid one.
 //!
 //! So a client can neither charge its requests to another address nor avoid the charge.
 
@@ -15,21 +15,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
-/// No real chain is longer; the walk ends here.
+/// Maximum number of hops that are read. No real chain is longer.
 const MAX_HOPS: usize = 50;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The address of the client behind `peer`, where `trusted` proxies name it in `X-Forwarded-For`.
+/// The address of the client behind `peer`. Reads `X-Forwarded-For` if `peer` is one of the
+/// `trusted` proxies.
 ///
-/// An IPv4 address mapped into IPv6 counts as the IPv4 address that it is.
+/// An IPv4-mapped IPv6 address becomes the IPv4 address.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let mut farthest = peer.to_canonical();
     if !is_trusted(farthest) {
         return farthest;
     }
-    // Several lines of a list header are one list, in their order (RFC 9110 section 5.3).
+    // Several lines of a list header are one list in the same order (RFC 9110 section 5.3).
     let lines = headers.get_all(X_FORWARDED_FOR).into_iter().rev();
     let hops = lines.flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
     for hop in hops.take(MAX_HOPS) {
@@ -42,7 +43,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     farthest
 }
 
-/// `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`.
+/// Parses `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
     let address = text
@@ -59,13 +60,13 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// What a limit counts as one client: an IPv4 address, or the /64 within which an IPv6 host picks
-/// addresses freely.
+/// What a limit counts as one client: an IPv4 address, or an IPv6 /64 network, in which one host
+/// can choose its addresses freely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NetworkPrefix(IpAddr);
 
 impl NetworkPrefix {
-    /// The network of an address.
+    /// The prefix that contains this address.
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),

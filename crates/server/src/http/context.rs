@@ -1,4 +1,4 @@
-//! What is known of every request before its handler runs.
+//! Facts about a request that are known before its handler runs.
 
 use std::net::IpAddr;
 
@@ -9,17 +9,18 @@ use tm_auth_store::AuditContext;
 
 use crate::error::ApiError;
 
-/// Facts about a request, the same for all that handle it.
+/// Set once by [`crate::middleware`], so that all code that handles a request sees the same values.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) request_id: String,
-    /// Whom limits are charged to.
+    /// The client's address; see [`crate::http::client_address`].
     pub(crate) address: IpAddr,
+    /// When the request arrived.
     pub(crate) now: Timestamp,
 }
 
 impl Context {
-    /// For the audit trail.
+    /// The context of an audit entry about this request.
     pub(crate) fn audit_context(&self, actor: impl ToString) -> AuditContext {
         AuditContext {
             at: self.now,

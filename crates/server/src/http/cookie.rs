@@ -1,33 +1,34 @@
-//! Our cookies: their names, attributes and secrets.
+//! The service's cookies: their names and attributes.
 //!
-//! Over https each has the `__Host-` prefix (RFC 6265bis section 4.1.3.2): only this host can have
-//! set it, over TLS, for all paths. Plain http, which is allowed on loopback only, has neither
-//! prefix nor `Secure`. None has a `Max-Age`: it ends with the browser, and its row ends by itself.
+//! With https each name has the prefix `__Host-` (RFC 6265bis section 4.1.3.2), which proves that
+//! this host set the cookie, over TLS and for all paths. With plain http, which is allowed on
+//! loopback only, there is neither the prefix nor `Secure`. No cookie has a `Max-Age` unless it is
+//! cleared: the browser drops it when it closes, and the row in the database expires by itself.
 
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
 
 use crate::config::PublicUrl;
 
-/// Which cookie.
+/// The cookies of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
-    /// A person's session.
+    /// The session of a user.
     Session,
-    /// A sign-in by mail under way.
+    /// A login by e-mail in progress.
     Flow,
-    /// A sign-in with Apple under way.
+    /// A login with Apple in progress.
     Apple,
-    /// Ties the ceremonies of passkeys to the browser.
+    /// Binds passkey ceremonies to the browser.
     Passkey,
 }
 
-/// From which sites' requests it comes along.
+/// The `SameSite` attribute: which requests carry the cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SameSite {
-    /// Ours, and links from elsewhere.
+    /// Requests from this site, and links from other sites.
     Lax,
-    /// Every site: for an answer that another site posts.
+    /// Requests from every site, for a response that another site posts.
     None,
 }
 
@@ -48,7 +49,8 @@ impl Name {
     }
 }
 
-/// The value of a cookie of the request. Sent twice it is none: one of the two is not ours.
+/// The value of a cookie of the request. `None` if it was sent twice, since the service set only
+/// one.
 pub(crate) fn read<'a>(url: &PublicUrl, headers: &'a HeaderMap, name: Name) -> Option<&'a str> {
     let wanted = name.as_str(url.is_https());
     let mut values = headers
@@ -62,7 +64,7 @@ pub(crate) fn read<'a>(url: &PublicUrl, headers: &'a HeaderMap, name: Name) -> O
     values.next().filter(|_| values.next().is_none())
 }
 
-/// Whether the request brings any of our cookies.
+/// Whether the request has any cookie of this service.
 pub(crate) fn any(url: &PublicUrl, headers: &HeaderMap) -> bool {
     let names = Name::ALL.map(|name| name.as_str(url.is_https()));
     headers
@@ -79,7 +81,7 @@ pub(crate) fn set(url: &PublicUrl, name: Name, value: &str, same_site: SameSite)
     header(url, name, value, same_site, "")
 }
 
-/// A `Set-Cookie` value that takes the cookie away.
+/// A `Set-Cookie` value that deletes the cookie.
 pub(crate) fn clear(url: &PublicUrl, name: Name) -> HeaderValue {
     let same_site = match name {
         Name::Session | Name::Flow | Name::Passkey => SameSite::Lax,
@@ -91,8 +93,8 @@ pub(crate) fn clear(url: &PublicUrl, name: Name) -> HeaderValue {
 fn header(url: &PublicUrl, name: Name, value: &str, same_site: SameSite, more: &str) -> HeaderValue {
     let https = url.is_https();
     let site = match same_site {
-        // Browsers take `None` only together with `Secure`; on loopback they send a cookie without
-        // the attribute along with a cross-site POST for its first two minutes.
+        // Browsers accept `None` only with `Secure`. On loopback the attribute is left out: for two
+        // minutes after they set such a cookie, browsers send it with a cross-site POST.
         SameSite::None if !https => "",
         SameSite::None => "; SameSite=None",
         SameSite::Lax => "; SameSite=Lax",

@@ -1,4 +1,4 @@
-//! What a person sees of a device: its browser and system, coarsely. "Firefox on Linux".
+//! The name of a device as users see it: its browser and system, for example "Firefox on Linux".
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
@@ -9,13 +9,14 @@ pub(crate) fn device(headers: &HeaderMap) -> String {
     coarse(user_agent.unwrap_or_default())
 }
 
-/// Most characters kept of the name of a program that is not a browser.
+/// Maximum number of characters of the name of a program that is not a browser.
 const LONGEST: usize = 40;
 
-/// From a `User-Agent`. Only words of our own and ASCII letters come out, whatever goes in.
+/// Derives the name from a `User-Agent`. Whatever the client sends, the result has only the words
+/// below, or ASCII letters, digits, `-`, `_` and `.`.
 fn coarse(user_agent: &str) -> String {
     let has = |word: &str| user_agent.contains(word);
-    // In this order: each of them also names those after it.
+    // The order matters: most browsers also name Chrome or Safari.
     let browser = [
         ("Edg/", "Edge"),
         ("OPR/", "Opera"),

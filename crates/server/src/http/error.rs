@@ -1,4 +1,4 @@
-//! From an error to an answer: its status and headers. [`crate::middleware`] writes the body.
+//! The status and headers of an error response. [`crate::middleware`] writes the body.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -17,7 +17,7 @@ impl ApiError {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        // RFC 6750 section 3: where a bearer token was asked for. One value for every reason.
+        // RFC 6750 section 3. The challenge does not say why a token is invalid.
         let challenge = match self.code {
             ErrorCode::MissingToken => "Bearer",
             ErrorCode::InvalidToken => r#"Bearer error="invalid_token""#,

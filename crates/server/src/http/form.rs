@@ -1,7 +1,8 @@
-//! Posted forms: `application/x-www-form-urlencoded`, within the same limits as a JSON body.
+//! Posted forms: `application/x-www-form-urlencoded`, with the same limits as a JSON body.
 //!
-//! A form is read into a struct, or into a tuple of structs. Every field is text. A field that none
-//! of the structs has is an error, so that a page cannot offer a choice that its handler ignores.
+//! A form is read into a struct, or into a tuple of structs. Every field is text. In a form of this
+//! service, a field that none of the structs has is an error, so that a page cannot offer a choice
+//! that its handler ignores.
 
 mod fields;
 
@@ -18,21 +19,21 @@ use crate::http::body::BodyLimits;
 /// A form of a page of this service, without a CSRF token.
 pub(crate) struct Form<T>(pub(crate) T);
 
-/// A form that another site's page posts. RFC 6749 section 4.1.2: "The client MUST ignore
-/// unrecognized response parameters."
+/// A form that a page of another site posts. Unknown fields are ignored. RFC 6749 section 4.1.2:
+/// "The client MUST ignore unrecognized response parameters."
 pub(crate) struct ForeignForm<T>(pub(crate) T);
 
 /// The fields of a form, before they are read into structs.
 pub(crate) struct FormFields(Vec<(String, String)>);
 
 impl FormFields {
-    /// Takes the first field of this name out.
+    /// Removes the first field with this name and returns its value.
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         let index = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(index).1)
     }
 
-    /// Reads every field.
+    /// Reads all fields. Fails if there is an unknown one.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let (form, unread) = self.read_known()?;
         if unread {
@@ -44,9 +45,9 @@ impl FormFields {
         Ok(form)
     }
 
-    /// Reads the known fields. Returns whether there are others.
+    /// Reads the known fields. The flag says whether there are unknown ones.
     fn read_known<T: DeserializeOwned>(&self) -> Result<(T, bool), ApiError> {
-        // The message does not say which field and why: that could quote what the user typed.
+        // serde's message is left out, because it could quote what the user typed.
         fields::read(&self.0)
             .map_err(|_| ApiError::invalid("form", "a field is missing or has the wrong form"))
     }

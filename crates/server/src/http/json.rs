@@ -1,4 +1,4 @@
-//! Reading a JSON body: its type, its size, its time, its fields.
+//! Reads a JSON body. Checks its type, size, time of arrival and fields.
 
 use axum::extract::{FromRef, FromRequest, Request};
 use http::HeaderMap;
@@ -27,10 +27,11 @@ where
     }
 }
 
-/// The answer of an authenticator, which may be long: an RSA key, a chain of certificates.
+/// The response of an authenticator, which can be long: it may have an RSA key or a chain of
+/// certificates.
 pub(crate) struct LargeJson<T>(pub(crate) T);
 
-/// Four times what an attestation takes.
+/// Maximum number of bytes of an authenticator's response, whatever `limits.body_bytes` is.
 const LARGE: usize = 64 * 1024;
 
 impl<S, T> FromRequest<S> for LargeJson<T>
@@ -59,9 +60,9 @@ async fn read<T: DeserializeOwned>(request: Request, limits: BodyLimits) -> Resu
     parse(&body)
 }
 
-/// `application/json`, in UTF-8 and uncompressed.
+/// Whether the headers announce `application/json` in UTF-8, not compressed.
 fn is_plain_json(headers: &HeaderMap) -> bool {
-    // Of two types one would have to be guessed.
+    // With two types, one would have to be guessed.
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(content_type), None) = (types.next(), types.next()) else {
         return false;
@@ -79,8 +80,8 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
         }
         _ => true,
     });
-    // RFC 9110 section 8.4: any coding, even `identity`, is refused, so that no bomb is ever
-    // unpacked.
+    // RFC 9110 section 8.4. Every coding is refused, even `identity`, so that the service never
+    // unpacks a decompression bomb.
     is_json && in_utf8 && !headers.contains_key(CONTENT_ENCODING)
 }
 
@@ -93,14 +94,13 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for OneObject<T> {
     }
 }
 
-/// Names the field that does not fit. The serde types refuse a field that is there twice.
+/// Parses a body. An error names the field that is wrong. The structs refuse duplicate fields.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let OneObject(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "body".to_owned() } else { path };
-        // The position and the kind of the problem, never the value: it may be a secret in the
-        // wrong place.
+        // The message never has a value, since that could be a secret in the wrong field.
         let inner = error.into_inner();
         let problem = match inner.classify() {
             serde_json::error::Category::Data => describe(&inner),
@@ -117,7 +117,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
-/// serde's texts begin with the kind of problem; what it quotes of the input is left out.
+/// Describes the problem. Names fields, but quotes no value of the input, unlike serde's own text.
 fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
     for kind in ["missing field", "duplicate field", "unknown field"] {

@@ -1,4 +1,4 @@
-//! What every room needs of HTTP. Knows nothing of the service itself.
+//! HTTP code that the API and the pages share. Knows neither [`crate::App`] nor the handlers.
 
 pub(crate) mod body;
 pub(crate) mod caching;

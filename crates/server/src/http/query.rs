@@ -1,6 +1,6 @@
-//! Queries of URLs.
+//! Query strings of URLs.
 
-/// A value within a query: everything but unreserved characters (RFC 3986 section 2.3) is escaped.
+/// Escapes a value of a query: all but `/` and the unreserved characters (RFC 3986 section 2.3).
 pub(crate) fn query_value(text: &str) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::with_capacity(text.len());

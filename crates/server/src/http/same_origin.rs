@@ -1,13 +1,12 @@
-//! Whether a request that changes something comes from a page of this service.
+//! Checks that a request that may change something comes from a page of this service.
 //!
-//! Browsers say so themselves: in `Sec-Fetch-Site` (Fetch Metadata) and in `Origin` (RFC 6454).
+//! Browsers say so in `Sec-Fetch-Site` (Fetch Metadata) and in `Origin` (RFC 6454).
 //!
-//! 1. Safe methods pass, and so do requests to the API without a cookie of this service: programs
-//!    send neither header.
-//! 2. Where a cookie comes along, and on every page, one of the two must say that the request is
-//!    ours, and none that it is not. An `Origin` of `null` is not ours, unless the browser says so
-//!    itself in `Sec-Fetch-Site`.
-//! 3. What another site posts by design ([`EXEMPT`]) is bound in another way.
+//! 1. Requests with a safe method pass. So do requests to the API without a cookie of this service,
+//!    because programs send neither header.
+//! 2. Every other request needs at least one of the two headers, and both must name this origin if
+//!    present. `Origin: null` is accepted only if `Sec-Fetch-Site` is `same-origin`.
+//! 3. Requests that another site posts by design ([`EXEMPT`]) are authenticated in another way.
 
 use http::header::ORIGIN;
 use http::{HeaderMap, Method};
@@ -17,7 +16,8 @@ use crate::config::{BASE_PATH, PublicUrl};
 use crate::error::ApiError;
 use crate::http::cookie;
 
-/// Apple posts its answer (bound by `state` and the flow's cookie) and its notifications (signed).
+/// Apple posts its response, which `state` and the flow's cookie bind, and its signed
+/// notifications.
 pub(crate) const EXEMPT: [&str; 2] = ["/apple/callback", "/apple/notifications"];
 
 pub(crate) fn check(
@@ -39,9 +39,9 @@ pub(crate) fn check(
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let site = text("sec-fetch-site").map(|site| site == "same-origin");
     let origin = match text(ORIGIN.as_str()) {
-        // Fetch section 3.2, "append a request Origin header": what a form of this service sends
-        // under `no-referrer`. Sandboxed pages of other sites send it too, so it speaks neither for
-        // nor against the request.
+        // Fetch section 3.2, "append a request Origin header": forms of this service send it
+        // because of `no-referrer`. Sandboxed pages of other sites send it too, so it proves
+        // nothing.
         Some("null") if site == Some(true) => None,
         origin => origin.map(|origin| origin == url.origin()),
     };

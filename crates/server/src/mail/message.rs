@@ -20,7 +20,7 @@ pub(super) struct Message {
     pub(super) expires_at: Timestamp,
     /// The number of failed attempts.
     pub(super) failures: u32,
-    /// The span of the request that sent it: what the log says of its delivery carries that
+    /// The span of the request that sent it, so that log lines about its delivery have that
     /// request's id.
     pub(super) span: tracing::Span,
 }

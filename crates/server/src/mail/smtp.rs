@@ -32,7 +32,7 @@ pub(super) struct Server {
     tls: SmtpTls,
     parameters: TlsParameters,
     credentials: Option<Credentials>,
-    /// Connections that delivered a mail, with the time of that.
+    /// Connections that delivered a mail, with the time of the delivery.
     idle: Mutex<Vec<(Instant, AsyncSmtpConnection)>>,
 }
 

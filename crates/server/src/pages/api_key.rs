@@ -99,8 +99,8 @@ pub(crate) async fn details(
     let view = KeyView::of(&key, used, &refusals, context.now);
     if view.status.pending {
         let text = format!(
-            "You did not confirm that the key file is saved, so programs cannot use this key. It is deleted {}. After that, \
-             its public key can be registered again.",
+            "You did not confirm that the key file is saved, so programs cannot use this key. It will be deleted {}. \
+             Create another key instead.",
             view.pending_until.relative()
         );
         layout = layout.notice(Tone::Warning, text);

@@ -149,7 +149,8 @@ pub(crate) async fn paste(
     Ok((status, Page(page)).into_response())
 }
 
-/// Checks all that registration demands except the proof, so that the user does not sign in vain.
+/// Checks all that registration requires except the proof, so that the user signs only for a key
+/// that can be registered.
 fn check(entered: &EnteredKey, now: Timestamp) -> Result<PublicKey, ApiError> {
     // First: a pasted private key is reported whatever else is wrong.
     let key = PublicKey::parse(&PublicKeyInput::Text(entered.public_key.clone()));

@@ -9,8 +9,7 @@ use tm_auth_store::{KeyRefusal, KeyUse};
 
 use super::words::{self, Instant, Status};
 
-/// From this long before a key's expiry pages highlight it; the first reminder is sent then as
-/// well.
+/// Pages highlight an expiry this long before it. The first reminder is sent at the same time.
 const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// A key used within this time counts as in use.
 const IN_USE: SignedDuration = SignedDuration::from_hours(1);

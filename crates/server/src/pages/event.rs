@@ -38,7 +38,8 @@ impl EventView {
 
 fn who(actor: &str, account: &Account) -> &'static str {
     match actor {
-        "operator" => "An operator",
+        "operator" => "True Markets staff",
+        "apple" => "Apple",
         "service" => "The service",
         _ if actor == account.uid.to_string() => "You",
         // The id of a key or a session, whose secret was used.

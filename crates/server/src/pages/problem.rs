@@ -131,6 +131,11 @@ pub(crate) fn page(app: &App, client: &HtmlClient, error: &ApiError, request_id:
             "The address is wrong, or the page was removed, or it belongs to another account.".to_owned(),
             home(),
         ),
+        ErrorCode::InvalidCode => (
+            "This code or link is not valid",
+            "It was already used, has expired or was opened in another browser. Nothing was changed. Ask for a new e-mail.".to_owned(),
+            (client.back.clone(), "Start again"),
+        ),
         ErrorCode::RateLimited => (
             "Too many requests",
             "Wait a minute, then try again.".to_owned(),

@@ -72,7 +72,11 @@ impl Status {
                 "warn",
                 "Waiting for you to confirm that the key file is saved.",
             ),
-            ApiKeyStatus::Expired => ("Expired", "", "Programs can no longer use this key."),
+            ApiKeyStatus::Expired => (
+                "Expired",
+                "",
+                "Programs can no longer use this key. Create another key.",
+            ),
             ApiKeyStatus::Revoked => ("Revoked", "bad", "This key can never be used again."),
         };
         Self {
@@ -109,19 +113,25 @@ pub(crate) fn refusal(code: &str) -> &'static str {
     match code {
         Code::InvalidRequest => "The request was malformed.",
         Code::BadSignatureEncoding => "The signature could not be read.",
-        Code::InvalidCredentials => "The signature was not made with this key.",
-        Code::TimestampOutOfRange => "The clock of the program’s machine was off by more than 30 seconds.",
-        Code::Replayed => "The same signed request was sent twice.",
+        Code::InvalidCredentials => {
+            "The signature was not made with this key. Check the key file of the program."
+        }
+        Code::TimestampOutOfRange => {
+            "The clock of the program’s machine was off by more than 30 seconds. Correct it."
+        }
+        Code::Replayed => "The same signed request was sent twice. Sign each request again.",
         Code::ChallengeBeforeRecovery => {
             "The request was signed before the service was restored from a backup."
         }
-        Code::WrongEnvironment => "The key belongs to the other environment.",
-        Code::KeyRevoked => "The key was revoked.",
-        Code::KeyExpired => "The key had expired.",
+        Code::WrongEnvironment => "The key belongs to the other environment, production or UAT.",
+        Code::KeyRevoked => "The key was revoked. Create another key.",
+        Code::KeyExpired => "The key had expired. Create another key.",
         Code::KeyPending => "The key was not active yet.",
         Code::KeyDisabled => "The key was disabled.",
         Code::AccountDisabled => "The account was disabled.",
-        Code::IpNotAllowed => "The IP address is not on the key’s list.",
+        Code::IpNotAllowed => {
+            "The IP address is not among the allowed IP addresses of the key. If it is yours, add it."
+        }
         Code::RateLimited => "There were too many requests.",
         // Not refusals of a mint.
         Code::InvalidPublicKey
@@ -184,13 +194,13 @@ pub(crate) fn action(action: &AuditAction) -> String {
         Action::SessionEnded | Action::SessionRevoked => "A session was ended",
         Action::SessionFastForwarded => "A session continued after the service was restored from a backup",
         Action::RefreshReused => "A session was ended because an old refresh token was used again",
-        Action::ManagementSessionIssued => "An operator issued a session for managing the account",
-        Action::KeyRegistered => "Registered a key",
-        Action::KeyActivated => "Activated a key",
-        Action::KeyChanged => "Changed a key",
-        Action::KeyDisabled => "Disabled a key",
-        Action::KeyEnabled => "Enabled a key",
-        Action::KeyRevoked => "Revoked a key",
+        Action::ManagementSessionIssued => "True Markets staff issued a session for managing the account",
+        Action::KeyRegistered => "Registered an API key",
+        Action::KeyActivated => "Activated an API key",
+        Action::KeyChanged => "Changed an API key",
+        Action::KeyDisabled => "Disabled an API key",
+        Action::KeyEnabled => "Enabled an API key",
+        Action::KeyRevoked => "Revoked an API key",
         Action::PasskeyAdded => "Added a passkey",
         Action::PasskeyRemoved => "Removed a passkey",
         Action::PasskeyRenamed => "Renamed a passkey",
@@ -204,7 +214,7 @@ pub(crate) fn action(action: &AuditAction) -> String {
         Action::RecoveryCompleted => "Completed the recovery",
         Action::CodeSent => "A login code was sent",
         Action::CodeRefused => "A login code was refused",
-        // These are never about an account, so that no page shows them.
+        // These are never about an account, so no page shows them.
         Action::LimitReached => "A rate limit was reached",
         Action::TokensRevoked => "Revoked tokens",
         Action::SigningKeyChanged => "Changed a key of the service",
@@ -240,7 +250,7 @@ fn method(method: AuthMethod) -> &'static str {
         AuthMethod::EmailCode => "with an e-mail code",
         AuthMethod::MagicLink => "with an e-mail link",
         AuthMethod::Apple => "with Apple",
-        AuthMethod::Operator => "confirmed by an operator",
+        AuthMethod::Operator => "confirmed by True Markets staff",
     }
 }
 

@@ -1,7 +1,7 @@
-//! `/passkeys/add`: one more passkey for a signed-in user.
+//! `/passkeys/add`: one more passkey for a logged-in user.
 //!
-//! The user must have signed in within five minutes, with the strongest method that the account
-//! has. After a recovery's waiting time, a sign-in by mail is enough.
+//! The user must have logged in within five minutes, with the strongest method that the account
+//! has. After a recovery's waiting time, a login by mail is enough.
 
 use std::sync::Arc;
 
@@ -35,15 +35,15 @@ pub(crate) struct Request {
     name: String,
 }
 
-/// The ceremony's state.
+/// What the ceremony keeps until the answer.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     name: String,
-    /// The account's passkeys, as the options name them.
+    /// The passkeys that the options exclude: those that the account has.
     excluded: Vec<CredentialId>,
 }
 
-/// Gives the options for a new passkey.
+/// Returns the options for a new passkey.
 pub(crate) async fn options(
     State(app): State<Arc<App>>,
     context: Context,
@@ -100,8 +100,8 @@ pub(crate) async fn finish(
     let rp = &RelyingParty::of(&app.config)?;
     let account = &browser.account;
     let client_data = &answer.response.client_data.0;
-    let judge = async |begun_by, pending: Pending| {
-        // The session, not the request body, decides whose ceremony this is.
+    let verify = async |begun_by, pending: Pending| {
+        // The session, not the request body, decides which account gets the passkey.
         if begun_by != Some(account.uid) {
             return Err(super::begun_by_another());
         }
@@ -114,7 +114,7 @@ pub(crate) async fn finish(
             .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &audit_context);
         Ok((added.await??, name))
     };
-    let finished = ceremony::finish(&app, &context, &headers, Kind::Add, client_data, judge);
+    let finished = ceremony::finish(&app, &context, &headers, Kind::Add, client_data, verify);
     let (recovered, name) = finished.await?;
     notices::tell(&app, &context, account, Notice::PasskeyAdded { name }).await;
     if recovered {
@@ -123,7 +123,7 @@ pub(crate) async fn finish(
     Ok(StatusCode::CREATED)
 }
 
-/// On what ground the user may add a passkey; refused without one.
+/// Returns what entitles the user to add a passkey, and refuses the request if nothing does.
 async fn ground(app: &App, context: &Context, browser: &Browser) -> Result<AddedBy, ApiError> {
     let (proof, uid) = (&browser.session.proof, browser.account.uid);
     if !proof.is_fresh(context.now) {

@@ -1,19 +1,19 @@
 //! Verifying an assertion: WebAuthn section 7.2.
 //!
-//! - Steps 1 to 4 are the page's.
+//! - The page does steps 1 to 4.
 //! - Steps 5 and 6 find the passkey by the credential id and the account by the user handle. At a
 //!   step-up, the options must have allowed the credential.
-//! - Steps 7 to 14 judge the client data. [`ceremony::finish`] has done them before.
-//! - Steps 15 to 18 judge the authenticator data: relying party, user presence, user verification,
+//! - Steps 7 to 14 verify the client data. [`ceremony::finish`] has done them before.
+//! - Steps 15 to 18 verify the authenticator data: relying party, user presence, user verification,
 //!   backup flags.
 //! - Step 19: the passkey is as eligible for backup as at its registration.
 //! - Steps 20 and 21 verify the signature.
-//! - Step 22, the judgement of the counter, and step 24, the update of the record, are one
+//! - Step 22, the check of the counter, and step 24, the update of the record, are one
 //!   transaction of the store. Step 23: extension outputs are ignored.
 //!
-//! An unknown credential goes through the same steps, with a dummy key, up to the signature, so
-//! that neither response nor time tells which credentials exist. What depends on the passkey comes
-//! after it.
+//! For an unknown credential the service does the same steps up to the signature, with a dummy key.
+//! So neither the response nor its time reveals which credentials exist. The checks that depend on
+//! the passkey come after the signature.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
@@ -57,7 +57,7 @@ pub(super) fn options(rp: &RelyingParty, challenge: &str, allowed: &[Passkey]) -
     json!({
         "publicKey": {
             "challenge": challenge,
-            "timeout": ceremony::LIFE.as_millis(),
+            "timeout": ceremony::LIFETIME.as_millis(),
             "rpId": rp.id,
             "allowCredentials": allowed,
             "userVerification": "required",
@@ -65,7 +65,7 @@ pub(super) fn options(rp: &RelyingParty, challenge: &str, allowed: &[Passkey]) -
     })
 }
 
-/// Judges an answer. `known` is the signed-in account, at a step-up.
+/// Verifies an answer. `known` is the logged-in account, at a step-up.
 pub(super) async fn authenticate(
     app: &App,
     context: &Context,
@@ -75,23 +75,24 @@ pub(super) async fn authenticate(
 ) -> Result<Authenticated, ApiError> {
     let kind = known.map_or(Kind::SignIn, |_| Kind::StepUp);
     let client_data = &answer.response.client_data.0;
-    let judge = async |uid, allowed| {
+    let verify = async |uid, allowed| {
         if uid != known {
             return Err(super::begun_by_another());
         }
-        judge(app, context, answer, known, allowed).await
+        verify_answer(app, context, answer, known, allowed).await
     };
-    let judged = ceremony::finish(app, context, headers, kind, client_data, judge).await;
-    if let Err(error) = &judged
+    let verified = ceremony::finish(app, context, headers, kind, client_data, verify).await;
+    if let Err(error) = &verified
         && ceremony::is_failure(error)
     {
         sign_in::note_refusal(app, context, AuthMethod::Passkey, error).await?;
     }
-    judged
+    verified
 }
 
-/// `allowed` are the credentials that the options of a step-up allowed.
-async fn judge(
+/// Does the steps after those of the client data. `allowed` are the credentials that the options of
+/// a step-up allowed.
+async fn verify_answer(
     app: &App,
     context: &Context,
     answer: &Answer<Assertion>,

@@ -2,17 +2,17 @@
 //!
 //! The options ask for no attestation, so a browser that follows the standard (section 5.1.3) sends
 //! the format `none`, or `packed` with self attestation: a signature by the new key itself. Every
-//! other statement stands on certificates, which this service does not trust, and is refused.
+//! other statement depends on certificates, which this service does not trust, and is refused.
 
 use super::cbor::{self, Item};
 use super::public_key::PublicKey;
 use super::refused::{Refused, because};
 
-/// An attestation object, taken apart.
+/// A parsed attestation object.
 #[derive(Debug)]
 pub(super) struct AttestationObject<'a> {
     format: &'a [u8],
-    /// A map in CBOR.
+    /// The statement, a map in CBOR.
     statement: &'a [u8],
     pub(super) authenticator_data: &'a [u8],
 }

@@ -3,7 +3,7 @@
 use super::cbor::{self, Item};
 use super::refused::{Refused, because};
 
-/// Longest credential id (section 6.5.1: "Value MUST be ≤ 1023").
+/// The maximum length of a credential id, in bytes (section 6.5.1: "Value MUST be ≤ 1023").
 const MOST_ID_BYTES: usize = 1023;
 
 const USER_PRESENT: u8 = 1 << 0;
@@ -13,12 +13,12 @@ const BACKED_UP: u8 = 1 << 4;
 const HAS_CREDENTIAL: u8 = 1 << 6;
 const HAS_EXTENSIONS: u8 = 1 << 7;
 
-/// Authenticator data, taken apart.
+/// Parsed authenticator data.
 pub(super) struct AuthenticatorData<'a> {
     pub(super) counter: u32,
     pub(super) backup_eligible: bool,
     pub(super) backed_up: bool,
-    /// The new credential, at a registration.
+    /// The new credential. Assertions have none.
     pub(super) credential: Option<AttestedCredential<'a>>,
 }
 

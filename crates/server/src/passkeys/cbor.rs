@@ -1,14 +1,14 @@
-//! As much CBOR (RFC 8949) as attestation objects and COSE keys need.
+//! Reads the part of CBOR (RFC 8949) that attestation objects and COSE keys need.
 //!
-//! Items of indefinite length, which CTAP2 forbids, are malformed here, and so is deep nesting.
-//! Items borrow from the input, so an announced length costs no memory.
+//! Items of indefinite length, which CTAP2 forbids, count as malformed, and so does deep nesting.
+//! Items borrow from the input, so a false length reserves no memory.
 
 use std::collections::BTreeMap;
 
 /// The major type of a map.
 const MAP: u8 = 5;
 
-/// CTAP2 nests at most four levels.
+/// The maximum nesting of items. CTAP2 nests at most four levels.
 const MOST_LEVELS: u8 = 8;
 
 /// The bytes after the first item. `None` if the item is malformed or nested too deeply.
@@ -28,7 +28,7 @@ fn skip_within(bytes: &[u8], levels: u8) -> Option<&[u8]> {
         // A tag has one item.
         _ => 1,
     };
-    // Each item takes at least one byte, so the input bounds the loop, whatever count it announces.
+    // Each item takes at least one byte, so the length of the input limits the loop.
     for _ in 0..items {
         rest = skip_within(rest, levels)?;
     }
@@ -78,8 +78,8 @@ pub(super) fn item(bytes: &[u8]) -> Option<(Item<'_>, &[u8])> {
     Some((item, rest))
 }
 
-/// The entries of the map that `bytes` are. A key that occurs twice makes it malformed: two readers
-/// could take two different values.
+/// Reads `bytes` as one map and returns its entries. A map with a repeated key is malformed: two
+/// readers could take two different values.
 pub(super) fn map(bytes: &[u8]) -> Option<BTreeMap<Item<'_>, Item<'_>>> {
     let (MAP, count, mut rest) = head(bytes)? else {
         return None;
@@ -138,7 +138,11 @@ mod tests {
         let nested = |levels: usize| [vec![0x81; levels], vec![0]].concat();
         assert_eq!(skip(&nested(7)), Some(&[][..]));
         assert_eq!(skip(&nested(8)), None);
-        assert_eq!(skip(&nested(1 << 20)), None, "no stack is used up");
+        assert_eq!(
+            skip(&nested(1 << 20)),
+            None,
+            "deep nesting does not exhaust the stack"
+        );
         assert_eq!(skip(&vec![0xc1; 1 << 20]), None);
     }
 
@@ -174,7 +178,7 @@ mod tests {
             b"\xa1\x01\x02\x03",
             b"\xa2\x01\x02",
             b"\xbf\x01\x02\xff",
-            // A key twice, also in another spelling.
+            // A repeated key, also in another encoding.
             b"\xa2\x01\x02\x01\x02",
             b"\xa2\x01\x02\x18\x01\x03",
             b"\xa2\x63fmt\x01\x78\x03fmt\x02",

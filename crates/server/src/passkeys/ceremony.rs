@@ -1,10 +1,11 @@
-//! The state between the options and the answer.
+//! A ceremony: what the service stores between the options and the authenticator's answer.
 //!
-//! A hash over two things that come back finds the row: the challenge, which the authenticator
-//! signs, and a secret in a cookie, which ties the answer to the browser that asked. So there is
-//! nothing to compare: a wrong challenge, a used one and one of another browser find no row. All
-//! ceremonies of a browser share the secret, because several tabs may each run one. The row is
-//! deleted before the answer is judged: a challenge serves once, whatever the outcome.
+//! 1. The key of the row is a hash of two values that the browser sends with the answer: the
+//!    challenge, which the authenticator signs, and a secret in a cookie, which binds the ceremony
+//!    to the browser. A challenge that is wrong, used or of another browser finds no row.
+//! 2. All ceremonies of a browser share the secret, because several tabs may each run one.
+//! 3. If the client data is valid, the row is deleted, and then the rest of the answer is verified.
+//!    So a challenge is single-use, whatever the outcome.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -26,8 +27,8 @@ use crate::http::context::Context;
 use crate::http::cookie::{self, Name, SameSite};
 use crate::random;
 
-/// How long the user may take. The options give authenticators the same time.
-pub(super) const LIFE: SignedDuration = SignedDuration::from_mins(5);
+/// The lifetime of a ceremony. The options give it to authenticators as their timeout.
+pub(super) const LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 /// The purpose of a ceremony. A challenge for one purpose is refused for every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Kind {
     }
 }
 
-/// Stores a ceremony. Returns the cookie that must come with the answer.
+/// Stores a ceremony. Returns the cookie that the browser must send with the answer.
 pub(super) async fn begin(
     app: &App,
     context: &Context,
@@ -73,7 +74,7 @@ pub(super) async fn begin(
         kind: kind.as_str().into(),
         uid,
         state: serde_json::to_string(state).map_err(ApiError::internal)?,
-        expires_at: context.now + LIFE,
+        expires_at: context.now + LIFETIME,
     };
     app.store.begin_ceremony(new).await?;
     let cookie = cookie::set(
@@ -85,25 +86,26 @@ pub(super) async fn begin(
     Ok(HeaderMap::from_iter([(SET_COOKIE, cookie)]))
 }
 
-/// Takes the ceremony that an authenticator's answer belongs to, and lets `judge` judge the answer.
+/// Verifies the client data of an authenticator's answer, deletes the ceremony that it belongs to,
+/// and calls `verify` to verify the rest of the answer.
 ///
-/// `judge` gets the account that began the ceremony, if any, and the state that [`begin`] stored.
-/// This is the only way to that state, so every endpoint charges a refused answer to the caller's
-/// network.
+/// `verify` gets the account that began the ceremony, if any, and the state that [`begin`] stored.
+/// Only this function gives access to the state, so every endpoint charges a refused answer to the
+/// caller's network.
 pub(super) async fn finish<S: DeserializeOwned, T>(
     app: &App,
     context: &Context,
     headers: &HeaderMap,
     kind: Kind,
     client_data: &[u8],
-    judge: impl AsyncFnOnce(Option<AccountId>, S) -> Result<T, ApiError>,
+    verify: impl AsyncFnOnce(Option<AccountId>, S) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
     let rp = &RelyingParty::of(&app.config)?;
     app.limits.may_finish_passkey(context)?;
     let finished = async {
         let challenge = client_data::read(client_data, kind.client_data_type(), &rp.origin)?;
         let (uid, state) = take(app, context, headers, kind, &challenge).await?;
-        judge(uid, state).await
+        verify(uid, state).await
     }
     .await;
     if finished.as_ref().is_err_and(is_failure) {
@@ -112,12 +114,13 @@ pub(super) async fn finish<S: DeserializeOwned, T>(
     finished
 }
 
-/// Whether the answer was refused. A failure of this service and a reached limit say nothing about
-/// it.
+/// Whether this error refuses the answer. A failure of the service does not, and a reached rate
+/// limit does not.
 pub(super) fn is_failure(error: &ApiError) -> bool {
     error.is_refusal() && error.code != ErrorCode::RateLimited
 }
 
+/// Deletes the ceremony of this challenge and this browser. Returns its account and its state.
 async fn take<S: DeserializeOwned>(
     app: &App,
     context: &Context,
@@ -134,12 +137,14 @@ async fn take<S: DeserializeOwned>(
     Ok((taken.uid, state))
 }
 
+/// The secret in the browser's cookie. `None` if the cookie is missing or malformed.
 fn browser_secret(app: &App, headers: &HeaderMap) -> Option<[u8; 32]> {
     let value = cookie::read(&app.config.public_url, headers, Name::Passkey)?;
     URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()
 }
 
-/// The secret has a fixed length, so no other pair gives the same input.
+/// The key of the row. The secret has a fixed length, so different pairs give different inputs to
+/// the hash.
 fn id_hash(secret: &[u8; 32], challenge: &[u8]) -> [u8; 32] {
     let hash = digest(&SHA256, &[secret, challenge].concat());
     hash.as_ref().try_into().expect("SHA-256 is 32 bytes")

@@ -31,13 +31,13 @@ impl Type {
 pub(super) type Challenge = [u8; 32];
 
 /// Strips the byte order mark, as UTF-8 decoding does (section 7.1 step 5). The signature covers
-/// it.
+/// the mark, so it is verified over the bytes as they came.
 fn text(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// Reads the client data and checks all of it but the challenge, which it returns: steps 5 to 7 and
-/// 9 to 11 of section 7.1, steps 8 to 10 and 12 to 14 of section 7.2.
+/// Reads the client data, verifies all of it except the challenge, and returns the challenge. Does
+/// steps 5 to 7 and 9 to 11 of section 7.1, and steps 8 to 10 and 12 to 14 of section 7.2.
 pub(super) fn read(bytes: &[u8], type_: Type, origin: &str) -> Result<Challenge, Refused> {
     let data: ClientData =
         serde_json::from_slice(text(bytes)).map_err(|_| because("malformed client data"))?;
@@ -68,8 +68,8 @@ struct ClientData {
     has_top_origin: bool,
 }
 
-/// Written by hand: unknown members are ignored, but a member that occurs twice is refused, known
-/// or not. Two readers could take two different values.
+/// Written by hand, since it refuses a repeated member, known or not: two readers could take two
+/// different values. It ignores unknown members.
 impl<'de> Deserialize<'de> for ClientData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Members)
@@ -119,7 +119,7 @@ mod tests {
         URL_SAFE_NO_PAD.encode([7; 32])
     }
 
-    fn judge(text: &str) -> Result<Challenge, Refused> {
+    fn read_get(text: &str) -> Result<Challenge, Refused> {
         read(text.as_bytes(), Type::Get, ORIGIN)
     }
 
@@ -136,8 +136,8 @@ mod tests {
             r#","tokenBinding":{"status":"supported"},"androidPackageName":"a""#,
             r#","new":[{"a":1,"a":2}]"#,
         ] {
-            assert_eq!(judge(&with(more)), Ok([7; 32]), "{more}");
-            assert_eq!(judge(&format!("\u{feff}{}", with(more))), Ok([7; 32]));
+            assert_eq!(read_get(&with(more)), Ok([7; 32]), "{more}");
+            assert_eq!(read_get(&format!("\u{feff}{}", with(more))), Ok([7; 32]));
         }
         for more in [
             r#","type":"webauthn.get""#,
@@ -147,7 +147,7 @@ mod tests {
             r#","crossOrigin":false,"crossOrigin":false"#,
         ] {
             assert_eq!(
-                judge(&with(more)),
+                read_get(&with(more)),
                 Err(because("malformed client data")),
                 "{more}"
             );
@@ -171,7 +171,7 @@ mod tests {
             "android:apk-key-hash:fDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE",
         ] {
             let text = with("").replace(ORIGIN, origin);
-            assert_eq!(judge(&text), Err(because("another origin")), "{origin}");
+            assert_eq!(read_get(&text), Err(because("another origin")), "{origin}");
         }
     }
 
@@ -203,7 +203,7 @@ mod tests {
             (format!("{}x", with("")), "malformed client data"),
             (format!("\u{feff}\u{feff}{}", with("")), "malformed client data"),
         ] {
-            assert_eq!(judge(&text), Err(because(reason)), "{text}");
+            assert_eq!(read_get(&text), Err(because(reason)), "{text}");
         }
     }
 }

@@ -29,12 +29,12 @@ pub(crate) struct Rename {
 #[derive(Deserialize)]
 pub(crate) struct Remove {
     credential_id: String,
-    /// A checkbox: end the account's other sessions too.
+    /// Present if the user also asks to end the other sessions of the account.
     #[serde(default)]
     end_sessions: Option<String>,
 }
 
-/// Renames a passkey. A name opens nothing, so any live session may do it.
+/// Renames a passkey. A name grants no access, so every live session may change it.
 pub(crate) async fn rename(
     State(app): State<Arc<App>>,
     context: Context,
@@ -77,7 +77,7 @@ pub(crate) async fn remove(
     Ok(Redirect::to(PAGE))
 }
 
-/// Reads the id as the form writes it: base64url.
+/// Reads the id from the form, where it is in base64url.
 fn credential_id(text: &str) -> Result<CredentialId, Refusal> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::PasskeyNotFound)
 }

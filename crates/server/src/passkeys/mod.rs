@@ -3,17 +3,17 @@
 //! 1. The browser's script fetches options (`…/options`) with a fresh challenge. The server stores
 //!    a [`ceremony`] under it.
 //! 2. The authenticator answers, and the script posts its answer.
-//! 3. The server takes the ceremony, so that its challenge serves once, and judges the answer:
-//!    [`registration`] by section 7.1 of the standard, [`assertion`] by section 7.2.
+//! 3. The server deletes the ceremony, so that its challenge is single-use. Then it verifies the
+//!    answer: [`registration`] by section 7.1 of the standard, [`assertion`] by section 7.2.
 //!
 //! The routes exchange JSON with `static/passkey.js`. They belong to the pages, not to the API:
 //!
 //! - [`sign_up`] creates an account with its first passkey.
-//! - [`sign_in`] signs a user in, or proves a signed-in user again (step-up).
+//! - [`sign_in`] logs a user in, or proves a logged-in user again (step-up).
 //! - [`add`] and [`manage`] add, rename and remove passkeys.
 //!
-//! Passkeys are discoverable credentials with user verification, for ES256 or RS256. Attestation is
-//! neither asked for nor believed.
+//! Passkeys are discoverable credentials with user verification, for ES256 or RS256. The service
+//! requests no attestation and trusts none.
 
 mod add;
 mod answer;
@@ -61,10 +61,10 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/passkeys/remove", post(manage::remove))
 }
 
-/// Passkeys per account; more than a user has devices.
+/// The maximum number of passkeys per account, more than a user has devices.
 pub(crate) const MOST_PASSKEYS: u32 = 20;
 
-/// How the browser reaches the passkey's authenticator: a hint.
+/// How the browser reaches the passkey's authenticator. This is a hint for the browser.
 fn transports_of(passkey: &Passkey) -> Vec<String> {
     assertion::read_record(passkey).map_or_else(|_| Vec::new(), |record| record.transports)
 }
@@ -74,13 +74,14 @@ fn default_name(headers: &HeaderMap) -> String {
     device(headers)
 }
 
-/// The session, not the request body, decides whose ceremony this is, at its begin and at its end.
+/// The error if the session of the answer is of another account than the one that began the
+/// ceremony.
 fn begun_by_another() -> ApiError {
-    let message = "this was begun by another account; sign in again";
+    let message = "this was begun by another account; log in again";
     ApiError::with_message(ErrorCode::ReauthRequired, message.to_owned())
 }
 
-/// The form of binary members in JSON: base64url without padding.
+/// Encodes a binary member of the JSON as base64url without padding.
 fn text(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

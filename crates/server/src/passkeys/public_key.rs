@@ -9,19 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use super::cbor::{self, Item};
 
-/// Stored as a JWK (RFC 7517), so that other programs can read it.
+/// The public key of a passkey. It is stored as a JWK (RFC 7517), so that other programs can read
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kty")]
 pub(super) enum PublicKey {
-    /// ES256.
+    /// A key for ES256, with its coordinates in base64url.
     #[serde(rename = "EC")]
     Es256 { crv: P256, x: String, y: String },
-    /// RS256.
+    /// A key for RS256, with modulus and exponent in base64url.
     #[serde(rename = "RSA")]
     Rs256 { n: String, e: String },
 }
 
-/// The only curve.
+/// The member `crv` of an ES256 key. No other curve is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum P256 {
     #[serde(rename = "P-256")]
@@ -37,8 +38,8 @@ const RS256: i64 = -257;
 pub(super) const OFFERED: [i64; 2] = [ES256, RS256];
 
 impl PublicKey {
-    /// Reads a COSE_Key (RFC 9052 section 7). `None` if it is malformed, of an algorithm that was
-    /// not offered, or not a valid key of its algorithm.
+    /// Reads a COSE_Key (RFC 9052 section 7). Returns `None` if it is malformed, if its algorithm
+    /// was not offered, or if it is not a valid key for its algorithm.
     pub(super) fn from_cose(bytes: &[u8]) -> Option<Self> {
         // RFC 9052 section 7.1, RFC 9053 section 7.1.1, RFC 8230 section 4.
         const KTY: i64 = 1;
@@ -74,11 +75,11 @@ impl PublicKey {
             }
             _ => None,
         }?;
-        // Refuses a point that is not on the curve.
+        // `parse` refuses a point that is not on the curve.
         key.parse().map(|_| key)
     }
 
-    /// The COSE number of the algorithm.
+    /// The number of the algorithm in the registry "COSE Algorithms".
     pub(super) fn algorithm(&self) -> i64 {
         match self {
             Self::Es256 { .. } => ES256,
@@ -86,8 +87,8 @@ impl PublicKey {
         }
     }
 
-    /// A key for the verification of an unknown credential's assertion, which then takes as long as
-    /// any other. It is the base point of P-256.
+    /// The key with which an assertion of an unknown credential is verified, so that it takes as
+    /// long as one of a known credential. It is the base point of P-256.
     pub(super) fn dummy() -> Self {
         Self::Es256 {
             crv: P256::P256,
@@ -96,7 +97,8 @@ impl PublicKey {
         }
     }
 
-    /// Whether this key made the signature. ECDSA signatures are in ASN.1 (section 6.5.5).
+    /// Whether the signature over `message` verifies with this key. ECDSA signatures are in ASN.1
+    /// (WebAuthn section 6.5.5).
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.parse()
             .is_some_and(|key| key.verify_sig(message, signature).is_ok())
@@ -106,7 +108,7 @@ impl PublicKey {
         let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
         match self {
             Self::Es256 { x, y, .. } => {
-                // SEC 1 section 2.3.3: an uncompressed point.
+                // The prefix 4 marks an uncompressed point (SEC 1 section 2.3.3).
                 let point = [vec![4], bytes(x), bytes(y)].concat();
                 ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
             }
@@ -120,8 +122,8 @@ impl PublicKey {
     }
 }
 
-/// TPMs, the authenticators with RSA keys, create them with this size and this exponent. aws-lc-rs
-/// checks neither before it verifies a signature.
+/// Whether the key has 2048 bits and the exponent 65537. TPMs, the authenticators that use RSA,
+/// create such keys. aws-lc-rs checks neither before it verifies a signature.
 fn is_rsa_2048(n: &[u8], e: &[u8]) -> bool {
     let is_full_size = n.len() == 256 && n[0] >= 0x80;
     let is_odd = n.last().is_some_and(|last| last % 2 == 1);
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn g09_signatures_of_both_algorithms_hold_under_their_own_key_alone() {
+    fn g09_a_signature_verifies_with_its_own_key_only() {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
         let point = pair.public_key().as_ref();
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -197,14 +199,14 @@ mod tests {
         let (x, y) = (&x[..], &y[..]);
         let [kty, alg, crv] = [&b"\x01\x02"[..], b"\x03\x26", b"\x20\x01"];
         let Some(key @ PublicKey::Es256 { .. }) = PublicKey::from_cose(&cose(&[kty, alg, crv, x, y])) else {
-            panic!("it is not read");
+            panic!("a valid key is refused");
         };
         assert_eq!(key.algorithm(), -7);
         assert!(key.verifies(
             b"text",
             pair.sign(&SystemRandom::new(), b"text").unwrap().as_ref()
         ));
-        // The order does not matter, nor do parameters that this service does not know.
+        // Parameters may come in any order, and unknown ones are ignored.
         let more = cose(&[y, x, crv, alg, kty, b"\x04\x81\x02", b"\x63new\xf5"]);
         assert_eq!(PublicKey::from_cose(&more), Some(key));
         let short_x = [b"\x21\x58\x1f", &x[3..34]].concat();
@@ -218,13 +220,13 @@ mod tests {
             cose(&[kty, alg, crv, x]),
             cose(&[kty, alg, crv, &short_x, y]),
             cose(&[kty, alg, crv, x, &long_y]),
-            // A compressed point, whose y is a sign.
+            // A compressed point: its y is a boolean, the sign.
             cose(&[kty, alg, crv, x, b"\x22\xf5"]),
             cose(&[kty, alg, crv, x, y, crv]),
-            // Names in place of numbers, which RFC 9053 does not give to these.
+            // Text in place of the registered numbers.
             cose(&[b"\x01\x63EC2", alg, crv, x, y]),
             cose(&[kty, b"\x03\x65ES256", crv, x, y]),
-            // The point at infinity has no coordinates; zeros are not on the curve.
+            // The point (0, 0), which is not on the curve.
             cose(&[
                 kty,
                 alg,

@@ -1,7 +1,7 @@
 //! Registering a passkey: WebAuthn section 7.1.
 //!
-//! Attestation is neither asked for nor believed. It would tell the model of the authenticator, and
-//! every model is accepted.
+//! The service requests no attestation and trusts none. An attestation would certify the model of
+//! the authenticator, and every model is accepted.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
@@ -20,13 +20,15 @@ use super::{RelyingParty, ceremony};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) public_key: PublicKey,
-    /// How the browser reaches the authenticator, as the browser said.
+    /// How the browser reaches the authenticator, as the browser reported it.
     pub(super) transports: Vec<String>,
-    /// Whether the user was verified at the registration. Always true: nothing less is accepted.
+    /// Whether the user was verified at the registration. Always true, since the service accepts
+    /// nothing else.
     pub(super) user_verified: bool,
 }
 
-/// The options for the browser (section 5.4). `name` is the account's name in the browser's lists.
+/// The options for the browser (section 5.4). `name` is the account's name in the lists of the
+/// browser.
 pub(super) fn options(
     rp: &RelyingParty,
     user: &PasskeyUser,
@@ -45,9 +47,9 @@ pub(super) fn options(
             "user": { "id": super::text(&user.handle), "name": name, "displayName": name },
             "challenge": super::text(challenge),
             "pubKeyCredParams": algorithms,
-            "timeout": ceremony::LIFE.as_millis(),
+            "timeout": ceremony::LIFETIME.as_millis(),
             "excludeCredentials": exclude,
-            // A discoverable credential: a sign-in finds it without a user name.
+            // A discoverable credential: a login finds it without a user name.
             "authenticatorSelection": {
                 "residentKey": "required",
                 "requireResidentKey": true,
@@ -66,20 +68,20 @@ pub(super) fn options(
     })
 }
 
-/// Judges the answer to [`options`] by the steps of section 7.1:
+/// Verifies the answer to [`options`] by the steps of section 7.1:
 ///
-/// - Steps 1 to 4 are the page's.
-/// - Steps 5 to 11 judge the client data. [`ceremony::finish`] has done them.
-/// - Steps 12 and 13 hash the client data and take the attestation object apart.
-/// - Steps 14 to 17 judge the authenticator data: relying party, user presence, user verification,
+/// - The page does steps 1 to 4.
+/// - Steps 5 to 11 verify the client data. [`ceremony::finish`] has done them.
+/// - Steps 12 and 13 hash the client data and parse the attestation object.
+/// - Steps 14 to 17 verify the authenticator data: relying party, user presence, user verification,
 ///   backup flags.
-/// - Steps 18 and 19 evaluate the backup flags. They are kept, and a sign-in must have the same
+/// - Steps 18 and 19 evaluate the backup flags. They are kept, and a login must have the same
 ///   backup eligibility.
 /// - Step 20: the public key is of an offered algorithm. It must also be valid.
 /// - Steps 21 to 24 verify the attestation statement: none, or self attestation.
-/// - Step 25: the credential id has at most 1023 bytes. [`AuthenticatorData`] reads no longer one.
-/// - Step 26: the credential id is not registered yet. Those that the options excluded are refused
-///   here, all others by the store, in the transaction that does steps 27 and 29.
+/// - Step 25: the credential id has at most 1023 bytes. [`AuthenticatorData`] refuses a longer one.
+/// - Step 26: the credential id is not registered yet. This function refuses the ids that the
+///   options excluded. The store refuses all others, in the transaction of steps 27 and 29.
 /// - Step 28: extension outputs are ignored.
 pub(super) fn verify(
     rp: &RelyingParty,
@@ -93,7 +95,7 @@ pub(super) fn verify(
     let object = AttestationObject::read(&response.object.0)?;
     let data = AuthenticatorData::read(object.authenticator_data, &rp.id_hash)?;
     let credential = data.credential.ok_or(because("no credential"))?;
-    // Not a numbered step: the id that the browser states is the one in the data.
+    // In addition to the numbered steps: the id in the answer must be the one in the data.
     if credential.id != answer.credential_id()? {
         return Err(because("another credential's data"));
     }
@@ -119,7 +121,7 @@ pub(super) fn verify(
     })
 }
 
-/// The transports of section 5.8.4. Unknown ones are left out.
+/// The transports that section 5.8.4 names. Leaves out all others.
 fn known_transports(named: &[String]) -> Vec<String> {
     ["ble", "hybrid", "internal", "nfc", "smart-card", "usb"]
         .into_iter()

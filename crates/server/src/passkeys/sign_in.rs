@@ -27,13 +27,13 @@ use crate::random;
 /// What the page tells the user afterwards.
 #[derive(Serialize)]
 pub(crate) struct SignedIn {
-    /// A recovery was under way, and this sign-in cancelled it.
+    /// A recovery was under way, and this login cancelled it.
     recovery_cancelled: bool,
     /// The passkey's counter did not grow, so there may be a copy of the passkey.
     passkey_suspect: bool,
 }
 
-/// Gives options that any passkey may answer.
+/// Returns options that any passkey may answer.
 pub(crate) async fn options(
     State(app): State<Arc<App>>,
     context: Context,
@@ -53,7 +53,7 @@ pub(crate) async fn finish(
     signed_in(&app, &context, &headers, authenticated).await
 }
 
-/// Gives options that only passkeys of the signed-in account may answer.
+/// Gives options that only passkeys of the logged-in account may answer.
 pub(crate) async fn step_up_options(
     State(app): State<Arc<App>>,
     context: Context,
@@ -64,7 +64,7 @@ pub(crate) async fn step_up_options(
     ask(&app, &context, &headers, Some(&browser)).await
 }
 
-/// Proves a signed-in user again: replaces the session with a fresh one.
+/// Proves a logged-in user again: replaces the session with a fresh one.
 pub(crate) async fn step_up(
     State(app): State<Arc<App>>,
     context: Context,

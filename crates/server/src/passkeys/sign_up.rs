@@ -1,8 +1,8 @@
 //! `/passkeys/sign-up`: creates an account with its first passkey.
 //!
 //! The user gives a display name, which the authenticator shows in its lists; an empty one is
-//! refused. The passkey itself is named after the browser. Until the answer is judged there is no
-//! account: the ceremony holds everything.
+//! refused. The passkey itself is named after the browser. The service creates no account until it
+//! has verified the answer: until then the ceremony keeps what the account needs.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(crate) struct Request {
     display_name: String,
 }
 
-/// The ceremony's state.
+/// What the ceremony keeps until the answer.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     /// The WebAuthn user handle, in base64url.
@@ -45,7 +45,7 @@ struct Pending {
     display_name: String,
 }
 
-/// Gives the options for the passkey of a new account.
+/// Returns the options for the passkey of a new account.
 pub(crate) async fn options(
     State(app): State<Arc<App>>,
     context: Context,
@@ -77,11 +77,11 @@ pub(crate) async fn finish(
 ) -> Result<(StatusCode, HeaderMap), ApiError> {
     let rp = &RelyingParty::of(&app.config)?;
     let client_data = &answer.response.client_data.0;
-    let judge = async |_, pending: Pending| {
+    let verify = async |_, pending: Pending| {
         let passkey = registration::verify(rp, &answer, &[], default_name(&headers), context.now)?;
         create_account(&app, &context, pending, passkey).await
     };
-    let account = ceremony::finish(&app, &context, &headers, Kind::SignUp, client_data, judge).await?;
+    let account = ceremony::finish(&app, &context, &headers, Kind::SignUp, client_data, verify).await?;
     let cookie = browser::sign_in(&app, &context, &headers, &account, AuthMethod::Passkey).await?;
     Ok((StatusCode::CREATED, cookie))
 }
@@ -109,6 +109,6 @@ async fn create_account(
     };
     let audit_context = context.audit_context(new.uid);
     app.limits.charge_passkey_sign_up(context)?;
-    let made = app.store.sign_up_with_passkey(new, user, passkey, &audit_context);
-    Ok(made.await??)
+    let created = app.store.sign_up_with_passkey(new, user, passkey, &audit_context);
+    Ok(created.await??)
 }

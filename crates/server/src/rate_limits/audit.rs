@@ -1,8 +1,8 @@
-//! Reached limits, for the audit trail: gathered in memory and written once a minute for each
-//! network and route, with a count. Otherwise a client that sends too much would fill the trail as
-//! well.
+//! Reached limits, for the audit trail. They are counted in memory and written once a minute, one
+//! entry per network and route. Otherwise a client that sends too many requests would also fill the
+//! trail.
 //!
-//! What gathers is bounded. Beyond the bound only the metrics count.
+//! The number of entries in memory is bounded. Beyond the bound only the metrics count a request.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -13,17 +13,17 @@ use tm_auth_store::{AuditAction, AuditContext, AuditEntry, Result, Store};
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 
-/// Most pairs of network and route at a time.
+/// The maximum number of pairs of network and route in memory.
 const CAPACITY: usize = 1024;
 
-/// How long an entry counts before it is written.
+/// How long an entry counts requests before it is written.
 const GATHER: SignedDuration = SignedDuration::from_mins(1);
 
 /// The network that was limited, and the route.
 type Kind = (NetworkPrefix, String);
 
 struct Reached {
-    /// Of the first request that was refused.
+    /// The context of the first refused request.
     audit_context: AuditContext,
     count: u64,
 }
@@ -32,7 +32,7 @@ struct Reached {
 pub(crate) struct ReachedLimits(Mutex<HashMap<Kind, Reached>>);
 
 impl ReachedLimits {
-    /// Notes that a request was answered 429.
+    /// Counts a request that was refused with 429.
     pub(crate) fn note(&self, context: &Context, route: &str) {
         let mut gathered = self.0.lock().expect("nothing panics while holding it");
         let has_room = gathered.len() < CAPACITY;
@@ -53,8 +53,8 @@ impl ReachedLimits {
         }
     }
 
-    /// Writes what has gathered for long enough by `now`, or everything if `None`. If the write
-    /// fails, it stays for the next one.
+    /// Writes the entries that are a minute old at `now`, or all entries if it is `None`. If the
+    /// write fails, they stay for the next one.
     pub(crate) async fn flush(&self, store: &Store, now: Option<Timestamp>) -> Result<()> {
         let due: HashMap<Kind, Reached> = {
             let mut gathered = self.0.lock().expect("nothing panics while holding it");

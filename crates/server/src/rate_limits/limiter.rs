@@ -1,18 +1,19 @@
-//! A limit on how often a key may do something: the generic cell rate algorithm, one number per
-//! key.
+//! A limit on how often a key may do something: the generic cell rate algorithm, which needs one
+//! number per key.
 //!
-//! For each key the limiter keeps one instant, the *theoretical arrival time*: when the key is back
-//! to zero. A charge moves it one emission interval further. A key is refused while it lies a whole
-//! burst ahead of now. So at most `burst + elapsed / interval` requests are admitted in any span.
+//! For each key the limiter keeps one instant, the *theoretical arrival time*: when all charges of
+//! the key have run out. A charge moves it one emission interval later. A request is refused while
+//! it is more than `burst - 1` intervals ahead of now. So at most `burst + elapsed / interval`
+//! requests are admitted in any span.
 //!
 //! Authenticated requests are charged on arrival ([`RateLimiter::charge_or_refuse`]).
 //! Unauthenticated ones are only checked ([`RateLimiter::peek`]) and charged when they fail.
-//! Several that are in flight at once may all pass the check; their failures still count, as a debt
-//! of up to one more burst.
+//! Several concurrent ones may all pass the check. Their failures are charged beyond the burst, up
+//! to one more burst.
 //!
-//! Memory is bounded. A full shard forgets the keys that are back to zero and, if that is not
-//! enough, an eighth of its keys, those with the least charged. To have one *limited* key
-//! forgotten, an attacker must first charge nearly the whole table up to the same level.
+//! Memory is bounded. A full shard forgets the keys without charges and, if that is not enough, an
+//! eighth of its keys, those with the fewest charges. To make it forget one *limited* key, an
+//! attacker must first charge nearly all keys of the table as much.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -21,13 +22,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Number of locks: enough that two cores rarely wait for the same one.
+/// The number of shards, each with its own lock. It is so large that two cores rarely wait for the
+/// same lock.
 const SHARDS: usize = 16;
 
-/// Most bursts ahead of now that a key can be charged.
+/// The maximum number of bursts that a key can be charged ahead of now.
 const MOST_BURSTS_AHEAD: i64 = 2;
 
-/// A burst, and the time after which it is available again.
+/// The number of requests at once, and the interval after which one more is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     burst: u32,
@@ -35,23 +37,25 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `requests` at once, and as many again a minute later, one by one. Zero counts as one.
+    /// Admits `requests` at once, and as many again, evenly spread, within a minute. Zero counts as
+    /// one.
     pub fn per_minute(requests: u32) -> Self {
         Self::new(requests, Duration::from_mins(1))
     }
 
-    /// `burst` at once, and as many again `period` later, one by one. Zero counts as one.
+    /// Admits `burst` at once, and as many again, evenly spread, within `period`. Zero counts as
+    /// one.
     pub fn new(burst: u32, period: Duration) -> Self {
         let burst = burst.max(1);
         let interval = i64::try_from(period.as_micros().div_ceil(burst.into())).unwrap_or(i64::MAX);
-        // An interval that overflows becomes 36,000 years, one that rounds to zero a microsecond.
+        // The bounds avoid overflow and an interval of zero.
         Self {
             burst,
             interval_us: interval.clamp(1, i64::MAX / 8 / i64::from(burst)),
         }
     }
 
-    /// How far ahead of now a key may be and still be admitted.
+    /// How far ahead of now the arrival time of an admitted key may be.
     fn tolerance_us(self) -> i64 {
         self.interval_us * i64::from(self.burst - 1)
     }
@@ -61,13 +65,13 @@ impl Rate {
     }
 }
 
-/// A refusal: a request after this time is admitted.
+/// A refusal. A request after this time is admitted if no other is charged before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests; retry in {} s", self.seconds())]
 pub struct RetryAfter(Duration);
 
 impl RetryAfter {
-    /// For the `Retry-After` header: whole seconds, rounded up, at least one.
+    /// The value of the `Retry-After` header: whole seconds, rounded up, at least one.
     pub fn seconds(self) -> u64 {
         self.0
             .as_secs()
@@ -81,7 +85,7 @@ impl RetryAfter {
     }
 }
 
-/// One limit over many keys.
+/// Limits the rate of each of many keys.
 #[derive(Debug)]
 pub struct RateLimiter<K> {
     rate: Rate,
@@ -91,7 +95,7 @@ pub struct RateLimiter<K> {
 }
 
 impl<K: Hash + Eq> RateLimiter<K> {
-    /// Holds about `capacity` keys at most.
+    /// Returns a limiter that holds about `capacity` keys at most.
     pub fn new(rate: Rate, capacity: usize) -> Self {
         let shard_capacity = capacity.div_ceil(SHARDS).max(8);
         Self {
@@ -109,7 +113,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
         self.admit(stored, now).map(|_| ())
     }
 
-    /// Charges one request, admitted or not.
+    /// Charges one request, whether or not it would be admitted.
     pub fn charge(&self, key: K, now: Timestamp) {
         let now = now.as_microsecond();
         let mut shard = self.shard(&key);
@@ -117,7 +121,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
         self.remember(&mut shard, key, arrival.min(now + self.rate.most_ahead_us()), now);
     }
 
-    /// Charges one request if it is admitted; a refused one costs nothing.
+    /// Charges one request if it is admitted. A refused one costs nothing.
     pub fn charge_or_refuse(&self, key: K, now: Timestamp) -> Result<(), RetryAfter> {
         let now = now.as_microsecond();
         let mut shard = self.shard(&key);
@@ -133,7 +137,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
         }
     }
 
-    /// Number of keys that are held.
+    /// The number of keys that are held.
     pub fn len(&self) -> usize {
         self.shards
             .iter()
@@ -146,11 +150,11 @@ impl<K: Hash + Eq> RateLimiter<K> {
         self.len() == 0
     }
 
-    /// When the key is back to zero, now at the earliest.
+    /// The arrival time of the key, or now if that has passed.
     fn current(&self, stored: Option<i64>, now: i64) -> i64 {
         match stored {
-            // Farther ahead than any charge goes: the clock was set back. The key starts from zero,
-            // or it would be refused until the clock caught up.
+            // Farther ahead than any charge goes: the clock was set back. Drop the charges, since
+            // the key would otherwise be refused until the clock catches up.
             Some(arrival) if arrival - now > self.rate.most_ahead_us() => now,
             Some(arrival) => arrival.max(now),
             None => now,
@@ -173,8 +177,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
         shard.insert(key, arrival);
     }
 
-    /// Walks over the shard once and frees an eighth of it: eight steps per new key in the long
-    /// run.
+    /// Frees at least an eighth of the shard, so that the time per new key is constant on average.
     fn make_room(&self, shard: &mut HashMap<K, i64>, now: i64) {
         shard.retain(|_, arrival| self.current(Some(*arrival), now) > now);
         let excess = (shard.len() + self.shard_capacity / 8).saturating_sub(self.shard_capacity);
@@ -185,7 +188,7 @@ impl<K: Hash + Eq> RateLimiter<K> {
         let (_, &mut least_kept, _) = arrivals.select_nth_unstable(excess);
         let mut left = excess;
         shard.retain(|_, arrival| {
-            // Many keys may share the bound, so they are counted.
+            // Count the forgotten keys, since many may have exactly the arrival time `least_kept`.
             let forget = left > 0 && *arrival <= least_kept;
             left -= usize::from(forget);
             !forget
@@ -193,9 +196,9 @@ impl<K: Hash + Eq> RateLimiter<K> {
     }
 
     fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, i64>> {
-        // The hasher is keyed at random, so an attacker cannot aim at one shard.
+        // The hasher has a random key, so an attacker cannot aim at one shard.
         let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default();
-        // A panic elsewhere cannot have left a single number half written.
+        // A poisoned lock is fine: a panic cannot leave a single number half written.
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,9 @@
-//! Who is charged for which requests.
+//! Decides which requests are charged to which caller.
 //!
-//! A request that authenticates nothing is charged to the network that it comes from, never to the
-//! key that it names: otherwise anyone who knows a key id could lock its owner out. An
-//! authenticated request is charged to its key or session. The limits are per node: n nodes admit n
-//! times as much.
+//! A failed authentication is charged to the caller's network, and to the pair of network and key
+//! if it names a key. It is never charged to the key alone: otherwise any caller who knows a key id
+//! could lock its owner out. An authenticated request is charged to its key or session. The limits
+//! are per node: n nodes admit n times as many requests.
 
 pub(crate) mod audit;
 pub mod limiter;
@@ -18,7 +18,7 @@ use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 use crate::rate_limits::limiter::{Rate, RateLimiter, RetryAfter};
 
-/// Most entries per limiter, a few bytes each.
+/// Maximum number of entries per limiter.
 const CAPACITY: usize = 100_000;
 
 pub(crate) struct Limits {
@@ -57,7 +57,7 @@ impl Limits {
         }
     }
 
-    /// Whether this network may try to authenticate, and with this key if the request names one.
+    /// Whether this network may try to authenticate, with this key if the request names one.
     pub(crate) fn may_try(&self, context: &Context, key_id: Option<KeyId>) -> Result<(), ApiError> {
         let network = NetworkPrefix::of(context.address);
         self.unproven.peek(&network, context.now).map_err(refuse)?;
@@ -79,8 +79,8 @@ impl Limits {
         }
     }
 
-    /// Replayed request: refunds the key and charges the caller's network. Otherwise anyone who saw
-    /// a request could use up the key's budget with it.
+    /// Replayed request: refunds the key and charges the caller's network. Otherwise a party who
+    /// saw one request could use up the key's budget with it.
     pub(crate) fn charge_replay(&self, context: &Context, key_id: KeyId) {
         self.proven_key.refund(&key_id);
         self.charge_failure(context, Some(key_id));
@@ -98,48 +98,48 @@ impl Limits {
         self.session.charge_or_refuse(sid, context.now).map_err(refuse)
     }
 
-    /// Charges the start of a passkey ceremony. Every opened sign-in page starts one, and each
-    /// leaves a row for five minutes.
+    /// Charges the start of a passkey ceremony. Each opened login page starts one, which leaves a
+    /// row for five minutes.
     pub(crate) fn may_begin_passkey(&self, context: &Context) -> Result<(), ApiError> {
         self.passkey_begun
             .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
             .map_err(refuse)
     }
 
-    /// Whether this network may present an authenticator's answer.
+    /// Whether this network may send an authenticator's response.
     pub(crate) fn may_finish_passkey(&self, context: &Context) -> Result<(), ApiError> {
         self.passkey_failed
             .peek(&NetworkPrefix::of(context.address), context.now)
             .map_err(refuse)
     }
 
-    /// Charges an authenticator's answer that was refused.
+    /// Charges an authenticator's response that was refused.
     pub(crate) fn charge_passkey_failure(&self, context: &Context) {
         self.passkey_failed
             .charge(NetworkPrefix::of(context.address), context.now);
     }
 
-    /// Charges a sign-up by passkey.
+    /// Charges a sign-up with a passkey.
     pub(crate) fn charge_passkey_sign_up(&self, context: &Context) -> Result<(), ApiError> {
         self.passkey_sign_up
             .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
             .map_err(refuse)
     }
 
-    /// Charges a mailed code to the network that asks for it, whatever the address. A refused
-    /// request costs nothing.
+    /// Charges the request for an e-mail code to the caller's network, whatever the address. A
+    /// refused request costs nothing.
     pub(crate) fn may_mail_code(&self, context: &Context) -> bool {
         let network = NetworkPrefix::of(context.address);
         self.code_request.charge_or_refuse(network, context.now).is_ok()
     }
 
-    /// Whether this network may try a mailed code.
+    /// Whether this network may try an e-mail code.
     pub(crate) fn may_try_code(&self, context: &Context) -> Result<(), ApiError> {
         let network = NetworkPrefix::of(context.address);
         self.wrong_code.peek(&network, context.now).map_err(refuse)
     }
 
-    /// Charges a wrong code.
+    /// Charges a wrong code to the caller's network.
     pub(crate) fn charge_wrong_code(&self, context: &Context) {
         self.wrong_code
             .charge(NetworkPrefix::of(context.address), context.now);

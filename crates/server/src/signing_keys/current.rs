@@ -1,4 +1,4 @@
-//! The set of keys that this node uses now.
+//! The signing and MAC keys that this node currently uses.
 
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -7,22 +7,22 @@ use jiff::{SignedDuration, Timestamp};
 use super::key_ring::KeyRing;
 use super::rotation::{SigningKeyError, SigningKeys};
 
-/// Least time between two reads that a token with an unknown `kid` causes. Anyone can send such
+/// Minimum time between two reads that tokens with an unknown `kid` cause. Anyone can send such
 /// tokens.
 const RELOAD_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 
-/// The keys in memory, and the way to the keys in the database.
+/// The keys in memory, and access to the keys in the database.
 pub(crate) struct CurrentKeys {
     stored: SigningKeys,
     ring: RwLock<Arc<KeyRing>>,
     last_reload: Mutex<Option<Timestamp>>,
-    /// Held from the read to the replacement, or a slow reader would bring back a set that a later
-    /// one replaced.
+    /// Held from the read to the replacement. Otherwise a slow reader could replace a newer set
+    /// with an older one.
     reloading: tokio::sync::Mutex<()>,
 }
 
 impl CurrentKeys {
-    /// Creates the keys that are missing or due, and unseals the set.
+    /// Carries out what is due, such as creating missing keys, and loads the set.
     pub(crate) async fn start(stored: SigningKeys, now: Timestamp) -> Result<Self, SigningKeyError> {
         stored.maintain(now).await?;
         Ok(Self {
@@ -33,12 +33,12 @@ impl CurrentKeys {
         })
     }
 
-    /// The keys.
+    /// Returns the current set.
     pub(crate) fn ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.ring.read().expect("nothing panics while holding it"))
     }
 
-    /// Reads the set again.
+    /// Reads the set again from the database.
     pub(crate) async fn reload(&self) -> Result<(), SigningKeyError> {
         let _one_at_a_time = self.reloading.lock().await;
         let ring = Arc::new(self.stored.ring().await?);
@@ -46,9 +46,8 @@ impl CurrentKeys {
         Ok(())
     }
 
-    /// Reads the set again because a token names a `kid` that it does not have: another node may
-    /// have created that key a moment ago. Does nothing if the last such read was less than
-    /// [`RELOAD_PAUSE`] ago.
+    /// Reads the set again because it lacks the `kid` of a token. Another node may have just
+    /// created that key. Does nothing if the last such read was less than [`RELOAD_PAUSE`] ago.
     pub(crate) async fn reload_for_unknown_kid(&self, now: Timestamp) -> Result<(), SigningKeyError> {
         let may_reload = {
             let mut last = self.last_reload.lock().expect("nothing panics while holding it");
@@ -61,7 +60,7 @@ impl CurrentKeys {
         if may_reload { self.reload().await } else { Ok(()) }
     }
 
-    /// Rotates by schedule. A change is in force on this node when this returns.
+    /// Rotates by schedule. When this returns, a change is in force on this node.
     pub(crate) async fn maintain(&self, now: Timestamp) -> Result<(), SigningKeyError> {
         if self.stored.maintain(now).await? {
             self.reload().await?;

@@ -1,5 +1,5 @@
-//! The service's own keys, unsealed: the key that signs access tokens, the published set, and the
-//! MAC keys of refresh tokens.
+//! The service's unsealed keys: the key that signs access tokens, the JWKS, and the MAC keys of
+//! refresh tokens.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tm_auth_verifier::KeySet;
 
 use crate::http::caching::etag;
 
-/// A consistent set of keys. Replaced whole, never changed.
+/// A consistent set of keys. It is replaced, never changed.
 pub struct KeyRing {
     signing: Arc<SigningKey>,
     mac: Arc<MacKey>,
@@ -26,14 +26,14 @@ pub struct KeyRing {
 /// Why there is no usable set.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KeyRingError {
-    /// No key of this purpose signs, or none unsealed.
+    /// The set has no signing key for this purpose that could be unsealed.
     #[error("no usable {} key: {}", .0.as_str(), .1)]
     Missing(Purpose, &'static str),
 }
 
 impl KeyRing {
-    /// Unseals the stored keys. A key that does not unseal is left out: a key of the database is
-    /// published only if it was sealed under the key-encryption key.
+    /// Unseals the stored keys. Leaves out a key that cannot be unsealed, so that only keys that
+    /// were sealed under a key-encryption key are published or used.
     pub fn unseal(
         stored: &[StoredSigningKey],
         keks: &[KeyEncryptionKey],
@@ -66,7 +66,7 @@ impl KeyRing {
                 (Purpose::AccessToken, None) => {}
             }
         }
-        // The signing key comes first, for people who read the set.
+        // The signing key comes first, for humans who read the JWKS.
         published.sort_by_key(|(next_key, _)| *next_key);
         let set = JwkSet {
             keys: published.into_iter().map(|(_, jwk)| jwk).collect(),
@@ -93,7 +93,7 @@ impl KeyRing {
         &self.mac
     }
 
-    /// The MAC key of this name, for a presented refresh token.
+    /// The MAC key with this `kid`, for a presented refresh token.
     pub fn mac_by_kid(&self, kid: &str) -> Option<&Arc<MacKey>> {
         self.macs.get(kid)
     }
@@ -103,7 +103,7 @@ impl KeyRing {
         &self.verification
     }
 
-    /// The published set as JSON, and its ETag.
+    /// The JWKS as JSON, and its ETag.
     pub fn jwks(&self) -> (&Bytes, &str) {
         (&self.jwks, &self.etag)
     }

@@ -1,5 +1,5 @@
-//! The service's own keys: [`rotation`] changes the set in the database, [`current`] holds the set
-//! in memory.
+//! The service's signing and MAC keys. [`rotation`] changes the set in the database, [`current`]
+//! holds it in memory.
 
 pub(crate) mod current;
 pub mod key_ring;

@@ -1,5 +1,5 @@
-//! The service's own keys over time: generated, rotated, revoked, rewrapped. Each change is one
-//! compare-and-set on the whole set, so nodes and commands that act at the same time agree.
+//! Generates, rotates, revokes and rewraps the service's keys. Each change is one compare-and-set
+//! on the whole set, so that nodes and commands that act at the same time agree.
 
 use std::sync::Arc;
 
@@ -15,28 +15,29 @@ use crate::config::{Config, MAX_ACCESS_TTL_SECONDS, SigningAlgorithm};
 use crate::random;
 use crate::signing_keys::key_ring::{KeyRing, KeyRingError};
 
-/// Verifiers cache the set this long (`Cache-Control` and their own), and clocks differ.
+/// How much longer than the tokens that it signed a retired key is kept, because clocks differ and
+/// other nodes may sign with it for a moment.
 const LEEWAY: SignedDuration = SignedDuration::from_mins(10);
-/// Attempts of a compare-and-set before the caller is told that the database is busy.
+/// Maximum number of attempts of a compare-and-set.
 const TRIES: u32 = 8;
 
 /// The keys in the database.
 pub struct SigningKeys {
     store: Arc<Store>,
-    /// The first one seals, all unseal.
+    /// The first key seals. Every key unseals.
     keks: Vec<KeyEncryptionKey>,
     environment: Environment,
     access: Schedule,
     refresh: Schedule,
 }
 
-/// Why a change of the keys failed.
+/// Why the keys could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningKeyError {
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The keys do not unseal.
+    /// The keys cannot be unsealed.
     #[error(transparent)]
     KeyRing(#[from] KeyRingError),
     /// There is no such key.
@@ -53,7 +54,7 @@ pub enum SigningKeyError {
 }
 
 impl SigningKeys {
-    /// With the schedule and the key-encryption keys of the configuration.
+    /// Uses the schedule and the key-encryption keys of the configuration.
     pub fn new(store: Arc<Store>, config: &Config) -> Self {
         let keks = std::iter::once(&config.keys.kek).chain(&config.keys.previous_kek);
         let rotate_after = SignedDuration::from_hours(24 * i64::from(config.signing_keys.rotate_days));
@@ -77,12 +78,12 @@ impl SigningKeys {
         }
     }
 
-    /// The stored keys, sealed.
+    /// Reads the stored keys without unsealing them.
     pub async fn list(&self) -> Result<Vec<StoredSigningKey>, StoreError> {
         Ok(self.store.signing_keys().await?.1)
     }
 
-    /// The stored keys, unsealed.
+    /// Reads and unseals the stored keys.
     pub async fn ring(&self) -> Result<KeyRing, SigningKeyError> {
         Ok(KeyRing::unseal(
             &self.list().await?,
@@ -91,7 +92,7 @@ impl SigningKeys {
         )?)
     }
 
-    /// Carries out what is due by schedule. Returns whether anything was.
+    /// Carries out the steps that are due by schedule. Returns whether there were any.
     pub async fn maintain(&self, now: Timestamp) -> Result<bool, SigningKeyError> {
         let audit_context = AuditContext::service(now);
         self.change(&audit_context, |keys| {
@@ -107,8 +108,7 @@ impl SigningKeys {
         .await
     }
 
-    /// Lets the next key sign now, if verifiers have had time to learn it, and replaces the MAC
-    /// key.
+    /// Makes the next key sign, if verifiers have had time to load it, and replaces the MAC key.
     pub async fn rotate(&self, now: Timestamp) -> Result<(), SigningKeyError> {
         let audit_context = AuditContext::operator(now);
         self.change(&audit_context, |keys| {
@@ -126,8 +126,8 @@ impl SigningKeys {
         .map(|_| ())
     }
 
-    /// Removes a compromised key at once: it leaves the JWKS and its tokens are refused. The next
-    /// key, which verifiers already have, signs from now on.
+    /// Removes a compromised key, so that it leaves the JWKS and its tokens are refused. If it was
+    /// the signing key, the next key signs from now on.
     pub async fn revoke(&self, kid: &str, now: Timestamp) -> Result<(), SigningKeyError> {
         let audit_context = AuditContext::operator(now);
         self.change(&audit_context, |keys| {
@@ -153,7 +153,7 @@ impl SigningKeys {
             .await
     }
 
-    /// Seals every key again, under the first key-encryption key. Returns the number of keys.
+    /// Seals every key again under the first key-encryption key. Returns the number of keys.
     pub async fn rewrap(&self, now: Timestamp) -> Result<usize, SigningKeyError> {
         for _ in 0..TRIES {
             let (version, mut keys) = self.store.signing_keys().await?;
@@ -180,8 +180,8 @@ impl SigningKeys {
         Err(busy())
     }
 
-    /// Plans steps on the set as it is and carries them out. Starts over if another node or command
-    /// changed the set first.
+    /// Plans steps for the current set and carries them out. Starts again if another node or
+    /// command changed the set meanwhile.
     async fn change(
         &self,
         audit_context: &AuditContext,
@@ -250,7 +250,7 @@ impl SigningKeys {
         let (kid, algorithm, secret) = match self.access.algorithm.filter(|_| purpose == Purpose::AccessToken)
         {
             Some(algorithm) => {
-                // An RSA key takes a fraction of a second; requests go on meanwhile.
+                // An RSA key takes a fraction of a second. Requests are served meanwhile.
                 let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, environment))
                     .await
                     .map_err(|_| SigningKeyError::Generate)?

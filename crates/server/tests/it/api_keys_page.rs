@@ -66,7 +66,7 @@ async fn register(browser: &TestBrowser, server: &TestServer, key: &TestKey) -> 
 }
 
 #[tokio::test]
-async fn an_empty_list_tells_what_to_do() {
+async fn an_empty_list_links_to_the_registration() {
     let server = TestServer::start().await;
     let browser = server.browser(&server.account().await).await;
     let page = browser.get("/api-keys").await;
@@ -76,7 +76,7 @@ async fn an_empty_list_tells_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_public_key_made_elsewhere_is_registered_by_its_signature_and_mints() {
+async fn a_public_key_is_registered_with_a_pasted_signature() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let browser = server.browser(&account).await;
@@ -101,21 +101,21 @@ async fn a_public_key_made_elsewhere_is_registered_by_its_signature_and_mints() 
     let key = key.registered(key_id);
     let minted = server.mint(&key).await;
     assert_eq!(minted.key_expires_at.unwrap().to_string(), "2027-06-01T12:30:00Z");
-    // The page shows the use.
+    // The page shows when the key was last used.
     let shown = eventually(async || {
         let page = browser.get("/api-keys").await;
         page.text.contains("just now from").then_some(page)
     })
     .await;
     shown.assert_shows("127.0.0.1");
-    // Once and for ever.
+    // A key can be registered only once.
     let answer = register(&browser, &server, &key).await;
     assert_eq!(answer.status, 409, "{answer:?}");
     answer.assert_shows("registered before");
 }
 
 #[tokio::test]
-async fn a_wrong_signature_is_told_and_an_old_text_is_replaced() {
+async fn a_wrong_signature_is_reported_and_an_expired_challenge_is_replaced() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let browser = server.browser(&account).await;
@@ -170,7 +170,7 @@ async fn c04_a_pasted_private_key_is_refused_and_not_sent_back() {
         jwk.as_str(),
         "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----",
     ] {
-        // Whatever else is wrong.
+        // The private key is reported even if the label is wrong too.
         let fields = [("label", ""), ("public_key", pasted)];
         let answer = browser.post("/api-keys/new", &fields).await;
         assert_eq!(answer.status, 400, "{answer:?}");
@@ -209,7 +209,7 @@ async fn c08_h06_a_label_is_text_and_never_markup() {
             page.assert_shows(&escaped(label)).assert_hides(label);
         }
     }
-    // What deceives is refused, and the form says so beside the field.
+    // Deceptive or long labels are refused, and the form says so beside the field.
     for bad in [
         "safe\u{202e}gnp.exe",
         "a\nb",
@@ -226,7 +226,7 @@ async fn c08_h06_a_label_is_text_and_never_markup() {
 }
 
 #[tokio::test]
-async fn c12_making_and_changing_keys_takes_the_strongest_fresh_proof() {
+async fn c12_creating_changing_and_enabling_a_key_needs_a_fresh_login() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let path = format!("/api-keys/{}", key.id());
@@ -237,7 +237,7 @@ async fn c12_making_and_changing_keys_takes_the_strongest_fresh_proof() {
             server.now() - SignedDuration::from_secs(301),
         )
         .await;
-    // Before anything is typed.
+    // The forms ask for a fresh login before the user types anything.
     assert_eq!(
         old.get("/api-keys/new").await.location(),
         "/sign-in?next=/api-keys/new"
@@ -259,7 +259,7 @@ async fn c12_making_and_changing_keys_takes_the_strongest_fresh_proof() {
             .assert_shows("reauth_required")
             .assert_shows("/sign-in?next=");
     }
-    // Looking, disabling and ending it do not wait.
+    // Viewing, disabling and revoking a key need no fresh login.
     assert_eq!(old.get(&path).await.status, 200);
     assert_eq!(
         old.post(&format!("{path}/disable"), &[]).await.location(),
@@ -272,7 +272,7 @@ async fn c12_making_and_changing_keys_takes_the_strongest_fresh_proof() {
 }
 
 #[tokio::test]
-async fn h03_forms_without_the_sessions_token_or_from_elsewhere_change_nothing() {
+async fn h03_forms_without_the_csrf_token_or_from_other_sites_change_nothing() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let browser = server.browser(&key.account).await;
@@ -294,7 +294,7 @@ async fn h03_forms_without_the_sessions_token_or_from_elsewhere_change_nothing()
 }
 
 #[tokio::test]
-async fn a_key_is_changed_disabled_enabled_and_ended_from_its_page() {
+async fn a_key_is_changed_disabled_enabled_and_revoked_on_its_page() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let browser = server.browser(&key.account).await;
@@ -323,11 +323,11 @@ async fn a_key_is_changed_disabled_enabled_and_ended_from_its_page() {
     assert_eq!(after.allowed_ips.len(), 3);
     assert_eq!(
         after.expires_at, before.expires_at,
-        "an end that is not touched stays"
+        "an unchanged expiry stays exactly the same"
     );
     for (field, value, problem) in [
         ("allowed_ips", "203.0.113.7/24", "203.0.113.0/24"),
-        ("expires_at", "2020-01-01T00:00", "Must lie in the future."),
+        ("expires_at", "2020-01-01T00:00", "Must be in the future."),
         ("expires_at", "tomorrow", "in UTC"),
         ("read", "", "at least one scope"),
     ] {
@@ -352,7 +352,7 @@ async fn a_key_is_changed_disabled_enabled_and_ended_from_its_page() {
     server.advance(1);
     server.mint(&key).await;
 
-    // Ending it says first what that breaks.
+    // The confirmation shows the last use of the key.
     let confirm = eventually(async || {
         let page = browser.get(&format!("{path}/revoke")).await;
         page.text.contains("This key is in use").then_some(page)
@@ -365,7 +365,7 @@ async fn a_key_is_changed_disabled_enabled_and_ended_from_its_page() {
         .await
         .assert_shows("Revoked")
         .assert_hides("Disable the key");
-    // And the reason of the refusal stands on the page.
+    // The page shows the reason of the refused request.
     let page = eventually(async || {
         let page = browser.get(&path).await;
         page.text.contains("The key was disabled.").then_some(page)
@@ -375,7 +375,7 @@ async fn a_key_is_changed_disabled_enabled_and_ended_from_its_page() {
 }
 
 #[tokio::test]
-async fn c11_another_accounts_key_is_not_there() {
+async fn c11_another_accounts_key_is_not_found() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let stranger = server.browser(&server.account().await).await;
@@ -392,7 +392,7 @@ async fn c11_another_accounts_key_is_not_there() {
 }
 
 #[tokio::test]
-async fn h10_a_session_that_ended_shows_and_changes_nothing_more() {
+async fn h10_an_ended_session_shows_and_changes_nothing() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let browser = server.browser(&key.account).await;
@@ -407,7 +407,7 @@ async fn h10_a_session_that_ended_shows_and_changes_nothing_more() {
         )
         .await;
     assert!(ended.unwrap());
-    // The old cookie leads to the sign-in, wherever Back leads to: no page was kept.
+    // The old cookie redirects to the login. No page is cached, so Back shows none.
     for place in ["/api-keys", "/api-keys/new", "/activity", &path] {
         let page = browser.get(place).await;
         assert_eq!(page.location(), format!("/sign-in?next={place}"));

@@ -1,4 +1,4 @@
-//! The audit trail: what is in it, and that it is only ever added to.
+//! The audit trail: its entries, and that they cannot be changed.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::support::{Answer, Database, TestServer, eventually, execute};
 
 const ADA: &str = "ada@example.com";
 
-/// The newest entry of this action, which must say who, when, from where, and in which request.
+/// The newest entry of this action, which must have an actor, a time, an address and a request id.
 async fn entry(server: &TestServer, action: AuditAction, answer: &Answer) -> AuditEntry {
     let trail = server.store.audit_trail(None, 1000).await.unwrap();
     let actions: BTreeSet<&str> = trail.iter().map(|entry| entry.action.as_str()).collect();
@@ -27,7 +27,7 @@ async fn entry(server: &TestServer, action: AuditAction, answer: &Answer) -> Aud
 }
 
 #[tokio::test]
-async fn i12_each_sign_in_failure_and_change_has_a_row_with_who_when_whence_and_which_request() {
+async fn i12_logins_failures_and_changes_have_a_row_with_actor_time_address_and_request_id() {
     let server = TestServer::start().await;
     let mut browser = server.visitor();
     let asked = browser.submit("/sign-in", &[("email", ADA)]).await;
@@ -89,7 +89,7 @@ async fn i12_a_reused_refresh_token_has_a_row() {
 }
 
 #[tokio::test]
-async fn i12_a_limit_that_is_reached_has_one_row_a_minute_however_often() {
+async fn i12_a_reached_limit_has_one_row_a_minute() {
     let server = TestServer::start_with(|config| config.limits.proven_per_key_per_minute = 1).await;
     let key = server.key().await;
     server.mint(&key).await;
@@ -118,19 +118,19 @@ async fn i12_a_limit_that_is_reached_has_one_row_a_minute_however_often() {
 }
 
 #[tokio::test]
-async fn i12_what_is_written_is_never_changed() {
+async fn i12_rows_of_the_audit_trail_cannot_be_changed() {
     let server = TestServer::start().await;
     server
         .signed_in(&server.account().await, AuthMethod::Passkey)
         .await;
-    let stubborn = match crate::DATABASE {
+    let evasive = match crate::DATABASE {
         Database::Sqlite => "UPDATE OR IGNORE audit SET at = 0",
         Database::Postgres => "INSERT INTO audit SELECT * FROM audit ON CONFLICT (id) DO UPDATE SET at = 0",
     };
     for change in [
         "UPDATE audit SET actor = 'mallory'",
         "UPDATE audit SET detail = NULL WHERE id = 1",
-        stubborn,
+        evasive,
     ] {
         let refused = execute(&server, change);
         assert!(refused.is_err(), "{change}: {refused:?}");
@@ -138,7 +138,7 @@ async fn i12_what_is_written_is_never_changed() {
 }
 
 #[tokio::test]
-async fn i12_who_is_not_signed_in_after_all_has_a_row() {
+async fn i12_a_login_to_a_disabled_account_has_a_row() {
     let server = TestServer::start().await;
     let mut browser = server.visitor();
     browser.submit("/sign-in", &[("email", ADA)]).await;

@@ -10,7 +10,7 @@ const PLATFORM: &str = "/api-key";
 const MANAGEMENT: &str = "/api-keys";
 const AT: &str = "at+jwt";
 
-/// A service, a key, and the claims of a good token for either endpoint.
+/// A service, a key, and the claims of a valid token for each endpoint.
 struct Bench {
     server: TestServer,
     ring: KeyRing,
@@ -36,7 +36,7 @@ impl Bench {
         }
     }
 
-    /// Signed by the service's own key: nothing but what `edit` does is wrong with it.
+    /// A token signed with the service's key, so that only the change of `edit` can be wrong.
     fn signed(&self, typ: &str, claims: &Value, edit: impl FnOnce(&mut Value)) -> String {
         let mut claims = claims.clone();
         edit(&mut claims);
@@ -93,14 +93,14 @@ async fn a09_no_other_kind_of_token_is_an_access_token() {
         }
         bench.assert_refused(path, &bench.refresh_token).await;
         bench.assert_refused(path, &list).await;
-        // The right type under the key that only refresh tokens are made with.
+        // The right type, but signed with the MAC key of refresh tokens.
         let under_mac = bench.ring.mac().sign_jws(AT, claims.to_string().as_bytes());
         bench.assert_refused(path, &under_mac).await;
     }
 }
 
 #[tokio::test]
-async fn a10_an_access_token_refreshes_nothing() {
+async fn a10_an_access_token_is_not_accepted_as_a_refresh_token() {
     let bench = Bench::new().await;
     for (_, claims) in bench.both() {
         for typ in [AT, "rt+jwt"] {
@@ -109,12 +109,12 @@ async fn a10_an_access_token_refreshes_nothing() {
             answer.assert_error(401, "invalid_refresh_token");
         }
     }
-    // The session that the access token names goes on.
+    // The session of the access token stays valid.
     bench.server.refresh(&bench.refresh_token).await.refresh_token();
 }
 
 #[tokio::test]
-async fn a11_the_audience_is_matched_whole() {
+async fn a11_the_audience_must_match_exactly() {
     let bench = Bench::new().await;
     for (path, claims) in bench.both() {
         let ours = claims["aud"].as_str().unwrap();
@@ -140,7 +140,7 @@ async fn a11_the_audience_is_matched_whole() {
         bench.assert_refused(path, &none).await;
         bench.assert_accepted(path, &aud(json!([ours]))).await;
     }
-    // A member among others suffices for the platform, never for managing credentials.
+    // The platform accepts its audience among others. Managing credentials needs it alone.
     let platform = bench.platform["aud"].clone();
     let among = |ours: &Value| json!(["https://api.example.com", ours]);
     let token = bench.signed(AT, &bench.platform, |claims| claims["aud"] = among(&platform));
@@ -149,7 +149,7 @@ async fn a11_the_audience_is_matched_whole() {
         claims["aud"] = among(&claims["aud"].clone());
     });
     bench.assert_refused(MANAGEMENT, &token).await;
-    // Neither audience stands in for the other one.
+    // Neither audience is accepted in place of the other.
     let token = bench.signed(AT, &bench.management, |claims| {
         claims["client_id"] = json!(bench.key.id());
     });
@@ -163,7 +163,7 @@ async fn a11_the_audience_is_matched_whole() {
 }
 
 #[tokio::test]
-async fn a12_the_issuer_is_matched_byte_for_byte() {
+async fn a12_the_issuer_must_match_byte_for_byte() {
     let bench = Bench::new().await;
     for (path, claims) in bench.both() {
         let ours = bench.server.issuer();
@@ -233,6 +233,6 @@ async fn a20_all_refusals_of_a_token_look_the_same() {
             bodies.insert(format!("{headers:?}"));
         }
     }
-    // One body and one set of headers.
+    // All refusals have the same body and the same headers.
     assert_eq!(bodies.len(), 2, "{bodies:#?}");
 }

@@ -1,5 +1,4 @@
-//! The cookie of a signed-in browser: its attributes, its lifetime, and that a cookie from before a
-//! login is worth nothing after it.
+//! The session cookie: its attributes and lifetime, and that a login voids an earlier cookie.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +12,7 @@ use crate::support::{Answer, TestServer, Visitor};
 const ADA: &str = "ada@example.com";
 const MALLORY: &str = "mallory@example.com";
 
-/// Signs in by mail; the answer that set the cookie.
+/// Logs in by mail. Returns the answer that sets the cookie.
 async fn sign_in(server: &TestServer, browser: &mut Visitor<'_>, email: &str) -> Answer {
     let asked = browser.submit("/sign-in", &[("email", email)]).await;
     assert_eq!(asked.status, 303, "{asked:?}");
@@ -23,7 +22,7 @@ async fn sign_in(server: &TestServer, browser: &mut Visitor<'_>, email: &str) ->
     answer
 }
 
-/// The `Set-Cookie` of this name.
+/// The `Set-Cookie` header for this name.
 fn cookie(answer: &Answer, name: &str) -> String {
     let cookies = answer.headers.get_all("set-cookie").iter();
     let mut ours = cookies
@@ -33,7 +32,7 @@ fn cookie(answer: &Answer, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn h01_the_cookie_is_for_this_host_alone_and_for_no_script() {
+async fn h01_the_cookie_is_for_this_host_only_and_not_for_scripts() {
     let plain = BTreeSet::from(["HttpOnly", "Path=/", "SameSite=Lax"]);
     let tls = BTreeSet::from(["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]);
     for (public_url, name, expected) in [
@@ -50,7 +49,7 @@ async fn h01_the_cookie_is_for_this_host_alone_and_for_no_script() {
         let set = cookie(&sign_in(&server, &mut browser, ADA).await, name);
         let (value, attributes) = set.split_once("; ").unwrap();
         let attributes: BTreeSet<&str> = attributes.split("; ").collect();
-        // No `Domain`: for this host alone. No `Max-Age`: it ends with the browser.
+        // Without `Domain` it is for this host only. Without `Max-Age` it ends with the browser.
         assert_eq!(attributes, expected);
         let value = value.split_once('=').unwrap().1;
         let bytes = URL_SAFE_NO_PAD.decode(value).unwrap();
@@ -62,7 +61,7 @@ async fn h01_the_cookie_is_for_this_host_alone_and_for_no_script() {
 }
 
 #[tokio::test]
-async fn h01_a_cookie_of_the_other_form_of_name_is_none() {
+async fn h01_a_cookie_with_another_prefix_is_ignored() {
     let server = TestServer::start_with(|config| {
         config.public_url = "https://auth.example.com/v1/auth".parse().unwrap();
     })
@@ -70,7 +69,7 @@ async fn h01_a_cookie_of_the_other_form_of_name_is_none() {
     let account = server.account().await;
     let signed_in = server.signed_in(&account, AuthMethod::Passkey).await;
     let value = signed_in.cookies["__Host-sid"].clone();
-    // Without its prefix another host of the domain may have set it.
+    // Another host of the domain could have set a cookie without the prefix.
     for (name, status) in [
         ("__Host-sid", 200),
         ("sid", 401),
@@ -82,7 +81,7 @@ async fn h01_a_cookie_of_the_other_form_of_name_is_none() {
         let request = browser.request(Method::GET, "/v1/auth/sessions");
         assert_eq!(browser.send(request).await.status, status, "{name}");
     }
-    // Twice: one of them is not ours.
+    // Two cookies: another host may have set one of them.
     let twice = server
         .http
         .get(format!("{}/v1/auth/sessions", server.origin))
@@ -91,7 +90,7 @@ async fn h01_a_cookie_of_the_other_form_of_name_is_none() {
 }
 
 #[tokio::test]
-async fn h01_the_cookie_is_no_bearer_token_and_no_token_a_cookie() {
+async fn h01_cookies_are_not_accepted_as_tokens_nor_tokens_as_cookies() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let browser = server.signed_in(&account, AuthMethod::Passkey).await;
@@ -113,7 +112,7 @@ async fn h01_the_cookie_is_no_bearer_token_and_no_token_a_cookie() {
         let answer = thief.get("/v1/auth/sessions").await;
         answer.assert_error(401, "missing_session");
     }
-    // The id with another secret, and the secret with another id.
+    // The cookie with one bit of each byte of its session id or secret flipped.
     let bytes = URL_SAFE_NO_PAD.decode(cookie).unwrap();
     for flipped in 0..32 {
         let mut forged = bytes.clone();
@@ -128,9 +127,9 @@ async fn h01_the_cookie_is_no_bearer_token_and_no_token_a_cookie() {
 }
 
 #[tokio::test]
-async fn h02_a_cookie_from_before_the_sign_in_is_not_the_one_after_it() {
+async fn h02_a_login_replaces_the_cookie_from_before() {
     let server = TestServer::start().await;
-    // The attacker signs in and plants that cookie in the victim's browser.
+    // The attacker logs in and plants that cookie in the victim's browser.
     let mut attacker = server.visitor();
     sign_in(&server, &mut attacker, MALLORY).await;
     let planted = attacker.cookies["sid"].clone();
@@ -139,14 +138,14 @@ async fn h02_a_cookie_from_before_the_sign_in_is_not_the_one_after_it() {
     sign_in(&server, &mut victim, ADA).await;
     assert_ne!(victim.cookies["sid"], planted);
     assert_ne!(victim.sid(), attacker.sid());
-    // What was planted opens nothing any more, for neither of them.
+    // The victim's login ends the planted session, for the attacker too.
     attacker
         .get("/v1/auth/sessions")
         .await
         .assert_error(401, "missing_session");
     victim.get("/security").await.assert_shows(ADA);
 
-    // Made up, it is not taken over either.
+    // A login does not adopt an invented cookie either.
     let made_up = URL_SAFE_NO_PAD.encode([7; 32]);
     let mut victim = server.visitor();
     victim.cookies.insert("sid".to_owned(), made_up.clone());
@@ -174,7 +173,7 @@ async fn h02_a_step_up_gives_a_new_cookie_and_ends_the_old_one() {
     assert_ne!(
         browser.csrf(),
         before.csrf(),
-        "pages of before change nothing any more"
+        "forms of earlier pages are refused"
     );
     before
         .get("/v1/auth/sessions")
@@ -185,7 +184,7 @@ async fn h02_a_step_up_gives_a_new_cookie_and_ends_the_old_one() {
 }
 
 #[tokio::test]
-async fn h10_signing_out_leaves_nothing_behind() {
+async fn h10_logging_out_ends_the_session_and_clears_the_browser() {
     let server = TestServer::start().await;
     let mut browser = server.visitor();
     sign_in(&server, &mut browser, ADA).await;
@@ -213,7 +212,7 @@ async fn h10_signing_out_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn h10_a_link_signs_nobody_out() {
+async fn h10_a_link_or_a_form_without_the_csrf_token_does_not_log_out() {
     let server = TestServer::start().await;
     let mut browser = server
         .signed_in(&server.account().await, AuthMethod::Passkey)

@@ -1,8 +1,8 @@
-//! What the service logs while a test runs, at every level, in the form that is the default.
+//! Captures the service's log at every level in its default format while a test runs.
 //!
-//! A `#[tokio::test]` runs client and service on one thread, so what this thread logs is what this
-//! test logs. The subscriber is the process's, though: one of a thread would miss the places in the
-//! code that a thread without one comes through first.
+//! A `#[tokio::test]` runs client and service on one thread, so the log of the thread is the log of
+//! the test. The subscriber is global: `tracing` caches for each place in the code whether it is
+//! enabled, so a thread's own subscriber would miss places that another thread reached first.
 
 use std::cell::RefCell;
 use std::io;
@@ -16,18 +16,18 @@ thread_local! {
     static LOG: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
-/// What the whole process logs from the first call of [`whole_log`] on.
+/// The log of the whole process since the first call of [`whole_log`].
 static WHOLE_LOG: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
-/// Captures what the process logs: other threads' lines too, such as those of the database's
-/// writer.
+/// The log of the process since the first call, with the lines of other threads such as the
+/// database's writer.
 pub(crate) fn whole_log() -> String {
     subscribe();
     let mut log = WHOLE_LOG.lock().unwrap();
     String::from_utf8(log.get_or_insert_default().clone()).unwrap()
 }
 
-/// Captures what this thread logs, until it is dropped.
+/// Captures the log of this thread until it is dropped.
 pub(crate) struct CapturedLog(Rc<RefCell<Vec<u8>>>);
 
 impl CapturedLog {
@@ -42,7 +42,7 @@ impl CapturedLog {
         String::from_utf8(self.0.borrow().clone()).unwrap()
     }
 
-    /// The one line about the request with this id.
+    /// The only line about the request with this id.
     pub(crate) fn line_of(&self, request_id: &str) -> Value {
         let text = self.text();
         let mut lines = text.lines().filter(|line| line.contains(request_id));

@@ -1,4 +1,4 @@
-//! What scripts of other origins may read: the public documents and nothing else.
+//! Scripts of other origins may read only the public documents.
 
 use reqwest::Method;
 
@@ -57,7 +57,7 @@ async fn h07_other_origins_read_public_documents_only() {
                 (200, "*"),
                 "{url}"
             );
-            // Never together with `*`: it would let a page ask as its visitor.
+            // With this header, scripts of other origins could use the user's cookies.
             assert_eq!(answer.header("access-control-allow-credentials"), "");
         }
     }
@@ -97,7 +97,7 @@ async fn every_answer_has_the_headers_of_an_api() {
 }
 
 #[tokio::test]
-async fn h09_unknown_paths_and_methods_are_told_apart() {
+async fn h09_unknown_paths_and_methods_get_different_errors() {
     let server = TestServer::start().await;
     for path in [
         "",

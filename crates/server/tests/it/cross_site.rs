@@ -11,7 +11,7 @@ use tm_auth_core::user::AuthMethod;
 
 use crate::support::{Stored, TestServer, Visitor, rows};
 
-/// Posted by another site by design; what binds them is tested with Apple's flow (G26, G27).
+/// Apple's site posts to these paths by design. The tests of G26 and G27 cover their protection.
 const BY_DESIGN: [&str; 2] = ["/apple/callback", "/apple/notifications"];
 
 /// Every path that the service routes.
@@ -52,7 +52,7 @@ fn filled(path: &str) -> String {
 }
 
 #[test]
-fn h03_the_list_of_routes_is_read_whole() {
+fn h03_the_list_of_routes_has_those_of_pages_and_of_the_api() {
     let routes = routes();
     for known in [
         "/sign-in",
@@ -67,7 +67,7 @@ fn h03_the_list_of_routes_is_read_whole() {
     }
 }
 
-/// What browsers send along when another site makes them ask.
+/// Adds the headers that a browser sends if another site causes the request.
 fn hostile(request: RequestBuilder, which: usize) -> Option<RequestBuilder> {
     Some(match which {
         // A form, and a script with its own origin.
@@ -76,12 +76,12 @@ fn hostile(request: RequestBuilder, which: usize) -> Option<RequestBuilder> {
             .header("sec-fetch-site", "cross-site"),
         // A browser without Fetch Metadata.
         1 => request.header("origin", "https://evil.example"),
-        // From a sandboxed frame, a `data:` URL, or behind a redirect.
+        // From a sandboxed frame, a `data:` URL, or after a redirect.
         2 => request
             .header("origin", "null")
             .header("sec-fetch-site", "cross-site"),
         3 => request.header("origin", "null"),
-        // `no-cors`, with the origin left out.
+        // `no-cors`, without the origin.
         4 => request
             .header("sec-fetch-site", "cross-site")
             .header("sec-fetch-mode", "no-cors"),
@@ -91,9 +91,9 @@ fn hostile(request: RequestBuilder, which: usize) -> Option<RequestBuilder> {
             .header("sec-fetch-site", "same-site"),
         6 => request.header("sec-fetch-site", "same-site"),
         7 => request.header("origin", "http://localhost:1"),
-        // No current browser sends neither header.
+        // Neither header, which no current browser does.
         8 => request,
-        // Typed, dragged, or out of another program.
+        // A URL that was typed, dragged or opened by another program.
         9 => request.header("sec-fetch-site", "none"),
         _ => return None,
     })
@@ -136,7 +136,7 @@ async fn h03_no_route_changes_anything_for_another_site() {
 }
 
 #[tokio::test]
-async fn h03_h04_pages_take_no_form_of_another_site_even_from_a_browser_without_a_cookie() {
+async fn h03_h04_pages_refuse_forms_of_other_sites_from_browsers_without_a_cookie_too() {
     let server = TestServer::start().await;
     let before = state(&server);
     let pages = routes();
@@ -161,7 +161,7 @@ async fn h03_h04_pages_take_no_form_of_another_site_even_from_a_browser_without_
 }
 
 #[tokio::test]
-async fn h03_programs_without_a_cookie_are_not_concerned() {
+async fn h03_programs_without_a_cookie_are_not_refused() {
     let server = TestServer::start().await;
     let key = server.key().await;
     for which in 0.. {
@@ -177,12 +177,12 @@ async fn h03_programs_without_a_cookie_are_not_concerned() {
     }
 }
 
-/// Routes that need no CSRF token: they need no session and change nothing of an account. This list
-/// may only shrink.
+/// Routes without a CSRF token, because they need no session and change no account. This list may
+/// only shrink.
 const WITHOUT_TOKEN: [&str; 3] = ["/sign-in", "/passkeys/sign-in", "/passkeys/sign-up"];
 
 #[tokio::test]
-async fn h03_a_page_of_ours_needs_the_sessions_token_besides() {
+async fn h03_same_origin_requests_need_the_csrf_token_too() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let mut browser = server.signed_in(&account, AuthMethod::Passkey).await;
@@ -251,7 +251,7 @@ fn request_of_our_page(
         .body(body)
 }
 
-/// What a change would show in.
+/// Row counts that reveal a change.
 fn state(server: &TestServer) -> Vec<Vec<Stored>> {
     let tables = [
         "accounts",
@@ -272,16 +272,16 @@ fn state(server: &TestServer) -> Vec<Vec<Stored>> {
 }
 
 #[tokio::test]
-async fn h04_nobody_is_signed_in_by_what_they_did_not_begin() {
+async fn h04_a_link_or_code_of_an_attacker_does_not_log_a_victim_in() {
     let server = TestServer::start().await;
-    // The attacker begins a sign-in of their own and has code and link.
+    // The attacker starts a login of their own and has its code and link.
     let mut attacker = server.visitor();
     attacker
         .submit("/sign-in", &[("email", "mallory@example.com")])
         .await;
     let mail = server.code_mail("mallory@example.com");
     let token = mail.token.unwrap();
-    // The victim opens the link: the page does not log in, and does not offer to.
+    // The victim opens the link: the page does not log in and has no form for it.
     let mut victim = server.visitor();
     let page = victim.get("/sign-in/link").await;
     page.assert_hides("mallory@example.com");
@@ -297,7 +297,7 @@ async fn h04_nobody_is_signed_in_by_what_they_did_not_begin() {
         assert_eq!(answer.status, 400, "{answer:?}");
         assert!(!victim.cookies.contains_key("sid"));
     }
-    // Where it was begun the page names the account before anything is done.
+    // In the browser that started the login, the page names the account before it logs in.
     attacker
         .get("/sign-in/link")
         .await
@@ -305,14 +305,14 @@ async fn h04_nobody_is_signed_in_by_what_they_did_not_begin() {
 }
 
 #[tokio::test]
-async fn h07_no_page_is_read_by_a_script_of_another_origin() {
+async fn h07_scripts_of_other_origins_cannot_read_pages() {
     let server = TestServer::start().await;
     let browser = server
         .signed_in(&server.account().await, AuthMethod::Passkey)
         .await;
-    let for_everybody = ["/.well-known/jwks.json", "/revocations"];
+    let public_paths = ["/.well-known/jwks.json", "/revocations"];
     for path in routes() {
-        if for_everybody.iter().any(|public| path.ends_with(public)) {
+        if public_paths.iter().any(|public| path.ends_with(public)) {
             continue;
         }
         for origin in ["https://evil.example", "null", "http://localhost.evil.example"] {
@@ -334,7 +334,7 @@ async fn h07_no_page_is_read_by_a_script_of_another_origin() {
 }
 
 #[tokio::test]
-async fn h09_methods_that_a_page_does_not_take_are_told_apart_from_pages_that_are_not_there() {
+async fn h09_pages_answer_405_to_other_methods_and_404_to_unknown_paths() {
     let server = TestServer::start().await;
     let browser = server
         .signed_in(&server.account().await, AuthMethod::Passkey)
@@ -366,7 +366,7 @@ async fn h09_methods_that_a_page_does_not_take_are_told_apart_from_pages_that_ar
         let text = answer.text().await.unwrap();
         assert!(!text.contains("[package]") && !text.contains("root:"), "{path}");
     }
-    // What clients tidy up before they send it.
+    // Clients normalize such paths, so the test sends them over a raw socket.
     for path in [
         "/../security",
         "/x/../security",

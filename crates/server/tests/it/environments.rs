@@ -1,5 +1,5 @@
-//! Production and UAT side by side, in the worst of cases: the same key-encryption key, and the
-//! same pair registered in both.
+//! Production and UAT side by side in the worst case: with the same key-encryption key and the same
+//! key pair registered in both.
 
 use serde_json::json;
 use tm_auth_core::Account;
@@ -19,7 +19,7 @@ impl Deployment {
         let server = TestServer::start_with(|config| {
             config.environment = environment;
             if environment == Environment::Production {
-                // Behind a proxy that ends TLS.
+                // Behind a proxy that terminates TLS.
                 config.public_url = "https://auth.example.com/v1/auth".parse().unwrap();
             }
         })
@@ -33,7 +33,7 @@ impl Deployment {
         }
     }
 
-    /// Everything of theirs, presented here.
+    /// Presents every credential of the other deployment to this one.
     async fn refuses(&self, theirs: &Self) {
         let here = &self.server;
         for token in [&theirs.tokens.access_token, &theirs.management] {
@@ -56,10 +56,10 @@ impl Deployment {
                 "{answer:?}"
             );
         }
-        // The refusal gives no reason, which is fine: the session belongs to the other deployment.
+        // Revocation answers 200 for every token. `goes_on` checks that the session stays valid.
         let body = json!({ "refresh_token": theirs.tokens.refresh_token });
         assert_eq!(here.post("/token/revoke", &body).await.status, 200);
-        // A registration proof names the issuer it was made for.
+        // A registration proof names the issuer that it is for.
         let account = here.account().await;
         let elsewhere = TestKey::unregistered(&account).registration(theirs.server.issuer(), here.now());
         let answer = register(here, &account, elsewhere).await;
@@ -98,7 +98,7 @@ async fn a12_e12_each_environment_refuses_the_others_tokens_refresh_tokens_and_k
 }
 
 #[tokio::test]
-async fn a12_e12_the_same_pair_in_both_environments_opens_neither_with_the_others_signature() {
+async fn a12_e12_a_key_pair_of_both_environments_cannot_be_used_across_them() {
     let production = Deployment::start(Environment::Production).await;
     let uat = Deployment::start(Environment::Uat).await;
     // The pair of the production key, registered by an account of UAT.

@@ -8,7 +8,7 @@ use tm_auth_store::faults::Fault;
 use crate::support::TestServer;
 
 #[tokio::test]
-async fn j07_health_tells_the_database_from_the_process() {
+async fn j07_readiness_checks_the_database_and_liveness_only_the_process() {
     let server = TestServer::start().await;
     let body = |status: &str| json!({ "status": status, "environment": "uat", "server_time": "2027-01-15T08:00:00Z", "version": env!("CARGO_PKG_VERSION") });
     for (fault, ready) in [(Fault::None, true), (Fault::Fail, false), (Fault::None, true)] {
@@ -27,9 +27,9 @@ async fn j07_health_tells_the_database_from_the_process() {
     }
 }
 
-/// Any caller may ask, so not every question may cost a write.
+/// The endpoint is public, so requests must not each cost a write.
 #[tokio::test]
-async fn j07_many_who_ask_at_once_share_one_write() {
+async fn j07_concurrent_health_checks_share_one_write() {
     let server = Arc::new(TestServer::start().await);
     let faults = server.store.faults();
     let before = faults.calls("ping");

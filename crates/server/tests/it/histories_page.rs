@@ -23,7 +23,7 @@ async fn older(browser: &TestBrowser, page: &HtmlPage) -> HtmlPage {
 }
 
 #[tokio::test]
-async fn the_activity_is_in_words_and_pages() {
+async fn the_activity_is_described_in_words_and_paged() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let browser = server.browser(&key.account).await;
@@ -31,17 +31,17 @@ async fn the_activity_is_in_words_and_pages() {
     toggle(&server, &browser, &path, 30).await;
     let first = browser.get("/activity").await;
     first
-        .assert_shows("Enabled a key")
+        .assert_shows("Enabled an API key")
         .assert_shows("You")
         .assert_shows("127.0.0.1")
         .assert_shows("2027-01-15 08:01:00 UTC")
-        .assert_hides("Registered a key")
+        .assert_hides("Registered an API key")
         .assert_hides("Newest");
     let second = older(&browser, &first).await;
     second
         .assert_shows("2027-01-15 08:00:10 UTC")
         .assert_hides("2027-01-15 08:00:11 UTC")
-        .assert_shows("Registered a key")
+        .assert_shows("Registered an API key")
         .assert_shows("with a passkey, in a browser")
         .assert_shows("Newest")
         .assert_hides("Older");
@@ -51,7 +51,7 @@ async fn the_activity_is_in_words_and_pages() {
         newest.text.matches("<tr").count(),
         first.text.matches("<tr").count()
     );
-    // No other account's.
+    // Another account does not see these entries.
     let stranger = server.browser(&server.account().await).await;
     stranger
         .get("/activity")
@@ -60,7 +60,7 @@ async fn the_activity_is_in_words_and_pages() {
 }
 
 #[tokio::test]
-async fn a_keys_history_is_its_own_however_much_else_was_done() {
+async fn a_keys_history_has_only_its_own_entries() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let browser = server.browser(&key.account).await;
@@ -77,17 +77,17 @@ async fn a_keys_history_is_its_own_however_much_else_was_done() {
         .collect();
     server.store.audit(others).await.unwrap();
     let page = browser.get(&path).await;
-    page.assert_shows("Registered a key")
+    page.assert_shows("Registered an API key")
         .assert_hides("A login code was refused")
         .assert_hides("Older");
     toggle(&server, &browser, &path, 10).await;
     let newest = browser.get(&path).await;
     newest
-        .assert_shows("Enabled a key")
-        .assert_hides("Registered a key");
+        .assert_shows("Enabled an API key")
+        .assert_hides("Registered an API key");
     older(&browser, &newest)
         .await
-        .assert_shows("Registered a key")
+        .assert_shows("Registered an API key")
         .assert_shows("Newest")
-        .assert_hides("Enabled a key");
+        .assert_hides("Enabled an API key");
 }

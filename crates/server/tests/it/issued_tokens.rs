@@ -1,4 +1,4 @@
-//! Every access token that leaves the service, whichever way.
+//! The claims of every kind of access token that the service issues.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -30,7 +30,7 @@ const CLAIMS: [&str; 13] = [
     "uid",
 ];
 
-/// An account with the longest address there may be.
+/// An account with an e-mail address of the maximum length.
 async fn account(server: &TestServer) -> Account {
     let local = "a".repeat(64);
     let domain = format!("{0}.{0}.{1}.example", "b".repeat(63), "c".repeat(53));
@@ -62,7 +62,7 @@ async fn hold_for(algorithm: SigningAlgorithm) {
     let minted = server.mint(&key).await;
     server.advance(100);
     let refreshed = server.refresh(&minted.refresh_token).await;
-    // A key that ends within the life of a token.
+    // This key expires before a token's normal lifetime ends.
     let ending = server.key_of(&account).await;
     let end = server.now() + SignedDuration::from_secs(1000);
     let path = format!("/api-keys/{}", ending.id());
@@ -125,10 +125,10 @@ async fn hold_for(algorithm: SigningAlgorithm) {
 
         let claims = jwt::payload(&token);
         let mut members: BTreeSet<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
-        // How a person was proved, and nothing where a key was.
+        // `amr` has the login method of a user. A key's token has none.
         assert_eq!(members.remove("amr"), audience == server.issuer());
         assert_eq!(members, CLAIMS.into());
-        // Nothing personal but those two: no part of the address anywhere else, and no label.
+        // No claim other than `sub` has a part of the address, and none has the label.
         let mut rest = claims;
         rest["sub"] = json!(null);
         let (rest, local) = (rest.to_string(), "a".repeat(64));
@@ -140,22 +140,22 @@ async fn hold_for(algorithm: SigningAlgorithm) {
 }
 
 #[tokio::test]
-async fn a19_every_access_token_says_what_it_must_rs256() {
+async fn a19_every_access_token_has_the_required_claims_rs256() {
     hold_for(SigningAlgorithm::RS256).await;
 }
 
 #[tokio::test]
-async fn a19_every_access_token_says_what_it_must_es256() {
+async fn a19_every_access_token_has_the_required_claims_es256() {
     hold_for(SigningAlgorithm::ES256).await;
 }
 
 #[tokio::test]
-async fn a19_every_access_token_says_what_it_must_eddsa() {
+async fn a19_every_access_token_has_the_required_claims_eddsa() {
     hold_for(SigningAlgorithm::EdDSA).await;
 }
 
 #[tokio::test]
-async fn a19_no_two_tokens_have_one_id() {
+async fn a19_token_ids_are_unique() {
     let server = TestServer::start().await;
     let (account, issuer) = (server.account().await, server.token_issuer());
     let (sid, now) = (SessionId(uuid::Uuid::nil()), server.now());

@@ -1,4 +1,4 @@
-//! `GET /.well-known/jwks.json` at both of its places, and the keys behind it.
+//! `GET /.well-known/jwks.json` at both of its URLs, and the keys behind it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn assert_public_members(algorithm: SigningAlgorithm, kty: &str, own: &[&s
     let answer = server.get(JWKS).await;
     assert_eq!(answer.body.as_object().unwrap().len(), 1);
     let keys = answer.body["keys"].as_array().unwrap();
-    assert_eq!(keys.len(), 2, "the one that signs and its spare");
+    assert_eq!(keys.len(), 2, "the signing key and the next key");
     for key in keys {
         let members: BTreeSet<&str> = key.as_object().unwrap().keys().map(String::as_str).collect();
         let expected: BTreeSet<&str> = ["kty", "kid", "use", "alg"].iter().chain(own).copied().collect();
@@ -57,7 +57,7 @@ async fn b01_the_set_holds_public_members_only() {
 }
 
 #[tokio::test]
-async fn b01_the_set_is_cacheable_at_both_places() {
+async fn b01_the_set_is_cacheable_at_both_urls() {
     let server = TestServer::start().await;
     let one = server.get(JWKS).await;
     let elsewhere = server.http.get(format!("{}{JWKS}", server.origin));
@@ -83,7 +83,7 @@ async fn b01_the_set_is_cacheable_at_both_places() {
 }
 
 #[tokio::test]
-async fn b01_a_key_that_somebody_wrote_into_the_database_is_not_published() {
+async fn b01_a_forged_key_in_the_database_is_not_published() {
     let server = TestServer::start().await;
     let before = kids(&server.get(JWKS).await);
     let (version, keys) = server.store.signing_keys().await.unwrap();
@@ -102,7 +102,7 @@ async fn b01_a_key_that_somebody_wrote_into_the_database_is_not_published() {
     };
     let put = vec![
         forged("uat-forged", Sealed(vec![1; 200])),
-        // A genuine one under a name that was not sealed with it.
+        // A genuine key under a key id that was not sealed with it.
         forged("uat-renamed", genuine.sealed.clone()),
     ];
     let audit_context = AuditContext::operator(server.now());
@@ -114,7 +114,7 @@ async fn b01_a_key_that_somebody_wrote_into_the_database_is_not_published() {
             .unwrap()
     );
     assert_eq!(kids(&server.another_node().await.get(JWKS).await), before);
-    // The running node took notice as well: a change after the forgery has arrived.
+    // The running node refuses the forged keys too: it reads them with the later rotation.
     server.advance(25 * 3600);
     server.signing_keys().rotate(server.now()).await.unwrap();
     let after = eventually(async || {
@@ -131,7 +131,7 @@ async fn b01_a_key_that_somebody_wrote_into_the_database_is_not_published() {
 }
 
 #[tokio::test]
-async fn b03_a_compromised_key_is_out_at_once_and_the_spare_surprises_nobody() {
+async fn b03_a_revoked_signing_key_is_refused_at_once_and_verifiers_have_the_next_key() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let old = server.mint(&key).await;
@@ -160,7 +160,7 @@ async fn b03_a_compromised_key_is_out_at_once_and_the_spare_surprises_nobody() {
     assert!(!after.contains(&compromised) && after.len() == 2, "{after:?}");
     assert_eq!(after[0], next_key);
 
-    // Sessions go on; their tokens are signed by a key that every verifier has already.
+    // Sessions stay valid. Their tokens are signed with a key that every verifier already has.
     let new = server.refresh(&old.refresh_token).await.access_token();
     assert_eq!(jwt::header(&new)["kid"], next_key);
     let policy = Policy::new(server.issuer(), server.config.audience());
@@ -170,7 +170,7 @@ async fn b03_a_compromised_key_is_out_at_once_and_the_spare_surprises_nobody() {
 }
 
 #[tokio::test]
-async fn b03_a_compromised_mac_key_takes_its_refresh_tokens_with_it() {
+async fn b03_a_revoked_mac_key_voids_its_refresh_tokens() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let old = server.mint(&key).await;
@@ -181,18 +181,18 @@ async fn b03_a_compromised_mac_key_takes_its_refresh_tokens_with_it() {
     server.signing_keys().revoke(&kid, server.now()).await.unwrap();
     eventually(async || {
         let answer = server.refresh(&old.refresh_token).await;
-        // 503: the key went while the request was under way.
+        // 503: the key was revoked during the request.
         (![200, 503].contains(&answer.status)).then(|| answer.assert_error(401, "invalid_refresh_token"))
     })
     .await;
-    // The access token is another matter, and so is the next session.
+    // The access token and new sessions are not affected.
     assert_eq!(server.get_with("/api-key", &old.access_token).await.status, 200);
     let new = server.mint(&key).await;
     server.refresh(&new.refresh_token).await.refresh_token();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b04_two_nodes_that_start_at_once_on_an_empty_database_agree_on_its_keys() {
+async fn b04_two_nodes_that_start_concurrently_on_an_empty_database_agree_on_its_keys() {
     for algorithm in [SigningAlgorithm::RS256, SigningAlgorithm::ES256] {
         let folder = Arc::new(TempDir::new().unwrap());
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
@@ -211,7 +211,7 @@ async fn b04_two_nodes_that_start_at_once_on_an_empty_database_agree_on_its_keys
         for purpose in [Purpose::AccessToken, Purpose::RefreshToken] {
             assert_eq!(stored(&one, purpose, KeyState::Signing).await.len(), 1);
         }
-        // What one issues, the other takes.
+        // Each node accepts the tokens of the other.
         let key = one.key().await;
         let tokens = one.mint(&key).await;
         assert_eq!(other.get_with("/api-key", &tokens.access_token).await.status, 200);

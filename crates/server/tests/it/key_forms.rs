@@ -1,4 +1,4 @@
-//! One public key in the forms that tools print, and its private half in those that people paste by
+//! A public key in the forms that tools print, and its private key in the forms that users paste by
 //! mistake.
 
 use aws_lc_rs::encoding::AsDer;
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tm_auth_client::Signer;
 
-/// Up to the uncompressed point: id-ecPublicKey, prime256v1 (RFC 5480).
+/// The DER of an SPKI before the uncompressed point: id-ecPublicKey, prime256v1 (RFC 5480).
 const SPKI: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -50,7 +50,7 @@ pub(crate) fn jwk(point: &[u8]) -> Value {
     json!({ "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..]) })
 }
 
-/// The private number.
+/// The private scalar, 32 bytes.
 pub(crate) fn private_number(signer: &Signer) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(&signer.private_jwk().unwrap().d).unwrap()
 }
@@ -64,7 +64,7 @@ pub(crate) fn pkcs8(signer: &Signer) -> Vec<u8> {
     pair.unwrap().to_pkcs8v1().unwrap().as_ref().to_vec()
 }
 
-/// RFC 5915.
+/// The private key as an `ECPrivateKey` (RFC 5915).
 pub(crate) fn sec1(signer: &Signer) -> Vec<u8> {
     [
         &[0x30, 0x31, 0x02, 1, 1, 4, 32][..],
@@ -74,7 +74,7 @@ pub(crate) fn sec1(signer: &Signer) -> Vec<u8> {
     .concat()
 }
 
-/// The SPKI of a key of another kind.
+/// The SPKI of a key of another type.
 pub(crate) fn spki_of(key: &impl AsDer<aws_lc_rs::encoding::PublicKeyX509Der<'static>>) -> Vec<u8> {
     key.as_der().unwrap().as_ref().to_vec()
 }

@@ -1,8 +1,7 @@
-//! Every secret of a run, searched for in everything that an operator gets to see.
+//! Searches the log, metrics and error bodies for every secret of a run.
 //!
-//! The log is captured for the whole process, at every level: the writer of the database and the
-//! client log too. So the text holds other tests' lines as well, which makes the search only harder
-//! to pass.
+//! The log is captured for the whole process at every level, since the database's writer and the
+//! client log too. The lines of other tests in it only make the test stricter.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -11,7 +10,7 @@ use serde_json::json;
 use crate::captured_log::whole_log;
 use crate::support::{Answer, TestKey, TestServer, jwt, port};
 
-/// What must not be seen, by what it is.
+/// The secrets to search for, each with a description.
 #[derive(Default)]
 struct Secrets(Vec<(&'static str, String)>);
 
@@ -57,7 +56,7 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
     secrets.add("the key-encryption key", &STANDARD.encode(kek));
     secrets.add("the key-encryption key", &format!("{kek:?}"));
 
-    // Registered, and refused with the private half pasted in.
+    // Registrations, some refused, for example with a pasted private key.
     let account = server.account().await;
     let key = TestKey::unregistered(&account);
     let management = server.management_token(&account).await;
@@ -88,7 +87,7 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
     refusals.push(manage(body).await);
     let key = key.registered(registered.body["key_id"].as_str().unwrap().parse().unwrap());
 
-    // Minted, and refused in every way.
+    // Token requests, most of them refused.
     let challenge = key.challenge(server.now());
     let signature = challenge["signature"].as_str().unwrap().to_owned();
     secrets.add("a signature", &signature);
@@ -111,7 +110,7 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
     let cut = cut[..cut.len() - 1].to_owned();
     refusals.push(server.post_raw("/api-key/token", "application/json", cut).await);
 
-    // Refreshed, repeated, reused, tampered with, in the wrong place.
+    // Refresh tokens: used, retried, reused, tampered with, and sent to the wrong place.
     let first = minted.refresh_token();
     let second = server.refresh(&first).await;
     secrets.pair(&second);
@@ -164,7 +163,7 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
     for id in [key.id().to_string(), account.uid.to_string(), session] {
         assert!(!page.contains(&id), "{id} is a label");
     }
-    // And no other id, address or random part of a path has become one.
+    // No label has another id, an address, or a random part of a path.
     let uuid = page
         .split(['"', '/'])
         .find(|part| part.parse::<uuid::Uuid>().is_ok());

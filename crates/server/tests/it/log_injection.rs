@@ -1,4 +1,4 @@
-//! One request, one line, and nothing in it that the client wrote.
+//! A request logs one line, which has no text of the client.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ const INJECTED: &str =
     "x\n{\"level\":\"ERROR\",\"message\":\"forged\"}\r\u{1b}[2J\u{85}\u{2028}\u{2029}\u{202e}";
 
 #[tokio::test]
-async fn i11_what_a_client_writes_forges_no_line_of_the_log() {
+async fn i11_a_client_cannot_forge_lines_of_the_log() {
     let log = CapturedLog::start();
     let server = TestServer::start().await;
     let account = server.account().await;
@@ -39,8 +39,8 @@ async fn i11_what_a_client_writes_forges_no_line_of_the_log() {
         assert_eq!(answer.status, 400, "{answer:?}");
         ids.push(answer.header("x-request-id").to_owned());
     }
-    // What headers, method and path can carry: no line breaks, but bytes beyond ASCII, quotes and
-    // escapes.
+    // Headers, method and path cannot have line breaks, but can have quotes, escapes and bytes
+    // beyond ASCII.
     let request = server.http.request(
         reqwest::Method::from_bytes(b"FORGED'`|~").unwrap(),
         server.url("/api-keys/%0A%7B%22level%22%3A%22ERROR%22%7D%1B%5B31m%E2%80%A8?q=forged%0A"),
@@ -64,8 +64,7 @@ async fn i11_what_a_client_writes_forges_no_line_of_the_log() {
         let route = line["route"].as_str().unwrap();
         assert!(route == "unmatched" || route.starts_with("/v1/auth/"), "{line}");
     }
-    // The client of the test logs as well, and what it sends; the service's own lines are those
-    // that count.
+    // The HTTP client of the test logs what it sends. Only the lines of the service count.
     let ours = |line: &&str| {
         let target = serde_json::from_str::<Value>(line).unwrap()["target"].clone();
         target

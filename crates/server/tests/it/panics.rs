@@ -47,7 +47,7 @@ async fn defective(server: &TestServer) -> (String, oneshot::Sender<()>) {
         .route("/warning", get(warns))
         .route("/overflow", post(overflows));
     let address = ["127.0.0.1:0".parse().unwrap()];
-    let settings = serve::listener_settings(&server.config.limits);
+    let settings = serve::listener_settings(&server.config);
     let listeners = Listeners::bind(&address, None, settings, serve::answers())
         .await
         .unwrap();

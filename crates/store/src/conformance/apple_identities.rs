@@ -6,7 +6,7 @@ use tm_auth_proto::{AccountId, SessionId};
 
 use super::email_codes::{ADA, asked, attempt, consume};
 use super::given::{account, at, audit_context, audited, fresh_uuid, new_account};
-use super::user_sessions::opened;
+use super::user_sessions::open_session;
 use crate::{AppleIdentity, AppleSignIn, AppleSubject, AuditAction, Store};
 
 super::table!("apple_identities":
@@ -201,7 +201,7 @@ async fn withdraw(store: &Store, sub: &str, seconds: i64) -> Option<bool> {
 
 /// A session of this account in a browser.
 async fn browser(store: &Store, account: &Account) -> SessionId {
-    opened(store, account, SessionKind::Browser, 0).await.sid
+    open_session(store, account, SessionKind::Browser, 0).await.sid
 }
 
 async fn g27_a_withdrawn_identity_is_unlinked_and_its_sessions_end(store: &Store) {

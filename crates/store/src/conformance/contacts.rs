@@ -34,7 +34,7 @@ async fn e02_the_owner_of_a_session_is_found(store: &Store) {
     let key = key(store).await;
     let (of_key, _) = session(store, &key).await;
     let user = account(store).await;
-    let of_user = user_sessions::opened(store, &user, SessionKind::Native, 0).await;
+    let of_user = user_sessions::open_session(store, &user, SessionKind::Native, 0).await;
     for (sid, owner) in [
         (of_key.sid, Some(key.account.uid)),
         (of_user.sid, Some(user.uid)),

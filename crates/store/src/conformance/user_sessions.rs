@@ -1,4 +1,4 @@
-//! Sessions of users.
+//! Cases of user sessions.
 
 use jiff::SignedDuration;
 use tm_auth_core::rotation::TokenFamily;
@@ -23,13 +23,14 @@ super::table!("user_sessions":
     ended_sessions_of_users_are_swept,
 );
 
+/// The network that logins are recorded with.
 const NETWORK: &str = "192.0.2.1/32";
 
 fn secret() -> SessionSecret {
     SessionSecret::new([5; 16])
 }
 
-pub(super) fn new(account: &Account, kind: SessionKind, seconds: i64) -> UserSession {
+pub(super) fn new_session(account: &Account, kind: SessionKind, seconds: i64) -> UserSession {
     let random = *super::given::fresh_uuid()
         .as_bytes()
         .last_chunk()
@@ -54,15 +55,22 @@ pub(super) fn new(account: &Account, kind: SessionKind, seconds: i64) -> UserSes
     }
 }
 
-pub(super) async fn opened(store: &Store, account: &Account, kind: SessionKind, seconds: i64) -> UserSession {
-    let session = new(account, kind, seconds);
-    let from = audit_context(seconds);
-    let opened = store.open_user_session(session.clone(), NETWORK.to_owned(), None, &from);
+/// Opens a session whose user logs in at this time.
+pub(super) async fn open_session(
+    store: &Store,
+    account: &Account,
+    kind: SessionKind,
+    seconds: i64,
+) -> UserSession {
+    let session = new_session(account, kind, seconds);
+    let context = audit_context(seconds);
+    let opened = store.open_user_session(session.clone(), NETWORK.to_owned(), None, &context);
     assert!(opened.await.unwrap());
     session
 }
 
-fn presents(session: &UserSession, counter: i64, seconds: i64) -> Rotation {
+/// The request of a client that presents the refresh token with this counter.
+fn rotation(session: &UserSession, counter: i64, seconds: i64) -> Rotation {
     Rotation {
         presented: VerifiedRefreshToken {
             sid: session.sid,
@@ -85,8 +93,8 @@ async fn is_listed(store: &Store, session: &UserSession) -> bool {
 
 async fn e16_a_session_is_opened_found_listed_and_ended(store: &Store) {
     let account = account(store).await;
-    let browser = opened(store, &account, SessionKind::Browser, 0).await;
-    let native = opened(store, &account, SessionKind::Native, 1).await;
+    let browser = open_session(store, &account, SessionKind::Browser, 0).await;
+    let native = open_session(store, &account, SessionKind::Native, 1).await;
     let (found, owner) = store.user_session(browser.sid).await.unwrap().unwrap();
     assert_eq!((&found, &owner), (&browser, &account));
     let listed = store.user_sessions_of(account.uid).await.unwrap();
@@ -125,10 +133,10 @@ async fn e16_a_session_is_opened_found_listed_and_ended(store: &Store) {
 
 async fn h02_a_session_that_replaces_another_ends_it(store: &Store) {
     let (mine, theirs) = (account(store).await, account(store).await);
-    let first = opened(store, &mine, SessionKind::Browser, 0).await;
-    let second = new(&theirs, SessionKind::Browser, 1);
-    let from = audit_context(1);
-    let replaced = store.open_user_session(second, NETWORK.to_owned(), Some(first.sid), &from);
+    let first = open_session(store, &mine, SessionKind::Browser, 0).await;
+    let second = new_session(&theirs, SessionKind::Browser, 1);
+    let context = audit_context(1);
+    let replaced = store.open_user_session(second, NETWORK.to_owned(), Some(first.sid), &context);
     assert!(replaced.await.unwrap());
     assert_eq!(store.user_sessions_of(mine.uid).await.unwrap(), []);
     assert_eq!(store.user_sessions_of(theirs.uid).await.unwrap().len(), 1);
@@ -136,28 +144,28 @@ async fn h02_a_session_that_replaces_another_ends_it(store: &Store) {
 
 async fn e10_a_disabled_account_opens_and_uses_no_session(store: &Store) {
     let account = account(store).await;
-    let native = opened(store, &account, SessionKind::Native, 0).await;
-    let from = audit_context(1);
-    let disabled = store.set_account_disabled(account.uid, Some(at(1)), &from);
+    let native = open_session(store, &account, SessionKind::Native, 0).await;
+    let context = audit_context(1);
+    let disabled = store.set_account_disabled(account.uid, Some(at(1)), &context);
     assert!(disabled.await.unwrap());
-    let next = new(&account, SessionKind::Browser, 2);
-    let opened = store.open_user_session(next, NETWORK.to_owned(), Some(native.sid), &from);
+    let next = new_session(&account, SessionKind::Browser, 2);
+    let opened = store.open_user_session(next, NETWORK.to_owned(), Some(native.sid), &context);
     assert!(!opened.await.unwrap());
-    let refused = store.rotate_user_session(presents(&native, 0, 2)).await.unwrap();
+    let refused = store.rotate_user_session(rotation(&native, 0, 2)).await.unwrap();
     assert_eq!(refused.unwrap_err(), Refusal::AccountDisabled);
 }
 
 async fn e16_all_sessions_but_one_are_ended(store: &Store) {
     let (account, other) = (account(store).await, account(store).await);
-    let kept = opened(store, &account, SessionKind::Browser, 0).await;
-    let gone = opened(store, &account, SessionKind::Native, 1).await;
-    let theirs = opened(store, &other, SessionKind::Browser, 1).await;
-    let from = audit_context(2);
-    let ended = store.end_user_sessions(account.uid, Some(kept.sid), &from);
+    let kept = open_session(store, &account, SessionKind::Browser, 0).await;
+    let gone = open_session(store, &account, SessionKind::Native, 1).await;
+    let theirs = open_session(store, &other, SessionKind::Browser, 1).await;
+    let context = audit_context(2);
+    let ended = store.end_user_sessions(account.uid, Some(kept.sid), &context);
     assert_eq!(ended.await.unwrap(), 1);
     assert_eq!(store.user_sessions_of(account.uid).await.unwrap(), [kept]);
     assert!(is_listed(store, &gone).await);
-    let refused = store.rotate_user_session(presents(&gone, 0, 3)).await.unwrap();
+    let refused = store.rotate_user_session(rotation(&gone, 0, 3)).await.unwrap();
     assert_eq!(refused.unwrap_err(), Refusal::SessionEnded);
     assert_eq!(
         store
@@ -172,10 +180,10 @@ async fn e16_all_sessions_but_one_are_ended(store: &Store) {
 
 async fn e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session(store: &Store) {
     let account = account(store).await;
-    let session = opened(store, &account, SessionKind::Native, 0).await;
+    let session = open_session(store, &account, SessionKind::Native, 0).await;
     let rotate = async |counter, seconds| {
         store
-            .rotate_user_session(presents(&session, counter, seconds))
+            .rotate_user_session(rotation(&session, counter, seconds))
             .await
             .unwrap()
     };
@@ -197,33 +205,33 @@ async fn e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session(sto
     let wrong = Rotation {
         presented: VerifiedRefreshToken {
             secret: SessionSecret::new([6; 16]),
-            ..presents(&session, 2, 402).presented
+            ..rotation(&session, 2, 402).presented
         },
-        ..presents(&session, 2, 402)
+        ..rotation(&session, 2, 402)
     };
     let refused = store.rotate_user_session(wrong).await.unwrap();
     assert_eq!(refused.unwrap_err(), Refusal::InvalidRefreshToken);
-    let unknown = new(&account, SessionKind::Native, 0);
-    let refused = store.rotate_user_session(presents(&unknown, 0, 1)).await.unwrap();
+    let unknown = new_session(&account, SessionKind::Native, 0);
+    let refused = store.rotate_user_session(rotation(&unknown, 0, 1)).await.unwrap();
     assert_eq!(refused.unwrap_err(), Refusal::SessionExpired);
-    let late = opened(store, &account, SessionKind::Native, 0).await;
+    let late = open_session(store, &account, SessionKind::Native, 0).await;
     let idle = SessionKind::Native.lifetimes().idle.as_secs();
-    let refused = store.rotate_user_session(presents(&late, 0, idle)).await.unwrap();
+    let refused = store.rotate_user_session(rotation(&late, 0, idle)).await.unwrap();
     assert_eq!(refused.unwrap_err(), Refusal::SessionExpired);
 }
 
 async fn h01_the_secret_of_a_cookie_is_not_valid_in_a_refresh_token(store: &Store) {
     let account = account(store).await;
-    let browser = opened(store, &account, SessionKind::Browser, 0).await;
-    let refused = store.rotate_user_session(presents(&browser, 0, 1)).await.unwrap();
+    let browser = open_session(store, &account, SessionKind::Browser, 0).await;
+    let refused = store.rotate_user_session(rotation(&browser, 0, 1)).await.unwrap();
     assert_eq!(refused.unwrap_err(), Refusal::InvalidRefreshToken);
     assert_eq!(store.user_sessions_of(account.uid).await.unwrap(), [browser]);
 }
 
 async fn e16_the_holder_of_a_refresh_token_ends_the_session(store: &Store) {
     let account = account(store).await;
-    let session = opened(store, &account, SessionKind::Native, 0).await;
-    let presented = presents(&session, 0, 1).presented;
+    let session = open_session(store, &account, SessionKind::Native, 0).await;
+    let presented = rotation(&session, 0, 1).presented;
     let wrong = VerifiedRefreshToken {
         secret: SessionSecret::new([6; 16]),
         ..presented.clone()
@@ -241,7 +249,7 @@ async fn e16_the_holder_of_a_refresh_token_ends_the_session(store: &Store) {
 
 async fn an_older_use_of_a_session_never_overwrites_a_newer_one(store: &Store) {
     let account = account(store).await;
-    let session = opened(store, &account, SessionKind::Browser, 0).await;
+    let session = open_session(store, &account, SessionKind::Browser, 0).await;
     let there = "198.51.100.7".parse().unwrap();
     for seconds in [100, 50] {
         store
@@ -255,10 +263,10 @@ async fn an_older_use_of_a_session_never_overwrites_a_newer_one(store: &Store) {
 
 async fn ended_sessions_of_users_are_swept(store: &Store) {
     let account = account(store).await;
-    let gone = opened(store, &account, SessionKind::Browser, 0).await;
+    let gone = open_session(store, &account, SessionKind::Browser, 0).await;
     let retention = RETENTION;
     let end = gone.expires_at + retention.session;
-    let kept = opened(store, &account, SessionKind::Native, 0).await;
+    let kept = open_session(store, &account, SessionKind::Native, 0).await;
     store
         .sweep(end - SignedDuration::from_secs(1), &retention)
         .await

@@ -83,7 +83,7 @@ async fn serve<T: Batched>(pool: PgPool, mut waiting: mpsc::Receiver<Waiting<T>>
                 }
             }
             Err(error) => {
-                tracing::error!(error = %Chain(&error), items = items.len(), "a batch failed");
+                tracing::error!(error = %Chain(&error), jobs = items.len(), "a batch failed");
                 for reply in replies {
                     let _ = reply.send(Err(error.clone()));
                 }
@@ -105,7 +105,7 @@ async fn run<T: Batched>(pool: &PgPool, items: &[T]) -> Result<Vec<Option<T::Out
         // The server refused the statement and changed nothing. Written alone, each item gets its
         // own answer.
         Err(sqlx::Error::Database(error)) => {
-            tracing::warn!(%error, items = items.len(), "a batch is done one by one");
+            tracing::warn!(%error, jobs = items.len(), "a batch is done one by one");
             Ok(items.iter().map(|_| None).collect())
         }
         // Whether the change was committed is unknown.

@@ -12,9 +12,9 @@ use crate::Result;
 use crate::sql::value::Value;
 use crate::sql::{Columns, Tx};
 
-/// Rows per statement that reads.
+/// The number of rows per `SELECT`.
 const READ: i64 = 1_000;
-/// Rows per statement that writes. Their values stay below the limits of both databases.
+/// The number of rows per `INSERT`. Their values stay below the parameter limits of both databases.
 const WRITE: usize = 200;
 
 /// Counts rows and computes their checksum.
@@ -59,13 +59,13 @@ pub(super) async fn read(
     mut each: impl FnMut(&str) -> Result<()>,
 ) -> Result<()> {
     let columns = names(table.columns.len(), table);
-    let key = names(table.key, table);
+    let key = names(table.key_len, table);
     let first = format!("SELECT {columns} FROM {} ORDER BY {key} LIMIT ?1", table.name);
-    let after = placeholders(1, table.key);
+    let after = placeholders(1, table.key_len);
     let next = format!(
         "SELECT {columns} FROM {} WHERE ({key}) > ({after}) ORDER BY {key} LIMIT ?{}",
         table.name,
-        table.key + 1
+        table.key_len + 1
     );
     let mut last: Vec<Cell> = Vec::new();
     loop {
@@ -81,7 +81,7 @@ pub(super) async fn read(
             return Ok(());
         };
         last = newest;
-        last.truncate(table.key);
+        last.truncate(table.key_len);
     }
 }
 

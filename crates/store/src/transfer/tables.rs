@@ -1,5 +1,5 @@
-//! The tables of an export with their columns, primary key first. Each table follows those that it
-//! refers to.
+//! The tables of an export, and their columns with the primary key first. A table comes after every
+//! table that it refers to, so that an import can insert the rows in this order.
 
 use crate::sql::value::Kind;
 use Kind::{Blob, Integer, Text};
@@ -7,16 +7,16 @@ use Kind::{Blob, Integer, Text};
 pub(super) struct Table {
     pub(super) name: &'static str,
     /// Number of columns in the primary key.
-    pub(super) key: usize,
+    pub(super) key_len: usize,
     pub(super) columns: &'static [(&'static str, Kind)],
-    /// Whether PostgreSQL numbers new rows.
+    /// Whether PostgreSQL numbers new rows, in the column `id`.
     pub(super) is_numbered: bool,
 }
 
-const fn table(name: &'static str, key: usize, columns: &'static [(&'static str, Kind)]) -> Table {
+const fn table(name: &'static str, key_len: usize, columns: &'static [(&'static str, Kind)]) -> Table {
     Table {
         name,
-        key,
+        key_len,
         columns,
         is_numbered: false,
     }
@@ -25,13 +25,14 @@ const fn table(name: &'static str, key: usize, columns: &'static [(&'static str,
 const fn numbered(name: &'static str, columns: &'static [(&'static str, Kind)]) -> Table {
     Table {
         name,
-        key: 1,
+        key_len: 1,
         columns,
         is_numbered: true,
     }
 }
 
-/// All tables. A test compares them with the result of the migrations.
+/// All tables that an export contains. A test compares them with the tables that the migrations
+/// create.
 pub(super) const TABLES: &[Table] = &[
     table("settings", 1, &[("name", Text), ("value", Text)]),
     table(

@@ -22,7 +22,7 @@ const CODES: u128 = 3_000;
 /// The variable with the number of codes of a longer run, which also prints its figures.
 const LONG: &str = "TM_AUTH_TEST_CODES";
 const AT_ONCE: u128 = 20;
-/// One answer is lost per this many codes.
+/// The number of codes per lost answer.
 const LOST_EVERY: u128 = 200;
 const NETWORK: &str = "192.0.2.1";
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 pub struct Counts {
     /// Acknowledged mints.
     pub minted: u64,
-    /// Acknowledged refreshes; a refresh by two tasks at once counts once.
+    /// Acknowledged refreshes; two concurrent calls with the same token count once.
     pub refreshed: u64,
     /// Acknowledged session ends.
     pub ended: u64,

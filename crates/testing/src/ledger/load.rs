@@ -1,4 +1,4 @@
-//! The load: bots that open, refresh and end sessions, and their owner, who revokes and creates
+//! The load on a service: bots open, refresh and end sessions, and their owner revokes and creates
 //! keys.
 
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use tokio::task::JoinSet;
 use super::{HeldToken, Ledger, RetryingClient};
 use crate::bot::{Bot, Owner};
 
-/// Refreshes per session.
+/// The number of refreshes per session.
 const REFRESHES: u64 = 3;
-/// A bot ends one of this many of its sessions.
+/// A bot ends every fifth of its sessions.
 const END_EVERY: u64 = 5;
-/// A bot refreshes one of this many of its sessions by two tasks at once.
+/// A bot refreshes every fourth of its sessions with two concurrent calls.
 const RACE_EVERY: u64 = 4;
 
 /// The load to put on a service.
 pub struct Load {
     /// The base URLs of the nodes, or of the load balancer. Requests go to them in turn.
     pub base_urls: Vec<String>,
-    /// The bots; each has one task. The keys of the first `keys_to_revoke` of them are revoked.
+    /// The bots. Each has one task.
     pub bots: Vec<Arc<Bot>>,
     /// The owner of the bots' keys.
     pub owner: Owner,
-    /// The number of bots whose keys are revoked during the run.
+    /// The number of bots whose keys are revoked during the run, from the start of `bots`.
     pub keys_to_revoke: usize,
-    /// The number of keys created during the run. Each adds a bot.
+    /// The number of keys created during the run. Each key adds a bot.
     pub keys_to_create: usize,
-    /// Revocations and new keys are spread evenly over this many acknowledged writes.
+    /// The number of acknowledged writes over which revocations and new keys are spread evenly.
     pub writes: u64,
 }
 
@@ -38,7 +38,7 @@ pub struct RunningLoad {
 }
 
 impl Load {
-    /// Starts all tasks.
+    /// Starts the tasks of the bots and of the owner.
     pub fn start(self) -> RunningLoad {
         let ledger = Arc::new(Ledger::new(RetryingClient::new(&self.base_urls)));
         let mut tasks = JoinSet::new();
@@ -79,7 +79,8 @@ impl RunningLoad {
     }
 }
 
-/// Opens a session, refreshes it, ends some, and repeats until the run stops.
+/// Opens sessions one after the other, refreshes each and ends some, until the run stops or a call
+/// is refused.
 async fn run_bot(ledger: Arc<Ledger>, bot: Arc<Bot>) {
     let client = &ledger.client;
     for turn in 1.. {
@@ -114,8 +115,8 @@ async fn run_bot(ledger: Arc<Ledger>, bot: Arc<Bot>) {
     }
 }
 
-/// Refreshes with two concurrent calls. The history check finds out whether both got the same
-/// successor.
+/// Refreshes with two concurrent calls. Returns the second answer: the history check fails if the
+/// two successors differ.
 async fn refresh_twice(
     client: &RetryingClient,
     held: &HeldToken,
@@ -127,7 +128,7 @@ async fn refresh_twice(
 async fn revoke_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, to_revoke: Vec<Arc<Bot>>, writes: u64) {
     let share = writes / (to_revoke.len() as u64 + 1);
     for (index, bot) in (1..).zip(to_revoke) {
-        if !reached(&ledger, index * share).await {
+        if !wait_for_writes(&ledger, index * share).await {
             return;
         }
         ledger.entries().revoking.insert(bot.key_id);
@@ -142,7 +143,7 @@ async fn create_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, count: usize, write
     let mut workers = JoinSet::new();
     let share = writes / (count as u64 + 1);
     for index in 1..=count as u64 {
-        if !reached(&ledger, index * share).await {
+        if !wait_for_writes(&ledger, index * share).await {
             break;
         }
         match ledger.client.register(&owner).await {
@@ -158,10 +159,10 @@ async fn create_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, count: usize, write
 }
 
 /// Waits until at least this many writes were acknowledged. Returns false if the run stops first.
-async fn reached(ledger: &Ledger, least: u64) -> bool {
+async fn wait_for_writes(ledger: &Ledger, count: u64) -> bool {
     let mut stopped = ledger.stopped.subscribe();
     tokio::select! {
-        () = ledger.wait_until_acknowledged(least) => true,
+        () = ledger.wait_until_acknowledged(count) => true,
         _ = stopped.wait_for(|stopped| *stopped) => false,
     }
 }

@@ -1,10 +1,10 @@
 //! A ledger of the writes that a service acknowledged under faults, compared with its state later.
 //!
 //! 1. [`Load::start`] starts bots against any number of nodes. They open sessions, refresh them
-//!    (some by two tasks at once) and end some; a few keys are created and revoked. Each write is
-//!    recorded when its answer was read.
-//! 2. Meanwhile the test injects faults into nodes, network and database. It waits until enough
-//!    writes are [acknowledged](Ledger::wait_until_acknowledged) in between.
+//!    (some with two concurrent calls) and end some. Their owner creates and revokes a few keys.
+//!    The ledger records each write once the client has read its answer.
+//! 2. Meanwhile the test injects faults into nodes, network and database. Between two faults it
+//!    waits until enough writes are [acknowledged](Ledger::wait_until_acknowledged).
 //! 3. After [`RunningLoad::stop`], [`Ledger::verify`] compares every entry with the service. Every
 //!    acknowledged write must be there, everything revoked must stay revoked, and the history of
 //!    all calls must be linearizable ([`crate::history`]).
@@ -57,11 +57,11 @@ struct Entries {
 /// The last acknowledged state of a session.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its key.
+    /// The API key of the session.
     pub key_id: KeyId,
-    /// Its newest refresh token.
+    /// The newest refresh token of the session.
     pub held: HeldToken,
-    /// Whether its end was acknowledged.
+    /// Whether the end of the session was acknowledged.
     pub ended: bool,
 }
 
@@ -136,7 +136,7 @@ impl Ledger {
     pub async fn wait_until_acknowledged(&self, least: u64) {
         let mut count = self.acknowledged.subscribe();
         let reached = count.wait_for(|count| *count >= least).await;
-        reached.expect("the ledger lives");
+        reached.expect("the ledger owns the sender");
     }
 
     fn is_stopped(&self) -> bool {

@@ -13,7 +13,7 @@ use tm_auth_verifier::testing::TestIssuer;
 use tm_auth_verifier::{BearerError, BearerLayer, Caller, InvalidToken, Rejection, Verifier};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::support::{AUDIENCE, Fixture, UNIFORM, assert_uniform, send, text};
+use crate::support::{AUDIENCE, Fixture, UNIFORM_BODY, assert_uniform, send, text};
 
 async fn request(app: &Router, headers: &[(&str, &str)]) -> Response {
     request_at(app, "/", headers).await
@@ -232,7 +232,7 @@ async fn the_layer_works_with_any_tower_service() {
     let response = service.clone().oneshot(request(&fixture.good())).await.unwrap();
     assert_eq!(response.status(), 200);
     let response = service.oneshot(request("x")).await.unwrap();
-    assert_eq!(text(response.map(Body::new)).await, UNIFORM);
+    assert_eq!(text(response.map(Body::new)).await, UNIFORM_BODY);
 }
 
 /// A service that is never ready.

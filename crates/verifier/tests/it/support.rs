@@ -1,4 +1,4 @@
-//! Helpers: an issuer with a verifier and a protected service, scripted documents, recorded
+//! Test support: an issuer with a verifier and a protected service, scripted documents, recorded
 //! metrics.
 
 use std::collections::HashMap;
@@ -24,8 +24,8 @@ use tower::ServiceExt;
 
 pub(crate) const AUDIENCE: &str = "https://api.test";
 
-/// The body of every 401 about a token, but for the request id, which the tests set.
-pub(crate) const UNIFORM: &str = r#"{"type":"unauthenticated","code":"invalid_token","message":"The bearer token is not valid here.","request_id":"r-1","retryable":false}"#;
+/// The body of every 401 about a token. The tests set the request id.
+pub(crate) const UNIFORM_BODY: &str = r#"{"type":"unauthenticated","code":"invalid_token","message":"The bearer token is not valid here.","request_id":"r-1","retryable":false}"#;
 
 pub(crate) struct Fixture {
     pub(crate) issuer: TestIssuer,
@@ -73,12 +73,12 @@ impl Fixture {
         assert_eq!(send(&self.app, token).await.status(), 200);
     }
 
-    /// Asserts that the verifier refuses the token for this reason, and that the layer gives the
-    /// uniform response.
+    /// Asserts that the verifier refuses the token for this reason, and that the response of the
+    /// layer does not reveal it.
     pub(crate) async fn refuses(&self, token: &str, expected: InvalidToken) {
         let error = self.verifier.verify(token).await.unwrap_err();
         assert_eq!(error, VerifyError::InvalidToken(expected), "{token:.200}");
-        // A token that cannot be a header value cannot be sent to the layer.
+        // Skip the layer if the token cannot be a header value.
         if axum::http::HeaderValue::from_str(token).is_ok() {
             assert_uniform(send(&self.app, token).await).await;
         }
@@ -103,6 +103,7 @@ pub(crate) async fn send(app: &Router, token: &str) -> Response {
         .unwrap()
 }
 
+/// Asserts that the response is the same as for every other refused token, headers included.
 pub(crate) async fn assert_uniform(response: Response) {
     assert_eq!(response.status(), 401);
     assert_eq!(
@@ -113,7 +114,7 @@ pub(crate) async fn assert_uniform(response: Response) {
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert_eq!(response.headers()["x-request-id"], "r-1");
     assert_eq!(response.headers().len(), 5, "{:?}", response.headers());
-    assert_eq!(text(response).await, UNIFORM);
+    assert_eq!(text(response).await, UNIFORM_BODY);
 }
 
 pub(crate) async fn text(response: Response) -> String {
@@ -132,7 +133,7 @@ pub(crate) fn encode(part: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(part)
 }
 
-/// A token of these three parts, each encoded.
+/// Encodes these three parts and joins them to a token.
 pub(crate) fn token(header: &str, payload: impl AsRef<[u8]>, signature: impl AsRef<[u8]>) -> String {
     format!("{}.{}.{}", encode(header), encode(payload), encode(signature))
 }
@@ -148,7 +149,7 @@ pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     panic!("the condition did not become true");
 }
 
-/// Claims as JSON, with one claim replaced by any text, or removed.
+/// The claims as JSON, with one claim replaced by the text `raw`, or removed if it is `None`.
 pub(crate) fn with_claim(claims: &AccessClaims, name: &str, raw: Option<&str>) -> Vec<u8> {
     let mut object = serde_json::to_value(claims).unwrap();
     let object = object.as_object_mut().unwrap();
@@ -161,7 +162,7 @@ pub(crate) fn with_claim(claims: &AccessClaims, name: &str, raw: Option<&str>) -
     text.into_bytes()
 }
 
-/// Fetches documents from a closure that takes the URL and the ETag.
+/// A [`Fetch`] whose documents come from a closure, which takes the URL and the ETag.
 pub(crate) struct Scripted<F>(pub(crate) F);
 
 impl<F> Fetch for Scripted<F>
@@ -182,7 +183,7 @@ pub(crate) fn document(body: impl Into<Vec<u8>>) -> Fetched {
     }
 }
 
-/// A recorder of counters and gauges, under `name{label value,label value}`.
+/// Records counters and gauges by `name{value,value}`, with the values of the labels.
 #[derive(Clone, Default)]
 pub(crate) struct Metrics(Arc<Mutex<HashMap<String, Arc<AtomicU64>>>>);
 

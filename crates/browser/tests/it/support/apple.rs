@@ -1,4 +1,4 @@
-//! Runs the OpenID provider of the server's tests in place of Apple, with the machine's clock.
+//! Runs the OpenID provider of the server's tests, with the machine's clock, in place of Apple.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -63,7 +63,8 @@ impl Drop for AppleProvider {
     }
 }
 
-/// Creates a key in Apple's format. Returns the private and the public key.
+/// Creates the key that signs client secrets, in the format that Apple hands out. Returns the
+/// private and the public key as PEM.
 fn team_key() -> (String, String) {
     let folder = TempDir::new().expect("a folder for a key");
     let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];

@@ -6,8 +6,9 @@ use super::{Browser, installed};
 
 const AXE: &str = "crates/browser/tests/axe/node_modules/axe-core/axe.min.js";
 
-/// WCAG 2.2, levels A and AA, and axe-core's best practices.
-const RUN: &str = "axe.run(document, {
+/// A script that checks the page by WCAG 2.2, levels A and AA, and by axe-core's best practices. It
+/// returns one line per violation and element.
+const RUN_SCRIPT: &str = "axe.run(document, {
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
     resultTypes: ['violations'],
 }).then(result => result.violations.flatMap(violation => violation.nodes.map(node =>
@@ -15,6 +16,7 @@ const RUN: &str = "axe.run(document, {
 
 /// axe-core, loaded into one page.
 pub(crate) struct Axe {
+    /// The id of the isolated world, an execution context of its own.
     world: Value,
 }
 
@@ -24,8 +26,8 @@ impl Browser {
     pub(crate) async fn axe(&self) -> Axe {
         let source = std::fs::read_to_string(installed::file(AXE)).expect("axe-core is text");
         let frame = self.cdp("Page.getFrameTree", json!({})).await["frameTree"]["frame"]["id"].clone();
-        let world = json!({ "frameId": frame, "worldName": "axe" });
-        let world = self.cdp("Page.createIsolatedWorld", world).await["executionContextId"].clone();
+        let options = json!({ "frameId": frame, "worldName": "axe" });
+        let world = self.cdp("Page.createIsolatedWorld", options).await["executionContextId"].clone();
         let load = json!({ "expression": format!("{source};0"), "contextId": world });
         self.runtime_evaluate(load).await;
         Axe { world }
@@ -33,9 +35,9 @@ impl Browser {
 }
 
 impl Axe {
-    /// The violations on the page in its present state, one line each.
+    /// Returns the violations on the page in its present state, one line per violation and element.
     pub(crate) async fn run(&self, browser: &Browser) -> Vec<String> {
-        let run = json!({ "expression": RUN, "contextId": self.world });
+        let run = json!({ "expression": RUN_SCRIPT, "contextId": self.world });
         let found = browser.runtime_evaluate(run).await;
         let lines = found.as_array().expect("a list").iter();
         lines

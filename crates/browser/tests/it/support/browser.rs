@@ -28,13 +28,14 @@ pub(crate) struct Browser {
     driver: Option<WebDriver>,
     origin: String,
     pub(crate) recorder: Recorder,
-    /// Ends the browser. Dropped before `folder`, which has the browser's profile.
+    /// Dropping it ends the browser. It must be dropped before `folder`, which has the browser's
+    /// profile; fields are dropped in the order of their declaration.
     _chromedriver: Chromedriver,
     folder: TempDir,
 }
 
 impl Browser {
-    /// Starts one that opens paths at `origin`.
+    /// Starts a browser. It opens paths at `origin`.
     pub(crate) async fn start(origin: &str) -> Self {
         let mut chromedriver = Chromedriver::start();
         let recorder = Recorder::start().await;
@@ -94,6 +95,11 @@ impl Browser {
             .map(|entry| entry.message)
             .filter(|message| !elsewhere(message))
             .collect()
+    }
+
+    /// Discards the console's warnings and errors so far, which the test expects.
+    pub(crate) async fn discard_complaints(&self) {
+        self.complaints().await;
     }
 
     /// Checks that the console reports only responses with this status, which the test expects.
@@ -161,9 +167,9 @@ impl Browser {
 
     /// Polls until the condition holds. Panics after a deadline.
     pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while !holds().await {
-            if begun.elapsed() > DEADLINE {
+            if started.elapsed() > DEADLINE {
                 let (path, text, complaints) =
                     (self.path().await, self.text().await, self.complaints().await);
                 panic!("{what:?} did not appear at {path}; console: {complaints:#?}; the page says:\n{text}");
@@ -303,12 +309,12 @@ impl Browser {
                 .flatten()
                 .flatten();
             // The file exists before its content is complete.
-            let whole = |path: &PathBuf| {
+            let is_complete = |path: &PathBuf| {
                 let content = std::fs::read(path).unwrap_or_default();
                 path.extension().is_some_and(|end| end == "json")
                     && serde_json::from_slice::<Value>(&content).is_ok()
             };
-            found = entries.map(|entry| entry.path()).find(whole);
+            found = entries.map(|entry| entry.path()).find(is_complete);
             found.is_some()
         })
         .await;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::installed;
 
-/// A running chromedriver. Dropping it ends its browser first, which would otherwise keep running.
+/// A running chromedriver. Dropping it ends its browser, which would otherwise keep running, and
+/// then chromedriver.
 pub(crate) struct Chromedriver {
     process: Child,
     port: u16,
@@ -47,7 +48,7 @@ impl Chromedriver {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Sets the session of the browser to end.
+    /// Sets the session that the drop ends.
     pub(crate) fn owns(&mut self, session: &str) {
         self.session = Some(session.to_owned());
     }

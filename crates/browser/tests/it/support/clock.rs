@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_server::clock::{Clock, SystemClock};
 
-/// Keeps running, unlike a manual clock, since the browser signs with the machine's time.
+/// The machine's clock plus an offset. It keeps running, unlike a manual clock, since the browser
+/// signs with the machine's time.
 #[derive(Debug, Default)]
 pub(crate) struct ShiftedClock(Mutex<SignedDuration>);
 

@@ -7,10 +7,12 @@ use super::{Browser, Theme, installed};
 /// The sizes of a telephone, a tablet and a desktop window.
 const SIZES: [(u32, u32); 3] = [(320, 640), (768, 1024), (1440, 900)];
 
-const NOTHING_STORED: &str = "(async () => JSON.stringify([localStorage.length, sessionStorage.length,
+/// A script that returns what the page stored and the cookies that scripts can read.
+const STORED_SCRIPT: &str = "(async () => JSON.stringify([localStorage.length, sessionStorage.length,
     (await indexedDB.databases()).length, (await caches.keys()).length, document.cookie]))()";
 
-/// The maximum layout shift: a hundredth of what counts as good, since a script may fill in a line.
+/// The maximum layout shift, a hundredth of what counts as good. It is not zero, since a script may
+/// fill in a line.
 const MAX_SHIFT: f64 = 0.001;
 
 const LAYOUT_SHIFT: &str = "new Promise(resolve => {
@@ -32,7 +34,7 @@ impl Browser {
         let shift = shift.as_f64().expect("a number");
         assert!(shift < MAX_SHIFT, "{name}: the layout shifted by {shift}");
         assert_eq!(
-            self.evaluate(NOTHING_STORED).await,
+            self.evaluate(STORED_SCRIPT).await,
             r#"[0,0,0,0,""]"#,
             "{name}: the page stored something"
         );
@@ -50,7 +52,7 @@ impl Browser {
                 if self.evaluate(fits).await != true {
                     problems.push(format!("{width}: the page is wider than the window"));
                 }
-                // The tablet differs from the desktop only in space.
+                // Skip the tablet, which shows the same elements as the desktop.
                 if width != 768 {
                     let found = axe.run(self).await;
                     problems.extend(found.into_iter().map(|found| format!("{width} {shade}: {found}")));

@@ -39,8 +39,9 @@ impl Browser {
     /// Revokes the key whose page is open.
     pub(crate) async fn revoke_key(&self) {
         self.press("Revoke…").await;
-        self.see("Every program with this key stops").await;
+        self.see("their requests for new tokens are refused").await;
         self.press("Revoke this key").await;
-        self.see_no_more("Every program with this key stops").await;
+        self.see_no_more("their requests for new tokens are refused")
+            .await;
     }
 }

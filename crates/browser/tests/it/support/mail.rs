@@ -15,8 +15,9 @@ impl Service {
     /// The mails to this address, newest first.
     pub(crate) fn mails(&self, address: &str) -> Vec<ReceivedMail> {
         let mails = self.app.mailbox().expect("a service with a mailbox");
-        let to_them = mails.iter().filter(|mail| mail.to == address);
-        to_them
+        mails
+            .iter()
+            .filter(|mail| mail.to == address)
             .map(|mail| ReceivedMail {
                 subject: mail.subject.clone(),
                 text: mail.text.clone(),
@@ -24,28 +25,30 @@ impl Service {
             .collect()
     }
 
-    /// Waits for a mail to this address that contains this text. Mail is sent after the response.
-    pub(crate) async fn mail(&self, address: &str, saying: &str) -> ReceivedMail {
-        self.mail_beyond(address, 0, saying).await
+    /// Waits for a mail to this address that contains this text: the service sends mail after its
+    /// response.
+    pub(crate) async fn mail(&self, address: &str, text: &str) -> ReceivedMail {
+        self.wait_for_mail(address, 0, text).await
     }
 
-    /// Waits for the mail after the first `before` mails to this address.
+    /// Waits for a mail to this address after the first `before` ones.
     pub(crate) async fn next_mail(&self, address: &str, before: usize) -> ReceivedMail {
-        self.mail_beyond(address, before, "").await
+        self.wait_for_mail(address, before, "").await
     }
 
-    async fn mail_beyond(&self, address: &str, before: usize, saying: &str) -> ReceivedMail {
-        let begun = Instant::now();
+    /// Waits for a mail to this address, after the first `before` ones, that contains this text.
+    async fn wait_for_mail(&self, address: &str, before: usize, text: &str) -> ReceivedMail {
+        let started = Instant::now();
         loop {
             let mut mails = self.mails(address);
             mails.truncate(mails.len().saturating_sub(before));
             let subjects: Vec<_> = mails.iter().map(|mail| mail.subject.clone()).collect();
-            if let Some(mail) = mails.into_iter().find(|mail| mail.says(saying)) {
+            if let Some(mail) = mails.into_iter().find(|mail| mail.contains(text)) {
                 return mail;
             }
             assert!(
-                begun.elapsed() < Duration::from_secs(30),
-                "no mail contains {saying:?}: {subjects:?}"
+                started.elapsed() < Duration::from_secs(30),
+                "no mail contains {text:?}: {subjects:?}"
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -53,11 +56,11 @@ impl Service {
 }
 
 impl ReceivedMail {
-    fn says(&self, what: &str) -> bool {
-        self.subject.contains(what) || self.text.contains(what)
+    fn contains(&self, text: &str) -> bool {
+        self.subject.contains(text) || self.text.contains(text)
     }
 
-    /// The code in the mail.
+    /// The code in the mail: a line of digits, with or without hyphens.
     pub(crate) fn code(&self) -> String {
         let code = self.text.lines().map(str::trim).find(|line| {
             line.len() >= 8
@@ -68,7 +71,7 @@ impl ReceivedMail {
         code.unwrap_or_else(|| panic!("no code in {self:?}")).to_owned()
     }
 
-    /// The sign-in link in the mail.
+    /// The login link in the mail.
     pub(crate) fn link(&self) -> String {
         let link = self
             .text

@@ -47,7 +47,7 @@ impl Browser {
         answer["credentials"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Signs in with the button of the sign-in page. Disables the passkeys in the page's field for
+    /// Logs in with the button of the login page. Disables the passkeys in the page's field for
     /// this once, since one that needs no touch would be used before the button is pressed.
     pub(crate) async fn sign_in_by_button(&self) {
         let nothing = "PublicKeyCredential.isConditionalMediationAvailable = async () => false;";

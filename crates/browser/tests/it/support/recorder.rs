@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Longer than any request head of these tests.
+/// The maximum length of a request head, in bytes. The heads of these tests are shorter.
 const MAX_HEAD: usize = 64 * 1024;
 
 pub(crate) struct Recorder {
@@ -124,7 +124,8 @@ impl Record {
     }
 }
 
-/// Reads until the head is complete and returns its length; `None` if it never is.
+/// Reads until the head is complete and returns its length. `None` if the browser closes the
+/// connection first, or the head is too long.
 async fn read_head(browser: &mut TcpStream, bytes: &Mutex<Vec<u8>>) -> io::Result<Option<usize>> {
     let mut chunk = vec![0; 16 * 1024];
     loop {

@@ -1,4 +1,5 @@
-//! Programs that a user runs next to the browser: the platform's SDK, `openssl`, `tm-auth`.
+//! Runs the programs that a user has besides the browser: the platform's SDK, `openssl` and
+//! `tm-auth`.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::installed;
 
-/// The platform's Python SDK with one key file.
+/// The platform's Python SDK, configured with one key file.
 pub(crate) struct Sdk {
     python: PathBuf,
     origin: String,
@@ -24,17 +25,18 @@ impl Sdk {
         }
     }
 
-    /// Mints. Returns the tokens, or `status` and `message` of the refusal.
+    /// Mints a token pair. Returns the tokens, or `status` and `message` of the refusal.
     pub(crate) fn mint(&self) -> Value {
-        self.step(&["mint"])
+        self.call(&["mint"])
     }
 
-    /// Refreshes. Returns the tokens, or `status` and `message` of the refusal.
+    /// Exchanges a refresh token. Returns the tokens, or `status` and `message` of the refusal.
     pub(crate) fn refresh(&self, refresh_token: &str) -> Value {
-        self.step(&["refresh", refresh_token])
+        self.call(&["refresh", refresh_token])
     }
 
-    fn step(&self, arguments: &[&str]) -> Value {
+    /// Runs `sdk.py`, which prints the outcome of one call as a JSON object.
+    fn call(&self, arguments: &[&str]) -> Value {
         let mut command = Command::new(&self.python);
         command
             .arg(installed::workspace().join("crates/browser/tests/it/python/sdk.py"))
@@ -57,7 +59,7 @@ pub(crate) fn tm_auth(folder: &Path, arguments: &[&str]) -> String {
     let program = cargo_folder().join("tm-auth");
     assert!(
         program.exists(),
-        "{} is missing: build it (`cargo build --release`), or run scripts/test, which builds it",
+        "{} is missing: run scripts/test, or build it with the profile of this test",
         program.display()
     );
     run(&program, folder, arguments)
@@ -72,10 +74,11 @@ pub(crate) fn shell(folder: &Path, script: &str) -> String {
     output(command)
 }
 
-/// The folder in which cargo puts programs: the parent of this program's folder.
+/// The folder of the programs that cargo built. The program of these tests is one folder deeper, in
+/// `deps`.
 fn cargo_folder() -> PathBuf {
-    let ours = std::env::current_exe().expect("a path");
-    let folder = ours.parent().and_then(Path::parent);
+    let test_program = std::env::current_exe().expect("a path");
+    let folder = test_program.parent().and_then(Path::parent);
     folder.expect("cargo's folder").to_owned()
 }
 

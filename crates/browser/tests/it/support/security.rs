@@ -3,7 +3,7 @@
 use super::Browser;
 
 impl Browser {
-    /// Adds a passkey on the authenticator that is plugged in.
+    /// Adds a passkey with this name on the authenticator that is plugged in.
     pub(crate) async fn add_passkey(&self, name: &str) {
         self.open("/security").await;
         self.fill("Name of the new passkey", name).await;
@@ -20,7 +20,7 @@ impl Browser {
         self.see_no_more("confirm with your passkey").await;
     }
 
-    /// Starts a recovery, in a session that was signed in by e-mail.
+    /// Starts a recovery, in a session that was logged in by e-mail.
     pub(crate) async fn start_recovery(&self) {
         self.open("/security").await;
         self.press("Lost your passkey?").await;
@@ -28,7 +28,7 @@ impl Browser {
         self.see("Cancel the recovery").await;
     }
 
-    /// Deletes the account with this name.
+    /// Deletes the account of the session. The page asks for its name as a confirmation.
     pub(crate) async fn delete_account(&self, name: &str) {
         self.open("/security/delete").await;
         self.fill("Type", name).await;

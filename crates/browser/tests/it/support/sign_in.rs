@@ -1,4 +1,4 @@
-//! Steps on the sign-in page.
+//! Steps on the login page.
 
 use super::{Authenticator, Browser, Service};
 
@@ -19,7 +19,7 @@ impl Browser {
         self.see("Enter the code").await;
     }
 
-    /// Signs in or up with the code of a mail.
+    /// Logs in or signs up with the code of a mail.
     pub(crate) async fn sign_in_by_code(&self, service: &Service, address: &str) {
         let before = service.mails(address).len();
         self.ask_for_mail(address).await;
@@ -29,7 +29,7 @@ impl Browser {
         self.arrive("/api-keys").await;
     }
 
-    /// Signs in or up with the link of a mail.
+    /// Logs in or signs up with the link of a mail.
     pub(crate) async fn sign_in_by_link(&self, service: &Service, address: &str) {
         let before = service.mails(address).len();
         self.ask_for_mail(address).await;
@@ -40,7 +40,7 @@ impl Browser {
         self.arrive("/api-keys").await;
     }
 
-    /// Signs in or up as a user of the Apple provider.
+    /// Logs in or signs up as a user of the Apple provider.
     pub(crate) async fn sign_in_by_apple(&self, who: &str) {
         self.open("/sign-in").await;
         self.press("Continue with Apple").await;
@@ -53,16 +53,15 @@ impl Browser {
         self.arrive("/sign-in").await;
     }
 
-    /// Presses the button only: with a passkey that needs no touch, the sign-in page signs in again
-    /// at once.
+    /// Presses the button only: with a passkey that needs no touch, the login page logs in again at
+    /// once.
     pub(crate) async fn press_sign_out(&self) {
         let menu = self.find("//details[contains(@class, 'account')]/summary").await;
         menu.click().await.expect("a menu");
         self.press("Log out").await;
     }
 
-    /// Signs out after disabling the authenticator, which the sign-in page would use without a
-    /// click.
+    /// Logs out after disabling the authenticator, which the login page would use without a click.
     pub(crate) async fn sign_out_with(&self, authenticator: &Authenticator) {
         self.set_automatic_touch(authenticator, false).await;
         self.sign_out().await;

@@ -33,7 +33,7 @@ async fn key_new_writes_a_private_file_and_prints_the_public_key() {
             0o600
         );
     }
-    // A second run does not overwrite.
+    // A second run does not overwrite the file.
     let again = fixture.run(&["key", "new", "--out", text(&path)], "").await;
     assert_eq!(again.exit(), Some(Exit::Usage));
     assert!(again.notes.contains("not overwritten") && again.output.is_empty());
@@ -47,7 +47,7 @@ async fn key_register_proves_possession_and_saves_the_id() {
     fixture
         .run(&["key", "new", "--out", text(&path), "--label", "bot"], "")
         .await;
-    let made = key_file::load(&path).unwrap();
+    let created = key_file::load(&path).unwrap();
     let token = fixture.management_token().await;
     fixture.answer_with_key("bot");
     let url = fixture.issuer.url();
@@ -71,21 +71,21 @@ async fn key_register_proves_possession_and_saves_the_id() {
     ];
     let ran = fixture.run(&arguments, &format!("{token}\n")).await;
     assert_eq!(ran.result, Ok(()), "{ran:?}");
-    // The file has the id and its final name.
+    // The key file contains the id and has its final name.
     let target = fixture.path("truemarkets-api-key-b1f0c2d4.json");
-    let kept = key_file::load(&target).unwrap();
+    let saved = key_file::load(&target).unwrap();
     assert!(!path.exists());
-    assert_eq!(kept.key_id.unwrap().short(), "b1f0c2d4");
-    assert_eq!(kept.private_key.d, made.private_key.d);
+    assert_eq!(saved.key_id.unwrap().short(), "b1f0c2d4");
+    assert_eq!(saved.private_key.d, created.private_key.d);
     assert!(
         ran.output
             .contains("key_id: b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e\n")
     );
     assert!(ran.output.contains("expires: 2026-02-22T00:00:00Z\n"));
-    // The request has the public key and a proof, but not the private key.
+    // The request has a proof of possession, but not the private key.
     let seen = fixture.issuer.seen().pop().unwrap();
     assert_eq!(seen.authorization.unwrap(), format!("Bearer {token}"));
-    assert!(!seen.body.contains(&made.private_key.d));
+    assert!(!seen.body.contains(&created.private_key.d));
     let sent: RegisterApiKey = serde_json::from_str(&seen.body).unwrap();
     assert_eq!(sent.scopes.unwrap().to_string(), "read trade");
     assert_eq!(
@@ -94,7 +94,7 @@ async fn key_register_proves_possession_and_saves_the_id() {
     );
     assert_eq!((sent.label.as_str(), sent.allowed_ips.len()), ("bot", 1));
     assert_eq!(sent.proof.timestamp, fixture.clock.now().as_second());
-    // A second registration is refused.
+    // The command refuses a registered key file.
     let again = fixture
         .run(
             &[
@@ -115,7 +115,7 @@ async fn key_register_proves_possession_and_saves_the_id() {
 }
 
 #[tokio::test]
-async fn key_register_moves_the_file_to_out_and_a_refused_one_moves_nothing() {
+async fn key_register_moves_the_file_to_out_unless_it_is_refused() {
     let fixture = Fixture::new().await;
     let (path, out) = (fixture.path("key.json"), fixture.path("out.json"));
     fixture.run(&["key", "new", "--out", text(&path)], "").await;
@@ -150,7 +150,7 @@ async fn key_register_moves_the_file_to_out_and_a_refused_one_moves_nothing() {
     assert!(!path.exists() && key_file::load(&out).unwrap().key_id.is_some());
     let body = fixture.issuer.seen().pop().unwrap().body;
     assert!(body.contains(r#""expires_at":null"#), "{body}");
-    // An invalid token is never sent.
+    // The command sends no request if the token is not a JWS.
     let requests = fixture.issuer.requests();
     fixture.run(&["key", "new", "--out", text(&path)], "").await;
     let ran = fixture
@@ -178,22 +178,16 @@ async fn key_register_moves_the_file_to_out_and_a_refused_one_moves_nothing() {
 async fn key_list_and_key_revoke_print_the_response() {
     let fixture = Fixture::new().await;
     fixture.answer_with_key("a\u{1b}[2Jb");
-    let listed = fixture.issuer.url();
+    let url = fixture.issuer.url();
     let body = r#"{"keys":[]}"#;
     let ran = fixture
-        .run(
-            &["key", "list", "--base-url", listed, "--token", "T", "--json"],
-            "",
-        )
+        .run(&["key", "list", "--base-url", url, "--token", "T", "--json"], "")
         .await;
-    // The queued response is a key, not a list.
+    // The queued response is a key, but the command expects a list.
     assert_eq!(ran.exit(), Some(Exit::Unavailable));
     fixture.issuer.answer_next(200, "application/json", body);
     let ran = fixture
-        .run(
-            &["key", "list", "--base-url", listed, "--token", "T", "--json"],
-            "",
-        )
+        .run(&["key", "list", "--base-url", url, "--token", "T", "--json"], "")
         .await;
     assert_eq!(ran.output, "{\"keys\":[]}\n");
     let key = r#"{"keys":[{"key_id":"b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e","label":"a\u001b[2Jb","algorithm":"ES256",
@@ -201,7 +195,7 @@ async fn key_list_and_key_revoke_print_the_response() {
         "expires_at":null,"revoked_at":null,"last_used_at":null,"last_used_ip":null}]}"#;
     fixture.issuer.answer_next(200, "application/json", key);
     let ran = fixture
-        .run(&["key", "list", "--base-url", listed, "--token", "T"], "")
+        .run(&["key", "list", "--base-url", url, "--token", "T"], "")
         .await;
     assert_eq!(
         ran.output,
@@ -210,7 +204,7 @@ async fn key_list_and_key_revoke_print_the_response() {
     fixture.issuer.answer_next(204, "application/json", "");
     let id = "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e";
     let ran = fixture
-        .run(&["key", "revoke", id, "--base-url", listed, "--token", "T"], "")
+        .run(&["key", "revoke", id, "--base-url", url, "--token", "T"], "")
         .await;
     assert_eq!(ran.output, format!("revoked: {id}\n"));
     assert_eq!(fixture.issuer.seen().pop().unwrap().method, "DELETE");
@@ -222,7 +216,7 @@ async fn key_prove_signs_the_registration_text_and_key_adopt_saves_the_id() {
     let fixture = Fixture::new().await;
     let path = fixture.path("key.json");
     fixture.run(&["key", "new", "--out", text(&path)], "").await;
-    let made = key_file::load(&path).unwrap();
+    let created = key_file::load(&path).unwrap();
     let (issuer, account) = (
         "https://auth.test/v1/auth",
         "00000000-0000-0000-0000-0000000a11ce",
@@ -232,7 +226,7 @@ async fn key_prove_signs_the_registration_text_and_key_adopt_saves_the_id() {
     let ran = fixture.run(&arguments, "").await;
     assert_eq!(ran.result, Ok(()), "{ran:?}");
     let at = jiff::Timestamp::from_second(1_764_000_000).unwrap();
-    let signer = Signer::from_key_file(&made).unwrap();
+    let signer = Signer::from_key_file(&created).unwrap();
     let public = tm_auth_core::PublicKey::parse(&signer.public_jwk()).unwrap();
     let proof = RegistrationProof {
         timestamp: 1_764_000_000,
@@ -240,6 +234,7 @@ async fn key_prove_signs_the_registration_text_and_key_adopt_saves_the_id() {
     };
     let account = account.parse().unwrap();
     assert!(tm_auth_core::registration::verify_possession(public, &proof, issuer, account, at).is_ok());
+    // Replace the timestamp with one that is out of range.
     arguments.truncate(8);
     arguments.extend(["--timestamp", "9223372036854775807"]);
     assert_eq!(fixture.run(&arguments, "").await.exit(), Some(Exit::Usage));
@@ -255,11 +250,11 @@ async fn key_prove_signs_the_registration_text_and_key_adopt_saves_the_id() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     assert_eq!(fixture.run(&arguments, "").await.result, Ok(()));
     let target = fixture.path("truemarkets-api-key-b1f0c2d4.json");
-    let kept = key_file::load(&target).unwrap();
-    assert_eq!(kept.key_id, Some(id.parse().unwrap()));
-    assert_eq!(kept.private_key.d, made.private_key.d);
+    let saved = key_file::load(&target).unwrap();
+    assert_eq!(saved.key_id, Some(id.parse().unwrap()));
+    assert_eq!(saved.private_key.d, created.private_key.d);
     assert!(!path.exists());
-    // The file of another key is refused.
+    // The command refuses the file of another key.
     let arguments = adopt(&target, "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5f");
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     assert_eq!(fixture.run(&arguments, "").await.exit(), Some(Exit::Usage));

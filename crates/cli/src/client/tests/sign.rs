@@ -14,7 +14,7 @@ async fn sign_prints_the_body_of_a_mint() {
     assert_eq!((ran.result, fixture.issuer.requests()), (Ok(()), 0));
     let request: ApiKeyTokenRequest = serde_json::from_str(&ran.output).unwrap();
     fixture.issuer.api().mint(&request).await.unwrap();
-    // An unregistered key cannot sign, since the text contains the key id.
+    // An unregistered key cannot sign a challenge, since the challenge contains the key id.
     let fresh = fixture.path("fresh.json");
     fixture.run(&["key", "new", "--out", text(&fresh)], "").await;
     let ran = fixture.run(&["sign", "--key-file", text(&fresh)], "").await;

@@ -126,7 +126,8 @@ async fn unavailable_and_refused_have_different_exit_codes() {
         "{}",
         ran.notes
     );
-    // Credentials are never sent in clear text.
+    // The command refuses a plain http URL of another machine, so no credential is sent in clear
+    // text.
     let ran = fixture
         .run(
             &[

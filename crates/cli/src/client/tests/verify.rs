@@ -18,10 +18,7 @@ async fn verify_prints_every_check_and_succeeds_for_a_valid_token_only() {
         ran.output
     );
     assert!(
-        ran.output.contains(
-            "✓ revocation
-"
-        ) && !ran.output.contains('✗'),
+        ran.output.contains("✓ revocation\n") && !ran.output.contains('✗'),
         "{}",
         ran.output
     );

@@ -1,8 +1,8 @@
-//! Sign in with Apple, as it is configured.
+//! `[apple]`.
 
 use super::*;
 
-/// Made for this test with `openssl genpkey`; it opens nothing.
+/// A new P-256 key in PEM, generated on each call.
 fn p8() -> String {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     pair.serialize_pem()
@@ -67,13 +67,13 @@ fn i17_the_p8_file_is_read_like_other_secrets() {
     let error = file(&folder.file("open.p8", &key, 0o644)).unwrap_err();
     assert_eq!(error.key(), Some("apple.private_key_file"));
     assert!(error.to_string().contains("chmod 600"), "{error}");
-    let rsa = folder.file(
+    let malformed = folder.file(
         "other.p8",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         0o600,
     );
-    assert!(file(&rsa).unwrap_err().to_string().contains(".p8"));
-    // Written into the file of the settings, it must not be open to others either.
+    assert!(file(&malformed).unwrap_err().to_string().contains(".p8"));
+    // If the configuration file holds the key, other users must not be able to read that file.
     let text = format!(
         "environment = 'uat'\npublic_url = 'http://localhost:1/v1/auth'\n[database]\npath = 'a.db'\n[keys]\n[apple]\n\
          client_id = 'a'\nteam_id = 'TEAM123456'\nkey_id = 'KEY1234567'\nprivate_key = '''{key}'''\n"

@@ -1,10 +1,10 @@
-//! `[database]`: one of two, and the address of PostgreSQL as a secret.
+//! `[database]`: exactly one database, and the URL of PostgreSQL as a secret.
 
 use super::*;
 
 const PASSWORD: &str = "aLongPassw0rdOfOurs";
 
-/// A PostgreSQL database by variable, with these parts of the section set.
+/// Loads a configuration with this PostgreSQL URL and these variables.
 fn postgres(url: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let mut all = vec![("DATABASE__PATH", ""), ("DATABASE__URL", url)];
     all.extend(pairs);
@@ -49,7 +49,7 @@ fn i17_the_database_is_a_server() {
             max_connections,
         } = postgres(&url, pairs).unwrap().database
         else {
-            panic!("it is PostgreSQL");
+            panic!("not PostgreSQL");
         };
         assert_eq!(found.expose(), url);
         assert_eq!(max_connections, expected);
@@ -73,7 +73,7 @@ fn i17_the_database_is_a_server() {
 fn i17_an_address_that_is_not_postgresql_is_refused() {
     assert!(refused_url(&format!("mysql://tm_auth:{PASSWORD}@localhost/tm_auth")).contains("`mysql`"));
     for (url, problem) in [
-        (format!("tm_auth:{PASSWORD}@localhost/tm_auth"), "not an address"),
+        (format!("tm_auth:{PASSWORD}@localhost/tm_auth"), "not a URL"),
         (format!("{PASSWORD}://localhost/tm_auth"), "the scheme is not"),
         (format!("postgres://tm_auth:{PASSWORD}@localhost"), "no database"),
         (
@@ -166,8 +166,8 @@ fn i17_the_address_is_a_secret() {
         Some("database.url")
     );
 
-    // A file that others can read does not hold it, nor does a message repeat what stands in its
-    // place.
+    // A configuration file that holds the URL must be private. An error about a value of the wrong
+    // type does not repeat the value.
     let text = format!(
         "environment = 'uat'\npublic_url = 'http://localhost:1/v1/auth'\n[database]\nurl = '{url}'\n[keys]\n"
     );

@@ -1,4 +1,4 @@
-//! Files and variables, laid over each other.
+//! Merging a file with variables.
 
 use proptest::prelude::*;
 

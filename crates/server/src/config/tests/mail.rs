@@ -36,7 +36,7 @@ fn i17_f19_the_mailbox_exists_only_where_nobody_else_can_read_it() {
         ],
     ];
     for exposed in exposed {
-        // Nothing written: no mail, rather than a mailbox or a refusal to start.
+        // Without `mail.mode` the service starts and sends no mail.
         let config = with(&uat(exposed)).unwrap();
         assert!(matches!(config.delivery(), Delivery::Nowhere), "{exposed:?}");
         let mut asked = uat(exposed);

@@ -1,4 +1,4 @@
-//! The configuration as an operator meets it: files and variables in, one line out.
+//! Loading a configuration from files and variables, and the one line of a refusal.
 
 mod apple;
 mod database;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Random, and used nowhere but here.
+/// A random key for tests, which protects nothing.
 const KEK: &str = "mZ3kqJ0yXw1Jd0o5m1sH8v2QbWc7RrT4uYfEeLxNaP8=";
 const OTHER_KEK: &str = "_-3kqJ0yXw1Jd0o5m1sH8v2QbWc7RrT4uYfEeLxNaP8";
 
@@ -55,7 +55,7 @@ fn with(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::load(None, all)
 }
 
-/// The one line that refuses these settings; it must name `key`.
+/// The error of these settings. It must be one line and name `key`.
 fn refused(key: &str, pairs: &[(&str, &str)]) -> String {
     let error = with(pairs).expect_err(&format!("{pairs:?} must be refused"));
     let line = error.to_string();

@@ -1,4 +1,4 @@
-//! What only the service may read.
+//! Secrets in values and files.
 
 use super::*;
 
@@ -74,7 +74,7 @@ fn i17_a_secret_in_a_readable_configuration_file_is_refused() {
     assert_eq!(error.key(), Some("keys.kek"));
     assert!(error.to_string().contains("chmod 600"), "{error}");
     assert!(Config::load(Some(&folder.file("closed.toml", &text, 0o600)), []).is_ok());
-    // Where a variable replaces it, what is in the file opens nothing.
+    // If a variable overrides the secret, the file may be readable.
     assert!(Config::load(Some(&open), env(&[("KEYS__KEK", OTHER_KEK)])).is_ok());
 }
 

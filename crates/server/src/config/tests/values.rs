@@ -1,4 +1,4 @@
-//! Bounds, and values that contradict each other.
+//! Ranges, and values that contradict each other.
 
 use super::*;
 
@@ -87,6 +87,7 @@ fn i17_numbers_have_bounds() {
         ("limits", "body_bytes", 4096, 1_048_576),
         ("limits", "header_bytes", 8192, 65_536),
         ("limits", "max_connections", 1, 1_000_000),
+        ("limits", "max_connections_per_network", 1, 1_000_000),
         ("limits", "first_byte_seconds", 1, 60),
         ("limits", "tls_handshake_seconds", 1, 60),
         ("limits", "header_read_seconds", 1, 60),

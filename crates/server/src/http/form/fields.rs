@@ -1,8 +1,9 @@
-//! Reads the fields of a form into structs, and notices fields that no struct has.
+//! Reads the fields of a form into structs, and detects fields that no struct has.
 //!
-//! `#[serde(deny_unknown_fields)]` would do for one struct, but not for several that share a form:
-//! `#[serde(flatten)]` excludes it. Here a form is a struct or a tuple of structs. serde passes the
-//! field names of each struct to its deserializer, which gives the struct those fields only.
+//! `#[serde(deny_unknown_fields)]` would do for one struct, but not for several that share a form,
+//! because it cannot be combined with `#[serde(flatten)]`. Here a form is a struct or a tuple of
+//! structs. serde passes the field names of each struct to its deserializer, which gives the struct
+//! those fields only.
 
 use std::cell::RefCell;
 
@@ -10,7 +11,7 @@ use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// Reads a form. Returns whether it has fields that no struct has.
+/// Reads a form. The flag says whether it has fields that no struct has.
 pub(super) fn read<T: DeserializeOwned>(fields: &[(String, String)]) -> Result<(T, bool), Error> {
     let form = Fields {
         fields,

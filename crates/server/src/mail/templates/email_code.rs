@@ -33,17 +33,24 @@ pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, code: &EmailCo
         CodePurpose::SignIn => (
             format!("Log in to {product}"),
             format!("Your code to log in to {product}:"),
-            "Log in, in the browser where you asked",
+            "Log in",
             "If you did not ask for this code, ignore this e-mail: without the code, no login is possible.",
         ),
         CodePurpose::SetEmail => (
             format!("Verify your address for {product}"),
             format!("Your code to use this address for your {product} account:"),
-            "Verify, in the browser where you asked",
+            "Verify the address",
             "If you did not ask for this code, ignore this e-mail: without the code, nothing changes.",
         ),
     };
-    let until = format!("The code works once, until {}.", time(code.expires_at));
+    let until = time(code.expires_at);
+    let usage = if code.link.is_some() {
+        format!(
+            "Use the code or the link in the browser where you asked for it. It works once, until {until}."
+        )
+    } else {
+        format!("The code works once, until {until}.")
+    };
     let letter = Letter {
         subject,
         opening: vec![opening],
@@ -53,7 +60,7 @@ pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, code: &EmailCo
             url: head.url(path),
         }),
         closing: vec![
-            until,
+            usage,
             "Do not share the code or the link with anyone. True Markets staff never ask for them."
                 .to_owned(),
             otherwise.to_owned(),

@@ -1,8 +1,8 @@
-//! Isolates text of users within sentences, so that right-to-left text cannot reorder what stands
-//! beside it.
+//! Isolates text of users within sentences, so that right-to-left text cannot reorder the text
+//! around it.
 //!
-//! Plain text has the isolates of the Unicode Bidirectional Algorithm (UAX #9) around it, HTML has
-//! `<bdi>` in their place. Text of users cannot have isolates itself: [`user_text`] refuses them.
+//! In plain text, the isolates of the Unicode Bidirectional Algorithm (UAX #9) enclose it; in HTML,
+//! `<bdi>` does. Text of users has no isolates itself: [`isolated`] replaces them.
 
 use tm_auth_core::user_text;
 

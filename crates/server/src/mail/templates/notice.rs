@@ -36,6 +36,8 @@ pub(crate) enum Notice {
     },
     AppleLinked,
     AppleUnlinked,
+    /// Apple reported that the user withdrew consent or deleted the Apple account.
+    AppleWithdrawn,
     AccountDeleted,
     RecoveryStarted {
         ready_at: Timestamp,
@@ -123,6 +125,10 @@ fn words(notice: &Notice) -> (&'static str, String) {
             "Sign in with Apple was unlinked",
             "Your Apple account was unlinked. It can no longer log in to your account.".to_owned(),
         ),
+        Notice::AppleWithdrawn => (
+            "Sign in with Apple was unlinked",
+            "Apple reported that Sign in with Apple was stopped for your account, or that the Apple account was deleted. The Apple account was unlinked, and all sessions of your account were ended. Your API keys keep working.".to_owned(),
+        ),
         Notice::AccountDeleted => (
             "Your account was deleted",
             "Your account was deleted. Its API keys were revoked and its sessions were ended.".to_owned(),
@@ -144,7 +150,7 @@ fn words(notice: &Notice) -> (&'static str, String) {
         ),
         Notice::SessionReused => (
             "A session was ended",
-            "A refresh token of your account was used again after a newer one had been used, as happens when a token is copied. Its session was ended. Your API keys and other sessions keep working."
+            "An old refresh token of a session of your account was used again, as happens when a token is copied. As a precaution, the session was ended. Your API keys and other sessions keep working."
                 .to_owned(),
         ),
         Notice::SignedOutEverywhere => (

@@ -1,4 +1,4 @@
-//! Deletes the account. The page says what that does; the user types the account's name and needs
+//! Deletes the account. The page says what is lost. The user must type the account's name and have
 //! the strongest proof.
 
 use std::sync::Arc;

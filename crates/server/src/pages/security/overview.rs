@@ -179,7 +179,7 @@ pub(crate) async fn show(
     }))
 }
 
-/// What a change would be refused for now.
+/// What the session lacks for a change now; `None` if a change is allowed.
 pub(super) async fn missing(
     app: &App,
     context: &Context,
@@ -242,7 +242,7 @@ fn session_view(session: UserSession, browser: &Browser, now: Timestamp) -> Sess
             AuthMethod::EmailCode => "e-mail code",
             AuthMethod::MagicLink => "e-mail link",
             AuthMethod::Apple => "Apple",
-            AuthMethod::Operator => "operator",
+            AuthMethod::Operator => "True Markets staff",
         },
         address: session.address.to_string(),
         opened: Instant::new(session.opened_at, now),

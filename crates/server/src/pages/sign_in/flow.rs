@@ -34,8 +34,8 @@ impl Flow {
     }
 
     /// Starts a flow for this address. Keeps the browser's flow if it has the same address, so that
-    /// an earlier code stays valid. Otherwise the flow is new, so that a page for another address
-    /// is not taken for one of this.
+    /// an earlier code stays valid. Otherwise the flow is new, so that an open page for another
+    /// address cannot continue it.
     pub(crate) async fn begin(
         app: &App,
         context: &Context,

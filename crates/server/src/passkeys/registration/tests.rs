@@ -1,4 +1,4 @@
-//! Answers that are bent in one place each, and the reason for which each is refused.
+//! Answers that are altered in one place each, and the reason for which each is refused.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
@@ -9,8 +9,8 @@ use super::*;
 const ID: &[u8] = &[9; 32];
 const CLIENT_DATA: &[u8] = b"client data";
 
-/// A new credential, before it is put together.
-struct Made {
+/// The parts of a new credential, before they are encoded.
+struct NewCredential {
     pair: EcdsaKeyPair,
     rp_id: &'static str,
     flags: u8,
@@ -19,7 +19,7 @@ struct Made {
     key: Vec<u8>,
 }
 
-impl Made {
+impl NewCredential {
     fn new() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
         let point = pair.public_key().as_ref();
@@ -98,11 +98,11 @@ fn statement(members: &[(&str, &[u8])]) -> Vec<u8> {
     map
 }
 
-fn judge(object: &[u8]) -> Result<NewPasskey, Refused> {
-    judge_as("public-key", ID, object, &[])
+fn verify_object(object: &[u8]) -> Result<NewPasskey, Refused> {
+    verify_as("public-key", ID, object, &[])
 }
 
-fn judge_as(kind: &str, id: &[u8], object: &[u8], excluded: &[CredentialId]) -> Result<NewPasskey, Refused> {
+fn verify_as(kind: &str, id: &[u8], object: &[u8], excluded: &[CredentialId]) -> Result<NewPasskey, Refused> {
     let text = super::super::text;
     let answer = serde_json::from_value(json!({
         "id": text(id),
@@ -129,14 +129,14 @@ fn record(passkey: &NewPasskey) -> Record {
 
 #[test]
 fn g01_g18_a_passkey_without_attestation_and_with_self_attestation_is_accepted() {
-    let made = Made::new();
-    for object in [made.none(), made.packed()] {
-        let passkey = judge(&object).unwrap();
+    let credential = NewCredential::new();
+    for object in [credential.none(), credential.packed()] {
+        let passkey = verify_object(&object).unwrap();
         assert_eq!(passkey.credential_id, ID);
         assert_eq!(passkey.counter, 7);
         assert_eq!((passkey.backup_eligible, passkey.backed_up), (false, false));
         let record = record(&passkey);
-        assert_eq!(Some(record.public_key), PublicKey::from_cose(&made.key));
+        assert_eq!(Some(record.public_key), PublicKey::from_cose(&credential.key));
         assert_eq!(record.transports, ["nfc", "usb"]);
         assert!(record.user_verified);
     }
@@ -144,46 +144,58 @@ fn g01_g18_a_passkey_without_attestation_and_with_self_attestation_is_accepted()
 
 #[test]
 fn g06_g07_g08_g09_g10_each_step_refuses_with_its_own_reason() {
-    let bend = |bend: fn(&mut Made)| {
-        let mut made = Made::new();
-        bend(&mut made);
-        made.none()
+    let altered = |alter: fn(&mut NewCredential)| {
+        let mut credential = NewCredential::new();
+        alter(&mut credential);
+        credential.none()
     };
     for (object, reason) in [
         // Step 13.
         (vec![0xa0], "malformed attestation object"),
         // Steps 14 to 17.
         (
-            bend(|made| made.rp_id = "evil.example"),
+            altered(|credential| credential.rp_id = "evil.example"),
             "made for another relying party",
         ),
-        (bend(|made| made.flags &= !0b0001), "the user was not present"),
-        (bend(|made| made.flags &= !0b0100), "the user was not verified"),
         (
-            bend(|made| made.flags |= 0b0001_0000),
+            altered(|credential| credential.flags &= !0b0001),
+            "the user was not present",
+        ),
+        (
+            altered(|credential| credential.flags &= !0b0100),
+            "the user was not verified",
+        ),
+        (
+            altered(|credential| credential.flags |= 0b0001_0000),
             "backed up, but not eligible for backup",
         ),
         // No attested credential data, or another credential's.
-        (bend(|made| made.flags &= !0b0100_0000), "no credential"),
-        (bend(|made| made.id = vec![8; 32]), "another credential's data"),
+        (
+            altered(|credential| credential.flags &= !0b0100_0000),
+            "no credential",
+        ),
+        (
+            altered(|credential| credential.id = vec![8; 32]),
+            "another credential's data",
+        ),
         // Step 20.
         (
-            bend(|made| made.key[4] = 0x27),
+            altered(|credential| credential.key[4] = 0x27),
             "no valid key of an offered algorithm",
         ),
         (
-            bend(|made| made.key[20] ^= 1),
+            altered(|credential| credential.key[20] ^= 1),
             "no valid key of an offered algorithm",
         ),
         // Step 25.
         (
-            bend(|made| made.id = vec![9; 1024]),
+            altered(|credential| credential.id = vec![9; 1024]),
             "malformed authenticator data",
         ),
     ] {
-        assert_eq!(judge(&object).unwrap_err(), because(reason));
+        assert_eq!(verify_object(&object).unwrap_err(), because(reason));
     }
-    let object = Made::new().none();
+    let object = NewCredential::new().none();
     for (kind, id, excluded, reason) in [
         ("password", ID, vec![], "not a public-key credential"),
         ("public-key", &ID[1..], vec![], "another credential's data"),
@@ -196,7 +208,7 @@ fn g06_g07_g08_g09_g10_each_step_refuses_with_its_own_reason() {
         ),
     ] {
         assert_eq!(
-            judge_as(kind, id, &object, &excluded).unwrap_err(),
+            verify_as(kind, id, &object, &excluded).unwrap_err(),
             because(reason)
         );
     }
@@ -204,9 +216,9 @@ fn g06_g07_g08_g09_g10_each_step_refuses_with_its_own_reason() {
 
 #[test]
 fn g18_a_statement_is_none_or_the_keys_own_signature() {
-    let made = Made::new();
-    let signature = bytes(&made.signature());
-    let other = bytes(&Made::new().signature());
+    let credential = NewCredential::new();
+    let signature = bytes(&credential.signature());
+    let other = bytes(&NewCredential::new().signature());
     let malformed = "malformed attestation statement";
     let certificates = "an attestation with certificates that was not asked for";
     for (members, reason) in [
@@ -237,11 +249,11 @@ fn g18_a_statement_is_none_or_the_keys_own_signature() {
         ),
         (vec![("x5c", b"\x81\x41a")], certificates),
     ] {
-        let refused = judge(&made.object("packed", &statement(&members))).unwrap_err();
+        let refused = verify_object(&credential.object("packed", &statement(&members))).unwrap_err();
         assert_eq!(refused, because(reason), "{members:x?}");
     }
     for format in ["tpm", "android-key", "fido-u2f", "apple", "None", "packed ", ""] {
-        let refused = judge(&made.object(format, b"\xa0")).unwrap_err();
+        let refused = verify_object(&credential.object(format, b"\xa0")).unwrap_err();
         assert_eq!(
             refused,
             because("an attestation that was not asked for"),
@@ -252,22 +264,24 @@ fn g18_a_statement_is_none_or_the_keys_own_signature() {
 
 #[test]
 fn g18_no_bent_or_shortened_answer_passes_for_another_key() {
-    let made = Made::new();
-    let key = PublicKey::from_cose(&made.key).unwrap();
-    let data = made.authenticator_data();
-    for (object, is_signed) in [(made.none(), false), (made.packed(), true)] {
+    let credential = NewCredential::new();
+    let key = PublicKey::from_cose(&credential.key).unwrap();
+    let data = credential.authenticator_data();
+    for (object, is_signed) in [(credential.none(), false), (credential.packed(), true)] {
         for length in 0..object.len() {
-            judge(&object[..length]).unwrap_err();
+            verify_object(&object[..length]).unwrap_err();
         }
         for at in 0..object.len() {
             for bit in 0..8 {
-                let mut bent = object.clone();
-                bent[at] ^= 1 << bit;
-                let Ok(passkey) = judge(&bent) else { continue };
+                let mut altered = object.clone();
+                altered[at] ^= 1 << bit;
+                let Ok(passkey) = verify_object(&altered) else {
+                    continue;
+                };
                 assert_eq!(passkey.credential_id, ID);
                 assert_eq!(record(&passkey).public_key, key);
                 if is_signed {
-                    assert!(bent.ends_with(&data), "byte {at} is signed");
+                    assert!(altered.ends_with(&data), "byte {at} is signed");
                 }
             }
         }
@@ -281,13 +295,13 @@ proptest! {
         removed in 0..40_usize,
         inserted in proptest::collection::vec(any::<u8>(), 0..40),
     ) {
-        let made = Made::new();
-        for mut object in [made.none(), made.packed()] {
+        let credential = NewCredential::new();
+        for mut object in [credential.none(), credential.packed()] {
             let at = at.min(object.len());
             let end = (at + removed).min(object.len());
             object.splice(at..end, inserted.clone());
-            let _ = judge(&object);
+            let _ = verify_object(&object);
         }
-        let _ = judge(&inserted);
+        let _ = verify_object(&inserted);
     }
 }

@@ -30,7 +30,7 @@ fn d16_a_burst_is_admitted_and_then_one_at_a_time() {
 }
 
 #[test]
-fn d16_a_look_costs_nothing_and_a_refusal_neither() {
+fn d16_a_peek_and_a_refusal_charge_nothing() {
     let limiter = sixty_a_minute();
     for _ in 0..1000 {
         limiter.peek(&1, at(0)).unwrap();
@@ -47,7 +47,7 @@ fn d16_a_look_costs_nothing_and_a_refusal_neither() {
 }
 
 #[test]
-fn d16_failures_beyond_the_burst_are_a_debt_of_one_burst_at_most() {
+fn d16_failures_charge_at_most_one_burst_beyond_the_limit() {
     let limiter = sixty_a_minute();
     for _ in 0..1000 {
         limiter.charge(1, at(0));
@@ -70,7 +70,7 @@ fn d16_retry_after_is_whole_seconds_rounded_up() {
 }
 
 #[test]
-fn j10_a_clock_that_is_set_back_locks_nobody_out() {
+fn j10_a_clock_that_is_set_back_locks_no_key_out() {
     let limiter = sixty_a_minute();
     for _ in 0..60 {
         limiter.charge(1, at(0));
@@ -85,7 +85,7 @@ fn j10_a_clock_that_is_set_back_locks_nobody_out() {
 }
 
 #[test]
-fn i09_memory_is_bounded_and_forgets_what_is_back_to_zero_first() {
+fn i09_memory_is_bounded_and_keys_without_charges_are_forgotten_first() {
     let limiter = RateLimiter::new(Rate::per_minute(60), 1600);
     for key in 0..100_000u64 {
         limiter.charge(key, at(0));
@@ -94,7 +94,7 @@ fn i09_memory_is_bounded_and_forgets_what_is_back_to_zero_first() {
     for key in 0..60 {
         limiter.charge(u64::MAX - key, at(2000));
     }
-    assert!(limiter.len() < 1600, "the old ones went");
+    assert!(limiter.len() < 1600, "the keys without charges are forgotten");
 }
 
 #[test]
@@ -111,13 +111,13 @@ fn i09_a_limited_key_is_not_forgotten_for_a_flood_of_new_ones() {
 }
 
 #[test]
-fn i09_when_all_keys_are_charged_alike_there_is_still_room() {
+fn i09_if_all_keys_have_the_same_charge_an_eighth_is_forgotten() {
     let limiter = RateLimiter::new(Rate::new(1, Duration::from_hours(1)), 16 * 8);
     for key in 0..10_000u64 {
         limiter.charge_or_refuse(key, at(0)).unwrap();
     }
     assert!(limiter.len() <= 16 * 8);
-    assert!(limiter.len() >= 16 * 6, "only an eighth is dropped at a time");
+    assert!(limiter.len() >= 16 * 6, "more than an eighth was forgotten");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn i17_extreme_rates_do_not_overflow() {
 
 proptest! {
     #[test]
-    fn d16_never_more_than_burst_and_rate_times_span_is_admitted(
+    fn d16_a_span_admits_at_most_the_burst_and_the_rate_times_its_length(
         burst in 1u32..100,
         steps in prop::collection::vec(0i64..3000, 1..400),
     ) {
@@ -149,7 +149,7 @@ proptest! {
                 admitted.push(now);
             }
         }
-        // Holds for every span that begins and ends with an admitted request.
+        // Check every span that begins and ends with an admitted request.
         for (i, from) in admitted.iter().enumerate() {
             for (count, to) in admitted[i..].iter().enumerate() {
                 let most = i64::from(burst) + (to - from) * i64::from(burst) / MINUTE_MS;
@@ -159,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn d16_whoever_keeps_to_the_rate_is_never_refused(burst in 1u32..1000, count in 1i64..300) {
+    fn d16_a_caller_within_the_rate_is_never_refused(burst in 1u32..1000, count in 1i64..300) {
         let limiter = RateLimiter::new(Rate::per_minute(burst), 100);
         let interval_ms = (MINUTE_MS + i64::from(burst) - 1) / i64::from(burst);
         for i in 0..count {
@@ -172,7 +172,7 @@ proptest! {
 fn d16_a_refund_takes_back_one_charge_and_no_more() {
     let limiter = RateLimiter::new(Rate::per_minute(2), 100);
     limiter.refund(&"a");
-    assert!(limiter.is_empty(), "there was nothing to take back");
+    assert!(limiter.is_empty(), "a refund without a charge stores nothing");
     for _ in 0..5 {
         limiter.charge_or_refuse("a", at(0)).unwrap();
         limiter.refund(&"a");

@@ -1,4 +1,4 @@
-//! The request's body, before anything is made of it.
+//! The request body: its syntax, media type, encoding and size.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::{START, TestServer};
 const JSON: &str = "application/json";
 
 #[tokio::test]
-async fn d04_a_timestamp_is_an_integer_of_64_bits_and_nothing_else() {
+async fn d04_a_timestamp_that_is_not_a_valid_integer_is_refused() {
     let server = TestServer::start().await;
     let key = server.key().await;
     for timestamp in [
@@ -29,7 +29,7 @@ async fn d04_a_timestamp_is_an_integer_of_64_bits_and_nothing_else() {
         "0x6b49d200",
         "NaN",
     ] {
-        // Signed as it would be read, so that nothing but the syntax is wrong.
+        // The signature covers `START`, so only its spelling is wrong in `1.8e9` and the like.
         let signature = key.sign(&format!("{}.{START}", key.id()));
         let body = format!(
             r#"{{"key_id":"{}","timestamp":{timestamp},"signature":"{signature}"}}"#,
@@ -37,7 +37,7 @@ async fn d04_a_timestamp_is_an_integer_of_64_bits_and_nothing_else() {
         );
         let answer = server.post_raw(PATH, JSON, body).await;
         answer.assert_error(400, "invalid_request");
-        // If it is not JSON at all, the error names the position.
+        // If the body is not JSON, the error names the position.
         let violation = answer.body["field_violations"][0].to_string();
         assert!(
             violation.contains("timestamp") || violation.contains("column"),
@@ -63,7 +63,7 @@ async fn d04_a_missing_field_is_named() {
 }
 
 #[tokio::test]
-async fn d05_a_field_that_comes_twice_is_refused() {
+async fn d05_a_duplicate_field_is_refused() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let good = key.challenge(server.now());
@@ -82,12 +82,12 @@ async fn d05_a_field_that_comes_twice_is_refused() {
     assert_eq!(
         server.post(PATH, &good).await.status,
         200,
-        "none of them used the signature up"
+        "refused requests do not use the signature up"
     );
 }
 
 #[tokio::test]
-async fn d14_a_key_id_of_another_form_is_refused_and_reaches_neither_log_nor_database() {
+async fn d14_a_malformed_key_id_is_refused_and_not_logged() {
     let log = crate::captured_log::CapturedLog::start();
     let server = TestServer::start().await;
     let id = server.key().await.id().to_string();
@@ -180,7 +180,7 @@ async fn d18_i01_only_uncompressed_json_in_utf8_is_read() {
         let answer = server.post_raw(PATH, JSON, body).await;
         answer.assert_error(400, "invalid_request");
     }
-    // A body that is not UTF-8 although its text would be.
+    // A byte that is not valid UTF-8.
     let mut latin1 = good.clone().into_bytes();
     latin1.insert(2, 0xe9);
     server
@@ -254,7 +254,7 @@ async fn i04_json_that_is_deep_or_wide_or_broken_is_refused_without_a_crash() {
         let answer = server.post_raw(PATH, JSON, body).await;
         answer.assert_error(400, "invalid_request");
     }
-    // The other bodies have members that are read as they come: a JWK of any shape.
+    // `POST /api-keys` takes a JWK of any shape, which is parsed as a generic JSON value.
     let account = server.account().await;
     for jwk in [
         "{\"a\":".repeat(2_000),
@@ -272,6 +272,6 @@ async fn i04_json_that_is_deep_or_wide_or_broken_is_refused_without_a_crash() {
     assert_eq!(
         server.post(PATH, &key.challenge(server.now())).await.status,
         200,
-        "the service goes on"
+        "the service still works"
     );
 }

@@ -1,4 +1,4 @@
-//! What a caller learns about a key: nothing without its signature, its state with it.
+//! A caller learns the state of a key only with a valid signature of that key.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use tm_auth_store::{AuditContext, KeyLimits, NewApiKey};
 use super::PATH;
 use crate::support::{START, TestKey, TestServer, execute};
 
-/// A key of a state, and the word that its holder is told.
+/// A key in each state, with the error code that its holder gets. `None`: the key works.
 async fn keys_in_every_state(server: &TestServer) -> Vec<(TestKey, Option<&'static str>)> {
     let live = server.key().await;
     let revoked = server.key().await;
@@ -52,7 +52,7 @@ async fn keys_in_every_state(server: &TestServer) -> Vec<(TestKey, Option<&'stat
     ]
 }
 
-/// As the page registers one: its owner has still to confirm it.
+/// A key as the page registers it: pending until its owner confirms it.
 async fn pending_key(server: &TestServer) -> TestKey {
     let account = server.account().await;
     let key = TestKey::unregistered(&account);
@@ -94,7 +94,7 @@ async fn pending_key(server: &TestServer) -> TestKey {
 }
 
 #[tokio::test]
-async fn d06_without_the_signature_every_key_answers_as_an_unknown_one() {
+async fn d06_without_a_valid_signature_every_key_looks_unknown() {
     let server = TestServer::start().await;
     let states = keys_in_every_state(&server).await;
     let stranger = TestKey::unregistered(&server.account().await);
@@ -106,7 +106,7 @@ async fn d06_without_the_signature_every_key_answers_as_an_unknown_one() {
         answer.comparable()
     };
     let unknown = answer(&KeyId::generate(Environment::Uat, random::bytes()).to_string()).await;
-    // A UUID that this service never made tells nothing else either.
+    // A UUID that this service cannot have created gets the same answer.
     let foreign = answer(
         &uuid::Builder::from_random_bytes(random::bytes())
             .into_uuid()
@@ -115,16 +115,16 @@ async fn d06_without_the_signature_every_key_answers_as_an_unknown_one() {
     .await;
     assert_eq!(foreign, unknown);
     for (key, _) in &states {
-        // Twice: from the database, and from memory.
+        // Twice: the second time, the key is in the cache.
         for _ in 0..2 {
             assert_eq!(answer(&key.id().to_string()).await, unknown, "{:?}", key.id());
         }
     }
 }
 
-/// On one thread, so that the count of this thread is the count of the service.
+/// Runs on one thread, so that the count of this thread is the count of the service.
 #[tokio::test]
-async fn d07_an_unknown_key_takes_the_verification_and_the_read_of_a_wrong_signature() {
+async fn d07_an_unknown_key_costs_one_verification_and_one_read_like_a_wrong_signature() {
     let server = TestServer::start().await;
     let mut key_ids = vec![
         KeyId::generate(Environment::Uat, random::bytes()),
@@ -135,7 +135,7 @@ async fn d07_an_unknown_key_takes_the_verification_and_the_read_of_a_wrong_signa
     }
     let stranger = TestKey::unregistered(&server.account().await);
     for key_id in key_ids {
-        // Twice: the second time the service has the key in memory.
+        // Twice: the second time, the key is in the cache.
         for _ in 0..2 {
             let signature = stranger.sign(&format!("{key_id}.{}", START + 1));
             let challenge = json!({ "key_id": key_id, "timestamp": START + 1, "signature": signature });
@@ -155,7 +155,7 @@ async fn d07_an_unknown_key_takes_the_verification_and_the_read_of_a_wrong_signa
 }
 
 #[tokio::test]
-async fn d06_with_the_signature_the_holder_learns_the_state() {
+async fn d06_with_a_valid_signature_the_holder_learns_the_state() {
     let server = TestServer::start().await;
     for (key, told) in keys_in_every_state(&server).await {
         for _ in 0..2 {
@@ -169,7 +169,7 @@ async fn d06_with_the_signature_the_holder_learns_the_state() {
 }
 
 #[tokio::test]
-async fn d06_a_key_of_the_other_environment_is_told_so() {
+async fn d06_a_key_id_of_the_other_environment_gets_its_own_error() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let there = KeyId::generate(Environment::Production, random::bytes());
@@ -183,9 +183,9 @@ async fn d06_a_key_of_the_other_environment_is_told_so() {
     );
 }
 
-/// The cached copy of the key does not decide: here this node is not told of the change.
+/// The test changes the store directly, so the node does not drop its cached copy of the key.
 #[tokio::test]
-async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
+async fn d06_a_change_takes_effect_although_the_key_is_cached() {
     let server = TestServer::start().await;
     let key = server.key().await;
     server.mint(&key).await;
@@ -211,10 +211,9 @@ async fn d06_a_change_is_in_force_although_the_key_is_in_memory() {
     answer.assert_error(401, "key_revoked");
 }
 
-/// Nothing deletes an account yet but an operator with SQL in hand; the row counts, not the copy of
-/// it.
+/// The test deletes the rows with SQL. The database counts, not the cached copy of the key.
 #[tokio::test]
-async fn d06_a_deleted_account_answers_as_unknown_even_to_its_holder() {
+async fn d06_a_key_of_a_deleted_account_looks_unknown_even_to_its_holder() {
     let server = TestServer::start().await;
     let (cached, fresh) = (server.key().await, server.key().await);
     server.mint(&cached).await;

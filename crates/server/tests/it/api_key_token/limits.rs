@@ -1,4 +1,4 @@
-//! Who is charged for what, and whose word about the client's address counts.
+//! Which limit a request counts against, and which forwarded address the service trusts.
 
 use serde_json::{Value, json};
 use tm_auth_proto::{Environment, KeyId};
@@ -8,7 +8,7 @@ use tm_auth_server::random;
 use super::PATH;
 use crate::support::{Answer, START, TestKey, TestServer};
 
-/// Behind a proxy on the same host, as the tests are.
+/// A server that trusts the tests, which connect from 127.0.0.1, as its proxy.
 async fn behind_a_proxy() -> TestServer {
     TestServer::start_with(|config| {
         config.network.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
@@ -25,7 +25,7 @@ async fn post_from(server: &TestServer, forwarded_for: &str, body: &Value) -> An
     Answer::of(request.json(body).send().await.unwrap()).await
 }
 
-/// The address that the service charges and holds against `allowed_ips`.
+/// The client's address as the service sees it, for the limits and for `allowed_ips`.
 async fn seen(server: &TestServer, token: &str, lines: &[&str]) -> String {
     let mut request = server.http.get(server.url("/api-key")).bearer_auth(token);
     for line in lines {
@@ -40,7 +40,7 @@ fn guess(key_id: KeyId, stranger: &TestKey) -> Value {
 }
 
 #[tokio::test]
-async fn d16_a_thousand_bad_signatures_stop_their_sender_and_not_the_owner() {
+async fn d16_a_thousand_bad_signatures_limit_their_sender_and_not_the_owner() {
     let server = behind_a_proxy().await;
     let key = server.key().await;
     let guess = guess(key.id(), &TestKey::unregistered(&key.account));
@@ -50,26 +50,30 @@ async fn d16_a_thousand_bad_signatures_stop_their_sender_and_not_the_owner() {
         let answer = post_from(&server, attacker, &guess).await;
         if answer.status == 429 {
             answer.assert_error(429, "rate_limited");
-            assert_eq!(answer.header("retry-after"), "2", "one of thirty a minute");
+            assert_eq!(
+                answer.header("retry-after"),
+                "2",
+                "30 a minute are one every 2 seconds"
+            );
             refused += 1;
         } else {
             answer.assert_error(401, "invalid_credentials");
         }
     }
     assert_eq!(refused, 1000 - 30);
-    // Even the right signature is not looked at from there, or the limit would tell a good guess.
+    // A valid signature from there is refused too. Otherwise the answer would reveal a right guess.
     let answer = post_from(&server, attacker, &key.challenge(server.now())).await;
     answer.assert_error(429, "rate_limited");
-    // The owner has all that they had.
+    // The owner still has the full limit.
     for _ in 0..60 {
         let answer = post_from(&server, owner, &key.challenge(server.now())).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    // The attacker's neighbours behind the same address have their own keys.
+    // Another key works from the attacker's address, since its limit is its own.
     let neighbour = server.key().await;
     let answer = post_from(&server, attacker, &neighbour.challenge(server.now())).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    // And it is over when it is over.
+    // After two seconds one more attempt is allowed.
     server.advance(2);
     post_from(&server, attacker, &guess)
         .await
@@ -77,7 +81,7 @@ async fn d16_a_thousand_bad_signatures_stop_their_sender_and_not_the_owner() {
 }
 
 #[tokio::test]
-async fn d16_guesses_at_many_keys_are_charged_to_the_address_as_a_whole() {
+async fn d16_guesses_at_many_keys_count_against_their_address() {
     let server = behind_a_proxy().await;
     let stranger = TestKey::unregistered(&server.account().await);
     let mut answers = Vec::new();
@@ -97,7 +101,7 @@ async fn d16_guesses_at_many_keys_are_charged_to_the_address_as_a_whole() {
 }
 
 #[tokio::test]
-async fn d16_a_proven_key_has_its_own_limit() {
+async fn d16_an_authenticated_key_has_its_own_limit() {
     let server = behind_a_proxy().await;
     let key = server.key().await;
     for turn in 0..60 {
@@ -113,7 +117,7 @@ async fn d16_a_proven_key_has_its_own_limit() {
 }
 
 #[tokio::test]
-async fn d16_a_replayed_request_is_charged_to_who_replays_it() {
+async fn d16_a_replayed_request_counts_against_its_sender() {
     let server = behind_a_proxy().await;
     let key = server.key().await;
     let seen_once = key.challenge(server.now());
@@ -126,7 +130,7 @@ async fn d16_a_replayed_request_is_charged_to_who_replays_it() {
             answer.assert_error(429, "rate_limited");
         }
     }
-    // Of the owner's sixty one is spent, and it was theirs.
+    // The owner has spent one of 60 requests: their own.
     for _ in 1..60 {
         let answer = post_from(&server, "203.0.113.9", &key.challenge(server.now())).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -180,10 +184,9 @@ async fn i06_the_right_most_untrusted_hop_is_the_client() {
 }
 
 #[tokio::test]
-async fn i06_the_header_of_a_peer_that_is_no_proxy_is_not_read() {
-    // Three ways not to be believed: no proxy is configured, another one is, or the proxies do not
-    // say.
-    let nobody = TestServer::start().await;
+async fn i06_the_header_of_an_untrusted_peer_is_ignored() {
+    // No proxy is configured, another one is, or `forwarded` is `none`.
+    let without = TestServer::start().await;
     let another = TestServer::start_with(|config| {
         config.network.trusted_proxies = vec!["192.0.2.0/24".parse().unwrap()];
         config.network.forwarded = Some(Forwarded::XForwardedFor);
@@ -194,11 +197,11 @@ async fn i06_the_header_of_a_peer_that_is_no_proxy_is_not_read() {
         config.network.forwarded = Some(Forwarded::None);
     })
     .await;
-    for server in [nobody, another, silent] {
+    for server in [without, another, silent] {
         let key = server.key().await;
         let token = server.mint(&key).await.access_token;
         assert_eq!(seen(&server, &token, &["203.0.113.9"]).await, "127.0.0.1");
-        // So a client cannot avoid its limit by writing another address into each request.
+        // A client cannot evade its limit by writing another address into each request.
         let guess = guess(key.id(), &TestKey::unregistered(&key.account));
         for turn in 0..31 {
             let answer = post_from(&server, &format!("203.0.113.{turn}"), &guess).await;
@@ -212,7 +215,7 @@ async fn i06_a_limit_is_neither_evaded_nor_moved_onto_a_victim() {
     let server = behind_a_proxy().await;
     let key = server.key().await;
     let guess = guess(key.id(), &TestKey::unregistered(&key.account));
-    // What the client writes stands left of what the proxy appends.
+    // The proxy appends the real address after what the client wrote.
     for turn in 0..40 {
         let forged = format!("203.0.113.{turn}, 198.51.100.66");
         let answer = post_from(&server, &forged, &guess).await;
@@ -231,7 +234,7 @@ async fn i06_a_limit_is_neither_evaded_nor_moved_onto_a_victim() {
 }
 
 #[tokio::test]
-async fn i06_an_address_list_holds_for_the_address_that_the_proxy_saw() {
+async fn i06_allowed_ips_apply_to_the_address_that_the_proxy_saw() {
     let server = behind_a_proxy().await;
     let key = server.key().await;
     let path = format!("/api-keys/{}", key.id());
@@ -250,7 +253,7 @@ async fn i06_an_address_list_holds_for_the_address_that_the_proxy_saw() {
     let message = answer.body["message"].as_str().unwrap();
     assert!(
         message.contains("198.51.100.66"),
-        "its holder learns which address counts: {message}"
+        "the message names the address that counts: {message}"
     );
     let answer = post_from(
         &server,

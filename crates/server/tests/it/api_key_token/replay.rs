@@ -1,4 +1,4 @@
-//! A challenge opens one session, however often and in whatever form it comes.
+//! A challenge opens one session, even if it is sent again or in another encoding.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn assert_replayed(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn d09_the_same_request_again_is_refused_until_it_is_too_old() {
+async fn d09_a_replayed_request_is_refused() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let challenge = key.challenge(server.now());
@@ -36,7 +36,7 @@ async fn d09_the_same_request_again_is_refused_until_it_is_too_old() {
 }
 
 #[tokio::test]
-async fn d09_another_node_and_a_restart_know_it_too() {
+async fn d09_a_replay_is_refused_by_another_node_and_after_a_restart() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let challenge = key.challenge(server.now());
@@ -50,8 +50,8 @@ async fn d09_another_node_and_a_restart_know_it_too() {
 }
 
 #[tokio::test]
-async fn d09_of_many_at_once_one_is_accepted() {
-    // So that no answer is about the rate of requests.
+async fn d09_only_one_of_many_concurrent_replays_is_accepted() {
+    // High limits, so that no answer is `rate_limited`.
     let server = TestServer::start_with(|config| {
         config.limits.proven_per_key_per_minute = 1000;
         config.limits.unproven_per_key_per_minute = 1000;
@@ -77,7 +77,7 @@ async fn d09_of_many_at_once_one_is_accepted() {
 }
 
 #[tokio::test]
-async fn d09_our_own_retry_after_an_unknown_commit_succeeds() {
+async fn d09_the_services_own_retry_after_an_unknown_commit_succeeds() {
     let server = TestServer::start().await;
     let faults = server.store.faults();
     let key = server.key().await;
@@ -89,14 +89,14 @@ async fn d09_our_own_retry_after_an_unknown_commit_succeeds() {
     assert_eq!(
         faults.calls("open_session"),
         2,
-        "it was stored, and asked for once more"
+        "the service stores the session and then retries"
     );
     // The tokens belong to the row that was stored.
     let refreshed = server
         .refresh(answer.body["refresh_token"].as_str().unwrap())
         .await;
     assert_eq!(refreshed.status, 200, "{refreshed:?}");
-    // To any other caller it is a replay.
+    // From a client it is a replay.
     assert_replayed(&server.post(PATH, &challenge).await);
 }
 
@@ -106,7 +106,7 @@ async fn d10_another_form_of_the_same_signature_is_a_replay() {
     let key = server.key().await;
     let challenge = key.challenge(server.now());
     let original = raw(challenge["signature"].as_str().unwrap());
-    // Whichever form comes first.
+    // Both values of s, raw and DER, in four variants of base64.
     let forms: Vec<String> = [original, negated(original)]
         .into_iter()
         .flat_map(|raw| [raw.to_vec(), der(raw)])
@@ -120,12 +120,15 @@ async fn d10_another_form_of_the_same_signature_is_a_replay() {
         challenge
     };
     let answer = server.post(PATH, &with(&json!(forms[8]))).await;
-    assert_eq!(answer.status, 200, "n − s verifies as well: {answer:?}");
+    assert_eq!(
+        answer.status, 200,
+        "the signature with n − s is valid too: {answer:?}"
+    );
     assert_replayed(&server.post(PATH, &challenge).await);
     for form in &forms {
         assert_replayed(&server.post(PATH, &with(&json!(form))).await);
     }
-    // Another r of the same second is another challenge: two bots may share a key.
+    // A signature with another r is another challenge: two bots may share a key.
     let second = key.challenge(server.now());
     assert_ne!(second["signature"], challenge["signature"]);
     assert_eq!(server.post(PATH, &second).await.status, 200);

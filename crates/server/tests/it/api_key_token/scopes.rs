@@ -1,4 +1,4 @@
-//! What the token of a key can never do.
+//! What the token of an API key cannot do.
 
 use reqwest::Method;
 use serde_json::json;
@@ -46,7 +46,7 @@ async fn d19_a_keys_token_manages_no_credentials() {
 }
 
 #[tokio::test]
-async fn d19_a_refresh_token_is_no_bearer_token_and_a_management_token_no_platform_token() {
+async fn d19_refresh_and_management_tokens_are_not_platform_tokens() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let tokens = server.mint(&key).await;
@@ -66,7 +66,7 @@ async fn d19_a_refresh_token_is_no_bearer_token_and_a_management_token_no_platfo
         .get_with("/api-key", &management)
         .await
         .assert_error(401, "invalid_token");
-    // Never from the query, where logs would keep it.
+    // A token in the query does not count, because logs would keep it.
     let query = format!("/api-key?access_token={}", tokens.access_token);
     server.get(&query).await.assert_error(401, "missing_token");
 }

@@ -14,12 +14,12 @@ fn with_signature(key: &TestKey, signature: impl Into<Value>) -> Value {
 }
 
 #[tokio::test]
-async fn d11_raw_and_der_in_either_alphabet_padded_or_not_mint() {
+async fn d11_raw_and_der_signatures_are_accepted_in_all_base64_variants() {
     let server = TestServer::start().await;
     let key = server.key().await;
     for engine in [&URL_SAFE_NO_PAD, &URL_SAFE, &STANDARD_NO_PAD, &STANDARD] {
         for in_der in [false, true] {
-            // A signature of its own for each: the same one would be a replay.
+            // Each encoding gets a new signature: the same one would be a replay.
             let raw = raw(&key.sign(&format!("{}.{START}", key.id())));
             let bytes = if in_der { der(raw) } else { raw.to_vec() };
             let answer = server
@@ -31,7 +31,7 @@ async fn d11_raw_and_der_in_either_alphabet_padded_or_not_mint() {
 }
 
 #[tokio::test]
-async fn d11_d12_other_encodings_are_malformed_and_not_merely_wrong() {
+async fn d11_d12_other_encodings_are_refused_as_malformed() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let signature = key.sign(&format!("{}.{START}", key.id()));
@@ -81,21 +81,21 @@ async fn d11_d12_other_encodings_are_malformed_and_not_merely_wrong() {
     assert_eq!(
         server.post(PATH, &with_signature(&key, signature)).await.status,
         200,
-        "none of them used it up"
+        "refused requests do not use the signature up"
     );
 }
 
-/// The same bytes for a lenient decoder: the last character has four bits that mean nothing.
+/// The same bytes for a lenient decoder: four bits of the last character are unused.
 fn not_canonical(signature: &str) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (rest, last) = signature.split_at(85);
     let value = ALPHABET.find(last).unwrap();
-    assert_eq!(value % 16, 0, "ours is canonical");
+    assert_eq!(value % 16, 0, "the original is canonical");
     format!("{rest}{}", &ALPHABET[value + 1..value + 2])
 }
 
 #[tokio::test]
-async fn d13_only_the_exact_text_is_proved() {
+async fn d13_only_a_signature_of_the_exact_text_is_accepted() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let (id, text) = (key.id().to_string(), format!("{}.{START}", key.id()));
@@ -118,14 +118,14 @@ async fn d13_only_the_exact_text_is_proved() {
     let twice = sign_bytes(&key, digest(&SHA256, text.as_bytes()).as_ref());
     let answer = server.post(PATH, &with_signature(&key, twice)).await;
     answer.assert_error(401, "invalid_credentials");
-    // The id as it was sent, in whatever case: then the text is exact again.
+    // The signed text has the key id as the request spells it, here in upper case.
     let shouted =
         json!({ "key_id": upper, "timestamp": START, "signature": key.sign(&format!("{upper}.{START}")) });
     assert_eq!(server.post(PATH, &shouted).await.status, 200);
 }
 
 #[tokio::test]
-async fn d13_a_registration_proof_is_no_challenge() {
+async fn d13_a_registration_proof_is_not_accepted_as_a_challenge() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let proof = key
@@ -137,7 +137,7 @@ async fn d13_a_registration_proof_is_no_challenge() {
 }
 
 #[tokio::test]
-async fn d15_a_key_proves_nothing_about_another_accounts_key() {
+async fn d15_a_key_cannot_sign_for_another_accounts_key() {
     let server = TestServer::start().await;
     let (mine, theirs) = (server.key().await, server.key().await);
     let text = format!("{}.{START}", theirs.id());

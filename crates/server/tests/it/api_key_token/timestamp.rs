@@ -1,4 +1,4 @@
-//! The challenge's second.
+//! The timestamp of the challenge.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn d01_a_fresh_challenge_mints_for_its_own_key() {
         assert_eq!(answer.body["token_type"], "Bearer");
         assert_eq!(answer.body["expires_in"], "2027-01-15T09:00:00Z");
         let minted = payload(answer.body["access_token"].as_str().unwrap());
-        // The row knows whose session it is: what it is exchanged for later is of the same key.
+        // The refreshed token has the same key, account and session.
         let refreshed = server
             .refresh(answer.body["refresh_token"].as_str().unwrap())
             .await;
@@ -33,7 +33,7 @@ async fn d01_a_fresh_challenge_mints_for_its_own_key() {
 }
 
 #[tokio::test]
-async fn d02_beyond_the_tolerance_the_answer_tells_the_clock() {
+async fn d02_beyond_the_tolerance_the_error_has_the_server_time() {
     let server = TestServer::start().await;
     let key = server.key().await;
     for timestamp in [START + 31, START - 31, 0, 1, 4_102_444_800] {
@@ -48,7 +48,7 @@ async fn d02_beyond_the_tolerance_the_answer_tells_the_clock() {
 }
 
 #[tokio::test]
-async fn d03_another_unit_is_named_and_never_rescaled() {
+async fn d03_a_timestamp_in_another_unit_is_refused_and_explained() {
     let server = TestServer::start().await;
     let key = server.key().await;
     for (timestamp, named) in [
@@ -68,8 +68,8 @@ async fn d03_another_unit_is_named_and_never_rescaled() {
     }
 }
 
-/// A clock that jumps, and a sweep that finds every session over and old enough to go but for its
-/// challenge.
+/// The clock jumps between sweeps with a retention of zero, so that only their challenges keep the
+/// sessions from being deleted.
 #[tokio::test]
 async fn d17_no_jump_of_the_clock_makes_a_replay_acceptable() {
     let server = TestServer::start().await;
@@ -102,7 +102,7 @@ async fn d17_no_jump_of_the_clock_makes_a_replay_acceptable() {
         let swept = server.store.sweep(later, &retention).await.unwrap();
         assert_eq!(
             swept.deleted, 0,
-            "the challenges are younger than any tolerated step"
+            "the challenges are younger than the largest tolerated step of the clock"
         );
         for challenge in &challenges {
             let answer = server.post(PATH, challenge).await;
@@ -110,7 +110,7 @@ async fn d17_no_jump_of_the_clock_makes_a_replay_acceptable() {
             assert!(answer.status == 401 && expected, "{answer:?}");
         }
     }
-    // The guard is the row, so with the row it goes, long after the last step that is tolerated.
+    // The row prevents the replay. It goes long after the largest tolerated step of the clock.
     let much_later = server.now() + SignedDuration::from_hours(28);
     assert_eq!(
         server.store.sweep(much_later, &retention).await.unwrap().deleted,

@@ -1,5 +1,5 @@
-//! `POST /api-keys/{key_id}/activate`: a pending key mints once its holder says that the file is
-//! saved.
+//! `POST /api-keys/{key_id}/activate`: a pending key works once its owner confirms that the key
+//! file is saved.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ fn activation_of(key: &TestKey) -> String {
 async fn a_pending_key_mints_after_its_activation_and_not_before() {
     let server = TestServer::start().await;
     let (key, confirmation) = pending(&server).await;
-    // A mint is refused, and activates nothing.
+    // A token request is refused and does not activate the key.
     for _ in 0..2 {
         let answer = server.post("/api-key/token", &key.challenge(server.now())).await;
         answer.assert_error(401, "key_pending");
@@ -54,7 +54,7 @@ async fn a_pending_key_mints_after_its_activation_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_key_is_activated_by_its_own_fresh_signature_alone() {
+async fn a_key_is_activated_only_by_its_own_fresh_signature() {
     let server = TestServer::start().await;
     let (key, good) = pending(&server).await;
     let timestamp = server.now().as_second();
@@ -76,7 +76,7 @@ async fn a_key_is_activated_by_its_own_fresh_signature_alone() {
             "{answer:?}"
         );
     }
-    // Another account's owner does not find it.
+    // Another account does not find the key.
     let stranger = server.account().await;
     let answer = server
         .manage(&stranger, Method::POST, &path, Some(good.clone()))
@@ -87,7 +87,7 @@ async fn a_key_is_activated_by_its_own_fresh_signature_alone() {
 }
 
 #[tokio::test]
-async fn an_unconfirmed_key_is_over_after_a_day_and_may_be_registered_anew() {
+async fn an_unconfirmed_key_expires_after_a_day_and_may_be_registered_again() {
     let server = TestServer::start().await;
     let (key, _) = pending(&server).await;
     server.advance(24 * 3600);

@@ -1,4 +1,4 @@
-//! `PATCH /api-keys/{key_id}` with `disabled`: a key that rests.
+//! `PATCH /api-keys/{key_id}` with `disabled`: disables and enables a key.
 
 use reqwest::Method;
 use serde_json::json;
@@ -8,7 +8,7 @@ use super::path_of;
 use crate::support::{TestServer, jwt};
 
 #[tokio::test]
-async fn a_disabled_key_is_dead_until_it_is_enabled() {
+async fn a_disabled_key_is_refused_until_it_is_enabled() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let tokens = server.mint(&key).await;
@@ -50,7 +50,7 @@ async fn a_disabled_key_is_dead_until_it_is_enabled() {
 }
 
 #[tokio::test]
-async fn c12_whoever_is_signed_in_may_disable_and_only_a_strong_proof_enables() {
+async fn c12_disabling_a_key_needs_a_session_and_enabling_it_a_fresh_login() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let path = path_of(&key);

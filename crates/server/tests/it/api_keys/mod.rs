@@ -23,7 +23,7 @@ pub(crate) fn path_of(key: &TestKey) -> String {
     format!("{PATH}/{}", key.id())
 }
 
-/// Registers the key with its public half written like this; the proof is right.
+/// Registers the key with this form of its public key and a valid proof.
 async fn register_as(server: &TestServer, key: &TestKey, public_key: Value) -> Answer {
     let mut body = key.registration(server.issuer(), server.now());
     body["public_key"] = public_key;

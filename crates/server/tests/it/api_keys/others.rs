@@ -1,4 +1,4 @@
-//! Another account's key: not found, like one that does not exist.
+//! Another account's key is not found, like one that does not exist.
 
 use reqwest::Method;
 use serde_json::json;
@@ -21,11 +21,11 @@ async fn c11_another_accounts_key_is_not_found_by_any_method() {
             .len()
     };
     let before = trail().await;
-    let nobodys = KeyId::generate(Environment::Uat, random::bytes());
+    let unknown = KeyId::generate(Environment::Uat, random::bytes());
     let mut answers = Vec::new();
     let paths = [
         path_of(&theirs),
-        format!("{PATH}/{nobodys}"),
+        format!("{PATH}/{unknown}"),
         format!("{PATH}/x"),
         format!("{PATH}/%ff"),
     ];
@@ -51,7 +51,7 @@ async fn c11_another_accounts_key_is_not_found_by_any_method() {
 }
 
 #[tokio::test]
-async fn c11_a_method_is_what_the_request_line_says() {
+async fn c11_a_method_override_is_ignored() {
     let server = TestServer::start().await;
     let (theirs, mine) = (server.key().await, server.key().await);
     for header in ["x-http-method-override", "x-http-method", "x-method-override"] {
@@ -83,7 +83,7 @@ async fn c11_a_method_is_what_the_request_line_says() {
 }
 
 #[tokio::test]
-async fn c11_who_is_asking_comes_before_what_is_asked_for() {
+async fn c11_authentication_comes_before_the_look_up_of_the_key() {
     let server = TestServer::start().await;
     let key = server.key().await;
     for path in [path_of(&key), format!("{PATH}/x"), format!("{PATH}/%ff")] {
@@ -98,7 +98,7 @@ async fn c11_who_is_asking_comes_before_what_is_asked_for() {
         .post(PATH, &registration)
         .await
         .assert_error(401, "missing_token");
-    // A bearer token counts once and in no other scheme.
+    // The token counts only in one header, with the scheme `Bearer`.
     let token = server.management_token(&key.account).await;
     for (values, code) in [
         (vec![format!("Basic {token}")], "missing_token"),

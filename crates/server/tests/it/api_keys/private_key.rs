@@ -1,4 +1,4 @@
-//! A private key in place of the public one: its owner is told, and nothing of it is kept anywhere.
+//! A private key in place of the public one: the owner is told, and no part of it is kept.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -10,13 +10,12 @@ use crate::captured_log::CapturedLog;
 use crate::key_forms::{hex, jwk, pem, pkcs8, point, private_number, sec1, spki};
 use crate::support::{Answer, TestKey, TestServer};
 
-/// Pieces of a private key by which any copy of it would be found, whatever it was wrapped in or
-/// cut from.
+/// Pieces of a private key that reveal a copy of it in any of the encodings.
 fn traces(key: &TestKey) -> Vec<String> {
     let number = private_number(&key.signer);
     let mut traces = vec![hex(&number[..8]), hex(&number[..8]).to_uppercase()];
-    // The letters that hold the number: it begins at byte 36 of a PKCS#8 and at byte 7 of a SEC1
-    // key.
+    // The base64 characters of the number. It begins at byte 36 of a PKCS#8 key and at byte 7 of a
+    // SEC1 key.
     for (text, letters) in [
         (STANDARD.encode(pkcs8(&key.signer)), 48..90),
         (STANDARD.encode(sec1(&key.signer)), 10..52),
@@ -35,7 +34,7 @@ fn assert_no_trace(text: &str, key: &TestKey) {
 }
 
 #[tokio::test]
-async fn c04_c05_a_private_key_is_refused_with_a_clear_text_and_kept_nowhere() {
+async fn c04_c05_a_private_key_is_refused_with_a_clear_message_and_kept_nowhere() {
     let log = CapturedLog::start();
     let server = TestServer::start().await;
     let key = TestKey::unregistered(&server.account().await);
@@ -81,10 +80,10 @@ async fn c04_c05_a_private_key_is_refused_with_a_clear_text_and_kept_nowhere() {
     assert_no_trace(&log.text(), &key);
 }
 
-/// In the wrong field, under a wrong name or in a broken body it is not recognised; it still goes
-/// nowhere.
+/// In another field or a broken body the service does not recognise a private key, but it does not
+/// repeat or log it either.
 #[tokio::test]
-async fn c04_c05_a_private_key_in_the_wrong_place_is_not_repeated_either() {
+async fn c04_c05_a_private_key_in_the_wrong_place_is_neither_repeated_nor_logged() {
     let log = CapturedLog::start();
     let server = TestServer::start().await;
     let key = TestKey::unregistered(&server.account().await);

@@ -1,4 +1,4 @@
-//! Proof of possession comes before everything that a look-up could tell.
+//! The proof of possession is checked before the look-up, so that strangers learn nothing.
 
 use jiff::SignedDuration;
 use reqwest::Method;
@@ -10,7 +10,7 @@ use super::{PATH, path_of};
 use crate::key_forms::point;
 use crate::support::{Answer, TestKey, TestServer, jwt};
 
-/// The registration of another user's key by an account.
+/// The body with which this account registers the key of this signer.
 fn registration(server: &TestServer, signer: &Signer, account: &Account) -> Value {
     let proof = signer
         .registration_proof(server.issuer(), account.uid, server.now())
@@ -23,7 +23,7 @@ async fn register(server: &TestServer, account: &Account, body: Value) -> Answer
 }
 
 #[tokio::test]
-async fn c07_a_registered_key_is_registered_by_nobody_again_and_nobody_is_told_whose_it_is() {
+async fn c07_a_key_is_registered_once_and_the_conflict_does_not_name_its_owner() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let (owner, other) = (key.account.clone(), server.account().await);
@@ -63,7 +63,7 @@ async fn c07_a_registered_key_is_registered_by_nobody_again_and_nobody_is_told_w
 }
 
 #[tokio::test]
-async fn c07_without_its_private_half_a_known_key_answers_as_an_unknown_one() {
+async fn c07_without_its_private_key_a_registered_key_looks_unknown() {
     let server = TestServer::start().await;
     let known = server.key().await;
     let other = server.account().await;
@@ -83,7 +83,7 @@ async fn c07_without_its_private_half_a_known_key_answers_as_an_unknown_one() {
         };
         for wrong in [
             proof(&stranger, issuer, &other),
-            proof(&key.signer, issuer, &known_account(&server).await),
+            proof(&key.signer, issuer, &server.account().await),
             proof(&key.signer, "https://api.truemarkets.co/v1/auth", &other),
             json!({ "timestamp": now.as_second(), "signature": key.signer.sign("anything else").unwrap() }),
             shifted,
@@ -97,13 +97,9 @@ async fn c07_without_its_private_half_a_known_key_answers_as_an_unknown_one() {
     assert!(answers.iter().all(|answer| *answer == answers[0]));
 }
 
-async fn known_account(server: &TestServer) -> Account {
-    server.account().await
-}
-
-/// Who may not register a key with this proof because it was given by another account or long ago.
+/// The timestamp of the proof may differ from the server's clock by up to 300 seconds.
 #[tokio::test]
-async fn c07_a_proof_is_fresh_and_no_challenge_is_one() {
+async fn c07_a_proof_must_be_fresh() {
     let server = TestServer::start().await;
     let key = TestKey::unregistered(&server.account().await);
     for (age, accepted) in [(-301, false), (301, false), (-300, true)] {

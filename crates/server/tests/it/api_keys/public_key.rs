@@ -1,4 +1,4 @@
-//! Which public keys are registered.
+//! Which public keys the service accepts.
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::rsa;
@@ -47,9 +47,9 @@ async fn c01_every_form_of_a_p256_key_is_registered_and_mints() {
     }
 }
 
-/// 118 bits are random: over a few ids each of them is seen both set and clear.
+/// 118 bits are random, so 40 ids have each of them both set and clear.
 #[tokio::test]
-async fn c01_key_ids_are_random_but_for_environment_version_and_variant() {
+async fn c01_key_ids_are_random_except_for_environment_version_and_variant() {
     let server = TestServer::start_with(|config| config.api_keys.max_per_account = 40).await;
     let account = server.account().await;
     let (mut ones, mut zeros) = (0_u128, 0_u128);
@@ -116,7 +116,7 @@ async fn c02_other_curves_and_kinds_are_refused() {
 }
 
 #[tokio::test]
-async fn c03_points_that_are_none_are_refused() {
+async fn c03_invalid_points_are_refused() {
     let server = TestServer::start().await;
     let key = TestKey::unregistered(&server.account().await);
     let good = point(&key.signer);
@@ -126,7 +126,7 @@ async fn c03_points_that_are_none_are_refused() {
         let part = |length: usize| URL_SAFE_NO_PAD.encode(vec![1; length]);
         json!({ "kty": "EC", "crv": "P-256", "x": part(x), "y": part(y) })
     };
-    // The same curve written out in numbers, and with another generator (RFC 3279 section 2.3.5).
+    // The same curve with explicit parameters, and with another generator (RFC 3279 section 2.3.5).
     let explicit = explicit_parameters(&good, &hex_bytes(GENERATOR));
     let other_generator = explicit_parameters(&good, &good[1..]);
     for public_key in [
@@ -171,7 +171,7 @@ fn hex_bytes(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// An SPKI whose curve is not named but described by its numbers.
+/// An SPKI with explicit curve parameters instead of a named curve.
 fn explicit_parameters(point: &[u8], generator: &[u8]) -> Vec<u8> {
     let tlv = |tag: u8, content: &[u8]| {
         let length = u8::try_from(content.len()).unwrap();
@@ -206,7 +206,7 @@ fn explicit_parameters(point: &[u8], generator: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn c06_keys_whose_private_half_is_published_are_refused() {
+async fn c06_keys_with_a_published_private_key_are_refused() {
     let server = TestServer::start().await;
     let key = TestKey::unregistered(&server.account().await);
     let small = (1..=64_u8).map(|d| {

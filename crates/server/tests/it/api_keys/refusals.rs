@@ -1,4 +1,4 @@
-//! What the owner of a key learns about requests that were refused.
+//! The record of refused requests, which the owner of the key can read.
 
 use reqwest::Method;
 use serde_json::json;

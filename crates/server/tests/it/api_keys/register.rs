@@ -1,4 +1,4 @@
-//! `POST /api-keys`: all but the key itself.
+//! `POST /api-keys`: everything except the public key and its proof.
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -15,7 +15,7 @@ async fn register_with(server: &TestServer, account: &Account, member: &str, val
 }
 
 #[tokio::test]
-async fn c08_labels_are_short_and_have_nothing_that_deceives() {
+async fn c08_labels_that_are_long_or_deceptive_are_refused() {
     let server = TestServer::start().await;
     let account = server.account().await;
     for bad in [
@@ -43,7 +43,7 @@ async fn c08_labels_are_short_and_have_nothing_that_deceives() {
             "{answer:?}"
         );
     }
-    // What is harmless in a name stays as it is; the answer is JSON, so nothing in it is markup.
+    // Harmless characters stay. The answer is JSON, so HTML in a label is not markup.
     for good in [
         "<script>alert(1)</script>",
         "Ü 取引 \"bot\" & co",
@@ -63,7 +63,7 @@ async fn c08_labels_are_short_and_have_nothing_that_deceives() {
 }
 
 #[tokio::test]
-async fn c09_the_21st_live_key_is_refused_until_another_one_is_over() {
+async fn c09_the_21st_key_is_refused_until_another_one_is_revoked_or_expires() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let soon = server.now() + SignedDuration::from_mins(1);
@@ -95,7 +95,7 @@ async fn c09_the_21st_live_key_is_refused_until_another_one_is_over() {
 }
 
 #[tokio::test]
-async fn c09_the_limit_is_a_setting_and_holds_for_requests_at_once() {
+async fn c09_the_limit_is_configurable_and_holds_for_concurrent_requests() {
     let server = TestServer::start_with(|config| config.api_keys.max_per_account = 3).await;
     let account = server.account().await;
     let register = || register_with(&server, &account, "label", json!("bot"));
@@ -106,7 +106,7 @@ async fn c09_the_limit_is_a_setting_and_holds_for_requests_at_once() {
 }
 
 #[tokio::test]
-async fn c12_keys_are_made_and_changed_only_by_who_signed_in_within_five_minutes() {
+async fn c12_keys_are_created_and_changed_only_within_five_minutes_of_a_login() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let change = json!({ "label": "new" });
@@ -131,8 +131,7 @@ async fn c12_keys_are_made_and_changed_only_by_who_signed_in_within_five_minutes
             }
         }
     }
-    // To list and to revoke it need not be that fresh: who is robbed must not have to look for a
-    // passkey first.
+    // Listing and revoking need no fresh login, so that a robbed owner can revoke at once.
     let yesterday = server.now() - SignedDuration::from_hours(24);
     let token = server
         .management_token_signed_in_at(&key.account, yesterday)
@@ -143,7 +142,7 @@ async fn c12_keys_are_made_and_changed_only_by_who_signed_in_within_five_minutes
 }
 
 #[tokio::test]
-async fn scopes_end_and_addresses_are_checked_and_kept() {
+async fn scopes_expiry_and_addresses_are_checked_and_stored() {
     let server = TestServer::start().await;
     let account = server.account().await;
     let now = server.now();

@@ -1,4 +1,4 @@
-//! `DELETE /api-keys/{key_id}`: over at once, and for ever.
+//! `DELETE /api-keys/{key_id}`: a revocation is immediate and permanent.
 
 use reqwest::Method;
 use serde_json::json;
@@ -8,13 +8,13 @@ use crate::support::{TestServer, jwt};
 use tm_auth_store::AuditAction;
 
 #[tokio::test]
-async fn c10_after_the_answer_nothing_of_the_key_goes_on() {
+async fn c10_a_revoked_key_and_its_tokens_are_refused_at_once() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let other = server.key_of(&key.account).await;
     let (first, second) = (server.mint(&key).await, server.mint(&key).await);
     let others = server.mint(&other).await;
-    // Signed before the revocation, and not used until after it.
+    // Signed before the revocation and sent after it.
     let in_hand = key.challenge(server.now());
 
     let answer = server
@@ -55,7 +55,7 @@ async fn c10_after_the_answer_nothing_of_the_key_goes_on() {
     assert_eq!(audit_context.ip, Some([127, 0, 0, 1].into()));
     assert_eq!(audit_context.request_id.as_deref(), Some(request_id.as_str()));
 
-    // The account's other key is not concerned.
+    // The account's other key still works.
     assert_eq!(
         server.get_with("/api-key", &others.access_token).await.status,
         200
@@ -65,7 +65,7 @@ async fn c10_after_the_answer_nothing_of_the_key_goes_on() {
 }
 
 #[tokio::test]
-async fn c10_it_is_for_ever_and_twice_is_no_error() {
+async fn c10_a_revocation_is_permanent_and_may_be_repeated() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let path = path_of(&key);
@@ -76,12 +76,12 @@ async fn c10_it_is_for_ever_and_twice_is_no_error() {
     assert_eq!(
         (again.status, &again.body),
         (200, &first.body),
-        "the first one counts"
+        "the first revocation counts"
     );
     let (folder, clock) = server.stop().await;
     let server = TestServer::start_in(folder, clock, |_| {}).await;
     let answer = server.post("/api-key/token", &key.challenge(server.now())).await;
     answer.assert_error(401, "key_revoked");
     let list = jwt::payload(&server.get("/revocations").await.text);
-    assert_eq!(list["keys"], json!([key.id()]), "a restart forgets nothing");
+    assert_eq!(list["keys"], json!([key.id()]), "the list survives a restart");
 }

@@ -7,7 +7,7 @@ use super::path_of;
 use crate::support::{TestServer, jwt};
 
 #[tokio::test]
-async fn what_is_left_out_stays() {
+async fn members_that_are_left_out_stay_unchanged() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let path = path_of(&key);
@@ -37,7 +37,7 @@ async fn what_is_left_out_stays() {
 }
 
 #[tokio::test]
-async fn narrower_scopes_and_addresses_hold_from_the_next_mint_and_refresh() {
+async fn narrower_scopes_and_addresses_apply_to_the_next_token_request_and_refresh() {
     let server = TestServer::start().await;
     let key = server.key().await;
     let tokens = server.mint(&key).await;
@@ -52,7 +52,7 @@ async fn narrower_scopes_and_addresses_hold_from_the_next_mint_and_refresh() {
     server.refresh(newest).await.assert_error(401, "ip_not_allowed");
     let answer = server.post("/api-key/token", &key.challenge(server.now())).await;
     answer.assert_error(401, "ip_not_allowed");
-    // Nothing was ended by that.
+    // The refusals did not end the session.
     assert_eq!(patch(json!({ "allowed_ips": [] })).await.status, 200);
     assert_eq!(server.refresh(newest).await.status, 200);
 }
@@ -84,7 +84,7 @@ async fn c08_a_change_is_checked_like_a_registration() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_over_is_changed_no_more() {
+async fn a_revoked_or_expired_key_cannot_be_changed() {
     let server = TestServer::start().await;
     let (revoked, expired) = (server.key().await, server.key().await);
     let revoke = server

@@ -52,7 +52,8 @@ async fn g26_an_answer_needs_the_cookie_of_its_flow() {
     let departure = leave(&mut attacker).await;
     ready(&apple, departure.get("nonce"));
     let answer = [("code", "c"), ("state", departure.get("state"))];
-    // Login CSRF: another browser posts the attacker's valid answer. It has no flow, or its own.
+    // Login CSRF: another browser posts the attacker's valid answer. The victim has no flow, or
+    // another one.
     let mut victim = apple.server.visitor();
     come_back(&mut victim, &answer)
         .await

@@ -18,7 +18,6 @@ use tm_auth_server::config::Apple;
 use super::{CLIENT_ID, configure, team_key};
 use crate::support::{START, TestServer};
 
-/// A signing key.
 pub(crate) enum Key {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
@@ -145,7 +144,7 @@ impl Forged {
         RSA.sign(&json!({ "alg": "RS256", "kid": "k1" }), claims)
     }
 
-    /// Makes the token endpoint give this ID token.
+    /// Makes the token endpoint return this ID token.
     pub(crate) fn gives(&self, id_token: &str) {
         self.answers(
             200,
@@ -153,7 +152,7 @@ impl Forged {
         );
     }
 
-    /// Makes the token endpoint answer so.
+    /// Sets the answer of the token endpoint.
     pub(crate) fn answers(&self, status: u16, body: Value) {
         self.told.lock().unwrap().token = (status, body);
     }

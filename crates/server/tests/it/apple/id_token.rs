@@ -1,4 +1,4 @@
-//! G22: ID tokens that are wrong in one place each. None of them signs in.
+//! G22: ID tokens with one fault each. The service refuses every one of them.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -9,7 +9,7 @@ use super::forger::{Forged, Key, NOW, OTHER_RSA, RSA, input};
 use super::{account_with, come_back, leave, signed_in};
 use crate::support::Answer;
 
-/// Signs in with the token that `make` makes of valid claims.
+/// Logs in with the token that `make` builds from valid claims.
 async fn presents(apple: &Forged, make: impl FnOnce(Value) -> String) -> Answer {
     let mut visitor = apple.server.visitor();
     let departure = leave(&mut visitor).await;
@@ -87,12 +87,12 @@ async fn g22_a_token_that_apple_did_not_sign_is_refused() {
         RSA.sign(&json!({ "alg": "RS256" }), &claims)
     })
     .await;
-    is_refused(&apple, "its own key", |claims| {
+    is_refused(&apple, "a key embedded in the token", |claims| {
         let header = json!({ "alg": "ES256", "kid": "mine", "jwk": stranger.jwk("mine"), "jku": "https://evil.test/keys" });
         stranger.sign(&header, &claims)
     })
     .await;
-    is_refused(&apple, "its own key under a known kid", |claims| {
+    is_refused(&apple, "an embedded key under a known kid", |claims| {
         stranger.sign(
             &json!({ "alg": "ES256", "kid": "k1", "jwk": stranger.jwk("k1") }),
             &claims,
@@ -153,11 +153,11 @@ async fn g22_a_token_for_another_recipient_time_or_flow_is_refused() {
             json!(["co.truemarkets.auth", "co.truemarkets.app"]),
         ),
         ("no audience", "aud", Value::Null),
-        ("another client's", "azp", json!("co.truemarkets.app")),
+        ("another authorized party", "azp", json!("co.truemarkets.app")),
         ("expired", "exp", json!(NOW - 10)),
-        ("without end", "exp", Value::Null),
-        ("made in the future", "iat", json!(NOW + 60)),
-        ("made long ago", "iat", json!(NOW - 3600)),
+        ("no expiry", "exp", Value::Null),
+        ("issued in the future", "iat", json!(NOW + 60)),
+        ("issued long ago", "iat", json!(NOW - 3600)),
         ("another nonce", "nonce", json!("another")),
         ("no nonce", "nonce", Value::Null),
         ("an empty subject", "sub", json!("")),
@@ -174,7 +174,7 @@ async fn g22_a_token_for_another_recipient_time_or_flow_is_refused() {
         })
         .await;
     }
-    is_refused(&apple, "a nonce left out as on devices without", |mut claims| {
+    is_refused(&apple, "no nonce on a device without support", |mut claims| {
         claims.as_object_mut().unwrap().remove("nonce");
         claims["nonce_supported"] = false.into();
         Forged::signed(&claims)
@@ -187,7 +187,7 @@ async fn g22_a_token_for_another_recipient_time_or_flow_is_refused() {
 }
 
 #[tokio::test]
-async fn g22_a_token_serves_one_sign_in() {
+async fn g22_a_token_is_accepted_once() {
     let apple = Forged::start().await;
     let mut visitor = apple.server.visitor();
     let departure = leave(&mut visitor).await;

@@ -23,11 +23,11 @@ async fn signs_in(apple: &Forged, kid: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn g22_an_unknown_key_name_causes_at_most_one_fetch_per_minute() {
+async fn g22_an_unknown_kid_causes_at_most_one_fetch_per_minute() {
     let apple = Forged::start().await;
     assert_eq!(signs_in(&apple, "k1").await.status, 303);
     assert_eq!(signs_in(&apple, "k1").await.status, 303);
-    assert_eq!(apple.keys_asked(), 1, "kept");
+    assert_eq!(apple.keys_asked(), 1, "the keys are cached");
     apple.publishes(200, &[OTHER_RSA.jwk("k2")]);
     // Within the cool-down nothing causes a fetch.
     for _ in 0..3 {
@@ -60,7 +60,7 @@ async fn g22_a_key_that_apple_removed_is_trusted_for_at_most_an_hour() {
 }
 
 #[tokio::test]
-async fn g22_without_keys_a_sign_in_fails_and_cached_keys_serve_a_day() {
+async fn g22_a_login_fails_without_keys_and_cached_keys_last_a_day() {
     let apple = Forged::start().await;
     apple.publishes(500, &[]);
     signs_in(&apple, "k1")
@@ -84,7 +84,7 @@ async fn g22_without_keys_a_sign_in_fails_and_cached_keys_serve_a_day() {
 }
 
 #[tokio::test]
-async fn g22_the_token_endpoints_answer_decides() {
+async fn g22_an_error_of_the_token_endpoint_refuses_the_login() {
     let apple = Forged::start().await;
     for (status, body, code) in [
         (400, json!({ "error": "invalid_grant" }), "apple_token_invalid"),

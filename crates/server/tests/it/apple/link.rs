@@ -37,7 +37,7 @@ async fn g23_the_owner_of_the_address_signs_in_and_links() {
     come_back(&mut stranger, &fields(&posted))
         .await
         .assert_error(409, "address_has_account");
-    // The error as a page.
+    // A browser gets the error as a page.
     let departure = leave(&mut stranger).await;
     let posted = apple.visit(&departure, "ada").await;
     let body: Vec<_> = posted
@@ -162,7 +162,11 @@ async fn g23_an_identity_has_one_account_and_an_account_one_identity() {
     let answer = at_ada.submit("/apple/unlink", &[]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/security"));
     assert_eq!(linked(server, &ada).await, None);
-    assert_eq!(link(&apple, &mut at_bob, "s1").await.status, 303, "free again");
+    assert_eq!(
+        link(&apple, &mut at_bob, "s1").await.status,
+        303,
+        "unlinking frees the identity"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Sign in with Apple: against a real OpenID provider that behaves like Apple (`apple_provider/`),
-//! and against a forger that has its own keys and sends whatever a test wants.
+//! and against a forger that signs any claims with its own keys.
 
 mod flow;
 mod forger;
@@ -80,14 +80,13 @@ fn unescape(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Presses the button on the sign-in page.
+/// Presses the Apple button on the login page.
 pub(crate) async fn leave(visitor: &mut Visitor<'_>) -> Departure {
     let answer = visitor.submit("/apple/start", &[("next", "/security")]).await;
     Departure::of(&answer)
 }
 
-/// Posts Apple's answer as Apple's page makes the browser do it: from another site, so that only
-/// the flow's cookie comes along.
+/// Posts Apple's answer from Apple's site, so that the browser sends only the flow's cookie.
 pub(crate) async fn come_back(visitor: &mut Visitor<'_>, fields: &[(&str, &str)]) -> Answer {
     let mut crossing = visitor.clone();
     crossing.cookies.retain(|name, _| name.ends_with("apple"));
@@ -116,7 +115,7 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-/// The account that is signed in in a browser.
+/// The account of the browser's live session.
 pub(crate) async fn signed_in(server: &TestServer, visitor: &Visitor<'_>) -> Option<Account> {
     let sid = visitor.sid()?;
     let (session, account) = server.store.user_session(sid).await.unwrap()?;

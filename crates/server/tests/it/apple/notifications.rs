@@ -115,7 +115,7 @@ async fn g27_relay_events_are_noted_and_change_nothing() {
         trail[trail.len() - 2..],
         ["apple_mail_disabled", "apple_mail_enabled"]
     );
-    // Of an unknown identity.
+    // Events about an unknown identity are accepted and change nothing.
     for type_ in ["consent-revoked", "email-disabled"] {
         assert_eq!(
             tell(server, &apple.notification(type_, "bob").await).await.status,

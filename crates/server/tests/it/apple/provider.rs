@@ -1,4 +1,4 @@
-//! The real provider: a program that a test starts and ends.
+//! The real provider: a program that a test starts and stops.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{CLIENT_ID, Departure, KEY_ID, TEAM_ID, configure, team_key};
 use crate::support::{Answer, START, TestServer};
 
-/// The provider and the server that signs in with it.
+/// The provider and the server whose users log in with it.
 pub(crate) struct AtApple {
     pub(crate) server: TestServer,
     pub(crate) issuer: String,
@@ -27,7 +27,7 @@ impl Drop for AtApple {
 }
 
 impl AtApple {
-    /// Starts both.
+    /// Starts the provider and the server.
     pub(crate) async fn start() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/apple_provider");
         assert!(
@@ -50,7 +50,7 @@ impl AtApple {
             started = Some((process, issuer));
         })
         .await;
-        let (process, issuer) = started.expect("the configuration was asked for");
+        let (process, issuer) = started.expect("`start_with` calls its closure");
         Self {
             server,
             issuer,
@@ -58,7 +58,7 @@ impl AtApple {
         }
     }
 
-    /// Moves both clocks.
+    /// Advances the clocks of the server and the provider.
     pub(crate) async fn advance(&self, seconds: i64) {
         self.server.advance(seconds);
         let url = format!(
@@ -69,7 +69,7 @@ impl AtApple {
         self.server.http.get(url).send().await.unwrap();
     }
 
-    /// Signs in at the provider as this user, or presses `cancel`. Returns the fields that the
+    /// Logs in at the provider as this user, or presses `cancel`. Returns the fields that the
     /// provider's last page posts back.
     pub(crate) async fn visit(&self, departure: &Departure, who: &str) -> Vec<(String, String)> {
         let mut jar = BTreeMap::new();
@@ -86,7 +86,7 @@ impl AtApple {
                 (method, body) = (Method::POST, Some(format!("who={who}")));
             }
         }
-        panic!("the provider's pages lead nowhere");
+        panic!("8 requests did not lead to the callback");
     }
 
     async fn request(
@@ -179,7 +179,7 @@ fn inputs(html: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The fields in the form for [`super::come_back`].
+/// The fields as [`super::come_back`] takes them.
 pub(crate) fn fields(posted: &[(String, String)]) -> Vec<(&str, &str)> {
     posted
         .iter()

@@ -1,4 +1,4 @@
-//! Sign-up and sign-in with the real provider, and how an account is found.
+//! Sign-up and login with the real provider, and how the service finds the account.
 
 use serde_json::json;
 use tm_auth_core::user::AuthMethod;
@@ -35,10 +35,10 @@ async fn g22_g24_a_user_signs_up_with_apple_and_signs_in_again() {
         (303, "/security"),
         "{answer:?}"
     );
-    let account = signed_in(server, &visitor).await.expect("she is signed in");
+    let account = signed_in(server, &visitor).await.expect("the user is logged in");
     assert!(
         !visitor.cookies.keys().any(|name| name.ends_with("apple")),
-        "it served once"
+        "the flow is finished"
     );
     // Mail goes to the address that Apple verified. The account has not proved it here.
     assert_eq!(account.email, None);
@@ -52,7 +52,7 @@ async fn g22_g24_a_user_signs_up_with_apple_and_signs_in_again() {
         ["account_created", "apple_linked", "sign_in"]
     );
 
-    // Another browser on another day: Apple posts no name any more, and the account is the same.
+    // A day later, in another browser: Apple posts no name, and the account is the same.
     apple.advance(86_400).await;
     let mut again = server.visitor();
     let departure = leave(&mut again).await;
@@ -175,7 +175,7 @@ async fn g25_an_attacker_who_requested_a_code_for_the_address_gets_no_access() {
     assert_eq!(asked.status, 200, "{asked:?}");
     assert!(
         server.store.accounts().await.unwrap().is_empty(),
-        "nothing is proved yet"
+        "the address is not verified yet"
     );
     let code = mailed_code(server, address);
 
@@ -227,7 +227,7 @@ async fn h02_signing_in_with_apple_ends_the_session_that_the_browser_had() {
     let former = visitor.sid().unwrap();
     let departure = leave(&mut visitor).await;
     apple.gives(&Forged::signed(&apple.claims(departure.get("nonce"))));
-    // Posted from Apple's site, so without the session's cookie.
+    // The browser posts from Apple's site, so it does not send the session cookie.
     assert_eq!(
         come_back(&mut visitor, &[("code", "c"), ("state", departure.get("state"))])
             .await

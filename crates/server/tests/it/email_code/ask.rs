@@ -1,4 +1,4 @@
-//! `POST /email/otc`: what may be learnt from asking.
+//! `POST /email/otc`: what a caller learns by requesting a code.
 
 use serde_json::json;
 use tm_auth_store::AuditContext;
@@ -38,7 +38,7 @@ async fn f01_known_unknown_disabled_and_unreachable_addresses_get_the_same_answe
         answers.push(ask(&server, address).await.comparable());
         assert_eq!(server.inbox(address)[0].at, server.now(), "{address} gets mail");
     }
-    // And so does an address that gets no mail, since it just got one.
+    // An address that just got a mail gets no other, but the same answer.
     answers.push(ask(&server, ADA).await.comparable());
     assert_eq!(answers[0].0, 200);
     assert_eq!(answers[0].2, json!({}));
@@ -46,18 +46,18 @@ async fn f01_known_unknown_disabled_and_unreachable_addresses_get_the_same_answe
 }
 
 #[tokio::test]
-async fn f16_an_address_is_one_however_it_is_written_and_mail_goes_to_its_stored_form() {
+async fn f16_spellings_of_an_address_are_one_account_and_mail_goes_to_its_stored_form() {
     let server = TestServer::start().await;
     assert_eq!(ask(&server, " Ada@B\u{fc}cher.Example").await.status, 200);
     let stored = "ada@xn--bcher-kva.example";
     let code = server.code_mail(stored).code;
-    // Decomposed this time.
+    // The same letter as a decomposed sequence.
     let answer = verify(&server, "ADA@bu\u{308}cher.example", &code).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let accounts = server.store.accounts().await.unwrap();
     assert_eq!(accounts.len(), 1);
     assert_eq!(accounts[0].email.as_deref(), Some(stored));
-    // A look-alike is another address: Cyrillic a.
+    // A look-alike with a Cyrillic a is another address.
     server.advance(60);
     let alike = "ada@b\u{fc}cher.ex\u{430}mple";
     assert_eq!(ask(&server, alike).await.status, 200);
@@ -72,7 +72,7 @@ async fn f16_an_address_is_one_however_it_is_written_and_mail_goes_to_its_stored
 }
 
 #[tokio::test]
-async fn f17_what_is_no_plain_address_is_refused_and_nothing_is_sent() {
+async fn f17_an_invalid_address_is_refused_and_gets_no_mail() {
     let server = TestServer::start().await;
     let long = format!("{}@x.com", "a".repeat(5_000));
     for bad in [
@@ -107,9 +107,9 @@ async fn f17_what_is_no_plain_address_is_refused_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn g25_who_only_asks_leaves_nothing_that_survives() {
+async fn g25_requesting_a_code_without_using_it_leaves_nothing_behind() {
     let server = TestServer::start().await;
-    // The attacker asks for the victim's address, in every way there is, and proves nothing.
+    // The attacker requests codes for the victim's address, and tries a wrong one.
     assert_eq!(ask(&server, ADA).await.status, 200);
     let mut browser = server.visitor();
     server.advance(60);
@@ -130,7 +130,8 @@ async fn g25_who_only_asks_leaves_nothing_that_survives() {
             "{table}"
         );
     }
-    // When the victim comes, the account is new, and the attacker's browser has no part in it.
+    // The page's code does not work over the API. The victim's own code creates the account, and
+    // the attacker's browser stays logged out.
     let code = server.code_mail(ADA).code;
     verify(&server, ADA, &code)
         .await
@@ -145,7 +146,7 @@ async fn g25_who_only_asks_leaves_nothing_that_survives() {
     assert_eq!(rows(&server, "SELECT 1 FROM user_sessions").len(), 1);
     assert_eq!(browser.get("/sign-in").await.status, 200);
     assert!(!browser.cookies.contains_key("sid"));
-    // Ten minutes later what the attacker asked for is over, and an hour later it is gone.
+    // The codes expire after ten minutes, and a sweep deletes them an hour later.
     server.advance(4_201);
     server
         .store
@@ -156,7 +157,7 @@ async fn g25_who_only_asks_leaves_nothing_that_survives() {
 }
 
 #[tokio::test]
-async fn f01_a_database_that_is_down_is_no_wrong_code() {
+async fn f01_a_database_outage_is_not_reported_as_a_wrong_code() {
     let server = TestServer::start().await;
     let faults = server.store.faults();
     ask(&server, ADA).await;

@@ -1,4 +1,4 @@
-//! More wishes for codes than mail can leave.
+//! More requests for codes than the mail server takes.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,14 @@ use serde_json::json;
 use crate::support::smtp_server::{Behaviour, SmtpServer};
 use crate::support::{TestServer, at_once, rows};
 
-const WISHES: usize = 1_200;
-/// The mail queue's own bound.
+const REQUESTS: usize = 1_200;
+/// Capacity of the mail queue.
 const QUEUE: usize = 1_000;
 const DAY: i64 = 24 * 3600;
 
-/// The mail server is silent and no limit stops the flood: the queue and the database must bound
-/// it.
+/// The mail server does not answer and the rate limit is high, so the queue must bound the flood.
 #[tokio::test]
-async fn i09_a_flood_of_wishes_is_refused_in_time_and_leaves_nothing_behind() {
+async fn i09_a_flood_of_code_requests_is_refused_and_leaves_nothing_behind() {
     let smtp = SmtpServer::start(Behaviour {
         silent_at: Some("EHLO"),
         ..Behaviour::default()
@@ -28,12 +27,12 @@ async fn i09_a_flood_of_wishes_is_refused_in_time_and_leaves_nothing_behind() {
     })
     .await;
     let mut answers = BTreeMap::new();
-    for begin in (0..WISHES).step_by(100) {
-        let wishes = (begin..begin + 100).map(async |number| {
+    for begin in (0..REQUESTS).step_by(100) {
+        let requests = (begin..begin + 100).map(async |number| {
             let body = json!({ "email": format!("user{number}@example.com") });
             server.post("/email/otc", &body).await
         });
-        for answer in at_once(wishes).await {
+        for answer in at_once(requests).await {
             if answer.status == 503 {
                 answer.assert_error(503, "unavailable");
                 assert_eq!(answer.header("retry-after"), "1");
@@ -42,9 +41,9 @@ async fn i09_a_flood_of_wishes_is_refused_in_time_and_leaves_nothing_behind() {
         }
     }
     let served: usize = answers.get(&200).copied().unwrap_or(0);
-    assert_eq!(served + answers[&503], WISHES, "{answers:?}");
+    assert_eq!(served + answers[&503], REQUESTS, "{answers:?}");
     assert!(served.abs_diff(QUEUE) < 20, "{answers:?}");
-    // A wish that was refused left no row.
+    // A refused request leaves no row.
     for table in ["email_codes", "email_code_events"] {
         assert_eq!(count(&server, table), served, "{table}");
     }

@@ -1,4 +1,4 @@
-//! Guessing codes: counted in the database, per network, and never at the owner's cost.
+//! Wrong codes count per network in the database and do not lock the owner out.
 
 use super::{ADA, ask, ask_from, other_than, verify, verify_from};
 use crate::support::{TestServer, at_once, rows};
@@ -7,7 +7,7 @@ const OWNER: &str = "127.0.1.1";
 const THIEF: &str = "127.0.2.1";
 
 #[tokio::test]
-async fn f03_after_five_wrong_codes_from_one_network_the_askers_own_still_signs_in() {
+async fn f03_five_wrong_codes_from_one_network_block_only_that_network() {
     let server = TestServer::start().await;
     ask_from(&server, OWNER, ADA).await;
     let code = server.code_mail(ADA).code;
@@ -25,11 +25,11 @@ async fn f03_after_five_wrong_codes_from_one_network_the_askers_own_still_signs_
 }
 
 #[tokio::test]
-async fn f07_asking_again_leaves_the_outstanding_code_valid_and_its_attempts_counted() {
+async fn f07_another_request_keeps_the_outstanding_code_and_its_failed_attempts() {
     let server = TestServer::start().await;
     ask_from(&server, OWNER, ADA).await;
     let first = server.code_mail(ADA).code;
-    // What `tm login --code` does: it asks, too soon for another mail, and then verifies.
+    // `tm login --code` requests a code, too soon for another mail, and verifies the first one.
     ask_from(&server, OWNER, ADA).await;
     assert_eq!(server.inbox(ADA).len(), 1);
     assert_eq!(verify_from(&server, OWNER, ADA, &first).await.status, 200);
@@ -50,7 +50,7 @@ async fn f07_asking_again_leaves_the_outstanding_code_valid_and_its_attempts_cou
 }
 
 #[tokio::test]
-async fn f07_at_most_three_codes_are_outstanding_and_the_oldest_gives_way() {
+async fn f07_a_fourth_outstanding_code_replaces_the_oldest() {
     let server = TestServer::start().await;
     let mut codes = Vec::new();
     for _ in 0..4 {
@@ -67,7 +67,7 @@ async fn f07_at_most_three_codes_are_outstanding_and_the_oldest_gives_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f04_i08_of_five_hundred_codes_at_once_on_three_nodes_five_are_compared() {
+async fn f04_i08_only_five_of_500_concurrent_guesses_on_three_nodes_are_compared() {
     let first = TestServer::start_with(|config| {
         // The limit under test is the database's, which all nodes share.
         config.limits.wrong_codes_per_address_per_5_minutes = 60_000;
@@ -76,8 +76,7 @@ async fn f04_i08_of_five_hundred_codes_at_once_on_three_nodes_five_are_compared(
     ask_from(&first, OWNER, ADA).await;
     let code = first.code_mail(ADA).code;
     let nodes = [&first, &first.another_node().await, &first.another_node().await];
-    // The right one is the last, so that every slot is taken by a wrong one, unless it overtakes
-    // four hundred.
+    // The right code comes last, so wrong codes take the five comparisons.
     let guess = |number: usize| match number {
         499 => code.clone(),
         number => format!(
@@ -102,9 +101,9 @@ async fn f04_i08_of_five_hundred_codes_at_once_on_three_nodes_five_are_compared(
 }
 
 #[tokio::test]
-async fn f05_d16_a_distributed_attack_makes_codes_longer_and_locks_nobody_out() {
+async fn f05_d16_a_distributed_attack_makes_codes_longer_and_does_not_lock_the_owner_out() {
     let server = TestServer::start().await;
-    // An owner with a key and a session, who signed in by mail before.
+    // The owner has a key and a session from a login by e-mail.
     ask_from(&server, OWNER, ADA).await;
     let signed_in = verify_from(&server, OWNER, ADA, &server.code_mail(ADA).code).await;
     let account = server.store.accounts().await.unwrap().remove(0);
@@ -113,7 +112,7 @@ async fn f05_d16_a_distributed_attack_makes_codes_longer_and_locks_nobody_out() 
     ask_from(&server, OWNER, ADA).await;
     let short = server.code_mail(ADA).code;
     assert_eq!(short.len(), 9);
-    // Forty networks, five tries each and a new code in between.
+    // Forty networks try five codes each and then request a code.
     let mut attempts = 0;
     for number in 1..=40 {
         let thief = format!("127.0.2.{number}");
@@ -130,8 +129,12 @@ async fn f05_d16_a_distributed_attack_makes_codes_longer_and_locks_nobody_out() 
         &server,
         "SELECT sum(short_codes) <= 100 FROM email_code_events WHERE kind = 'failed'",
     );
-    assert_eq!(compared, [[1.into()]], "at most one in a million is guessed");
-    // The short code works where it was asked for, and nowhere else.
+    assert_eq!(
+        compared,
+        [[1.into()]],
+        "the chance of a right guess is at most one in a million"
+    );
+    // The short code works only in the network that requested it.
     verify_from(&server, "127.0.2.99", ADA, &short)
         .await
         .assert_error(401, "invalid_code");
@@ -140,9 +143,9 @@ async fn f05_d16_a_distributed_attack_makes_codes_longer_and_locks_nobody_out() 
     let long = server.code_mail(ADA).code;
     assert_eq!(long.len(), 19, "1234-5678-1234-5678");
     assert_eq!(verify_from(&server, OWNER, ADA, &short).await.status, 200);
-    // The long one works from anywhere.
+    // The long code works from any network.
     assert_eq!(verify_from(&server, "127.0.3.1", ADA, &long).await.status, 200);
-    // Neither the key nor the session has noticed anything.
+    // The key and the session still work.
     server.mint(&key).await;
     assert_eq!(server.refresh(&signed_in.refresh_token()).await.status, 200);
     // A day later codes are short again.
@@ -152,7 +155,7 @@ async fn f05_d16_a_distributed_attack_makes_codes_longer_and_locks_nobody_out() 
 }
 
 #[tokio::test]
-async fn f05_one_network_fails_twenty_times_an_hour() {
+async fn f05_one_network_has_at_most_twenty_failed_attempts_an_hour() {
     let server = TestServer::start_with(|config| {
         config.limits.wrong_codes_per_address_per_5_minutes = 60_000;
     })
@@ -170,7 +173,7 @@ async fn f05_one_network_fails_twenty_times_an_hour() {
         assert_eq!(failed, [[i64::from((round + 1) * 5).min(20).into()]]);
         server.advance(61);
     }
-    // In the fifth round nothing was compared from there, and its owner goes on.
+    // In the fifth round no code from that network is compared. The owner can still log in.
     let code = server.code_mail(ADA).code;
     verify_from(&server, THIEF, ADA, &code)
         .await
@@ -179,7 +182,7 @@ async fn f05_one_network_fails_twenty_times_an_hour() {
 }
 
 #[tokio::test]
-async fn d16_i07_one_network_tries_thirty_codes_in_five_minutes_whatever_the_addresses() {
+async fn d16_i07_one_network_tries_at_most_thirty_codes_in_five_minutes_over_all_addresses() {
     let server = TestServer::start().await;
     for number in 0..30 {
         let address = format!("user{number}@example.com");

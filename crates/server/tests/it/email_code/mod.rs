@@ -24,7 +24,7 @@ async fn verify(server: &TestServer, email: &str, code: &str) -> Answer {
         .await
 }
 
-/// From another address of this machine's own network, which is another network to the limits.
+/// Posts from this loopback address, which the limits treat as a network of its own.
 async fn post_from(server: &TestServer, address: &str, path: &str, body: serde_json::Value) -> Answer {
     let http = reqwest::Client::builder()
         .no_proxy()
@@ -43,7 +43,7 @@ async fn verify_from(server: &TestServer, address: &str, email: &str, code: &str
     post_from(server, address, "/email/otc/verify", body).await
 }
 
-/// A code of as many digits that is not this one.
+/// A wrong code with as many digits.
 fn other_than(code: &str) -> String {
     let digit = |c: char| {
         c.to_digit(10)

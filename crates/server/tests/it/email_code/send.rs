@@ -1,4 +1,4 @@
-//! How much mail a victim gets.
+//! How many mails a flood of requests sends.
 
 use super::{ADA, ask_from, verify_from};
 use crate::support::TestServer;
@@ -7,7 +7,7 @@ const HOME: &str = "127.0.1.1";
 const THIEF: &str = "127.0.2.1";
 
 #[tokio::test]
-async fn f18_a_hundred_requests_are_a_handful_of_mails_and_the_answer_never_changes() {
+async fn f18_a_hundred_requests_send_five_mails_and_get_the_same_answer() {
     let server = TestServer::start_with(|config| {
         config.limits.codes_per_address_per_hour = 60_000;
     })
@@ -19,7 +19,7 @@ async fn f18_a_hundred_requests_are_a_handful_of_mails_and_the_answer_never_chan
     }
     assert_eq!(answers[0].0, 200);
     assert!(answers.iter().all(|answer| *answer == answers[0]));
-    // Fifty minutes: one a minute, five an hour.
+    // The requests last fifty minutes, and the limit is five mails an hour.
     assert_eq!(server.inbox(ADA).len(), 5);
     for _ in 0..20 {
         server.advance(3_600);
@@ -29,7 +29,7 @@ async fn f18_a_hundred_requests_are_a_handful_of_mails_and_the_answer_never_chan
 }
 
 #[tokio::test]
-async fn f18_beyond_thirty_a_day_only_networks_of_the_account_get_mail() {
+async fn f18_beyond_thirty_mails_a_day_only_known_networks_get_mail() {
     let server = TestServer::start().await;
     ask_from(&server, HOME, ADA).await;
     assert_eq!(
@@ -55,7 +55,7 @@ async fn f18_beyond_thirty_a_day_only_networks_of_the_account_get_mail() {
 }
 
 #[tokio::test]
-async fn f18_one_network_has_twenty_mails_an_hour_for_all_addresses_together() {
+async fn f18_one_network_causes_at_most_twenty_mails_an_hour() {
     let server = TestServer::start().await;
     let mut answers = Vec::new();
     for number in 0..30 {

@@ -1,4 +1,4 @@
-//! `POST /email/otc/verify`: a code becomes tokens, once.
+//! `POST /email/otc/verify`: exchanges a code for tokens, once.
 
 use serde_json::json;
 use tm_auth_proto::{ErrorBody, TokenResponse};
@@ -8,7 +8,7 @@ use tm_auth_store::AuditContext;
 use super::{ADA, ask, other_than, verify};
 use crate::support::{Answer, TestServer, jwt};
 
-/// Of an error, all but its request id.
+/// The error without its request id.
 fn said(answer: &Answer) -> ErrorBody {
     ErrorBody {
         request_id: String::new(),
@@ -17,7 +17,7 @@ fn said(answer: &Answer) -> ErrorBody {
 }
 
 #[tokio::test]
-async fn f02_f06_wrong_used_and_old_codes_get_the_same_answer() {
+async fn f02_f06_wrong_used_and_expired_codes_get_the_same_answer() {
     let server = TestServer::start().await;
     ask(&server, ADA).await;
     let code = server.code_mail(ADA).code;
@@ -35,7 +35,7 @@ async fn f02_f06_wrong_used_and_old_codes_get_the_same_answer() {
         answer.assert_error(401, "invalid_code");
         assert_eq!(said(&answer), said(&wrong));
     }
-    // In its last second it works.
+    // A code works in its last second.
     ask(&server, ADA).await;
     server.advance(599);
     assert_eq!(
@@ -45,7 +45,7 @@ async fn f02_f06_wrong_used_and_old_codes_get_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a_code_may_be_typed_in_any_grouping_and_any_string_may_be_sent_as_one() {
+async fn a_code_may_be_grouped_in_any_way_and_other_strings_are_refused() {
     let server = TestServer::start().await;
     for (number, form) in ["{a}{b}", "{a}-{b}", " {a} {b} ", "{a}\u{2013}{b}\n"]
         .into_iter()
@@ -84,7 +84,7 @@ async fn the_tokens_are_for_the_platform_and_belong_to_the_account_of_the_addres
         .keys()
         .map(String::as_str)
         .collect();
-    // In whichever order: it depends on what else is built with the tests.
+    // The order depends on the features of `serde_json` in this build.
     members.sort_unstable();
     assert_eq!(
         members,
@@ -98,13 +98,13 @@ async fn the_tokens_are_for_the_platform_and_belong_to_the_account_of_the_addres
     assert_eq!(claims["scope"], "read trade transfer");
     assert_eq!(claims["client_id"], "truemarkets-native");
     assert_eq!(claims["auth_time"], server.now().as_second());
-    // It trades, and manages nothing.
+    // The token cannot manage keys.
     server
         .get_with("/api-keys", &tokens.access_token)
         .await
         .assert_error(403, "management_token_required");
     assert_eq!(server.refresh(&tokens.refresh_token).await.status, 200);
-    // Signing in again is the same account.
+    // Another login reaches the same account.
     server.advance(60);
     ask(&server, ADA).await;
     let again = verify(&server, ADA, &server.code_mail(ADA).code).await;
@@ -113,7 +113,7 @@ async fn the_tokens_are_for_the_platform_and_belong_to_the_account_of_the_addres
 }
 
 #[tokio::test]
-async fn with_the_audience_auth_the_token_manages_keys_and_does_nothing_else() {
+async fn a_token_for_the_audience_auth_only_manages_keys() {
     let server = TestServer::start().await;
     ask(&server, ADA).await;
     let body =
@@ -134,7 +134,7 @@ async fn with_the_audience_auth_the_token_manages_keys_and_does_nothing_else() {
 }
 
 #[tokio::test]
-async fn c10_a_disabled_account_is_told_so_after_its_proof_and_gets_no_session() {
+async fn c10_the_right_code_of_a_disabled_account_gets_account_disabled() {
     let server = TestServer::start().await;
     ask(&server, ADA).await;
     verify(&server, ADA, &server.code_mail(ADA).code).await;
@@ -157,7 +157,7 @@ async fn c10_a_disabled_account_is_told_so_after_its_proof_and_gets_no_session()
 }
 
 #[tokio::test]
-async fn a_code_outlives_a_change_of_the_key_encryption_key() {
+async fn a_code_stays_valid_over_a_change_of_the_key_encryption_key() {
     let server = TestServer::start().await;
     ask(&server, ADA).await;
     let code = server.code_mail(ADA).code;

@@ -1,5 +1,5 @@
-//! The mail with code and link: what it says, where it leads, and what becomes of it where no mail
-//! leaves.
+//! The login mail with code and link: its text, its links, and its delivery while the mail server
+//! fails.
 
 use reqwest::Method;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::support::{TestServer, at_once, eventually};
 const ADA: &str = "ada@example.com";
 
 #[tokio::test]
-async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
+async fn f20_f15_the_login_mail_says_what_it_is_for_and_hides_the_address() {
     let server = TestServer::start().await;
     server.visitor().submit("/sign-in", &[("email", ADA)]).await;
     let found = server.code_mail(ADA);
@@ -27,7 +27,8 @@ async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
     for part in [
         format!("    {code}\n"),
         format!("\n{}/sign-in/link#token={token}&code={digits}\n", server.origin),
-        "The code works once, until 15 January 2027, 08:10 UTC.".to_owned(),
+        "Use the code or the link in the browser where you asked for it.".to_owned(),
+        "It works once, until 15 January 2027, 08:10 UTC.".to_owned(),
         "Do not share the code or the link".to_owned(),
         "Requested: 15 January 2027, 08:00 UTC".to_owned(),
         "Device: Firefox on Linux".to_owned(),
@@ -40,7 +41,7 @@ async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
             mail.text
         );
     }
-    // The same in HTML, where the link is escaped as an attribute is.
+    // The HTML says the same. Its link is escaped for an attribute.
     for part in [
         code.clone(),
         format!("#token={token}&#38;code={digits}"),
@@ -57,8 +58,7 @@ async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
             !text.contains(ADA) && !text.contains("127.0.0.1") && !text.contains("Mozilla"),
             "{text}"
         );
-        // Link and code are read by no server on the way: what a browser sends ends before the
-        // fragment.
+        // The token is only in the fragment, which a browser does not send to a server.
         assert_eq!(
             text.matches(token.as_str()).count(),
             text.matches("#token=").count()
@@ -70,7 +70,7 @@ async fn f20_f15_the_mail_says_what_it_is_for_and_no_more() {
 }
 
 #[tokio::test]
-async fn f20_what_a_browser_calls_itself_is_never_repeated() {
+async fn f20_the_mail_does_not_repeat_the_user_agent() {
     let server = TestServer::start().await;
     let request = server
         .http
@@ -124,7 +124,7 @@ async fn f13_a_sign_in_link_leads_to_the_configured_origin() {
 }
 
 #[tokio::test]
-async fn f19_a_code_is_tried_until_it_runs_out_and_never_after() {
+async fn f19_a_code_mail_is_retried_only_until_the_code_expires() {
     let mut smtp = SmtpServer::start(Behaviour {
         crashes: true,
         ..Behaviour::default()
@@ -145,7 +145,7 @@ async fn f19_a_code_is_tried_until_it_runs_out_and_never_after() {
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
     })
     .await;
-    // The line can be joined to the request that asked for the code.
+    // The line has the id of the request that asked for the code.
     assert_eq!(dropped["span"]["request_id"], late.header("x-request-id"));
     assert_eq!(ask("soon@example.com").await.status, 200);
     server.advance(599);
@@ -159,7 +159,7 @@ async fn f19_a_code_is_tried_until_it_runs_out_and_never_after() {
 }
 
 #[tokio::test]
-async fn f19_a_full_queue_is_a_503_that_costs_no_wish() {
+async fn f19_a_full_queue_answers_503_and_does_not_count_the_request() {
     let mut smtp = SmtpServer::start(Behaviour {
         silent_at: Some("EHLO"),
         ..Behaviour::default()
@@ -183,7 +183,7 @@ async fn f19_a_full_queue_is_a_503_that_costs_no_wish() {
     let answer = ask(1000).await;
     answer.assert_error(503, "unavailable");
     assert_eq!(answer.header("retry-after"), "1");
-    // Once there is room, the same person need not wait a minute for another try.
+    // Once the queue has room, the address gets a code without a minute's wait.
     smtp.behave(Behaviour::default());
     smtp.down().await;
     smtp.up().await;

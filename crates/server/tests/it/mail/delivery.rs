@@ -1,5 +1,5 @@
-//! Conversations with a mail server, good ones and bad ones. Each begins with a key that is
-//! registered, of which the owner is told by mail.
+//! Delivery to mail servers that work or fail. Each test registers a key, which sends a mail to the
+//! owner.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn changed(mail: Mail, change: impl FnOnce(&mut Smtp)) -> Mail {
     Mail::Smtp(smtp)
 }
 
-/// A change of which the owner is told. It succeeds whatever becomes of the mail.
+/// Registers a key, which sends a mail to the owner. It succeeds even if the delivery fails.
 async fn told(server: &TestServer, owner: &str) -> TestKey {
     server.key_of(&account(server, owner).await).await
 }
@@ -42,7 +42,7 @@ fn replies(replies: &[(&'static str, &'static str)]) -> Behaviour {
 }
 
 #[tokio::test]
-async fn f19_mail_and_password_go_within_tls_and_the_connection_is_used_again() {
+async fn f19_mail_and_password_are_sent_within_tls_on_a_reused_connection() {
     let mut smtp = SmtpServer::start(Behaviour {
         password: Some(("tm-auth", "s3cret-of-the-relay")),
         ..Behaviour::default()
@@ -84,7 +84,7 @@ async fn f19_mail_and_password_go_within_tls_and_the_connection_is_used_again() 
 }
 
 #[tokio::test]
-async fn f19_tls_from_the_first_byte_is_a_setting() {
+async fn f19_implicit_tls_can_be_configured() {
     let mut smtp = SmtpServer::start(Behaviour {
         implicit: true,
         ..Behaviour::default()
@@ -97,7 +97,7 @@ async fn f19_tls_from_the_first_byte_is_a_setting() {
 }
 
 #[tokio::test]
-async fn f19_without_proper_tls_no_mail_is_named() {
+async fn f19_without_valid_tls_no_mail_is_sent() {
     let cases = [
         Behaviour {
             starttls: StartTls::Hidden,
@@ -111,7 +111,7 @@ async fn f19_without_proper_tls_no_mail_is_named() {
             named: Some("mail.example.com"),
             ..Behaviour::default()
         },
-        // What an attacker on the line injects before TLS counts for nothing after it.
+        // Replies that an attacker injects before TLS must not count after it.
         Behaviour {
             injects: "250-mail.test\r\n250 SIZE 1\r\n250 ok\r\n250 ok\r\n",
             ..Behaviour::default()
@@ -132,7 +132,7 @@ async fn f19_without_proper_tls_no_mail_is_named() {
             }
         }))
         .await;
-        // The request does not wait for it.
+        // The request does not wait for the mail.
         told(&server, OWNER).await;
         until(|| smtp.connections() >= 2).await;
         assert_eq!(
@@ -147,7 +147,7 @@ async fn f19_without_proper_tls_no_mail_is_named() {
             "{}",
             log.text()
         );
-        // Once it is mended, what waited is delivered.
+        // Once the mail server works, the waiting mail is delivered.
         smtp.behave(Behaviour {
             implicit,
             ..Behaviour::default()
@@ -164,7 +164,7 @@ async fn f19_without_proper_tls_no_mail_is_named() {
 async fn f19_a_certificate_of_an_unknown_authority_is_refused() {
     let mut smtp = SmtpServer::start(Behaviour::default()).await;
     let stranger = SmtpServer::start(Behaviour::default()).await;
-    // The system's authorities, and another one's.
+    // The system's authorities, and one that did not sign the certificate.
     for authorities in [vec![], vec![stranger.authority()]] {
         let before = smtp.connections();
         let server = start(changed(smtp.settings(), |smtp| smtp.authorities = authorities)).await;
@@ -177,7 +177,7 @@ async fn f19_a_certificate_of_an_unknown_authority_is_refused() {
 }
 
 #[tokio::test]
-async fn f19_what_is_refused_for_now_is_tried_again() {
+async fn f19_a_mail_that_is_refused_temporarily_is_retried() {
     let mut smtp = SmtpServer::start(replies(&[
         ("CONNECT", "421 too busy"),
         ("CONNECT", "554 no"),
@@ -192,11 +192,11 @@ async fn f19_what_is_refused_for_now_is_tried_again() {
     smtp.mail().await;
     assert_eq!(smtp.connections(), 7);
     server.stop().await;
-    assert!(!smtp.has_mail(), "it came twice");
+    assert!(!smtp.has_mail(), "the mail came twice");
 }
 
 #[tokio::test]
-async fn f19_what_is_refused_for_good_is_dropped() {
+async fn f19_a_mail_that_is_refused_permanently_is_dropped() {
     for verb in ["MAIL", "RCPT", "DATA", "BODY"] {
         let mut smtp =
             SmtpServer::start(replies(&[(verb, "550 5.1.1 <owner@example.com> is unknown")])).await;
@@ -209,7 +209,7 @@ async fn f19_what_is_refused_for_good_is_dropped() {
         assert!(mail.to[0].contains("other@"), "{mail:?}");
         server.stop().await;
         assert!(!smtp.has_mail(), "{verb}");
-        // Neither ours nor the server's words.
+        // The log has neither an address nor the text of the reply.
         let log = log.text();
         assert!(
             !log.contains(OWNER) && !log.contains("is unknown") && !log.contains("other@"),
@@ -219,7 +219,7 @@ async fn f19_what_is_refused_for_good_is_dropped() {
 }
 
 #[tokio::test]
-async fn f19_a_server_that_does_not_answer_holds_nobody_up() {
+async fn f19_a_mail_server_that_does_not_answer_delays_no_other_mail() {
     let mut smtp = SmtpServer::start(Behaviour {
         silent_at: Some("DATA"),
         ..Behaviour::default()
@@ -231,7 +231,7 @@ async fn f19_a_server_that_does_not_answer_holds_nobody_up() {
     .await;
     told(&server, OWNER).await;
     until(|| smtp.count("DATA") >= 1).await;
-    // The others are not behind it.
+    // Other mails do not wait for it.
     smtp.behave(Behaviour::default());
     told(&server, "other@example.com").await;
     let first = smtp.mail().await;
@@ -239,7 +239,7 @@ async fn f19_a_server_that_does_not_answer_holds_nobody_up() {
     let second = smtp.mail().await;
     assert!(second.to[0].contains(OWNER), "{second:?}");
     server.stop().await;
-    assert!(!smtp.has_mail(), "it came twice");
+    assert!(!smtp.has_mail(), "the mail came twice");
 }
 
 #[tokio::test]
@@ -250,19 +250,19 @@ async fn f19_mail_waits_while_the_server_is_down() {
     told(&server, OWNER).await;
     smtp.mail().await;
     smtp.down().await;
-    // The connection that was kept is dead too.
+    // The kept connection is closed too.
     told(&server, "second@example.com").await;
     until(|| log.text().contains("it cannot be reached")).await;
     smtp.up().await;
     let mail = smtp.mail().await;
     assert!(mail.to[0].contains("second@"), "{mail:?}");
     server.stop().await;
-    // However often it was tried, the log says it once.
+    // The log reports the outage once, after several attempts.
     assert_eq!(log.text().matches("cannot be used").count(), 1);
 }
 
 #[tokio::test]
-async fn f19_a_mail_past_its_end_is_dropped() {
+async fn f19_an_expired_mail_is_dropped() {
     let mut smtp = SmtpServer::start(Behaviour {
         crashes: true,
         ..Behaviour::default()
@@ -283,7 +283,7 @@ async fn f19_a_mail_past_its_end_is_dropped() {
 }
 
 #[tokio::test]
-async fn f19_stopping_tries_once_more_what_waits() {
+async fn f19_a_stopping_service_tries_waiting_mail_once_more() {
     let mut smtp = SmtpServer::start(replies(&[("MAIL", "450 later")])).await;
     let server = start(changed(smtp.settings(), |smtp| {
         smtp.retry = Duration::from_mins(1);
@@ -300,7 +300,7 @@ async fn f17_an_address_that_carries_a_header_gets_no_mail() {
     let mut smtp = SmtpServer::start(Behaviour::default()).await;
     let log = CapturedLog::start();
     let server = start(smtp.settings()).await;
-    // No such address gets into the database; if one did, this is what it would do.
+    // The service accepts no such address, so the test writes it to the store.
     for address in [
         "a@example.com\r\nBcc: victim@example.com",
         "a@example.com,victim@example.com",
@@ -322,7 +322,7 @@ async fn f17_an_address_that_carries_a_header_gets_no_mail() {
 }
 
 #[tokio::test]
-async fn f19_a_port_that_nobody_listens_on_fails_no_request() {
+async fn f19_requests_succeed_without_a_mail_server() {
     let server = start(settings(crate::support::port(), None)).await;
     let key = told(&server, OWNER).await;
     server.mint(&key).await;

@@ -1,4 +1,4 @@
-//! Whatever a request says about the host it was sent to, mails lead to the configured one.
+//! Links in mails have the configured origin, whatever host a request names.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +21,7 @@ async fn status(server: &TestServer, request: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn f13_links_in_mails_are_the_configured_origin() {
+async fn f13_links_in_mails_have_the_configured_origin() {
     let server = TestServer::start().await;
     let owner = account(&server, OWNER).await;
     let token = server.management_token(&owner).await;
@@ -64,7 +64,7 @@ async fn f13_links_in_mails_are_the_configured_origin() {
         let before = server.inbox(OWNER).len();
         let status = status(&server, &request(target, &headers)).await;
         let mails = server.inbox(OWNER);
-        // Refusing is fine too; what must not be is a mail that leads elsewhere.
+        // A refusal is fine too, but a mail must not link to another host.
         assert_eq!(
             mails.len() - before,
             usize::from(status == 200),
@@ -80,7 +80,7 @@ async fn f13_links_in_mails_are_the_configured_origin() {
             );
         }
     }
-    assert!(server.inbox(OWNER).len() > 5, "most were taken");
+    assert!(server.inbox(OWNER).len() > 5, "most requests are accepted");
 
     let before = server.inbox(OWNER).len();
     for twice in [
@@ -95,7 +95,7 @@ async fn f13_links_in_mails_are_the_configured_origin() {
 }
 
 #[tokio::test]
-async fn f13_where_the_service_is_reached_by_https_so_is_every_link() {
+async fn f13_links_use_https_if_the_public_url_does() {
     let server = TestServer::start_with(|config| {
         config.public_url = "https://localhost/v1/auth".parse().unwrap();
     })

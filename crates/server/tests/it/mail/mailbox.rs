@@ -1,4 +1,4 @@
-//! `/mailbox`: what would have been mailed, for who tries the service on their own machine.
+//! `/mailbox`: shows the mails of a sandbox, which sends none.
 
 use tm_auth_proto::Environment;
 
@@ -33,7 +33,7 @@ async fn f20_h05_the_mailbox_shows_what_was_sent_newest_first() {
 }
 
 #[tokio::test]
-async fn f13_a_page_elsewhere_that_was_made_to_lead_here_sees_no_mailbox() {
+async fn f13_dns_rebinding_does_not_reveal_the_mailbox() {
     let server = TestServer::start().await;
     let port = server.config.network.listen[0].port();
     server.key_of(&account(&server, "owner@example.com").await).await;
@@ -57,7 +57,7 @@ async fn f13_a_page_elsewhere_that_was_made_to_lead_here_sees_no_mailbox() {
 }
 
 #[tokio::test]
-async fn f19_there_is_no_mailbox_where_mail_goes_elsewhere_or_others_could_read_it() {
+async fn f19_the_mailbox_exists_only_in_a_local_sandbox() {
     type Change = fn(&mut tm_auth_server::Config);
     let changes: [Change; 4] = [
         |config| config.mail = settings(crate::support::port(), None),

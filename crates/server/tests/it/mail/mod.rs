@@ -1,4 +1,4 @@
-//! Mail: its delivery, what it says, and whom it tells what.
+//! Mails: their delivery, text and recipients.
 
 mod codes;
 mod delivery;
@@ -14,7 +14,7 @@ use tm_auth_store::{AuditContext, NewAccount};
 
 use crate::support::TestServer;
 
-/// An account that proved this address.
+/// Creates an account with this verified address.
 async fn account(server: &TestServer, email: &str) -> Account {
     let new = NewAccount {
         uid: AccountId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),

@@ -1,4 +1,4 @@
-//! Owners hear of every change of what can act for them.
+//! Notices to owners about changes of their keys and sessions.
 
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::{TestKey, TestServer};
 const OWNER: &str = "owner@example.com";
 
 #[tokio::test]
-async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
+async fn c10_f20_the_owner_is_told_when_a_key_is_created_changed_and_revoked() {
     let server = TestServer::start().await;
     let owner = account(&server, OWNER).await;
     let key = TestKey::unregistered(&owner);
@@ -35,7 +35,7 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_made_changed_and_revoked() {
         html.contains("<bdi>&#60;b&#62;grid &#38; bot&#60;/b&#62;</bdi>") && !html.contains("<b>"),
         "{html}"
     );
-    // Whom it is about stands nowhere in it.
+    // The mail has neither the address nor the user id.
     assert!(!text.contains(OWNER) && !html.contains(OWNER) && !text.contains(&owner.uid.to_string()));
 
     let change = json!({ "label": "slow bot" });
@@ -107,6 +107,6 @@ async fn e02_the_owner_is_told_once_of_a_reused_refresh_token() {
         "{}",
         mails[0].text
     );
-    // No token is in it.
+    // The mail has no token.
     assert!(!mails[0].text.contains(&stolen) && !mails[0].html.contains(&newest));
 }

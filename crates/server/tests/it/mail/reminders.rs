@@ -1,4 +1,4 @@
-//! Keys do not end unannounced.
+//! Reminders before a key expires.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use super::account;
 use crate::support::{TestKey, TestServer, eventually};
 
 const OWNER: &str = "owner@example.com";
-/// A key that ends in that many hours, less some seconds.
+
+/// Registers a key that expires in `hours` hours minus `less` seconds.
 async fn key(server: &TestServer, owner: &Account, hours: i64, less: i64) {
     let key = TestKey::unregistered(owner);
     let mut body = key.registration(server.issuer(), server.now());
@@ -29,7 +30,7 @@ fn reminders(server: &TestServer, address: &str) -> Vec<Arc<Delivered>> {
 }
 
 #[tokio::test]
-async fn c10_an_owner_is_reminded_30_7_and_1_day_before_over_restarts() {
+async fn c10_an_owner_is_reminded_30_7_and_1_day_before_a_key_expires() {
     let mut server = TestServer::start().await;
     let owner = account(&server, OWNER).await;
     key(&server, &owner, 100 * 24, 2).await;
@@ -48,11 +49,11 @@ async fn c10_an_owner_is_reminded_30_7_and_1_day_before_over_restarts() {
     .into_iter()
     .enumerate()
     {
-        // Another user's key, whose reminder is the last of the round.
+        // The reminder of this other user's key is the last one of the round.
         let marker = format!("marker{number}@example.com");
         let other = account(&server, &marker).await;
         key(&server, &other, 30 * 24 + hours, 1).await;
-        // A node looks when it starts. Its mailbox begins empty.
+        // A node sends due reminders when it starts. Its mailbox starts empty.
         let (folder, clock) = server.stop().await;
         clock.advance(SignedDuration::from_hours(hours));
         server = TestServer::start_in(folder, clock, |_| {}).await;

@@ -17,7 +17,7 @@ pub(super) const PASSKEY: &str = "טלפון (phone)";
 /// The device of every session that a test opens.
 pub(super) const DEVICE: &str = "Firefox on Linux";
 
-/// A server that offers every login method, with room for many e-mails.
+/// A server that offers every login method and allows many e-mails.
 pub(super) async fn server() -> TestServer {
     TestServer::start_with(|config| {
         configure(config, "https://appleid.apple.test", team_key().0);

@@ -178,7 +178,7 @@ async fn h03_every_field_of_every_form_is_read() {
         }
     }
     for (file, form) in forms_of_templates() {
-        // `*` stands for a name that the template does not have: any.
+        // `*` stands for a name from an expression, which matches any name.
         let names: BTreeSet<&str> = form.names().into_iter().filter(|name| *name != "*").collect();
         let is_shown = |shown: &&Form| shown.kind() == form.kind() && shown.names().is_superset(&names);
         if found.iter().find(is_shown).is_none() {

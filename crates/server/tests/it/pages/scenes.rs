@@ -281,7 +281,7 @@ impl Scene {
                 passkey(server, &account, number).await;
             }
         }
-        // A session elsewhere.
+        // The account has another session in another browser.
         server.signed_in(&account, AuthMethod::EmailCode).await;
         let method = match self {
             Self::SecurityWithPasskeys => AuthMethod::Passkey,

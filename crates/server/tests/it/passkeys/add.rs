@@ -1,4 +1,4 @@
-//! `/passkeys/add`: who may add a passkey, and who is told.
+//! `/passkeys/add`: which sessions may add a passkey, and the notice to the owner.
 
 use reqwest::Method;
 use serde_json::json;
@@ -101,7 +101,7 @@ async fn g21_c12_adding_needs_a_fresh_proof_and_notifies_the_owner() {
 }
 
 #[tokio::test]
-async fn c12_if_there_is_a_passkey_nothing_weaker_adds_another() {
+async fn c12_a_login_weaker_than_a_passkey_cannot_add_another() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let (account, mut visitor) = server.with_address(&mut authenticator).await;

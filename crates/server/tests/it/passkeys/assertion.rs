@@ -10,8 +10,7 @@ use crate::support::authenticator::{
 use crate::support::{Answer, TestServer, at_once};
 use tm_auth_store::AuditAction;
 
-/// Signs in with this authenticator, after `change` was applied to the assertion and before it is
-/// signed.
+/// Logs in with this authenticator. `change` edits the assertion before it is signed.
 async fn sign_in(server: &TestServer, with: &mut Authenticator, change: impl FnOnce(&mut Used)) -> Answer {
     let mut visitor = server.visitor();
     let options = visitor.begin(SIGN_IN).await;
@@ -123,7 +122,7 @@ async fn g11_the_credential_and_the_user_handle_must_name_the_same_account() {
 }
 
 #[tokio::test]
-async fn g12_at_a_step_up_only_allowed_credentials_count() {
+async fn g12_a_step_up_accepts_only_allowed_credentials() {
     let server = TestServer::start().await;
     let (mut asked, mut later, mut others) =
         (Authenticator::new(), Authenticator::new(), Authenticator::new());
@@ -158,11 +157,11 @@ async fn g12_at_a_step_up_only_allowed_credentials_count() {
     assert_ne!(visitor.sid(), before, "a new session");
     assert_eq!(server.account_of(&visitor).await.uid, account.uid);
     let (old, _) = server.store.user_session(before.unwrap()).await.unwrap().unwrap();
-    assert!(old.ended.is_some(), "in place of the old one");
+    assert!(old.ended.is_some(), "the new session replaces the old one");
 }
 
 #[tokio::test]
-async fn g14_a_counter_that_does_not_grow_is_refused_on_one_device_and_shown_on_several() {
+async fn g14_a_counter_that_does_not_grow_is_refused_for_device_bound_and_reported_for_synced_passkeys() {
     let server = TestServer::start().await;
     let mut bound = Authenticator::device_bound();
     let (account, _) = server.signed_up(&mut bound).await;
@@ -317,7 +316,7 @@ async fn g13_a_step_up_needs_the_session_that_began_it() {
         .try_begin(STEP_UP)
         .await
         .assert_error(401, "missing_session");
-    // Begun by one account, answered after another account signed in in the same browser.
+    // One account begins the step-up. Another account then logs in in the same browser and answers.
     let options = visitor.begin(STEP_UP).await;
     let elsewhere = server.signed_in(&other, AuthMethod::EmailCode).await;
     visitor.cookies.extend(elsewhere.cookies);
@@ -331,7 +330,7 @@ async fn g13_a_step_up_needs_the_session_that_began_it() {
         .bring(STEP_UP, &answer)
         .await
         .assert_error(401, "missing_session");
-    // A registration's answer does not sign in.
+    // The answer to a registration does not log in.
     let options = signed_out.begin(SIGN_UP).await;
     let answer = mine.create(&options, &server.origin).answer();
     let answer = signed_out.bring(SIGN_IN, &answer).await;

@@ -83,7 +83,11 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
     assert_eq!(server.noted(&account, AuditAction::PasskeyRemoved).await, 1);
     let live = server.store.user_sessions_of(account.uid).await.unwrap();
     let live: Vec<_> = live.iter().map(|session| session.sid).collect();
-    assert_eq!(live, [visitor.sid().unwrap()], "only the one that asked goes on");
+    assert_eq!(
+        live,
+        [visitor.sid().unwrap()],
+        "only the session that removed the passkey stays"
+    );
 
     // Without the ticked box no session ends.
     assert_eq!(
@@ -95,7 +99,7 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
 }
 
 #[tokio::test]
-async fn g13_g21_only_passkeys_of_the_own_account_are_renamed_and_removed() {
+async fn g13_g21_only_passkeys_of_the_same_account_can_be_renamed_and_removed() {
     let server = TestServer::start().await;
     let (mut mine, mut others) = (Authenticator::new(), Authenticator::new());
     let (_, mut visitor) = server.with_address(&mut mine).await;

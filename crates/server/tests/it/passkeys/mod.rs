@@ -69,7 +69,7 @@ impl Visitor<'_> {
 }
 
 impl TestServer {
-    /// Signs up with this authenticator. Returns the account and the signed-in browser.
+    /// Signs up with this authenticator. Returns the account and the logged-in browser.
     async fn signed_up(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
         let mut visitor = self.visitor();
         let answer = visitor.create(SIGN_UP, with, &self.origin).await;
@@ -77,16 +77,16 @@ impl TestServer {
         (self.account_of(&visitor).await, visitor)
     }
 
-    /// The account that is signed in in a browser.
+    /// The account of the browser's live session.
     async fn account_of(&self, visitor: &Visitor<'_>) -> Account {
-        let sid = visitor.sid().expect("signed in");
+        let sid = visitor.sid().expect("the browser has a session cookie");
         let (session, account) = self.store.user_session(sid).await.unwrap().unwrap();
         assert_eq!(session.ended, None);
         account
     }
 
-    /// Creates an account with an address and this authenticator. Returns it and a browser that is
-    /// signed in with the passkey.
+    /// Creates an account with an address and this authenticator. Returns it and a browser that
+    /// logged in with the passkey.
     async fn with_address(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
         let uid = AccountId(Builder::from_random_bytes(random::bytes()).into_uuid());
         let new = NewAccount {

@@ -46,7 +46,7 @@ async fn c12_after_a_lost_passkey_the_owner_waits_a_day_and_adds_another() {
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 3, "the passkey and the recovery: {mails:?}");
     assert_eq!(server.noted(&account, AuditAction::RecoveryCompleted).await, 1);
-    // Once, and for this only: all else needs the new passkey.
+    // The recovery adds one passkey. Everything else needs that passkey.
     visitor.try_begin(ADD).await.assert_error(403, "reauth_required");
     let id = crate::support::authenticator::base64(&lost.credential_id);
     let answer = visitor
@@ -125,7 +125,7 @@ async fn c12_only_a_mail_sign_in_starts_a_recovery_and_a_session_cancels_it() {
         assert_eq!(visitor.submit("/recovery/cancel", &[]).await.status, 303);
     }
     assert_eq!(server.store.recovery(account.uid).await.unwrap(), None);
-    assert_eq!(server.mails_to(&account).len(), before + 1, "told once");
+    assert_eq!(server.mails_to(&account).len(), before + 1, "one mail");
 
     // An account without a passkey needs no recovery.
     let bare = server.account().await;
@@ -135,7 +135,7 @@ async fn c12_only_a_mail_sign_in_starts_a_recovery_and_a_session_cancels_it() {
 }
 
 #[tokio::test]
-async fn c12_a_forgotten_recovery_lapses() {
+async fn c12_an_unused_recovery_expires() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let (account, _) = server.with_address(&mut authenticator).await;

@@ -29,7 +29,11 @@ async fn g01_a_sign_up_creates_the_account_with_its_passkey() {
     let mut authenticator = Authenticator::new();
     let mut visitor = server.visitor();
     let options = visitor.begin(SIGN_UP).await;
-    assert_eq!(server.store.accounts().await.unwrap(), [], "not before the proof");
+    assert_eq!(
+        server.store.accounts().await.unwrap(),
+        [],
+        "the options create no account"
+    );
     let answer = authenticator.create(&options, &server.origin).answer();
     assert_eq!(visitor.bring(SIGN_UP, &answer).await.status, 201);
 
@@ -46,7 +50,7 @@ async fn g01_a_sign_up_creates_the_account_with_its_passkey() {
     assert_eq!(
         record["transports"],
         json!(["hybrid", "internal"]),
-        "what is known of them"
+        "the known ones"
     );
     assert_eq!(record["user_verified"], true);
     let key = authenticator.create(&options, &server.origin).key;
@@ -146,7 +150,11 @@ async fn g17_all_passkeys_of_an_account_have_the_same_user_handle() {
     let answer = second.create(&options, &server.origin).answer();
     assert_eq!(visitor.bring(ADD, &answer).await.status, 201);
     assert_eq!(first.user_handle, second.user_handle);
-    assert_eq!(user["name"], json!(account.email), "for its owner's lists");
+    assert_eq!(
+        user["name"],
+        json!(account.email),
+        "the name that the authenticator shows"
+    );
     let excluded = &options["publicKey"]["excludeCredentials"];
     assert_eq!(excluded[0]["id"], base64(&first.credential_id));
     assert_eq!(excluded.as_array().unwrap().len(), 1);
@@ -294,7 +302,10 @@ async fn g10_a_credential_is_registered_once_and_its_id_is_bounded() {
     assert_eq!(server.store.passkeys_of(other.uid).await.unwrap().len(), 1);
     assert_eq!(server.store.passkeys_of(owner.uid).await.unwrap(), before);
     assert_eq!(server.store.accounts().await.unwrap().len(), 2);
-    assert_ne!(authenticator.user_handle, handle, "the stranger's was another");
+    assert_ne!(
+        authenticator.user_handle, handle,
+        "the stranger got another handle"
+    );
 
     for (length, status) in [(0, 400), (1, 201), (1023, 201), (1024, 400), (4096, 400)] {
         let answer = sign_up(&server, |made| made.credential_id = vec![7; length]).await;
@@ -324,7 +335,7 @@ async fn g10_of_concurrent_sign_ups_with_one_credential_one_succeeds() {
 }
 
 #[tokio::test]
-async fn g18_attestation_is_neither_needed_nor_believed() {
+async fn g18_attestation_is_not_required_and_certificates_are_refused() {
     let server = TestServer::start().await;
     // Self attestation is verified.
     let mut authenticator = Authenticator::new();

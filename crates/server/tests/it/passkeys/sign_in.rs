@@ -1,4 +1,4 @@
-//! Sign-in: the new session, and the single use of challenges.
+//! Login: the new session, and the single use of challenges.
 
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::authenticator::{Authenticator, base64, bend, unbase64};
 use crate::support::{TestServer, at_once};
 
 #[tokio::test]
-async fn g01_a_passkey_signs_its_owner_in_in_any_browser() {
+async fn g01_a_passkey_logs_its_owner_in_in_any_browser() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::device_bound();
     let (account, _) = server.signed_up(&mut authenticator).await;
@@ -35,7 +35,7 @@ async fn g01_a_passkey_signs_its_owner_in_in_any_browser() {
 }
 
 #[tokio::test]
-async fn g02_a_challenge_serves_once_even_if_the_answer_is_refused() {
+async fn g02_a_challenge_is_used_up_even_if_the_answer_is_refused() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     server.signed_up(&mut authenticator).await;
@@ -71,12 +71,12 @@ async fn g02_a_challenge_serves_once_even_if_the_answer_is_refused() {
 }
 
 #[tokio::test]
-async fn g02_a_challenge_is_for_its_time_its_browser_and_its_purpose() {
+async fn g02_a_challenge_is_bound_to_its_browser_and_purpose_and_expires() {
     let server = TestServer::start().await;
     let mut authenticator = Authenticator::new();
     let (_, mut signed_in) = server.signed_up(&mut authenticator).await;
 
-    // Challenges that were never given, that differ in one bit, or that are too short.
+    // Challenges that were never issued, that differ in one bit, or that are too short.
     let mut visitor = server.visitor();
     let options = visitor.begin(SIGN_IN).await;
     let challenge = unbase64(&options["publicKey"]["challenge"]);
@@ -104,7 +104,7 @@ async fn g02_a_challenge_is_for_its_time_its_browser_and_its_purpose() {
     // None of these has taken the ceremony.
     assert_eq!(visitor.bring(SIGN_IN, &answer).await.status, 200);
 
-    // A challenge for one purpose serves no other.
+    // A challenge for one purpose is refused for another.
     for (begun, brought) in [
         (SIGN_UP, SIGN_IN),
         (ADD, SIGN_IN),
@@ -133,7 +133,7 @@ async fn g02_a_challenge_is_for_its_time_its_browser_and_its_purpose() {
             .assert_error(400, "ceremony_over");
     }
 
-    // A ceremony lives five minutes.
+    // A ceremony expires after five minutes.
     let mut visitor = server.visitor();
     for (seconds, status) in [(299, 200), (300, 400), (301, 400)] {
         let options = visitor.begin(SIGN_IN).await;

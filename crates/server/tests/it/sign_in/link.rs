@@ -1,4 +1,4 @@
-//! `/sign-in/link`: only the button, in the browser that asked, logs in; opening a link does not.
+//! `/sign-in/link`: opening the link does not log in. Its button does, in the browser that asked.
 
 use super::{ADA, asked, is_signed_in};
 use crate::support::{Answer, TestServer, Visitor, rows};

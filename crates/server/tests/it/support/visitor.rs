@@ -191,7 +191,7 @@ impl Visitor<'_> {
         self.submit_exactly(path, &fields).await
     }
 
-    /// Sends a form of one of our pages with these fields and no other.
+    /// Sends a form of one of the service's pages with exactly these fields.
     pub(crate) async fn submit_exactly(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let body = fields
             .iter()

@@ -108,7 +108,7 @@ async fn j18_expired_codes_are_swept(store: &Store) {
 
 /// Logs the account in from this network, in a browser.
 async fn known_network(store: &Store, account: &Account, network: &str) {
-    let session = super::super::user_sessions::new(account, SessionKind::Browser, 0);
+    let session = super::super::user_sessions::new_session(account, SessionKind::Browser, 0);
     let opened = store
         .open_user_session(session, network.to_owned(), None, &audit_context(0))
         .await;

@@ -1,4 +1,5 @@
-//! Plays the shim's log backwards, which leaves the disk as a power cut would.
+//! Undoes the unsynced writes in the shim's log, the last one first. This leaves the disk as a
+//! power cut would.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -11,7 +12,7 @@ pub(crate) enum Loss {
     All,
     /// About half of them, chosen by the seed.
     Some {
-        /// Not 0.
+        /// Any number except 0.
         seed: u64,
     },
 }

@@ -1,0 +1,79 @@
+//! Connections and the limit of open files, with the real binary.
+
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use crate::service::Service;
+
+/// The limits of open files that the server is started with.
+const SOFT: u32 = 128;
+const HARD: u32 = 512;
+/// What is left of the hard limit for connections, and for those of one network.
+const CONNECTIONS: usize = 512 - 96 - 64;
+const PER_NETWORK: usize = CONNECTIONS / 8;
+
+#[tokio::test]
+async fn q04_idle_connections_of_one_client_do_not_take_the_service_away() {
+    let service = Service::new();
+    let bot = {
+        let running = service.start();
+        let bot = service.new_bot().await;
+        running.terminate();
+        assert!(running.wait().success());
+        bot
+    };
+    let running = service.start_command(service.limited(SOFT, HARD, &["serve"]));
+    // More idle connections than the soft limit allows, from one address.
+    let mut idle = Vec::new();
+    let mut refused = 0;
+    for _ in 0..(SOFT as usize * 2) {
+        let mut stream = TcpStream::connect(service.address()).expect("the kernel accepts");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("a timeout");
+        if idle.len() < PER_NETWORK {
+            idle.push(stream);
+            continue;
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(
+            answer.starts_with("HTTP/1.1 503 ") && answer.contains("Your network"),
+            "{answer}"
+        );
+        refused += 1;
+    }
+    assert_eq!(refused, SOFT as usize * 2 - PER_NETWORK);
+    // Others are served meanwhile.
+    let elsewhere = reqwest::Client::builder()
+        .local_address(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)))
+        .build()
+        .expect("a client");
+    let minted = elsewhere
+        .post(format!("http://{}/v1/auth/api-key/token", service.address()))
+        .json(&bot.challenge())
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(minted.status(), 200);
+    drop(idle);
+    drop(running);
+}
+
+#[test]
+fn q04_doctor_names_the_limit_of_open_files_that_is_needed() {
+    let service = Service::new();
+    service.admin(&["migrate"]);
+    let output = service
+        .limited(SOFT, HARD, &["doctor"])
+        .output()
+        .expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    let line = text.lines().find(|line| line.contains("connections"));
+    let line = line.expect("a line about connections");
+    assert!(line.starts_with("warning  connections: "), "{line}");
+    assert!(line.contains(&format!(" {CONNECTIONS} of the 10000 ")), "{line}");
+    assert!(line.contains("10160"), "{line}");
+}
