@@ -1,6 +1,7 @@
 //! How a database executes a statement: which tables it would read as a whole.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 
 use rusqlite::Connection;
 use serde_json::Value as Json;
@@ -104,9 +105,11 @@ pub(super) async fn fill_postgres(connection: &mut PgConnection) {
             .map(|(name, value)| (*name, value.as_str()))
             .unzip();
         let (names, values) = (names.join(", "), values.join(", "));
-        script += &format!(
+        write!(
+            script,
             "INSERT INTO {table} ({names}) SELECT {values} FROM generate_series(1, 5000) AS n; ANALYZE {table};"
-        );
+        )
+        .expect("writing to a string never fails");
     }
     sqlx::raw_sql(AssertSqlSafe(script))
         .execute(connection)
@@ -130,7 +133,10 @@ pub(super) async fn postgres(connection: &mut PgConnection, sql: &str, kinds: &[
     } else {
         format!("({})", types.join(", "))
     };
-    let arguments = (1..).take_while(|number| has_parameter(sql, *number)).count();
+    // PostgreSQL has at most 65,535 parameters.
+    let arguments = (1..=65_535)
+        .take_while(|number| has_parameter(sql, *number))
+        .count();
     let nulls = if arguments == 0 {
         String::new()
     } else {
