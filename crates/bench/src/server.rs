@@ -24,8 +24,8 @@ impl Server {
             .args(["dev", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.path())
             .env("TM_AUTH__TOKENS__ALGORITHM", algorithm)
-            .env("TM_AUTH__LIMITS__PROVEN_PER_KEY_PER_MINUTE", "60000")
-            .env("TM_AUTH__LIMITS__REFRESH_PER_SESSION_PER_MINUTE", "60000")
+            .env("TM_AUTH__LIMITS__MINTS_PER_KEY_PER_MINUTE", "60000")
+            .env("TM_AUTH__LIMITS__REFRESHES_PER_SESSION_PER_MINUTE", "60000")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary runs");

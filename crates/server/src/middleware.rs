@@ -1,9 +1,10 @@
 //! What every request passes, whatever its route.
 //!
 //! 1. Determine the request's id, client address and time.
-//! 2. Refuse a cross-site request, or redirect a page to the canonical URL.
-//! 3. Run the handler under a deadline. A panic becomes a 500.
-//! 4. Write the body of an error, the common headers, the metrics and one line of the log.
+//! 2. Charge the request to the client's network.
+//! 3. Refuse a cross-site request, or redirect a page to the canonical URL.
+//! 4. Run the handler under a deadline. A panic becomes a 500.
+//! 5. Write the body of an error, the common headers, the metrics and one line of the log.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -41,6 +42,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     request.extensions_mut().insert(context.clone());
     let client = problem::HtmlClient::of(&method, request.uri(), request.headers());
 
+    let admitted = app.limits.may_request(&context, &route);
     let ours = same_origin::check(
         &app.config.public_url,
         &method,
@@ -54,7 +56,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     // highest level, because a filter that hides the span hides the id.
     let span = tracing::error_span!("request", request_id = context.request_id);
     let answer = AssertUnwindSafe(async {
-        match (ours, elsewhere) {
+        match (admitted.and(ours), elsewhere) {
             (Ok(()), None) => next.run(request).instrument(span).await,
             (Ok(()), Some(redirect)) => redirect,
             (Err(error), _) => error.into_response(),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tm_auth_server::Config;
+use tm_auth_server::rate_limits::budgets::{Budget, QUEUES};
 
 /// Random, and used nowhere but here.
 const KEK: &str = "mZ3kqJ0yXw1Jd0o5m1sH8v2QbWc7RrT4uYfEeLxNaP8=";
@@ -75,6 +76,65 @@ fn accepted(prefix: &str) -> BTreeSet<String> {
             .flat_map(|name| accepted(&below(name)))
             .collect(),
     }
+}
+
+#[test]
+fn q15_the_documented_budgets_are_those_of_the_code() {
+    const BEGIN: &str = "<!-- budgets -->\n";
+    const END: &str = "<!-- end of budgets -->";
+    let path = root().join("docs/OPERATIONS.md");
+    let document = read(&path);
+    let (before, rest) = document.split_once(BEGIN).unwrap();
+    let (table, after) = rest.split_once(END).unwrap();
+    let expected = format!("\n{}\n", Budget::table());
+    if std::env::var_os("UPDATE_BUDGETS").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(table, expected, "run it again with UPDATE_BUDGETS=1");
+    // Each setting that a row names is documented.
+    let settings: BTreeSet<String> = rows(section(&document, "## Settings"))
+        .iter()
+        .map(|row| code(row[0]).to_owned())
+        .collect();
+    for budget in Budget::ALL {
+        let row = budget.row();
+        for setting in row.limit.split('`').skip(1).step_by(2) {
+            assert!(settings.contains(setting), "{budget:?} names {setting}");
+        }
+    }
+}
+
+/// The files of the server that bound something that gathers in memory.
+fn bounded(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            bounded(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = read(&path);
+            let is_bound = |line: &str| line.contains("const CAPACITY: ") || line.contains("mpsc::channel(");
+            if text.lines().any(is_bound) {
+                let source = root().join("crates/server/src");
+                let name = path.canonicalize().unwrap();
+                let name = name.strip_prefix(source.canonicalize().unwrap()).unwrap();
+                found.insert(name.display().to_string());
+            }
+            assert!(
+                !text.contains("unbounded_channel("),
+                "{}: a queue without a bound",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn q15_every_queue_in_memory_has_a_budget() {
+    let mut found = BTreeSet::new();
+    bounded(&root().join("crates/server/src"), &mut found);
+    let listed: BTreeSet<String> = QUEUES.iter().map(|(file, _)| (*file).to_owned()).collect();
+    assert_eq!(found, listed);
 }
 
 #[test]

@@ -23,7 +23,7 @@ async fn q04_idle_connections_of_one_client_do_not_take_the_service_away() {
         assert!(running.wait().success());
         bot
     };
-    let running = service.start_command(service.limited(SOFT, HARD, &["serve"]));
+    let running = Service::start_command(service.limited(SOFT, HARD, &["serve"]));
     // More idle connections than the soft limit allows, from one address.
     let mut idle = Vec::new();
     let mut refused = 0;

@@ -9,10 +9,10 @@ use crate::external_program::{Program, workspace};
 
 /// Limits that a run does not reach: this test is about the document.
 const RAISED: [(&str, &str); 4] = [
-    ("TM_AUTH__LIMITS__UNPROVEN_PER_KEY_PER_MINUTE", "60000"),
-    ("TM_AUTH__LIMITS__UNPROVEN_PER_ADDRESS_PER_MINUTE", "60000"),
-    ("TM_AUTH__LIMITS__PROVEN_PER_KEY_PER_MINUTE", "60000"),
-    ("TM_AUTH__LIMITS__REFRESH_PER_SESSION_PER_MINUTE", "60000"),
+    ("TM_AUTH__LIMITS__FAILURES_PER_KEY_PER_MINUTE", "60000"),
+    ("TM_AUTH__LIMITS__FAILURES_PER_NETWORK_PER_MINUTE", "60000"),
+    ("TM_AUTH__LIMITS__MINTS_PER_KEY_PER_MINUTE", "60000"),
+    ("TM_AUTH__LIMITS__REFRESHES_PER_SESSION_PER_MINUTE", "60000"),
 ];
 
 /// Checks that do not apply. `positive_data_acceptance`: most operations need a signature, a token

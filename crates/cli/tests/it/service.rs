@@ -51,8 +51,8 @@ impl Service {
             ("DATABASE__PATH", service.database().display().to_string()),
             ("TOKENS__ALGORITHM", "ES256".to_owned()),
             ("API_KEYS__MAX_PER_ACCOUNT", "100".to_owned()),
-            ("LIMITS__PROVEN_PER_KEY_PER_MINUTE", "60000".to_owned()),
-            ("LIMITS__REFRESH_PER_SESSION_PER_MINUTE", "60000".to_owned()),
+            ("LIMITS__MINTS_PER_KEY_PER_MINUTE", "60000".to_owned()),
+            ("LIMITS__REFRESHES_PER_SESSION_PER_MINUTE", "60000".to_owned()),
         ] {
             service.set(name, &value);
         }
@@ -144,7 +144,7 @@ impl Service {
 
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(&self) -> Running {
-        self.start_command(self.command(&["serve"]))
+        Self::start_command(self.command(&["serve"]))
     }
 
     /// A command that runs the binary with these soft and hard limits of open files.
@@ -170,7 +170,7 @@ impl Service {
     }
 
     /// Starts the server with this command and waits until it is ready.
-    pub(crate) fn start_command(&self, mut serve: Command) -> Running {
+    pub(crate) fn start_command(mut serve: Command) -> Running {
         let child = serve
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -34,9 +34,7 @@ pub(crate) async fn mail(
     if !app.mail.is_available() {
         return Err(ApiError::unavailable("no mail is configured"));
     }
-    if !app.limits.may_mail_code(context) {
-        return Ok(());
-    }
+    app.limits.may_mail_code(context)?;
     let flow_id = FlowId(random::bytes());
     let pepper = pepper(app);
     let code = |length| EmailCode::generate(length, random::bytes);

@@ -75,7 +75,7 @@ pub(crate) async fn link(
 
 /// Begins a flow and sends the browser to Apple.
 async fn leave(app: &App, apple: &Apple, context: &Context, purpose: &Purpose) -> Result<Response, ApiError> {
-    app.limits.may_try(context, None)?;
+    app.limits.may_begin_ceremony(context)?;
     let flow = Flow::new(random::bytes());
     let ceremony = Ceremony {
         id_hash: flow.id_hash(),

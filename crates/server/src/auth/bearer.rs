@@ -57,6 +57,8 @@ impl FromRequestParts<Arc<App>> for Management {
             }
             Err(error) => return Err(error),
         };
+        let context = Context::from_request_parts(parts, app).await?;
+        app.limits.charge_account(&context, claims.uid)?;
         let invalid = || ApiError::new(ErrorCode::InvalidToken);
         let account = app.store.account(claims.uid).await?;
         let account = account.ok_or_else(invalid)?;

@@ -67,6 +67,7 @@ impl FromRequestParts<Arc<App>> for Browser {
         let context = Context::from_request_parts(parts, app).await?;
         let found = session(app, &context, &parts.headers).await?;
         let (session, account) = found.ok_or_else(|| ApiError::new(ErrorCode::MissingSession))?;
+        app.limits.charge_account(&context, account.uid)?;
         let (_, secret) =
             presented(app, &parts.headers).ok_or_else(|| ApiError::new(ErrorCode::MissingSession))?;
         Ok(Self {

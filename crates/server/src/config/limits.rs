@@ -11,18 +11,28 @@ use super::error::{ConfigError, within};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
+    /// Requests per minute of one network, except mints, refreshes and health checks.
+    pub requests_per_network_per_minute: u32,
+    /// Requests per minute of one logged-in owner.
+    pub requests_per_account_per_minute: u32,
     /// Failed mints per minute from one network that name the same API key.
-    pub unproven_per_key_per_minute: u32,
+    pub failures_per_key_per_minute: u32,
     /// Failed authentications per minute from one network.
-    pub unproven_per_address_per_minute: u32,
+    pub failures_per_network_per_minute: u32,
     /// Mints per minute of one API key, with a valid signature.
-    pub proven_per_key_per_minute: u32,
+    pub mints_per_key_per_minute: u32,
     /// Refreshes per minute of one session.
-    pub refresh_per_session_per_minute: u32,
+    pub refreshes_per_session_per_minute: u32,
     /// E-mail codes per hour that one network requests.
-    pub codes_per_address_per_hour: u32,
+    pub codes_per_network_per_hour: u32,
+    /// E-mail codes per hour that all networks request together.
+    pub codes_per_hour: u32,
+    /// Logins and registrations with a passkey or with Apple that all networks begin in a minute.
+    pub ceremonies_per_minute: u32,
+    /// Accounts per hour that all networks create with a passkey.
+    pub sign_ups_per_hour: u32,
     /// Wrong e-mail codes per five minutes from one network, for all e-mail addresses together.
-    pub wrong_codes_per_address_per_5_minutes: u32,
+    pub wrong_codes_per_network_per_5_minutes: u32,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
     /// The largest request line with its headers, in bytes.
@@ -69,12 +79,17 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            unproven_per_key_per_minute: 30,
-            unproven_per_address_per_minute: 300,
-            proven_per_key_per_minute: 60,
-            refresh_per_session_per_minute: 60,
-            codes_per_address_per_hour: 20,
-            wrong_codes_per_address_per_5_minutes: 30,
+            requests_per_network_per_minute: 6_000,
+            requests_per_account_per_minute: 1_200,
+            failures_per_key_per_minute: 30,
+            failures_per_network_per_minute: 300,
+            mints_per_key_per_minute: 60,
+            refreshes_per_session_per_minute: 60,
+            codes_per_network_per_hour: 20,
+            codes_per_hour: 5_000,
+            ceremonies_per_minute: 6_000,
+            sign_ups_per_hour: 1_000,
+            wrong_codes_per_network_per_5_minutes: 30,
             body_bytes: 16 * 1024,
             header_bytes: 16 * 1024,
             max_connections: 10_000,
@@ -95,42 +110,49 @@ impl Default for Limits {
 
 impl Limits {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        within(
-            "limits.unproven_per_key_per_minute",
-            self.unproven_per_key_per_minute,
-            1,
-            60_000,
-        )?;
-        within(
-            "limits.unproven_per_address_per_minute",
-            self.unproven_per_address_per_minute,
-            1,
-            600_000,
-        )?;
-        within(
-            "limits.proven_per_key_per_minute",
-            self.proven_per_key_per_minute,
-            1,
-            60_000,
-        )?;
-        within(
-            "limits.refresh_per_session_per_minute",
-            self.refresh_per_session_per_minute,
-            1,
-            60_000,
-        )?;
-        within(
-            "limits.codes_per_address_per_hour",
-            self.codes_per_address_per_hour,
-            1,
-            60_000,
-        )?;
-        within(
-            "limits.wrong_codes_per_address_per_5_minutes",
-            self.wrong_codes_per_address_per_5_minutes,
-            1,
-            60_000,
-        )?;
+        for (key, rate, most) in [
+            (
+                "requests_per_network_per_minute",
+                self.requests_per_network_per_minute,
+                600_000,
+            ),
+            (
+                "requests_per_account_per_minute",
+                self.requests_per_account_per_minute,
+                600_000,
+            ),
+            (
+                "failures_per_key_per_minute",
+                self.failures_per_key_per_minute,
+                60_000,
+            ),
+            (
+                "failures_per_network_per_minute",
+                self.failures_per_network_per_minute,
+                600_000,
+            ),
+            ("mints_per_key_per_minute", self.mints_per_key_per_minute, 60_000),
+            (
+                "refreshes_per_session_per_minute",
+                self.refreshes_per_session_per_minute,
+                60_000,
+            ),
+            (
+                "codes_per_network_per_hour",
+                self.codes_per_network_per_hour,
+                60_000,
+            ),
+            ("codes_per_hour", self.codes_per_hour, 1_000_000),
+            ("ceremonies_per_minute", self.ceremonies_per_minute, 1_000_000),
+            ("sign_ups_per_hour", self.sign_ups_per_hour, 1_000_000),
+            (
+                "wrong_codes_per_network_per_5_minutes",
+                self.wrong_codes_per_network_per_5_minutes,
+                60_000,
+            ),
+        ] {
+            within(&format!("limits.{key}"), rate, 1, most)?;
+        }
         within("limits.body_bytes", self.body_bytes, 4096, 1024 * 1024)?;
         within("limits.header_bytes", self.header_bytes, 8192, 64 * 1024)?;
         within("limits.max_connections", self.max_connections, 1, 1_000_000)?;

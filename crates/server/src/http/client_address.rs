@@ -60,29 +60,45 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// What a limit counts as one client: an IPv4 address, or an IPv6 /64 network, in which one host
-/// can choose its addresses freely.
+/// The first bits of an address: what a limit counts as one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NetworkPrefix(IpAddr);
+pub struct NetworkPrefix {
+    address: IpAddr,
+    bits: u32,
+}
 
 impl NetworkPrefix {
-    /// The prefix that contains this address.
+    /// The network of an address: an IPv4 address itself, or the /64 within which an IPv6 host
+    /// picks addresses freely.
     pub fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        })
+        Self::new(address, 64)
+    }
+
+    /// The site of an address: an IPv4 address itself, or the /48 that an IPv6 provider assigns.
+    pub fn site(address: IpAddr) -> Self {
+        Self::new(address, 48)
+    }
+
+    fn new(address: IpAddr, ipv6_bits: u32) -> Self {
+        match address.to_canonical() {
+            address @ IpAddr::V4(_) => Self {
+                address,
+                bits: Ipv4Addr::BITS,
+            },
+            IpAddr::V6(address) => {
+                let rest = Ipv6Addr::BITS - ipv6_bits;
+                Self {
+                    address: Ipv6Addr::from_bits(address.to_bits() >> rest << rest).into(),
+                    bits: ipv6_bits,
+                }
+            }
+        }
     }
 }
 
 impl fmt::Display for NetworkPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = if self.0.is_ipv4() {
-            Ipv4Addr::BITS
-        } else {
-            Ipv6Addr::BITS / 2
-        };
-        write!(f, "{}/{length}", self.0)
+        write!(f, "{}/{}", self.address, self.bits)
     }
 }
 
@@ -214,6 +230,9 @@ mod tests {
         );
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        let site = |text: &str| NetworkPrefix::site(text.parse().unwrap()).to_string();
+        assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
+        assert_eq!(site("192.0.2.1"), "192.0.2.1/32");
     }
 
     proptest! {

@@ -67,7 +67,7 @@ pub(super) async fn begin(
     challenge: &[u8],
     state: &impl Serialize,
 ) -> Result<HeaderMap, ApiError> {
-    app.limits.may_begin_passkey(context)?;
+    app.limits.may_begin_ceremony(context)?;
     let secret = browser_secret(app, headers).unwrap_or_else(random::bytes);
     let new = Ceremony {
         id_hash: id_hash(&secret, challenge),

@@ -108,7 +108,7 @@ async fn create_account(
         created_at: context.now,
     };
     let audit_context = context.audit_context(new.uid);
-    app.limits.charge_passkey_sign_up(context)?;
+    app.limits.charge_sign_up(context)?;
     let created = app.store.sign_up_with_passkey(new, user, passkey, &audit_context);
     Ok(created.await??)
 }

@@ -55,6 +55,17 @@ impl Rate {
         }
     }
 
+    /// `factor` times as many requests in the same period.
+    #[must_use]
+    pub fn times(self, factor: u32) -> Self {
+        let burst = self.burst.saturating_mul(factor.max(1));
+        Self {
+            burst,
+            interval_us: (self.interval_us / i64::from(factor.max(1)))
+                .clamp(1, i64::MAX / 8 / i64::from(burst)),
+        }
+    }
+
     /// How far ahead of now the arrival time of an admitted key may be.
     fn tolerance_us(self) -> i64 {
         self.interval_us * i64::from(self.burst - 1)
@@ -128,6 +139,14 @@ impl<K: Hash + Eq> RateLimiter<K> {
         let arrival = self.admit(shard.get(&key).copied(), now)?;
         self.remember(&mut shard, key, arrival + self.rate.interval_us, now);
         Ok(())
+    }
+
+    /// Whether a charge of the key after `time` is remembered.
+    pub fn charged_since(&self, key: &K, time: Timestamp) -> bool {
+        let shard = self.shard(key);
+        shard
+            .get(key)
+            .is_some_and(|arrival| *arrival > time.as_microsecond())
     }
 
     /// Refunds one charge.

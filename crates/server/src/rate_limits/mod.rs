@@ -4,145 +4,179 @@
 //! if it names a key. It is never charged to the key alone: otherwise any caller who knows a key id
 //! could lock its owner out. An authenticated request is charged to its key or session. The limits
 //! are per node: n nodes admit n times as many requests.
+//!
+//! [`budgets`] lists every budget of the service.
 
 pub(crate) mod audit;
+pub mod budgets;
 pub mod limiter;
+mod network;
 
 use std::time::Duration;
 
-use tm_auth_proto::{KeyId, SessionId};
+use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use crate::config;
 use crate::error::ApiError;
-use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 use crate::rate_limits::limiter::{Rate, RateLimiter, RetryAfter};
+use crate::rate_limits::network::{NetworkBudget, SubjectBudget};
+
+/// Ceremonies of passkeys and of Apple that one network begins in a minute.
+pub(crate) const CEREMONIES_PER_MINUTE: u32 = 120;
+/// Answers of authenticators that are refused from one network in five minutes.
+pub(crate) const PASSKEY_FAILURES_PER_5_MINUTES: u32 = 30;
+/// Accounts that one network creates with a passkey in an hour.
+pub(crate) const SIGN_UPS_PER_HOUR: u32 = 20;
 
 /// Maximum number of entries per limiter.
 const CAPACITY: usize = 100_000;
 
+/// The total of a budget without a setting of its own is that of this many networks. Over it, only
+/// sites that were charged recently are refused, so strangers cannot lock out every client.
+const NETWORKS: u32 = 100;
+
 pub(crate) struct Limits {
-    unproven_key: RateLimiter<(NetworkPrefix, KeyId)>,
-    unproven: RateLimiter<NetworkPrefix>,
-    proven_key: RateLimiter<KeyId>,
-    session: RateLimiter<SessionId>,
-    passkey_begun: RateLimiter<NetworkPrefix>,
-    passkey_failed: RateLimiter<NetworkPrefix>,
-    passkey_sign_up: RateLimiter<NetworkPrefix>,
-    code_request: RateLimiter<NetworkPrefix>,
-    wrong_code: RateLimiter<NetworkPrefix>,
+    requests: NetworkBudget,
+    accounts: RateLimiter<AccountId>,
+    failures_of_key: SubjectBudget<KeyId>,
+    failures: NetworkBudget,
+    mints: RateLimiter<KeyId>,
+    refreshes: RateLimiter<SessionId>,
+    ceremonies: NetworkBudget,
+    passkey_failures: NetworkBudget,
+    sign_ups: NetworkBudget,
+    codes: NetworkBudget,
+    wrong_codes: NetworkBudget,
 }
 
 impl Limits {
     pub(crate) fn new(limits: &config::Limits) -> Self {
+        let five_minutes = |count| Rate::new(count, Duration::from_mins(5));
+        let hour = |count| Rate::new(count, Duration::from_hours(1));
+        let sparing = |rate: Rate| NetworkBudget::new(rate, rate.times(NETWORKS));
         Self {
-            unproven_key: RateLimiter::new(Rate::per_minute(limits.unproven_per_key_per_minute), CAPACITY),
-            unproven: RateLimiter::new(Rate::per_minute(limits.unproven_per_address_per_minute), CAPACITY),
-            proven_key: RateLimiter::new(Rate::per_minute(limits.proven_per_key_per_minute), CAPACITY),
-            session: RateLimiter::new(Rate::per_minute(limits.refresh_per_session_per_minute), CAPACITY),
-            passkey_begun: RateLimiter::new(Rate::per_minute(120), CAPACITY),
-            passkey_failed: RateLimiter::new(Rate::new(30, Duration::from_mins(5)), CAPACITY),
-            passkey_sign_up: RateLimiter::new(Rate::new(20, Duration::from_hours(1)), CAPACITY),
-            code_request: RateLimiter::new(
-                Rate::new(limits.codes_per_address_per_hour, Duration::from_hours(1)),
+            requests: sparing(Rate::per_minute(limits.requests_per_network_per_minute)),
+            accounts: RateLimiter::new(Rate::per_minute(limits.requests_per_account_per_minute), CAPACITY),
+            failures_of_key: SubjectBudget::new(Rate::per_minute(limits.failures_per_key_per_minute)),
+            failures: sparing(Rate::per_minute(limits.failures_per_network_per_minute)),
+            mints: RateLimiter::new(Rate::per_minute(limits.mints_per_key_per_minute), CAPACITY),
+            refreshes: RateLimiter::new(
+                Rate::per_minute(limits.refreshes_per_session_per_minute),
                 CAPACITY,
             ),
-            wrong_code: RateLimiter::new(
-                Rate::new(
-                    limits.wrong_codes_per_address_per_5_minutes,
-                    Duration::from_mins(5),
-                ),
-                CAPACITY,
+            ceremonies: NetworkBudget::new(
+                Rate::per_minute(CEREMONIES_PER_MINUTE),
+                Rate::per_minute(limits.ceremonies_per_minute),
             ),
+            passkey_failures: sparing(five_minutes(PASSKEY_FAILURES_PER_5_MINUTES)),
+            sign_ups: NetworkBudget::new(hour(SIGN_UPS_PER_HOUR), hour(limits.sign_ups_per_hour)),
+            codes: NetworkBudget::new(
+                hour(limits.codes_per_network_per_hour),
+                hour(limits.codes_per_hour),
+            ),
+            wrong_codes: sparing(five_minutes(limits.wrong_codes_per_network_per_5_minutes)),
         }
+    }
+
+    /// Charges a request of any kind to the caller's network, unless its route is
+    /// [`budgets::UNMETERED`].
+    pub(crate) fn may_request(&self, context: &Context, route: &str) -> Result<(), ApiError> {
+        if budgets::UNMETERED.contains(&route) {
+            return Ok(());
+        }
+        let (address, now) = (context.address, context.now);
+        self.requests.peek_sparing_others(address, now).map_err(refuse)?;
+        self.requests.charge(address, now);
+        Ok(())
+    }
+
+    /// Charges a request of a logged-in owner.
+    pub(crate) fn charge_account(&self, context: &Context, uid: AccountId) -> Result<(), ApiError> {
+        self.accounts.charge_or_refuse(uid, context.now).map_err(refuse)
     }
 
     /// Whether this network may try to authenticate, with this key if the request names one.
     pub(crate) fn may_try(&self, context: &Context, key_id: Option<KeyId>) -> Result<(), ApiError> {
-        let network = NetworkPrefix::of(context.address);
-        self.unproven.peek(&network, context.now).map_err(refuse)?;
+        let (address, now) = (context.address, context.now);
+        self.failures.peek_sparing_others(address, now).map_err(refuse)?;
         match key_id {
-            Some(key_id) => self
-                .unproven_key
-                .peek(&(network, key_id), context.now)
-                .map_err(refuse),
+            Some(key_id) => self.failures_of_key.peek(address, key_id, now).map_err(refuse),
             None => Ok(()),
         }
     }
 
     /// Charges a failed authentication to the caller's network.
     pub(crate) fn charge_failure(&self, context: &Context, key_id: Option<KeyId>) {
-        let network = NetworkPrefix::of(context.address);
-        self.unproven.charge(network, context.now);
+        self.failures.charge(context.address, context.now);
         if let Some(key_id) = key_id {
-            self.unproven_key.charge((network, key_id), context.now);
+            self.failures_of_key.charge(context.address, key_id, context.now);
         }
     }
 
     /// Replayed request: refunds the key and charges the caller's network. Otherwise a party who
     /// saw one request could use up the key's budget with it.
     pub(crate) fn charge_replay(&self, context: &Context, key_id: KeyId) {
-        self.proven_key.refund(&key_id);
+        self.mints.refund(&key_id);
         self.charge_failure(context, Some(key_id));
     }
 
     /// Charges an authenticated use of a key.
     pub(crate) fn charge_key(&self, context: &Context, key_id: KeyId) -> Result<(), ApiError> {
-        self.proven_key
-            .charge_or_refuse(key_id, context.now)
-            .map_err(refuse)
+        self.mints.charge_or_refuse(key_id, context.now).map_err(refuse)
     }
 
     /// Charges a refresh token with a valid MAC.
     pub(crate) fn charge_session(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
-        self.session.charge_or_refuse(sid, context.now).map_err(refuse)
+        self.refreshes.charge_or_refuse(sid, context.now).map_err(refuse)
     }
 
-    /// Charges the start of a passkey ceremony. Each opened login page starts one, which leaves a
-    /// row for five minutes.
-    pub(crate) fn may_begin_passkey(&self, context: &Context) -> Result<(), ApiError> {
-        self.passkey_begun
-            .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
+    /// Charges the start of a ceremony, with a passkey or with Apple. Each opened login page starts
+    /// one, which leaves a row for minutes.
+    pub(crate) fn may_begin_ceremony(&self, context: &Context) -> Result<(), ApiError> {
+        self.ceremonies
+            .charge_or_refuse(context.address, context.now)
             .map_err(refuse)
     }
 
     /// Whether this network may send an authenticator's response.
     pub(crate) fn may_finish_passkey(&self, context: &Context) -> Result<(), ApiError> {
-        self.passkey_failed
-            .peek(&NetworkPrefix::of(context.address), context.now)
+        self.passkey_failures
+            .peek_sparing_others(context.address, context.now)
             .map_err(refuse)
     }
 
     /// Charges an authenticator's response that was refused.
     pub(crate) fn charge_passkey_failure(&self, context: &Context) {
-        self.passkey_failed
-            .charge(NetworkPrefix::of(context.address), context.now);
+        self.passkey_failures.charge(context.address, context.now);
     }
 
-    /// Charges a sign-up with a passkey.
-    pub(crate) fn charge_passkey_sign_up(&self, context: &Context) -> Result<(), ApiError> {
-        self.passkey_sign_up
-            .charge_or_refuse(NetworkPrefix::of(context.address), context.now)
+    /// Charges a new account, created with a passkey.
+    pub(crate) fn charge_sign_up(&self, context: &Context) -> Result<(), ApiError> {
+        self.sign_ups
+            .charge_or_refuse(context.address, context.now)
             .map_err(refuse)
     }
 
     /// Charges the request for an e-mail code to the caller's network, whatever the address. A
-    /// refused request costs nothing.
-    pub(crate) fn may_mail_code(&self, context: &Context) -> bool {
-        let network = NetworkPrefix::of(context.address);
-        self.code_request.charge_or_refuse(network, context.now).is_ok()
+    /// refused request costs nothing. The refusal depends on the network alone, so it tells nothing
+    /// about the address.
+    pub(crate) fn may_mail_code(&self, context: &Context) -> Result<(), ApiError> {
+        self.codes
+            .charge_or_refuse(context.address, context.now)
+            .map_err(refuse)
     }
 
     /// Whether this network may try an e-mail code.
     pub(crate) fn may_try_code(&self, context: &Context) -> Result<(), ApiError> {
-        let network = NetworkPrefix::of(context.address);
-        self.wrong_code.peek(&network, context.now).map_err(refuse)
+        self.wrong_codes
+            .peek_sparing_others(context.address, context.now)
+            .map_err(refuse)
     }
 
     /// Charges a wrong code to the caller's network.
     pub(crate) fn charge_wrong_code(&self, context: &Context) {
-        self.wrong_code
-            .charge(NetworkPrefix::of(context.address), context.now);
+        self.wrong_codes.charge(context.address, context.now);
     }
 }
 

@@ -90,7 +90,7 @@ async fn i12_a_reused_refresh_token_has_a_row() {
 
 #[tokio::test]
 async fn i12_a_reached_limit_has_one_row_a_minute() {
-    let server = TestServer::start_with(|config| config.limits.proven_per_key_per_minute = 1).await;
+    let server = TestServer::start_with(|config| config.limits.mints_per_key_per_minute = 1).await;
     let key = server.key().await;
     server.mint(&key).await;
     server.advance(1);

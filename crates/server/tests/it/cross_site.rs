@@ -15,7 +15,7 @@ use crate::support::{Stored, TestServer, Visitor, rows};
 const BY_DESIGN: [&str; 2] = ["/apple/callback", "/apple/notifications"];
 
 /// Every path that the service routes.
-fn routes() -> BTreeSet<String> {
+pub(super) fn routes() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     read_routes(&source, &mut found);

@@ -10,6 +10,7 @@ mod apple;
 mod audit_trail;
 mod bearer;
 mod browser_session;
+mod budgets;
 pub(super) mod captured_log;
 mod cross_origin;
 mod cross_site;

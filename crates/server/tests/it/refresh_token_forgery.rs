@@ -10,7 +10,7 @@ use tm_auth_store::AuditAction;
 /// A server and the newest refresh tokens of two sessions.
 async fn two_sessions() -> (TestServer, [String; 2]) {
     let server = TestServer::start_with(|config| {
-        config.limits.unproven_per_address_per_minute = 600_000;
+        config.limits.failures_per_network_per_minute = 600_000;
     })
     .await;
     let key = server.key().await;

@@ -73,7 +73,7 @@ impl Platform {
     async fn start() -> Self {
         let first = TestServer::start_with(|config| {
             config.signing_keys.rotate_days = 2;
-            config.limits.proven_per_key_per_minute = 60_000;
+            config.limits.mints_per_key_per_minute = 60_000;
         })
         .await;
         let key = first.key().await;

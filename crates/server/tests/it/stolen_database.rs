@@ -18,8 +18,8 @@ use crate::support::{Database, Stored, TestServer, every_value, jwt, rows};
 /// A service after some use, and every secret that it issued.
 async fn used() -> (TestServer, Vec<String>) {
     let server = TestServer::start_with(|config| {
-        config.limits.unproven_per_address_per_minute = 600_000;
-        config.limits.unproven_per_key_per_minute = 60_000;
+        config.limits.failures_per_network_per_minute = 600_000;
+        config.limits.failures_per_key_per_minute = 60_000;
     })
     .await;
     let key = server.key().await;

@@ -16,8 +16,8 @@ const ATTEMPTS: usize = 5;
 /// A mailbox in memory, which is on the node that sent the mail, and limits that no test reaches.
 const MAILBOX: [(&str, &str); 3] = [
     ("MAIL__MODE", "mailbox"),
-    ("LIMITS__CODES_PER_ADDRESS_PER_HOUR", "60000"),
-    ("LIMITS__WRONG_CODES_PER_ADDRESS_PER_5_MINUTES", "60000"),
+    ("LIMITS__CODES_PER_NETWORK_PER_HOUR", "60000"),
+    ("LIMITS__WRONG_CODES_PER_NETWORK_PER_5_MINUTES", "60000"),
 ];
 
 fn start() -> ThreeNodes {

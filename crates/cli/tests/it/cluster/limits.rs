@@ -11,7 +11,7 @@ const PER_MINUTE: usize = 12;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i08_a_rate_limit_is_per_node_so_three_nodes_allow_three_times_as_much() {
     let limit = PER_MINUTE.to_string();
-    let own = [("LIMITS__PROVEN_PER_KEY_PER_MINUTE", limit.as_str())];
+    let own = [("LIMITS__MINTS_PER_KEY_PER_MINUTE", limit.as_str())];
     let nodes = ThreeNodes::start(binary(), &[&SETTINGS[..], &own].concat());
     let bot = bots(&nodes, &owner(&nodes), 1).await.remove(0);
     for node in apis(&nodes) {

@@ -53,8 +53,8 @@ async fn d09_a_replay_is_refused_by_another_node_and_after_a_restart() {
 async fn d09_only_one_of_many_concurrent_replays_is_accepted() {
     // High limits, so that no answer is `rate_limited`.
     let server = TestServer::start_with(|config| {
-        config.limits.proven_per_key_per_minute = 1000;
-        config.limits.unproven_per_key_per_minute = 1000;
+        config.limits.mints_per_key_per_minute = 1000;
+        config.limits.failures_per_key_per_minute = 1000;
     })
     .await;
     let server = Arc::new(server);
@@ -102,7 +102,7 @@ async fn d09_the_services_own_retry_after_an_unknown_commit_succeeds() {
 
 #[tokio::test]
 async fn d10_another_form_of_the_same_signature_is_a_replay() {
-    let server = TestServer::start_with(|config| config.limits.unproven_per_key_per_minute = 1000).await;
+    let server = TestServer::start_with(|config| config.limits.failures_per_key_per_minute = 1000).await;
     let key = server.key().await;
     let challenge = key.challenge(server.now());
     let original = raw(challenge["signature"].as_str().unwrap());

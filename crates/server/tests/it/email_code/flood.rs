@@ -23,7 +23,7 @@ async fn i09_a_flood_of_code_requests_is_refused_and_leaves_nothing_behind() {
     let settings = smtp.settings();
     let server = TestServer::start_with(|config| {
         config.mail = settings;
-        config.limits.codes_per_address_per_hour = 60_000;
+        config.limits.codes_per_network_per_hour = 60_000;
     })
     .await;
     let mut answers = BTreeMap::new();

@@ -9,7 +9,7 @@ const THIEF: &str = "127.0.2.1";
 #[tokio::test]
 async fn f18_a_hundred_requests_send_five_mails_and_get_the_same_answer() {
     let server = TestServer::start_with(|config| {
-        config.limits.codes_per_address_per_hour = 60_000;
+        config.limits.codes_per_network_per_hour = 60_000;
     })
     .await;
     let mut answers = Vec::new();
@@ -57,16 +57,16 @@ async fn f18_beyond_thirty_mails_a_day_only_known_networks_get_mail() {
 #[tokio::test]
 async fn f18_one_network_causes_at_most_twenty_mails_an_hour() {
     let server = TestServer::start().await;
-    let mut answers = Vec::new();
     for number in 0..30 {
-        let address = format!("user{number}@example.com");
-        answers.push(ask_from(&server, THIEF, &address).await.comparable());
+        let answer = ask_from(&server, THIEF, &format!("user{number}@example.com")).await;
+        // The limit depends on the network alone, so the refusal tells nothing about the address.
+        if number < 20 {
+            assert_eq!(answer.status, 200, "{answer:?}");
+        } else {
+            answer.assert_error(429, "rate_limited");
+            assert_eq!(answer.header("retry-after"), "180");
+        }
     }
-    assert!(
-        answers
-            .iter()
-            .all(|answer| answer.0 == 200 && *answer == answers[0])
-    );
     assert_eq!(server.app.mailbox().unwrap().len(), 20);
     ask_from(&server, HOME, ADA).await;
     assert_eq!(server.inbox(ADA).len(), 1);

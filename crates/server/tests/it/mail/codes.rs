@@ -89,7 +89,7 @@ async fn f20_the_mail_does_not_repeat_the_user_agent() {
 
 #[tokio::test]
 async fn f13_a_sign_in_link_leads_to_the_configured_origin() {
-    let server = TestServer::start_with(|config| config.limits.codes_per_address_per_hour = 60_000).await;
+    let server = TestServer::start_with(|config| config.limits.codes_per_network_per_hour = 60_000).await;
     let lies = [
         ("host", "evil.example"),
         ("x-forwarded-host", "evil.example"),
@@ -168,7 +168,7 @@ async fn f19_a_full_queue_answers_503_and_does_not_count_the_request() {
     let settings = smtp.settings();
     let server = TestServer::start_with(|config| {
         config.mail = settings;
-        config.limits.codes_per_address_per_hour = 60_000;
+        config.limits.codes_per_network_per_hour = 60_000;
     })
     .await;
     let ask = async |number: usize| {

@@ -21,8 +21,8 @@ pub(super) const DEVICE: &str = "Firefox on Linux";
 pub(super) async fn server() -> TestServer {
     TestServer::start_with(|config| {
         configure(config, "https://appleid.apple.test", team_key().0);
-        config.limits.codes_per_address_per_hour = 60_000;
-        config.limits.wrong_codes_per_address_per_5_minutes = 60_000;
+        config.limits.codes_per_network_per_hour = 60_000;
+        config.limits.wrong_codes_per_network_per_5_minutes = 60_000;
     })
     .await
 }

@@ -1,0 +1,130 @@
+//! The budgets of each route, and of each queue in memory.
+
+use super::Budget;
+
+/// Routes that programs and load balancers use all the time. They are not charged to
+/// [`Budget::Requests`]: many bots can share one address, and must not lock each other out.
+pub const UNMETERED: [&str; 5] = [
+    "/v1/auth/api-key/token",
+    "/v1/auth/token/refresh",
+    "/v1/auth/health",
+    "/v1/auth/health/live",
+    "/v1/auth/health/ready",
+];
+
+/// The budgets of a route beside [`Budget::Connections`] and [`Budget::RequestBytes`], which every
+/// request is charged to, and [`Budget::Requests`].
+pub const ROUTES: &[(&str, &[Budget])] = &[
+    ("/", &[]),
+    ("/.well-known/jwks.json", &[]),
+    ("/activity", &[Budget::AccountRequests]),
+    ("/api-keys", &[Budget::AccountRequests]),
+    ("/api-keys/new", &[Budget::AccountRequests, Budget::Keys]),
+    ("/api-keys/new/proof", &[Budget::AccountRequests, Budget::Keys]),
+    ("/api-keys/{key_id}", &[Budget::AccountRequests]),
+    ("/api-keys/{key_id}/disable", &[Budget::AccountRequests]),
+    ("/api-keys/{key_id}/edit", &[Budget::AccountRequests]),
+    ("/api-keys/{key_id}/enable", &[Budget::AccountRequests]),
+    ("/api-keys/{key_id}/revoke", &[Budget::AccountRequests]),
+    ("/apple/callback", &[Budget::Failures]),
+    ("/apple/link", &[Budget::AccountRequests, Budget::Ceremonies]),
+    ("/apple/notifications", &[Budget::Failures]),
+    ("/apple/start", &[Budget::Ceremonies]),
+    ("/apple/unlink", &[Budget::AccountRequests]),
+    ("/mailbox", &[]),
+    ("/metrics", &[]),
+    (
+        "/passkeys/add",
+        &[Budget::AccountRequests, Budget::PasskeyFailures, Budget::Passkeys],
+    ),
+    (
+        "/passkeys/add/options",
+        &[Budget::AccountRequests, Budget::Ceremonies],
+    ),
+    ("/passkeys/remove", &[Budget::AccountRequests]),
+    ("/passkeys/rename", &[Budget::AccountRequests]),
+    ("/passkeys/sign-in", &[Budget::PasskeyFailures]),
+    ("/passkeys/sign-in/options", &[Budget::Ceremonies]),
+    ("/passkeys/sign-up", &[Budget::PasskeyFailures, Budget::SignUps]),
+    ("/passkeys/sign-up/options", &[Budget::Ceremonies]),
+    (
+        "/passkeys/step-up",
+        &[Budget::AccountRequests, Budget::PasskeyFailures],
+    ),
+    (
+        "/passkeys/step-up/options",
+        &[Budget::AccountRequests, Budget::Ceremonies],
+    ),
+    ("/recovery/cancel", &[Budget::AccountRequests]),
+    ("/recovery/start", &[Budget::AccountRequests]),
+    ("/security", &[Budget::AccountRequests]),
+    ("/security/delete", &[Budget::AccountRequests]),
+    (
+        "/security/email",
+        &[
+            Budget::AccountRequests,
+            Budget::Codes,
+            Budget::CodesToAddress,
+            Budget::Mail,
+        ],
+    ),
+    (
+        "/security/email/code",
+        &[
+            Budget::AccountRequests,
+            Budget::WrongCodes,
+            Budget::WrongCodesForAddress,
+        ],
+    ),
+    ("/security/email/link", &[Budget::AccountRequests]),
+    ("/security/sessions/end", &[Budget::AccountRequests]),
+    ("/security/sessions/end-all", &[Budget::AccountRequests]),
+    ("/security/sessions/end-others", &[Budget::AccountRequests]),
+    ("/sign-in", &[Budget::Codes, Budget::CodesToAddress, Budget::Mail]),
+    (
+        "/sign-in/code",
+        &[Budget::WrongCodes, Budget::WrongCodesForAddress],
+    ),
+    ("/sign-in/link", &[]),
+    ("/sign-out", &[]),
+    ("/static/{version}/{name}", &[]),
+    ("/v1/auth/.well-known/jwks.json", &[]),
+    ("/v1/auth/api-key", &[]),
+    (
+        "/v1/auth/api-key/token",
+        &[Budget::Failures, Budget::KeyFailures, Budget::Mints],
+    ),
+    ("/v1/auth/api-keys", &[Budget::AccountRequests, Budget::Keys]),
+    ("/v1/auth/api-keys/{key_id}", &[Budget::AccountRequests]),
+    (
+        "/v1/auth/api-keys/{key_id}/activate",
+        &[Budget::AccountRequests, Budget::Keys],
+    ),
+    (
+        "/v1/auth/email/otc",
+        &[Budget::Codes, Budget::CodesToAddress, Budget::Mail],
+    ),
+    (
+        "/v1/auth/email/otc/verify",
+        &[Budget::WrongCodes, Budget::WrongCodesForAddress],
+    ),
+    ("/v1/auth/health", &[]),
+    ("/v1/auth/health/live", &[]),
+    ("/v1/auth/health/ready", &[]),
+    ("/v1/auth/openapi.yaml", &[]),
+    ("/v1/auth/revocations", &[]),
+    ("/v1/auth/sessions", &[Budget::AccountRequests]),
+    ("/v1/auth/sessions/{sid}", &[Budget::AccountRequests]),
+    ("/v1/auth/token/refresh", &[Budget::Failures, Budget::Refreshes]),
+    ("/v1/auth/token/revoke", &[Budget::Failures]),
+];
+
+/// What gathers in memory: the file that defines its bound, and the budget.
+pub const QUEUES: &[(&str, Budget)] = &[
+    ("app/api_key_cache.rs", Budget::KeyCopies),
+    ("app/api_key_refusals.rs", Budget::KeyRefusals),
+    ("mail/mailbox.rs", Budget::Mail),
+    ("mail/queue.rs", Budget::Mail),
+    ("rate_limits/audit.rs", Budget::ReachedLimits),
+    ("rate_limits/mod.rs", Budget::LimiterEntries),
+];
