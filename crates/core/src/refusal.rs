@@ -112,6 +112,16 @@ pub enum Refusal {
         /// Maximum number of keys, not counting expired and revoked ones.
         limit: u32,
     },
+    /// See [`ErrorCode::RateLimited`].
+    #[error(
+        "the account has registered {limit} API keys within 24 hours; register the next one after {retry_at}"
+    )]
+    TooManyRegistrations {
+        /// Maximum number of registrations within 24 hours.
+        limit: u32,
+        /// When the next registration is possible.
+        retry_at: Timestamp,
+    },
     /// See [`ErrorCode::KeyNotFound`].
     #[error("this account has no such API key")]
     KeyNotFound,
@@ -207,6 +217,7 @@ impl Refusal {
             Self::InvalidProof => ErrorCode::InvalidProof,
             Self::KeyAlreadyRegistered => ErrorCode::KeyAlreadyRegistered,
             Self::KeyLimitReached { .. } => ErrorCode::KeyLimitReached,
+            Self::TooManyRegistrations { .. } => ErrorCode::RateLimited,
             Self::KeyNotFound => ErrorCode::KeyNotFound,
             Self::AppleLinkedElsewhere => ErrorCode::AppleLinkedElsewhere,
             Self::AppleAlreadyLinked => ErrorCode::AppleAlreadyLinked,

@@ -86,6 +86,22 @@ impl ApiError {
         }
     }
 
+    /// A refusal that says when a retry can succeed says it in seconds from `now`.
+    pub(crate) fn refused_at(refusal: Refusal, now: Timestamp) -> Self {
+        let retry_after = match refusal {
+            Refusal::TooManyRegistrations { retry_at, .. } => {
+                let wait = retry_at.duration_since(now).unsigned_abs();
+                Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+            }
+            _ => None,
+        };
+        let error = Self::from(refusal);
+        Self {
+            retry_after: retry_after.or(error.retry_after),
+            ..error
+        }
+    }
+
     /// A defect of this service. The caller does not see the cause.
     pub(crate) fn internal(cause: impl ToString) -> Self {
         Self {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use tm_auth_core::ApiKey;
 use tm_auth_core::registration::OwnedPublicKey;
 use tm_auth_proto::{AccountId, KeyId, Scopes};
 
@@ -58,4 +59,22 @@ pub struct KeyUse {
     pub at: Timestamp,
     /// The client's address.
     pub ip: IpAddr,
+}
+
+/// Limits of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyLimits {
+    /// Maximum number of live keys. As many again may be pending.
+    pub live: u32,
+    /// Maximum number of registrations within 24 hours.
+    pub per_day: u32,
+}
+
+/// A page of the keys of an account that are revoked or expired, newest first, with their last use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadKeys {
+    /// The keys.
+    pub keys: Vec<(ApiKey, Option<KeyUse>)>,
+    /// If there are older ones: they were registered before this time.
+    pub older: Option<Timestamp>,
 }

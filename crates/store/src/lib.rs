@@ -27,10 +27,12 @@ pub mod revocation;
 pub mod session;
 mod sql;
 pub mod sqlite;
+#[cfg(test)]
+mod statements;
 pub mod transfer;
 
 pub use account::NewAccount;
-pub use api_key::{KeyChange, KeyUse, NewApiKey};
+pub use api_key::{DeadKeys, KeyChange, KeyLimits, KeyUse, NewApiKey};
 pub use apple_identity::{AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal};
 pub use audit::{AuditContext, AuditEntry, History};
 pub use audit_action::AuditAction;

@@ -22,7 +22,7 @@ use tm_auth_proto::{AccountId, KeyFile, KeyId, OrganizationId, Scopes};
 use tm_auth_server::clock::{Clock, SystemClock};
 use tm_auth_server::{App, Config, random, serve};
 use tm_auth_store::sqlite::Role;
-use tm_auth_store::{AuditContext, NewAccount, NewApiKey, Store};
+use tm_auth_store::{AuditContext, KeyLimits, NewAccount, NewApiKey, Store};
 
 use super::accounts::uuid_v4;
 use super::{Failure, Outcome, deployment, logging, quick_start};
@@ -190,7 +190,11 @@ async fn demo_key(
             now + SignedDuration::from_hours(24 * i64::from(config.api_keys.default_expiry_days)),
         ),
     };
-    let key = store.register_key(new, u32::MAX, &audit_context).await??;
+    let no_limits = KeyLimits {
+        live: u32::MAX,
+        per_day: u32::MAX,
+    };
+    let key = store.register_key(new, no_limits, &audit_context).await??;
     let path = data.join(KeyFile::name(key.key_id));
     let file = KeyFile {
         key_id: Some(key.key_id),

@@ -69,6 +69,14 @@ fn table() -> Vec<(Refusal, &'static str, bool)> {
         (Refusal::InvalidProof, "invalid_proof", false),
         (Refusal::KeyAlreadyRegistered, "key_already_registered", false),
         (Refusal::KeyLimitReached { limit: 20 }, "key_limit_reached", false),
+        (
+            Refusal::TooManyRegistrations {
+                limit: 100,
+                retry_at: Timestamp::UNIX_EPOCH,
+            },
+            "rate_limited",
+            false,
+        ),
         (Refusal::KeyNotFound, "key_not_found", false),
         (Refusal::AppleLinkedElsewhere, "apple_linked_elsewhere", false),
         (Refusal::AppleAlreadyLinked, "apple_already_linked", false),
@@ -119,6 +127,7 @@ fn messages_contain_the_facts_for_the_caller() {
         "31 s behind",
         "from 203.0.113.7",
         "limit of 20 API keys",
+        "registered 100 API keys within 24 hours",
         "20 passkeys",
         "public_key: not a point",
     ] {

@@ -5,11 +5,17 @@
 //! [`crate::app::api_keys`] describes how recent the authentication must be. A key of another
 //! account is answered like a key that does not exist.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path, State};
-use http::StatusCode;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::response::AppendHeaders;
+use http::header::LINK;
 use http::request::Parts;
+use http::{HeaderName, StatusCode};
+use jiff::Timestamp;
+use serde::Deserialize;
 use tm_auth_core::Refusal;
 use tm_auth_proto::api_key::RegistrationProof;
 use tm_auth_proto::{ApiKey as View, ApiKeyList, KeyId, RegisterApiKey, UpdateApiKey};
@@ -23,27 +29,58 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::json::Json;
 
-/// The account's keys, newest first.
+#[derive(Default, Deserialize)]
+pub(crate) struct ListQuery {
+    /// In milliseconds.
+    before: Option<i64>,
+}
+
+/// The account's keys, newest first: all that are neither revoked nor expired, and the newest 50
+/// others. If there are more, the header `link` names the next page, which has older revoked and
+/// expired keys.
 #[utoipa::path(get, path = "/api-keys", tag = "API Keys", operation_id = "listApiKeys", security(("bearerAuth" = [])),
-    responses((status = 200, body = ApiKeyList), AnyRequest, Managed))]
+    params(("before" = Option<i64>, Query, description = "Only revoked and expired keys that were registered before this time, in Unix milliseconds; see the header `link`.")),
+    responses((status = 200, body = ApiKeyList, headers(("link" = String, description = "RFC 8288: the next page, as `rel=\"next\"`. Absent on the last page."))),
+        (status = 400, body = tm_auth_proto::ErrorBody, description = "`before` is not a time."), AnyRequest, Managed))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     context: Context,
     management: Management,
-) -> Result<axum::Json<ApiKeyList>, ApiError> {
-    let keys = app.store.api_keys_of(management.account.uid).await?;
-    let keys = keys
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<
+    (
+        Option<AppendHeaders<[(HeaderName, String); 1]>>,
+        axum::Json<ApiKeyList>,
+    ),
+    ApiError,
+> {
+    let not_a_time = || ApiError::invalid("before", "write Unix milliseconds, as the header `link` does");
+    let Query(query) = query.map_err(|_| not_a_time())?;
+    let before = query
+        .before
+        .map(|before| Timestamp::from_millisecond(before).map_err(|_| not_a_time()))
+        .transpose()?;
+    let page = api_keys::list(&app, &context, management.account.uid, before).await?;
+    let mut keys: Vec<View> = page
+        .live
         .iter()
+        .chain(&page.dead)
         .map(|(key, last_use)| view(key, *last_use, context.now))
         .collect();
-    Ok(axum::Json(ApiKeyList { keys }))
+    keys.sort_by_key(|key| Reverse(key.created_at));
+    let next = page.older.map(|older| {
+        let (url, older) = (&app.issuer.url, older.as_millisecond());
+        AppendHeaders([(LINK, format!("<{url}/api-keys?before={older}>; rel=\"next\""))])
+    });
+    Ok((next, axum::Json(ApiKeyList { keys })))
 }
 
 /// Register a public key. The proof shows that the caller has the private key. The key can mint
 /// tokens at once, unless it is registered as pending.
 #[utoipa::path(post, path = "/api-keys", tag = "API Keys", operation_id = "registerApiKey", security(("bearerAuth" = [])),
     request_body = RegisterApiKey,
-    responses((status = 201, body = View), (status = 409, body = tm_auth_proto::ErrorBody, description = "The key is already registered, or the account has reached its key limit."), WithBody, Managed))]
+    responses((status = 201, body = View), (status = 409, body = tm_auth_proto::ErrorBody, description = "The key is already registered, or the account has reached its key limit."),
+        (status = 429, body = tm_auth_proto::ErrorBody, description = "The account has reached its limit of registrations within 24 hours; `retry-after` says when it can register again."), WithBody, Managed))]
 pub(crate) async fn register(
     State(app): State<Arc<App>>,
     context: Context,

@@ -23,11 +23,8 @@ pub(crate) async fn own_key(
     Platform(claims): Platform,
 ) -> Result<Json<OwnApiKey>, ApiError> {
     let key_id = minting_key(&claims).ok_or_else(|| ApiError::new(ErrorCode::KeyNotFound))?;
-    let keys = app.store.api_keys_of(claims.uid).await?;
-    let (key, last_use) = keys
-        .into_iter()
-        .find(|(key, _)| key.key_id == key_id)
-        .ok_or_else(|| ApiError::new(ErrorCode::KeyNotFound))?;
+    let found = app.store.api_key_of(claims.uid, key_id).await?;
+    let (key, last_use) = found.ok_or_else(|| ApiError::new(ErrorCode::KeyNotFound))?;
     Ok(Json(OwnApiKey {
         key: view(&key, last_use, context.now),
         seen_ip: context.address,

@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::api_key::address;
 use tm_auth_core::{ApiKey, PublicKey, Refusal, label, registration};
 use tm_auth_proto::api_key::RegistrationProof;
-use tm_auth_proto::{KeyId, RegisterApiKey, Scopes, UpdateApiKey};
-use tm_auth_store::{Change, KeyChange, KeyUse, NewApiKey};
+use tm_auth_proto::{AccountId, KeyId, RegisterApiKey, Scopes, UpdateApiKey};
+use tm_auth_store::{Change, KeyChange, KeyLimits, KeyUse, NewApiKey};
 
 use crate::app::App;
 use crate::app::management::Management;
@@ -23,16 +23,49 @@ use crate::http::context::Context;
 use crate::mail::templates::Notice;
 use crate::random;
 
+/// Revoked and expired keys per page of a list.
+const DEAD_PER_PAGE: u32 = 50;
+
+/// A page of the account's keys, with their last use.
+pub(crate) struct KeyPage {
+    /// Keys that are neither revoked nor expired, newest first. All of them are on the first page.
+    pub(crate) live: Vec<(ApiKey, Option<KeyUse>)>,
+    /// Revoked and expired keys, newest first.
+    pub(crate) dead: Vec<(ApiKey, Option<KeyUse>)>,
+    /// The next page begins before this time.
+    pub(crate) older: Option<Timestamp>,
+}
+
+/// The first page of the account's keys, or the page that begins before a time.
+pub(crate) async fn list(
+    app: &App,
+    context: &Context,
+    uid: AccountId,
+    before: Option<Timestamp>,
+) -> Result<KeyPage, ApiError> {
+    let live = match before {
+        None => app.store.live_api_keys(uid, context.now).await?,
+        Some(_) => Vec::new(),
+    };
+    let page = app
+        .store
+        .dead_api_keys(uid, context.now, before, DEAD_PER_PAGE)
+        .await?;
+    Ok(KeyPage {
+        live,
+        dead: page.keys,
+        older: page.older,
+    })
+}
+
 /// Returns a key of the account.
 pub(crate) async fn find(
     app: &App,
     management: &Management,
     key_id: KeyId,
 ) -> Result<(ApiKey, Option<KeyUse>), ApiError> {
-    let keys = app.store.api_keys_of(management.account.uid).await?;
-    keys.into_iter()
-        .find(|(key, _)| key.key_id == key_id)
-        .ok_or_else(|| Refusal::KeyNotFound.into())
+    let found = app.store.api_key_of(management.account.uid, key_id).await?;
+    found.ok_or_else(|| Refusal::KeyNotFound.into())
 }
 
 pub(crate) async fn register(
@@ -61,11 +94,15 @@ pub(crate) async fn register(
         active: !request.pending,
         expires_at: future(end, context.now)?,
     };
-    let max_live = app.config.api_keys.max_per_account;
+    let limits = KeyLimits {
+        live: app.config.api_keys.max_per_account,
+        per_day: app.config.api_keys.max_registrations_per_day,
+    };
     let key = app
         .store
-        .register_key(new, max_live, &context.audit_context(uid))
-        .await??;
+        .register_key(new, limits, &context.audit_context(uid))
+        .await?
+        .map_err(|refusal| ApiError::refused_at(refusal, context.now))?;
     // A pending key is announced when it is activated.
     if key.lifecycle.activated_at().is_some() {
         tell(app, context, &key, |label| Notice::KeyCreated { label }).await;

@@ -103,6 +103,8 @@ impl SigningKeys {
 pub struct ApiKeys {
     /// Maximum number of live keys of one account, and again of its pending keys.
     pub max_per_account: u32,
+    /// Registrations of one account within 24 hours. Keys stay after they are revoked or expired.
+    pub max_registrations_per_day: u32,
     /// Days until a key expires if its owner chose no expiry.
     pub default_expiry_days: u32,
 }
@@ -111,6 +113,7 @@ impl Default for ApiKeys {
     fn default() -> Self {
         Self {
             max_per_account: 20,
+            max_registrations_per_day: 100,
             default_expiry_days: 365,
         }
     }
@@ -119,6 +122,12 @@ impl Default for ApiKeys {
 impl ApiKeys {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         within("api_keys.max_per_account", self.max_per_account, 1, 100)?;
+        within(
+            "api_keys.max_registrations_per_day",
+            self.max_registrations_per_day,
+            1,
+            10_000,
+        )?;
         within("api_keys.default_expiry_days", self.default_expiry_days, 1, 3650)
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /activity`: the account's audit trail, newest first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use askama::Template;
@@ -46,18 +46,16 @@ pub(crate) async fn activity(
         .ok()
         .and_then(|extract::Query(query)| Timestamp::from_millisecond(query.before).ok());
     let history = app.store.account_history(uid, before, PER_PAGE).await?;
-    let keys = app.store.api_keys_of(uid).await?;
-    let labels: HashMap<KeyId, &str> = keys
-        .iter()
-        .map(|(key, _)| (key.key_id, key.label.as_str()))
-        .collect();
+    let named: HashSet<KeyId> = history.entries.iter().filter_map(|entry| entry.key_id).collect();
+    let labels = app.store.api_key_labels(uid, named.into_iter().collect()).await?;
+    let labels: HashMap<KeyId, String> = labels.into_iter().collect();
     let events = history
         .entries
         .iter()
         .map(|entry| {
             let key = entry
                 .key_id
-                .and_then(|key_id| labels.get(&key_id).map(|label| (key_id, (*label).to_owned())));
+                .and_then(|key_id| labels.get(&key_id).map(|label| (key_id, label.clone())));
             EventView::of(entry, &browser.account, key, context.now)
         })
         .collect();

@@ -86,7 +86,7 @@ pub(crate) async fn details(
 ) -> Result<Page<Details>, ApiError> {
     let uid = browser.account.uid;
     let (key, used) = api_keys::find(&app, &Management::of(&browser), key_id).await?;
-    let refusals = app.store.refusals_of(uid).await?;
+    let refusals = app.store.refusals_of_key(key_id).await?;
     let query = query.ok().map(|extract::Query(query)| query).unwrap_or_default();
     let before = query
         .before
@@ -111,7 +111,6 @@ pub(crate) async fn details(
             .then(|| FirstToken::of(&app, key_id)),
         refusals: refusals
             .iter()
-            .filter(|refusal| refusal.key_id == key_id)
             .map(|refusal| RefusalView::of(refusal, context.now))
             .collect(),
         events: history

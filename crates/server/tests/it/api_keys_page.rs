@@ -149,7 +149,14 @@ async fn a_wrong_signature_is_reported_and_an_expired_challenge_is_replaced() {
     let answer = browser.post("/api-keys/new/proof", &with(&fields(&other))).await;
     answer.assert_shows("expired");
     assert_eq!(hidden(&answer, "timestamp"), server.now().as_second().to_string());
-    assert!(server.store.api_keys_of(account.uid).await.unwrap().is_empty());
+    assert!(
+        server
+            .store
+            .live_api_keys(account.uid, server.now())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]

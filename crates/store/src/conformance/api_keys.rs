@@ -8,8 +8,8 @@ use tm_auth_proto::api_key::ApiKeyStatus;
 use tm_auth_proto::{Scope, Scopes};
 
 use super::given::{
-    ADDRESS, MANY, account, at, audit_context, audited, fresh_key_id, key, new_key, new_session, open,
-    register, rotate, rotation, session,
+    ADDRESS, LIMITS, account, at, audit_context, audited, fresh_key_id, key, live, new_key, new_session,
+    open, register, rotate, rotation, session,
 };
 use crate::{AuditAction, Change, KeyChange, KeyUse, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
 
@@ -63,7 +63,7 @@ async fn a_key_is_stored_as_it_was_registered(store: &Store) {
         },
     )
     .await;
-    let listed = store.api_keys_of(account.uid).await.unwrap();
+    let listed = store.live_api_keys(account.uid, at(1)).await.unwrap();
     assert_eq!(listed, [(younger, None), (key, None)], "newest first");
 }
 
@@ -93,13 +93,13 @@ async fn c07_a_public_key_is_registered_once_by_any_account(store: &Store) {
     for round in ["live", "revoked"] {
         for uid in [owner.uid, other.uid] {
             let outcome = store
-                .register_key(again(uid), MANY, &audit_context(1))
+                .register_key(again(uid), LIMITS, &audit_context(1))
                 .await
                 .unwrap();
             assert_eq!(outcome, Err(Refusal::KeyAlreadyRegistered), "{round}");
             // "Known" takes precedence over "full", so that the number of keys stays private.
             let outcome = store
-                .register_key(again(uid), 0, &audit_context(1))
+                .register_key(again(uid), live(0), &audit_context(1))
                 .await
                 .unwrap();
             assert_eq!(outcome, Err(Refusal::KeyAlreadyRegistered), "{round}");
@@ -110,7 +110,7 @@ async fn c07_a_public_key_is_registered_once_by_any_account(store: &Store) {
             .unwrap()
             .unwrap();
     }
-    assert!(store.api_keys_of(other.uid).await.unwrap().is_empty());
+    assert!(store.live_api_keys(other.uid, at(1)).await.unwrap().is_empty());
     assert_eq!(audited(store, AuditAction::KeyRegistered).await, 1);
 }
 
@@ -126,7 +126,7 @@ async fn c07_one_of_fifty_concurrent_registrations_succeeds(store: &Arc<Store>) 
                 ..first.clone()
             },
         );
-        racers.spawn(async move { store.register_key(new, MANY, &audit_context(1)).await.unwrap() });
+        racers.spawn(async move { store.register_key(new, LIMITS, &audit_context(1)).await.unwrap() });
     }
     let outcomes = racers.join_all().await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -164,7 +164,10 @@ async fn c09_live_keys_are_limited_and_dead_ones_are_not_counted(store: &Store) 
             created_at: at(seconds),
             ..new_key(&account)
         };
-        store.register_key(new, 2, &audit_context(seconds)).await.unwrap()
+        store
+            .register_key(new, live(2), &audit_context(seconds))
+            .await
+            .unwrap()
     };
     let full = Err(Refusal::KeyLimitReached { limit: 2 });
     assert_eq!(attempt(9).await, full);
@@ -178,11 +181,11 @@ async fn c09_the_limit_holds_for_concurrent_registrations(store: &Arc<Store>) {
     let mut racers = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let (store, new) = (Arc::clone(store), new_key(&account));
-        racers.spawn(async move { store.register_key(new, 3, &audit_context(1)).await.unwrap() });
+        racers.spawn(async move { store.register_key(new, live(3), &audit_context(1)).await.unwrap() });
     }
     let outcomes = racers.join_all().await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
-    assert_eq!(store.api_keys_of(account.uid).await.unwrap().len(), 3);
+    assert_eq!(store.live_api_keys(account.uid, at(1)).await.unwrap().len(), 3);
 }
 
 async fn a_change_of_a_key_changes_nothing_else(store: &Store) {
@@ -379,7 +382,7 @@ async fn an_older_use_never_overwrites_a_newer_one(store: &Store) {
     ] {
         store.record_use(uses).await.unwrap();
     }
-    let listed = store.api_keys_of(key.account.uid).await.unwrap();
+    let listed = store.live_api_keys(key.account.uid, at(1)).await.unwrap();
     // Recording a use does not change the key's version.
     assert_eq!(listed, [(key.clone(), Some(newest))]);
     let much_later = KeyUse {
@@ -388,7 +391,7 @@ async fn an_older_use_never_overwrites_a_newer_one(store: &Store) {
     };
     store.record_use(vec![much_later]).await.unwrap();
     assert_eq!(
-        store.api_keys_of(key.account.uid).await.unwrap()[0].1,
+        store.live_api_keys(key.account.uid, at(1)).await.unwrap()[0].1,
         Some(much_later)
     );
 }

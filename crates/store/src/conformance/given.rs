@@ -18,19 +18,30 @@ use tm_auth_proto::{AccountId, Environment, KeyId, OrganizationId, Scopes, Sessi
 use uuid::{Builder, Uuid};
 
 use crate::{
-    AuditAction, AuditContext, NewAccount, NewApiKey, OpenOutcome, Retention, Rotated, Rotation, Store,
+    AuditAction, AuditContext, KeyLimits, NewAccount, NewApiKey, OpenOutcome, Retention, Rotated, Rotation,
+    Store,
 };
 
 /// The client's address.
 pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// More keys than any case registers.
 pub(crate) const MANY: u32 = 100;
+/// Limits of an account that no case reaches.
+pub(crate) const LIMITS: KeyLimits = live(MANY);
 /// Lifetimes of the sessions.
 pub(crate) const LIFETIMES: SessionLifetimes = SessionLifetimes {
     idle: SignedDuration::from_hours(30 * 24),
     absolute: SignedDuration::from_hours(365 * 24),
     reuse_grace: SignedDuration::from_secs(90),
 };
+
+/// This limit of live keys alone.
+pub(crate) const fn live(live: u32) -> KeyLimits {
+    KeyLimits {
+        live,
+        per_day: u32::MAX,
+    }
+}
 
 /// The time this many seconds after the start of a case.
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -112,7 +123,7 @@ pub(crate) fn new_key(account: &Account) -> NewApiKey {
 pub(crate) async fn register(store: &Store, new: NewApiKey) -> ApiKey {
     let audit_context = audit_context(0);
     store
-        .register_key(new, MANY, &audit_context)
+        .register_key(new, LIMITS, &audit_context)
         .await
         .expect("the database answers")
         .expect("the key can be registered")

@@ -20,6 +20,7 @@ super::table!("housekeeping":
     an_audit_entry_is_stored_with_all_its_fields,
     changes_are_returned_once_and_in_order,
     a_gap_after_retention_is_reported_as_missed_changes,
+    a_number_that_no_change_has_yet_means_missed_changes,
     d17_no_session_is_deleted_while_its_challenge_can_be_accepted,
     ended_sessions_are_swept_and_live_ones_stay,
     pending_keys_are_swept_after_a_day_and_free_their_public_key,
@@ -105,6 +106,15 @@ async fn changes_are_returned_once_and_in_order(store: &Store) {
             changes: Some(vec![])
         }
     );
+}
+
+async fn a_number_that_no_change_has_yet_means_missed_changes(store: &Store) {
+    let newest = store.changes(0).await.unwrap().latest;
+    let missed = Changes {
+        latest: newest,
+        changes: None,
+    };
+    assert_eq!(store.changes(newest + 1_000).await.unwrap(), missed);
 }
 
 async fn a_gap_after_retention_is_reported_as_missed_changes(store: &Store) {

@@ -42,7 +42,7 @@ async fn refusals_are_added_up_and_shown_latest_first(store: &Store) {
         refusal(&key, "key_expired", 1, 5, 30),
         refusal(&key, "ip_not_allowed", 1, 2, 20),
     ];
-    assert_eq!(store.refusals_of(key.account.uid).await.unwrap(), expected);
+    assert_eq!(store.refusals_of(key.account.uid, at(1)).await.unwrap(), expected);
 }
 
 async fn each_reason_keeps_its_latest_addresses(store: &Store) {
@@ -54,7 +54,7 @@ async fn each_reason_keeps_its_latest_addresses(store: &Store) {
         .record_refusals((1..=100).map(forged).collect())
         .await
         .unwrap();
-    let listed = store.refusals_of(key.account.uid).await.unwrap();
+    let listed = store.refusals_of(key.account.uid, at(1)).await.unwrap();
     let mut expected: Vec<KeyRefusal> = (1..=100)
         .rev()
         .map(forged)
@@ -72,8 +72,17 @@ async fn refusals_of_unknown_keys_and_other_accounts_are_not_returned(store: &St
     };
     let hers = refusal(&theirs, "key_expired", 2, 1, 1);
     store.record_refusals(vec![nobody, hers.clone()]).await.unwrap();
-    assert!(store.refusals_of(mine.account.uid).await.unwrap().is_empty());
-    assert_eq!(store.refusals_of(theirs.account.uid).await.unwrap(), [hers]);
+    assert!(
+        store
+            .refusals_of(mine.account.uid, at(1))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        store.refusals_of(theirs.account.uid, at(1)).await.unwrap(),
+        [hers]
+    );
 }
 
 async fn refusals_are_swept(store: &Store) {
@@ -84,5 +93,5 @@ async fn refusals_are_swept(store: &Store) {
     );
     store.record_refusals(vec![old, young.clone()]).await.unwrap();
     store.sweep(at(1) + RETENTION.session, &RETENTION).await.unwrap();
-    assert_eq!(store.refusals_of(key.account.uid).await.unwrap(), [young]);
+    assert_eq!(store.refusals_of(key.account.uid, at(1)).await.unwrap(), [young]);
 }

@@ -10,8 +10,8 @@ use tm_auth_proto::api_key::{ApiKeyStatus, RegistrationProof};
 use tm_auth_proto::challenge;
 
 use super::given::{
-    MANY, RETENTION, account, at, audit_context, audited, fresh_key_id, key, new_key, new_session, open,
-    register, rotate, rotation, session,
+    MANY, RETENTION, account, at, audit_context, audited, fresh_key_id, key, live, new_key, new_session,
+    open, register, rotate, rotation, session,
 };
 use crate::{AuditAction, Change, KeyChange, NewApiKey, OpenOutcome, Revocation, Revoked, Store};
 
@@ -125,7 +125,10 @@ async fn c09_the_limit_counts_at_activation_and_bounds_pending_keys_as_well(stor
         public_key: super::given::public_key(&account),
         ..new
     };
-    let full = store.register_key(another, 1, &audit_context(1)).await.unwrap();
+    let full = store
+        .register_key(another, live(1), &audit_context(1))
+        .await
+        .unwrap();
     assert_eq!(full, Err(Refusal::KeyLimitReached { limit: 1 }));
     let room = store
         .activate_key(account.uid, confirmed, 2, &audit_context(1))

@@ -9,6 +9,7 @@ mod api_keys;
 mod apple_identities;
 mod ceremonies;
 mod contacts;
+mod dead_keys;
 mod email_codes;
 pub mod given;
 mod histories;
@@ -51,6 +52,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         api_keys::CASES,
         apple_identities::CASES,
         key_states::CASES,
+        dead_keys::CASES,
         key_refusals::CASES,
         sessions::CASES,
         email_codes::accounts::CASES,

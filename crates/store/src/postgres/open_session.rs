@@ -47,6 +47,8 @@ impl Batched for NewSession {
             .zip(&first)
             .filter_map(|(new, first)| first.then_some(new))
             .collect();
+        #[cfg(test)]
+        crate::statements::POSTGRES.record(OPEN, &[]);
         let opened: Vec<[u8; 16]> = sqlx::query_scalar(OPEN)
             .bind(column(&rows, |new| new.sid.0.as_bytes().as_slice()))
             .bind(column(&rows, |new| new.key_id.0.as_bytes().as_slice()))

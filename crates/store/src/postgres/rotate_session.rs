@@ -156,6 +156,8 @@ async fn read(
         session::COLUMNS,
         api_key::COLUMNS,
     );
+    #[cfg(test)]
+    crate::statements::POSTGRES.record(&sql, &[]);
     let sids = column(batch, |rotation| rotation.presented.sid.0.as_bytes().as_slice());
     let rows = sqlx::query(AssertSqlSafe(sql))
         .bind(sids)
@@ -191,6 +193,8 @@ async fn advance(
     if moved.is_empty() {
         return Ok(HashSet::new());
     }
+    #[cfg(test)]
+    crate::statements::POSTGRES.record(ADVANCE, &[]);
     let rows = sqlx::query(ADVANCE)
         .bind(column(moved, |row| row.session.sid.0.as_bytes().as_slice()))
         .bind(column(moved, |row| row.was.current))

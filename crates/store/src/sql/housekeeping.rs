@@ -184,54 +184,84 @@ pub(super) async fn sweep(
 ) -> Result<(Swept, Option<Vec<u8>>)> {
     let mut deleted = 0;
     let mut more = false;
+    // In the text, so that PostgreSQL's plan suits the number.
+    let batch = keep.batch;
     for (before, sql) in [
         // Changes are numbered without gaps, so keeping the newest one is enough to detect a gap.
         (
             now - keep.change,
-            "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < ?1 AND seq < (SELECT max(seq) FROM changes) ORDER BY seq LIMIT ?2)",
+            format!(
+                "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE at < ?1 AND seq < (SELECT max(seq) FROM changes) ORDER BY at LIMIT {batch})"
+            ),
         ),
         (
             now - keep.revocation,
-            "DELETE FROM revocations WHERE (kind, subject) IN (SELECT kind, subject FROM revocations WHERE at < ?1 LIMIT ?2)",
+            format!(
+                "DELETE FROM revocations WHERE (kind, subject) IN (SELECT kind, subject FROM revocations WHERE at < ?1 ORDER BY at LIMIT {batch})"
+            ),
         ),
         (
             now - keep.audit,
-            "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 ORDER BY id LIMIT ?2)",
+            format!(
+                "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 ORDER BY at LIMIT {batch})"
+            ),
         ),
         (
             now - keep.pending_key,
-            "DELETE FROM api_keys WHERE key_id IN (SELECT key_id FROM api_keys WHERE activated_at IS NULL AND revoked_at IS NULL AND created_at < ?1 LIMIT ?2)",
+            format!(
+                "DELETE FROM api_keys WHERE key_id IN (SELECT key_id FROM api_keys WHERE activated_at IS NULL AND revoked_at IS NULL AND created_at < ?1 ORDER BY created_at LIMIT {batch})"
+            ),
         ),
         (
             now - keep.session,
-            "DELETE FROM key_refusals WHERE (key_id, code, ip) IN (SELECT key_id, code, ip FROM key_refusals WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)",
+            format!(
+                "DELETE FROM key_refusals WHERE (key_id, code, ip) IN (SELECT key_id, code, ip FROM key_refusals WHERE last_at < ?1 ORDER BY last_at LIMIT {batch})"
+            ),
         ),
         (
             now - keep.session,
-            "DELETE FROM user_sessions WHERE sid IN (SELECT sid FROM user_sessions WHERE ended_at < ?1 OR expires_at < ?1 LIMIT ?2)",
+            format!(
+                "DELETE FROM user_sessions WHERE sid IN (SELECT sid FROM user_sessions WHERE ended_at < ?1 ORDER BY ended_at LIMIT {batch})"
+            ),
+        ),
+        (
+            now - keep.session,
+            format!(
+                "DELETE FROM user_sessions WHERE sid IN (SELECT sid FROM user_sessions WHERE expires_at < ?1 ORDER BY expires_at LIMIT {batch})"
+            ),
         ),
         (
             now,
-            "DELETE FROM ceremonies WHERE id_hash IN (SELECT id_hash FROM ceremonies WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+            format!(
+                "DELETE FROM ceremonies WHERE id_hash IN (SELECT id_hash FROM ceremonies WHERE expires_at < ?1 ORDER BY expires_at LIMIT {batch})"
+            ),
         ),
         (
             now - keep.code,
-            "DELETE FROM email_codes WHERE flow_id IN (SELECT flow_id FROM email_codes WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+            format!(
+                "DELETE FROM email_codes WHERE flow_id IN (SELECT flow_id FROM email_codes WHERE expires_at < ?1 ORDER BY expires_at LIMIT {batch})"
+            ),
         ),
         (
             now - rules::DAY,
-            "DELETE FROM email_code_events WHERE id IN (SELECT id FROM email_code_events WHERE at < ?1 ORDER BY id LIMIT ?2)",
+            format!(
+                "DELETE FROM email_code_events WHERE id IN (SELECT id FROM email_code_events WHERE at < ?1 ORDER BY at LIMIT {batch})"
+            ),
         ),
         (
             now - keep.network,
-            "DELETE FROM sign_in_networks WHERE (uid, network) IN (SELECT uid, network FROM sign_in_networks WHERE last_at < ?1 LIMIT ?2)",
+            format!(
+                "DELETE FROM sign_in_networks WHERE (uid, network) IN (SELECT uid, network FROM sign_in_networks WHERE last_at < ?1 ORDER BY last_at LIMIT {batch})"
+            ),
         ),
         (
             now,
-            "DELETE FROM released_addresses WHERE email IN (SELECT email FROM released_addresses WHERE until < ?1 LIMIT ?2)",
+            format!(
+                "DELETE FROM released_addresses WHERE email IN (SELECT email FROM released_addresses WHERE until < ?1 ORDER BY until LIMIT {batch})"
+            ),
         ),
     ] {
-        let count = tx.execute(sql, args![before, keep.batch]).await?;
+        let count = tx.execute(&sql, args![before]).await?;
         deleted += count;
         more |= count == u64::from(keep.batch);
     }

@@ -1,9 +1,10 @@
 //! Reasons why requests with a key were refused.
 
-use tm_auth_proto::AccountId;
+use jiff::Timestamp;
+use tm_auth_proto::{AccountId, KeyId};
 
 use super::row::{damaged, parse};
-use super::{Columns, Store, Tx, args};
+use super::{Columns, Store, Tx, api_key, args};
 use crate::key_refusal::ADDRESSES;
 use crate::{Call, KeyRefusal, Result};
 
@@ -15,9 +16,15 @@ impl Store {
         Box::pin(self.write_read_committed(async move |tx| record(tx, &refusals).await))
     }
 
-    /// Returns the refusals of an account's keys, latest first.
-    pub fn refusals_of(&self, uid: AccountId) -> Call<'_, Vec<KeyRefusal>> {
-        Box::pin(self.read(async move |tx| of_account(tx, uid).await))
+    /// Returns the refusals of an account's keys that are neither revoked nor expired at `now`,
+    /// latest first.
+    pub fn refusals_of(&self, uid: AccountId, now: Timestamp) -> Call<'_, Vec<KeyRefusal>> {
+        Box::pin(self.read(async move |tx| of_account(tx, uid, now).await))
+    }
+
+    /// Returns the refusals of a key, in any state, latest first.
+    pub fn refusals_of_key(&self, key_id: KeyId) -> Call<'_, Vec<KeyRefusal>> {
+        Box::pin(self.read(async move |tx| of_key(tx, key_id).await))
     }
 }
 
@@ -43,10 +50,22 @@ async fn record(tx: &mut Tx<'_>, refusals: &[KeyRefusal]) -> Result<()> {
     Ok(())
 }
 
-async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<KeyRefusal>> {
-    let sql = "SELECT r.key_id, r.code, r.ip, r.count, r.last_at FROM key_refusals r JOIN api_keys k ON k.key_id = r.key_id
-         WHERE k.uid = ?1 ORDER BY r.last_at DESC, r.code, r.ip";
-    tx.list(sql, args![uid], read).await
+const COLUMNS: &str = "r.key_id, r.code, r.ip, r.count, r.last_at";
+
+async fn of_account(tx: &mut Tx<'_>, uid: AccountId, now: Timestamp) -> Result<Vec<KeyRefusal>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM key_refusals r JOIN api_keys k ON k.key_id = r.key_id
+         WHERE k.uid = ?1 AND {} ORDER BY r.last_at DESC, r.code, r.ip",
+        api_key::LIVE
+    );
+    tx.list(&sql, args![uid, now], read).await
+}
+
+async fn of_key(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Vec<KeyRefusal>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM key_refusals r WHERE r.key_id = ?1 ORDER BY r.last_at DESC, r.code, r.ip"
+    );
+    tx.list(&sql, args![key_id], read).await
 }
 
 fn read(columns: &mut Columns<'_>) -> Result<KeyRefusal> {

@@ -20,8 +20,19 @@ pub(crate) enum Tx<'c> {
 }
 
 impl Tx<'_> {
+    /// Tells the tests which statements are executed.
+    #[cfg(test)]
+    fn record(&self, sql: &str, args: &[Value<'_>]) {
+        match self {
+            Self::Sqlite(_) => crate::statements::SQLITE.record(sql, args),
+            Self::Postgres { .. } => crate::statements::POSTGRES.record(&sql.replace('?', "$"), args),
+        }
+    }
+
     /// Runs a statement. Returns the number of changed rows.
     pub(crate) async fn execute(&mut self, sql: &str, args: &[Value<'_>]) -> Result<u64> {
+        #[cfg(test)]
+        self.record(sql, args);
         match self {
             Self::Sqlite(connection) => {
                 let changed = connection
@@ -41,6 +52,8 @@ impl Tx<'_> {
 
     /// Runs a statement. Returns its rows.
     async fn rows(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Vec<Row>> {
+        #[cfg(test)]
+        self.record(sql, args);
         match self {
             Self::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(sql)?;

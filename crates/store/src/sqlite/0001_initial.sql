@@ -41,6 +41,10 @@ CREATE TABLE api_keys (
     disabled_at   INTEGER               -- when the owner disabled it
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX api_keys_by_uid ON api_keys (uid, created_at);
+-- An account's keys that are not revoked, by expiry: counting and listing the live ones reads no dead one. A key
+-- without expiry expires at the end of time.
+CREATE INDEX api_keys_live ON api_keys (uid, coalesce(expires_at, 9223372036854775807)) WHERE revoked_at IS NULL;
+CREATE INDEX api_keys_pending ON api_keys (created_at) WHERE activated_at IS NULL AND revoked_at IS NULL;
 CREATE INDEX api_keys_by_expiry ON api_keys (expires_at) WHERE expires_at IS NOT NULL AND revoked_at IS NULL;
 
 -- One row per session of an API key; a refresh updates it. The only index is the primary key, which starts with
@@ -92,6 +96,7 @@ CREATE TABLE changes (
     kind    TEXT NOT NULL, -- key, account, signing_keys, revocations
     subject BLOB NOT NULL
 ) STRICT;
+CREATE INDEX changes_by_time ON changes (at);
 
 CREATE TABLE audit (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -108,6 +113,8 @@ CREATE TABLE audit (
 -- An account's history and a key's, by time. The id of the row is the last column of each index.
 CREATE INDEX audit_by_uid ON audit (uid, at);
 CREATE INDEX audit_by_key ON audit (uid, key_id, at) WHERE key_id IS NOT NULL;
+-- For the retention.
+CREATE INDEX audit_by_time ON audit (at);
 CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
 
@@ -128,6 +135,7 @@ CREATE TABLE released_addresses (
     uid   BLOB NOT NULL, -- may take it back
     until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX released_addresses_by_time ON released_addresses (until);
 
 CREATE TABLE passkeys (
     credential_id   BLOB PRIMARY KEY,
@@ -179,6 +187,8 @@ CREATE TABLE user_sessions (
     end_reason     TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX user_sessions_by_uid ON user_sessions (uid, opened_at);
+CREATE INDEX user_sessions_by_end ON user_sessions (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX user_sessions_by_expiry ON user_sessions (expires_at);
 
 -- Networks from which an account logged in: they can ask for codes even while its address is flooded.
 CREATE TABLE sign_in_networks (
@@ -187,6 +197,7 @@ CREATE TABLE sign_in_networks (
     last_at INTEGER NOT NULL,
     PRIMARY KEY (uid, network)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX sign_in_networks_by_time ON sign_in_networks (last_at);
 
 -- Mailed codes, and the links in the same mails. Codes are short, so only keyed hashes of them are stored.
 CREATE TABLE email_codes (
@@ -206,6 +217,7 @@ CREATE TABLE email_codes (
 CREATE INDEX email_codes_by_email ON email_codes (email, asked_at);
 CREATE INDEX email_codes_by_browser ON email_codes (browser_hash) WHERE browser_hash IS NOT NULL;
 CREATE INDEX email_codes_by_expiry ON email_codes (expires_at);
+CREATE INDEX email_codes_by_uid ON email_codes (uid) WHERE uid IS NOT NULL;
 CREATE UNIQUE INDEX email_codes_by_link ON email_codes (link_hash) WHERE link_hash IS NOT NULL;
 
 -- What the limits count: failed codes and sent mails of the last 24 hours.
@@ -218,6 +230,7 @@ CREATE TABLE email_code_events (
     short_codes INTEGER NOT NULL -- failed: the number of 8-digit codes that it was compared with
 ) STRICT;
 CREATE INDEX email_code_events_by_email ON email_code_events (email, kind, at);
+CREATE INDEX email_code_events_by_time ON email_code_events (at);
 
 -- WebAuthn ceremonies and logins with Apple in progress: single use, a few minutes.
 CREATE TABLE ceremonies (
@@ -228,6 +241,7 @@ CREATE TABLE ceremonies (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ceremonies_by_expiry ON ceremonies (expires_at);
+CREATE INDEX ceremonies_by_uid ON ceremonies (uid) WHERE uid IS NOT NULL;
 
 -- Recoveries: a user who lost the passkey waits 24 hours, announced by mail.
 CREATE TABLE recoveries (

@@ -62,6 +62,7 @@ impl Shared {
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         connection.busy_timeout(Duration::from_secs(5))?;
+        super::keep_prepared(&connection)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     }

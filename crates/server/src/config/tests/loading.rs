@@ -37,6 +37,7 @@ fn i17_the_least_configuration_has_the_documented_defaults() {
         config.api_keys,
         ApiKeys {
             max_per_account: 20,
+            max_registrations_per_day: 100,
             default_expiry_days: 365
         }
     );

@@ -78,6 +78,7 @@ fn i17_numbers_have_bounds() {
         ("signing_keys", "rotate_days", 2, 365),
         ("signing_keys", "publish_hours", 1, 720),
         ("api_keys", "max_per_account", 1, 100),
+        ("api_keys", "max_registrations_per_day", 1, 10_000),
         ("api_keys", "default_expiry_days", 1, 3650),
         ("limits", "requests_per_network_per_minute", 1, 600_000),
         ("limits", "requests_per_account_per_minute", 1, 600_000),

@@ -85,7 +85,7 @@ async fn page(
     browser: &Browser,
     error: Option<&'static str>,
 ) -> Result<Delete, ApiError> {
-    let keys = app.store.api_keys_of(browser.account.uid).await?;
+    let live = app.store.live_api_keys(browser.account.uid, context.now).await?;
     Ok(Delete {
         layout: Layout::new(app, "Delete your account")
             .section(Section::Security)
@@ -93,10 +93,7 @@ async fn page(
             .middle(),
         name: account_name(&browser.account),
         missing: missing(app, context, browser).await?,
-        live_keys: keys
-            .iter()
-            .filter(|(key, _)| key.lifecycle.revoked_at().is_none())
-            .count(),
+        live_keys: live.len(),
         error,
     })
 }

@@ -42,6 +42,8 @@ pub enum Budget {
     WrongCodesForAddress,
     /// API keys of one account.
     Keys,
+    /// Registrations of API keys by one account.
+    KeyRegistrations,
     /// Passkeys of one account.
     Passkeys,
     /// Bytes of one request.
@@ -93,6 +95,7 @@ impl Budget {
         Self::WrongCodes,
         Self::WrongCodesForAddress,
         Self::Keys,
+        Self::KeyRegistrations,
         Self::Passkeys,
         Self::RequestBytes,
         Self::Mail,
@@ -210,6 +213,13 @@ impl Budget {
                 "`api_keys.max_per_account` each",
                 "409 `key_limit_reached`",
                 "`tm_auth_requests_total{code=\"key_limit_reached\"}`",
+            ),
+            Self::KeyRegistrations => (
+                "registrations of API keys",
+                "account, counted in the database",
+                "`api_keys.max_registrations_per_day` in 24 hours",
+                "429",
+                PER_ROUTE,
             ),
             Self::Passkeys => (
                 "passkeys",

@@ -20,7 +20,10 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
     ("/activity", &[Budget::AccountRequests]),
     ("/api-keys", &[Budget::AccountRequests]),
     ("/api-keys/new", &[Budget::AccountRequests, Budget::Keys]),
-    ("/api-keys/new/proof", &[Budget::AccountRequests, Budget::Keys]),
+    (
+        "/api-keys/new/proof",
+        &[Budget::AccountRequests, Budget::Keys, Budget::KeyRegistrations],
+    ),
     ("/api-keys/{key_id}", &[Budget::AccountRequests]),
     ("/api-keys/{key_id}/disable", &[Budget::AccountRequests]),
     ("/api-keys/{key_id}/edit", &[Budget::AccountRequests]),
@@ -94,7 +97,10 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
         "/v1/auth/api-key/token",
         &[Budget::Failures, Budget::KeyFailures, Budget::Mints],
     ),
-    ("/v1/auth/api-keys", &[Budget::AccountRequests, Budget::Keys]),
+    (
+        "/v1/auth/api-keys",
+        &[Budget::AccountRequests, Budget::Keys, Budget::KeyRegistrations],
+    ),
     ("/v1/auth/api-keys/{key_id}", &[Budget::AccountRequests]),
     (
         "/v1/auth/api-keys/{key_id}/activate",

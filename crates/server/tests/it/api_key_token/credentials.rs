@@ -6,7 +6,7 @@ use tm_auth_core::public_key::verifications;
 use tm_auth_core::{PublicKey, registration};
 use tm_auth_proto::{Environment, KeyId, Scopes};
 use tm_auth_server::random;
-use tm_auth_store::{AuditContext, NewApiKey};
+use tm_auth_store::{AuditContext, KeyLimits, NewApiKey};
 
 use super::PATH;
 use crate::support::{START, TestKey, TestServer, execute};
@@ -80,9 +80,13 @@ async fn pending_key(server: &TestServer) -> TestKey {
         expires_at: None,
     };
     let audit_context = AuditContext::operator(server.now());
+    let limits = KeyLimits {
+        live: 20,
+        per_day: 100,
+    };
     let registered = server
         .store
-        .register_key(new, 20, &audit_context)
+        .register_key(new, limits, &audit_context)
         .await
         .unwrap()
         .unwrap();

@@ -33,7 +33,11 @@ async fn d19_a_keys_token_manages_no_credentials() {
         let answer = Answer::of(request.send().await.unwrap()).await;
         answer.assert_error(403, "management_token_required");
     }
-    let keys = server.store.api_keys_of(key.account.uid).await.unwrap();
+    let keys = server
+        .store
+        .live_api_keys(key.account.uid, server.now())
+        .await
+        .unwrap();
     assert_eq!(keys.len(), 1);
     assert_eq!(
         (keys[0].0.label.as_str(), keys[0].0.lifecycle.revoked_at()),

@@ -1,6 +1,7 @@
 //! `/api-keys` and `/api-keys/{key_id}`.
 
 mod activate;
+mod dead;
 mod disable;
 mod others;
 mod private_key;
@@ -30,5 +31,10 @@ async fn register_as(server: &TestServer, key: &TestKey, public_key: Value) -> A
 }
 
 async fn key_count(server: &TestServer, key: &TestKey) -> usize {
-    server.store.api_keys_of(key.account.uid).await.unwrap().len()
+    server
+        .store
+        .live_api_keys(key.account.uid, server.now())
+        .await
+        .unwrap()
+        .len()
 }

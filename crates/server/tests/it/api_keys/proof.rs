@@ -52,7 +52,14 @@ async fn c07_a_key_is_registered_once_and_the_conflict_does_not_name_its_owner()
         conflicts.push(answer.comparable());
     }
     assert!(conflicts.iter().all(|conflict| *conflict == conflicts[0]));
-    assert!(server.store.api_keys_of(other.uid).await.unwrap().is_empty());
+    assert!(
+        server
+            .store
+            .live_api_keys(other.uid, server.now())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn refusals_are_kept_with_their_reason_and_address() {
     let answer = server.post("/api-key/token", &key.challenge(server.now())).await;
     answer.assert_error(401, "ip_not_allowed");
     let kept = eventually(async || {
-        let kept = server.store.refusals_of(key.account.uid).await.unwrap();
+        let kept = server.store.refusals_of_key(key.id()).await.unwrap();
         (kept.iter().map(|refusal| refusal.count).sum::<u64>() == 4).then_some(kept)
     })
     .await;

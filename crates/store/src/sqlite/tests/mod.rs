@@ -6,6 +6,7 @@ mod full_disk;
 mod group_commit;
 mod opening;
 mod plans;
+mod prepared;
 mod rows;
 
 use std::path::Path;

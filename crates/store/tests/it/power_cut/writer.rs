@@ -46,7 +46,7 @@ pub(crate) fn write() {
         }
         let account = store.accounts().await.expect("the database answers").remove(0);
         let key = store
-            .api_keys_of(account.uid)
+            .live_api_keys(account.uid, account.created_at)
             .await
             .expect("the database answers")
             .remove(0)

@@ -1,6 +1,8 @@
 //! API keys.
 
-use std::net::IpAddr;
+mod limits;
+mod list;
+
 use std::sync::LazyLock;
 
 use ipnet::IpNet;
@@ -14,7 +16,8 @@ use tm_auth_proto::{AccountId, KeyId, Scopes};
 use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation};
 use crate::{
-    AuditAction, AuditContext, Call, Change, KeyChange, KeyUse, NewApiKey, Result, Revocation, Revoked,
+    AuditAction, AuditContext, Call, Change, KeyChange, KeyLimits, KeyUse, NewApiKey, Result, Revocation,
+    Revoked,
 };
 
 /// The columns that [`read`] reads: first those of the account, then those of the key.
@@ -22,6 +25,9 @@ pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_a
     k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.expires_at, k.activated_at, k.disabled_at,
     k.revoked_at, k.version";
 pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
+/// Whether a key is neither revoked nor expired at `?2`. Written as the columns of the index
+/// `api_keys_live`: a key without expiry expires at the end of time.
+pub(super) const LIVE: &str = "k.revoked_at IS NULL AND coalesce(k.expires_at, 9223372036854775807) > ?2";
 
 impl Store {
     /// Returns a key with its account, in any state.
@@ -29,21 +35,16 @@ impl Store {
         Box::pin(self.read(async move |tx| get(tx, key_id).await))
     }
 
-    /// Returns the keys of an account with their last use, newest key first.
-    pub fn api_keys_of(&self, uid: AccountId) -> Call<'_, Vec<(ApiKey, Option<KeyUse>)>> {
-        Box::pin(self.read(async move |tx| of_account(tx, uid).await))
-    }
-
-    /// Registers a key. A public key is registered once only, even after a revocation. An account
-    /// can have `max_live` live keys and as many pending ones.
+    /// Registers a key. A public key is registered once only, even after a revocation. `limits`
+    /// bound the account's live keys, its pending keys, and its registrations within 24 hours.
     pub fn register_key(
         &self,
         new: NewApiKey,
-        max_live: u32,
+        limits: KeyLimits,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<ApiKey, Refusal>> {
         let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| register(tx, &new, max_live, &audit_context).await))
+        Box::pin(self.write(async move |tx| register(tx, &new, limits, &audit_context).await))
     }
 
     /// Activates a pending key of this account, if it was registered less than 24 hours ago and the
@@ -97,22 +98,10 @@ pub(super) async fn get(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Option<ApiKey>
     tx.find(&SQL, args![key_id], read).await
 }
 
-pub(super) async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<(ApiKey, Option<KeyUse>)>> {
-    let sql = format!(
-        "SELECT {COLUMNS}, k.last_used_at, k.last_used_ip {FROM} WHERE k.uid = ?1 ORDER BY k.created_at DESC, k.key_id"
-    );
-    tx.list(&sql, args![uid], |columns| {
-        let key = read(columns)?;
-        let usage = read_use(columns, key.key_id)?;
-        Ok((key, usage))
-    })
-    .await
-}
-
 pub(super) async fn register(
     tx: &mut Tx<'_>,
     new: &NewApiKey,
-    max_live: u32,
+    limits: KeyLimits,
     audit_context: &AuditContext,
 ) -> Result<Result<ApiKey, Refusal>> {
     let point = new.public_key.key().as_sec1().as_slice();
@@ -122,8 +111,11 @@ pub(super) async fn register(
     if known {
         return Ok(Err(Refusal::KeyAlreadyRegistered));
     }
-    if count(tx, new.uid, new.active, new.created_at).await? >= max_live {
-        return Ok(Err(Refusal::KeyLimitReached { limit: max_live }));
+    if let Err(refusal) = limits::check_live(tx, new.uid, new.active, limits.live, new.created_at).await? {
+        return Ok(Err(refusal));
+    }
+    if let Err(refusal) = limits::check_registrations(tx, new.uid, limits, new.created_at).await? {
+        return Ok(Err(refusal));
     }
     tx.execute(
         "INSERT INTO api_keys (key_id, uid, label, public_key, scopes, allowed_ips, created_at, activated_at, expires_at, reminded_days, version)
@@ -175,8 +167,8 @@ pub(super) async fn activate(
         }
         ApiKeyStatus::Pending => {}
     }
-    if count(tx, uid, true, audit_context.at).await? >= max_live {
-        return Ok(Err(Refusal::KeyLimitReached { limit: max_live }));
+    if let Err(refusal) = limits::check_live(tx, uid, true, max_live, audit_context.at).await? {
+        return Ok(Err(refusal));
     }
     tx.execute(
         "UPDATE api_keys SET activated_at = ?2, version = version + 1 WHERE key_id = ?1",
@@ -310,14 +302,6 @@ pub(super) async fn record_use(tx: &mut Tx<'_>, uses: &[KeyUse]) -> Result<()> {
     Ok(())
 }
 
-/// Counts the account's live keys at `now` if `active`, or else its pending ones.
-async fn count(tx: &mut Tx<'_>, uid: AccountId, active: bool, now: Timestamp) -> Result<u32> {
-    let sql = "SELECT count(*) FROM api_keys
-         WHERE uid = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)
-           AND CASE WHEN activated_at IS NULL THEN 0 ELSE 1 END = ?3";
-    tx.value(sql, args![uid, now, active]).await
-}
-
 /// Returns the key if it belongs to the account, or else [`Refusal::KeyNotFound`].
 async fn owned(tx: &mut Tx<'_>, uid: AccountId, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
     Ok(get(tx, key_id)
@@ -368,18 +352,6 @@ fn lifecycle(
             activated_at,
             disabled_at,
         },
-    }
-}
-
-fn read_use(columns: &mut Columns<'_>, key_id: KeyId) -> Result<Option<KeyUse>> {
-    let (at, ip): (Option<Timestamp>, Option<&str>) = (columns.next()?, columns.next()?);
-    match (at, ip) {
-        (Some(at), Some(ip)) => Ok(Some(KeyUse {
-            key_id,
-            at,
-            ip: parse::<IpAddr>(ip)?,
-        })),
-        _ => Ok(None),
     }
 }
 
