@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::rules::{
-    ATTEMPTS_PER_CODE, ATTEMPTS_PER_HOUR, DAY, HOUR, MaySend, OUTSTANDING, Outstanding, SENDS_PER_ADDRESS, SENDS_UNDER_ATTACK,
-    SHORT_COMPARISONS_A_DAY, Sent, Tried,
+    ATTEMPTS_PER_CODE, ATTEMPTS_PER_HOUR, DAY, HOUR, MaySend, OUTSTANDING, Outstanding, SENDS_PER_ADDRESS,
+    SENDS_UNDER_ATTACK, SHORT_COMPARISONS_A_DAY, Sent, Tried,
 };
 use super::*;
 use crate::sample::at;
