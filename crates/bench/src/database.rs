@@ -114,7 +114,7 @@ async fn insert(connection: &mut PgConnection, batch: usize, rows: usize) {
     let sql = "INSERT INTO bare
         SELECT int8send(n) || int8send(n), '\\x00112233445566778899aabbccddeeff',
             '\\x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff', '\\x00112233445566778899aabbccddeeff',
-            'mac-1', 0, NULL, 0, 0, 0, 0, 0, NULL, NULL
+            'mac-1', 0, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, NULL
         FROM unnest($1::bigint[]) AS given (n)";
     let numbers: Vec<i64> = (0..i64::try_from(rows).expect("thousands")).collect();
     for chunk in numbers.chunks(batch) {

@@ -39,6 +39,12 @@ pub struct Bound {
 
 /// Opens the sockets.
 pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
+    if app.config.tokens.expire_before_clients_renew() {
+        tracing::warn!(
+            setting = "tokens.access_ttl_seconds",
+            "access tokens expire before some clients renew them"
+        );
+    }
     let network = &app.config.network;
     let tls = network.tls.as_ref();
     let tls = tls

@@ -41,5 +41,5 @@ pub use identity::{EmailChange, LoginMethods};
 pub use key_refusal::KeyRefusal;
 pub use reminder::DueReminder;
 pub use revocation::{Revocation, Revoked};
-pub use session::{OpenOutcome, Rotated, RotatedUserSession, Rotation, RotationKind};
+pub use session::{OpenOutcome, RefusedRotation, Rotated, RotatedUserSession, Rotation, RotationKind};
 pub use sql::{Call, Store};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tm_auth_core::session::{Session, SessionLifetimes};
 use tm_auth_core::token::refresh::VerifiedRefreshToken;
 use tm_auth_core::user::UserSession;
-use tm_auth_core::{Account, ApiKey};
+use tm_auth_core::{Account, ApiKey, Refusal};
 
 use crate::AuditContext;
 
@@ -62,6 +62,35 @@ pub struct RotatedUserSession {
     pub kind: RotationKind,
 }
 
+/// A refresh token that was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRotation {
+    /// The reason.
+    pub refusal: Refusal,
+    /// True if this very call detected the reuse and ended the session, false if the session was
+    /// ended before. So each end is reported once, whatever the caller remembers.
+    pub ended_session: bool,
+}
+
+impl RefusedRotation {
+    /// The token was reused, and the call ended its session.
+    pub(crate) fn ended_by_reuse() -> Self {
+        Self {
+            refusal: Refusal::RefreshReused,
+            ended_session: true,
+        }
+    }
+}
+
+impl From<Refusal> for RefusedRotation {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            ended_session: false,
+        }
+    }
+}
+
 /// The rotation rule that was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotationKind {
@@ -69,7 +98,8 @@ pub enum RotationKind {
     Rotated,
     /// A token newer than the row was rotated, as after the loss of the database's last commits.
     FastForwarded,
-    /// The parent was presented again within the grace period, and gets the same successor.
+    /// A token was presented again within the grace period after its exchange, and gets the newest
+    /// token.
     Repeated,
     /// The parent was presented again after the grace period, and gets a new successor.
     Reissued,

@@ -48,6 +48,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
             ),
         ),
     }
+    access_tokens(&config);
     connections(&config);
     passed(
         "clock",
@@ -57,6 +58,19 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
         ),
     );
     Ok(())
+}
+
+/// Warns if access tokens expire before some clients renew them.
+fn access_tokens(config: &Config) {
+    let lifetime = config.tokens.access_ttl_seconds;
+    if config.tokens.expire_before_clients_renew() {
+        println!(
+            "warning  access tokens: they live {lifetime} s, but there are clients that keep an access token \
+             for 55 to 58 minutes; set `tokens.access_ttl_seconds` to 3600"
+        );
+    } else {
+        passed("access tokens", &format!("they live {lifetime} s"));
+    }
 }
 
 /// Warns if the limit of open files allows fewer connections than are configured.

@@ -292,6 +292,17 @@ async fn commands_alone_plan_create_and_administer_a_database() {
     let is_ok = |line: &str| line.starts_with("ok  ") || line.starts_with("warning  connections: ");
     assert!(checked.lines().all(is_ok), "{checked}");
 
+    let short = service
+        .command(&["doctor"])
+        .env("TM_AUTH__TOKENS__ACCESS_TTL_SECONDS", "3599")
+        .output()
+        .expect("it starts");
+    let short = String::from_utf8_lossy(&short.stdout).into_owned();
+    assert!(
+        short.contains("warning  access tokens: they live 3599 s"),
+        "{short}"
+    );
+
     let uid = service.admin(&["accounts", "create", "--email", "owner@example.com"]);
     let taken = service.failure(&["accounts", "create", "--email", "owner@example.com"]);
     assert!(taken.contains("another account"), "{taken}");

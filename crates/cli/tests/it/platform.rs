@@ -4,17 +4,18 @@
 //! 2. `/v1/conductor/*` and `/v1/defi/core/*` are protected by `BearerLayer`, like those services.
 //! 3. `POST /test/refresh-verifier` makes the verifier fetch the keys and the revocation list now
 //!    instead of at its next poll.
-//! 4. `POST /test/advance-hour` advances the clocks by an hour, if the test passed a way to do so.
+//! 4. `POST /test/advance/{milliseconds}` advances the clocks, if the test passed a way to do so.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
+use jiff::SignedDuration;
 use serde_json::json;
 use tm_auth_proto::AccessClaims;
 use tm_auth_verifier::{BearerLayer, Verifier};
@@ -23,8 +24,8 @@ use tokio::net::TcpListener;
 /// The maximum length of a body, in bytes. The bodies of these tests are shorter.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Advances the clocks of the test by an hour.
-pub(crate) type AdvanceHour = Arc<dyn Fn() + Send + Sync>;
+/// Advances the clocks of the test.
+pub(crate) type Advance = Arc<dyn Fn(SignedDuration) + Send + Sync>;
 
 /// The nodes that served the calls to the auth service, in order, if a load balancer names them.
 pub(crate) type ServedBy = Arc<Mutex<Vec<String>>>;
@@ -47,12 +48,12 @@ struct Auth {
 }
 
 /// Starts the stand-in and returns its origin. It ends with the test's runtime.
-pub(crate) async fn start(auth_origin: &str, verifier: Verifier, advance_hour: AdvanceHour) -> String {
+pub(crate) async fn start(auth_origin: &str, verifier: Verifier, advance: Advance) -> String {
     let one = Nodes {
         served_by: ServedBy::default(),
         wait_until_agreed: Arc::new(|| Box::pin(async {})),
     };
-    start_with_nodes(auth_origin, one, verifier, advance_hour).await
+    start_with_nodes(auth_origin, one, verifier, advance).await
 }
 
 /// Like [`start`], in front of several nodes.
@@ -60,7 +61,7 @@ pub(crate) async fn start_with_nodes(
     auth_origin: &str,
     nodes: Nodes,
     verifier: Verifier,
-    advance_hour: AdvanceHour,
+    advance: Advance,
 ) -> String {
     let auth = Auth {
         origin: Arc::from(auth_origin),
@@ -85,9 +86,9 @@ pub(crate) async fn start_with_nodes(
             }),
         )
         .route(
-            "/test/advance-hour",
-            post(async move || {
-                advance_hour();
+            "/test/advance/{milliseconds}",
+            post(async move |Path(milliseconds): Path<i64>| {
+                advance(SignedDuration::from_millis(milliseconds));
                 StatusCode::NO_CONTENT
             }),
         );

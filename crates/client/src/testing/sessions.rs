@@ -18,7 +18,7 @@ use crate::Signer;
 
 /// The largest difference between a request's timestamp and the clock.
 const TIMESTAMP_TOLERANCE: SignedDuration = SignedDuration::from_secs(30);
-/// How long after its exchange a refresh token gives the same successor again.
+/// How long after its exchange a refresh token gives the newest one again.
 const REUSE_GRACE: SignedDuration = SignedDuration::from_secs(90);
 
 /// The keys and sessions of the stand-in.
@@ -42,7 +42,17 @@ struct Session {
     /// The counter of the refresh token that was exchanged for it.
     parent: Option<u64>,
     rotated_at: Timestamp,
+    /// When each counter was last exchanged.
+    exchanged_at: BTreeMap<u64, Timestamp>,
     ended: bool,
+}
+
+impl Session {
+    fn exchange(&mut self, counter: u64, now: Timestamp) {
+        self.current += 1;
+        self.rotated_at = now;
+        self.exchanged_at.insert(counter, now);
+    }
 }
 
 impl SessionStore {
@@ -117,6 +127,7 @@ impl SessionStore {
             current: 0,
             parent: None,
             rotated_at: now,
+            exchanged_at: BTreeMap::new(),
             ended: false,
         };
         self.sessions.insert(sid, session);
@@ -129,18 +140,17 @@ impl SessionStore {
         if session.ended {
             return Err(ErrorCode::SessionEnded);
         }
-        let within_grace = now.duration_since(session.rotated_at) <= REUSE_GRACE;
+        let within_grace = |since: &Timestamp| now.duration_since(*since) <= REUSE_GRACE;
+        let exchanged_soon = session.exchanged_at.get(&counter).is_some_and(within_grace);
         if counter == session.current {
             session.parent = Some(counter);
-            session.current += 1;
-            session.rotated_at = now;
+            session.exchange(counter, now);
+        } else if exchanged_soon {
+            // Threads of one client: the token may be several exchanges old.
         } else if session.parent == Some(counter) {
-            if !within_grace {
-                // The response with the successor was lost: issue another successor.
-                session.current += 1;
-                session.rotated_at = now;
-            }
-        } else if within_grace {
+            // The response with the successor was lost: issue another successor.
+            session.exchange(counter, now);
+        } else if within_grace(&session.rotated_at) {
             return Err(ErrorCode::RefreshSuperseded);
         } else {
             session.ended = true;

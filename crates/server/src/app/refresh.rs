@@ -1,9 +1,12 @@
 //! Refreshes: exchanges a refresh token for a new pair of tokens, or ends its session.
 //!
 //! 1. Verify the token's type, algorithm and MAC. No session is read for a token that fails.
-//! 2. The store judges the token's counter and updates the session's row, in one transaction that
+//! 2. Charge the call to the session. If the session has used up its refreshes, only a call that
+//!    changes nothing passes: [`tm_auth_store::Store::would_repeat`].
+//! 3. The store judges the token's counter and updates the session's row, in one transaction that
 //!    also checks the key and the account.
-//! 3. Issue both tokens from the updated row. A client that lost the response and soon retries gets
+//! 4. Charge the refresh to the session if it changed the row.
+//! 5. Issue both tokens from the updated row. A client that lost the response and soon retries gets
 //!    the same refresh token.
 
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use tm_auth_core::token::refresh::{self, Unverified, VerifiedRefreshToken};
 use tm_auth_core::user::is_user_session;
 use tm_auth_proto::{Environment, SessionId, TokenResponse};
 use tm_auth_store::error::Chain;
-use tm_auth_store::{KeyUse, Rotation};
+use tm_auth_store::{KeyUse, RefusedRotation, Rotation, RotationKind};
 
 use super::{App, notices, sign_in, tokens};
 use crate::error::ApiError;
@@ -27,7 +30,7 @@ use crate::random;
 /// Exchanges a refresh token for a new pair.
 pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result<TokenResponse, ApiError> {
     let presented = verify(app, context, token).await?;
-    app.limits.charge_session(context, presented.sid)?;
+    may_refresh(app, context, &presented).await?;
     let (sid, secret) = (presented.sid, presented.secret.clone());
     let rotation = Rotation {
         audit_context: context.audit_context(presented.sid),
@@ -41,8 +44,8 @@ pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result
         return refresh_user_session(app, context, rotation, &secret).await;
     }
     let rotated = app.store.rotate_session(rotation).await?;
-    let rotated = or_reuse(app, context, sid, rotated).await?;
-    crate::metrics::rotation(rotated.kind);
+    let rotated = or_refused(app, context, sid, rotated).await?;
+    note_rotation(app, context, sid, rotated.kind);
 
     let (session, key) = (&rotated.session, &rotated.key);
     let mac = newest_mac_key(app, &session.mac_kid).await?;
@@ -80,27 +83,66 @@ async fn refresh_user_session(
 ) -> Result<TokenResponse, ApiError> {
     let sid = rotation.presented.sid;
     let rotated = app.store.rotate_user_session(rotation).await?;
-    let rotated = or_reuse(app, context, sid, rotated).await?;
-    crate::metrics::rotation(rotated.kind);
+    let rotated = or_refused(app, context, sid, rotated).await?;
+    note_rotation(app, context, sid, rotated.kind);
     let (session, account) = (&rotated.session, &rotated.account);
     let mac = newest_mac_key(app, session.mac_kid.as_deref().unwrap_or_default()).await?;
     Ok(sign_in::tokens(app, context, session, account, secret, &mac))
 }
 
-/// If the session ended because of reuse, puts that in force on this node and notifies the owner,
-/// unless the revocation list already has the session: then the token was reused before.
-async fn or_reuse<T>(
+/// Step 2. Threads that share a session all present the same token when it expires, so calls that
+/// change nothing have a wider limit of their own.
+async fn may_refresh(app: &App, context: &Context, presented: &VerifiedRefreshToken) -> Result<(), ApiError> {
+    app.limits.charge_refresh_call(context, presented.sid)?;
+    let Err(limited) = app.limits.may_rotate(context, presented.sid) else {
+        return Ok(());
+    };
+    let repeats = app
+        .store
+        .would_repeat(presented.clone(), context.now, app.lifetimes.reuse_grace);
+    if repeats.await? { Ok(()) } else { Err(limited) }
+}
+
+/// Step 4.
+fn note_rotation(app: &App, context: &Context, sid: SessionId, kind: RotationKind) {
+    crate::metrics::rotation(kind);
+    if kind != RotationKind::Repeated {
+        app.limits.charge_rotation(context, sid);
+    }
+}
+
+/// If this call ended the session because of reuse, tells the owner and puts the end in force on
+/// this node. The store reports the end of a session once, so the owner is told once, however often
+/// and late the token comes again, and whichever node it reaches.
+async fn or_refused<T>(
     app: &App,
     context: &Context,
     sid: SessionId,
-    rotated: Result<T, Refusal>,
+    rotated: Result<T, RefusedRotation>,
 ) -> Result<T, ApiError> {
-    if matches!(rotated, Err(Refusal::RefreshReused))
-        && app.revocations.learn_end_of(sid, context.now).await?
-    {
-        tell_owner(app, context, sid).await;
+    let refused = match rotated {
+        Ok(rotated) => return Ok(rotated),
+        Err(refused) => refused,
+    };
+    if is_over(&refused.refusal) {
+        app.limits.charge_rotation(context, sid);
     }
-    Ok(rotated?)
+    if refused.ended_session {
+        let in_force = app.reload_revocations().await;
+        // The only call that knows of the end: the owner is told even if the list cannot be read.
+        tell_owner(app, context, sid).await;
+        in_force?;
+    }
+    Err(refused.refusal.into())
+}
+
+/// Whether no token of the session will ever be accepted. Other refusals are not charged: with a
+/// stolen token, a thief at a forbidden address could use up the owner's refreshes.
+fn is_over(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::RefreshReused | Refusal::SessionEnded | Refusal::SessionExpired
+    )
 }
 
 /// Notifies the owner of the reuse. A failure does not change the refusal.

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::signing::SigningKey;
 use tm_auth_core::token::access::Issuer;
+use tm_auth_proto::AccessClaims;
 use tm_auth_proto::claims::REVOCATIONS_TYP;
-use tm_auth_proto::{AccessClaims, SessionId};
 use tm_auth_store::{Result, Revocation, Revoked, Store};
 use tm_auth_verifier::Revocations;
 
@@ -86,17 +86,6 @@ impl RevocationList {
     pub(crate) async fn reload(&self, now: Timestamp) -> Result<()> {
         let _one_at_a_time = self.reloading.lock().await;
         self.read(now).await
-    }
-
-    /// Reads the list again because this session ended. Returns `false` if the list already had it.
-    pub(crate) async fn learn_end_of(&self, sid: SessionId, now: Timestamp) -> Result<bool> {
-        let _one_at_a_time = self.reloading.lock().await;
-        let revoked = Revoked::Session(sid);
-        if self.held().entries.iter().any(|entry| entry.revoked == revoked) {
-            return Ok(false);
-        }
-        self.read(now).await?;
-        Ok(true)
     }
 
     async fn read(&self, now: Timestamp) -> Result<()> {

@@ -59,6 +59,12 @@ impl Default for Tokens {
 }
 
 impl Tokens {
+    /// True if access tokens expire before some clients renew them. There are public clients that
+    /// keep a token for 55 to 58 minutes without reading its lifetime.
+    pub fn expire_before_clients_renew(&self) -> bool {
+        self.access_ttl_seconds < MAX_ACCESS_TTL_SECONDS
+    }
+
     pub(super) fn check(&self, public_url: &PublicUrl) -> Result<(), ConfigError> {
         within(
             "tokens.access_ttl_seconds",

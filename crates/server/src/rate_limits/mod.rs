@@ -32,6 +32,10 @@ pub(crate) const SIGN_UPS_PER_HOUR: u32 = 20;
 /// Maximum number of entries per limiter.
 const CAPACITY: usize = 100_000;
 
+/// Calls of `POST /token/refresh` with tokens of one session, for each refresh that the session may
+/// make. A call that repeats an answer costs a read and a signature.
+const CALLS_PER_ROTATION: u32 = 10;
+
 /// The total of a budget without a setting of its own is that of this many networks. Over it, only
 /// sites that were charged recently are refused, so strangers cannot lock out every client.
 const NETWORKS: u32 = 100;
@@ -43,6 +47,7 @@ pub(crate) struct Limits {
     failures: NetworkBudget,
     mints: RateLimiter<KeyId>,
     refreshes: RateLimiter<SessionId>,
+    refresh_calls: RateLimiter<SessionId>,
     ceremonies: NetworkBudget,
     passkey_failures: NetworkBudget,
     sign_ups: NetworkBudget,
@@ -52,6 +57,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(limits: &config::Limits) -> Self {
+        let refreshes = Rate::per_minute(limits.refreshes_per_session_per_minute);
         let five_minutes = |count| Rate::new(count, Duration::from_mins(5));
         let hour = |count| Rate::new(count, Duration::from_hours(1));
         let sparing = |rate: Rate| NetworkBudget::new(rate, rate.times(NETWORKS));
@@ -61,10 +67,8 @@ impl Limits {
             failures_of_key: SubjectBudget::new(Rate::per_minute(limits.failures_per_key_per_minute)),
             failures: sparing(Rate::per_minute(limits.failures_per_network_per_minute)),
             mints: RateLimiter::new(Rate::per_minute(limits.mints_per_key_per_minute), CAPACITY),
-            refreshes: RateLimiter::new(
-                Rate::per_minute(limits.refreshes_per_session_per_minute),
-                CAPACITY,
-            ),
+            refreshes: RateLimiter::new(refreshes, CAPACITY),
+            refresh_calls: RateLimiter::new(refreshes.times(CALLS_PER_ROTATION), CAPACITY),
             ceremonies: NetworkBudget::new(
                 Rate::per_minute(CEREMONIES_PER_MINUTE),
                 Rate::per_minute(limits.ceremonies_per_minute),
@@ -126,9 +130,21 @@ impl Limits {
         self.mints.charge_or_refuse(key_id, context.now).map_err(refuse)
     }
 
-    /// Charges a refresh token with a valid MAC.
-    pub(crate) fn charge_session(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
-        self.refreshes.charge_or_refuse(sid, context.now).map_err(refuse)
+    /// Charges a refresh token with a valid MAC, whatever it yields.
+    pub(crate) fn charge_refresh_call(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
+        self.refresh_calls
+            .charge_or_refuse(sid, context.now)
+            .map_err(refuse)
+    }
+
+    /// Whether a session may change once more.
+    pub(crate) fn may_rotate(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
+        self.refreshes.peek(&sid, context.now).map_err(refuse)
+    }
+
+    /// Charges a refresh that changed its session, or a call for a session that is over.
+    pub(crate) fn charge_rotation(&self, context: &Context, sid: SessionId) {
+        self.refreshes.charge(sid, context.now);
     }
 
     /// Charges the start of a ceremony, with a passkey or with Apple. Each opened login page starts

@@ -42,5 +42,6 @@ mod smoke;
 mod stolen_database;
 pub(super) mod support;
 mod token_refresh;
+mod token_refresh_burst;
 mod token_refresh_race;
 mod token_revoke;

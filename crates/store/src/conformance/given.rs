@@ -181,10 +181,11 @@ pub(crate) fn presented(sid: SessionId, secret: &SessionSecret, counter: i64) ->
 }
 
 pub(crate) async fn rotate(store: &Store, rotation: Rotation) -> Result<Rotated, Refusal> {
-    store
+    let rotated = store
         .rotate_session(rotation)
         .await
-        .expect("the database answers")
+        .expect("the database answers");
+    rotated.map_err(|refused| refused.refusal)
 }
 
 /// The number of entries of this action in the audit trail.

@@ -17,6 +17,10 @@ super::table!("rotation":
     e04_the_parent_gets_three_new_successors_after_the_grace_period,
     e02_a_token_older_than_the_parent_ends_this_session_alone,
     e05_a_token_older_than_the_parent_ends_nothing_within_the_grace_period,
+    e19_a_token_exchanged_within_the_grace_period_gets_the_newest_one,
+    e19_threads_that_refresh_and_repeat_in_any_order_are_never_refused,
+    e20_a_repeat_is_foreseen_without_a_change,
+    q08_the_end_by_reuse_is_reported_once,
     fifty_concurrent_refreshes_get_one_successor,
     e09_idle_and_absolute_timeouts_are_reported_as_expiry,
     e12_a_wrong_secret_is_refused_and_ends_nothing,
@@ -157,6 +161,148 @@ async fn e05_a_token_older_than_the_parent_ends_nothing_within_the_grace_period(
     assert_eq!(superseded, Err(Refusal::RefreshSuperseded));
     assert!(rotate(store, rotation(new.sid, &secret, 2, 92)).await.is_ok());
     assert!(store.revocations(at(0)).await.unwrap().is_empty());
+}
+
+async fn e19_a_token_exchanged_within_the_grace_period_gets_the_newest_one(store: &Store) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    let mut newest = None;
+    for counter in 0..5 {
+        newest = Some(
+            rotate(store, rotation(new.sid, &secret, counter, 100 + counter))
+                .await
+                .unwrap(),
+        );
+    }
+    let newest = newest.unwrap().session;
+    for counter in 0..5 {
+        for seconds in [105, 190] {
+            let again = rotate(store, rotation(new.sid, &secret, counter, seconds))
+                .await
+                .unwrap();
+            assert_eq!((again.kind, &again.session), (RotationKind::Repeated, &newest));
+        }
+    }
+    // The burst outlives neither the grace period nor an invalidated token.
+    assert_eq!(
+        rotate(store, rotation(new.sid, &secret, 3, 191)).await,
+        Err(Refusal::RefreshSuperseded)
+    );
+    rotate(store, rotation(new.sid, &secret, 4, 195)).await.unwrap();
+    rotate(store, rotation(new.sid, &secret, 6, 196)).await.unwrap();
+    for counter in [3, 4, 5] {
+        assert_eq!(
+            rotate(store, rotation(new.sid, &secret, counter, 197)).await,
+            Err(Refusal::RefreshSuperseded)
+        );
+    }
+}
+
+/// Each of the threads has the token that was the newest when it started, and presents it while the
+/// others refresh.
+async fn e19_threads_that_refresh_and_repeat_in_any_order_are_never_refused(store: &Arc<Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    for generation in 0..10 {
+        let mut threads = tokio::task::JoinSet::new();
+        for counter in (0..=generation).cycle().take(50) {
+            let (store, rotation) = (Arc::clone(store), rotation(new.sid, &secret, counter, generation));
+            threads.spawn(async move { rotate(&store, rotation).await.unwrap() });
+        }
+        let rotated = threads.join_all().await;
+        let issued = |kind| rotated.iter().filter(move |rotated| rotated.kind == kind);
+        assert_eq!(issued(RotationKind::Rotated).count(), 1);
+        let newest = issued(RotationKind::Rotated)
+            .next()
+            .unwrap()
+            .session
+            .family
+            .current;
+        assert_eq!(newest, generation + 1);
+        // A thread that came before the rotation got the token that was the newest then.
+        let known = [newest - 1, newest];
+        assert!(
+            issued(RotationKind::Repeated).all(|rotated| known.contains(&rotated.session.family.current))
+        );
+    }
+    assert_eq!(audited(store, AuditAction::RefreshReused).await, 0);
+}
+
+async fn e20_a_repeat_is_foreseen_without_a_change(store: &Store) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    for counter in 0..3 {
+        rotate(store, rotation(new.sid, &secret, counter, counter))
+            .await
+            .unwrap();
+    }
+    let foreseen = async |secret, counter, seconds| {
+        let presented = presented(new.sid, secret, counter);
+        let repeat = store.would_repeat(presented, at(seconds), LIFETIMES.reuse_grace);
+        repeat.await.unwrap()
+    };
+    for (counter, seconds, expected) in [
+        (0, 90, true),
+        (1, 90, true),
+        (2, 92, true),
+        (3, 10, false),
+        (4, 10, false),
+        (0, 91, false),
+        (2, 93, false),
+        (-1, 10, false),
+    ] {
+        assert_eq!(
+            foreseen(&secret, counter, seconds).await,
+            expected,
+            "{counter} {seconds}"
+        );
+    }
+    let wrong = SessionSecret::new([0; 16]);
+    assert!(!foreseen(&wrong, 0, 10).await);
+    let (unknown, secret_of_unknown) = new_session(&key, 0);
+    let presented_of_unknown = presented(unknown.sid, &secret_of_unknown, 0);
+    let repeat = store.would_repeat(presented_of_unknown, at(1), LIFETIMES.reuse_grace);
+    assert!(!repeat.await.unwrap());
+    let again = rotate(store, rotation(new.sid, &secret, 3, 10)).await.unwrap();
+    assert_eq!(again.kind, RotationKind::Rotated, "nothing was changed");
+    let presented_now = presented(new.sid, &secret, 0);
+    assert!(
+        store
+            .end_session(presented_now, &audit_context(11))
+            .await
+            .unwrap()
+    );
+    assert!(!foreseen(&secret, 0, 11).await);
+}
+
+async fn q08_the_end_by_reuse_is_reported_once(store: &Arc<Store>) {
+    let key = key(store).await;
+    let (new, secret) = session(store, &key).await;
+    for counter in 0..2 {
+        rotate(store, rotation(new.sid, &secret, counter, counter))
+            .await
+            .unwrap();
+    }
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (store, rotation) = (Arc::clone(store), rotation(new.sid, &secret, 0, 92));
+        callers.spawn(async move { store.rotate_session(rotation).await.unwrap().unwrap_err() });
+    }
+    let refused = callers.join_all().await;
+    assert!(
+        refused
+            .iter()
+            .all(|refused| refused.refusal == Refusal::RefreshReused)
+    );
+    assert_eq!(refused.iter().filter(|refused| refused.ended_session).count(), 1);
+    // A day later the list of revocations has forgotten the session, and its row has not.
+    for counter in 0..3 {
+        let late = store
+            .rotate_session(rotation(new.sid, &secret, counter, 26 * 3600))
+            .await;
+        assert_eq!(late.unwrap(), Err(Refusal::RefreshReused.into()));
+    }
+    assert_eq!(audited(store, AuditAction::RefreshReused).await, 1);
 }
 
 async fn fifty_concurrent_refreshes_get_one_successor(store: &Arc<Store>) {

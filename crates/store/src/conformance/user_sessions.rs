@@ -8,7 +8,7 @@ use tm_auth_core::token::refresh::VerifiedRefreshToken;
 use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession, session_id};
 use tm_auth_core::{Account, Refusal};
 
-use super::given::{ADDRESS, LIFETIMES, RETENTION, account, at, audit_context};
+use super::given::{ADDRESS, LIFETIMES, RETENTION, account, at, audit_context, audited};
 use crate::{AuditAction, Revoked, Rotation, RotationKind, Store};
 
 super::table!("user_sessions":
@@ -16,7 +16,8 @@ super::table!("user_sessions":
     h02_a_session_that_replaces_another_ends_it,
     e10_a_disabled_account_opens_and_uses_no_session,
     e16_all_sessions_but_one_are_ended,
-    e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session,
+    e04_q08_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session_once,
+    e19_a_users_slow_thread_gets_the_newest_token,
     h01_the_secret_of_a_cookie_is_not_valid_in_a_refresh_token,
     e16_the_holder_of_a_refresh_token_ends_the_session,
     an_older_use_of_a_session_never_overwrites_a_newer_one,
@@ -152,7 +153,7 @@ async fn e10_a_disabled_account_opens_and_uses_no_session(store: &Store) {
     let opened = store.open_user_session(next, NETWORK.to_owned(), Some(native.sid), &context);
     assert!(!opened.await.unwrap());
     let refused = store.rotate_user_session(rotation(&native, 0, 2)).await.unwrap();
-    assert_eq!(refused.unwrap_err(), Refusal::AccountDisabled);
+    assert_eq!(refused.unwrap_err().refusal, Refusal::AccountDisabled);
 }
 
 async fn e16_all_sessions_but_one_are_ended(store: &Store) {
@@ -166,7 +167,7 @@ async fn e16_all_sessions_but_one_are_ended(store: &Store) {
     assert_eq!(store.user_sessions_of(account.uid).await.unwrap(), [kept]);
     assert!(is_listed(store, &gone).await);
     let refused = store.rotate_user_session(rotation(&gone, 0, 3)).await.unwrap();
-    assert_eq!(refused.unwrap_err(), Refusal::SessionEnded);
+    assert_eq!(refused.unwrap_err().refusal, Refusal::SessionEnded);
     assert_eq!(
         store
             .end_user_sessions(account.uid, None, &audit_context(4))
@@ -178,7 +179,35 @@ async fn e16_all_sessions_but_one_are_ended(store: &Store) {
     assert_eq!(store.user_sessions_of(other.uid).await.unwrap(), [theirs]);
 }
 
-async fn e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session(store: &Store) {
+async fn e19_a_users_slow_thread_gets_the_newest_token(store: &Store) {
+    let account = account(store).await;
+    let session = open_session(store, &account, SessionKind::Native, 0).await;
+    let rotate = async |counter, seconds| {
+        store
+            .rotate_user_session(rotation(&session, counter, seconds))
+            .await
+            .unwrap()
+    };
+    for counter in 0..3 {
+        rotate(counter, 100 + counter).await.unwrap();
+    }
+    let (row, _) = store.user_session(session.sid).await.unwrap().unwrap();
+    for (counter, seconds, repeated) in [(0, 190, true), (1, 190, true), (2, 192, true), (0, 191, false)] {
+        let presented = rotation(&session, counter, seconds);
+        let would = store.would_repeat(presented.presented, presented.now, LIFETIMES.reuse_grace);
+        assert_eq!(would.await.unwrap(), repeated, "{counter}");
+        if repeated {
+            let again = rotate(counter, seconds).await.unwrap();
+            assert_eq!((again.kind, &again.session), (RotationKind::Repeated, &row));
+        }
+    }
+    assert_eq!(
+        rotate(0, 191).await.unwrap_err().refusal,
+        Refusal::RefreshSuperseded
+    );
+}
+
+async fn e04_q08_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session_once(store: &Store) {
     let account = account(store).await;
     let session = open_session(store, &account, SessionKind::Native, 0).await;
     let rotate = async |counter, seconds| {
@@ -198,10 +227,25 @@ async fn e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session(sto
     assert_eq!(row, first.session);
     assert_eq!(rotate(0, 20).await.unwrap().kind, RotationKind::Repeated);
     assert_eq!(rotate(0, 200).await.unwrap().kind, RotationKind::Reissued);
-    assert_eq!(rotate(1, 210).await.unwrap_err(), Refusal::RefreshSuperseded);
-    assert_eq!(rotate(1, 400).await.unwrap_err(), Refusal::RefreshReused);
+    assert_eq!(
+        rotate(1, 210).await.unwrap_err().refusal,
+        Refusal::RefreshSuperseded
+    );
+    let ended = rotate(1, 400).await.unwrap_err();
+    assert_eq!(
+        (ended.refusal, ended.ended_session),
+        (Refusal::RefreshReused, true)
+    );
     assert!(is_listed(store, &session).await);
-    assert_eq!(rotate(2, 401).await.unwrap_err(), Refusal::RefreshReused);
+    // Q08: the end is reported and audited once, however often and late a token comes again.
+    for (counter, seconds) in [(2, 401), (1, 402), (1, 30 * 3600)] {
+        let again = rotate(counter, seconds).await.unwrap_err();
+        assert_eq!(
+            (again.refusal, again.ended_session),
+            (Refusal::RefreshReused, false)
+        );
+    }
+    assert_eq!(audited(store, AuditAction::RefreshReused).await, 1);
     let wrong = Rotation {
         presented: VerifiedRefreshToken {
             secret: SessionSecret::new([6; 16]),
@@ -210,21 +254,21 @@ async fn e04_a_users_refresh_tokens_rotate_and_a_reused_one_ends_the_session(sto
         ..rotation(&session, 2, 402)
     };
     let refused = store.rotate_user_session(wrong).await.unwrap();
-    assert_eq!(refused.unwrap_err(), Refusal::InvalidRefreshToken);
+    assert_eq!(refused.unwrap_err().refusal, Refusal::InvalidRefreshToken);
     let unknown = new_session(&account, SessionKind::Native, 0);
     let refused = store.rotate_user_session(rotation(&unknown, 0, 1)).await.unwrap();
-    assert_eq!(refused.unwrap_err(), Refusal::SessionExpired);
+    assert_eq!(refused.unwrap_err().refusal, Refusal::SessionExpired);
     let late = open_session(store, &account, SessionKind::Native, 0).await;
     let idle = SessionKind::Native.lifetimes().idle.as_secs();
     let refused = store.rotate_user_session(rotation(&late, 0, idle)).await.unwrap();
-    assert_eq!(refused.unwrap_err(), Refusal::SessionExpired);
+    assert_eq!(refused.unwrap_err().refusal, Refusal::SessionExpired);
 }
 
 async fn h01_the_secret_of_a_cookie_is_not_valid_in_a_refresh_token(store: &Store) {
     let account = account(store).await;
     let browser = open_session(store, &account, SessionKind::Browser, 0).await;
     let refused = store.rotate_user_session(rotation(&browser, 0, 1)).await.unwrap();
-    assert_eq!(refused.unwrap_err(), Refusal::InvalidRefreshToken);
+    assert_eq!(refused.unwrap_err().refusal, Refusal::InvalidRefreshToken);
     assert_eq!(store.user_sessions_of(account.uid).await.unwrap(), [browser]);
 }
 

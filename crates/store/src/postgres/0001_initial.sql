@@ -50,20 +50,22 @@ CREATE INDEX api_keys_by_expiry ON api_keys (expires_at) WHERE expires_at IS NOT
 -- the time, so inserts land at the end. A rotation changes no indexed column, and the free space lets the new
 -- version of the row stay on its page.
 CREATE TABLE sessions (
-    sid           BYTEA PRIMARY KEY, -- derived from the challenge: a replay collides
-    key_id        BYTEA NOT NULL,
-    secret_hash   BYTEA NOT NULL,    -- SHA-256
-    open_nonce    BYTEA NOT NULL,    -- tells a retry of the same mint from a replay
-    mac_kid       TEXT NOT NULL,     -- the MAC key of the newest refresh token
-    current       BIGINT NOT NULL,   -- the counter of the newest refresh token
-    parent        BIGINT,            -- the counter that was exchanged for it
-    rotated_at    BIGINT NOT NULL,
-    reissue_count BIGINT NOT NULL,   -- how often the newest token was issued again
-    challenge_at  BIGINT NOT NULL,
-    opened_at     BIGINT NOT NULL,
-    expires_at    BIGINT NOT NULL,
-    ended_at      BIGINT,
-    end_reason    TEXT
+    sid            BYTEA PRIMARY KEY, -- derived from the challenge: a replay collides
+    key_id         BYTEA NOT NULL,
+    secret_hash    BYTEA NOT NULL,  -- SHA-256
+    open_nonce     BYTEA NOT NULL,  -- tells a retry of the same mint from a replay
+    mac_kid        TEXT NOT NULL,   -- the MAC key of the newest refresh token
+    current        BIGINT NOT NULL, -- the counter of the newest refresh token
+    parent         BIGINT,          -- the counter that was exchanged for it
+    rotated_at     BIGINT NOT NULL,
+    reissue_count  BIGINT NOT NULL, -- how often the newest token was issued again
+    burst_oldest   BIGINT NOT NULL, -- the oldest counter of the burst; `current` if the burst is empty
+    burst_began_at BIGINT NOT NULL,  -- when that token was exchanged
+    challenge_at   BIGINT NOT NULL,
+    opened_at      BIGINT NOT NULL,
+    expires_at     BIGINT NOT NULL,
+    ended_at       BIGINT,
+    end_reason     TEXT
 ) WITH (fillfactor = 70);
 
 -- Signing and MAC keys, sealed under the key-encryption key.
@@ -165,24 +167,26 @@ CREATE UNIQUE INDEX apple_identities_by_uid ON apple_identities (uid);
 
 -- Sessions of users: browsers (a cookie) and command lines (refresh tokens).
 CREATE TABLE user_sessions (
-    sid           BYTEA PRIMARY KEY,
-    uid           BYTEA NOT NULL REFERENCES accounts (uid),
-    kind          TEXT NOT NULL,  -- browser, native, management
-    secret_hash   BYTEA NOT NULL, -- SHA-256
-    method        TEXT NOT NULL,  -- how the user was authenticated
-    proved_at     BIGINT NOT NULL,
-    mac_kid       TEXT,           -- native: as in sessions
-    current       BIGINT NOT NULL,
-    parent        BIGINT,
-    rotated_at    BIGINT NOT NULL,
-    reissue_count BIGINT NOT NULL,
-    opened_at     BIGINT NOT NULL,
-    last_used_at  BIGINT NOT NULL,
-    expires_at    BIGINT NOT NULL,
-    ip            TEXT NOT NULL,
-    device        TEXT NOT NULL,  -- coarse: browser and system
-    ended_at      BIGINT,
-    end_reason    TEXT
+    sid            BYTEA PRIMARY KEY,
+    uid            BYTEA NOT NULL REFERENCES accounts (uid),
+    kind           TEXT NOT NULL,   -- browser, native, management
+    secret_hash    BYTEA NOT NULL,  -- SHA-256
+    method         TEXT NOT NULL,   -- how the user was authenticated
+    proved_at      BIGINT NOT NULL,
+    mac_kid        TEXT,            -- native: as in sessions
+    current        BIGINT NOT NULL,
+    parent         BIGINT,
+    rotated_at     BIGINT NOT NULL,
+    reissue_count  BIGINT NOT NULL,
+    burst_oldest   BIGINT NOT NULL,
+    burst_began_at BIGINT NOT NULL,
+    opened_at      BIGINT NOT NULL,
+    last_used_at   BIGINT NOT NULL,
+    expires_at     BIGINT NOT NULL,
+    ip             TEXT NOT NULL,
+    device         TEXT NOT NULL,   -- coarse: browser and system
+    ended_at       BIGINT,
+    end_reason     TEXT
 );
 CREATE INDEX user_sessions_by_uid ON user_sessions (uid, opened_at);
 

@@ -13,8 +13,9 @@ use crate::OpenOutcome;
 /// decision. So no mint that begins after an acknowledged revocation succeeds, even if a cache is
 /// stale. Sorted, so that nodes that insert the same ids do not deadlock.
 const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissue_count,
-        challenge_at, opened_at, expires_at)
-    SELECT n.sid, n.key_id, n.secret_hash, n.open_nonce, n.mac_kid, 0, n.opened_at, 0, n.challenge_at, n.opened_at, n.expires_at
+        burst_oldest, burst_began_at, challenge_at, opened_at, expires_at)
+    SELECT n.sid, n.key_id, n.secret_hash, n.open_nonce, n.mac_kid, 0, n.opened_at, 0, 0, n.opened_at, n.challenge_at,
+        n.opened_at, n.expires_at
     FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
             $9::bigint[], $10::bigint[])
         AS n (sid, key_id, secret_hash, open_nonce, mac_kid, challenge_at, opened_at, expires_at, key_version, account_version)

@@ -21,13 +21,15 @@ use tm_auth_proto::SessionId;
 use super::Postgres;
 use super::batcher::{Batched, Batcher, column};
 use crate::sql::{Columns, Row, api_key, session};
-use crate::{Rotated, Rotation, RotationKind};
+use crate::{RefusedRotation, Rotated, Rotation, RotationKind};
 
 const ADVANCE: &str = "UPDATE sessions s
-    SET current = n.current, parent = n.parent, rotated_at = n.rotated_at, reissue_count = n.reissue_count, mac_kid = n.mac_kid
+    SET current = n.current, parent = n.parent, rotated_at = n.rotated_at, reissue_count = n.reissue_count,
+        burst_oldest = n.burst_oldest, burst_began_at = n.burst_began_at, mac_kid = n.mac_kid
     FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-            $9::text[], $10::bigint[], $11::bigint[])
-        AS n (sid, was_current, was_parent, was_rotated_at, current, parent, rotated_at, reissue_count, mac_kid, key_version, account_version),
+            $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::bigint[])
+        AS n (sid, was_current, was_parent, was_rotated_at, current, parent, rotated_at, reissue_count, burst_oldest,
+            burst_began_at, mac_kid, key_version, account_version),
         api_keys k, accounts a
     WHERE s.sid = n.sid AND s.current = n.was_current AND s.parent IS NOT DISTINCT FROM n.was_parent
       AND s.rotated_at = n.was_rotated_at AND s.ended_at IS NULL
@@ -36,7 +38,7 @@ const ADVANCE: &str = "UPDATE sessions s
     RETURNING s.sid";
 
 impl Batched for Rotation {
-    type Outcome = Result<Rotated, Refusal>;
+    type Outcome = Result<Rotated, RefusedRotation>;
 
     fn lane(postgres: &Postgres) -> &Batcher<Self> {
         &postgres.rotations
@@ -52,7 +54,7 @@ impl Batched for Rotation {
             .map(|rotation| match found.get_mut(&rotation.presented.sid) {
                 Some(Some(found)) => found.judge(rotation),
                 Some(None) => None,
-                None => Some(Err(Refusal::SessionExpired)),
+                None => Some(Err(Refusal::SessionExpired.into())),
             })
             .collect();
         let mut moved: Vec<Moved<'_>> = found.values().flatten().filter_map(Found::moved).collect();
@@ -98,19 +100,19 @@ impl Found {
     }
 
     /// Returns `None` if the item has to be written alone.
-    fn judge(&mut self, rotation: &Rotation) -> Option<Result<Rotated, Refusal>> {
+    fn judge(&mut self, rotation: &Rotation) -> Option<Result<Rotated, RefusedRotation>> {
         let presented = &rotation.presented;
         if !self.session.secret_hash.matches(&presented.secret) {
-            return Some(Err(Refusal::InvalidRefreshToken));
+            return Some(Err(Refusal::InvalidRefreshToken.into()));
         }
         let Some(key) = &self.key else {
-            return Some(Err(Refusal::SessionExpired));
+            return Some(Err(Refusal::SessionExpired.into()));
         };
         if let Err(refusal) =
             self.session
                 .check_usable(key, rotation.address, &rotation.lifetimes, rotation.now)
         {
-            return Some(Err(refusal));
+            return Some(Err(refusal.into()));
         }
         let family = self.session.family;
         let reuse_grace = rotation.lifetimes.reuse_grace;
@@ -121,7 +123,7 @@ impl Found {
                 fast_forward: false,
             } => (RotationKind::Rotated, Some(next)),
             Decision::Reissue { next } => (RotationKind::Reissued, Some(next)),
-            Decision::Superseded => return Some(Err(Refusal::RefreshSuperseded)),
+            Decision::Superseded => return Some(Err(Refusal::RefreshSuperseded.into())),
             Decision::Rotate {
                 fast_forward: true, ..
             }
@@ -200,6 +202,10 @@ async fn advance(
             row.session.family.rotated_at.as_millisecond()
         }))
         .bind(column(moved, |row| row.session.family.reissue_count))
+        .bind(column(moved, |row| row.session.family.burst_oldest))
+        .bind(column(moved, |row| {
+            row.session.family.burst_began_at.as_millisecond()
+        }))
         .bind(column(moved, |row| row.session.mac_kid.as_str()))
         .bind(column(moved, |row| row.key.version))
         .bind(column(moved, |row| row.key.account.version))

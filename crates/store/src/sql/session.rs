@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::Refusal;
 use tm_auth_core::rotation::{Decision, TokenFamily, decide};
 use tm_auth_core::session::{EndReason, NewSession, Session};
@@ -13,15 +13,15 @@ use tm_auth_proto::SessionId;
 use super::row::{damaged, only};
 use super::{Columns, Store, Tx, api_key, args, audit, housekeeping, revocation, setting, user_session};
 use crate::{
-    AuditAction, AuditContext, Call, OpenOutcome, Result, Revocation, Revoked, Rotated, Rotation,
-    RotationKind,
+    AuditAction, AuditContext, Call, OpenOutcome, RefusedRotation, Result, Revocation, Revoked, Rotated,
+    Rotation, RotationKind,
 };
 
 /// Inserts the session if key and account have not changed since the decision. So no mint that
 /// begins after an acknowledged revocation succeeds, even if a cache is stale.
 const OPEN: &str = "INSERT INTO sessions (sid, key_id, secret_hash, open_nonce, mac_kid, current, rotated_at, reissue_count,
-        challenge_at, opened_at, expires_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7, ?6, ?8
+        burst_oldest, burst_began_at, challenge_at, opened_at, expires_at)
+    SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, 0, ?6, ?7, ?6, ?8
     WHERE EXISTS (
         SELECT 1 FROM api_keys k JOIN accounts a ON a.uid = k.uid
         WHERE k.key_id = ?2 AND k.version = ?9 AND a.version = ?10 AND k.revoked_at IS NULL AND k.disabled_at IS NULL
@@ -37,8 +37,27 @@ impl Store {
 
     /// Judges a presented refresh token by [`tm_auth_core::rotation::decide`] and updates the
     /// session, in one step. A reuse ends the session.
-    pub fn rotate_session(&self, rotation: Rotation) -> Call<'_, Result<Rotated, Refusal>> {
+    pub fn rotate_session(&self, rotation: Rotation) -> Call<'_, Result<Rotated, RefusedRotation>> {
         Box::pin(self.write_batched(rotation, async |tx, rotation| rotate(tx, rotation).await))
+    }
+
+    /// Whether a presented refresh token, of an API key or a user, would get the newest token again,
+    /// which changes nothing. Only reads.
+    pub fn would_repeat(
+        &self,
+        presented: VerifiedRefreshToken,
+        now: Timestamp,
+        reuse_grace: SignedDuration,
+    ) -> Call<'_, bool> {
+        Box::pin(self.read(async move |tx| {
+            let family = if is_user_session(presented.sid) {
+                user_session::family_of(tx, &presented).await?
+            } else {
+                family_of(tx, &presented).await?
+            };
+            let decision = family.map(|family| decide(&family, presented.counter, now, reuse_grace));
+            Ok(decision == Some(Decision::Repeat))
+        }))
     }
 
     /// Ends the session of a refresh token, whether an API key's or a user's. Any token of the
@@ -98,19 +117,19 @@ async fn recovered_after(tx: &mut Tx<'_>, challenge_at: Timestamp) -> Result<boo
     Ok(recovered_at.is_some_and(|at| at > challenge_at.as_millisecond()))
 }
 
-pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<Rotated, Refusal>> {
+pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<Rotated, RefusedRotation>> {
     let presented = &rotation.presented;
     let Some(mut session) = get(tx, presented.sid).await? else {
-        return Ok(Err(Refusal::SessionExpired));
+        return Ok(Err(Refusal::SessionExpired.into()));
     };
     if !session.secret_hash.matches(&presented.secret) {
-        return Ok(Err(Refusal::InvalidRefreshToken));
+        return Ok(Err(Refusal::InvalidRefreshToken.into()));
     }
     let Some(key) = api_key::get(tx, session.key_id).await? else {
-        return Ok(Err(Refusal::SessionExpired));
+        return Ok(Err(Refusal::SessionExpired.into()));
     };
     if let Err(refusal) = session.check_usable(&key, rotation.address, &rotation.lifetimes, rotation.now) {
-        return Ok(Err(refusal));
+        return Ok(Err(refusal.into()));
     }
     let kind = match decide(
         &session.family,
@@ -139,7 +158,7 @@ pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Resul
             advance(tx, &mut session, next, &rotation.mac_kid).await?;
             RotationKind::Reissued
         }
-        Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded)),
+        Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded.into())),
         Decision::Reuse => {
             finish(tx, &session, EndReason::Reused, &rotation.audit_context).await?;
             note(
@@ -150,10 +169,18 @@ pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Resul
                 AuditAction::RefreshReused,
             )
             .await?;
-            return Ok(Err(Refusal::RefreshReused));
+            return Ok(Err(RefusedRotation::ended_by_reuse()));
         }
     };
     Ok(Ok(Rotated { session, key, kind }))
+}
+
+/// The family of a refresh token whose secret matches and whose session was not ended.
+async fn family_of(tx: &mut Tx<'_>, presented: &VerifiedRefreshToken) -> Result<Option<TokenFamily>> {
+    let session = get(tx, presented.sid).await?;
+    let live =
+        session.filter(|session| session.ended.is_none() && session.secret_hash.matches(&presented.secret));
+    Ok(live.map(|session| session.family))
 }
 
 pub(super) async fn end(
@@ -203,8 +230,19 @@ pub(super) async fn end_all(tx: &mut Tx<'_>, audit_context: &AuditContext) -> Re
 async fn advance(tx: &mut Tx<'_>, session: &mut Session, next: TokenFamily, mac_kid: &str) -> Result<()> {
     let updated = tx
         .execute(
-            "UPDATE sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, mac_kid = ?6 WHERE sid = ?1",
-            args![session.sid, next.current, next.parent, next.rotated_at, next.reissue_count, mac_kid],
+            "UPDATE sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, burst_oldest = ?6,
+                burst_began_at = ?7, mac_kid = ?8
+             WHERE sid = ?1",
+            args![
+                session.sid,
+                next.current,
+                next.parent,
+                next.rotated_at,
+                next.reissue_count,
+                next.burst_oldest,
+                next.burst_began_at,
+                mac_kid,
+            ],
         )
         .await?;
     if updated != 1 {
@@ -258,8 +296,8 @@ async fn note(
 
 /// The columns that [`read`] reads.
 pub(crate) const COLUMNS: &str =
-    "s.sid, s.key_id, s.secret_hash, s.current, s.parent, s.rotated_at, s.reissue_count, s.mac_kid,
-    s.opened_at, s.expires_at, s.ended_at, s.end_reason";
+    "s.sid, s.key_id, s.secret_hash, s.current, s.parent, s.rotated_at, s.reissue_count, s.burst_oldest,
+    s.burst_began_at, s.mac_kid, s.opened_at, s.expires_at, s.ended_at, s.end_reason";
 
 async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<Session>> {
     static SQL: LazyLock<String> =
@@ -278,6 +316,8 @@ pub(crate) fn read(columns: &mut Columns<'_>) -> Result<Session> {
             parent: columns.next()?,
             rotated_at: columns.next()?,
             reissue_count: columns.next()?,
+            burst_oldest: columns.next()?,
+            burst_began_at: columns.next()?,
         },
         mac_kid: columns.next()?,
         opened_at: columns.next()?,

@@ -13,8 +13,8 @@ use tm_auth_proto::{AccountId, SessionId};
 use super::row::{damaged, parse};
 use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation, session};
 use crate::{
-    AuditAction, AuditContext, Call, Change, Result, Revocation, Revoked, RotatedUserSession, Rotation,
-    RotationKind,
+    AuditAction, AuditContext, Call, Change, RefusedRotation, Result, Revocation, Revoked,
+    RotatedUserSession, Rotation, RotationKind,
 };
 
 impl Store {
@@ -49,7 +49,10 @@ impl Store {
     }
 
     /// Like [`crate::Store::rotate_session`], for a user's session.
-    pub fn rotate_user_session(&self, rotation: Rotation) -> Call<'_, Result<RotatedUserSession, Refusal>> {
+    pub fn rotate_user_session(
+        &self,
+        rotation: Rotation,
+    ) -> Call<'_, Result<RotatedUserSession, RefusedRotation>> {
         Box::pin(self.write(async move |tx| rotate(tx, &rotation).await))
     }
 
@@ -98,8 +101,8 @@ async fn open(
     }
     tx.execute(
         "INSERT INTO user_sessions (sid, uid, kind, secret_hash, method, proved_at, mac_kid, current, rotated_at,
-            reissue_count, opened_at, last_used_at, expires_at, ip, device)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, 0, ?8, ?8, ?9, ?10, ?11)",
+            reissue_count, burst_oldest, burst_began_at, opened_at, last_used_at, expires_at, ip, device)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, 0, 0, ?8, ?8, ?8, ?9, ?10, ?11)",
         args![
             new.sid,
             new.uid,
@@ -151,17 +154,17 @@ async fn touch(tx: &mut Tx<'_>, sid: SessionId, at: Timestamp, address: IpAddr) 
     Ok(())
 }
 
-async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUserSession, Refusal>> {
+async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUserSession, RefusedRotation>> {
     let presented = &rotation.presented;
     let Some((mut session, account)) = with_account(tx, presented.sid).await? else {
-        return Ok(Err(Refusal::SessionExpired));
+        return Ok(Err(Refusal::SessionExpired.into()));
     };
     // A browser session's secret, from a cookie, is not valid in a refresh token.
     if !session.secret_hash.matches(&presented.secret) || session.kind == SessionKind::Browser {
-        return Ok(Err(Refusal::InvalidRefreshToken));
+        return Ok(Err(Refusal::InvalidRefreshToken.into()));
     }
     if let Err(refusal) = session.check_usable(&account, rotation.now) {
-        return Ok(Err(refusal));
+        return Ok(Err(refusal.into()));
     }
     let window = rotation.lifetimes.reuse_grace;
     let kind = match decide(&session.family, presented.counter, rotation.now, window) {
@@ -185,11 +188,11 @@ async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUs
             advance(tx, &mut session, next, rotation).await?;
             RotationKind::Reissued
         }
-        Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded)),
+        Decision::Superseded => return Ok(Err(Refusal::RefreshSuperseded.into())),
         Decision::Reuse => {
             end(tx, &session, EndReason::Reused, &rotation.audit_context).await?;
             note(tx, &session, &rotation.audit_context, AuditAction::RefreshReused).await?;
-            return Ok(Err(Refusal::RefreshReused));
+            return Ok(Err(RefusedRotation::ended_by_reuse()));
         }
     };
     Ok(Ok(RotatedUserSession {
@@ -206,8 +209,8 @@ async fn advance(
     rotation: &Rotation,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE user_sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, mac_kid = ?6,
-            last_used_at = ?4, ip = ?7
+        "UPDATE user_sessions SET current = ?2, parent = ?3, rotated_at = ?4, reissue_count = ?5, burst_oldest = ?6,
+            burst_began_at = ?7, mac_kid = ?8, last_used_at = ?4, ip = ?9
          WHERE sid = ?1",
         args![
             session.sid,
@@ -215,6 +218,8 @@ async fn advance(
             next.parent,
             next.rotated_at,
             next.reissue_count,
+            next.burst_oldest,
+            next.burst_began_at,
             rotation.mac_kid,
             rotation.address.to_string(),
         ],
@@ -225,6 +230,17 @@ async fn advance(
     session.mac_kid = Some(rotation.mac_kid.clone());
     session.address = rotation.address;
     Ok(())
+}
+
+/// The family of a refresh token whose secret matches and whose session was not ended.
+pub(super) async fn family_of(
+    tx: &mut Tx<'_>,
+    presented: &VerifiedRefreshToken,
+) -> Result<Option<TokenFamily>> {
+    let session = get(tx, presented.sid).await?;
+    let live =
+        session.filter(|session| session.ended.is_none() && session.secret_hash.matches(&presented.secret));
+    Ok(live.map(|session| session.family))
 }
 
 /// Ends the session of a refresh token, if the secret matches and the session was not ended.
@@ -312,7 +328,7 @@ async fn note(
 }
 
 const COLUMNS: &str = "s.sid, s.uid, s.kind, s.secret_hash, s.method, s.proved_at, s.mac_kid, s.current, s.parent, s.rotated_at,
-    s.reissue_count, s.opened_at, s.last_used_at, s.expires_at, s.ip, s.device, s.ended_at, s.end_reason";
+    s.reissue_count, s.burst_oldest, s.burst_began_at, s.opened_at, s.last_used_at, s.expires_at, s.ip, s.device, s.ended_at, s.end_reason";
 
 async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<UserSession>> {
     let sql = format!("SELECT {COLUMNS} FROM user_sessions s WHERE s.sid = ?1");
@@ -354,6 +370,8 @@ fn read(columns: &mut Columns<'_>) -> Result<UserSession> {
             parent: columns.next()?,
             rotated_at: columns.next()?,
             reissue_count: columns.next()?,
+            burst_oldest: columns.next()?,
+            burst_began_at: columns.next()?,
         },
         opened_at: columns.next()?,
         last_used_at: columns.next()?,

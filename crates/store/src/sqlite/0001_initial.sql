@@ -46,20 +46,22 @@ CREATE INDEX api_keys_by_expiry ON api_keys (expires_at) WHERE expires_at IS NOT
 -- One row per session of an API key; a refresh updates it. The only index is the primary key, which starts with
 -- the time, so inserts land at the end. A revoked key refuses its sessions by its own row.
 CREATE TABLE sessions (
-    sid           BLOB PRIMARY KEY, -- derived from the challenge: a replay collides
-    key_id        BLOB NOT NULL,
-    secret_hash   BLOB NOT NULL,    -- SHA-256
-    open_nonce    BLOB NOT NULL,    -- tells a retry of the same mint from a replay
-    mac_kid       TEXT NOT NULL,    -- the MAC key of the newest refresh token
-    current       INTEGER NOT NULL, -- the counter of the newest refresh token
-    parent        INTEGER,          -- the counter that was exchanged for it
-    rotated_at    INTEGER NOT NULL,
-    reissue_count INTEGER NOT NULL, -- how often the newest token was issued again
-    challenge_at  INTEGER NOT NULL,
-    opened_at     INTEGER NOT NULL,
-    expires_at    INTEGER NOT NULL,
-    ended_at      INTEGER,
-    end_reason    TEXT
+    sid            BLOB PRIMARY KEY, -- derived from the challenge: a replay collides
+    key_id         BLOB NOT NULL,
+    secret_hash    BLOB NOT NULL,    -- SHA-256
+    open_nonce     BLOB NOT NULL,    -- tells a retry of the same mint from a replay
+    mac_kid        TEXT NOT NULL,    -- the MAC key of the newest refresh token
+    current        INTEGER NOT NULL, -- the counter of the newest refresh token
+    parent         INTEGER,          -- the counter that was exchanged for it
+    rotated_at     INTEGER NOT NULL,
+    reissue_count  INTEGER NOT NULL, -- how often the newest token was issued again
+    burst_oldest   INTEGER NOT NULL, -- the oldest counter of the burst; `current` if the burst is empty
+    burst_began_at INTEGER NOT NULL, -- when that token was exchanged
+    challenge_at   INTEGER NOT NULL,
+    opened_at      INTEGER NOT NULL,
+    expires_at     INTEGER NOT NULL,
+    ended_at       INTEGER,
+    end_reason     TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- Signing and MAC keys, sealed under the key-encryption key.
@@ -155,24 +157,26 @@ CREATE UNIQUE INDEX apple_identities_by_uid ON apple_identities (uid);
 
 -- Sessions of users: browsers (a cookie) and command lines (refresh tokens).
 CREATE TABLE user_sessions (
-    sid           BLOB PRIMARY KEY,
-    uid           BLOB NOT NULL REFERENCES accounts (uid),
-    kind          TEXT NOT NULL, -- browser, native, management
-    secret_hash   BLOB NOT NULL, -- SHA-256
-    method        TEXT NOT NULL, -- how the user was authenticated
-    proved_at     INTEGER NOT NULL,
-    mac_kid       TEXT,          -- native: as in sessions
-    current       INTEGER NOT NULL,
-    parent        INTEGER,
-    rotated_at    INTEGER NOT NULL,
-    reissue_count INTEGER NOT NULL,
-    opened_at     INTEGER NOT NULL,
-    last_used_at  INTEGER NOT NULL,
-    expires_at    INTEGER NOT NULL,
-    ip            TEXT NOT NULL,
-    device        TEXT NOT NULL, -- coarse: browser and system
-    ended_at      INTEGER,
-    end_reason    TEXT
+    sid            BLOB PRIMARY KEY,
+    uid            BLOB NOT NULL REFERENCES accounts (uid),
+    kind           TEXT NOT NULL,    -- browser, native, management
+    secret_hash    BLOB NOT NULL,    -- SHA-256
+    method         TEXT NOT NULL,    -- how the user was authenticated
+    proved_at      INTEGER NOT NULL,
+    mac_kid        TEXT,             -- native: as in sessions
+    current        INTEGER NOT NULL,
+    parent         INTEGER,
+    rotated_at     INTEGER NOT NULL,
+    reissue_count  INTEGER NOT NULL,
+    burst_oldest   INTEGER NOT NULL,
+    burst_began_at INTEGER NOT NULL,
+    opened_at      INTEGER NOT NULL,
+    last_used_at   INTEGER NOT NULL,
+    expires_at     INTEGER NOT NULL,
+    ip             TEXT NOT NULL,
+    device         TEXT NOT NULL,    -- coarse: browser and system
+    ended_at       INTEGER,
+    end_reason     TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX user_sessions_by_uid ON user_sessions (uid, opened_at);
 

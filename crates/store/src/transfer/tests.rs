@@ -183,7 +183,7 @@ async fn continues(store: &Arc<Store>, from: &Deployment) {
     let refused = store
         .rotate_session(given::rotation(new.sid, secret, 1, 40))
         .await;
-    assert_eq!(refused.unwrap(), Err(Refusal::KeyRevoked));
+    assert_eq!(refused.unwrap(), Err(Refusal::KeyRevoked.into()));
 }
 
 #[tokio::test]

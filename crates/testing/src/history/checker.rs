@@ -44,7 +44,8 @@ pub enum Violation {
     OtherSession(Box<Operation>),
     /// Two tokens have the same counter.
     TwoTokens(Box<[Operation; 2]>),
-    /// One presented token got two successors within the reuse grace period.
+    /// One presented token got two successors within the reuse grace period, and the first of them
+    /// was not exchanged for the second.
     TwoSuccessors(Box<[Operation; 2]>),
     /// The second call was issued tokens, although it began after the first had made known that the
     /// session was ended or the key revoked.
@@ -181,12 +182,15 @@ impl fmt::Display for Counterexample {
         let family = &self.state.family;
         write!(
             f,
-            "\nThe row is then at {}, parent {:?}, rotated at {}, {} reissues, ended {:?}, key revoked {}.\
+            "\nThe row is then at {}, parent {:?}, rotated at {}, {} reissues, burst from {} at {}, \
+             ended {:?}, key revoked {}.\
              \nOne of these must come next, but no order explains all of them:",
             family.current,
             family.parent,
             family.rotated_at,
             family.reissue_count,
+            family.burst_oldest,
+            family.burst_began_at,
             self.state.ended,
             self.state.key_revoked
         )?;

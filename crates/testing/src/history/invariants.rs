@@ -2,12 +2,12 @@
 //!
 //! 1. A refresh issues tokens of the session whose token was presented.
 //! 2. A session has one token per counter, byte for byte.
-//! 3. If all calls of a session lie within the reuse grace period, each presented token has one
-//!    successor.
+//! 3. If all calls of a session lie within the reuse grace period, a presented token has a second
+//!    successor only if a call presented the token before that one.
 //! 4. Nothing is issued to a call that began after a revocation was known. It is known once it was
 //!    acknowledged, or once a call was refused because of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_proto::{ErrorCode, KeyId, SessionId};
@@ -57,15 +57,24 @@ fn one_successor_within(window: SignedDuration, operations: &[Operation]) -> Res
         let span = spans.entry(session).or_insert((operation.now, operation.now));
         *span = (span.0.min(operation.now), span.1.max(operation.now));
     }
-    let mut issued: BTreeMap<(SessionId, i64), &Operation> = BTreeMap::new();
+    let presented: BTreeSet<(SessionId, i64)> = operations
+        .iter()
+        .filter_map(|operation| match operation.call {
+            Call::Refresh { session, counter } => Some((session, counter)),
+            _ => None,
+        })
+        .collect();
+    let mut issued: BTreeMap<(SessionId, i64), (i64, &Operation)> = BTreeMap::new();
     for operation in operations {
-        let (Call::Refresh { session, counter }, Answer::Issued { .. }) = (operation.call, &operation.answer)
+        let (Call::Refresh { session, counter }, Answer::Issued { counter: new, .. }) =
+            (operation.call, &operation.answer)
         else {
             continue;
         };
         let (earliest, latest) = spans[&session];
-        let first = *issued.entry((session, counter)).or_insert(operation);
-        if latest.duration_since(earliest) <= window && first.answer != operation.answer {
+        let (one, first) = *issued.entry((session, counter)).or_insert((*new, operation));
+        let exchanged = one == *new || presented.contains(&(session, one.max(*new) - 1));
+        if latest.duration_since(earliest) <= window && !exchanged {
             return Err(Violation::TwoSuccessors(Box::new([
                 first.clone(),
                 operation.clone(),

@@ -49,12 +49,12 @@ async fn the_sdk_works_with_three_nodes() {
     register(&nodes, &key_file, &token);
 
     let served = ServedBy::default();
-    let advance_hour: platform::AdvanceHour = Arc::new(|| {});
+    let advance: platform::Advance = Arc::new(|_| {});
     let platform_nodes = platform::Nodes {
         served_by: Arc::clone(&served),
         wait_until_agreed: wait_until_agreed(&nodes),
     };
-    let origin = platform::start_with_nodes(nodes.url(), platform_nodes, verifier, advance_hour).await;
+    let origin = platform::start_with_nodes(nodes.url(), platform_nodes, verifier, advance).await;
     let settings = [
         ("TM_BASE_URL", origin.as_str()),
         ("TM_KEY_FILE", key_file.to_str().expect("UTF-8")),

@@ -3,12 +3,22 @@
 sdk/mod.rs and cluster/sdk.rs run it with the name of one of the functions below. A failed assertion exits with status 1.
 """
 
+import heapq
+import random
 import sys
+import threading
 
 import httpx
+import truemarkets.client
 from truemarkets import APIError, Client, Config
 from truemarkets.auth import load_key_file, mint_token, refresh_token
 from truemarkets._generated.gateway.models import BalancesResponse, ErrorResponse
+
+
+# An access token lives an hour.
+AFTER_EXPIRY = f"/test/advance/{(3600 + 60) * 1000}"
+# The longest delay of a request or an answer, in milliseconds.
+LONGEST_DELAY = 1000
 
 
 def mints_and_refreshes():
@@ -44,13 +54,94 @@ def an_expired_token_is_refreshed():
     with Client() as client:
         assert isinstance(client.gateway.get_balances(), BalancesResponse)
         access, refresh = client._access_token, client._refresh_token
-        post(client, "/test/advance-hour")
+        post(client, AFTER_EXPIRY)
         assert isinstance(client.gateway.get_balances(), BalancesResponse)
         assert client._access_token != access and client._refresh_token != refresh
         assert client.defi.get_profile().email
         # Without the refresh token the old access token is refused: it has really expired.
         client._access_token, client._refresh_token = access, None
         assert isinstance(client.gateway.get_balances(), ErrorResponse)
+
+
+def threads_of_one_client_refresh_at_two_expiries(count):
+    """The threads share one client, as the SDK allows, on a network with delays. No call fails.
+
+    The delays pass on the clock of the service, so the outcome does not depend on the machine."""
+    numbers, delays, failures = range(int(count)), random.Random(19), []
+    refreshed = []
+
+    def delay():
+        time.sleep(int(threading.current_thread().name), delays.randrange(LONGEST_DELAY))
+
+    def slow_refresh(config, token):
+        delay()
+        tokens = refresh_token(config, token)
+        refreshed.append((token, tokens["refresh_token"]))
+        delay()
+        return tokens
+
+    def call():
+        try:
+            delay()
+            balances = client.gateway.get_balances()
+            if not isinstance(balances, BalancesResponse):
+                failures.append(balances)
+        except Exception as error:
+            failures.append(error)
+        finally:
+            time.leave()
+
+    truemarkets.client.refresh_token = slow_refresh
+    with Client() as client, httpx.Client(base_url=client.cfg.base_url) as http:
+        client.authenticate()
+        # An answer of the Gateway is delayed too: when its 401 arrives, another thread may have refreshed.
+        client._gateway_authed.get_httpx_client().event_hooks["response"].append(lambda _: delay())
+        for _ in range(2):
+            post(client, AFTER_EXPIRY)
+            time = VirtualTime(len(numbers), lambda ms: http.post(f"/test/advance/{ms}").raise_for_status())
+            threads = [threading.Thread(target=call, name=str(number)) for number in numbers]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    truemarkets.client.refresh_token = refresh_token
+    assert not failures, f"{len(failures)} of {2 * len(numbers)} calls failed: {failures[0]}"
+    # The delays are long enough for the case: a thread presented a token three exchanges old.
+    issued = [refreshed[0][0]]
+    for _, token in refreshed:
+        if token not in issued:
+            issued.append(token)
+    behind = max(issued.index(new) - issued.index(old) for old, new in refreshed)
+    assert behind > 2, (behind, len(issued))
+
+
+class VirtualTime:
+    """Lets threads run one at a time, in the order of their delays, and tells `advance` how much time passes."""
+
+    def __init__(self, threads, advance):
+        self._turn = threading.Condition()
+        self._awake, self._asleep, self._running = threads, [], None
+        self._now, self._advance = 0, advance
+
+    def sleep(self, number, milliseconds):
+        with self._turn:
+            heapq.heappush(self._asleep, (self._now + milliseconds, number))
+            self._running = None
+            self._pass_on()
+            while self._running != number:
+                self._turn.wait()
+
+    def leave(self):
+        with self._turn:
+            self._pass_on()
+
+    def _pass_on(self):
+        self._awake -= 1
+        if self._awake == 0 and self._asleep:
+            at, self._running = heapq.heappop(self._asleep)
+            self._advance(at - self._now)
+            self._now, self._awake = at, 1
+            self._turn.notify_all()
 
 
 def an_ended_session_is_refused_and_a_new_mint_works():

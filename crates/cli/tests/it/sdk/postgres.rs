@@ -5,7 +5,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use tempfile::TempDir;
 use tm_auth_client::{AuthApi, Signer, key_file};
 use tm_auth_proto::{AccountId, KeyFile, RegisterApiKey};
@@ -49,6 +48,14 @@ async fn the_sdk_refreshes_an_expired_token_by_itself() {
     Sandbox::start()
         .await
         .run(&["an_expired_token_is_refreshed"])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e19_a_hundred_threads_of_one_sdk_client_survive_two_expiries() {
+    Sandbox::start()
+        .await
+        .run(&["threads_of_one_client_refresh_at_two_expiries", "100"])
         .await;
 }
 
@@ -144,8 +151,8 @@ impl Sandbox {
     async fn run(&self, arguments: &[&str]) {
         let clock = Arc::clone(&self.clock);
         let verifier = verifier(&self.origin, TestClock(Arc::clone(&clock))).await;
-        let advance_hour = Arc::new(move || clock.advance(SignedDuration::from_secs(3600 + 60)));
-        let origin = platform::start(&self.origin, verifier, advance_hour).await;
+        let advance = Arc::new(move |by| clock.advance(by));
+        let origin = platform::start(&self.origin, verifier, advance).await;
         run(&self.key_file(), &origin, arguments);
     }
 }

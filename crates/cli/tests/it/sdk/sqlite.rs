@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use tm_auth_server::clock::ManualClock;
 use tm_auth_server::{App, Config, serve};
 use tm_auth_store::sqlite::{self, Role, SqliteOptions, Synchronous};
@@ -39,10 +38,19 @@ async fn the_sdk_is_refused_everywhere_with_a_revoked_key() {
     );
 }
 
-/// Runs the service in this process, on the folder that `dev` created, so that the test can advance
-/// the clocks of the service and the verifier.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_refreshes_an_expired_token_by_itself() {
+    in_this_process(&["an_expired_token_is_refreshed"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e19_a_hundred_threads_of_one_sdk_client_survive_two_expiries() {
+    in_this_process(&["threads_of_one_client_refresh_at_two_expiries", "100"]).await;
+}
+
+/// Runs the service in this process, on the folder that `dev` created, so that the scenario can
+/// advance the clocks of the service and the verifier.
+async fn in_this_process(arguments: &[&str]) {
     let mut dev = Dev::start(&[]);
     dev.stop();
     let clock = Arc::new(ManualClock::new(now()));
@@ -61,9 +69,9 @@ async fn the_sdk_refreshes_an_expired_token_by_itself() {
     tokio::spawn(bound.serve(std::future::pending()));
 
     let verifier = verifier(dev.origin(), TestClock(Arc::clone(&clock))).await;
-    let advance_hour = Arc::new(move || clock.advance(SignedDuration::from_secs(3600 + 60)));
-    let origin = platform::start(dev.origin(), verifier, advance_hour).await;
-    run(&dev.key_file(), &origin, &["an_expired_token_is_refreshed"]);
+    let advance = Arc::new(move |by| clock.advance(by));
+    let origin = platform::start(dev.origin(), verifier, advance).await;
+    run(&dev.key_file(), &origin, arguments);
 }
 
 async fn against_dev(scenario: &str) {
@@ -73,5 +81,5 @@ async fn against_dev(scenario: &str) {
 
 async fn origin_of(dev: &Dev) -> String {
     let verifier = verifier(dev.origin(), SystemClock).await;
-    platform::start(dev.origin(), verifier, Arc::new(|| {})).await
+    platform::start(dev.origin(), verifier, Arc::new(|_| {})).await
 }

@@ -32,6 +32,8 @@ fn session() -> Session {
             parent: Some(3),
             rotated_at: at(0),
             reissue_count: 0,
+            burst_oldest: 0,
+            burst_began_at: Timestamp::UNIX_EPOCH,
         },
         mac_kid: "uat-mac-1".into(),
         opened_at: at(-100),

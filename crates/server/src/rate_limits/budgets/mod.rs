@@ -151,7 +151,7 @@ impl Budget {
             Self::Refreshes => (
                 "refreshes",
                 "session",
-                "`limits.refreshes_per_session_per_minute`",
+                "`limits.refreshes_per_session_per_minute`; 10 times as many calls, with repeated answers",
                 "429",
                 PER_ROUTE,
             ),

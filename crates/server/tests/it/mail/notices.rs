@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::account;
 use crate::support::{TestKey, TestServer};
+use tm_auth_core::user::SessionKind;
+use tm_auth_store::AuditAction;
 
 const OWNER: &str = "owner@example.com";
 
@@ -109,4 +111,69 @@ async fn e02_the_owner_is_told_once_of_a_reused_refresh_token() {
     );
     // The mail has no token.
     assert!(!mails[0].text.contains(&stolen) && !mails[0].html.contains(&newest));
+}
+
+/// The revocation list forgets an entry after a day; the row of the session does not.
+#[tokio::test]
+async fn q08_a_session_that_ended_by_reuse_is_reported_once_however_late_its_tokens_come() {
+    let server = TestServer::start().await;
+    let node = server.another_node().await;
+    let owner = account(&server, OWNER).await;
+    let key = server.key_of(&owner).await;
+    let (_, of_user) = server.signed_in_program(&owner, SessionKind::Native).await;
+    let of_key = server.mint(&key).await.refresh_token;
+    for stolen in [of_key, of_user] {
+        let mut newest = stolen.clone();
+        for _ in 0..2 {
+            server.advance(91);
+            newest = server.refresh(&newest).await.refresh_token();
+        }
+        server.advance(91);
+        let reports = async || {
+            let trail = server.store.audit_trail(None, 1000).await.unwrap();
+            let audited = trail
+                .iter()
+                .filter(|entry| entry.action == AuditAction::RefreshReused);
+            let mails = [&server, &node].map(|node| node.app.mailbox().unwrap());
+            let told = mails.iter().flatten();
+            (
+                audited.count(),
+                told.filter(|mail| mail.subject.starts_with("A session was ended"))
+                    .count(),
+            )
+        };
+        let (audited, told) = reports().await;
+        server.refresh(&stolen).await.assert_error(401, "refresh_reused");
+        assert_eq!(reports().await, (audited + 1, told + 1));
+
+        server.advance(26 * 3600);
+        // The end of another session makes the service read the list again.
+        let other = server.mint(&key).await.refresh_token;
+        let body = json!({ "refresh_token": other });
+        assert_eq!(server.post("/token/revoke", &body).await.status, 200);
+        for _ in 0..10 {
+            for (node, token) in [(&server, &stolen), (&node, &newest)] {
+                node.refresh(token).await.assert_error(401, "refresh_reused");
+            }
+        }
+        assert_eq!(reports().await, (audited + 1, told + 1));
+    }
+}
+
+#[tokio::test]
+async fn q08_the_owner_is_told_even_if_the_revocation_list_cannot_be_read() {
+    let server = TestServer::start().await;
+    let key = server.key_of(&account(&server, OWNER).await).await;
+    let stolen = server.mint(&key).await.refresh_token;
+    let mut newest = stolen.clone();
+    for _ in 0..2 {
+        server.advance(91);
+        newest = server.refresh(&newest).await.refresh_token();
+    }
+    server.advance(91);
+    let before = server.app.mailbox().unwrap().len();
+    server.store.faults().lose_next_answer("revocations");
+    server.refresh(&stolen).await.assert_error(503, "unavailable");
+    server.refresh(&newest).await.assert_error(401, "refresh_reused");
+    assert_eq!(server.app.mailbox().unwrap().len(), before + 1);
 }

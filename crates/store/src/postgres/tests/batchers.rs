@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use sqlx::{Connection as _, PgConnection};
-use tm_auth_core::Refusal;
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::session::NewSession;
 use tm_auth_proto::SessionId;
@@ -16,9 +15,9 @@ use tokio::task::JoinHandle;
 use super::{Server, open, psql, until};
 use crate::OpenOutcome::{self, Opened, Replayed};
 use crate::conformance::given::{key, new_session, rotation};
-use crate::{Result, Rotated, RotationKind, Store, StoreError};
+use crate::{RefusedRotation, Result, Rotated, RotationKind, Store, StoreError};
 
-type Answer = Result<Result<Rotated, Refusal>>;
+type Answer = Result<Result<Rotated, RefusedRotation>>;
 
 /// Items per batch.
 const MANY: usize = 20;

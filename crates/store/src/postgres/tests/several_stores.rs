@@ -73,7 +73,7 @@ async fn revoke(here: &Store, there: &Store, key: ApiKey) {
     // This mint was decided with a stale cache.
     assert_eq!(there.open_session(new_session(&key, 2).0).await.unwrap(), Changed);
     let refreshed = there.rotate_session(rotation(session.sid, &secret, 0, 2)).await;
-    assert_eq!(refreshed.unwrap(), Err(Refusal::KeyRevoked));
+    assert_eq!(refreshed.unwrap(), Err(Refusal::KeyRevoked.into()));
 }
 
 /// Polls for changes until there are no more. Returns all changes in their order.

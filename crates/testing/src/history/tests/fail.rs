@@ -64,16 +64,16 @@ fn j08_a_stale_read_fails() {
 
 #[test]
 fn j08_real_time_is_binding() {
-    // Refused as superseded before the rotation that would supersede it began.
+    // Issued before the rotation that creates the token began.
     let early = Script::new()
         .refresh(2..3, 0, issued(1))
-        .refresh(4..5, 0, refused(RefreshSuperseded))
+        .refresh(4..5, 0, issued(2))
         .refresh(6..7, 1, issued(2));
     early.is_not_linearizable();
     // The same answers are correct if the two calls overlap.
     let overlapping = Script::new()
         .refresh(2..3, 0, issued(1))
-        .refresh(4..7, 0, refused(RefreshSuperseded))
+        .refresh(4..7, 0, issued(2))
         .refresh(5..6, 1, issued(2));
     overlapping.passes();
 }
@@ -132,12 +132,12 @@ fn j08_a_lost_acknowledged_rotation_fails() {
 #[test]
 fn j08_a_lost_answer_explains_one_of_two_but_not_both() {
     let lost = Script::new().refresh(2..3, 0, issued(1)).lost(4, 1);
-    let took_effect = lost.clone().refresh(5..6, 0, refused(RefreshSuperseded));
+    let took_effect = lost.clone().refresh(5..6, 0, issued(2));
     let did_not = lost.refresh(5..6, 0, issued(1));
     took_effect.passes();
     did_not.passes();
     // It may take effect late, but an effect cannot be undone.
-    did_not.refresh(7..8, 0, refused(RefreshSuperseded)).passes();
+    did_not.refresh(7..8, 0, issued(2)).passes();
     took_effect.refresh(7..8, 0, issued(1)).is_not_linearizable();
     // One lost call does not rotate twice.
     let twice = Script::new().lost(2, 0).refresh(3..4, 2, issued(3));
@@ -148,7 +148,7 @@ fn j08_a_lost_answer_explains_one_of_two_but_not_both() {
 fn j08_a_lost_answer_explains_nothing_before_its_call() {
     let script = Script::new()
         .refresh(2..3, 0, issued(1))
-        .refresh(4..5, 0, refused(RefreshSuperseded))
+        .refresh(4..5, 0, issued(2))
         .lost(6, 1);
     script.is_not_linearizable();
 }
@@ -159,6 +159,16 @@ fn j08_a_session_that_ends_without_a_reason_fails() {
         Script::new()
             .refresh(2..3, 0, refused(code))
             .is_not_linearizable();
+    }
+    // A token that was exchanged within the reuse grace period is not refused.
+    let burst = Script::new()
+        .refresh(2..3, 0, issued(1))
+        .refresh(4..5, 1, issued(2))
+        .at(90);
+    burst.clone().refresh(6..7, 0, issued(2)).passes();
+    for refusal in [RefreshReused, RefreshSuperseded] {
+        let refused = burst.clone().refresh(6..7, 0, refused(refusal));
+        refused.is_not_linearizable();
     }
     // Within the reuse grace period an old token does not end the session.
     let soon = Script::new()
