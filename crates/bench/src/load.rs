@@ -77,6 +77,6 @@ fn per_request(cpu: f64, requests: usize) -> f64 {
     clippy::disallowed_methods,
     reason = "a load generator signs with the real time"
 )]
-fn now() -> jiff::Timestamp {
+pub(crate) fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }

@@ -1,5 +1,6 @@
 //! Measures the CPU time of mints and refreshes. Run it with `scripts/bench`; `scripts/bench
-//! postgres` measures the CPU time of the PostgreSQL server instead ([`database`]).
+//! postgres` measures the CPU time of the PostgreSQL server instead ([`database`]), and `scripts/bench
+//! flood` how long a mint takes while another client floods the service ([`flood`]).
 //!
 //! 1. The baseline: the CPU time of the signatures that every mint and refresh needs, in this
 //!    process.
@@ -11,6 +12,7 @@
 
 mod baseline;
 mod database;
+mod flood;
 mod load;
 mod server;
 mod statistics;
@@ -33,7 +35,7 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let what = arguments
         .next()
-        .expect("usage: tm-auth-bench PATH_OF_TM_AUTH|postgres [RUNS]");
+        .expect("usage: tm-auth-bench PATH_OF_TM_AUTH|flood:PATH_OF_TM_AUTH|postgres [RUNS]");
     let runs = arguments
         .next()
         .map_or(RUNS, |runs| runs.parse().expect("RUNS is a number"));
@@ -44,6 +46,8 @@ async fn main() {
     );
     if what == "postgres" {
         database::compare(runs).await;
+    } else if let Some(binary) = what.strip_prefix("flood:") {
+        flood::measure(&server::Server::start(Path::new(binary), "ES256")).await;
     } else {
         compare(&PathBuf::from(what), runs).await;
     }

@@ -1,6 +1,7 @@
 //! The server under measurement: `tm-auth dev` in a temporary folder on a free port.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -12,6 +13,7 @@ use tm_auth_proto::KeyId;
 pub(crate) struct Server {
     process: Child,
     _folder: TempDir,
+    pub(crate) address: SocketAddr,
     pub(crate) api: AuthApi,
     pub(crate) signer: Signer,
     pub(crate) key_id: KeyId,
@@ -47,6 +49,7 @@ impl Server {
         Self {
             process,
             _folder: folder,
+            address: address(&origin),
             api: AuthApi::new(&origin).expect("a URL"),
             signer: Signer::from_key_file(&key).expect("a key"),
             key_id: key.key_id.expect("a registered key"),
@@ -77,6 +80,12 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The address of an origin such as `http://localhost:8080`.
+fn address(origin: &str) -> SocketAddr {
+    let port = origin.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    SocketAddr::from(([127, 0, 0, 1], port.expect("an origin with a port")))
 }
 
 /// The processor's name.

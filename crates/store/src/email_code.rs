@@ -10,9 +10,9 @@
 //! The limits are those of [`tm_auth_core::email_code::rules`]. The store counts and applies them
 //! in one transaction.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::EmailAddress;
-use tm_auth_core::email_code::{CodeMac, FlowId, Purpose, TypedCode};
+use tm_auth_core::email_code::{CodeMac, FlowId, Length, Purpose, TypedCode};
 use tm_auth_core::secret::SecretHash;
 
 /// A request for a code.
@@ -24,6 +24,8 @@ pub struct NewCode {
     pub email: EmailAddress,
     /// The client's network, as the limits count it.
     pub network: String,
+    /// The client's site, as the limits count it: an IPv4 address or an IPv6 /48.
+    pub site: String,
     /// Purpose of the code.
     pub purpose: Purpose,
     /// MAC of the short code.
@@ -35,6 +37,19 @@ pub struct NewCode {
     pub browser: Option<NewLink>,
     /// Time of the request.
     pub asked_at: Timestamp,
+}
+
+/// Result of a request for a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedCode {
+    /// A code of this length is to be sent.
+    Sent(Length),
+    /// The client's network or site has to wait this long, and has no code that it can use. This
+    /// depends on its own requests for the address alone, so the client may be told.
+    Wait(SignedDuration),
+    /// Nothing is sent. Either the client has to wait but can use an earlier code, or others caused
+    /// it, and the client is not told.
+    NotSent,
 }
 
 /// The part of a code for a browser.

@@ -14,8 +14,10 @@
 //! requested them. An attack can thus force the owner to type longer codes, but cannot lock the
 //! owner out.
 //!
-//! **E-mails.** One per minute, five per hour, ten per day. After thirty per day to one address,
-//! only networks from which the address's account logged in before can request more.
+//! **E-mails.** From one network, an address gets three per minute, five per hour, ten per day; from
+//! one site (an IPv6 /48) twenty per day. After thirty per day from all networks, the address counts
+//! as under attack. Networks from which its account logged in before then get codes as usual. Other
+//! sites get one long code per hour, up to a hundred per day for the address.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,9 +32,13 @@ pub const SHORT_COMPARISONS_A_DAY: u32 = 100;
 /// Outstanding codes per address and network. Another request deletes the oldest.
 pub const OUTSTANDING: u32 = 3;
 /// E-mails per address and network: each number of e-mails within its time span.
-pub const SENDS: [(usize, SignedDuration); 3] = [(1, SignedDuration::from_mins(1)), (5, HOUR), (10, DAY)];
-/// E-mails per address within 24 hours, after which only known networks get more.
+pub const SENDS: [(usize, SignedDuration); 3] = [(3, SignedDuration::from_mins(1)), (5, HOUR), (10, DAY)];
+/// E-mails per address and site within 24 hours.
+pub const SENDS_PER_SITE: usize = 20;
+/// E-mails per address within 24 hours, after which the address counts as under attack.
 pub const SENDS_PER_ADDRESS: u32 = 30;
+/// E-mails per address within 24 hours, after which only known networks get more.
+pub const SENDS_UNDER_ATTACK: u32 = 100;
 
 /// Span of [`ATTEMPTS_PER_HOUR`].
 pub const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -111,17 +117,51 @@ impl Tried {
 pub struct Sent {
     /// E-mails that the requesting network requested within the last 24 hours.
     pub to_network: Vec<Timestamp>,
+    /// E-mails that the requesting site requested within the last 24 hours.
+    pub to_site: Vec<Timestamp>,
     /// Number of e-mails within the last 24 hours, requested from all networks.
     pub in_all: u32,
     /// Whether the address's account has logged in from the requesting network before.
     pub known_network: bool,
 }
 
+/// Whether another e-mail may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaySend {
+    /// Yes, with a code of the usual length.
+    Yes,
+    /// Yes, with a long code: the address is under attack and does not know the network.
+    Long,
+    /// The requesting network or site has to wait. This depends on its own requests alone, so the
+    /// caller may be told.
+    Wait(SignedDuration),
+    /// No. This depends on the requests of others and on the account, so the caller is not told.
+    No,
+}
+
 impl Sent {
     /// Whether another e-mail may be sent.
-    pub fn may_send(&self, now: Timestamp) -> bool {
-        let within = |span: SignedDuration| self.to_network.iter().filter(|at| **at > now - span).count();
-        SENDS.iter().all(|(most, span)| within(*span) < *most)
-            && (self.known_network || self.in_all < SENDS_PER_ADDRESS)
+    pub fn may_send(&self, now: Timestamp) -> MaySend {
+        let of_network = SENDS.map(|(most, span)| wait(&self.to_network, most, span, now));
+        let of_site = wait(&self.to_site, SENDS_PER_SITE, DAY, now);
+        if let Some(wait) = of_network.into_iter().chain([of_site]).flatten().max() {
+            return MaySend::Wait(wait);
+        }
+        let site_waits = wait(&self.to_site, 1, HOUR, now).is_some();
+        if self.known_network || self.in_all < SENDS_PER_ADDRESS {
+            MaySend::Yes
+        } else if self.in_all < SENDS_UNDER_ATTACK && !site_waits {
+            MaySend::Long
+        } else {
+            MaySend::No
+        }
     }
+}
+
+/// How long until fewer than `most` of these times are within `span`. `None`: fewer are already.
+fn wait(times: &[Timestamp], most: usize, span: SignedDuration, now: Timestamp) -> Option<SignedDuration> {
+    let mut within: Vec<Timestamp> = times.iter().copied().filter(|at| *at > now - span).collect();
+    within.sort_unstable();
+    let last_to_leave = within.len().checked_sub(most)?;
+    Some((within[last_to_leave] + span).duration_since(now))
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::rules::{
-    ATTEMPTS_PER_CODE, ATTEMPTS_PER_HOUR, DAY, HOUR, OUTSTANDING, Outstanding, SENDS_PER_ADDRESS,
-    SHORT_COMPARISONS_A_DAY, Sent, Tried,
+    ATTEMPTS_PER_CODE, ATTEMPTS_PER_HOUR, DAY, HOUR, MaySend, OUTSTANDING, Outstanding, SENDS_PER_ADDRESS,
+    SENDS_UNDER_ATTACK, SHORT_COMPARISONS_A_DAY, Sent, Tried,
 };
 use super::*;
 use crate::sample::at;
@@ -212,32 +212,52 @@ fn f05_after_too_many_comparisons_new_codes_are_long_and_old_ones_work_for_their
 }
 
 #[test]
-fn f18_emails_are_limited_per_address_and_network_then_to_known_networks() {
-    let may = |sent: &[i64], in_all: u32, known_network: bool, now: i64| {
-        let to_network = sent.iter().map(|seconds| at(*seconds)).collect();
-        Sent {
+fn f18_emails_are_limited_per_address_and_network() {
+    let may = |sent: &[i64], now: i64| {
+        let to_network: Vec<_> = sent.iter().map(|seconds| at(*seconds)).collect();
+        let sent = Sent {
+            to_site: to_network.clone(),
             to_network,
+            ..Sent::default()
+        };
+        sent.may_send(at(now))
+    };
+    let wait = |seconds| MaySend::Wait(SignedDuration::from_secs(seconds));
+    assert_eq!(may(&[], 0), MaySend::Yes);
+    // A second and a third request within the minute are sent.
+    assert_eq!(may(&[0, 1], 2), MaySend::Yes);
+    assert_eq!(may(&[0, 1, 2], 3), wait(57));
+    assert_eq!(may(&[0, 1, 2], 60), MaySend::Yes);
+    let five = [0, 60, 120, 180, 240];
+    assert_eq!(may(&five, 3_599), wait(1));
+    assert_eq!(may(&five, 3_600), MaySend::Yes);
+    let ten: Vec<i64> = (0..10).map(|n| n * 900).collect();
+    assert_eq!(may(&ten, 24 * 3_600 - 1), wait(1));
+    assert_eq!(may(&ten, 24 * 3_600), MaySend::Yes);
+}
+
+#[test]
+fn f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usual_ones() {
+    let may = |site: &[i64], in_all: u32, known_network: bool, now: i64| {
+        let sent = Sent {
+            to_site: site.iter().map(|seconds| at(*seconds)).collect(),
             in_all,
             known_network,
-        }
-        .may_send(at(now))
+            ..Sent::default()
+        };
+        sent.may_send(at(now))
     };
-    assert!(may(&[], 0, false, 0));
-    assert!(!may(&[0], 1, false, 59));
-    assert!(may(&[0], 1, false, 60));
-    let five = [0, 60, 120, 180, 240];
-    assert!(!may(&five, 5, false, 3_599));
-    assert!(may(&five, 5, false, 3_600));
-    let ten: Vec<i64> = (0..10).map(|n| n * 900).collect();
-    assert!(!may(&ten, 10, false, 24 * 3_600 - 1));
-    assert!(may(&ten, 10, false, 24 * 3_600));
-    assert!(may(&[], SENDS_PER_ADDRESS - 1, false, 0));
-    assert!(!may(&[], SENDS_PER_ADDRESS, false, 0));
-    assert!(may(&[], SENDS_PER_ADDRESS, true, 0));
-    assert!(
-        !may(&[0], SENDS_PER_ADDRESS, true, 59),
-        "known networks have limits, too"
-    );
+    assert_eq!(may(&[0], SENDS_PER_ADDRESS - 1, false, 1), MaySend::Yes);
+    assert_eq!(may(&[], SENDS_PER_ADDRESS, false, 0), MaySend::Long);
+    // One an hour for each site.
+    assert_eq!(may(&[0], SENDS_PER_ADDRESS, false, 3_599), MaySend::No);
+    assert_eq!(may(&[0], SENDS_PER_ADDRESS, false, 3_600), MaySend::Long);
+    assert_eq!(may(&[], SENDS_UNDER_ATTACK, false, 0), MaySend::No);
+    assert_eq!(may(&[0], SENDS_UNDER_ATTACK, true, 1), MaySend::Yes);
+    // Thirty requests from thirty networks of one site.
+    let site: Vec<i64> = (0..20).collect();
+    assert!(matches!(may(&site, 20, false, 30), MaySend::Wait(_)));
+    assert_eq!(may(&[], 20, false, 30), MaySend::Yes, "another site");
 }
 
 /// Applies the rules over time, with the bookkeeping that the store does.
@@ -285,15 +305,18 @@ impl Model {
             .sent
             .iter()
             .filter(|(to, at)| to == network && *at > now - DAY);
+        let to_network: Vec<_> = of_network.map(|(_, at)| *at).collect();
         let sent = Sent {
-            to_network: of_network.map(|(_, at)| *at).collect(),
+            to_site: to_network.clone(),
+            to_network,
             in_all: u32::try_from(self.sent.iter().filter(|(_, at)| *at > now - DAY).count()).unwrap(),
             known_network: false,
         };
-        if !sent.may_send(now) {
-            return;
-        }
-        let length = self.tried(network, now).length();
+        let length = match sent.may_send(now) {
+            MaySend::Yes => self.tried(network, now).length(),
+            MaySend::Long => Length::Long,
+            MaySend::Wait(_) | MaySend::No => return,
+        };
         self.sent.push((network.to_owned(), now));
         while self
             .live(now)

@@ -1,16 +1,18 @@
 //! Codes and links by e-mail, for the API and the pages.
 //!
 //! 1. [`mail`] checks the limits of the address and of the caller's network and queues a mail. The
-//!    response is the same for every valid address, so the caller learns nothing about it.
+//!    response depends on the caller's own requests alone, so the caller learns nothing about the
+//!    address.
 //! 2. [`by_code`] and [`by_link`] exchange a code or link for a proved address, once.
 //! 3. [`account`] finds the account of that address, or creates one.
 
+use jiff::SignedDuration;
 use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, LIFE, Length, Purpose, TypedCode};
 use tm_auth_core::secret::FlowSecret;
 use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, EmailAddress};
 use tm_auth_proto::{AccountId, OrganizationId};
-use tm_auth_store::email_code::{CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
+use tm_auth_store::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
 use tm_auth_store::{AuditContext, NewAccount};
 
 use super::App;
@@ -45,6 +47,7 @@ pub(crate) async fn mail(
         flow_id,
         email: email.clone(),
         network: network(context),
+        site: NetworkPrefix::site(context.address).to_string(),
         purpose,
         short: short.mac(flow_id, &pepper),
         long: long.mac(flow_id, &pepper),
@@ -56,9 +59,10 @@ pub(crate) async fn mail(
     };
     let audit_context = context.audit_context(actor(purpose));
     let code = match app.store.ask_for_code(new, &audit_context).await? {
-        Some(Length::Short) => short,
-        Some(Length::Long) => long,
-        None => return Ok(()),
+        AskedCode::Sent(Length::Short) => short,
+        AskedCode::Sent(Length::Long) => long,
+        AskedCode::Wait(wait) => return Err(ApiError::rate_limited(seconds(wait))),
+        AskedCode::NotSent => return Ok(()),
     };
     // The token and the code are in the fragment, which browsers do not send to servers.
     let link = browser.map(|_| {
@@ -88,6 +92,11 @@ pub(crate) async fn mail(
         app.store.withdraw_code(flow_id).await?;
     }
     sent
+}
+
+/// For the `Retry-After` header: whole seconds, rounded up.
+fn seconds(wait: SignedDuration) -> u64 {
+    u64::try_from((wait.as_millis() + 999) / 1000).unwrap_or(1).max(1)
 }
 
 /// Step 2. Proves an address with a code.

@@ -236,6 +236,7 @@ CREATE TABLE email_code_events (
     kind        TEXT COLLATE "C" NOT NULL, -- failed, sent
     email       TEXT COLLATE "C" NOT NULL,
     network     TEXT NOT NULL,
+    site        TEXT,                      -- sent: the IPv4 address or IPv6 /48 of the client
     at          BIGINT NOT NULL,
     short_codes BIGINT NOT NULL            -- failed: the number of 8-digit codes that it was compared with
 );

@@ -226,6 +226,7 @@ CREATE TABLE email_code_events (
     kind        TEXT NOT NULL,   -- failed, sent
     email       TEXT NOT NULL,
     network     TEXT NOT NULL,
+    site        TEXT,            -- sent: the IPv4 address or IPv6 /48 of the client
     at          INTEGER NOT NULL,
     short_codes INTEGER NOT NULL -- failed: the number of 8-digit codes that it was compared with
 ) STRICT;

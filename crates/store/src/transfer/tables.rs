@@ -238,6 +238,7 @@ pub(super) const TABLES: &[Table] = &[
             ("kind", Text),
             ("email", Text),
             ("network", Text),
+            ("site", Text),
             ("at", Integer),
             ("short_codes", Integer),
         ],

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use libtest_mimic::Trial;
 use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, Length, Purpose, TypedCode};
 use tm_auth_core::{EmailAddress, Refusal};
-use tm_auth_store::email_code::{CodeAttempt, CodeOf, NewCode};
+use tm_auth_store::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode};
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::{AuditContext, Store};
 use tm_auth_testing::fault_proxy::FaultProxy;
@@ -88,6 +88,7 @@ async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
         flow_id,
         email: email.clone(),
         network: NETWORK.to_owned(),
+        site: NETWORK.to_owned(),
         purpose: Purpose::SignIn,
         short: mac(Length::Short, 12_345_678),
         long: mac(Length::Long, 1_234_567_890_123_456),
@@ -102,7 +103,10 @@ async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
     };
     // The second store's path loses nothing.
     let asked = stores[1].ask_for_code(new, &audit_context).await;
-    assert_eq!(asked.expect("the database answers"), Some(Length::Short));
+    assert_eq!(
+        asked.expect("the database answers"),
+        AskedCode::Sent(Length::Short)
+    );
     let consume = async |store: &Store| {
         let attempt = CodeAttempt {
             of: CodeOf::Address(email.clone()),

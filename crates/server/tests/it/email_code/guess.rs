@@ -31,9 +31,12 @@ async fn f07_another_request_keeps_the_outstanding_code_and_its_failed_attempts(
     let server = TestServer::start().await;
     ask_from(&server, OWNER, ADA).await;
     let first = server.code_mail(ADA).code;
-    // `tm login --code` requests a code, too soon for another mail, and verifies the first one.
-    ask_from(&server, OWNER, ADA).await;
-    assert_eq!(server.inbox(ADA).len(), 1);
+    // `tm login --code` requests a code and verifies the first one. However often it does so, it
+    // gets 200, and at most three mails within the minute.
+    for _ in 0..9 {
+        assert_eq!(ask_from(&server, OWNER, ADA).await.status, 200);
+    }
+    assert_eq!(server.inbox(ADA).len(), 3);
     assert_eq!(verify_from(&server, OWNER, ADA, &first).await.status, 200);
 
     server.advance(60);

@@ -12,7 +12,7 @@ use tm_auth_core::{Account, EmailAddress, Refusal};
 use super::given::{at, audit_context, fresh_uuid, new_account};
 use super::{Case, table};
 use crate::Store;
-use crate::email_code::{CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
+use crate::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
 
 pub(super) const ADA: &str = "ada@example.com";
 const RIGHT: u128 = 12_345_678;
@@ -34,6 +34,7 @@ fn new_code(address: &str, network: &str, browser: Option<NewLink>, seconds: i64
         flow_id,
         email: email(address),
         network: network.to_owned(),
+        site: network.to_owned(),
         purpose: Purpose::SignIn,
         short: mac(Length::Short, RIGHT),
         long: mac(Length::Long, RIGHT_LONG),
@@ -42,7 +43,15 @@ fn new_code(address: &str, network: &str, browser: Option<NewLink>, seconds: i64
     }
 }
 
+/// Requests a code. Returns its length if it is sent.
 async fn ask(store: &Store, new: NewCode) -> Option<Length> {
+    match outcome(store, new).await {
+        AskedCode::Sent(length) => Some(length),
+        AskedCode::Wait(_) | AskedCode::NotSent => None,
+    }
+}
+
+async fn outcome(store: &Store, new: NewCode) -> AskedCode {
     let seconds = new.asked_at.duration_since(at(0)).as_secs();
     store
         .ask_for_code(new, &audit_context(seconds))

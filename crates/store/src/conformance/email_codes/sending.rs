@@ -2,15 +2,18 @@
 
 use jiff::SignedDuration;
 use tm_auth_core::Account;
+use tm_auth_core::email_code::Length;
 use tm_auth_core::user::SessionKind;
 
 use super::super::given::{RETENTION, at, audit_context};
-use super::{ADA, ask, asked, new_code, right, sign_in, wrong};
+use super::{ADA, ask, asked, new_code, outcome, right, sign_in, wrong};
 use crate::Store;
+use crate::email_code::{AskedCode, NewCode};
 
 super::table!("email_codes":
     f18_mail_is_limited_per_address_and_network,
-    f18_a_flooded_address_gets_mail_for_known_networks_only,
+    f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usual_ones,
+    f18_requests_from_many_networks_of_one_site_leave_mail_for_others,
     f19_a_withdrawn_code_is_not_counted_as_sent,
     j18_expired_codes_are_swept,
 );
@@ -43,7 +46,7 @@ async fn f18_mail_is_limited_per_address_and_network(store: &Store) {
     assert!(right(store, "owner", 3_100).await);
 }
 
-async fn f18_a_flooded_address_gets_mail_for_known_networks_only(store: &Store) {
+async fn f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usual_ones(store: &Store) {
     let ada = sign_in(store, ADA, "home", 0).await.expect("an account");
     known_network(store, &ada, "home").await;
     for number in 0..29 {
@@ -54,15 +57,45 @@ async fn f18_a_flooded_address_gets_mail_for_known_networks_only(store: &Store) 
                 .is_some()
         );
     }
-    assert_eq!(ask(store, new_code(ADA, "another thief", None, 200)).await, None);
-    assert!(ask(store, new_code(ADA, "home", None, 200)).await.is_some());
+    let from = async |network: &str, seconds| outcome(store, new_code(ADA, network, None, seconds)).await;
+    assert_eq!(from("elsewhere", 200).await, AskedCode::Sent(Length::Long));
+    assert_eq!(from("elsewhere", 201).await, AskedCode::NotSent, "one an hour");
+    // Long as well, but because many short codes are outstanding.
+    assert_eq!(from("home", 202).await, AskedCode::Sent(Length::Long));
+    for number in 0..68 {
+        let network = format!("another thief {number}");
+        assert_eq!(
+            from(&network, 300).await,
+            AskedCode::Sent(Length::Long),
+            "{number}"
+        );
+    }
+    // A hundred mails: the 30 before the attack was noticed, and 70.
+    assert_eq!(from("the last thief", 300).await, AskedCode::NotSent);
+    assert_eq!(from("home", 301).await, AskedCode::Sent(Length::Long));
     assert_eq!(
-        ask(store, new_code(ADA, "home", None, 201)).await,
-        None,
-        "a known network has limits too"
+        from("the last thief", 90_000).await,
+        AskedCode::Sent(Length::Short)
     );
-    let next_day = new_code(ADA, "another thief", None, 86_529);
-    assert!(ask(store, next_day).await.is_some());
+}
+
+async fn f18_requests_from_many_networks_of_one_site_leave_mail_for_others(store: &Store) {
+    let from = async |network: String, site: &str| {
+        let new = NewCode {
+            site: site.to_owned(),
+            ..new_code(ADA, &network, None, 0)
+        };
+        outcome(store, new).await
+    };
+    for number in 0..20 {
+        let sent = from(format!("thief {number}"), "site of thieves").await;
+        assert_eq!(sent, AskedCode::Sent(Length::Short), "{number}");
+    }
+    let refused = from("another thief".to_owned(), "site of thieves").await;
+    assert_eq!(refused, AskedCode::Wait(SignedDuration::from_hours(24)));
+    // Long, because the twenty short codes reserve all comparisons with short codes.
+    let sent = from("owner".to_owned(), "site of the owner").await;
+    assert_eq!(sent, AskedCode::Sent(Length::Long));
 }
 
 async fn f19_a_withdrawn_code_is_not_counted_as_sent(store: &Store) {
@@ -73,8 +106,11 @@ async fn f19_a_withdrawn_code_is_not_counted_as_sent(store: &Store) {
     assert!(right(store, "owner", 2).await);
     // Withdrawing the code again changes nothing.
     store.withdraw_code(flow_id).await.expect("the database answers");
+    for seconds in [3, 4] {
+        asked(store, seconds).await;
+    }
     assert_eq!(
-        ask(store, new_code(ADA, "owner", None, 3)).await,
+        ask(store, new_code(ADA, "owner", None, 5)).await,
         None,
         "only the withdrawn code is not counted"
     );

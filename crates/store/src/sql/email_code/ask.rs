@@ -1,19 +1,15 @@
 //! Requesting a code, and withdrawing it.
 
 use jiff::Timestamp;
-use tm_auth_core::email_code::rules::{DAY, OUTSTANDING, Sent};
+use tm_auth_core::email_code::rules::{DAY, MaySend, OUTSTANDING, Sent};
 use tm_auth_core::email_code::{FlowId, LIFE, Length};
 
 use super::super::{Tx, account, args, audit};
 use super::{events, purpose_columns};
-use crate::email_code::NewCode;
+use crate::email_code::{AskedCode, NewCode};
 use crate::{AuditAction, AuditContext, Result};
 
-pub(super) async fn ask(
-    tx: &mut Tx<'_>,
-    new: &NewCode,
-    audit_context: &AuditContext,
-) -> Result<Option<Length>> {
+pub(super) async fn ask(tx: &mut Tx<'_>, new: &NewCode, audit_context: &AuditContext) -> Result<AskedCode> {
     let (email, network, now) = (new.email.as_str(), new.network.as_str(), new.asked_at);
     let owner = account::by_email(tx, email).await?;
     let sent = Sent {
@@ -22,6 +18,14 @@ pub(super) async fn ask(
             "SELECT at FROM email_code_events WHERE email = ?1 AND kind = 'sent' AND network = ?2 AND at > ?3",
             email,
             network,
+            now - DAY,
+        )
+        .await?,
+        to_site: events::times(
+            tx,
+            "SELECT at FROM email_code_events WHERE email = ?1 AND kind = 'sent' AND site = ?2 AND at > ?3",
+            email,
+            &new.site,
             now - DAY,
         )
         .await?,
@@ -42,10 +46,13 @@ pub(super) async fn ask(
             None => false,
         },
     };
-    if !sent.may_send(now) {
-        return Ok(None);
-    }
-    let length = events::tried(tx, email, network, now).await?.length();
+    let length = match sent.may_send(now) {
+        MaySend::Yes => events::tried(tx, email, network, now).await?.length(),
+        MaySend::Long => Length::Long,
+        MaySend::Wait(_) if has_outstanding(tx, new).await? => return Ok(AskedCode::NotSent),
+        MaySend::Wait(wait) => return Ok(AskedCode::Wait(wait)),
+        MaySend::No => return Ok(AskedCode::NotSent),
+    };
     make_room(tx, email, network, now).await?;
     let (purpose, uid) = purpose_columns(new.purpose);
     tx.execute(
@@ -69,12 +76,36 @@ pub(super) async fn ask(
         ],
     )
     .await?;
-    events::note(tx, "sent", email, network, now, 0).await?;
+    events::note(tx, "sent", email, network, Some(&new.site), now, 0).await?;
     // If there is no account, the entry has no owner. It is written anyway, so that the time taken
     // does not reveal whether there is an account.
     let uid = uid.or(owner.map(|owner| owner.uid));
     audit::note(tx, audit_context, AuditAction::CodeSent, uid, None, None, None).await?;
-    Ok(Some(length))
+    Ok(AskedCode::Sent(length))
+}
+
+/// Whether the client has a code that it can still use: one that a program requested from this
+/// network, or one of this browser.
+async fn has_outstanding(tx: &mut Tx<'_>, new: &NewCode) -> Result<bool> {
+    let (email, now) = (new.email.as_str(), new.asked_at);
+    match new.browser {
+        None => {
+            tx.exists(
+                "SELECT 1 FROM email_codes WHERE email = ?1 AND network = ?2 AND browser_hash IS NULL
+                   AND used_at IS NULL AND expires_at > ?3",
+                args![email, new.network, now],
+            )
+            .await
+        }
+        Some(browser) => {
+            tx.exists(
+                "SELECT 1 FROM email_codes WHERE email = ?1 AND browser_hash = ?2
+                   AND used_at IS NULL AND expires_at > ?3",
+                args![email, browser.browser_hash, now],
+            )
+            .await
+        }
+    }
 }
 
 /// Deletes the network's oldest outstanding codes for the address, to make room for one more.

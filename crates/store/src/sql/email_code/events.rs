@@ -50,14 +50,15 @@ pub(super) async fn note(
     kind: &str,
     email: &str,
     network: &str,
+    site: Option<&str>,
     at: Timestamp,
     short: usize,
 ) -> Result<i64> {
     let short = i64::try_from(short).map_err(damaged)?;
-    tx
-        .value(
-            "INSERT INTO email_code_events (kind, email, network, at, short_codes) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
-            args![kind, email, network, at, short],
-        )
-        .await
+    tx.value(
+        "INSERT INTO email_code_events (kind, email, network, site, at, short_codes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
+        args![kind, email, network, site, at, short],
+    )
+    .await
 }

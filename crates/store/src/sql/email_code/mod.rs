@@ -5,21 +5,21 @@ mod events;
 mod prove;
 
 use jiff::Timestamp;
-use tm_auth_core::email_code::{FlowId, Length, Purpose};
+use tm_auth_core::email_code::{FlowId, Purpose};
 use tm_auth_core::secret::SecretHash;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::row::only;
 use super::{Store, Tx, account, args, identity};
-use crate::email_code::{CodeAttempt, CodeFlow, NewCode, ProvedEmail};
+use crate::email_code::{AskedCode, CodeAttempt, CodeFlow, NewCode, ProvedEmail};
 use crate::{AuditContext, Call, NewAccount, Result};
 
 impl Store {
-    /// Stores a code if one more e-mail may be sent, and returns the length to send. `None`: send
-    /// nothing; outstanding codes stay valid. A request resets no counter. If the network has too
-    /// many outstanding codes for the address, the oldest is deleted.
-    pub fn ask_for_code(&self, new: NewCode, audit_context: &AuditContext) -> Call<'_, Option<Length>> {
+    /// Stores a code if one more e-mail may be sent. Outstanding codes stay valid, and a request
+    /// resets no counter. If the network has too many outstanding codes for the address, the oldest
+    /// is deleted.
+    pub fn ask_for_code(&self, new: NewCode, audit_context: &AuditContext) -> Call<'_, AskedCode> {
         let audit_context = audit_context.clone();
         Box::pin(self.write(async move |tx| ask::ask(tx, &new, &audit_context).await))
     }

@@ -44,7 +44,7 @@ pub(super) async fn consume(
             .iter()
             .filter(|code| code.length == Length::Short)
             .count();
-        let counted = events::note(tx, "failed", &email, network, now, short).await?;
+        let counted = events::note(tx, "failed", &email, network, None, now, short).await?;
         let right = candidates
             .iter()
             .filter(|candidate| compared.contains(&&candidate.outstanding))
