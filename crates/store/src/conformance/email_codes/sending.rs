@@ -6,13 +6,14 @@ use tm_auth_core::email_code::Length;
 use tm_auth_core::user::SessionKind;
 
 use super::super::given::{RETENTION, at, audit_context};
-use super::{ADA, ask, asked, new_code, outcome, right, sign_in, wrong};
+use super::{ADA, ask, asked, link, new_code, outcome, right, sign_in, wrong};
 use crate::Store;
 use crate::email_code::{AskedCode, NewCode};
 
 super::table!("email_codes":
     f18_mail_is_limited_per_address_and_network,
     f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usual_ones,
+    f18_a_client_that_has_to_wait_is_told_unless_it_has_a_code,
     f18_requests_from_many_networks_of_one_site_leave_mail_for_others,
     f19_a_withdrawn_code_is_not_counted_as_sent,
     j18_expired_codes_are_swept,
@@ -77,6 +78,23 @@ async fn f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usua
         from("the last thief", 90_000).await,
         AskedCode::Sent(Length::Short)
     );
+}
+
+async fn f18_a_client_that_has_to_wait_is_told_unless_it_has_a_code(store: &Store) {
+    let from = async |browser: Option<u8>, seconds| {
+        outcome(store, new_code(ADA, "owner", browser.map(link), seconds)).await
+    };
+    for _ in 0..3 {
+        assert_eq!(from(Some(1), 0).await, AskedCode::Sent(Length::Short));
+    }
+    assert_eq!(from(Some(1), 1).await, AskedCode::NotSent);
+    // The codes of one browser do not work in another, nor for a program.
+    let wait = AskedCode::Wait(SignedDuration::from_secs(59));
+    assert_eq!(from(Some(2), 1).await, wait);
+    assert_eq!(from(None, 1).await, wait);
+    assert_eq!(from(None, 60).await, AskedCode::Sent(Length::Short));
+    assert_eq!(from(None, 61).await, AskedCode::Sent(Length::Short));
+    assert_eq!(from(None, 62).await, AskedCode::NotSent);
 }
 
 async fn f18_requests_from_many_networks_of_one_site_leave_mail_for_others(store: &Store) {
