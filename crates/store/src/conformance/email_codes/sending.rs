@@ -1,14 +1,16 @@
 //! How many codes are sent, and how long they are kept.
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use jiff::SignedDuration;
 use tm_auth_core::Account;
 use tm_auth_core::email_code::Length;
 use tm_auth_core::user::SessionKind;
 
 use super::super::given::{RETENTION, at, audit_context};
-use super::{ADA, ask, asked, link, new_code, outcome, right, sign_in, wrong};
+use super::{ADA, ask, asked, browser, new_code, outcome, right, sign_in, token, wrong};
 use crate::Store;
-use crate::email_code::{AskedCode, NewCode};
+use crate::email_code::{AskedCode, NewCode, NewLink};
 
 super::table!("email_codes":
     f18_mail_is_limited_per_address_and_network,
@@ -81,8 +83,14 @@ async fn f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usua
 }
 
 async fn f18_a_client_that_has_to_wait_is_told_unless_it_has_a_code(store: &Store) {
-    let from = async |browser: Option<u8>, seconds| {
-        outcome(store, new_code(ADA, "owner", browser.map(link), seconds)).await
+    // Each mail has a link of its own.
+    let links = AtomicU8::new(1);
+    let from = async |number: Option<u8>, seconds| {
+        let link = number.map(|number| NewLink {
+            browser_hash: browser(number),
+            link_hash: token(links.fetch_add(1, Ordering::Relaxed)),
+        });
+        outcome(store, new_code(ADA, "owner", link, seconds)).await
     };
     for _ in 0..3 {
         assert_eq!(from(Some(1), 0).await, AskedCode::Sent(Length::Short));
