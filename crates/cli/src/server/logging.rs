@@ -1,5 +1,7 @@
 //! The log: one line per event on standard error.
 
+use std::io::IsTerminal;
+
 use tm_auth_server::config::{Log, LogFormat, LogLevel};
 use tracing::level_filters::LevelFilter;
 
@@ -10,7 +12,8 @@ pub(super) fn init(log: &Log) {
         .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).init(),
-        LogFormat::Text => builder.init(),
+        // Colours only on a terminal: in a file they are control characters.
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
     }
 }
 
