@@ -1,4 +1,5 @@
-//! The baseline: the signatures that every implementation of a mint and a refresh needs.
+//! The baseline of the benchmark: the CPU time of the signatures and MACs that every implementation
+//! of a mint and a refresh needs.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use tm_auth_core::PublicKey;
@@ -8,13 +9,13 @@ use tm_auth_proto::Environment;
 
 /// The number of operations between two readings of the CPU time.
 const CHUNK: u32 = 100;
-/// The minimum CPU time of a measurement, in µs. It is long enough that the granularity of the
-/// system's accounting does not matter.
+/// The minimum CPU time of a measurement, in µs. It is much longer than the steps in which the
+/// system counts CPU time.
 const MIN_TIME: f64 = 200_000.0;
 /// About as long as the claims of an access token.
 const CLAIMS: [u8; 424] = [b'x'; 424];
 
-/// The CPU time of the signatures of one operation, in µs.
+/// The CPU time of the signatures and MACs of one operation, in µs.
 pub(crate) struct Baseline {
     /// Verify the challenge, sign an access token, MAC a refresh token.
     pub(crate) mint: f64,
@@ -23,9 +24,9 @@ pub(crate) struct Baseline {
 }
 
 pub(crate) fn measure(algorithm: &str) -> Baseline {
-    let algorithm = Algorithm::parse(algorithm).expect("one of the three");
+    let algorithm = Algorithm::parse(algorithm).expect("RS256, ES256 or EdDSA");
     let signing = SigningKey::generate(algorithm, Environment::Uat).expect("key generation works");
-    let mac = MacKey::new("mac".to_owned(), &[7; 32]).expect("32 bytes are a key");
+    let mac_key = MacKey::new("mac".to_owned(), &[7; 32]).expect("32 bytes are a key");
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("key generation works");
     let public = PublicKey::from_sec1(pair.public_key().as_ref()).expect("the point is on the curve");
     let text = b"b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e.1800000000";
@@ -36,31 +37,30 @@ pub(crate) fn measure(algorithm: &str) -> Baseline {
 
     let sign = time(|| drop(std::hint::black_box(signing.sign_jws("at+jwt", &CLAIMS))));
     let verify = time(|| assert!(std::hint::black_box(public.verifies(text, &signature))));
-    let seal = time(|| drop(std::hint::black_box(mac.sign_jws("rt+jwt", &CLAIMS[..300]))));
+    let mac = time(|| drop(std::hint::black_box(mac_key.sign_jws("rt+jwt", &CLAIMS[..300]))));
     Baseline {
-        mint: verify + sign + seal,
-        refresh: sign + 2.0 * seal,
+        mint: verify + sign + mac,
+        refresh: sign + 2.0 * mac,
     }
 }
 
-/// The CPU time of this thread per operation, in µs. Time in which other threads used the processor
-/// does not count.
+/// Returns the CPU time that this thread spends per operation, in µs.
 fn time(operation: impl Fn()) -> f64 {
     operation();
     let before = cpu_of_this_thread();
-    let mut rounds = 0.0;
+    let mut count = 0.0;
     loop {
         (0..CHUNK).for_each(|_| operation());
-        rounds += f64::from(CHUNK);
+        count += f64::from(CHUNK);
         let spent = cpu_of_this_thread() - before;
         if spent >= MIN_TIME {
-            return spent / rounds;
+            return spent / count;
         }
     }
 }
 
-/// Returns the CPU time of this thread so far, in µs. The first field of schedstat has it in
-/// nanoseconds.
+/// Returns the CPU time of this thread so far, in µs. The first field of `schedstat` is that time
+/// in nanoseconds.
 fn cpu_of_this_thread() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has it");
     text.split(' ')

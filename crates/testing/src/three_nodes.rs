@@ -1,8 +1,8 @@
 //! Starts `examples/three-nodes` for a test: three nodes behind HAProxy on one PostgreSQL server.
 //!
 //! The script that starts the nodes stops them when its standard input closes. That happens when
-//! [`ThreeNodes`] is dropped and when the test process ends in any way. Nodes are numbered 1 to 3,
-//! as in the response header `x-served-by`.
+//! [`ThreeNodes`] is dropped, and when the test process exits or is killed. Nodes are numbered 1 to
+//! 3, as in the response header `x-served-by`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -22,7 +22,7 @@ use crate::{poll, ports};
 pub const NODES: [usize; 3] = [1, 2, 3];
 
 /// Deadline for a node to finish its requests and exit.
-const EXIT: Duration = Duration::from_secs(30);
+const EXIT_DEADLINE: Duration = Duration::from_secs(30);
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/three-nodes");
 
@@ -40,7 +40,7 @@ pub struct ThreeNodes {
 
 impl ThreeNodes {
     /// Starts `program` (the binary `tm-auth`) three times and waits until HAProxy reaches the
-    /// nodes. A setting is named by the part of its variable after `TM_AUTH__`.
+    /// nodes. The names of `settings` are environment variables without the prefix `TM_AUTH__`.
     pub fn start(program: &Path, settings: &[(&str, &str)]) -> Self {
         Self::launch(program, settings, ports::free(), None)
     }
@@ -70,8 +70,7 @@ impl ThreeNodes {
             .arg("--until-stdin-closes")
             .env("POSTGRES_PORT", postgres_port.to_string())
             .env("DATABASE_PORT", database_port.to_string())
-            // Ctrl-C in the terminal is for the test only; the script waits for the end of the
-            // test.
+            // Ctrl-C in the terminal must reach the test only. The script stops after the test.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -105,7 +104,7 @@ impl ThreeNodes {
                 _ => {}
             }
         }
-        panic!("the three nodes did not start; the reason is above");
+        panic!("the three nodes did not start; see the output above");
     }
 
     /// The origin of the issuer: `http://localhost:PORT` of HAProxy.
@@ -120,11 +119,12 @@ impl ThreeNodes {
 
     /// The configuration file of a node, for administrative commands.
     pub fn config_file(&self, node: usize) -> PathBuf {
+        // Panics if there is no such node.
         index(node);
         self.folder.join(format!("node{node}.toml"))
     }
 
-    /// An administrative command with the configuration of the first node.
+    /// Returns an administrative command with the configuration of the first node.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = without_settings(Command::new(&self.program));
         command
@@ -137,7 +137,7 @@ impl ThreeNodes {
         command
     }
 
-    /// The URL of the database without the fault proxy. It contains the password.
+    /// The URL of the database, which bypasses the fault proxy. It contains the password.
     pub fn postgres_url(&self) -> String {
         let password = fs::read_to_string(self.folder.join("postgres/password"))
             .expect("the start script wrote the file");
@@ -150,7 +150,7 @@ impl ThreeNodes {
 
     /// Restarts a node with a fault proxy of its own between it and the database. Returns when the
     /// node is ready.
-    pub fn divert_node(&self, node: usize) -> FaultProxy {
+    pub fn restart_node_with_fault_proxy(&self, node: usize) -> FaultProxy {
         let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], self.postgres_port)));
         let (common, own) = (
             self.folder.join("postgres-url"),
@@ -171,7 +171,7 @@ impl ThreeNodes {
         self.fault_proxy.as_ref().expect("started with a fault proxy")
     }
 
-    /// The log of a part: `node1`, `haproxy` or `postgres`.
+    /// The log of one part of the deployment, such as `node1`, `haproxy` or `postgres`.
     pub fn log(&self, part: &str) -> String {
         fs::read_to_string(self.folder.join(format!("{part}.log"))).unwrap_or_default()
     }
@@ -228,8 +228,9 @@ impl ThreeNodes {
     pub fn restart_postgres(&self) {
         self.thaw_postgres();
         let alive = self.postgres().alive();
-        if let Some(first) = self.pid("postgres").filter(|pid| alive.contains(pid)) {
-            send(first, Signal::INT);
+        if let Some(main_process) = self.pid("postgres").filter(|pid| alive.contains(pid)) {
+            // SIGINT is PostgreSQL's fast shutdown.
+            send(main_process, Signal::INT);
         }
         self.postgres().wait_until_gone();
         self.start_part("postgres");
@@ -243,7 +244,7 @@ impl ThreeNodes {
             .stdout(Stdio::null())
             .status()
             .expect("the script starts");
-        assert!(status.success(), "{part} does not start; the reason is above");
+        assert!(status.success(), "{part} does not start; see the output above");
     }
 
     fn signal_node(&self, node: usize, signal: Signal) {
@@ -255,15 +256,16 @@ impl ThreeNodes {
     fn end_node(&self, node: usize, signal: Signal) {
         self.signal_node(node, Signal::CONT);
         self.signal_node(node, signal);
-        poll::until("the node is gone", EXIT, || {
+        poll::until("the node is gone", EXIT_DEADLINE, || {
             self.node_process(node).is_none().then_some(())
         });
     }
 
     fn node_process(&self, node: usize) -> Option<Pid> {
+        // Panics if there is no such node.
         index(node);
         let pid = self.pid(&format!("node{node}"))?;
-        // The process id may belong to another program by now.
+        // If the node is down, its process id may belong to another program by now.
         let nodes = Processes::of(&self.folder.join("run"));
         nodes.alive().contains(&pid).then_some(pid)
     }

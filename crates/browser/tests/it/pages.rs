@@ -40,11 +40,11 @@ async fn h11_the_pages_before_the_sign_in() {
     browser.expect_status(404).await;
     browser.inspect("nothing-here").await;
 
-    let elsewhere = Browser::start(&service.origin).await;
-    elsewhere.visit(&mail.link()).await;
-    elsewhere.see(&mail.code()).await;
-    elsewhere.inspect("sign-in-link-elsewhere").await;
-    elsewhere.close().await;
+    let other_browser = Browser::start(&service.origin).await;
+    other_browser.visit(&mail.link()).await;
+    other_browser.see(&mail.code()).await;
+    other_browser.inspect("sign-in-link-elsewhere").await;
+    other_browser.close().await;
     browser.close().await;
 }
 
@@ -118,7 +118,7 @@ async fn h11_the_pages_of_keys() {
     browser.close().await;
 }
 
-/// Mints one token, and sends one challenge that is refused since it is too old.
+/// Mints one token. Then sends a challenge that the service refuses because it is too old.
 async fn use_key(service: &Service, file: &Path) {
     let file = key_file::load(file).expect("a key file");
     let signer = Signer::from_key_file(&file).expect("a P-256 key");

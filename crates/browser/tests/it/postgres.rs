@@ -5,7 +5,7 @@ use crate::{journeys, sign_up};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn g01_a_passkey_signs_up_and_signs_in_again() {
-    sign_up::a_passkey_makes_an_account(Service::start_on_postgres().await).await;
+    sign_up::a_passkey_creates_an_account(Service::start_on_postgres().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use thirtyfour::Key;
 
 use crate::support::{AppleProvider, Browser, Service};
 
-pub(crate) async fn a_passkey_makes_an_account(service: Service) {
+pub(crate) async fn a_passkey_creates_an_account(service: Service) {
     let browser = Browser::start(&service.origin).await;
     let device = browser.plug_in().await;
     browser.sign_up_by_passkey("Ada").await;
@@ -14,14 +14,15 @@ pub(crate) async fn a_passkey_makes_an_account(service: Service) {
     browser.see("Passkeys").await;
     let name = browser.signed_in_as().await;
     browser.sign_out_with(&device).await;
-    // Leave the login page: it requests the passkey without a click.
+    // Leave the login page before the authenticator is touched automatically. The login page would
+    // log in without a click.
     browser.open("/mailbox").await;
     browser.set_automatic_touch(&device, true).await;
     browser.sign_in_by_button().await;
     browser.arrive("/api-keys").await;
     assert_eq!(browser.signed_in_as().await, name);
 
-    // The login page uses a passkey of an enabled authenticator at once, without a click.
+    // With automatic touch, the login page uses the passkey at once, without a click.
     browser.open("/security").await;
     browser.press_sign_out().await;
     browser.arrive("/api-keys").await;
@@ -68,7 +69,7 @@ async fn an_email_link_signs_up() {
     browser.close().await;
 }
 
-/// Logs in from the top of the page without a mouse.
+/// Starts at the top of the page and uses no mouse.
 #[tokio::test(flavor = "multi_thread")]
 async fn h11_sign_in_works_with_the_keyboard_alone() {
     let service = Service::start().await;
@@ -109,7 +110,7 @@ async fn f11_a_mail_scanner_with_javascript_does_not_use_up_the_link() {
     browser.ask_for_mail(address).await;
     let mail = service.next_mail(address, 0).await;
 
-    // The scanner opens the link, runs the scripts and presses every button.
+    // The scanner opens the link, runs the page's scripts and presses every button.
     scanner.visit(&mail.link()).await;
     scanner.see("Enter this code where you asked for it").await;
     scanner.see(&mail.code()).await;
@@ -144,9 +145,9 @@ async fn an_apple_account_signs_up_and_signs_in_again() {
     browser.sign_out().await;
     browser.open("/sign-in").await;
     browser.press("Continue with Apple").await;
-    // The provider may recognise the user by its cookie and skip the choice.
+    // The provider may recognise the browser by its cookie and skip the choice of a user.
     browser
-        .until("the page of the account", async || {
+        .until("the API Keys page", async || {
             let path = browser.path().await;
             if path.contains("/interaction/") {
                 browser.press("eve").await;

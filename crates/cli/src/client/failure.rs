@@ -1,4 +1,4 @@
-//! The failure of a command: one line, a hint if there is one, and the exit code.
+//! The failure of a command: a message of one line, in some cases a hint, and the exit code.
 
 use std::process::ExitCode;
 
@@ -17,10 +17,10 @@ pub(crate) struct Failure {
     hint: Option<String>,
 }
 
-/// The exit codes other than 0.
+/// The exit codes of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// The service refused, or a check failed. A retry does not help.
+    /// The service refused the request, or a check failed.
     Refused = 1,
     /// Wrong arguments or files.
     Usage = 2,
@@ -54,8 +54,9 @@ impl Failure {
         self
     }
 
-    /// A failed request, with a hint if there is one.
-    pub(super) fn of_service(error: &ApiError, now: Timestamp) -> Self {
+    /// The failure of a request to the service. `now` is the local time, for the hint about a wrong
+    /// clock.
+    pub(super) fn from_api_error(error: &ApiError, now: Timestamp) -> Self {
         let status = error.status().unwrap_or(0);
         let exit = match error {
             ApiError::Server(_) if status == 408 || status == 429 || status >= 500 => Exit::Unavailable,
@@ -143,6 +144,7 @@ fn hint_for(code: ErrorCode, error: &ServerError, now: Timestamp) -> Option<Stri
     Some(hint.to_owned())
 }
 
+/// How far the local clock is from the service's. `None` if the response does not say.
 fn clock_difference(error: &ServerError, now: Timestamp) -> Option<String> {
     let ahead = match error.body.as_ref().and_then(|body| body.skew_ms) {
         Some(skew_ms) => skew_ms / 1000,

@@ -1,4 +1,4 @@
-//! The option that names the key file of a command.
+//! The option `--key-file`.
 
 use std::path::PathBuf;
 
@@ -17,13 +17,14 @@ pub(super) struct KeyFileArgs {
 }
 
 impl KeyFileArgs {
+    /// Loads the file. Returns its content and the key pair.
     pub(super) fn load(&self) -> Result<(KeyFile, Signer), Failure> {
         let file = key_file::load(&self.key_file)?;
         let signer = Signer::from_key_file(&file)?;
         Ok((file, signer))
     }
 
-    /// Loads a key that must be registered. Returns its id and key pair.
+    /// Loads a registered key. Returns its id and key pair. Fails if the file has no key id.
     pub(super) fn registered(&self) -> Result<(KeyId, Signer), Failure> {
         let (file, signer) = self.load()?;
         let key_id = file.key_id.ok_or_else(|| {

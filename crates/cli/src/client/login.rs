@@ -44,7 +44,7 @@ pub(super) async fn run(args: &LoginArgs, console: &mut Console<'_>) -> Result<(
         Some(code) => code.clone(),
         None => {
             let asked = api.request_email_code(&email).await;
-            asked.map_err(|error| Failure::of_service(&error, console.now))?;
+            asked.map_err(|error| Failure::from_api_error(&error, console.now))?;
             console.note(&format!(
                 "A code is on its way to {email}, unless one was mailed within the last minute."
             ));
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &LoginArgs, console: &mut Console<'_>) -> Result<(
     let verified = api
         .verify_email_code(&email, &code, Some(TokenAudience::Auth))
         .await;
-    let tokens = verified.map_err(|error| Failure::of_service(&error, console.now))?;
+    let tokens = verified.map_err(|error| Failure::from_api_error(&error, console.now))?;
     Session::new(&api, &email, &tokens).save(&path)?;
     console.print(&format!("logged_in: {email}"))?;
     console.print(&format!("session_file: {}", path.display()))?;

@@ -3,10 +3,11 @@
 //! Scripts can rely on these rules:
 //!
 //! 1. Standard output carries only the result. Messages for people go to standard error.
-//! 2. Exit codes: 0 done, 1 refused by the service or a check failed, 2 wrong usage, 3 the service
-//!    cannot be reached or cannot serve now.
-//! 3. Secrets come from files, standard input or environment variables. If an argument may carry a
-//!    secret, `-` reads it from standard input, since other users of the machine can see arguments.
+//! 2. The exit code is 0 if the command succeeded, 1 if the service refused or a check failed, 2 if
+//!    the usage is wrong, and 3 if the service cannot be reached or cannot serve now.
+//! 3. Secrets come from files, standard input or environment variables. If the value of an argument
+//!    is a secret, `-` reads it from standard input, since other users of the machine can see
+//!    arguments.
 
 mod console;
 mod failure;
@@ -30,7 +31,7 @@ use clap::Subcommand;
 pub(crate) use console::Console;
 pub(crate) use failure::Failure;
 
-/// Help text of the commands that call the service.
+/// The end of the help text of the commands that call the service.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused by the service, or a check failed; 2 wrong usage; \
     3 the service cannot be reached or cannot serve now.";
 

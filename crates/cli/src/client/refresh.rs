@@ -47,7 +47,7 @@ pub(super) async fn run(args: &RefreshArgs, console: &mut Console<'_>) -> Result
         return console.print(&serde_json::json!(body).to_string());
     }
     let refreshed = args.service.api()?.refresh(&refresh_token).await;
-    let tokens = refreshed.map_err(|error| Failure::of_service(&error, console.now))?;
+    let tokens = refreshed.map_err(|error| Failure::from_api_error(&error, console.now))?;
     token::print(&tokens, args.json, console)
 }
 

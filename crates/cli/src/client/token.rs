@@ -32,7 +32,7 @@ pub(super) async fn run(args: &TokenArgs, console: &mut Console<'_>) -> Result<(
     let api = args.service.api()?;
     let request = signer.mint_request(key_id, console.now)?;
     let minted = api.mint(&request).await;
-    let tokens = minted.map_err(|error| Failure::of_service(&error, console.now))?;
+    let tokens = minted.map_err(|error| Failure::from_api_error(&error, console.now))?;
     print(&tokens, args.json, console)
 }
 

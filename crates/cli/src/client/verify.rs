@@ -167,7 +167,7 @@ async fn revocations(
     let text = match api.revocations(MAX_REVOCATIONS_LEN).await {
         Ok(text) => text,
         Err(ApiError::Server(error)) if error.status == 404 => return Ok(None),
-        Err(error) => return Err(Failure::of_service(&error, console.now)),
+        Err(error) => return Err(Failure::from_api_error(&error, console.now)),
     };
     check_revocations(text.trim(), keys, policy, console.now)
         .map(Some)

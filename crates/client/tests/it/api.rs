@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tm_auth_client::proto::{ErrorCode, RegisterApiKey, UpdateApiKey};
 use tm_auth_client::{ApiError, Signer};
 
-use crate::Bench;
+use crate::Fixture;
 
 /// The log of the code under test, at every level.
 #[derive(Clone, Default)]
@@ -46,11 +46,11 @@ const KEY: &str = r#"{"key_id":"b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e","label":"b
 
 #[tokio::test]
 async fn tokens_are_minted_refreshed_and_revoked() {
-    let bench = Bench::new().await;
-    let api = bench.issuer.api();
+    let fixture = Fixture::new().await;
+    let api = fixture.issuer.api();
     let signer = Signer::generate().unwrap();
-    let key_id = bench.issuer.register(&signer);
-    let now = tm_auth_client::Runtime::now(&*bench.clock);
+    let key_id = fixture.issuer.register(&signer);
+    let now = tm_auth_client::Runtime::now(&*fixture.clock);
     let request = signer.mint_request(key_id, now).unwrap();
     let minted = api.mint(&request).await.unwrap();
     assert_eq!(minted.expires_in, now + Duration::from_hours(1));
@@ -69,8 +69,8 @@ async fn tokens_are_minted_refreshed_and_revoked() {
 
 #[tokio::test]
 async fn keys_are_managed_with_the_given_token() {
-    let bench = Bench::new().await;
-    let api = bench.issuer.api();
+    let fixture = Fixture::new().await;
+    let api = fixture.issuer.api();
     let signer = Signer::generate().unwrap();
     let account = "00000000-0000-8000-8000-000000000001".parse().unwrap();
     let key_id = "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e".parse().unwrap();
@@ -86,33 +86,33 @@ async fn keys_are_managed_with_the_given_token() {
         pending: false,
     };
     let json = "application/json";
-    bench.issuer.answer_next(201, json, KEY);
+    fixture.issuer.answer_next(201, json, KEY);
     assert_eq!(api.register_api_key("T", &register).await.unwrap().key_id, key_id);
-    bench
+    fixture
         .issuer
         .answer_next(200, json, &format!(r#"{{"keys":[{KEY}]}}"#));
     assert_eq!(api.api_keys("T").await.unwrap().keys[0].label, "bot");
-    bench.issuer.answer_next(200, json, KEY);
+    fixture.issuer.answer_next(200, json, KEY);
     assert_eq!(api.api_key("T", key_id).await.unwrap().key_id, key_id);
-    bench.issuer.answer_next(200, json, KEY);
+    fixture.issuer.answer_next(200, json, KEY);
     let changes = UpdateApiKey {
         label: Some("other".to_owned()),
         ..UpdateApiKey::default()
     };
     api.update_api_key("T", key_id, &changes).await.unwrap();
-    bench.issuer.answer_next(204, json, "");
+    fixture.issuer.answer_next(204, json, "");
     api.revoke_api_key("T\n", key_id).await.unwrap();
     let own = format!(r#"{{"key":{KEY},"seen_ip":"10.0.0.1","server_time":"2025-11-24T00:00:00Z"}}"#);
-    bench.issuer.answer_next(200, json, &own);
+    fixture.issuer.answer_next(200, json, &own);
     assert_eq!(
         api.own_api_key("T").await.unwrap().seen_ip.to_string(),
         "10.0.0.1"
     );
     let health = r#"{"status":"ok","environment":"uat","server_time":"2025-11-24T00:00:00Z","version":"1"}"#;
-    bench.issuer.answer_next(200, json, health);
+    fixture.issuer.answer_next(200, json, health);
     api.health().await.unwrap();
 
-    let seen = bench.issuer.seen();
+    let seen = fixture.issuer.seen();
     let calls: Vec<_> = seen
         .iter()
         .map(|seen| format!("{} {}", seen.method, seen.path.strip_prefix("/v1/auth").unwrap()))
@@ -141,9 +141,9 @@ async fn keys_are_managed_with_the_given_token() {
 
 #[tokio::test]
 async fn a_server_error_has_status_code_and_request_id() {
-    let bench = Bench::new().await;
-    let api = bench.issuer.api();
-    bench.issuer.refuse_next(ErrorCode::TimestampOutOfRange);
+    let fixture = Fixture::new().await;
+    let api = fixture.issuer.api();
+    fixture.issuer.refuse_next(ErrorCode::TimestampOutOfRange);
     let error = api.refresh("r").await.unwrap_err();
     assert_eq!(
         (error.status(), error.request_id()),
@@ -167,32 +167,32 @@ async fn a_server_error_has_status_code_and_request_id() {
 
 #[tokio::test]
 async fn an_unknown_code_of_a_newer_service_gives_its_message() {
-    let bench = Bench::new().await;
+    let fixture = Fixture::new().await;
     let body = r#"{"type":"unauthenticated","code":"moon_phase","message":"Not\u001b[31m today","request_id":"r1","retryable":false}"#;
-    bench.issuer.answer_next(401, "application/json", body);
-    let error = bench.issuer.api().refresh("r").await.unwrap_err();
+    fixture.issuer.answer_next(401, "application/json", body);
+    let error = fixture.issuer.api().refresh("r").await.unwrap_err();
     assert_eq!((error.code(), error.request_id()), (None, Some("r1")));
     assert_eq!(error.to_string(), "Not [31m today (status 401, request r1)");
 }
 
 #[tokio::test]
 async fn an_error_page_of_a_proxy_is_reported_as_such() {
-    let bench = Bench::new().await;
-    bench
+    let fixture = Fixture::new().await;
+    fixture
         .issuer
         .answer_next(502, "text/html", "<html>Bad Gateway</html>");
-    let error = bench.issuer.api().refresh("r").await.unwrap_err();
+    let error = fixture.issuer.api().refresh("r").await.unwrap_err();
     assert_eq!(
         (error.status(), error.code(), error.request_id()),
         (Some(502), None, Some("request-1"))
     );
     let shown = error.to_string();
     assert!(shown.contains("text/html") && shown.contains("proxy"), "{shown}");
-    bench
+    fixture
         .issuer
         .answer_next(400, "application/json", r#"{"message":""}"#);
     assert!(
-        bench
+        fixture
             .issuer
             .api()
             .refresh("r")
@@ -205,20 +205,20 @@ async fn an_error_page_of_a_proxy_is_reported_as_such() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let bench = Bench::new().await;
-    bench.issuer.answer_next(307, "text/plain", "");
+    let fixture = Fixture::new().await;
+    fixture.issuer.answer_next(307, "text/plain", "");
     assert_eq!(
-        bench.issuer.api().refresh("r").await.unwrap_err().status(),
+        fixture.issuer.api().refresh("r").await.unwrap_err().status(),
         Some(307)
     );
-    assert_eq!(bench.issuer.requests(), 1);
+    assert_eq!(fixture.issuer.requests(), 1);
 }
 
 #[tokio::test]
 async fn an_unreadable_success_is_an_error_that_shows_none_of_its_content() {
-    let bench = Bench::new().await;
-    let api = bench.issuer.api();
-    bench.issuer.answer_next(
+    let fixture = Fixture::new().await;
+    let api = fixture.issuer.api();
+    fixture.issuer.answer_next(
         200,
         "application/json",
         r#"{"access_token":"SECRET","expires_in":3600}"#,
@@ -227,7 +227,7 @@ async fn an_unreadable_success_is_an_error_that_shows_none_of_its_content() {
     assert!(matches!(error, ApiError::Unreadable { status: 200, .. }));
     assert_eq!(error.request_id(), Some("request-1"));
     assert!(!format!("{error} {error:?}").contains("SECRET"));
-    bench
+    fixture
         .issuer
         .answer_next(200, "application/json", &" ".repeat(1024 * 1024 + 1));
     let error = api.refresh("r").await.unwrap_err();
@@ -236,14 +236,14 @@ async fn an_unreadable_success_is_an_error_that_shows_none_of_its_content() {
 
 #[tokio::test]
 async fn the_revocation_list_is_returned_up_to_the_given_length() {
-    let bench = Bench::new().await;
-    let api = bench.issuer.api();
-    bench.issuer.answer_next(200, "application/jwt", "a.b.c");
+    let fixture = Fixture::new().await;
+    let api = fixture.issuer.api();
+    fixture.issuer.answer_next(200, "application/jwt", "a.b.c");
     assert_eq!(api.revocations(5).await.unwrap(), "a.b.c");
-    bench.issuer.answer_next(200, "application/jwt", "a.b.c");
+    fixture.issuer.answer_next(200, "application/jwt", "a.b.c");
     assert!(matches!(
         api.revocations(4).await,
         Err(ApiError::Unreadable { .. })
     ));
-    assert!(bench.issuer.seen()[0].path.ends_with("/v1/auth/revocations"));
+    assert!(fixture.issuer.seen()[0].path.ends_with("/v1/auth/revocations"));
 }

@@ -3,30 +3,30 @@
 use tm_auth_client::proto::ErrorCode;
 use tm_auth_client::token_source::MAX_REQUESTS;
 
-use crate::Bench;
+use crate::Fixture;
 
 #[tokio::test]
 async fn no_error_code_makes_a_mint_loop() {
     for code in ErrorCode::ALL {
-        let bench = Bench::new().await;
-        bench.issuer.refuse_always(Some(*code));
-        let error = bench.source.access_token().await.unwrap_err();
+        let fixture = Fixture::new().await;
+        fixture.issuer.refuse_always(Some(*code));
+        let error = fixture.source.access_token().await.unwrap_err();
         assert_eq!(error.api().unwrap().code(), Some(*code));
-        let requests = bench.issuer.requests();
+        let requests = fixture.issuer.requests();
         assert!(requests <= MAX_REQUESTS, "{code}: {requests}");
         // The next call, at the same time, sends no request.
-        bench.source.access_token().await.unwrap_err();
-        assert_eq!(bench.issuer.requests(), requests, "{code}");
+        fixture.source.access_token().await.unwrap_err();
+        assert_eq!(fixture.issuer.requests(), requests, "{code}");
     }
 }
 
 #[tokio::test]
 async fn no_error_code_makes_a_refresh_loop() {
     for code in ErrorCode::ALL {
-        let (bench, _) = Bench::with_expired_token().await;
-        bench.issuer.refuse_always(Some(*code));
-        bench.source.access_token().await.unwrap_err();
-        let requests = bench.issuer.requests() - 1;
+        let (fixture, _) = Fixture::with_expired_token().await;
+        fixture.issuer.refuse_always(Some(*code));
+        fixture.source.access_token().await.unwrap_err();
+        let requests = fixture.issuer.requests() - 1;
         assert!(requests <= MAX_REQUESTS, "{code}: {requests}");
     }
 }
@@ -34,7 +34,7 @@ async fn no_error_code_makes_a_refresh_loop() {
 /// The sequence of codes that causes the most requests: it uses every kind of repetition.
 #[tokio::test]
 async fn no_sequence_of_codes_exceeds_the_bound() {
-    let (bench, _) = Bench::with_expired_token().await;
+    let (fixture, _) = Fixture::with_expired_token().await;
     let worst = [
         ErrorCode::Unavailable,
         ErrorCode::SessionEnded,
@@ -44,11 +44,11 @@ async fn no_sequence_of_codes_exceeds_the_bound() {
         ErrorCode::Internal,
     ];
     for code in worst {
-        bench.issuer.refuse_next(code);
+        fixture.issuer.refuse_next(code);
     }
-    bench.issuer.refuse_always(Some(ErrorCode::Internal));
-    bench.source.access_token().await.unwrap_err();
-    assert_eq!(bench.issuer.requests() - 1, MAX_REQUESTS);
+    fixture.issuer.refuse_always(Some(ErrorCode::Internal));
+    fixture.source.access_token().await.unwrap_err();
+    assert_eq!(fixture.issuer.requests() - 1, MAX_REQUESTS);
 }
 
 #[tokio::test]
@@ -57,18 +57,18 @@ async fn responses_of_a_proxy_are_bounded_too() {
         200, 204, 302, 400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504,
     ] {
         for expired in [false, true] {
-            let bench = if expired {
-                Bench::with_expired_token().await.0
+            let fixture = if expired {
+                Fixture::with_expired_token().await.0
             } else {
-                Bench::new().await
+                Fixture::new().await
             };
-            let before = bench.issuer.requests();
+            let before = fixture.issuer.requests();
             for _ in 0..50 {
-                bench.issuer.answer_next(status, "text/html", "<html>no</html>");
+                fixture.issuer.answer_next(status, "text/html", "<html>no</html>");
             }
-            let error = bench.source.access_token().await.unwrap_err();
+            let error = fixture.source.access_token().await.unwrap_err();
             assert_eq!(error.api().unwrap().status(), Some(status));
-            let requests = bench.issuer.requests() - before;
+            let requests = fixture.issuer.requests() - before;
             assert!(requests <= MAX_REQUESTS, "{status}: {requests}");
             let repeated = matches!(status, 200 | 204 | 408 | 429 | 500..);
             assert_eq!(requests > 2, repeated, "{status}: {requests}");

@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use tm_auth_client::Runtime;
 use tm_auth_client::proto::{ApiKeyTokenRequest, ErrorCode};
 
-use crate::{Bench, HOUR};
+use crate::{Fixture, HOUR};
 
-fn timestamps(bench: &Bench) -> Vec<i64> {
-    let seen = bench.issuer.seen();
+fn timestamps(fixture: &Fixture) -> Vec<i64> {
+    let seen = fixture.issuer.seen();
     let mints = seen.iter().filter(|seen| seen.path.ends_with("/api-key/token"));
     mints
         .map(|seen| {
@@ -23,74 +23,76 @@ fn timestamps(bench: &Bench) -> Vec<i64> {
 #[tokio::test]
 async fn a_wrong_clock_is_measured_once_and_corrected_for() {
     for ahead in [600, -600, 86_400] {
-        let bench = Bench::new().await;
-        bench.issuer.set_clock_ahead(SignedDuration::from_secs(ahead));
-        let token = bench.source.access_token().await.unwrap();
-        let local = bench.clock.now().as_second();
-        assert_eq!(timestamps(&bench), [local, local + ahead]);
+        let fixture = Fixture::new().await;
+        fixture.issuer.set_clock_ahead(SignedDuration::from_secs(ahead));
+        let token = fixture.source.access_token().await.unwrap();
+        let local = fixture.clock.now().as_second();
+        assert_eq!(timestamps(&fixture), [local, local + ahead]);
         // Expiry is computed with the service's clock too, so the token is fresh.
-        assert_eq!(bench.source.access_token().await.unwrap(), token);
+        assert_eq!(fixture.source.access_token().await.unwrap(), token);
         // A later mint uses the measured difference.
-        bench.issuer.end_sessions();
-        bench.clock.advance(HOUR);
-        bench.source.access_token().await.unwrap();
-        assert_eq!(bench.counts(), (3, 1), "{ahead}");
+        fixture.issuer.end_sessions();
+        fixture.clock.advance(HOUR);
+        fixture.source.access_token().await.unwrap();
+        assert_eq!(fixture.counts(), (3, 1), "{ahead}");
     }
 }
 
 #[tokio::test]
 async fn the_date_header_is_used_if_the_body_has_no_server_time() {
-    let bench = Bench::new().await;
-    bench.issuer.set_clock_ahead(SignedDuration::from_secs(900));
+    let fixture = Fixture::new().await;
+    fixture.issuer.set_clock_ahead(SignedDuration::from_secs(900));
     let body = r#"{"type":"unauthenticated","code":"timestamp_out_of_range","message":"no","request_id":"r","retryable":true}"#;
-    bench.issuer.answer_next(401, "application/json", body);
-    bench.source.access_token().await.unwrap();
-    let local = bench.clock.now().as_second();
-    assert_eq!(timestamps(&bench), [local, local + 900]);
+    fixture.issuer.answer_next(401, "application/json", body);
+    fixture.source.access_token().await.unwrap();
+    let local = fixture.clock.now().as_second();
+    assert_eq!(timestamps(&fixture), [local, local + 900]);
 }
 
 #[tokio::test]
 async fn the_clock_is_measured_once_per_renewal() {
-    let bench = Bench::new().await;
-    bench.issuer.refuse_always(Some(ErrorCode::TimestampOutOfRange));
-    let error = bench.source.access_token().await.unwrap_err();
+    let fixture = Fixture::new().await;
+    fixture.issuer.refuse_always(Some(ErrorCode::TimestampOutOfRange));
+    let error = fixture.source.access_token().await.unwrap_err();
     assert_eq!(error.api().unwrap().code(), Some(ErrorCode::TimestampOutOfRange));
-    assert_eq!(bench.issuer.requests(), 2);
+    assert_eq!(fixture.issuer.requests(), 2);
 }
 
 #[tokio::test]
 async fn a_difference_of_30_seconds_needs_no_correction() {
-    let bench = Bench::new().await;
-    bench.issuer.set_clock_ahead(SignedDuration::from_secs(30));
-    bench.source.access_token().await.unwrap();
-    assert_eq!(bench.counts(), (1, 0));
+    let fixture = Fixture::new().await;
+    fixture.issuer.set_clock_ahead(SignedDuration::from_secs(30));
+    fixture.source.access_token().await.unwrap();
+    assert_eq!(fixture.counts(), (1, 0));
 }
 
 /// A machine starts with a wrong clock, measures the difference, and then its clock is set right.
 /// The old correction must not make every new token look expired.
 #[tokio::test]
 async fn a_clock_that_was_set_right_is_noticed_at_the_next_response() {
-    let bench = Bench::new().await;
+    let fixture = Fixture::new().await;
     let two_hours = SignedDuration::from_hours(2);
-    bench.issuer.set_clock_ahead(two_hours);
-    bench.source.access_token().await.unwrap();
-    bench.clock.set(bench.clock.now().checked_add(two_hours).unwrap());
-    bench.issuer.set_clock_ahead(SignedDuration::ZERO);
+    fixture.issuer.set_clock_ahead(two_hours);
+    fixture.source.access_token().await.unwrap();
+    fixture
+        .clock
+        .set(fixture.clock.now().checked_add(two_hours).unwrap());
+    fixture.issuer.set_clock_ahead(SignedDuration::ZERO);
     // With the old correction this token expired an hour ago. One refresh corrects the difference.
-    let token = bench.source.access_token().await.unwrap();
-    assert_eq!(bench.source.access_token().await.unwrap(), token);
-    assert_eq!(bench.counts(), (2, 1));
+    let token = fixture.source.access_token().await.unwrap();
+    assert_eq!(fixture.source.access_token().await.unwrap(), token);
+    assert_eq!(fixture.counts(), (2, 1));
 }
 
 /// A backoff that is longer than the longest possible one is ignored.
 #[tokio::test]
 async fn a_clock_that_is_set_back_does_not_prolong_a_backoff() {
-    let bench = Bench::new().await;
-    bench.issuer.refuse_next(ErrorCode::IpNotAllowed);
-    bench.source.access_token().await.unwrap_err();
-    bench.clock.set(bench.clock.now().checked_sub(HOUR).unwrap());
-    bench.issuer.set_clock_ahead(SignedDuration::from_secs(3600));
-    bench.source.access_token().await.unwrap();
+    let fixture = Fixture::new().await;
+    fixture.issuer.refuse_next(ErrorCode::IpNotAllowed);
+    fixture.source.access_token().await.unwrap_err();
+    fixture.clock.set(fixture.clock.now().checked_sub(HOUR).unwrap());
+    fixture.issuer.set_clock_ahead(SignedDuration::from_secs(3600));
+    fixture.source.access_token().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The client against the stand-in, over HTTP, with a clock that the tests set by hand.
+//! Tests of the client over HTTP against [`Issuer`], a stand-in for the auth service. The tests set
+//! the clock by hand.
 
 mod api;
 mod bounded;
@@ -14,14 +15,14 @@ use std::time::Duration;
 use tm_auth_client::testing::{Issuer, TestRuntime};
 use tm_auth_client::{AccessToken, TokenSource};
 
-/// The stand-in, its clock, and the token source of one bot.
-struct Bench {
+/// A stand-in for the auth service, its clock, and the token source of one bot.
+struct Fixture {
     clock: Arc<TestRuntime>,
     issuer: Issuer,
     source: TokenSource,
 }
 
-impl Bench {
+impl Fixture {
     async fn new() -> Self {
         let clock = Arc::new(TestRuntime::default());
         let issuer = Issuer::start(clock.clone()).await.unwrap();
@@ -33,12 +34,12 @@ impl Bench {
         }
     }
 
-    /// Also returns the token of the source, which has just expired.
+    /// Returns a fixture and the access token of its source, which has just expired.
     async fn with_expired_token() -> (Self, AccessToken) {
-        let bench = Self::new().await;
-        let token = bench.source.access_token().await.unwrap();
-        bench.clock.advance(HOUR);
-        (bench, token)
+        let fixture = Self::new().await;
+        let token = fixture.source.access_token().await.unwrap();
+        fixture.clock.advance(HOUR);
+        (fixture, token)
     }
 
     /// The numbers of mints and refreshes.
@@ -49,5 +50,5 @@ impl Bench {
 
 /// The lifetime of an access token.
 const HOUR: Duration = Duration::from_hours(1);
-/// After this long a token is due for a refresh, but still valid for minutes.
+/// An age at which an access token is due for a refresh, but valid for 200 more seconds.
 const ALMOST_AN_HOUR: Duration = Duration::from_secs(3400);

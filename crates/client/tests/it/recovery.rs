@@ -5,41 +5,41 @@ use std::time::Duration;
 use tm_auth_client::proto::ErrorCode;
 use tm_auth_client::token_source::MAX_REQUESTS;
 
-use crate::{ALMOST_AN_HOUR, Bench};
+use crate::{ALMOST_AN_HOUR, Fixture};
 
 #[tokio::test]
 async fn a_refresh_whose_response_is_lost_is_repeated_with_the_same_token() {
-    let (bench, first) = Bench::with_expired_token().await;
-    bench.issuer.lose_responses(1);
-    let second = bench.source.access_token().await.unwrap();
+    let (fixture, first) = Fixture::with_expired_token().await;
+    fixture.issuer.lose_responses(1);
+    let second = fixture.source.access_token().await.unwrap();
     assert_ne!(first, second);
-    assert_eq!(bench.counts(), (1, 2));
-    let seen = bench.issuer.seen();
+    assert_eq!(fixture.counts(), (1, 2));
+    let seen = fixture.issuer.seen();
     assert_eq!(seen[1].body, seen[2].body);
 }
 
 #[tokio::test]
 async fn a_refresh_that_failed_is_repeated_by_a_later_call() {
-    let (bench, _) = Bench::with_expired_token().await;
-    bench.issuer.lose_responses(4);
-    let error = bench.source.access_token().await.unwrap_err();
+    let (fixture, _) = Fixture::with_expired_token().await;
+    fixture.issuer.lose_responses(4);
+    let error = fixture.source.access_token().await.unwrap_err();
     assert_eq!(error.api().unwrap().status(), None);
-    assert_eq!(bench.counts(), (1, 4));
+    assert_eq!(fixture.counts(), (1, 4));
     // Two minutes later the service issues another successor of the same token.
-    bench.clock.advance(Duration::from_mins(2));
-    bench.source.access_token().await.unwrap();
-    assert_eq!(bench.counts(), (1, 5));
-    let seen = bench.issuer.seen();
+    fixture.clock.advance(Duration::from_mins(2));
+    fixture.source.access_token().await.unwrap();
+    assert_eq!(fixture.counts(), (1, 5));
+    let seen = fixture.issuer.seen();
     assert_eq!(seen[1].body, seen[5].body);
 }
 
 #[tokio::test]
 async fn a_mint_whose_response_is_lost_is_signed_again() {
-    let bench = Bench::new().await;
-    bench.issuer.lose_responses(1);
-    bench.source.access_token().await.unwrap();
-    assert_eq!(bench.counts(), (2, 0));
-    let seen = bench.issuer.seen();
+    let fixture = Fixture::new().await;
+    fixture.issuer.lose_responses(1);
+    fixture.source.access_token().await.unwrap();
+    assert_eq!(fixture.counts(), (2, 0));
+    let seen = fixture.issuer.seen();
     assert_ne!(seen[0].body, seen[1].body);
 }
 
@@ -52,48 +52,48 @@ async fn a_session_that_is_over_is_replaced_by_a_mint() {
         ErrorCode::InvalidRefreshToken,
         ErrorCode::RefreshSuperseded,
     ] {
-        let (bench, first) = Bench::with_expired_token().await;
-        bench.issuer.refuse_next(code);
-        assert_ne!(bench.source.access_token().await.unwrap(), first, "{code}");
-        assert_eq!(bench.counts(), (2, 1), "{code}");
-        assert!(bench.clock.slept().is_empty(), "{code}");
+        let (fixture, first) = Fixture::with_expired_token().await;
+        fixture.issuer.refuse_next(code);
+        assert_ne!(fixture.source.access_token().await.unwrap(), first, "{code}");
+        assert_eq!(fixture.counts(), (2, 1), "{code}");
+        assert!(fixture.clock.slept().is_empty(), "{code}");
     }
 }
 
 #[tokio::test]
 async fn a_session_that_is_over_is_not_refreshed_again() {
-    let (bench, _) = Bench::with_expired_token().await;
-    bench.issuer.end_sessions();
-    bench.issuer.refuse_next(ErrorCode::SessionEnded);
-    bench.issuer.refuse_next(ErrorCode::IpNotAllowed);
-    bench.source.access_token().await.unwrap_err();
-    bench.clock.advance(Duration::from_mins(1));
-    bench.source.access_token().await.unwrap();
-    assert_eq!(bench.counts(), (3, 1));
+    let (fixture, _) = Fixture::with_expired_token().await;
+    fixture.issuer.end_sessions();
+    fixture.issuer.refuse_next(ErrorCode::SessionEnded);
+    fixture.issuer.refuse_next(ErrorCode::IpNotAllowed);
+    fixture.source.access_token().await.unwrap_err();
+    fixture.clock.advance(Duration::from_mins(1));
+    fixture.source.access_token().await.unwrap();
+    assert_eq!(fixture.counts(), (3, 1));
 }
 
 #[tokio::test]
 async fn after_replayed_the_source_waits_and_signs_again_once() {
-    let bench = Bench::new().await;
-    bench.issuer.refuse_next(ErrorCode::Replayed);
-    bench.source.access_token().await.unwrap();
-    assert_eq!(bench.clock.slept(), [Duration::from_secs(1)]);
-    let seen = bench.issuer.seen();
+    let fixture = Fixture::new().await;
+    fixture.issuer.refuse_next(ErrorCode::Replayed);
+    fixture.source.access_token().await.unwrap();
+    assert_eq!(fixture.clock.slept(), [Duration::from_secs(1)]);
+    let seen = fixture.issuer.seen();
     assert_ne!(seen[0].body, seen[1].body);
 
-    let bench = Bench::new().await;
-    bench.issuer.refuse_always(Some(ErrorCode::Replayed));
-    let error = bench.source.access_token().await.unwrap_err();
+    let fixture = Fixture::new().await;
+    fixture.issuer.refuse_always(Some(ErrorCode::Replayed));
+    let error = fixture.source.access_token().await.unwrap_err();
     assert_eq!(error.api().unwrap().code(), Some(ErrorCode::Replayed));
-    assert_eq!(bench.issuer.requests(), 2);
+    assert_eq!(fixture.issuer.requests(), 2);
 }
 
 #[tokio::test]
 async fn a_service_that_was_restored_from_a_backup_gets_a_new_signature() {
-    let bench = Bench::new().await;
-    bench.issuer.refuse_next(ErrorCode::ChallengeBeforeRecovery);
-    bench.source.access_token().await.unwrap();
-    assert_eq!(bench.counts(), (2, 0));
+    let fixture = Fixture::new().await;
+    fixture.issuer.refuse_next(ErrorCode::ChallengeBeforeRecovery);
+    fixture.source.access_token().await.unwrap();
+    assert_eq!(fixture.counts(), (2, 0));
 }
 
 #[tokio::test]
@@ -104,38 +104,38 @@ async fn a_valid_token_is_used_during_an_outage() {
         ErrorCode::Internal,
         ErrorCode::RequestTimeout,
     ] {
-        let bench = Bench::new().await;
-        let first = bench.source.access_token().await.unwrap();
-        bench.issuer.refuse_always(Some(code));
-        bench.clock.advance(ALMOST_AN_HOUR);
-        assert_eq!(bench.source.access_token().await.unwrap(), first, "{code}");
-        bench.source.idle().await;
-        let requests = bench.issuer.requests();
+        let fixture = Fixture::new().await;
+        let first = fixture.source.access_token().await.unwrap();
+        fixture.issuer.refuse_always(Some(code));
+        fixture.clock.advance(ALMOST_AN_HOUR);
+        assert_eq!(fixture.source.access_token().await.unwrap(), first, "{code}");
+        fixture.source.idle().await;
+        let requests = fixture.issuer.requests();
         assert!(requests <= 1 + MAX_REQUESTS, "{code}: {requests}");
         // The source backs off: it returns the token without a request.
-        assert_eq!(bench.source.access_token().await.unwrap(), first);
-        bench.source.idle().await;
-        assert_eq!(bench.issuer.requests(), requests, "{code}");
+        assert_eq!(fixture.source.access_token().await.unwrap(), first);
+        fixture.source.idle().await;
+        assert_eq!(fixture.issuer.requests(), requests, "{code}");
         // The outage ends before the token expires.
-        bench.issuer.refuse_always(None);
-        bench.clock.advance(Duration::from_mins(1));
-        assert_eq!(bench.source.access_token().await.unwrap(), first, "{code}");
-        bench.source.idle().await;
-        assert_ne!(bench.source.access_token().await.unwrap(), first, "{code}");
+        fixture.issuer.refuse_always(None);
+        fixture.clock.advance(Duration::from_mins(1));
+        assert_eq!(fixture.source.access_token().await.unwrap(), first, "{code}");
+        fixture.source.idle().await;
+        assert_ne!(fixture.source.access_token().await.unwrap(), first, "{code}");
     }
 }
 
 #[tokio::test]
 async fn without_a_token_an_outage_gives_the_error_without_flooding_the_service() {
-    let bench = Bench::new().await;
-    bench.issuer.refuse_always(Some(ErrorCode::Unavailable));
+    let fixture = Fixture::new().await;
+    fixture.issuer.refuse_always(Some(ErrorCode::Unavailable));
     for _ in 0..50 {
-        let error = bench.source.access_token().await.unwrap_err();
+        let error = fixture.source.access_token().await.unwrap_err();
         assert_eq!(error.api().unwrap().code(), Some(ErrorCode::Unavailable));
     }
-    assert_eq!(bench.issuer.requests(), 4);
+    assert_eq!(fixture.issuer.requests(), 4);
     // Each wait is at least as long as the service asked for.
-    let slept = bench.clock.slept();
+    let slept = fixture.clock.slept();
     assert_eq!(slept.len(), 3);
     assert!(
         slept.iter().all(|wait| *wait >= Duration::from_secs(1)),
@@ -145,18 +145,18 @@ async fn without_a_token_an_outage_gives_the_error_without_flooding_the_service(
 
 #[tokio::test]
 async fn backoffs_grow_to_30_seconds() {
-    let bench = Bench::new().await;
-    bench.issuer.refuse_always(Some(ErrorCode::KeyPending));
+    let fixture = Fixture::new().await;
+    fixture.issuer.refuse_always(Some(ErrorCode::KeyPending));
     let mut backoffs = Vec::new();
     for _ in 0..8 {
-        bench.source.access_token().await.unwrap_err();
-        let before = bench.issuer.requests();
+        fixture.source.access_token().await.unwrap_err();
+        let before = fixture.issuer.requests();
         let mut backoff = 0;
         loop {
-            bench.clock.advance(Duration::from_secs(1));
+            fixture.clock.advance(Duration::from_secs(1));
             backoff += 1;
-            bench.source.access_token().await.unwrap_err();
-            if bench.issuer.requests() > before {
+            fixture.source.access_token().await.unwrap_err();
+            if fixture.issuer.requests() > before {
                 // This call ran the next renewal; its backoff is measured in the next iteration.
                 break;
             }
@@ -168,40 +168,40 @@ async fn backoffs_grow_to_30_seconds() {
 
 #[tokio::test]
 async fn a_short_retry_after_delays_the_call_and_a_long_one_the_next_call() {
-    let bench = Bench::new().await;
-    bench.issuer.set_retry_after(3);
-    bench.issuer.refuse_next(ErrorCode::RateLimited);
-    bench.source.access_token().await.unwrap();
-    assert_eq!(bench.clock.slept(), [Duration::from_secs(3)]);
+    let fixture = Fixture::new().await;
+    fixture.issuer.set_retry_after(3);
+    fixture.issuer.refuse_next(ErrorCode::RateLimited);
+    fixture.source.access_token().await.unwrap();
+    assert_eq!(fixture.clock.slept(), [Duration::from_secs(3)]);
 
     // A longer one fails the call, and the source backs off, for at most five minutes.
-    let bench = Bench::new().await;
+    let fixture = Fixture::new().await;
     for (retry_after, backoff) in [(6, 6), (3600, 300)] {
-        let before = bench.issuer.requests();
-        bench.issuer.set_retry_after(retry_after);
-        bench.issuer.refuse_next(ErrorCode::Unavailable);
-        bench.source.access_token().await.unwrap_err();
-        assert_eq!(bench.issuer.requests(), before + 1);
-        bench.clock.advance(Duration::from_secs(backoff - 1));
-        bench.source.access_token().await.unwrap_err();
-        assert_eq!(bench.issuer.requests(), before + 1);
-        bench.clock.advance(Duration::from_secs(1));
-        let token = bench.source.access_token().await.unwrap();
-        assert_eq!(bench.issuer.requests(), before + 2);
-        bench.source.invalidate(&token);
-        bench.clock.advance(crate::HOUR);
+        let before = fixture.issuer.requests();
+        fixture.issuer.set_retry_after(retry_after);
+        fixture.issuer.refuse_next(ErrorCode::Unavailable);
+        fixture.source.access_token().await.unwrap_err();
+        assert_eq!(fixture.issuer.requests(), before + 1);
+        fixture.clock.advance(Duration::from_secs(backoff - 1));
+        fixture.source.access_token().await.unwrap_err();
+        assert_eq!(fixture.issuer.requests(), before + 1);
+        fixture.clock.advance(Duration::from_secs(1));
+        let token = fixture.source.access_token().await.unwrap();
+        assert_eq!(fixture.issuer.requests(), before + 2);
+        fixture.source.invalidate(&token);
+        fixture.clock.advance(crate::HOUR);
     }
-    assert!(bench.clock.slept().is_empty());
+    assert!(fixture.clock.slept().is_empty());
 }
 
 #[tokio::test]
 async fn a_session_whose_refreshes_fail_with_internal_is_replaced() {
-    let (bench, _) = Bench::with_expired_token().await;
+    let (fixture, _) = Fixture::with_expired_token().await;
     for _ in 0..4 {
-        bench.issuer.refuse_next(ErrorCode::Internal);
+        fixture.issuer.refuse_next(ErrorCode::Internal);
     }
-    bench.source.access_token().await.unwrap();
-    assert_eq!(bench.counts(), (2, 4));
+    fixture.source.access_token().await.unwrap();
+    assert_eq!(fixture.counts(), (2, 4));
 }
 
 #[tokio::test]
@@ -211,26 +211,26 @@ async fn the_tokens_of_a_revoked_or_expired_key_are_discarded() {
         ErrorCode::KeyExpired,
         ErrorCode::AccountDisabled,
     ] {
-        let bench = Bench::new().await;
-        bench.source.access_token().await.unwrap();
-        bench.issuer.refuse_always(Some(code));
-        bench.clock.advance(ALMOST_AN_HOUR);
-        bench.source.access_token().await.unwrap();
-        bench.source.idle().await;
-        let error = bench.source.access_token().await.unwrap_err();
+        let fixture = Fixture::new().await;
+        fixture.source.access_token().await.unwrap();
+        fixture.issuer.refuse_always(Some(code));
+        fixture.clock.advance(ALMOST_AN_HOUR);
+        fixture.source.access_token().await.unwrap();
+        fixture.source.idle().await;
+        let error = fixture.source.access_token().await.unwrap_err();
         assert_eq!(error.api().unwrap().code(), Some(code));
-        assert_eq!(bench.issuer.requests(), 2, "{code}");
+        assert_eq!(fixture.issuer.requests(), 2, "{code}");
     }
 }
 
 #[tokio::test]
 async fn a_valid_token_is_kept_if_the_address_is_not_allowed() {
-    let bench = Bench::new().await;
-    let first = bench.source.access_token().await.unwrap();
-    bench.issuer.refuse_always(Some(ErrorCode::IpNotAllowed));
-    bench.clock.advance(ALMOST_AN_HOUR);
-    bench.source.access_token().await.unwrap();
-    bench.source.idle().await;
-    assert_eq!(bench.source.access_token().await.unwrap(), first);
-    assert_eq!(bench.issuer.requests(), 2);
+    let fixture = Fixture::new().await;
+    let first = fixture.source.access_token().await.unwrap();
+    fixture.issuer.refuse_always(Some(ErrorCode::IpNotAllowed));
+    fixture.clock.advance(ALMOST_AN_HOUR);
+    fixture.source.access_token().await.unwrap();
+    fixture.source.idle().await;
+    assert_eq!(fixture.source.access_token().await.unwrap(), first);
+    assert_eq!(fixture.issuer.requests(), 2);
 }

@@ -177,7 +177,7 @@ pub(crate) async fn save(
         let change = UpdateApiKey {
             label: Some(form.label.clone()),
             scopes: Some(form.scopes()),
-            expires_at: if untouched { None } else { Some(form.end()?) },
+            expires_at: if untouched { None } else { Some(form.expiry()?) },
             allowed_ips: Some(form.networks()),
             disabled: None,
         };

@@ -159,7 +159,7 @@ fn check(entered: &EnteredKey, now: Timestamp) -> Result<PublicKey, ApiError> {
     }
     label::parse(&entered.settings.label)?;
     some_scope(entered.settings.scopes())?;
-    future(entered.settings.end()?, now)?;
+    future(entered.settings.expiry()?, now)?;
     address::parse(&entered.settings.networks())?;
     Ok(key?)
 }
@@ -242,7 +242,7 @@ pub(crate) async fn prove(
                 signature: proof.signature.split_whitespace().collect(),
             },
             scopes: Some(entered.settings.scopes()),
-            expires_at: Some(entered.settings.end()?),
+            expires_at: Some(entered.settings.expiry()?),
             allowed_ips: entered.settings.networks(),
             pending: false,
         };

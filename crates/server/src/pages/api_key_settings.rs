@@ -12,7 +12,7 @@ use tm_auth_proto::{ErrorCode, Scope, Scopes};
 use super::words::sentence;
 use crate::error::ApiError;
 
-/// The posted fields.
+/// The posted fields. A permission is `on` if its box is ticked, else empty.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
@@ -25,7 +25,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The fields that show an existing key.
+    /// The fields with the values of an existing key.
     pub(crate) fn of(key: &ApiKey) -> Self {
         let on = |scope| {
             if key.scopes.contains(scope) {
@@ -40,17 +40,17 @@ impl Settings {
             read: on(Scope::Read),
             trade: on(Scope::Trade),
             transfer: on(Scope::Transfer),
-            expires_at: key.expires_at.map(local).unwrap_or_default(),
+            expires_at: key.expires_at.map(datetime_local).unwrap_or_default(),
             allowed_ips: networks.join("\n"),
         }
     }
 
-    /// The proposal for a new key: permission to read and trade, and an expiry.
-    pub(crate) fn proposed(end: Timestamp) -> Self {
+    /// The initial values for a new key: permission to read and trade, and this expiry.
+    pub(crate) fn proposed(expiry: Timestamp) -> Self {
         Self {
             read: "on".to_owned(),
             trade: "on".to_owned(),
-            expires_at: local(end),
+            expires_at: datetime_local(expiry),
             ..Self::default()
         }
     }
@@ -67,20 +67,22 @@ impl Settings {
         .collect()
     }
 
-    /// `None` if the field is empty: the key never expires.
-    pub(crate) fn end(&self) -> Result<Option<Timestamp>, ApiError> {
+    /// Parses the expiry. `None` if the field is empty: the key never expires.
+    pub(crate) fn expiry(&self) -> Result<Option<Timestamp>, ApiError> {
         let text = self.expires_at.trim();
         if text.is_empty() {
             return Ok(None);
         }
-        let end: Option<Timestamp> = text
+        let expiry: Option<Timestamp> = text
             .parse::<DateTime>()
             .ok()
             .and_then(|time| TimeZone::UTC.to_timestamp(time).ok());
-        end.map(Some)
+        expiry
+            .map(Some)
             .ok_or_else(|| ApiError::invalid("expires_at", "write it like 2027-01-15T08:00, in UTC"))
     }
 
+    /// The allowed addresses and networks, split at white space and commas.
     pub(crate) fn networks(&self) -> Vec<String> {
         self.allowed_ips
             .split(|c: char| c.is_whitespace() || c == ',')
@@ -89,7 +91,8 @@ impl Settings {
             .collect()
     }
 
-    /// As hidden fields of the next step's form.
+    /// The names and values of hidden fields, which carry the settings to the form of the next
+    /// step.
     pub(crate) fn hidden_fields(&self) -> Vec<(&'static str, String)> {
         [
             ("label", &self.label),
@@ -118,8 +121,8 @@ impl Settings {
     }
 }
 
-/// The value of an `<input type="datetime-local">`, which has no time zone: the label says UTC.
-fn local(at: Timestamp) -> String {
+/// The value of an `<input type="datetime-local">`. It has no time zone; the label says UTC.
+fn datetime_local(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
@@ -149,8 +152,8 @@ pub(crate) struct Errors {
 }
 
 impl Errors {
-    /// The errors that the user can correct in the form. `Err` returns every other error, such as a
-    /// demand to log in again.
+    /// Places the error beside its field, if the user can correct it in the form. `Err` returns
+    /// every other error, such as one that requires another login.
     pub(crate) fn of(error: ApiError) -> Result<Self, ApiError> {
         let correctable =
             matches!(error.status().as_u16(), 400 | 409) || error.code == ErrorCode::TimestampOutOfRange;

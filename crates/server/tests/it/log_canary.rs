@@ -1,7 +1,7 @@
-//! Searches the log, metrics and error bodies for every secret of a run.
+//! Searches the log, metrics and error bodies for every secret that a test used.
 //!
-//! The log is captured for the whole process at every level, since the database's writer and the
-//! client log too. The lines of other tests in it only make the test stricter.
+//! The test captures the log of the whole process at every level, since other threads, such as the
+//! database's writer, log too. It therefore also searches the lines of other tests.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -20,7 +20,8 @@ impl Secrets {
         self.0.push((what, secret.to_owned()));
     }
 
-    fn token(&mut self, what: &'static str, token: &str) {
+    /// Adds a token, its payload, its signature and the secret in its payload.
+    fn add_token(&mut self, what: &'static str, token: &str) {
         self.add(what, token);
         for part in token.split('.').skip(1) {
             self.add(what, part);
@@ -30,9 +31,9 @@ impl Secrets {
         }
     }
 
-    fn pair(&mut self, answer: &Answer) {
-        self.token("an access token", &answer.access_token());
-        self.token("a refresh token", &answer.refresh_token());
+    fn add_tokens(&mut self, answer: &Answer) {
+        self.add_token("an access token", &answer.access_token());
+        self.add_token("a refresh token", &answer.refresh_token());
     }
 
     fn assert_absent(&self, place: &str, text: &str) {
@@ -60,31 +61,31 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
     let account = server.account().await;
     let key = TestKey::unregistered(&account);
     let management = server.management_token(&account).await;
-    secrets.token("a management token", &management);
+    secrets.add_token("a management token", &management);
     let private = key.signer.private_jwk().unwrap();
     secrets.add("a private key", &private.d);
-    let number = URL_SAFE_NO_PAD.decode(&private.d).unwrap();
-    secrets.add("a private key", &STANDARD.encode(&number));
-    secrets.add("a private key", &format!("{number:?}"));
+    let scalar = URL_SAFE_NO_PAD.decode(&private.d).unwrap();
+    secrets.add("a private key", &STANDARD.encode(&scalar));
+    secrets.add("a private key", &format!("{scalar:?}"));
     let body = key.registration(server.issuer(), server.now());
     secrets.add("a proof", body["proof"]["signature"].as_str().unwrap());
-    let manage = |body: serde_json::Value| {
+    let register = |body: serde_json::Value| {
         let request = server.http.post(server.url("/api-keys")).bearer_auth(&management);
         async move { Answer::of(request.json(&body).send().await.unwrap()).await }
     };
     let mut pasted = body.clone();
     pasted["public_key"] = serde_json::to_value(&private).unwrap();
-    refusals.push(manage(pasted).await);
+    refusals.push(register(pasted).await);
     let mut whole_file = body.clone();
     whole_file["public_key"] =
         serde_json::to_value(key.signer.key_file("bot", server.now()).unwrap()).unwrap();
-    refusals.push(manage(whole_file).await);
+    refusals.push(register(whole_file).await);
     let mut unproved = body.clone();
     unproved["proof"]["signature"] = key.sign("something else").into();
-    refusals.push(manage(unproved).await);
-    let registered = manage(body.clone()).await;
+    refusals.push(register(unproved).await);
+    let registered = register(body.clone()).await;
     assert_eq!(registered.status, 201, "{registered:?}");
-    refusals.push(manage(body).await);
+    refusals.push(register(body).await);
     let key = key.registered(registered.body["key_id"].as_str().unwrap().parse().unwrap());
 
     // Token requests, most of them refused.
@@ -92,7 +93,7 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
     let signature = challenge["signature"].as_str().unwrap().to_owned();
     secrets.add("a signature", &signature);
     let minted = server.post("/api-key/token", &challenge).await;
-    secrets.pair(&minted);
+    secrets.add_tokens(&minted);
     refusals.push(server.post("/api-key/token", &challenge).await);
     for (field, value) in [
         ("timestamp", json!(1)),
@@ -106,16 +107,20 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
         wrong[field] = value;
         refusals.push(server.post("/api-key/token", &wrong).await);
     }
-    let cut = challenge.to_string();
-    let cut = cut[..cut.len() - 1].to_owned();
-    refusals.push(server.post_raw("/api-key/token", "application/json", cut).await);
+    let truncated = challenge.to_string();
+    let truncated = truncated[..truncated.len() - 1].to_owned();
+    refusals.push(
+        server
+            .post_raw("/api-key/token", "application/json", truncated)
+            .await,
+    );
 
-    // Refresh tokens: used, retried, reused, tampered with, and sent to the wrong place.
+    // Refresh tokens: used, retried, reused, truncated, and sent to a wrong endpoint or field.
     let first = minted.refresh_token();
     let second = server.refresh(&first).await;
-    secrets.pair(&second);
+    secrets.add_tokens(&second);
     let repeated = server.refresh(&first).await;
-    secrets.pair(&repeated);
+    secrets.add_tokens(&repeated);
     refusals.push(server.refresh(&first[..first.len() - 1]).await);
     refusals.push(server.refresh(&minted.access_token()).await);
     refusals.push(server.get_with("/api-key", &first).await);
@@ -129,11 +134,11 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
     );
     refusals.push(server.post("/token/refresh", &json!({ &first: first })).await);
     server.advance(91);
-    secrets.pair(&server.refresh(&second.refresh_token()).await);
+    secrets.add_tokens(&server.refresh(&second.refresh_token()).await);
     server.advance(91);
     refusals.push(server.refresh(&first).await);
     let other = server.mint(&key).await;
-    secrets.token("a refresh token", &other.refresh_token);
+    secrets.add_token("a refresh token", &other.refresh_token);
     server
         .post("/token/revoke", &json!({ "refresh_token": other.refresh_token }))
         .await;
@@ -163,7 +168,7 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
     for id in [key.id().to_string(), account.uid.to_string(), session] {
         assert!(!page.contains(&id), "{id} is a label");
     }
-    // No label has another id, an address, or a random part of a path.
+    // No label contains any other id, an IP address, an e-mail address, or an id from a path.
     let uuid = page
         .split(['"', '/'])
         .find(|part| part.parse::<uuid::Uuid>().is_ok());
@@ -172,7 +177,7 @@ async fn i10_no_secret_reaches_log_metrics_or_error_bodies() {
         (None, false, false)
     );
     println!(
-        "{} secrets, {} bytes of log, {} of metrics: 0 hits",
+        "searched for {} secrets in {} bytes of log and {} bytes of metrics",
         secrets.0.len(),
         log.len(),
         page.len()

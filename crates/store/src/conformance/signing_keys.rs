@@ -1,4 +1,5 @@
-//! Keys of the service: one compare-and-set on the whole set.
+//! Signing and MAC keys of the service. An update succeeds only if the version of the set is the
+//! one that the caller read.
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ fn signing(kid: &str) -> StoredSigningKey {
     }
 }
 
+/// Changes and removes keys of the set at its current version.
 async fn put(store: &Store, keys: Vec<StoredSigningKey>, remove: &[&str]) -> bool {
     let version = store.signing_keys().await.unwrap().0;
     let remove = remove.iter().map(|kid| (*kid).to_owned()).collect();
@@ -63,7 +65,7 @@ async fn the_set_is_stored_as_it_was_put(store: &Store) {
         [Change::SigningKeys]
     );
     assert_eq!(audited(store, AuditAction::SigningKeyChanged).await, 3);
-    // Rewrapped: the same key, encrypted again.
+    // A rewrapped key is the same key, encrypted with another key-encryption key.
     let rewrapped = StoredSigningKey {
         sealed: Sealed(vec![2; 40]),
         ..keys[1].clone()
@@ -91,11 +93,11 @@ async fn one_of_many_concurrent_changes_of_a_version_succeeds(store: &Arc<Store>
     assert_eq!(won, 1);
     let (version, keys) = store.signing_keys().await.unwrap();
     assert_eq!((version, keys.len()), (1, 1));
-    for outdated in [0, 2, -1] {
+    for wrong_version in [0, 2, -1] {
         let key = vec![stored("late", Purpose::RefreshToken)];
         assert!(
             !store
-                .update_signing_keys(outdated, key, vec!["k0".to_owned()], &audit_context(2))
+                .update_signing_keys(wrong_version, key, vec!["k0".to_owned()], &audit_context(2))
                 .await
                 .unwrap()
         );
@@ -103,14 +105,14 @@ async fn one_of_many_concurrent_changes_of_a_version_succeeds(store: &Arc<Store>
     assert_eq!(
         store.signing_keys().await.unwrap(),
         (version, keys),
-        "an outdated version changes nothing"
+        "an update of a wrong version changes nothing"
     );
 }
 
 async fn a_key_takes_over_from_another_in_one_step(store: &Store) {
     let next_key = stored("b", Purpose::AccessToken);
     assert!(put(store, vec![signing("a"), next_key.clone()], &[]).await);
-    // The order of the rows does not matter.
+    // The update lists the promoted key first. The store retires the other one before it.
     let promoted = StoredSigningKey {
         signing_since: Some(at(5)),
         ..next_key
@@ -136,7 +138,7 @@ async fn a_key_takes_over_from_another_in_one_step(store: &Store) {
 async fn two_keys_of_a_purpose_never_sign(store: &Store) {
     assert!(put(store, vec![signing("a")], &[]).await);
     let (version, before) = store.signing_keys().await.unwrap();
-    let second = vec![stored("spare", Purpose::AccessToken), signing("b")];
+    let second = vec![stored("next", Purpose::AccessToken), signing("b")];
     assert!(
         store
             .update_signing_keys(version, second, vec![], &audit_context(2))

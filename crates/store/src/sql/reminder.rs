@@ -1,4 +1,4 @@
-//! Reminders that keys expire.
+//! Reminders that API keys are about to expire.
 
 use jiff::Timestamp;
 use tm_auth_core::api_key::reminder::{DAYS, due, span};
@@ -8,25 +8,24 @@ use super::{Store, Tx, api_key, args};
 use crate::{Call, DueReminder, Result};
 
 impl Store {
-    /// Returns up to `limit` reminders that are due by [`tm_auth_core::api_key::reminder::due`],
-    /// earliest expiry first. They are for activated keys that are not revoked, also disabled ones,
-    /// of accounts that are not disabled and have an address.
+    /// Returns up to `limit` reminders that are due according to
+    /// [`tm_auth_core::api_key::reminder::due`], earliest expiry first. The key must be activated
+    /// and not revoked; it may be disabled. Its account must be enabled and have an e-mail address.
     pub fn due_reminders(&self, now: Timestamp, limit: u32) -> Call<'_, Vec<DueReminder>> {
         Box::pin(self.read(async move |tx| find(tx, now, limit).await))
     }
 
-    /// Claims a reminder that is about to be sent. `true`: this caller sends it, and no other node
-    /// does. `false`: another caller claimed it, or the key was revoked or got another expiry
-    /// since.
+    /// Claims a reminder, so that only one node sends it. `true`: the caller must send it. `false`:
+    /// another caller claimed it, or the key was since revoked or given another expiry.
     pub fn claim_reminder(&self, reminder: &DueReminder) -> Call<'_, bool> {
-        let (key_id, end, days) = (reminder.key.key_id, reminder.key.expires_at, reminder.days);
+        let (key_id, expires_at, days) = (reminder.key.key_id, reminder.key.expires_at, reminder.days);
         Box::pin(self.write_read_committed(async move |tx| {
             let claimed = tx
                 .execute(
                     "UPDATE api_keys SET reminded_days = ?2
                      WHERE key_id = ?1 AND expires_at = ?3 AND revoked_at IS NULL
                        AND (reminded_days IS NULL OR reminded_days > ?2)",
-                    args![key_id, days, end],
+                    args![key_id, days, expires_at],
                 )
                 .await?;
             Ok(claimed == 1)
@@ -35,8 +34,8 @@ impl Store {
 }
 
 async fn find(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result<Vec<DueReminder>> {
-    // Skips keys whose reminder was sent. Otherwise all keys that expire within 30 days would be
-    // read every minute.
+    // The SQL already skips keys whose reminder was sent. Otherwise every node would read all keys
+    // that expire within 30 days every minute.
     let sql = format!(
         "SELECT {}, k.reminded_days, coalesce(a.email, a.contact_email) {}
          WHERE k.revoked_at IS NULL AND k.activated_at IS NOT NULL AND a.disabled_at IS NULL

@@ -1,4 +1,4 @@
-//! Runs the OpenID provider of the server's tests, with the machine's clock, in place of Apple.
+//! Runs the OpenID provider of the server's tests in place of Apple.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,18 +12,18 @@ use tm_auth_server::config::Apple;
 use super::installed;
 use super::sdk::openssl;
 
-const FOLDER: &str = "crates/server/tests/it/apple_provider";
+const PROVIDER_FOLDER: &str = "crates/server/tests/it/apple_provider";
 const CLIENT_ID: &str = "co.truemarkets.auth";
 const TEAM_ID: &str = "TEAM123456";
 const KEY_ID: &str = "KEY1234567";
 
-/// A running provider. Dropping it ends the process.
+/// A running provider. Dropping it kills the process.
 pub(crate) struct AppleProvider(Child);
 
 impl AppleProvider {
     /// Starts the provider and configures the service to use it.
     pub(crate) fn start(config: &mut Config) -> Self {
-        installed::file(&format!("{FOLDER}/node_modules"));
+        installed::file(&format!("{PROVIDER_FOLDER}/node_modules"));
         let (key, public_key) = team_key();
         let settings = json!({
             "client_id": CLIENT_ID,
@@ -36,7 +36,7 @@ impl AppleProvider {
         let mut process = Command::new(node)
             .arg("provider.mjs")
             .arg(settings.to_string())
-            .current_dir(installed::workspace().join(FOLDER))
+            .current_dir(installed::workspace().join(PROVIDER_FOLDER))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -44,12 +44,14 @@ impl AppleProvider {
             .expect("the provider starts");
         let mut line = String::new();
         let stdout = process.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let started: Value = serde_json::from_str(&line).expect("the provider's address");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the provider prints a line");
+        let started: Value = serde_json::from_str(&line).expect("the line is JSON");
         let mut apple = Apple::new(CLIENT_ID, TEAM_ID, KEY_ID, key.parse().expect("a P-256 key"));
         started["issuer"]
             .as_str()
-            .expect("an address")
+            .expect("the line contains the issuer")
             .clone_into(&mut apple.issuer);
         config.apple = Some(apple);
         Self(process)

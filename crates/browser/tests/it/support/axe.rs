@@ -1,4 +1,4 @@
-//! Runs axe-core on the page that the browser shows.
+//! Runs axe-core, a checker of accessibility, on the page that the browser shows.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,8 @@ use super::{Browser, installed};
 
 const AXE: &str = "crates/browser/tests/axe/node_modules/axe-core/axe.min.js";
 
-/// A script that checks the page by WCAG 2.2, levels A and AA, and by axe-core's best practices. It
-/// returns one line per violation and element.
+/// A script that checks the page against WCAG 2.2, levels A and AA, and axe-core's best practices.
+/// It returns one line per violation and element.
 const RUN_SCRIPT: &str = "axe.run(document, {
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
     resultTypes: ['violations'],
@@ -16,7 +16,7 @@ const RUN_SCRIPT: &str = "axe.run(document, {
 
 /// axe-core, loaded into one page.
 pub(crate) struct Axe {
-    /// The id of the isolated world, an execution context of its own.
+    /// The id of the isolated world, an execution context for scripts that are not the page's.
     world: Value,
 }
 
@@ -35,7 +35,7 @@ impl Browser {
 }
 
 impl Axe {
-    /// Returns the violations on the page in its present state, one line per violation and element.
+    /// Returns the violations on the page in its current state, one line per violation and element.
     pub(crate) async fn run(&self, browser: &Browser) -> Vec<String> {
         let run = json!({ "expression": RUN_SCRIPT, "contextId": self.world });
         let found = browser.runtime_evaluate(run).await;

@@ -7,15 +7,17 @@ use super::{Browser, Theme, installed};
 /// The sizes of a telephone, a tablet and a desktop window.
 const SIZES: [(u32, u32); 3] = [(320, 640), (768, 1024), (1440, 900)];
 
-/// A script that returns what the page stored and the cookies that scripts can read.
+/// A script that returns the number of items in each storage of the page, and the cookies that
+/// scripts can read.
 const STORED_SCRIPT: &str = "(async () => JSON.stringify([localStorage.length, sessionStorage.length,
     (await indexedDB.databases()).length, (await caches.keys()).length, document.cookie]))()";
 
-/// The maximum layout shift, a hundredth of what counts as good. It is not zero, since a script may
-/// fill in a line.
+/// The maximum cumulative layout shift. Core Web Vitals calls a shift of 0.1 good. The maximum is
+/// not zero, since a script may fill in a line.
 const MAX_SHIFT: f64 = 0.001;
 
-const LAYOUT_SHIFT: &str = "new Promise(resolve => {
+/// A script that returns the cumulative layout shift so far.
+const LAYOUT_SHIFT_SCRIPT: &str = "new Promise(resolve => {
     let shift = 0;
     new PerformanceObserver(list => list.getEntries().forEach(entry => { shift += entry.hadRecentInput ? 0 : entry.value }))
         .observe({ type: 'layout-shift', buffered: true });
@@ -26,17 +28,17 @@ impl Browser {
     /// Checks the page in every size and both themes. Saves screenshots in `target/screenshots`.
     ///
     /// 1. The layout did not shift while the page loaded.
-    /// 2. The scripts stored nothing and cannot read the cookies.
+    /// 2. The page's scripts stored nothing and can read no cookie.
     /// 3. The page fits the width.
-    /// 4. axe-core reports no violation.
+    /// 4. axe-core reports no violation, on a telephone and on a desktop.
     pub(crate) async fn inspect(&self, name: &str) {
-        let shift = self.evaluate(LAYOUT_SHIFT).await;
+        let shift = self.evaluate(LAYOUT_SHIFT_SCRIPT).await;
         let shift = shift.as_f64().expect("a number");
         assert!(shift < MAX_SHIFT, "{name}: the layout shifted by {shift}");
         assert_eq!(
             self.evaluate(STORED_SCRIPT).await,
             r#"[0,0,0,0,""]"#,
-            "{name}: the page stored something"
+            "{name}: the page stored something, or a script can read a cookie"
         );
         let folder = installed::workspace().join("target/screenshots");
         std::fs::create_dir_all(&folder).expect("a folder for the pictures");

@@ -1,4 +1,4 @@
-//! Steps on the API Keys page.
+//! Steps of a user on the API Keys page.
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,8 @@ impl Browser {
         file
     }
 
-    /// Registers a public key. Signs with the command that the page shows for `tool`, which runs in
-    /// `folder`.
+    /// Registers a public key. Runs the command that the page shows for `tool` in `folder`, to sign
+    /// the proof of possession.
     pub(crate) async fn register_key(&self, name: &str, public_key: &str, tool: &str, folder: &Path) {
         self.open("/api-keys/new").await;
         self.fill("Name", name).await;
@@ -36,7 +36,7 @@ impl Browser {
         self.see_no_more("Prove possession of the key").await;
     }
 
-    /// Revokes the key whose page is open.
+    /// Revokes the key that the browser shows.
     pub(crate) async fn revoke_key(&self) {
         self.press("Revoke…").await;
         self.see("their requests for new tokens are refused").await;

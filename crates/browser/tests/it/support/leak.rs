@@ -15,9 +15,10 @@ pub(crate) fn forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
     found
 }
 
+/// Like [`forms_found`], without percent-decoding.
 fn plain_forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    // JavaScript sends a string with one character per byte like this.
+    // If a script holds the secret as a string with one character per byte, it is sent as UTF-8.
     let latin1: String = secret.iter().copied().map(char::from).collect();
     let lower = sent.to_ascii_lowercase();
     let mut found = Vec::new();
@@ -38,8 +39,8 @@ fn plain_forms_found(secret: &[u8], sent: &[u8]) -> Vec<&'static str> {
     found
 }
 
-/// The base64 of the secret inside a longer text, for each of its three possible offsets. Leaves
-/// out characters that also encode neighbouring bytes.
+/// The base64 of the secret inside a longer text. There are three forms, one for each offset modulo
+/// 3. Omits the first and last characters if they also encode neighbouring bytes.
 fn base64_windows(secret: &[u8], alphabet: &Alphabet) -> [String; 3] {
     let engine = GeneralPurpose::new(alphabet, NO_PAD);
     [0, 1, 2].map(|before| {
@@ -56,19 +57,19 @@ fn percent_decoded(sent: &[u8]) -> Vec<u8> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let mut decoded = Vec::with_capacity(sent.len());
     let mut rest = sent;
-    while let [first, behind @ ..] = rest {
-        let escaped = match behind {
+    while let [first, after @ ..] = rest {
+        let escaped = match after {
             [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)),
             _ => None,
         };
         match escaped {
             Some((high, low)) => {
                 decoded.push(u8::try_from(high * 16 + low).expect("two hex digits"));
-                rest = &behind[2..];
+                rest = &after[2..];
             }
             None => {
                 decoded.push(*first);
-                rest = behind;
+                rest = after;
             }
         }
     }

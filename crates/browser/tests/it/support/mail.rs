@@ -25,18 +25,18 @@ impl Service {
             .collect()
     }
 
-    /// Waits for a mail to this address that contains this text: the service sends mail after its
-    /// response.
+    /// Waits for a mail to this address that contains this text. The service sends mail after its
+    /// response, so the mail may not be there yet.
     pub(crate) async fn mail(&self, address: &str, text: &str) -> ReceivedMail {
         self.wait_for_mail(address, 0, text).await
     }
 
-    /// Waits for a mail to this address after the first `before` ones.
+    /// Waits for a mail to this address. Ignores the `before` oldest ones.
     pub(crate) async fn next_mail(&self, address: &str, before: usize) -> ReceivedMail {
         self.wait_for_mail(address, before, "").await
     }
 
-    /// Waits for a mail to this address, after the first `before` ones, that contains this text.
+    /// Waits for a mail to this address that contains this text. Ignores the `before` oldest ones.
     async fn wait_for_mail(&self, address: &str, before: usize, text: &str) -> ReceivedMail {
         let started = Instant::now();
         loop {
@@ -60,7 +60,7 @@ impl ReceivedMail {
         self.subject.contains(text) || self.text.contains(text)
     }
 
-    /// The code in the mail: a line of digits, with or without hyphens.
+    /// The code in the mail: a line of at least eight digits and hyphens.
     pub(crate) fn code(&self) -> String {
         let code = self.text.lines().map(str::trim).find(|line| {
             line.len() >= 8

@@ -1,8 +1,8 @@
-//! Test support: a service, a browser whose requests are recorded, and the steps of a user.
+//! Test support: a service, a browser with recorded requests, and the steps of a user.
 //!
 //! 1. [`Service`] runs in this process on a real database. Its clock is the machine's, which the
 //!    browser and the SDK use, plus an offset that a test can increase.
-//! 2. [`Browser`] is a Chromium with its own profile, download folder and chromedriver.
+//! 2. [`Browser`] is a Chromium process with its own profile, download folder and chromedriver.
 //! 3. All requests of the browser go through a [`Recorder`], which keeps every byte.
 //! 4. An unexpected warning or error in the browser's console fails the test at [`Browser::close`].
 

@@ -1,10 +1,11 @@
-//! A proxy that records every byte of one browser's requests, also those to loopback addresses.
+//! A proxy that records every byte of one browser's requests, including requests to loopback
+//! addresses.
 //!
 //! 1. The browser sends `GET http://host:port/path`, as to any proxy.
-//! 2. For a host under `.test` the proxy returns the page that the test set. It connects to no
-//!    other machine, but records the attempt.
-//! 3. It forwards requests to this machine in origin form, one connection per request, and returns
-//!    the responses unchanged.
+//! 2. If the test set a page for the host, the proxy returns that page. Such hosts end in `.test`.
+//! 3. The proxy forwards requests for this machine in origin form (`GET /path`), one connection per
+//!    request, and returns the responses unchanged.
+//! 4. It answers requests for other machines with status 502, and records them too.
 
 use std::collections::HashMap;
 use std::io;
@@ -24,24 +25,24 @@ pub(crate) struct Recorder {
 
 #[derive(Default)]
 struct Record {
-    /// The bytes of each connection, which are one request.
+    /// The bytes that the browser sent on each connection. A connection carries one request.
     requests: Mutex<Vec<Arc<Mutex<Vec<u8>>>>>,
-    /// The pages of other sites.
+    /// The pages of other sites, by host.
     sites: Mutex<HashMap<String, String>>,
 }
 
 impl Recorder {
-    /// Starts the proxy. It ends with the test's runtime.
+    /// Starts the proxy. It stops with the test's runtime.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("the local address");
         let record = Arc::new(Record::default());
-        let of_task = Arc::clone(&record);
+        let task_record = Arc::clone(&record);
         tokio::spawn(async move {
             while let Ok((browser, _)) = listener.accept().await {
-                let record = Arc::clone(&of_task);
+                let record = Arc::clone(&task_record);
                 // Ignore errors: the browser may cancel a request.
-                tokio::spawn(async move { record.carry(browser).await.ok() });
+                tokio::spawn(async move { record.serve(browser).await.ok() });
             }
         });
         Self { address, record }
@@ -56,7 +57,7 @@ impl Recorder {
             .collect()
     }
 
-    /// The first lines of all requests so far.
+    /// The request lines (method, URL, version) of all requests so far.
     pub(crate) fn request_lines(&self) -> Vec<String> {
         let line = |bytes: &[u8]| {
             let end = bytes
@@ -76,7 +77,8 @@ impl Recorder {
 }
 
 impl Record {
-    async fn carry(&self, mut browser: TcpStream) -> io::Result<()> {
+    /// Records and answers one request.
+    async fn serve(&self, mut browser: TcpStream) -> io::Result<()> {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let Some(head_end) = read_head(&mut browser, &bytes).await? else {
             return Ok(());
@@ -99,7 +101,7 @@ impl Record {
             return browser.write_all(answer.as_bytes()).await;
         }
         let mut service = TcpStream::connect(host).await?;
-        service.write_all(onward(&head, path).as_bytes()).await?;
+        service.write_all(forwarded_head(&head, path).as_bytes()).await?;
         service.write_all(body).await?;
         let (mut from_browser, mut to_browser) = browser.split();
         let (mut from_service, mut to_service) = service.split();
@@ -150,17 +152,17 @@ fn target(head: &str) -> Option<(&str, &str)> {
         .then_some((host, path))
 }
 
-/// The head to forward to the service.
-fn onward(head: &str, path: &str) -> String {
+/// The head to forward to the service: in origin form, and with `Connection: close`.
+fn forwarded_head(head: &str, path: &str) -> String {
     let method = head.split(' ').next().unwrap_or_default();
-    let mut onward = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    let mut forwarded = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     for line in head.lines().skip(1).filter(|line| !line.is_empty()) {
         let name = line.split(':').next().unwrap_or_default();
         if !name.eq_ignore_ascii_case("connection") && !name.eq_ignore_ascii_case("proxy-connection") {
-            onward.push_str(line);
-            onward.push_str("\r\n");
+            forwarded.push_str(line);
+            forwarded.push_str("\r\n");
         }
     }
-    onward.push_str("\r\n");
-    onward
+    forwarded.push_str("\r\n");
+    forwarded
 }

@@ -1,4 +1,4 @@
-//! Steps on the security page.
+//! Steps of a user on the Security page.
 
 use super::Browser;
 
@@ -11,7 +11,7 @@ impl Browser {
         self.see(name).await;
     }
 
-    /// Authenticates again with a passkey.
+    /// Confirms the session by logging in again with a passkey.
     pub(crate) async fn confirm_by_passkey(&self) {
         self.open("/security").await;
         self.press("Confirm").await;
@@ -20,7 +20,7 @@ impl Browser {
         self.see_no_more("confirm with your passkey").await;
     }
 
-    /// Starts a recovery, in a session that was logged in by e-mail.
+    /// Starts a recovery. The browser must have logged in by e-mail.
     pub(crate) async fn start_recovery(&self) {
         self.open("/security").await;
         self.press("Lost your passkey?").await;
@@ -28,7 +28,7 @@ impl Browser {
         self.see("Cancel the recovery").await;
     }
 
-    /// Deletes the account of the session. The page asks for its name as a confirmation.
+    /// Deletes the account. The user confirms this by typing the account's name.
     pub(crate) async fn delete_account(&self, name: &str) {
         self.open("/security/delete").await;
         self.fill("Type", name).await;

@@ -22,7 +22,7 @@ pub(super) async fn run(args: &ListArgs, console: &mut Console<'_>) -> Result<()
     let api = args.management.service.api()?;
     let token = args.management.token(&api, console).await?;
     let listed = api.api_keys(&token).await;
-    let list = listed.map_err(|error| Failure::of_service(&error, console.now))?;
+    let list = listed.map_err(|error| Failure::from_api_error(&error, console.now))?;
     if args.json {
         return console.print(&serde_json::json!(list).to_string());
     }

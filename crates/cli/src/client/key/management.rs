@@ -66,7 +66,7 @@ impl ManagementArgs {
         }
         let refreshed = api.refresh(&session.refresh_token).await;
         let tokens = refreshed.map_err(|error| {
-            Failure::of_service(&error, console.now).hint("log in again: `tm-auth login`")
+            Failure::from_api_error(&error, console.now).hint("log in again: `tm-auth login`")
         })?;
         let session = Session::new(api, &session.email, &tokens);
         session.save(&path)?;

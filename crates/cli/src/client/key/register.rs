@@ -3,8 +3,8 @@
 //! 1. Load the key file. The key must not be registered yet, and --out must not exist.
 //! 2. Sign the registration text, since the service requires proof of possession.
 //! 3. Register the public key.
-//! 4. Write the id into the file. The service knows the key now, so a failure message contains the
-//!    id.
+//! 4. Write the id into the file. If this fails, the message contains the id, because the key is
+//!    registered already.
 //! 5. Move the file to its final name.
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,8 @@ use super::management::ManagementArgs;
 use crate::client::key_file::KeyFileArgs;
 use crate::client::{Console, Failure};
 
-/// The age up to which a login counts as recent. The service allows 300 s; clocks differ.
+/// A login younger than this is recent for the service, which allows 300 s. The rest is for the
+/// difference of the clocks.
 const RECENT_LOGIN_SECONDS: i64 = 290;
 
 /// Register the public key of a key pair from `tm-auth key new`
@@ -84,7 +85,7 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
     };
     let registered = api.register_api_key(&token, &request).await;
     let key = registered.map_err(|error| {
-        let failure = Failure::of_service(&error, console.now);
+        let failure = Failure::from_api_error(&error, console.now);
         let recent = console.now.as_second() - claims.auth_time < RECENT_LOGIN_SECONDS;
         if args.management.is_from_login() && recent && error.code() == Some(ErrorCode::ReauthRequired) {
             // The login is recent, so the service requires a stronger one: the account has a
@@ -111,10 +112,10 @@ pub(super) async fn run(args: &RegisterArgs, console: &mut Console<'_>) -> Resul
     console.print(&format!("key_id: {}", key.key_id))?;
     console.print(&format!("key_file: {}", path.display()))?;
     console.print(&format!("scopes: {}", key.scopes))?;
-    let end = key
+    let expiry = key
         .expires_at
-        .map_or_else(|| "never".to_owned(), |end| end.to_string());
-    console.print(&format!("expires: {end}"))
+        .map_or_else(|| "never".to_owned(), |expiry| expiry.to_string());
+    console.print(&format!("expires: {expiry}"))
 }
 
 /// The URL of the API Keys page, at the root of the service's origin.
@@ -132,7 +133,8 @@ fn claims(token: &str) -> Result<AccessClaims, Failure> {
         .ok_or_else(|| Failure::usage("the management token is not an access token of this platform"))
 }
 
-/// Writes the id into the old file first, so that it is not lost, then moves the file.
+/// Writes the id into the old file first, so that it is not lost. Then moves the file, unless the
+/// target exists. Returns the file's path.
 pub(super) fn save_registered(
     old: &Path,
     out: Option<&Path>,
@@ -147,7 +149,7 @@ pub(super) fn save_registered(
     if target == old || target.exists() {
         return Ok(old.to_owned());
     }
-    // Write a new file instead of a rename: the target may be on another file system.
+    // Copy instead of rename, because the target may be on another file system.
     key_file::create(&target, file)?;
     // The new file is complete. If the old one cannot be removed, it is only a second copy.
     std::fs::remove_file(old).ok();

@@ -23,6 +23,6 @@ pub(super) async fn run(args: &RevokeArgs, console: &mut Console<'_>) -> Result<
     let api = args.management.service.api()?;
     let token = args.management.token(&api, console).await?;
     let revoked = api.revoke_api_key(&token, args.key_id).await;
-    revoked.map_err(|error| Failure::of_service(&error, console.now))?;
+    revoked.map_err(|error| Failure::from_api_error(&error, console.now))?;
     console.print(&format!("revoked: {}", args.key_id))
 }

@@ -156,7 +156,7 @@ async fn j03_j06_a_database_outage_causes_only_503_and_every_node_mints_within_5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j06_j08_a_node_cut_off_from_the_database_fails_readiness_and_the_others_continue() {
     let nodes = ThreeNodes::start(binary(), &SETTINGS);
-    let path = nodes.divert_node(1);
+    let path = nodes.restart_node_with_fault_proxy(1);
     let owner = owner(&nodes);
     let observer = bots(&nodes, &owner, 1).await.remove(0);
     let others = [2, 3].map(|node| nodes.node_url(node).to_owned()).to_vec();
@@ -204,7 +204,7 @@ async fn j06_j08_a_node_cut_off_from_the_database_fails_readiness_and_the_others
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j06_e03_a_retry_after_a_lost_commit_answer_gets_the_committed_result() {
     let nodes = ThreeNodes::start(binary(), &SETTINGS);
-    let path = nodes.divert_node(1);
+    let path = nodes.restart_node_with_fault_proxy(1);
     let bot = bots(&nodes, &owner(&nodes), 1).await.remove(0);
     let apis = apis(&nodes);
     let refreshed = async |api: &AuthApi, token: &str| {

@@ -68,8 +68,8 @@ async fn d03_a_timestamp_in_another_unit_is_refused_and_explained() {
     }
 }
 
-/// The clock jumps between sweeps with a retention of zero, so that only their challenges keep the
-/// sessions from being deleted.
+/// Sweeps with a retention of zero for sessions, and lets the clock jump between the sweeps. A
+/// session must still be kept as long as its challenge might be replayed.
 #[tokio::test]
 async fn d17_no_jump_of_the_clock_makes_a_replay_acceptable() {
     let server = TestServer::start().await;
@@ -102,7 +102,7 @@ async fn d17_no_jump_of_the_clock_makes_a_replay_acceptable() {
         let swept = server.store.sweep(later, &retention).await.unwrap();
         assert_eq!(
             swept.deleted, 0,
-            "the challenges are younger than the largest tolerated step of the clock"
+            "sessions are kept for 26 hours after their challenge"
         );
         for challenge in &challenges {
             let answer = server.post(PATH, challenge).await;
@@ -110,7 +110,7 @@ async fn d17_no_jump_of_the_clock_makes_a_replay_acceptable() {
             assert!(answer.status == 401 && expected, "{answer:?}");
         }
     }
-    // The row prevents the replay. It goes long after the largest tolerated step of the clock.
+    // The session's row prevents the replay. It is deleted 26 hours after the challenge was signed.
     let much_later = server.now() + SignedDuration::from_hours(28);
     assert_eq!(
         server.store.sweep(much_later, &retention).await.unwrap().deleted,

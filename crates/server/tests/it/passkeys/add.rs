@@ -24,7 +24,7 @@ async fn g13_a_passkey_is_added_to_the_account_of_the_session_and_to_no_other() 
     stranger.cookies.clone_from(&visitor.cookies);
     stranger.cookies.remove("sid");
     stranger
-        .bring(ADD, &answer)
+        .finish(ADD, &answer)
         .await
         .assert_error(401, "missing_session");
     // Another account's session in the same browser; the other account's browser; a body that names
@@ -32,19 +32,19 @@ async fn g13_a_passkey_is_added_to_the_account_of_the_session_and_to_no_other() 
     let mut both = visitor.clone();
     both.cookies
         .insert("sid".to_owned(), others.cookies["sid"].clone());
-    both.bring(ADD, &answer)
+    both.finish(ADD, &answer)
         .await
         .assert_error(403, "reauth_required");
     let options = visitor.begin(ADD).await;
     let mut answer = new.create(&options, &server.origin).answer();
     others
         .clone()
-        .bring(ADD, &answer)
+        .finish(ADD, &answer)
         .await
         .assert_error(400, "ceremony_over");
     answer["uid"] = json!(other.uid);
     answer["user"] = json!({ "id": other.uid });
-    assert_eq!(visitor.bring(ADD, &answer).await.status, 201);
+    assert_eq!(visitor.finish(ADD, &answer).await.status, 201);
     assert_eq!(server.passkey(&new).await.unwrap().uid, account.uid);
     assert_eq!(server.store.passkeys_of(other.uid).await.unwrap().len(), 1);
 }
@@ -73,7 +73,10 @@ async fn g21_c12_adding_needs_a_fresh_proof_and_notifies_the_owner() {
     server.advance(301);
     visitor.try_begin(ADD).await.assert_error(403, "reauth_required");
     assert_eq!(
-        visitor.prove(STEP_UP, &mut first, &server.origin).await.status,
+        visitor
+            .use_passkey(STEP_UP, &mut first, &server.origin)
+            .await
+            .status,
         200
     );
     // The proof is fresh at the request for options, and no longer at the answer.
@@ -82,12 +85,15 @@ async fn g21_c12_adding_needs_a_fresh_proof_and_notifies_the_owner() {
     let answer = second.create(&options, &server.origin).answer();
     server.advance(101);
     visitor
-        .bring(ADD, &answer)
+        .finish(ADD, &answer)
         .await
         .assert_error(403, "reauth_required");
 
     assert_eq!(
-        visitor.prove(SIGN_IN, &mut first, &server.origin).await.status,
+        visitor
+            .use_passkey(SIGN_IN, &mut first, &server.origin)
+            .await
+            .status,
         200
     );
     let before = server.mails_to(&account).len();
@@ -97,7 +103,7 @@ async fn g21_c12_adding_needs_a_fresh_proof_and_notifies_the_owner() {
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 1);
     assert!(mails[before].contains("passkey was added"), "{mails:?}");
-    assert_eq!(server.noted(&account, AuditAction::PasskeyAdded).await, 2);
+    assert_eq!(server.audit_count(&account, AuditAction::PasskeyAdded).await, 2);
 }
 
 #[tokio::test]
@@ -113,7 +119,7 @@ async fn c12_a_login_weaker_than_a_passkey_cannot_add_another() {
         let mut weaker_now = visitor.clone();
         weaker_now.cookies.extend(weaker.cookies);
         let answer = Authenticator::new().create(&options, &server.origin).answer();
-        let answer = weaker_now.bring(ADD, &answer).await;
+        let answer = weaker_now.finish(ADD, &answer).await;
         assert!([400, 403].contains(&answer.status), "{answer:?}");
     }
     assert_eq!(server.store.passkeys_of(account.uid).await.unwrap().len(), 1);

@@ -16,7 +16,7 @@ async fn sign_in(server: &TestServer, with: &mut Authenticator, change: impl FnO
     let options = visitor.begin(SIGN_IN).await;
     let mut used = with.get(&options, &server.origin);
     change(&mut used);
-    let answer = visitor.bring(SIGN_IN, &used.answer(with)).await;
+    let answer = visitor.finish(SIGN_IN, &used.answer(with)).await;
     assert_eq!(visitor.sid().is_some(), answer.status == 200);
     answer
 }
@@ -138,14 +138,14 @@ async fn g12_a_step_up_accepts_only_allowed_credentials() {
     // Another account's credential; a credential of this account that was added after the options.
     let answer = others.get(&options, &server.origin).answer(&others);
     visitor
-        .bring(STEP_UP, &answer)
+        .finish(STEP_UP, &answer)
         .await
         .assert_invalid("passkey_refused", "credential");
     let options = visitor.begin(STEP_UP).await;
     assert_eq!(visitor.create(ADD, &mut later, &server.origin).await.status, 201);
     let answer = later.get(&options, &server.origin).answer(&later);
     visitor
-        .bring(STEP_UP, &answer)
+        .finish(STEP_UP, &answer)
         .await
         .assert_invalid("passkey_refused", "credential");
     // An allowed credential. The handle may be absent, because the account is known.
@@ -153,7 +153,7 @@ async fn g12_a_step_up_accepts_only_allowed_credentials() {
     let mut used = asked.get(&options, &server.origin);
     used.user_handle = None;
     let before = visitor.sid();
-    assert_eq!(visitor.bring(STEP_UP, &used.answer(&asked)).await.status, 200);
+    assert_eq!(visitor.finish(STEP_UP, &used.answer(&asked)).await.status, 200);
     assert_ne!(visitor.sid(), before, "a new session");
     assert_eq!(server.account_of(&visitor).await.uid, account.uid);
     let (old, _) = server.store.user_session(before.unwrap()).await.unwrap().unwrap();
@@ -170,7 +170,7 @@ async fn g14_a_counter_that_does_not_grow_is_refused_for_device_bound_and_report
         let answer = sign_in(&server, &mut bound, |used| used.counter = counter).await;
         answer.assert_invalid("passkey_refused", "credential");
     }
-    assert_eq!(server.noted(&account, AuditAction::SignInRefused).await, 3);
+    assert_eq!(server.audit_count(&account, AuditAction::SignInRefused).await, 3);
     let kept = server.passkey(&bound).await.unwrap();
     assert_eq!((kept.counter, kept.suspect_at), (2, Some(server.now())));
 
@@ -202,7 +202,7 @@ async fn g14_concurrent_assertions_never_set_the_counter_back() {
     let answers = at_once(
         ready
             .iter_mut()
-            .map(|(visitor, answer)| visitor.bring(SIGN_IN, answer)),
+            .map(|(visitor, answer)| visitor.finish(SIGN_IN, answer)),
     )
     .await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
@@ -238,7 +238,7 @@ async fn g15_an_unknown_credential_and_a_bad_signature_take_the_same_path_to_the
         used.credential_id.clone_from(credential_id);
         used.user_handle = handle;
         let before = asked.map(|method| faults.calls(method));
-        let answer = visitor.bring(SIGN_IN, &used.answer(signer)).await;
+        let answer = visitor.finish(SIGN_IN, &used.answer(signer)).await;
         answer.assert_invalid("passkey_refused", "credential");
         let calls: Vec<u64> = asked
             .iter()
@@ -249,7 +249,7 @@ async fn g15_an_unknown_credential_and_a_bad_signature_take_the_same_path_to_the
     }
     assert!(ways.iter().all(|way| *way == ways[0]), "{ways:?}");
     assert_eq!(ways[0].1, [1, 1, 1, 0, 1, 0]);
-    assert_eq!(server.noted(&account, AuditAction::SignInRefused).await, 0);
+    assert_eq!(server.audit_count(&account, AuditAction::SignInRefused).await, 0);
 }
 
 #[tokio::test]
@@ -322,17 +322,17 @@ async fn g13_a_step_up_needs_the_session_that_began_it() {
     visitor.cookies.extend(elsewhere.cookies);
     let answer = mine.get(&options, &server.origin).answer(&mine);
     visitor
-        .bring(STEP_UP, &answer)
+        .finish(STEP_UP, &answer)
         .await
         .assert_error(403, "reauth_required");
     let mut signed_out = server.visitor();
     signed_out
-        .bring(STEP_UP, &answer)
+        .finish(STEP_UP, &answer)
         .await
         .assert_error(401, "missing_session");
     // The answer to a registration does not log in.
     let options = signed_out.begin(SIGN_UP).await;
     let answer = mine.create(&options, &server.origin).answer();
-    let answer = signed_out.bring(SIGN_IN, &answer).await;
+    let answer = signed_out.finish(SIGN_IN, &answer).await;
     assert_eq!(answer.status, 400);
 }

@@ -23,12 +23,12 @@ async fn g18_g19_a_byte_order_mark_and_unknown_members_are_accepted() {
         let options = visitor.begin(SIGN_UP).await;
         let mut made = authenticator.create(&options, &server.origin);
         change(&mut made.client_data);
-        assert_eq!(visitor.bring(SIGN_UP, &made.answer()).await.status, 201);
+        assert_eq!(visitor.finish(SIGN_UP, &made.answer()).await.status, 201);
         let options = visitor.begin(SIGN_IN).await;
         let mut used = authenticator.get(&options, &server.origin);
         change(&mut used.client_data);
         // The signature covers the bytes as they are, including the byte order mark.
-        let answer = visitor.bring(SIGN_IN, &used.answer(&authenticator)).await;
+        let answer = visitor.finish(SIGN_IN, &used.answer(&authenticator)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 }
@@ -65,14 +65,14 @@ async fn g19_a_duplicate_member_is_refused() {
         let options = visitor.begin(SIGN_IN).await;
         let mut used = authenticator.get(&options, &server.origin);
         bend(&mut used.client_data, from, &to);
-        let answer = visitor.bring(SIGN_IN, &used.answer(&authenticator)).await;
+        let answer = visitor.finish(SIGN_IN, &used.answer(&authenticator)).await;
         answer.assert_invalid("passkey_refused", "credential");
 
         let options = visitor.begin(SIGN_UP).await;
         let mut made = Authenticator::new().create(&options, &server.origin);
         let (from, to) = (from.replace("webauthn.get", "webauthn.create"), to);
         bend(&mut made.client_data, &from, &to);
-        let answer = visitor.bring(SIGN_UP, &made.answer()).await;
+        let answer = visitor.finish(SIGN_UP, &made.answer()).await;
         answer.assert_invalid("passkey_refused", "credential");
     }
 }

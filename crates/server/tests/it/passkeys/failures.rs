@@ -30,21 +30,25 @@ async fn g15_refused_answers_of_all_endpoints_share_one_limit() {
         let (account, mut visitor) = server.with_address(&mut authenticator).await;
         for _ in 0..MOST_FAILURES {
             let answer = bad_answer(&mut visitor, failing, &server.origin).await;
-            let answer = visitor.bring(failing, &answer).await;
+            let answer = visitor.finish(failing, &answer).await;
             answer.assert_error(400, "passkey_refused");
         }
         // Valid and invalid answers are refused alike, from another browser too.
         let answer = bad_answer(&mut visitor, failing, &server.origin).await;
-        let answer = visitor.bring(failing, &answer).await;
+        let answer = visitor.finish(failing, &answer).await;
         answer.assert_error(429, "rate_limited");
         let answer = visitor
             .create(ADD, &mut Authenticator::new(), &server.origin)
             .await;
         answer.assert_error(429, "rate_limited");
-        let answer = visitor.prove(STEP_UP, &mut authenticator, &server.origin).await;
+        let answer = visitor
+            .use_passkey(STEP_UP, &mut authenticator, &server.origin)
+            .await;
         answer.assert_error(429, "rate_limited");
         let mut other = server.visitor();
-        let answer = other.prove(SIGN_IN, &mut authenticator, &server.origin).await;
+        let answer = other
+            .use_passkey(SIGN_IN, &mut authenticator, &server.origin)
+            .await;
         answer.assert_error(429, "rate_limited");
         let answer = other
             .create(SIGN_UP, &mut Authenticator::new(), &server.origin)
@@ -54,7 +58,9 @@ async fn g15_refused_answers_of_all_endpoints_share_one_limit() {
         assert_eq!(server.store.passkeys_of(account.uid).await.unwrap().len(), 1);
 
         server.advance(300);
-        let answer = other.prove(SIGN_IN, &mut authenticator, &server.origin).await;
+        let answer = other
+            .use_passkey(SIGN_IN, &mut authenticator, &server.origin)
+            .await;
         assert_eq!(answer.status, 200, "{failing}: {answer:?}");
         let answer = other.create(ADD, &mut Authenticator::new(), &server.origin).await;
         assert_eq!(answer.status, 201, "{failing}: {answer:?}");
@@ -76,19 +82,23 @@ async fn g15_an_expired_ceremony_counts_as_a_failure_and_a_reached_sign_up_limit
             .await;
         answer.assert_error(429, "rate_limited");
     }
-    let answer = visitor.prove(SIGN_IN, &mut authenticator, &server.origin).await;
+    let answer = visitor
+        .use_passkey(SIGN_IN, &mut authenticator, &server.origin)
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
 
     let options = visitor.begin(SIGN_UP).await;
     let mut made = Authenticator::new().create(&options, &server.origin);
     made.flags &= !USER_VERIFIED;
     let answer = made.answer();
-    let first = visitor.bring(SIGN_UP, &answer).await;
+    let first = visitor.finish(SIGN_UP, &answer).await;
     first.assert_error(400, "passkey_refused");
     for _ in 1..MOST_FAILURES {
-        let again = visitor.bring(SIGN_UP, &answer).await;
+        let again = visitor.finish(SIGN_UP, &answer).await;
         again.assert_error(400, "ceremony_over");
     }
-    let answer = visitor.prove(SIGN_IN, &mut authenticator, &server.origin).await;
+    let answer = visitor
+        .use_passkey(SIGN_IN, &mut authenticator, &server.origin)
+        .await;
     answer.assert_error(429, "rate_limited");
 }

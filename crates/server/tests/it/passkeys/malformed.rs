@@ -12,7 +12,7 @@ async fn sign_up(server: &TestServer, change: impl FnOnce(&mut Value)) -> Answer
     let options = visitor.begin(SIGN_UP).await;
     let mut answer = Authenticator::new().create(&options, &server.origin).answer();
     change(&mut answer);
-    let answer = visitor.bring(SIGN_UP, &answer).await;
+    let answer = visitor.finish(SIGN_UP, &answer).await;
     assert_eq!(visitor.sid().is_some(), answer.status == 201);
     answer
 }
@@ -94,7 +94,7 @@ async fn g18_truncated_authenticator_data_and_trailing_bytes_are_refused() {
             made.key = key;
         }
         visitor
-            .bring(SIGN_UP, &made.answer())
+            .finish(SIGN_UP, &made.answer())
             .await
             .assert_invalid("passkey_refused", "credential");
     }
@@ -112,7 +112,7 @@ async fn g18_truncated_authenticator_data_and_trailing_bytes_are_refused() {
         let mut used = authenticator.get(&options, &server.origin);
         used.flags |= flags;
         used.rest = rest;
-        let answer = visitor.bring(SIGN_IN, &used.answer(&authenticator)).await;
+        let answer = visitor.finish(SIGN_IN, &used.answer(&authenticator)).await;
         answer.assert_invalid("passkey_refused", "credential");
     }
     // An unsolicited extension is accepted.
@@ -120,7 +120,7 @@ async fn g18_truncated_authenticator_data_and_trailing_bytes_are_refused() {
     let mut used = authenticator.get(&options, &server.origin);
     used.flags |= HAS_EXTENSIONS;
     used.rest = [&[0xa1][..], &cbor(3, b"tomorrow"), &[0xf5]].concat();
-    let answer = visitor.bring(SIGN_IN, &used.answer(&authenticator)).await;
+    let answer = visitor.finish(SIGN_IN, &used.answer(&authenticator)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 

@@ -52,7 +52,10 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
     assert_eq!(visitor.create(ADD, &mut second, &server.origin).await.status, 201);
     let mut elsewhere = server.visitor();
     assert_eq!(
-        elsewhere.prove(SIGN_IN, &mut first, &server.origin).await.status,
+        elsewhere
+            .use_passkey(SIGN_IN, &mut first, &server.origin)
+            .await
+            .status,
         200
     );
     let mut by_mail = server.signed_in(&account, AuthMethod::EmailCode).await;
@@ -61,7 +64,10 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
     server.advance(301);
     assert_eq!(remove(&mut visitor, &first, &[]).await.status, 403);
     assert_eq!(
-        visitor.prove(SIGN_IN, &mut second, &server.origin).await.status,
+        visitor
+            .use_passkey(SIGN_IN, &mut second, &server.origin)
+            .await
+            .status,
         200
     );
 
@@ -80,7 +86,7 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
             "{mails:?}"
         );
     }
-    assert_eq!(server.noted(&account, AuditAction::PasskeyRemoved).await, 1);
+    assert_eq!(server.audit_count(&account, AuditAction::PasskeyRemoved).await, 1);
     let live = server.store.user_sessions_of(account.uid).await.unwrap();
     let live: Vec<_> = live.iter().map(|session| session.sid).collect();
     assert_eq!(
@@ -91,7 +97,10 @@ async fn g21_c12_removing_needs_a_fresh_passkey_notifies_the_owner_and_may_end_s
 
     // Without the ticked box no session ends.
     assert_eq!(
-        elsewhere.prove(SIGN_IN, &mut second, &server.origin).await.status,
+        elsewhere
+            .use_passkey(SIGN_IN, &mut second, &server.origin)
+            .await
+            .status,
         200
     );
     assert_eq!(remove(&mut visitor, &second, &[]).await.status, 303);

@@ -1,4 +1,4 @@
-//! `/passkeys/…`: a software authenticator against the running service.
+//! Tests of `/passkeys/…`, with a software authenticator against the running service.
 
 mod add;
 mod assertion;
@@ -24,7 +24,8 @@ use uuid::Builder;
 use crate::support::authenticator::Authenticator;
 use crate::support::{Answer, TestServer, Visitor};
 
-// The endpoints that register a passkey, and those that use one. `…/options` gives their options.
+// `SIGN_UP` and `ADD` register a passkey; `SIGN_IN` and `STEP_UP` use one. Each path with
+// `/options` appended returns the options of its ceremony.
 const SIGN_UP: &str = "/passkeys/sign-up";
 const ADD: &str = "/passkeys/add";
 const SIGN_IN: &str = "/passkeys/sign-in";
@@ -48,23 +49,23 @@ impl Visitor<'_> {
             .await
     }
 
-    /// Posts an answer.
-    async fn bring(&mut self, path: &str, answer: &Value) -> Answer {
+    /// Finishes a ceremony: posts the authenticator's answer.
+    async fn finish(&mut self, path: &str, answer: &Value) -> Answer {
         self.call(Method::POST, path, Some(answer)).await
     }
 
-    /// Registers a passkey.
+    /// Registers a passkey: a whole ceremony.
     async fn create(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
         let options = self.begin(path).await;
         let answer = with.create(&options, origin).answer();
-        self.bring(path, &answer).await
+        self.finish(path, &answer).await
     }
 
-    /// Uses a passkey.
-    async fn prove(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
+    /// Logs in or steps up with a passkey: a whole ceremony.
+    async fn use_passkey(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
         let options = self.begin(path).await;
         let answer = with.get(&options, origin).answer(with);
-        self.bring(path, &answer).await
+        self.finish(path, &answer).await
     }
 }
 
@@ -95,15 +96,15 @@ impl TestServer {
             email: Some(format!("{uid}@example.com")),
             created_at: self.now(),
         };
-        let made = self
+        let created = self
             .store
             .create_account(new, &AuditContext::operator(self.now()))
             .await;
-        let account = made.unwrap().unwrap();
+        let account = created.unwrap().unwrap();
         let mut visitor = self.signed_in(&account, AuthMethod::EmailCode).await;
         let answer = visitor.create(ADD, with, &self.origin).await;
         assert_eq!(answer.status, 201, "{answer:?}");
-        let answer = visitor.prove(STEP_UP, with, &self.origin).await;
+        let answer = visitor.use_passkey(STEP_UP, with, &self.origin).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         (account, visitor)
     }
@@ -116,15 +117,17 @@ impl TestServer {
     /// The subjects of the mails to an account, oldest first.
     fn mails_to(&self, account: &Account) -> Vec<String> {
         let mails = self.app.mailbox().unwrap();
-        let its = mails
+        let to_account = mails
             .iter()
             .filter(|mail| Some(&mail.to) == account.email.as_ref());
-        let mut subjects: Vec<String> = its.map(|mail| mail.subject.clone()).collect();
+        let mut subjects: Vec<String> = to_account.map(|mail| mail.subject.clone()).collect();
+        // The mailbox lists the newest mail first.
         subjects.reverse();
         subjects
     }
 
-    async fn noted(&self, account: &Account, action: AuditAction) -> usize {
+    /// The number of audit entries of the account with this action.
+    async fn audit_count(&self, account: &Account, action: AuditAction) -> usize {
         let trail = self.store.audit_trail(Some(account.uid), 1000).await.unwrap();
         trail.iter().filter(|entry| entry.action == action).count()
     }

@@ -45,7 +45,10 @@ async fn c12_after_a_lost_passkey_the_owner_waits_a_day_and_adds_another() {
     assert_eq!(server.store.recovery(account.uid).await.unwrap(), None);
     let mails = server.mails_to(&account);
     assert_eq!(mails.len(), before + 3, "the passkey and the recovery: {mails:?}");
-    assert_eq!(server.noted(&account, AuditAction::RecoveryCompleted).await, 1);
+    assert_eq!(
+        server.audit_count(&account, AuditAction::RecoveryCompleted).await,
+        1
+    );
     // The recovery adds one passkey. Everything else needs that passkey.
     visitor.try_begin(ADD).await.assert_error(403, "reauth_required");
     let id = crate::support::authenticator::base64(&lost.credential_id);
@@ -53,7 +56,13 @@ async fn c12_after_a_lost_passkey_the_owner_waits_a_day_and_adds_another() {
         .submit("/passkeys/remove", &[("credential_id", &id)])
         .await;
     assert_eq!(answer.status, 403);
-    assert_eq!(visitor.prove(STEP_UP, &mut new, &server.origin).await.status, 200);
+    assert_eq!(
+        visitor
+            .use_passkey(STEP_UP, &mut new, &server.origin)
+            .await
+            .status,
+        200
+    );
     let answer = visitor
         .submit("/passkeys/remove", &[("credential_id", &id)])
         .await;
@@ -73,7 +82,7 @@ async fn c12_any_use_of_a_passkey_cancels_the_recovery_and_says_so() {
         server.advance(waited);
         let mut owner = server.signed_in(&account, AuthMethod::EmailCode).await;
         let before = server.mails_to(&account).len();
-        let answer = owner.prove(path, by, &server.origin).await;
+        let answer = owner.use_passkey(path, by, &server.origin).await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.body["recovery_cancelled"], true);
         assert_eq!(server.store.recovery(account.uid).await.unwrap(), None);
@@ -81,9 +90,12 @@ async fn c12_any_use_of_a_passkey_cancels_the_recovery_and_says_so() {
         let mut thief = server.signed_in(&account, AuthMethod::EmailCode).await;
         thief.try_begin(ADD).await.assert_error(403, "reauth_required");
     }
-    let answer = owner.prove(SIGN_IN, &mut first, &server.origin).await;
+    let answer = owner.use_passkey(SIGN_IN, &mut first, &server.origin).await;
     assert_eq!(answer.body["recovery_cancelled"], false);
-    assert_eq!(server.noted(&account, AuditAction::RecoveryCancelled).await, 2);
+    assert_eq!(
+        server.audit_count(&account, AuditAction::RecoveryCancelled).await,
+        2
+    );
 }
 
 #[tokio::test]
@@ -100,7 +112,7 @@ async fn c12_a_passkey_sign_in_between_options_and_answer_cancels_the_recovery()
     let cancelled = server.visitor().prove(SIGN_IN, &mut owners, &server.origin).await;
     assert_eq!(cancelled.body["recovery_cancelled"], true);
     thief
-        .bring(ADD, &answer)
+        .finish(ADD, &answer)
         .await
         .assert_error(403, "reauth_required");
     assert_eq!(server.store.passkeys_of(account.uid).await.unwrap().len(), 1);

@@ -18,7 +18,7 @@ async fn sign_up(server: &TestServer, change: impl FnOnce(&mut Made)) -> crate::
     let options = visitor.begin(SIGN_UP).await;
     let mut made = authenticator.create(&options, &server.origin);
     change(&mut made);
-    let answer = visitor.bring(SIGN_UP, &made.answer()).await;
+    let answer = visitor.finish(SIGN_UP, &made.answer()).await;
     assert_eq!(visitor.sid().is_some(), answer.status == 201);
     answer
 }
@@ -35,7 +35,7 @@ async fn g01_a_sign_up_creates_the_account_with_its_passkey() {
         "the options create no account"
     );
     let answer = authenticator.create(&options, &server.origin).answer();
-    assert_eq!(visitor.bring(SIGN_UP, &answer).await.status, 201);
+    assert_eq!(visitor.finish(SIGN_UP, &answer).await.status, 201);
 
     let account = server.account_of(&visitor).await;
     let kept = server.passkey(&authenticator).await.unwrap();
@@ -148,7 +148,7 @@ async fn g17_all_passkeys_of_an_account_have_the_same_user_handle() {
     let options = visitor.begin(ADD).await;
     let user = &options["publicKey"]["user"];
     let answer = second.create(&options, &server.origin).answer();
-    assert_eq!(visitor.bring(ADD, &answer).await.status, 201);
+    assert_eq!(visitor.finish(ADD, &answer).await.status, 201);
     assert_eq!(first.user_handle, second.user_handle);
     assert_eq!(
         user["name"],
@@ -326,7 +326,7 @@ async fn g10_of_concurrent_sign_ups_with_one_credential_one_succeeds() {
     let answers = at_once(
         ready
             .iter_mut()
-            .map(|(visitor, answer)| visitor.bring(SIGN_UP, answer)),
+            .map(|(visitor, answer)| visitor.finish(SIGN_UP, answer)),
     )
     .await;
     let made = answers.iter().filter(|answer| answer.status == 201).count();
@@ -359,7 +359,7 @@ async fn g18_attestation_is_not_required_and_certificates_are_refused() {
             &cbor(2, &signature),
         ]
         .concat();
-        let answer = visitor.bring(SIGN_UP, &made.answer()).await;
+        let answer = visitor.finish(SIGN_UP, &made.answer()).await;
         assert_eq!(answer.status, status, "{answer:?}");
     }
     // Attestation with certificates is refused.

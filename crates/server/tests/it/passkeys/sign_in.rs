@@ -15,7 +15,9 @@ async fn g01_a_passkey_logs_its_owner_in_in_any_browser() {
     let (account, _) = server.signed_up(&mut authenticator).await;
     server.advance(60);
     let mut visitor = server.visitor();
-    let answer = visitor.prove(SIGN_IN, &mut authenticator, &server.origin).await;
+    let answer = visitor
+        .use_passkey(SIGN_IN, &mut authenticator, &server.origin)
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(
         answer.body,
@@ -43,9 +45,9 @@ async fn g02_a_challenge_is_used_up_even_if_the_answer_is_refused() {
 
     let options = visitor.begin(SIGN_IN).await;
     let answer = authenticator.get(&options, &server.origin).answer(&authenticator);
-    assert_eq!(visitor.bring(SIGN_IN, &answer).await.status, 200);
+    assert_eq!(visitor.finish(SIGN_IN, &answer).await.status, 200);
     visitor
-        .bring(SIGN_IN, &answer)
+        .finish(SIGN_IN, &answer)
         .await
         .assert_invalid("ceremony_over", "credential");
 
@@ -53,10 +55,10 @@ async fn g02_a_challenge_is_used_up_even_if_the_answer_is_refused() {
     let options = visitor.begin(SIGN_IN).await;
     let used = authenticator.get(&options, &server.origin);
     visitor
-        .bring(SIGN_IN, &used.answer_with(b"no signature"))
+        .finish(SIGN_IN, &used.answer_with(b"no signature"))
         .await
         .assert_invalid("passkey_refused", "credential");
-    let answer = visitor.bring(SIGN_IN, &used.answer(&authenticator)).await;
+    let answer = visitor.finish(SIGN_IN, &used.answer(&authenticator)).await;
     answer.assert_invalid("ceremony_over", "credential");
 
     let options = visitor.begin(SIGN_IN).await;
@@ -64,7 +66,7 @@ async fn g02_a_challenge_is_used_up_even_if_the_answer_is_refused() {
     let copies: Vec<_> = (0..16).map(|_| visitor.clone()).collect();
     let answers = at_once(copies.into_iter().map(|mut copy| {
         let answer = &answer;
-        async move { copy.bring(SIGN_IN, answer).await.status }
+        async move { copy.finish(SIGN_IN, answer).await.status }
     }))
     .await;
     assert_eq!(answers.iter().filter(|status| **status == 200).count(), 1);
@@ -86,23 +88,23 @@ async fn g02_a_challenge_is_bound_to_its_browser_and_purpose_and_expires() {
     for wrong in [vec![0; 32], other, challenge[..31].to_vec(), Vec::new()] {
         let mut used = authenticator.get(&options, &server.origin);
         bend(&mut used.client_data, &base64(&challenge), &base64(&wrong));
-        let answer = visitor.bring(SIGN_IN, &used.answer(&authenticator)).await;
+        let answer = visitor.finish(SIGN_IN, &used.answer(&authenticator)).await;
         assert_eq!(answer.status, 400, "{answer:?}");
     }
     // From another browser, and from one without the cookie.
     let answer = authenticator.get(&options, &server.origin).answer(&authenticator);
     let mut elsewhere = server.visitor();
     elsewhere
-        .bring(SIGN_IN, &answer)
+        .finish(SIGN_IN, &answer)
         .await
         .assert_error(400, "ceremony_over");
     elsewhere.begin(SIGN_IN).await;
     elsewhere
-        .bring(SIGN_IN, &answer)
+        .finish(SIGN_IN, &answer)
         .await
         .assert_error(400, "ceremony_over");
     // None of these has taken the ceremony.
-    assert_eq!(visitor.bring(SIGN_IN, &answer).await.status, 200);
+    assert_eq!(visitor.finish(SIGN_IN, &answer).await.status, 200);
 
     // A challenge for one purpose is refused for another.
     for (begun, brought) in [
@@ -118,7 +120,7 @@ async fn g02_a_challenge_is_bound_to_its_browser_and_purpose_and_expires() {
             .get(&as_sign_in, &server.origin)
             .answer(&authenticator);
         signed_in
-            .bring(brought, &answer)
+            .finish(brought, &answer)
             .await
             .assert_error(400, "ceremony_over");
     }
@@ -128,7 +130,7 @@ async fn g02_a_challenge_is_bound_to_its_browser_and_purpose_and_expires() {
         as_sign_up["publicKey"]["challenge"] = options["publicKey"]["challenge"].clone();
         let answer = Authenticator::new().create(&as_sign_up, &server.origin).answer();
         signed_in
-            .bring(brought, &answer)
+            .finish(brought, &answer)
             .await
             .assert_error(400, "ceremony_over");
     }
@@ -139,14 +141,14 @@ async fn g02_a_challenge_is_bound_to_its_browser_and_purpose_and_expires() {
         let options = visitor.begin(SIGN_IN).await;
         let answer = authenticator.get(&options, &server.origin).answer(&authenticator);
         server.advance(seconds);
-        assert_eq!(visitor.bring(SIGN_IN, &answer).await.status, status, "{seconds}");
+        assert_eq!(visitor.finish(SIGN_IN, &answer).await.status, status, "{seconds}");
     }
     for seconds in [300, 301] {
         let options = visitor.begin(SIGN_UP).await;
         let answer = Authenticator::new().create(&options, &server.origin).answer();
         server.advance(seconds);
         visitor
-            .bring(SIGN_UP, &answer)
+            .finish(SIGN_UP, &answer)
             .await
             .assert_error(400, "ceremony_over");
     }
@@ -164,7 +166,7 @@ async fn g02_two_tabs_of_one_browser_run_ceremonies_at_the_same_time() {
     assert_eq!(visitor.cookies, cookie);
     for options in [first, second] {
         let answer = authenticator.get(&options, &server.origin).answer(&authenticator);
-        assert_eq!(visitor.bring(SIGN_IN, &answer).await.status, 200);
+        assert_eq!(visitor.finish(SIGN_IN, &answer).await.status, 200);
     }
 }
 
@@ -195,14 +197,18 @@ async fn g15_guessing_is_limited_for_five_minutes() {
         let options = visitor.begin(SIGN_IN).await;
         let answer = authenticator.get(&options, &server.origin).answer_with(b"guess");
         visitor
-            .bring(SIGN_IN, &answer)
+            .finish(SIGN_IN, &answer)
             .await
             .assert_error(400, "passkey_refused");
     }
-    let answer = visitor.prove(SIGN_IN, &mut authenticator, &server.origin).await;
+    let answer = visitor
+        .use_passkey(SIGN_IN, &mut authenticator, &server.origin)
+        .await;
     answer.assert_error(429, "rate_limited");
     server.advance(300);
-    let answer = visitor.prove(SIGN_IN, &mut authenticator, &server.origin).await;
+    let answer = visitor
+        .use_passkey(SIGN_IN, &mut authenticator, &server.origin)
+        .await;
     assert_eq!(answer.status, 200);
 }
 
@@ -236,7 +242,7 @@ async fn g06_the_rp_id_may_be_a_parent_domain_but_not_an_ip_address() {
     assert_eq!(options["publicKey"]["rp"]["id"], "example.com");
     assert!(visitor.cookies.contains_key("__Host-passkey"));
     let made = Authenticator::new().create(&options, "https://auth.example.com");
-    assert_eq!(visitor.bring(SIGN_UP, &made.answer()).await.status, 201);
+    assert_eq!(visitor.finish(SIGN_UP, &made.answer()).await.status, 201);
 
     let server = TestServer::start_with(|config| {
         let port = config.network.listen[0].port();

@@ -1,4 +1,4 @@
-//! How many codes are sent, and how long they are kept.
+//! How many codes are sent, how long they are, and when they are deleted.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -45,7 +45,7 @@ async fn f18_mail_is_limited_per_address_and_network(store: &Store) {
         );
     }
     assert_eq!(mails, 10, "in a day");
-    // The refusals changed nothing.
+    // The refused requests did not affect the owner's code.
     assert!(right(store, "owner", 3_100).await);
 }
 
@@ -63,7 +63,7 @@ async fn f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usua
     let from = async |network: &str, seconds| outcome(store, new_code(ADA, network, None, seconds)).await;
     assert_eq!(from("elsewhere", 200).await, AskedCode::Sent(Length::Long));
     assert_eq!(from("elsewhere", 201).await, AskedCode::NotSent, "one an hour");
-    // Long as well, but because many short codes are outstanding.
+    // A known network would get a short code, but too many short codes are outstanding.
     assert_eq!(from("home", 202).await, AskedCode::Sent(Length::Long));
     for number in 0..68 {
         let network = format!("another thief {number}");
@@ -73,7 +73,8 @@ async fn f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usua
             "{number}"
         );
     }
-    // A hundred mails: the 30 before the attack was noticed, and 70.
+    // The limit of a hundred mails is reached: 30 before the address counted as under attack, and
+    // 70 since.
     assert_eq!(from("the last thief", 300).await, AskedCode::NotSent);
     assert_eq!(from("home", 301).await, AskedCode::Sent(Length::Long));
     assert_eq!(
@@ -83,7 +84,7 @@ async fn f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usua
 }
 
 async fn f18_a_client_that_has_to_wait_is_told_unless_it_has_a_code(store: &Store) {
-    // Each mail has a link of its own.
+    // Each mail contains another link.
     let links = AtomicU8::new(1);
     let from = async |number: Option<u8>, seconds| {
         let link = number.map(|number| NewLink {
@@ -96,7 +97,7 @@ async fn f18_a_client_that_has_to_wait_is_told_unless_it_has_a_code(store: &Stor
         assert_eq!(from(Some(1), 0).await, AskedCode::Sent(Length::Short));
     }
     assert_eq!(from(Some(1), 1).await, AskedCode::NotSent);
-    // The codes of one browser do not work in another, nor for a program.
+    // The codes of one browser work neither in another browser nor for a program.
     let wait = AskedCode::Wait(SignedDuration::from_secs(59));
     assert_eq!(from(Some(2), 1).await, wait);
     assert_eq!(from(None, 1).await, wait);
@@ -119,7 +120,7 @@ async fn f18_requests_from_many_networks_of_one_site_leave_mail_for_others(store
     }
     let refused = from("another thief".to_owned(), "site of thieves").await;
     assert_eq!(refused, AskedCode::Wait(SignedDuration::from_hours(24)));
-    // Long, because the twenty short codes reserve all comparisons with short codes.
+    // Long, because each of the twenty short codes reserves five of the 100 comparisons a day.
     let sent = from("owner".to_owned(), "site of the owner").await;
     assert_eq!(sent, AskedCode::Sent(Length::Long));
 }
@@ -152,8 +153,8 @@ async fn j18_expired_codes_are_swept(store: &Store) {
             .expect("the database answers");
         swept.deleted
     };
-    // The code is deleted an hour after it expired: one row. The events, one e-mail and five
-    // failures, are deleted after a day.
+    // The code's row is deleted an hour after it expired. The six events (one e-mail, five
+    // failures) are deleted after a day.
     assert_eq!(sweep(4_200).await, 0);
     assert_eq!(sweep(4_201).await, 1);
     assert_eq!(sweep(86_402).await, 6);
@@ -168,7 +169,7 @@ async fn j18_expired_codes_are_swept(store: &Store) {
     );
 }
 
-/// Logs the account in from this network, in a browser.
+/// Logs the account in with a browser from this network, so that the network counts as known.
 async fn known_network(store: &Store, account: &Account, network: &str) {
     let session = super::super::user_sessions::new_session(account, SessionKind::Browser, 0);
     let opened = store

@@ -18,7 +18,7 @@ const KEY: KeyId = KeyId(Uuid::from_u128(0x6b));
 const SESSION: SessionId = SessionId(Uuid::from_u128(0x5e));
 const OTHER: SessionId = SessionId(Uuid::from_u128(0x07e));
 
-/// A history written by hand. Its session is opened at events 0 and 1, at second 0.
+/// A history written by hand. It starts with a mint at second 0, from event 0 to event 1.
 #[derive(Clone)]
 struct Script {
     operations: Vec<Operation>,
@@ -36,7 +36,7 @@ impl Script {
         script.call(0..1, Call::Mint { key: KEY }, issued(0))
     }
 
-    /// Opens another session of the same key. The calls that follow belong to it.
+    /// Mints another session of the same key. The calls that follow belong to it.
     fn other_session(mut self, events: Range<u64>) -> Self {
         self.session = OTHER;
         self.call(events, Call::Mint { key: KEY }, issued(0))
@@ -48,6 +48,8 @@ impl Script {
         self
     }
 
+    /// Adds a call that begins and ends at these events. Without an answer (`Unknown`) it has no
+    /// end.
     fn call(mut self, events: Range<u64>, call: Call, mut answer: Answer) -> Self {
         if let Answer::Issued { session, .. } = &mut answer {
             *session = self.session;
@@ -67,7 +69,7 @@ impl Script {
         self.call(events, Call::Refresh { session, counter }, answer)
     }
 
-    /// A refresh without an answer.
+    /// Adds a refresh whose answer was lost.
     fn lost(self, began: u64, counter: i64) -> Self {
         self.refresh(began..began, counter, Answer::Unknown)
     }
@@ -81,18 +83,21 @@ impl Script {
         self.call(events, Call::RevokeKey { key: KEY }, answer)
     }
 
+    /// Checks that the checker accepts the history.
     fn passes(&self) -> Summary {
         Checker::default()
             .check(&self.operations)
             .unwrap_or_else(|violation| panic!("{violation}"))
     }
 
+    /// Checks that the checker rejects the history.
     fn fails(&self) -> Violation {
         let verdict = Checker::default().check(&self.operations);
         verdict.expect_err("no correct service answers like this")
     }
 
-    /// Fails in the search alone, without the invariants. Returns the explanation.
+    /// Checks that the search alone, without the invariants, rejects the history. Returns its
+    /// explanation.
     fn is_not_linearizable(&self) -> String {
         let SearchResult::NotLinearizable(counterexample) = search_alone(&self.operations) else {
             panic!("no correct service answers like this");
