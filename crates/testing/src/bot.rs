@@ -1,4 +1,4 @@
-//! Programs with an API key, the owner who registers the key, and the contents of their tokens.
+//! Simulates programs with an API key and the owner of the key, and reads their tokens.
 
 use jiff::Timestamp;
 use tm_auth_client::{ApiError, AuthApi, Runtime, Signer, SystemRuntime};
@@ -14,14 +14,17 @@ pub struct Bot {
 }
 
 impl Bot {
-    /// Creates the bot that holds the private half of `key_id`.
+    /// Creates the bot that holds the private key of `key_id`.
     pub fn new(key_id: KeyId, signer: Signer) -> Self {
         Self { key_id, signer }
     }
 
-    /// Signs a challenge with the current time. No two are the same, since ECDSA is randomized.
+    /// Signs a challenge with the current time. Each challenge is different, since the ECDSA
+    /// signature is randomized.
     pub fn challenge(&self) -> ApiKeyTokenRequest {
-        self.signer.mint_request(self.key_id, now()).expect("a signature")
+        self.signer
+            .mint_request(self.key_id, now())
+            .expect("the key signs")
     }
 
     /// Mints once, without a retry.
@@ -45,7 +48,7 @@ impl Owner {
     pub fn registration(&self, signer: &Signer) -> RegisterApiKey {
         let proof = signer
             .registration_proof(&self.issuer, self.uid, now())
-            .expect("a signature");
+            .expect("the key signs");
         RegisterApiKey {
             label: "bot".to_owned(),
             public_key: signer.public_jwk(),
@@ -59,7 +62,7 @@ impl Owner {
 
     /// Creates a key and registers it, without a retry.
     pub async fn register(&self, api: &AuthApi) -> Result<Bot, ApiError> {
-        let signer = Signer::generate().expect("a key pair");
+        let signer = Signer::generate().expect("a key pair can be generated");
         let key = api
             .register_api_key(&(self.management_token)(), &self.registration(&signer))
             .await?;
@@ -69,15 +72,19 @@ impl Owner {
 
 /// Returns the claims of the access token, unverified.
 pub fn claims(tokens: &TokenResponse) -> AccessClaims {
-    let payload = CompactJws::parse(&tokens.access_token).expect("a JWS").payload;
-    serde_json::from_slice(&payload).expect("claims")
+    let payload = CompactJws::parse(&tokens.access_token)
+        .expect("the token is a JWS")
+        .payload;
+    serde_json::from_slice(&payload).expect("the payload has the claims")
 }
 
 /// Returns the counter of the refresh token (its claim `n`), unverified.
 pub fn refresh_counter(tokens: &TokenResponse) -> i64 {
-    let payload = CompactJws::parse(&tokens.refresh_token).expect("a JWS").payload;
-    let claims: serde_json::Value = serde_json::from_slice(&payload).expect("claims");
-    claims["n"].as_i64().expect("a counter")
+    let payload = CompactJws::parse(&tokens.refresh_token)
+        .expect("the token is a JWS")
+        .payload;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).expect("the payload has the claims");
+    claims["n"].as_i64().expect("`n` is a number")
 }
 
 /// The machine's time: the programs under test have no other clock.

@@ -1,10 +1,10 @@
-//! What the tests need in addition to the service.
+//! Test support: servers, faults, load and checks for the tests of the other crates.
 //!
 //! - [`postgres`]: starts a PostgreSQL server from the installed package.
-//! - [`fault_proxy`]: a TCP proxy in front of it that cuts, holds or slows connections, or loses an
-//!   answer.
+//! - [`fault_proxy`]: a TCP proxy in front of PostgreSQL that cuts, holds or slows connections, or
+//!   loses an answer.
 //! - [`three_nodes`]: starts three nodes behind HAProxy on one PostgreSQL server.
-//! - [`history`]: records calls and answers, and checks that one register could have given them.
+//! - [`history`]: records calls and answers, and checks that the answers are linearizable.
 //! - [`bot`] and [`ledger`]: clients that work under faults, and the check that every acknowledged
 //!   write is still there.
 

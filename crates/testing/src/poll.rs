@@ -1,11 +1,12 @@
-//! Polls for what another process does, since that process cannot notify this one.
+//! Polls for the effect of another process, since that process cannot notify this one.
 
 use std::time::{Duration, Instant};
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Polls until `ask` returns a value. Panics with `what` if it does not within `deadline`.
+/// Polls `ask` until it returns a value. Panics if that takes longer than `deadline`; `what` names
+/// the expected event in the message.
 #[allow(
     clippy::disallowed_methods,
     reason = "another process cannot notify this one; the sleep only spaces the attempts"

@@ -1,7 +1,7 @@
 //! Finds the processes of one server by the folder they run in, and signals all of them.
 //!
-//! PostgreSQL runs many processes. Each has a session of its own, and their parent changes when the
-//! first one dies. What they share is their current folder, the data folder.
+//! PostgreSQL runs many processes. Each has its own session, and their parent changes when the main
+//! process dies. They share only their current folder, which is the data folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ impl Processes {
         }
     }
 
-    /// Kills them all at once, as a crash does. Returns when none is left.
+    /// Kills all processes at once, as a crash does. Returns when none is left.
     pub(crate) fn kill(&self) {
         poll::until("the processes are gone", DEADLINE, || {
             let alive = self.alive();
@@ -37,10 +37,10 @@ impl Processes {
         });
     }
 
-    /// Suspends them all (SIGSTOP). Returns when each of them is suspended.
+    /// Suspends all processes (SIGSTOP). Returns when each of them is suspended.
     pub(crate) fn freeze(&self) {
         poll::until("the processes are suspended", DEADLINE, || {
-            // List them again each time: a process that still ran may have started another.
+            // List the processes each time: one that still ran may have started another.
             let running: Vec<Pid> = self.alive().into_iter().filter(|pid| !is_frozen(*pid)).collect();
             for pid in &running {
                 send(*pid, Signal::STOP);
@@ -49,23 +49,23 @@ impl Processes {
         });
     }
 
-    /// Resumes them (SIGCONT).
+    /// Resumes all processes (SIGCONT).
     pub(crate) fn thaw(&self) {
         for pid in self.alive() {
             send(pid, Signal::CONT);
         }
     }
 
-    /// The CPU time of the present processes, from the first field of schedstat (in nanoseconds).
+    /// The CPU time of the present processes. The first field of schedstat has it in nanoseconds.
     pub(crate) fn cpu(&self) -> Duration {
-        let of_one = |pid: Pid| {
+        let cpu_of = |pid: Pid| {
             let text = fs::read_to_string(format!("/proc/{}/schedstat", pid.as_raw_nonzero())).ok()?;
             text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
         };
-        self.alive().into_iter().filter_map(of_one).sum()
+        self.alive().into_iter().filter_map(cpu_of).sum()
     }
 
-    /// Waits until none is left.
+    /// Waits until no process is left.
     pub(crate) fn wait_until_gone(&self) {
         poll::until("the processes are gone", DEADLINE, || {
             self.alive().is_empty().then_some(())
@@ -74,7 +74,7 @@ impl Processes {
 
     /// The processes that are not zombies: a zombie has no current folder.
     pub(crate) fn alive(&self) -> Vec<Pid> {
-        let entries = fs::read_dir("/proc").expect("/proc is there");
+        let entries = fs::read_dir("/proc").expect("/proc is mounted");
         entries
             .filter_map(|entry| {
                 let entry = entry.ok()?;

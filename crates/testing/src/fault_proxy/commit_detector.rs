@@ -29,7 +29,9 @@ pub(super) enum Progress {
 /// Reads the messages of one connection.
 #[derive(Default)]
 pub(super) struct CommitDetector {
+    /// The bytes of an incomplete message.
     unread: Vec<u8>,
+    /// Whether any bytes were read. Only the first answer can refuse TLS.
     started: bool,
     /// Whether the open transaction wrote rows.
     wrote: bool,
@@ -53,12 +55,13 @@ impl CommitDetector {
             match kind {
                 COMMAND_COMPLETE => {
                     let tag = content.strip_suffix(b"\0").unwrap_or(content);
-                    // COMMIT of a failed transaction is answered with ROLLBACK.
+                    // PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK.
                     self.wrote = tag != b"ROLLBACK" && (self.wrote || is_write(tag));
                     progress = Progress::Incomplete;
                 }
                 READY_FOR_QUERY => {
-                    // Idle: either COMMIT ended the transaction, or a single statement was one.
+                    // `I` (idle): COMMIT ended the transaction, or a statement was its own
+                    // transaction.
                     if content == b"I" && self.wrote {
                         self.wrote = false;
                         progress = Progress::Committed;
@@ -82,6 +85,7 @@ impl CommitDetector {
     }
 }
 
+/// The type and content of the first message; `None` if it is incomplete.
 fn first_message(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (kind, rest) = bytes.split_first()?;
     let (length, _) = rest.split_first_chunk::<4>()?;
@@ -102,7 +106,7 @@ mod tests {
     use super::{CommitDetector, Progress};
 
     fn message(kind: u8, content: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(content.len() + 4).expect("short");
+        let length = u32::try_from(content.len() + 4).expect("the content is short");
         [&[kind][..], &length.to_be_bytes(), content].concat()
     }
 

@@ -1,4 +1,4 @@
-//! A TCP proxy on loopback that fails on request. It stands between a node and PostgreSQL.
+//! A TCP proxy on loopback between a node and PostgreSQL. It injects faults on request.
 //!
 //! 1. Each connection has two threads, one per direction.
 //! 2. Before a thread forwards bytes, it checks the current fault: [`cut`](FaultProxy::cut),
@@ -21,7 +21,7 @@ use rustix::net::sockopt::set_socket_linger;
 use self::commit_detector::{CommitDetector, Progress};
 use crate::ports;
 
-/// Larger than what PostgreSQL sends in one write.
+/// The most bytes that one read takes. The proxy works with chunks of any size.
 const CHUNK: usize = 64 * 1024;
 
 /// A running proxy. Dropping it resets its connections.
@@ -87,9 +87,9 @@ impl FaultProxy {
 
     /// Replaces the port in the URL of a database, so that it leads through the proxy.
     pub fn url(&self, url: &str) -> String {
-        let (before, after) = url.split_once("@127.0.0.1:").expect("a URL on 127.0.0.1");
-        let (_, name) = after.split_once('/').expect("a URL with a database");
-        format!("{before}@127.0.0.1:{}/{name}", self.port)
+        let (before, after) = url.split_once("@127.0.0.1:").expect("the URL is on 127.0.0.1");
+        let (_, database) = after.split_once('/').expect("the URL names a database");
+        format!("{before}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Resets all connections on both sides. Resets new connections as soon as they are accepted.
@@ -118,8 +118,8 @@ impl FaultProxy {
         self.shared.set(|state| state.delay = delay);
     }
 
-    /// Loses the server's next answer to a commit (of a COMMIT, or of a single statement that wrote
-    /// rows) and resets its connection: the client cannot know the outcome.
+    /// Loses the server's next answer to a commit that wrote rows, and resets its connection, so that
+    /// the client cannot know the outcome. The commit is a COMMIT or a single statement.
     pub fn cut_before_next_answer(&self) {
         self.shared.set(|state| state.lose_next_commit = true);
     }
@@ -141,7 +141,7 @@ impl Drop for FaultProxy {
             state.flow = Flow::Ended;
             state.reset_all();
         });
-        // Wake the accepting thread, so that it sees the end.
+        // Wake the thread that accepts connections, so that it ends.
         TcpStream::connect(self.address()).ok();
     }
 }
@@ -195,19 +195,19 @@ impl Shared {
         drop(state);
         let (from_client, to_server) = (clone(&client), clone(&server));
         let shared = Arc::clone(self);
-        thread::spawn(move || shared.carry(id, from_client, to_server, None));
+        thread::spawn(move || shared.forward(id, from_client, to_server, None));
         let shared = Arc::clone(self);
-        thread::spawn(move || shared.carry(id, server, client, Some(CommitDetector::default())));
+        thread::spawn(move || shared.forward(id, server, client, Some(CommitDetector::default())));
     }
 
-    /// Forwards one direction until either side closes it. A close is forwarded too.
-    fn carry(&self, id: u64, mut from: TcpStream, mut to: TcpStream, mut detector: Option<CommitDetector>) {
+    /// Forwards one direction until either side closes it, and then forwards the close.
+    fn forward(&self, id: u64, mut from: TcpStream, mut to: TcpStream, mut detector: Option<CommitDetector>) {
         let mut chunk = vec![0; CHUNK];
         let mut held_back = Vec::new();
         loop {
             let length = from.read(&mut chunk).unwrap_or(0);
             if !self.wait_to_pass(id) {
-                // The path was cut. The connection resets when its last descriptor is closed.
+                // The connection was cut. It resets when its last descriptor is closed.
                 return;
             }
             held_back.extend_from_slice(&chunk[..length]);
@@ -228,7 +228,7 @@ impl Shared {
         }
     }
 
-    /// Waits for the end of a hold and for the delay. Returns false if the connection was cut.
+    /// Waits until no hold is active and the delay is over. Returns false if the connection was cut.
     fn wait_to_pass(&self, id: u64) -> bool {
         let state = self.lock();
         let arrived = Instant::now();
@@ -247,8 +247,8 @@ impl Shared {
         state.connections.contains_key(&id)
     }
 
-    /// Whether to hold back bytes from the server: while an answer must be lost, incomplete answers
-    /// wait here, and the answer to the commit is never sent.
+    /// Whether to hold back bytes from the server. While an answer must be lost, holds back incomplete
+    /// answers. Never sends the answer to the commit: resets the connection instead.
     fn must_hold_back(&self, id: u64, progress: Progress) -> bool {
         let mut state = self.lock();
         if !state.lose_next_commit {

@@ -6,7 +6,7 @@ use super::FaultProxy;
 use crate::poll;
 use crate::postgres::Postgres;
 
-const SOON: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A database with a table `t`, and its URL through a proxy.
 struct Fixture {
@@ -41,7 +41,7 @@ impl Fixture {
     }
 
     fn succeeds(&self, sql: &str) -> bool {
-        self.run(sql).wait().expect("the process ends").success()
+        self.run(sql).wait().expect("psql exits").success()
     }
 
     fn rows(&self) -> String {
@@ -54,12 +54,12 @@ fn a_cut_path_carries_nothing_until_it_is_healed() {
     let fixture = fixture();
     assert!(fixture.succeeds("INSERT INTO t VALUES (1)"));
     let mut waiting = fixture.run("SELECT pg_sleep(600)");
-    poll::until("the query is running", SOON, || {
-        let waits = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'";
-        (fixture.postgres.psql(&fixture.direct, waits) == "1").then_some(())
+    poll::until("the query is running", DEADLINE, || {
+        let running = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'";
+        (fixture.postgres.psql(&fixture.direct, running) == "1").then_some(())
     });
     fixture.proxy.cut();
-    assert!(!waiting.wait().expect("the process ends").success());
+    assert!(!waiting.wait().expect("psql exits").success());
     assert!(!fixture.succeeds("INSERT INTO t VALUES (2)"));
     fixture.proxy.heal();
     assert!(fixture.succeeds("INSERT INTO t VALUES (3)"));
@@ -71,13 +71,13 @@ fn a_held_path_keeps_connections_open_and_forwards_nothing() {
     let fixture = fixture();
     fixture.proxy.hold();
     let mut held = fixture.run("INSERT INTO t VALUES (1)");
-    poll::until("it is connected", SOON, || {
+    poll::until("psql is connected", DEADLINE, || {
         (fixture.proxy.connections() == 1).then_some(())
     });
-    assert!(held.try_wait().expect("a child process").is_none());
+    assert!(held.try_wait().expect("psql is a child process").is_none());
     assert_eq!(fixture.rows(), "0");
     fixture.proxy.heal();
-    assert!(held.wait().expect("the process ends").success());
+    assert!(held.wait().expect("psql exits").success());
     assert_eq!(fixture.rows(), "1");
 }
 
@@ -86,11 +86,11 @@ fn a_held_path_can_be_cut() {
     let fixture = fixture();
     fixture.proxy.hold();
     let mut held = fixture.run("INSERT INTO t VALUES (1)");
-    poll::until("it is connected", SOON, || {
+    poll::until("psql is connected", DEADLINE, || {
         (fixture.proxy.connections() == 1).then_some(())
     });
     fixture.proxy.cut();
-    assert!(!held.wait().expect("the process ends").success());
+    assert!(!held.wait().expect("psql exits").success());
     assert_eq!(fixture.rows(), "0");
 }
 
@@ -99,10 +99,10 @@ fn a_delay_applies_in_both_directions() {
     let fixture = fixture();
     let delay = Duration::from_millis(100);
     fixture.proxy.delay(delay);
-    let asked = Instant::now();
+    let started = Instant::now();
     assert!(fixture.succeeds("INSERT INTO t VALUES (1)"));
-    // At least two round trips: one to connect, one to insert.
-    assert!(asked.elapsed() >= 4 * delay);
+    // There are at least two round trips: one to connect, one to insert.
+    assert!(started.elapsed() >= 4 * delay);
 }
 
 #[test]

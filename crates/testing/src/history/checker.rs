@@ -38,17 +38,18 @@ pub struct Summary {
 /// Why a history failed. `Display` shows the calls that violate the rules.
 #[derive(Debug)]
 pub enum Violation {
-    /// Not a history: a call ended before it began, or its session was never opened.
+    /// Not a history: a call ended before it began, has an end but no answer or an answer but no
+    /// end, or its session was never opened.
     NotAHistory(Box<Operation>),
     /// A refresh issued tokens of another session.
     OtherSession(Box<Operation>),
     /// Two tokens have the same counter.
     TwoTokens(Box<[Operation; 2]>),
-    /// One presented token got two successors within the reuse grace period, and the first of them
-    /// was not exchanged for the second.
+    /// One presented token got two successors within the reuse grace period, and no call presented
+    /// the token from which the newer successor was issued.
     TwoSuccessors(Box<[Operation; 2]>),
-    /// The second call was issued tokens, although it began after the first had made known that the
-    /// session was ended or the key revoked.
+    /// The second call was issued tokens, although it began after the answer to the first had shown
+    /// that the session was ended or the key revoked.
     AfterRevocation(Box<[Operation; 2]>),
     /// No order of this session's calls explains their answers.
     NotLinearizable(SessionId, Box<Counterexample>),
@@ -100,7 +101,8 @@ impl Checker {
     }
 }
 
-/// The mint of each session, and the calls that concern it: its own, and revocations of its key.
+/// The mint of each session, and the other calls that can change it: refreshes, ends, and
+/// revocations of its key.
 fn by_session(
     operations: &[Operation],
 ) -> Result<BTreeMap<SessionId, (Operation, Vec<Operation>)>, Violation> {

@@ -1,11 +1,12 @@
-//! Checks rules of every history that need no search. Their violations are the easiest to read.
+//! Checks the rules that need no search. Their violations are easier to read than those of the
+//! search.
 //!
 //! 1. A refresh issues tokens of the session whose token was presented.
 //! 2. A session has one token per counter, byte for byte.
-//! 3. If all calls of a session lie within the reuse grace period, a presented token has a second
-//!    successor only if a call presented the token before that one.
-//! 4. Nothing is issued to a call that began after a revocation was known. It is known once it was
-//!    acknowledged, or once a call was refused because of it.
+//! 3. If all calls of a session lie within the reuse grace period, a token has two successors only
+//!    if some call presented the token just below the newer successor.
+//! 4. No tokens are issued to a call that began after a revocation was known. A revocation is known
+//!    once it was acknowledged, or once a call was refused because of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +16,22 @@ use tm_auth_proto::{ErrorCode, KeyId, SessionId};
 use super::{Answer, Call, Operation, Violation};
 
 /// Checks all rules. `operations` must be sorted by their beginning.
-pub fn check(operations: &[Operation], window: SignedDuration) -> Result<(), Violation> {
+pub fn check(operations: &[Operation], reuse_grace: SignedDuration) -> Result<(), Violation> {
     tokens_of_the_same_session(operations)?;
     one_token_per_counter(operations)?;
-    one_successor_within(window, operations)?;
+    one_successor_within(reuse_grace, operations)?;
     nothing_after_a_revocation(operations)
 }
 
 fn tokens_of_the_same_session(operations: &[Operation]) -> Result<(), Violation> {
     for operation in operations {
-        if let (Call::Refresh { session: asked, .. }, Answer::Issued { session, .. }) =
-            (operation.call, &operation.answer)
-            && asked != *session
+        if let (
+            Call::Refresh {
+                session: presented, ..
+            },
+            Answer::Issued { session, .. },
+        ) = (operation.call, &operation.answer)
+            && presented != *session
         {
             return Err(Violation::OtherSession(Box::new(operation.clone())));
         }
@@ -48,7 +53,7 @@ fn one_token_per_counter(operations: &[Operation]) -> Result<(), Violation> {
     Ok(())
 }
 
-fn one_successor_within(window: SignedDuration, operations: &[Operation]) -> Result<(), Violation> {
+fn one_successor_within(reuse_grace: SignedDuration, operations: &[Operation]) -> Result<(), Violation> {
     let mut spans: BTreeMap<SessionId, (Timestamp, Timestamp)> = BTreeMap::new();
     for operation in operations {
         let Some(session) = session_of(operation) else {
@@ -72,9 +77,10 @@ fn one_successor_within(window: SignedDuration, operations: &[Operation]) -> Res
             continue;
         };
         let (earliest, latest) = spans[&session];
-        let (one, first) = *issued.entry((session, counter)).or_insert((*new, operation));
-        let exchanged = one == *new || presented.contains(&(session, one.max(*new) - 1));
-        if latest.duration_since(earliest) <= window && !exchanged {
+        let (first_counter, first) = *issued.entry((session, counter)).or_insert((*new, operation));
+        let newer = first_counter.max(*new);
+        let allowed = first_counter == *new || presented.contains(&(session, newer - 1));
+        if latest.duration_since(earliest) <= reuse_grace && !allowed {
             return Err(Violation::TwoSuccessors(Box::new([
                 first.clone(),
                 operation.clone(),
@@ -130,6 +136,7 @@ fn nothing_after_a_revocation(operations: &[Operation]) -> Result<(), Violation>
     Ok(())
 }
 
+/// The session or key that a revocation ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Subject {
     Session(SessionId),
@@ -147,6 +154,7 @@ pub(super) fn keys(operations: &[Operation]) -> BTreeMap<SessionId, KeyId> {
         .collect()
 }
 
+/// The session of a call; `None` for a mint without tokens and for the revocation of a key.
 fn session_of(operation: &Operation) -> Option<SessionId> {
     match (operation.call, &operation.answer) {
         (Call::Refresh { session, .. } | Call::EndSession { session }, _) => Some(session),
@@ -155,6 +163,7 @@ fn session_of(operation: &Operation) -> Option<SessionId> {
     }
 }
 
+/// The key of a call; `None` if the session's mint is not in the history.
 fn key_of(operation: &Operation, keys: &BTreeMap<SessionId, KeyId>) -> Option<KeyId> {
     match operation.call {
         Call::Mint { key } | Call::RevokeKey { key } => Some(key),

@@ -1,8 +1,8 @@
 //! Records histories of refresh token rotations and checks that they are linearizable.
 //!
 //! 1. Clients of any number of nodes record every call in one [`Recorder`]: the call, its answer,
-//!    and when it began and ended. "When" is an index from one shared counter, since the clocks of
-//!    several threads do not order events. A call without an answer may have taken effect at any
+//!    and when it began and ended. These times are indexes from one shared counter, since clocks do
+//!    not order the events of several threads. A call without an answer may have taken effect at any
 //!    time after it began, or never.
 //! 2. [`Checker::check`] first checks the rules that need no search ([`invariants`]), such as one
 //!    token per counter.
@@ -12,9 +12,10 @@
 //!    ([`model`]). If there is such an order, the nodes behaved like one register
 //!    (linearizability).
 //!
-//! Each call has the instant at which the service applied the rules. It is exact if the test gives
-//! it to the service. In a run by the wall clock it is unknown. Such a run stays within the 90 s in
-//! which the rules do not depend on time, and records one instant for all of its calls.
+//! Each call has the instant at which the service applied the rules. It is exact if the test sets
+//! the clock of the service. In a run by the wall clock it is unknown. Such a run records one instant
+//! for all of its calls. This is correct only if no client presents a token later than the reuse
+//! grace period (90 s) after its exchange, since the rules do not depend on time before that.
 //!
 //! Not checked: user sessions, keys that expire or are disabled during the run, allowed addresses.
 

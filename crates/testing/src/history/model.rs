@@ -1,4 +1,4 @@
-//! The sequential model: one session as one row, which several nodes must be equivalent to.
+//! The sequential model: one session as one row. Several nodes together must behave like it.
 //!
 //! The rules are those of the service. [`tm_auth_core::session::Session::check_usable`] decides
 //! whether a session may be refreshed, [`tm_auth_core::rotation::decide`] what a refresh token
@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 use super::{Answer, Call};
 
-/// Address rules are not part of the model, so any address will do.
-const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// The generator of P-256. Signatures are not part of the model, so any valid point will do.
-const POINT: [u8; 33] = [
+/// The client's address. The model has no address rules, so the value does not matter.
+const ANY_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// The public key: the generator of P-256. The model has no signatures, so any valid point does.
+const ANY_POINT: [u8; 33] = [
     0x03, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
     0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
 ];
@@ -44,7 +44,7 @@ pub struct Step {
     pub reply: Reply,
 }
 
-/// An answer as far as the rules decide it: the counter of a token, not its text.
+/// The part of an answer that the rules decide: the counter of a token, but not its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// Tokens; the refresh token has this counter.
@@ -93,7 +93,7 @@ impl Model {
         }
     }
 
-    /// The state after opening.
+    /// The state right after the mint.
     pub fn start(&self) -> State {
         State {
             family: self.session.family,
@@ -105,7 +105,7 @@ impl Model {
     /// Applies a call. `None` if no correct service can receive this call in this state: either the
     /// presented token is newer than the row, so the row lost a rotation, or the call is a mint.
     pub fn step(&self, state: &State, call: &Call, now: Timestamp) -> Option<Step> {
-        let answered = |next, reply| Some(Step { next, reply });
+        let step_to = |next, reply| Some(Step { next, reply });
         match call {
             Call::Mint { .. } => None,
             Call::RevokeKey { .. } => {
@@ -113,31 +113,31 @@ impl Model {
                     key_revoked: true,
                     ..*state
                 };
-                answered(next, Reply::Done)
+                step_to(next, Reply::Done)
             }
             Call::EndSession { .. } => {
                 let ended = state.ended.or(Some(EndReason::Revoked));
-                answered(State { ended, ..*state }, Reply::Done)
+                step_to(State { ended, ..*state }, Reply::Done)
             }
             Call::Refresh { counter, .. } => {
                 if let Err(refusal) = self.check_usable(state, now) {
-                    return answered(*state, Reply::Refused(refusal.code()));
+                    return step_to(*state, Reply::Refused(refusal.code()));
                 }
                 match decide(&state.family, *counter, now, self.lifetimes.reuse_grace) {
                     Decision::Rotate {
                         fast_forward: true, ..
                     } => None,
                     Decision::Rotate { next: family, .. } | Decision::Reissue { next: family } => {
-                        answered(State { family, ..*state }, Reply::Issued(family.current))
+                        step_to(State { family, ..*state }, Reply::Issued(family.current))
                     }
-                    Decision::Repeat => answered(*state, Reply::Issued(state.family.current)),
+                    Decision::Repeat => step_to(*state, Reply::Issued(state.family.current)),
                     Decision::Superseded => {
-                        answered(*state, Reply::Refused(Refusal::RefreshSuperseded.code()))
+                        step_to(*state, Reply::Refused(Refusal::RefreshSuperseded.code()))
                     }
                     Decision::Reuse => {
                         let ended = Some(EndReason::Reused);
                         let refusal = Refusal::RefreshReused.code();
-                        answered(State { ended, ..*state }, Reply::Refused(refusal))
+                        step_to(State { ended, ..*state }, Reply::Refused(refusal))
                     }
                 }
             }
@@ -153,7 +153,7 @@ impl Model {
         } else {
             &self.live_key
         };
-        session.check_usable(key, SOMEWHERE, &self.lifetimes, now)
+        session.check_usable(key, ANY_ADDRESS, &self.lifetimes, now)
     }
 }
 
@@ -161,9 +161,14 @@ impl Reply {
     /// Whether this is the recorded answer.
     pub fn matches(self, answer: &Answer) -> bool {
         match (self, answer) {
-            (Self::Issued(counter), Answer::Issued { counter: read, .. }) => counter == *read,
+            (
+                Self::Issued(counter),
+                Answer::Issued {
+                    counter: recorded, ..
+                },
+            ) => counter == *recorded,
             (Self::Done, Answer::Done) => true,
-            (Self::Refused(code), Answer::Refused(read)) => code == *read,
+            (Self::Refused(code), Answer::Refused(recorded)) => code == *recorded,
             _ => false,
         }
     }
@@ -181,7 +186,7 @@ fn key(created_at: Timestamp) -> ApiKey {
             version: 0,
         },
         label: String::new(),
-        public_key: PublicKey::from_sec1(&POINT).expect("the generator is on the curve"),
+        public_key: PublicKey::from_sec1(&ANY_POINT).expect("the generator is on the curve"),
         scopes: Scopes::ALL,
         allowed_ips: Vec::new(),
         created_at,

@@ -10,7 +10,7 @@
 //! 2. A call without an answer is placed only if it changes something; otherwise it may as well
 //!    never have taken effect. Of several equal calls, the one that began first is tried.
 //! 3. A configuration is skipped if another one had the same answered calls and the same state, and
-//!    used a subset of its unanswered calls: that one has all continuations of this one.
+//!    used a subset of its unanswered calls. Whatever can follow this one can follow the other.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -34,13 +34,13 @@ pub enum SearchResult {
 /// The longest partial order found, and the calls that do not continue it.
 #[derive(Clone, Debug)]
 pub struct Counterexample {
-    /// The placed calls in order. Includes each unanswered call that had to take effect.
+    /// The placed calls in order, including the unanswered calls that take effect in this order.
     pub placed: Vec<Operation>,
     /// The state after the placed calls.
     pub state: State,
-    /// The calls that real time allows next. No order explains all of their answers.
+    /// The answered calls that may come next in real time. No order explains all of their answers.
     pub next: Vec<Operation>,
-    /// The number of answered calls after those.
+    /// The number of answered calls that are neither in `placed` nor in `next`.
     pub later: usize,
 }
 
@@ -67,9 +67,10 @@ struct Search<'a> {
     /// Sorted by their beginning, like `unknown`.
     answered: Vec<&'a Operation>,
     unknown: Vec<&'a Operation>,
-    /// Every placement, with the index of the one before it.
+    /// Every placement of the search, with the index of the placement before it.
     trail: Vec<(Option<usize>, &'a Operation)>,
-    /// The sets of unanswered calls used, by placed answered calls and state.
+    /// The visited configurations: sets of placed unanswered calls, by `first`, `beyond` and
+    /// state.
     seen: HashMap<(usize, BTreeSet<usize>, State), Vec<BTreeSet<usize>>>,
 }
 
@@ -87,6 +88,7 @@ struct Configuration {
 }
 
 impl Configuration {
+    /// The number of placed answered calls.
     fn placed(&self) -> usize {
         self.first + self.beyond.len()
     }
@@ -142,6 +144,7 @@ impl<'a> Search<'a> {
         (allowed, bound)
     }
 
+    /// Rule 1: places every call that may come next and changes nothing.
     fn place_no_ops(&mut self, configuration: &mut Configuration) {
         loop {
             let (allowed, _) = self.allowed(configuration);
@@ -164,20 +167,23 @@ impl<'a> Search<'a> {
         step.reply.matches(&operation.answer).then_some(step.next)
     }
 
+    /// Places an answered call.
     fn place(&mut self, configuration: &mut Configuration, index: usize, next: State) {
         configuration.beyond.insert(index);
         while configuration.beyond.remove(&configuration.first) {
             configuration.first += 1;
         }
-        self.note(configuration, self.answered[index], next);
+        self.add_to_trail(configuration, self.answered[index], next);
     }
 
-    fn note(&mut self, configuration: &mut Configuration, operation: &'a Operation, next: State) {
+    /// Adds a placement to the trail and sets the new state.
+    fn add_to_trail(&mut self, configuration: &mut Configuration, operation: &'a Operation, next: State) {
         configuration.state = next;
         self.trail.push((configuration.last, operation));
         configuration.last = Some(self.trail.len() - 1);
     }
 
+    /// Rule 3: whether the configuration must be visited. Remembers it if so.
     fn is_new(&mut self, configuration: &Configuration) -> bool {
         let key = (
             configuration.first,
@@ -192,6 +198,7 @@ impl<'a> Search<'a> {
         true
     }
 
+    /// Opens a configuration for each answered call that can be placed next.
     fn push_answered(&mut self, configuration: &Configuration, open: &mut Vec<Configuration>) {
         let (allowed, _) = self.allowed(configuration);
         for index in allowed.into_iter().rev() {
@@ -203,6 +210,7 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Rule 2: opens a configuration for each unanswered call that can be placed next.
     fn push_unanswered(&mut self, configuration: &Configuration, open: &mut Vec<Configuration>) {
         let (_, bound) = self.allowed(configuration);
         let mut tried = Vec::new();
@@ -221,7 +229,7 @@ impl<'a> Search<'a> {
             if let Some(step) = step.filter(|step| step.next != configuration.state) {
                 let mut child = configuration.clone();
                 child.used.insert(index);
-                self.note(&mut child, operation, step.next);
+                self.add_to_trail(&mut child, operation, step.next);
                 open.push(child);
             }
         }

@@ -16,7 +16,7 @@ pub struct Counts {
     pub revoked: u64,
     /// Acknowledged key registrations.
     pub registered: u64,
-    /// Requests that may have been sent and got no usable answer.
+    /// Requests that may have been sent and got neither a decisive answer nor 429 or 5xx.
     pub lost: u64,
     /// Requests that were not sent, since the connection failed.
     pub unsent: u64,
@@ -26,7 +26,8 @@ pub struct Counts {
     pub rate_limited: u64,
     /// The longest time between two decisive answers: a success or a permanent refusal.
     pub longest_outage: Duration,
-    answered_last: Instant,
+    /// The time of the last decisive answer.
+    last_decisive: Instant,
 }
 
 impl Counts {
@@ -42,14 +43,15 @@ impl Counts {
             unavailable: 0,
             rate_limited: 0,
             longest_outage: Duration::ZERO,
-            answered_last: Instant::now(),
+            last_decisive: Instant::now(),
         }
     }
 
+    /// Records a decisive answer.
     pub(super) fn answered(&mut self) {
-        let silent = self.answered_last.elapsed();
-        self.longest_outage = self.longest_outage.max(silent);
-        self.answered_last = Instant::now();
+        let outage = self.last_decisive.elapsed();
+        self.longest_outage = self.longest_outage.max(outage);
+        self.last_decisive = Instant::now();
     }
 
     /// Acknowledged writes of every kind.

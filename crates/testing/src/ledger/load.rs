@@ -71,7 +71,7 @@ impl RunningLoad {
         &self.ledger
     }
 
-    /// Waits until each task finishes its session. Panics if a task panicked.
+    /// Stops the run and waits until each bot finishes its session. Panics if a task panicked.
     pub async fn stop(self) -> Arc<Ledger> {
         self.ledger.stopped.send_replace(true);
         self.tasks.join_all().await;
@@ -115,16 +115,17 @@ async fn run_bot(ledger: Arc<Ledger>, bot: Arc<Bot>) {
     }
 }
 
-/// Refreshes with two concurrent calls. Returns the second answer: the history check fails if the
-/// two successors differ.
+/// Refreshes with two concurrent calls. Returns the first error, or else the second answer. It does
+/// not compare the answers, since the history check fails if the two successors differ.
 async fn refresh_twice(
     client: &RetryingClient,
     held: &HeldToken,
 ) -> Result<HeldToken, tm_auth_client::ApiError> {
-    let (one, other) = tokio::join!(client.refresh(held), client.refresh(held));
-    one.and(other)
+    let (first, second) = tokio::join!(client.refresh(held), client.refresh(held));
+    first.and(second)
 }
 
+/// Revokes these bots' keys, spread evenly over `writes` acknowledged writes.
 async fn revoke_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, to_revoke: Vec<Arc<Bot>>, writes: u64) {
     let share = writes / (to_revoke.len() as u64 + 1);
     for (index, bot) in (1..).zip(to_revoke) {
@@ -139,6 +140,7 @@ async fn revoke_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, to_revoke: Vec<Arc<
     }
 }
 
+/// Creates `count` keys, spread evenly over `writes` acknowledged writes. Each starts a bot.
 async fn create_keys(ledger: Arc<Ledger>, owner: Arc<Owner>, count: usize, writes: u64) {
     let mut workers = JoinSet::new();
     let share = writes / (count as u64 + 1);

@@ -6,10 +6,10 @@
 //! 2. Meanwhile the test injects faults into nodes, network and database. Between two faults it
 //!    waits until enough writes are [acknowledged](Ledger::wait_until_acknowledged).
 //! 3. After [`RunningLoad::stop`], [`Ledger::verify`] compares every entry with the service. Every
-//!    acknowledged write must be there, everything revoked must stay revoked, and the history of
+//!    acknowledged write must be there, revoked keys and ended sessions must stay so, and the history of
 //!    all calls must be linearizable ([`crate::history`]).
 //!
-//! The run panics if a request gets no answer for more than 75 s.
+//! The run panics if a request gets no decisive answer within 75 s.
 
 mod counts;
 mod load;
@@ -83,7 +83,8 @@ impl Ledger {
             ended: false,
         };
         entries.sessions.insert(held.session, entry);
-        // A challenge of a key to revoke may be refused for another reason when it is replayed.
+        // The challenge of a key that the run revokes may later be refused as `key_revoked`, not as
+        // a replay.
         if !entries.to_revoke.contains(&key_id) {
             entries.last_challenge = Some(challenge);
         }
@@ -115,7 +116,8 @@ impl Ledger {
         self.count(|counts| counts.registered += 1);
     }
 
-    /// Records a refusal as a loss, unless the revocation of this key was requested.
+    /// Records a refusal as a loss, unless it is `key_revoked` and the revocation of this key was
+    /// requested.
     fn refused(&self, what: &str, key_id: KeyId, error: &ApiError) {
         let mut entries = self.entries();
         if !entries.revoking.contains(&key_id) || error.code() != Some(ErrorCode::KeyRevoked) {
@@ -123,8 +125,8 @@ impl Ledger {
         }
     }
 
-    fn count(&self, one: impl FnOnce(&mut Counts)) {
-        one(&mut self.client.counts());
+    fn count(&self, increment: impl FnOnce(&mut Counts)) {
+        increment(&mut self.client.counts());
         self.acknowledged.send_modify(|count| *count += 1);
     }
 
@@ -133,9 +135,9 @@ impl Ledger {
     }
 
     /// Waits until at least this many writes were acknowledged.
-    pub async fn wait_until_acknowledged(&self, least: u64) {
+    pub async fn wait_until_acknowledged(&self, minimum: u64) {
         let mut count = self.acknowledged.subscribe();
-        let reached = count.wait_for(|count| *count >= least).await;
+        let reached = count.wait_for(|count| *count >= minimum).await;
         reached.expect("the ledger owns the sender");
     }
 

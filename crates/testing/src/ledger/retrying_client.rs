@@ -16,16 +16,19 @@ use super::counts::Counts;
 use crate::bot::{self, Bot, Owner, claims, refresh_counter};
 use crate::history::{Answer, Call, Operation, Recorder};
 
-const PAUSE: Duration = Duration::from_millis(20);
+/// The first pause before a retry. Each pause is twice as long as the one before it.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause before a retry.
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
-/// Shorter than the reuse grace period of 90 s: after it, the one instant of the history would be
-/// wrong.
+/// The deadline for a decisive answer. It is shorter than the reuse grace period of 90 s: a token
+/// presented later would break the condition of a history with one instant; see [`crate::history`].
 const DEADLINE: Duration = Duration::from_secs(75);
 
-/// A client of several nodes that must behave like one.
+/// A client of several nodes that must behave like one node.
 pub struct RetryingClient {
     nodes: Vec<AuthApi>,
-    turn: AtomicUsize,
+    /// The number of attempts so far, which selects the node of the next one.
+    attempts: AtomicUsize,
     recorder: Recorder,
     /// The one instant of the history; see [`crate::history`].
     now: Timestamp,
@@ -64,13 +67,15 @@ impl HeldToken {
 impl RetryingClient {
     /// Creates a client of the nodes at these base URLs, or of their load balancer.
     pub fn new(base_urls: &[String]) -> Self {
-        let nodes = base_urls.iter().map(|url| AuthApi::new(url).expect("a base URL"));
+        let nodes = base_urls
+            .iter()
+            .map(|url| AuthApi::new(url).expect("the base URL is valid"));
         let to_ms = TimestampRound::new().smallest(Unit::Millisecond);
         Self {
             nodes: nodes.collect(),
-            turn: AtomicUsize::new(0),
+            attempts: AtomicUsize::new(0),
             recorder: Recorder::default(),
-            now: bot::now().round(to_ms).expect("a time of this century"),
+            now: bot::now().round(to_ms).expect("the time is in range"),
             counts: Mutex::new(Counts::start()),
         }
     }
@@ -133,12 +138,14 @@ impl RetryingClient {
             .await
     }
 
-    /// Creates and registers a key. A retry creates another pair and leaves the first one unused.
+    /// Creates and registers a key. A retry creates another key pair, so a key whose registration
+    /// answer was lost stays unused.
     pub async fn register(&self, owner: &Owner) -> Result<Bot, ApiError> {
         let ask = |api: AuthApi| async move { owner.register(&api).await };
         self.until_answered(None, ask, |_| Answer::Done).await
     }
 
+    /// Sends a request until it gets a decisive answer. Records each attempt if there is a `call`.
     async fn until_answered<T, F>(
         &self,
         call: Option<Call>,
@@ -148,10 +155,10 @@ impl RetryingClient {
     where
         F: Future<Output = Result<T, ApiError>>,
     {
-        let (first, mut pause) = (Instant::now(), PAUSE);
+        let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-            let node = self.nodes[turn % self.nodes.len()].clone();
+            let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
+            let node = self.nodes[attempt % self.nodes.len()].clone();
             let pending = call.map(|call| self.recorder.begin(self.now, call));
             let response = ask(node).await;
             let outcome = match &response {
@@ -171,7 +178,7 @@ impl RetryingClient {
                 return response;
             }
             assert!(
-                first.elapsed() < DEADLINE,
+                started.elapsed() < DEADLINE,
                 "no answer within {DEADLINE:?}: the history check cannot handle an outage of this length"
             );
             tokio::time::sleep(pause).await;
@@ -179,6 +186,7 @@ impl RetryingClient {
         }
     }
 
+    /// Classifies and counts a failed attempt.
     fn classify(&self, error: &ApiError) -> Outcome {
         let mut counts = self.counts();
         match (error, error.status(), error.code()) {
@@ -205,8 +213,10 @@ impl RetryingClient {
 
 /// The outcome of one attempt.
 enum Outcome {
+    /// A success or a permanent refusal.
     Decided(Answer),
     /// The request certainly had no effect.
     NoEffect,
+    /// The request may have taken effect, or may still do so.
     Unknown,
 }

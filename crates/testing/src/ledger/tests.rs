@@ -24,7 +24,7 @@ async fn a_request_that_was_not_sent_is_not_in_the_history() {
         () = three_failures => {}
     }
     assert_eq!(client.counts().unknown(), 0);
-    // At most the attempt that was in flight when the test cancelled it.
+    // The history has at most the attempt that was in flight when the test cancelled it.
     let history = client.history();
     assert!(history.len() <= 1 && history.iter().all(|call| call.answer == Answer::Unknown));
 }

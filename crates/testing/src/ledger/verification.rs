@@ -25,12 +25,13 @@ pub struct Report {
     pub lost: Vec<String>,
     /// Revoked keys and ended sessions that still work.
     pub resurrected: Vec<String>,
-    /// The result of the history check.
+    /// The outcome of the history check.
     pub history: Result<Summary, Violation>,
 }
 
 impl Ledger {
-    /// Compares everything. Presents each session's newest token, so it can run only once.
+    /// Compares every entry with the service. Can run only once, since it exchanges each session's
+    /// newest token.
     pub async fn verify(self: &Arc<Self>) -> Report {
         let mut report = Report {
             counts: self.counts(),
@@ -48,8 +49,8 @@ impl Ledger {
     }
 
     /// Compares the sessions with their rows in the database: the counter of the newest token, and
-    /// whether the session is live. Finds a loss that no request can find: if the service lost the
-    /// last rotations, it fast-forwards to the presented token.
+    /// whether the session is live. Finds a loss that no request shows: a service that lost the last
+    /// rotations fast-forwards to the presented token.
     pub fn missing_from(&self, rows: &BTreeMap<SessionId, (i64, bool)>) -> Vec<String> {
         let mut missing = Vec::new();
         for (session, entry) in self.sessions() {
@@ -70,11 +71,11 @@ impl Ledger {
     }
 
     async fn verify_sessions(self: &Arc<Self>, report: &mut Report) {
-        let mut asking = JoinSet::new();
+        let mut tasks = JoinSet::new();
         let sessions: Vec<Entry> = self.sessions().into_values().collect();
         for part in sessions.chunks(sessions.len().div_ceil(AT_ONCE).max(1)) {
             let (ledger, part) = (Arc::clone(self), part.to_vec());
-            asking.spawn(async move {
+            tasks.spawn(async move {
                 let mut outcomes = Vec::new();
                 for entry in part {
                     let outcome = ledger.client.refresh(&entry.held).await;
@@ -83,7 +84,7 @@ impl Ledger {
                 outcomes
             });
         }
-        for (entry, outcome) in asking.join_all().await.into_iter().flatten() {
+        for (entry, outcome) in tasks.join_all().await.into_iter().flatten() {
             self.verify_session(&entry, outcome, report);
         }
     }
@@ -131,8 +132,9 @@ impl Ledger {
             Ok(list) => list,
             Err(error) => return report.lost.push(format!("revocation list: {error}")),
         };
-        let jws = CompactJws::parse_up_to(&list, MAX_LIST_LEN).expect("a JWS");
-        let list: RevocationList = serde_json::from_slice(&jws.payload).expect("a list");
+        let jws = CompactJws::parse_up_to(&list, MAX_LIST_LEN).expect("the list is a JWS");
+        let list: RevocationList =
+            serde_json::from_slice(&jws.payload).expect("the payload is a revocation list");
         let url = node.base_url();
         for key in self
             .entries()

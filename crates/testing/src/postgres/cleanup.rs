@@ -1,4 +1,4 @@
-//! Stops a server when its owner is dropped and when the test process ends in any way.
+//! Stops a server when its owner is dropped, or when the test process exits or is killed.
 //!
 //! 1. A shell reads from a pipe that only this process holds open.
 //! 2. The pipe closes when the owner is dropped, or when this process exits or is killed.
@@ -20,7 +20,7 @@ impl Cleanup {
             .args(["-c", include_str!("cleanup.sh"), "cleanup"])
             .arg(folder)
             .current_dir("/")
-            // Ctrl-C in the terminal is for the test only; the shell waits for the end of the test.
+            // Ctrl-C in the terminal must reach the test only. The shell cleans up after the test.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

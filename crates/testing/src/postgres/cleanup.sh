@@ -8,21 +8,22 @@ while read -r _; do :; done
 processes() {
   find /proc/[0-9]*/cwd -maxdepth 0 \( -lname "$folder" -o -lname "$folder/*" \) 2>/dev/null | cut -d / -f 3
 }
-# kill_all SIGNAL: ignores processes that end in between.
+# kill_all SIGNAL: ignores processes that have exited since they were listed.
 kill_all() {
   for process in $(processes); do kill -s "$1" "$process" 2>/dev/null; done
 }
 
-# On SIGQUIT the server releases its shared memory. A suspended server must be resumed first.
-first=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null)
+# On SIGQUIT the server releases its shared memory. A suspended server must be resumed first. The
+# main process gets the signal only if it still runs: another program may have its process id.
+main_process=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null)
 case " $(processes | tr '\n' ' ')" in
-*" $first "*)
+*" $main_process "*)
   kill_all CONT
-  kill -s QUIT "$first" 2>/dev/null
-  left=100
-  while [ "$left" -gt 0 ] && [ -n "$(processes)" ]; do
+  kill -s QUIT "$main_process" 2>/dev/null
+  attempts=100
+  while [ "$attempts" -gt 0 ] && [ -n "$(processes)" ]; do
     sleep 0.02
-    left=$((left - 1))
+    attempts=$((attempts - 1))
   done
   ;;
 esac
@@ -31,7 +32,7 @@ while [ -n "$(processes)" ]; do
   sleep 0.02
 done
 
-# After a crash the shared memory remains; line 7 of postmaster.pid names it.
+# After a crash the shared memory remains. Line 7 of postmaster.pid ends with its id.
 memory=$(sed -n '7s/.* //p' "$folder/data/postmaster.pid" 2>/dev/null)
 [ -z "$memory" ] || ipcrm -m "$memory" 2>/dev/null
 rm -rf "$folder"

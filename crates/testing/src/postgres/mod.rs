@@ -4,12 +4,12 @@
 //!    and the server run as the user `postgres`, since PostgreSQL refuses root.
 //! 2. The server listens on a free port of 127.0.0.1, without a socket file and without passwords.
 //! 3. Each test uses an empty [database](Postgres::database) of the shared server. A test that
-//!    crashes or freezes the server starts one of its own.
-//! 4. The server stops and its folder is removed when [`Postgres`] is dropped or the test process
-//!    ends in any way.
+//!    crashes or freezes a server starts its own.
+//! 4. The server stops and its folder is removed when [`Postgres`] is dropped, or when the test
+//!    process exits or is killed.
 //!
-//! The databases use a locale that does not sort by bytes, as production may: SQL that needs the
-//! order of bytes must say so.
+//! The databases use a locale that does not sort by bytes, as production may. So the tests fail if
+//! SQL relies on the order of bytes without `COLLATE "C"`.
 
 mod cleanup;
 mod programs;
@@ -29,12 +29,12 @@ use self::programs::Programs;
 use crate::processes::{Processes, send};
 use crate::{poll, ports};
 
-/// The only role, a superuser.
+/// The only database role. It is a superuser.
 const ROLE: &str = "tm_auth";
 
-/// Deadline for a start. It is long since the machine may be busy and a start after a crash replays
-/// the WAL.
-const START: Duration = Duration::from_mins(1);
+/// The deadline for a start. It is long since the machine may be busy and a start after a crash
+/// replays the WAL.
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Whether commits survive a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ fn rows_of(mut psql: Command, sql: &str) -> String {
     let output = psql.output().expect("psql starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{sql}: {stderr}");
-    let rows = String::from_utf8(output.stdout).expect("UTF-8");
+    let rows = String::from_utf8(output.stdout).expect("psql prints UTF-8");
     rows.trim_end_matches('\n').to_owned()
 }
 
@@ -74,7 +74,7 @@ pub struct Postgres {
     port: u16,
     durability: Durability,
     databases: AtomicU32,
-    /// The server's first process; `None` while it is down.
+    /// The server's main process; `None` while the server is down.
     server: Mutex<Option<Child>>,
     cleanup: Option<Cleanup>,
 }
@@ -91,7 +91,7 @@ impl Postgres {
         let folder = fs::canonicalize(folder).expect("the folder was just created");
         let cleanup = Cleanup::of(&folder);
         if let Some(user) = programs.user() {
-            chown(&folder, Some(user.uid), Some(user.gid)).expect("root may change the owner");
+            chown(&folder, Some(user.uid), Some(user.gid)).expect("root can change the owner");
         }
         let postgres = Self {
             programs,
@@ -152,24 +152,25 @@ impl Postgres {
         wait_for_exit(&mut server);
     }
 
-    /// Shuts the server down in order (SIGINT, "fast"): closes connections, writes a checkpoint.
+    /// Shuts the server down in order: it closes connections and writes a checkpoint.
     pub fn stop(&self) {
         let mut server = self.lock();
         self.thaw();
-        if let Some(first) = &*server {
-            send(Pid::from_child(first), Signal::INT);
+        if let Some(main_process) = &*server {
+            // SIGINT is PostgreSQL's fast shutdown.
+            send(Pid::from_child(main_process), Signal::INT);
         }
         self.processes().wait_until_gone();
         wait_for_exit(&mut server);
     }
 
-    /// Starts the server with the same data on the same port. Stops it first if it runs.
+    /// Starts the server with the same data on the same port. If it runs, stops it first.
     pub fn restart(&self) {
         self.stop();
         self.launch();
     }
 
-    /// Suspends all processes of the server. Connections stay open and silent.
+    /// Suspends all processes of the server. Connections stay open, but the server sends nothing.
     pub fn freeze(&self) {
         self.processes().freeze();
     }
@@ -221,19 +222,19 @@ impl Postgres {
             .current_dir(self.data())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log.expect("the folder takes a log"))
+            .stderr(log.expect("the log file can be opened"))
             .spawn()
             .expect("postgres starts");
         let child = server.insert(child);
-        poll::until("the server is ready", START, || {
-            let ended = child.try_wait().expect("a child process");
-            assert!(ended.is_none(), "the server exited:\n{}", self.log());
-            let answer = self
+        poll::until("the server is ready", START_DEADLINE, || {
+            let exit_status = child.try_wait().expect("the server is a child process");
+            assert!(exit_status.is_none(), "the server exited:\n{}", self.log());
+            let status = self
                 .programs
                 .client("pg_isready")
                 .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
                 .status();
-            answer.expect("pg_isready starts").success().then_some(())
+            status.expect("pg_isready starts").success().then_some(())
         });
     }
 
@@ -244,7 +245,7 @@ impl Postgres {
             "unix_socket_directories=".to_owned(),
             "max_connections=200".to_owned(),
             "shared_buffers=32MB".to_owned(),
-            // In the data folder, so that a kill leaves nothing elsewhere.
+            // Keep shared memory in the data folder, so that a kill leaves nothing elsewhere.
             "dynamic_shared_memory_type=mmap".to_owned(),
         ];
         if self.durability == Durability::Off {
@@ -280,10 +281,10 @@ impl Drop for Postgres {
     }
 }
 
-/// Waits for the first process to exit, so that it does not stay a zombie.
+/// Waits for the main process to exit, so that it does not stay a zombie.
 fn wait_for_exit(server: &mut Option<Child>) {
     if let Some(mut child) = server.take() {
-        child.wait().expect("a child process");
+        child.wait().expect("the server is a child process");
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) struct Programs {
     user: Option<User>,
 }
 
-/// The user the server runs as if the test runs as root, since PostgreSQL refuses root.
+/// The user of the server if the test runs as root, since PostgreSQL refuses root.
 #[derive(Clone, Copy)]
 pub(super) struct User {
     pub(super) uid: u32,
@@ -50,7 +50,7 @@ impl Programs {
         command
     }
 
-    /// The owner of the server's files; `None` for the test's user.
+    /// The user that owns the server's files; `None` if it is the test's user.
     pub(super) fn user(&self) -> Option<User> {
         self.user
     }
@@ -84,7 +84,7 @@ fn is_complete(folder: &Path) -> bool {
 }
 
 fn postgres_user() -> User {
-    let passwd = fs::read_to_string("/etc/passwd").expect("the users are listed");
+    let passwd = fs::read_to_string("/etc/passwd").expect("/etc/passwd can be read");
     passwd
         .lines()
         .find_map(|line| {

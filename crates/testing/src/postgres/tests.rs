@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Durability, Postgres};
 use crate::poll;
 
-const SOON: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 #[test]
 fn each_database_is_empty_and_separate() {
@@ -44,7 +44,7 @@ fn commits_survive_a_crash() {
         postgres.log().contains("not properly shut down"),
         "the server did not crash"
     );
-    // And an orderly shutdown.
+    // Commits also survive an orderly shutdown.
     postgres.restart();
     assert_eq!(postgres.psql(&database, "SELECT n FROM t"), "7");
 }
@@ -54,19 +54,21 @@ fn a_frozen_server_answers_only_after_a_thaw() {
     let postgres = Postgres::start(Durability::Off);
     let database = postgres.database();
     postgres.freeze();
-    let mut asking = postgres
+    let mut query = postgres
         .psql_command(&database, "SELECT 'late'")
         .stdout(Stdio::piped())
         .spawn()
         .expect("psql starts");
     // The kernel accepts the connection for the server; no data arrives.
-    let mut connection = TcpStream::connect(("127.0.0.1", postgres.port())).expect("a connection");
-    let patience = Some(Duration::from_millis(200));
-    connection.set_read_timeout(patience).expect("a deadline");
+    let mut connection = TcpStream::connect(("127.0.0.1", postgres.port())).expect("the kernel accepts");
+    let timeout = Some(Duration::from_millis(200));
+    connection
+        .set_read_timeout(timeout)
+        .expect("the timeout can be set");
     assert!(connection.read(&mut [0]).is_err());
-    assert!(asking.try_wait().expect("a child process").is_none());
+    assert!(query.try_wait().expect("psql is a child process").is_none());
     postgres.thaw();
-    assert!(asking.wait().expect("the process ends").success());
+    assert!(query.wait().expect("psql exits").success());
 }
 
 #[test]
@@ -82,7 +84,7 @@ fn dropping_the_server_leaves_nothing_behind() {
 
 #[test]
 fn killing_the_test_process_leaves_nothing_behind() {
-    let mut process = Command::new(std::env::current_exe().expect("this program"))
+    let mut process = Command::new(std::env::current_exe().expect("the test program has a path"))
         .args([
             "--ignored",
             "--exact",
@@ -102,8 +104,10 @@ fn killing_the_test_process_leaves_nothing_behind() {
     let folder = Path::new(&folder);
     assert!(folder.join("data/postmaster.pid").exists());
     process.kill().expect("the process can be killed");
-    process.wait().expect("the process ends");
-    poll::until("the folder is gone", SOON, || (!folder.exists()).then_some(()));
+    process.wait().expect("the process exits");
+    poll::until("the folder is gone", DEADLINE, || {
+        (!folder.exists()).then_some(())
+    });
     assert!(super::Processes::of(folder).alive().is_empty());
 }
 

@@ -64,7 +64,7 @@ fn j08_a_stale_read_fails() {
 
 #[test]
 fn j08_real_time_is_binding() {
-    // Issued before the rotation that creates the token began.
+    // Token 2 was issued before the only call that can create it began.
     let early = Script::new()
         .refresh(2..3, 0, issued(1))
         .refresh(4..5, 0, issued(2))
@@ -100,7 +100,8 @@ fn j08_issued_after_an_acknowledged_revocation_fails() {
 
 #[test]
 fn j08_a_revocation_that_a_client_observed_stays() {
-    // It was not acknowledged, but one session was refused because of it. Then another one opens.
+    // The revocation was not acknowledged, but a session was refused because of it. A later mint
+    // with the same key must not succeed.
     let script = Script::new()
         .revoke(2..2, Answer::Unknown)
         .refresh(3..4, 0, refused(KeyRevoked))
@@ -116,7 +117,8 @@ fn j08_a_revocation_that_a_client_observed_stays() {
 
 #[test]
 fn j08_a_lost_acknowledged_rotation_fails() {
-    // The row went back: an old token rotates again, or the newest token is refused.
+    // The row lost a rotation: token 0 gets its first successor again, token 0 rotates, or the
+    // newest token is refused.
     let rotated = Script::new()
         .refresh(2..3, 0, issued(1))
         .refresh(4..5, 1, issued(2));
@@ -125,7 +127,7 @@ fn j08_a_lost_acknowledged_rotation_fails() {
     rotated
         .refresh(6..7, 2, refused(RefreshSuperseded))
         .is_not_linearizable();
-    // A token that was never issued: the service would fast-forward, the checker must not.
+    // Token 1 was never issued. The service would fast-forward to it; the checker must not.
     Script::new().refresh(2..3, 1, issued(2)).is_not_linearizable();
 }
 
@@ -136,7 +138,7 @@ fn j08_a_lost_answer_explains_one_of_two_but_not_both() {
     let did_not = lost.refresh(5..6, 0, issued(1));
     took_effect.passes();
     did_not.passes();
-    // It may take effect late, but an effect cannot be undone.
+    // The lost call may take effect after a later call, but its effect cannot be undone.
     did_not.refresh(7..8, 0, issued(2)).passes();
     took_effect.refresh(7..8, 0, issued(1)).is_not_linearizable();
     // One lost call does not rotate twice.

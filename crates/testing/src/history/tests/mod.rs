@@ -1,4 +1,5 @@
-//! Tests of the checker: histories that must fail, histories that must pass, and random ones.
+//! Tests of the recorder and of the checker: histories that must fail, histories that must pass, and
+//! random ones.
 
 mod fail;
 mod pass;

@@ -3,9 +3,12 @@
 use super::*;
 use crate::history::ErrorCode::{KeyRevoked, RefreshReused, RefreshSuperseded, SessionEnded, SessionExpired};
 
-/// The number of concurrent clients and of rounds in the largest race of the tests.
+/// The number of concurrent clients in the largest race of the tests of the binary.
 const AT_ONCE: u64 = 50;
+/// The number of refreshes in that race.
 const ROUNDS: u64 = 200;
+/// A day in seconds.
+const DAY: i64 = 86_400;
 
 #[test]
 fn j08_concurrent_repeats_pass() {
@@ -29,7 +32,7 @@ fn j08_a_lost_call_may_take_effect_late_or_never() {
         .refresh(3..4, 0, issued(1))
         .refresh(5..6, 1, issued(2));
     again.passes();
-    // It takes effect after two calls that began and ended later.
+    // The end of the session takes effect after two calls that began later.
     let late = Script::new()
         .end(2..2, Answer::Unknown)
         .refresh(3..4, 0, issued(1))
@@ -69,7 +72,7 @@ fn j08_reissues_reuse_and_idle_expiry_pass_after_their_time() {
         .at(182)
         .refresh(6..7, 0, issued(3))
         .refresh(8..9, 0, issued(3));
-    // Token 3 voided token 2.
+    // Issuing token 3 invalidated token 2.
     reissued
         .clone()
         .refresh(10..11, 2, refused(RefreshSuperseded))
@@ -80,9 +83,8 @@ fn j08_reissues_reuse_and_idle_expiry_pass_after_their_time() {
         .refresh(10..11, 2, refused(RefreshReused))
         .passes();
     reissued.refresh(10..11, 3, issued(4)).passes();
-    let days = 86_400;
     let idle = Script::new()
-        .at(30 * days)
+        .at(30 * DAY)
         .refresh(2..3, 0, refused(SessionExpired));
     idle.passes();
 }
@@ -99,8 +101,8 @@ fn j08_each_session_is_checked_separately() {
     assert_eq!(script.refresh(12..13, 1, issued(2)).passes().sessions, 2);
 }
 
-/// Has the size of the real races, with lost answers. Shows that the budget suffices for them, also
-/// to find that the last answer is impossible.
+/// The history is as large as that of the largest race, and some answers are lost. The budget
+/// suffices to find an order, and also to find that an impossible last answer has none.
 #[test]
 fn j08_a_large_race_is_decided_within_the_budget() {
     let mut script = Script::new();

@@ -17,9 +17,9 @@ struct Sample {
     gap: i64,
     /// 0: no answer, takes effect. 1: no answer, no effect. Any other value: answered.
     fate: u8,
-    /// How long the call begins before it takes effect. The next call takes effect 10 later.
+    /// How long before its effect the call begins. Two consecutive effects are 10 apart.
     before: u64,
-    /// How long the call ends after it takes effect.
+    /// How long after its effect the call ends.
     after: u64,
 }
 
@@ -42,9 +42,9 @@ fn sample(overlap: u64) -> impl Strategy<Value = Sample> {
         })
 }
 
-/// Fewer than `most` calls, each of which may overlap its neighbours.
-fn samples(most: usize, overlap: u64) -> impl Strategy<Value = Vec<Sample>> {
-    prop::collection::vec(sample(overlap), 1..most)
+/// Fewer than `limit` calls, each of which may overlap its neighbours.
+fn samples(limit: usize, overlap: u64) -> impl Strategy<Value = Vec<Sample>> {
+    prop::collection::vec(sample(overlap), 1..limit)
 }
 
 /// Executes the calls one after another and records them as if they had overlapped.
@@ -99,7 +99,7 @@ fn answer_of(reply: Reply) -> Answer {
     }
 }
 
-/// Answers that a refresh can have, and some that it cannot have.
+/// Answers to a refresh: possible ones, and `Done`, which no refresh can get.
 fn other_answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         3 => (0..6_i64).prop_map(issued),
@@ -122,8 +122,10 @@ fn pick(operations: &mut [Operation], which: prop::sample::Index) -> Option<&mut
     (!answered.is_empty()).then(|| answered.swap_remove(which.index(answered.len())))
 }
 
-/// Whether any order explains the answers. Tries each order, without the rules of the search.
+/// Whether any order explains the answers. Tries every order, without the rules that make the
+/// search fast.
 fn any_order(model: &Model, state: &State, rest: &[Operation]) -> bool {
+    // The next call must have begun before this end; 0 if no answered call is left.
     let bound = rest
         .iter()
         .filter_map(|operation| operation.ended)

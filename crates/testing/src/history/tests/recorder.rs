@@ -1,4 +1,4 @@
-//! The recorder.
+//! Tests of the recorder.
 
 use std::thread;
 
