@@ -8,9 +8,9 @@ use crate::support::{Browser, Service};
 
 const HOME: &str = "ada@example.com";
 
-/// Creates a key in the browser, which mints, shows its use, is revoked, and then cannot mint.
-/// Registers a key created with OpenSSL, and one created with `tm-auth`, which mints.
-pub(crate) async fn keys_from_three_places(service: Service) {
+/// Creates a key in the browser, mints with it and revokes it. Then registers a key that OpenSSL
+/// created. Then registers a key that `tm-auth` created and mints with it.
+pub(crate) async fn keys_from_the_browser_openssl_and_tm_auth(service: Service) {
     let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, HOME).await;
 
@@ -21,24 +21,29 @@ pub(crate) async fn keys_from_three_places(service: Service) {
     let tokens = sdk.mint();
     assert!(tokens["access_token"].is_string(), "{tokens}");
     browser
-        .until("its use", async || {
+        .until("the address of the mint", async || {
             browser.reload().await;
             browser.text().await.contains("127.0.0.1")
         })
         .await;
-    let access = tokens["access_token"].as_str().expect("a token");
-    assert_eq!(status_with(&service, access).await, 200);
+    let access_token = tokens["access_token"]
+        .as_str()
+        .expect("the mint returns an access token");
+    assert_eq!(status_with(&service, access_token).await, 200);
     browser.revoke_key().await;
     browser.see("revoked").await;
     assert_eq!(sdk.mint()["status"], 401);
     assert_eq!(
-        sdk.refresh(tokens["refresh_token"].as_str().expect("a token"))["status"],
+        sdk.refresh(
+            tokens["refresh_token"]
+                .as_str()
+                .expect("the mint returns a refresh token")
+        )["status"],
         401
     );
+    assert_eq!(status_with(&service, access_token).await, 401);
 
-    assert_eq!(status_with(&service, access).await, 401);
-
-    let folder = tempfile::tempdir().expect("a folder for keys");
+    let folder = tempfile::tempdir().expect("a folder can be created");
     openssl(
         folder.path(),
         &[
@@ -61,7 +66,9 @@ pub(crate) async fn keys_from_three_places(service: Service) {
         folder.path(),
         &["key", "new", "--out", "truemarkets-api-key.json"],
     );
-    let (public, fingerprint) = printed.split_once("fingerprint: ").expect("a fingerprint");
+    let (public, fingerprint) = printed
+        .split_once("fingerprint: ")
+        .expect("the output has a fingerprint");
     browser
         .register_key("by tm-auth", public.trim(), "tm-auth", folder.path())
         .await;
@@ -71,14 +78,15 @@ pub(crate) async fn keys_from_three_places(service: Service) {
         .await
         .rsplit('/')
         .next()
-        .expect("a path")
+        .expect("the path ends with a key id")
         .split('?')
         .next()
         .map(str::to_owned);
     let file = folder.path().join("truemarkets-api-key.json");
-    let mut key: Value = serde_json::from_slice(&std::fs::read(&file).expect("the file")).expect("JSON");
+    let mut key: Value = serde_json::from_slice(&std::fs::read(&file).expect("the key file can be read"))
+        .expect("the file is JSON");
     key["key_id"] = key_id.into();
-    std::fs::write(&file, key.to_string()).expect("the file is written");
+    std::fs::write(&file, key.to_string()).expect("the file can be written");
     let tokens = Sdk::new(&service.origin, &file).mint();
     assert!(tokens["access_token"].is_string(), "{tokens}");
     browser.close().await;
@@ -86,10 +94,13 @@ pub(crate) async fn keys_from_three_places(service: Service) {
 
 /// The status of a request with this access token.
 async fn status_with(service: &Service, access_token: &str) -> u16 {
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("the HTTP client can be built");
     let request = http.get(format!("{}/v1/auth/api-key", service.origin));
     let answer = request.bearer_auth(access_token).send().await;
-    answer.expect("an answer").status().as_u16()
+    answer.expect("the service answers").status().as_u16()
 }
 
 /// Loses passkeys and recovers the account by e-mail. The owner is notified and can object for a
@@ -110,7 +121,7 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.set_automatic_touch(&key_ring, false).await;
     browser.sign_out().await;
 
-    // The telephone is lost. E-mail logs in, but cannot change the login methods.
+    // The telephone is lost. A code by e-mail logs in, but does not allow adding a passkey.
     browser.lose(telephone).await;
     service.advance(SignedDuration::from_secs(61));
     browser.sign_in_by_code(&service, HOME).await;
@@ -133,7 +144,7 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.arrive("/api-keys").await;
     browser.sign_out_with(&key_ring).await;
 
-    // The key ring is lost too. This time the recovery is not cancelled.
+    // The key ring is lost too. This time, no login with a passkey cancels the recovery.
     browser.lose(key_ring).await;
     service.advance(SignedDuration::from_secs(61));
     browser.sign_in_by_code(&service, HOME).await;
@@ -149,7 +160,7 @@ pub(crate) async fn a_lost_passkey(service: Service) {
     browser.delete_account(HOME).await;
     service.mail(HOME, "deleted").await;
 
-    // The passkey of the deleted account is refused; the console reports only this.
+    // The service refuses the passkey of the deleted account. The console reports the response.
     browser.open("/mailbox").await;
     browser.set_automatic_touch(&telephone, true).await;
     browser.sign_in_by_button().await;

@@ -1,4 +1,4 @@
-//! The browser never sends the private key of a key that it creates.
+//! Tests that the browser never sends the private key of a key that it creates, or a pasted one.
 //!
 //! `self_test.rs` shows that [`leak::forms_found`] finds a leak in every form. The first test here
 //! also plants leaks on the real page.
@@ -15,27 +15,28 @@ async fn the_private_key_is_in_no_request() {
     let browser = Browser::start(&service.origin).await;
     browser.sign_in_by_code(&service, "ada@example.com").await;
     let file = browser.create_key("bot").await;
-    let key: Value = serde_json::from_slice(&std::fs::read(file).expect("the file")).expect("JSON");
+    let content = std::fs::read(file).expect("the key file can be read");
+    let key: Value = serde_json::from_slice(&content).expect("the file is JSON");
     let member = |name: &str| {
-        let text = key["private_key"][name].as_str().expect("a JWK member");
-        URL_SAFE_NO_PAD.decode(text).expect("base64url")
+        let text = key["private_key"][name].as_str().expect("the JWK has the member");
+        URL_SAFE_NO_PAD.decode(text).expect("the member is base64url")
     };
     let (private, public) = (member("d"), member("x"));
     assert_eq!(private.len(), 32);
 
-    // Leave the page, and open others, to include what they send then.
+    // Leave the page and open others, to include the requests that pages send when they close.
     browser.press("View key").await;
     browser.see("Get the first token").await;
     browser.open("/api-keys").await;
     browser.open("/activity").await;
     let sent = browser.recorder.requests().concat();
     assert_eq!(leak::forms_found(&private, &sent), Vec::<&str>::new());
-    // The record is not empty: it contains the public key, which the page sends.
+    // The search works on these requests: it finds the public key, which the page sends.
     assert!(leak::forms_found(&public, &sent).contains(&"base64url"));
 
     // Plant leaks that the page's policy allows: its scripts may send requests to the service.
     let bytes = private.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
-    let plant = |body: &str| {
+    let leaking_script = |body: &str| {
         format!(
             "{{ const bytes = new Uint8Array([{bytes}]), text = String.fromCharCode(...bytes),
             hex = Array.from(bytes, byte => byte.toString(16).padStart(2, 0));
@@ -54,7 +55,7 @@ async fn the_private_key_is_in_no_request() {
     ];
     for (form, body) in forms {
         let before = browser.recorder.requests().len();
-        browser.evaluate(&plant(body)).await;
+        browser.evaluate(&leaking_script(body)).await;
         let sent = browser.recorder.requests()[before..].concat();
         assert!(leak::forms_found(&private, &sent).contains(&form), "{form}");
     }
@@ -62,7 +63,7 @@ async fn the_private_key_is_in_no_request() {
     browser.close().await;
 }
 
-/// The page stops a user who pastes a private key, and sends nothing.
+/// The page warns a user who pastes a private key, empties the field, and does not send the key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pasted_private_key_is_stopped_in_the_browser() {
     let service = Service::start().await;
@@ -77,7 +78,7 @@ async fn a_pasted_private_key_is_stopped_in_the_browser() {
         .await
         .click()
         .await
-        .expect("the field");
+        .expect("the field can be clicked");
     let before = browser.recorder.requests().len();
     browser
         .evaluate(&format!("document.execCommand('insertText', false, '{pem}')"))
@@ -85,7 +86,10 @@ async fn a_pasted_private_key_is_stopped_in_the_browser() {
     browser.press("Continue").await;
     browser.see("That was a private key.").await;
     let field = browser.field("Public key").await;
-    assert_eq!(field.value().await.expect("a value").as_deref(), Some(""));
+    assert_eq!(
+        field.value().await.expect("the field has a value").as_deref(),
+        Some("")
+    );
     let sent = browser.recorder.requests()[before..].concat();
     assert!(!String::from_utf8_lossy(&sent).contains("FakeFake"));
     browser.close().await;

@@ -9,8 +9,8 @@ async fn g01_a_passkey_signs_up_and_signs_in_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_from_three_places_mint_until_they_are_revoked() {
-    journeys::keys_from_three_places(Service::start().await).await;
+async fn keys_from_the_browser_openssl_and_tm_auth_work() {
+    journeys::keys_from_the_browser_openssl_and_tm_auth(Service::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,10 +13,10 @@ use thirtyfour::{
 use super::chromedriver::Chromedriver;
 use super::recorder::Recorder;
 
-/// Longer than any step takes on a busy machine.
+/// The deadline of a step. It is long since the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The colour scheme of the system.
+/// The colour scheme that the page sees as the system's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Theme {
     Light,
@@ -28,8 +28,8 @@ pub(crate) struct Browser {
     driver: Option<WebDriver>,
     origin: String,
     pub(crate) recorder: Recorder,
-    /// Dropping it ends the browser. It must be dropped before `folder`, which has the browser's
-    /// profile; fields are dropped in the order of their declaration.
+    /// Dropping it ends the browser. This must happen before `folder`, which has the browser's
+    /// profile, is dropped. Rust drops fields in the order of their declaration.
     _chromedriver: Chromedriver,
     folder: TempDir,
 }
@@ -39,7 +39,7 @@ impl Browser {
     pub(crate) async fn start(origin: &str) -> Self {
         let mut chromedriver = Chromedriver::start();
         let recorder = Recorder::start().await;
-        let folder = TempDir::new().expect("a folder for profile and downloads");
+        let folder = TempDir::new().expect("a folder can be created");
         let mut capabilities = DesiredCapabilities::chrome();
         let profile = folder.path().join("profile");
         let arguments = [
@@ -54,15 +54,15 @@ impl Browser {
             "--proxy-bypass-list=<-loopback>".to_owned(),
         ];
         for argument in &arguments {
-            capabilities.add_arg(argument).expect("an argument");
+            capabilities.add_arg(argument).expect("the argument is accepted");
         }
         capabilities
             .set_browser_log_level(LoggingPrefsLogLevel::All)
-            .expect("a level");
+            .expect("the log level is accepted");
         let driver = WebDriver::new(chromedriver.url(), capabilities)
             .await
             .expect("Chromium starts");
-        chromedriver.owns(&driver.session_id().to_string());
+        chromedriver.set_session(&driver.session_id().to_string());
         let browser = Self {
             driver: Some(driver),
             origin: origin.to_owned(),
@@ -85,15 +85,15 @@ impl Browser {
     /// violations.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let entries = self.driver().browser_log().await.expect("the browser's log");
-        let serious = entries
+        let complaints = entries
             .into_iter()
             .filter(|entry| ["SEVERE", "WARNING"].contains(&entry.level.as_str()));
         // Ignore the missing icons of other sites.
-        let elsewhere =
+        let is_other_icon =
             |message: &str| message.contains("/favicon.ico - ") && !message.starts_with(&self.origin);
-        serious
+        complaints
             .map(|entry| entry.message)
-            .filter(|message| !elsewhere(message))
+            .filter(|message| !is_other_icon(message))
             .collect()
     }
 
@@ -104,9 +104,12 @@ impl Browser {
 
     /// Checks that the console reports only responses with this status, which the test expects.
     pub(crate) async fn expect_status(&self, status: u16) {
-        let said = format!("the server responded with a status of {status}");
+        let expected_text = format!("the server responded with a status of {status}");
         let complaints = self.complaints().await;
-        let expected = !complaints.is_empty() && complaints.iter().all(|complaint| complaint.contains(&said));
+        let expected = !complaints.is_empty()
+            && complaints
+                .iter()
+                .all(|complaint| complaint.contains(&expected_text));
         assert!(expected, "instead of {status}: {complaints:#?}");
     }
 
@@ -131,15 +134,20 @@ impl Browser {
 
     /// The path, query and fragment of the page.
     pub(crate) async fn path(&self) -> String {
-        let url = self.driver().current_url().await.expect("an address").to_string();
+        let url = self
+            .driver()
+            .current_url()
+            .await
+            .expect("the browser has a URL")
+            .to_string();
         url.strip_prefix(&self.origin).unwrap_or(&url).to_owned()
     }
 
-    /// Waits until the browser shows this page.
+    /// Waits until the browser shows the page at this path. Ignores query and fragment.
     pub(crate) async fn arrive(&self, path: &str) {
         self.until(&format!("the page {path}"), async || {
-            let now = self.path().await;
-            now.split(['?', '#']).next() == Some(path)
+            let current = self.path().await;
+            current.split(['?', '#']).next() == Some(path)
         })
         .await;
     }
@@ -165,7 +173,7 @@ impl Browser {
         .await;
     }
 
-    /// Polls until the condition holds. Panics after a deadline.
+    /// Polls until the condition holds. Panics after a deadline; `what` names the expected event.
     pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let started = Instant::now();
         while !holds().await {
@@ -197,8 +205,8 @@ impl Browser {
     /// Replaces the text in the field with this label.
     pub(crate) async fn fill(&self, label: &str, text: &str) {
         let field = self.field(label).await;
-        field.clear().await.expect("a field that can be emptied");
-        field.send_keys(text).await.expect("a field that takes text");
+        field.clear().await.expect("the field can be emptied");
+        field.send_keys(text).await.expect("the field accepts text");
     }
 
     /// Clicks the field with this label, for example a checkbox.
@@ -234,13 +242,13 @@ impl Browser {
             false
         })
         .await;
-        found.expect("the loop found one")
+        found.expect("`until` returns only if it is found")
     }
 
     /// Types keys into the focused element.
     pub(crate) async fn keys(&self, keys: impl Into<TypingData>) {
         let actions = self.driver().action_chain().send_keys(keys);
-        actions.perform().await.expect("a key");
+        actions.perform().await.expect("the keys can be typed");
     }
 
     // --- appearance ---
@@ -260,30 +268,31 @@ impl Browser {
     /// Takes a screenshot of the whole page, as a PNG.
     pub(crate) async fn picture(&self) -> Vec<u8> {
         use base64::Engine;
-        let how = json!({ "format": "png", "captureBeyondViewport": true });
-        let answer = self.cdp("Page.captureScreenshot", how).await;
-        let text = answer["data"].as_str().expect("base64");
+        let options = json!({ "format": "png", "captureBeyondViewport": true });
+        let answer = self.cdp("Page.captureScreenshot", options).await;
+        let text = answer["data"].as_str().expect("Chromium returns an image");
         base64::engine::general_purpose::STANDARD
             .decode(text)
-            .expect("base64")
+            .expect("the image is base64")
     }
 
     // --- scripts ---
 
-    /// Evaluates a script and returns its value. Waits for a promise.
+    /// Evaluates a script and returns its value. If the value is a promise, waits for its result.
     pub(crate) async fn evaluate(&self, script: &str) -> Value {
         self.runtime_evaluate(json!({ "expression": script })).await
     }
 
-    pub(super) async fn runtime_evaluate(&self, mut what: Value) -> Value {
-        what["awaitPromise"] = true.into();
-        what["returnByValue"] = true.into();
-        let answer = self.cdp("Runtime.evaluate", &what).await;
+    /// Evaluates a script with these parameters of `Runtime.evaluate`. Panics if the script throws.
+    pub(super) async fn runtime_evaluate(&self, mut parameters: Value) -> Value {
+        parameters["awaitPromise"] = true.into();
+        parameters["returnByValue"] = true.into();
+        let answer = self.cdp("Runtime.evaluate", &parameters).await;
         let thrown = &answer["exceptionDetails"];
         assert!(
             thrown.is_null(),
             "{}: {thrown}",
-            what["expression"].as_str().unwrap_or_default()
+            parameters["expression"].as_str().unwrap_or_default()
         );
         answer["result"]["value"].clone()
     }
@@ -300,7 +309,8 @@ impl Browser {
         self.folder.path().join("downloads")
     }
 
-    /// Waits until a download is complete and moves it out of the download folder.
+    /// Waits until a key file is downloaded. Moves it out of the download folder, so that the next
+    /// call does not find it again.
     pub(crate) async fn downloaded(&self) -> PathBuf {
         let mut found = None;
         self.until("a download", async || {
@@ -308,7 +318,7 @@ impl Browser {
                 .into_iter()
                 .flatten()
                 .flatten();
-            // The file exists before its content is complete.
+            // The file exists before its content is complete, and complete content is JSON.
             let is_complete = |path: &PathBuf| {
                 let content = std::fs::read(path).unwrap_or_default();
                 path.extension().is_some_and(|end| end == "json")
@@ -318,10 +328,13 @@ impl Browser {
             found.is_some()
         })
         .await;
-        let file = found.expect("the loop found one");
-        let kept = self.folder.path().join(file.file_name().expect("a name"));
-        std::fs::rename(&file, &kept).expect("the file can be moved");
-        kept
+        let file = found.expect("`until` returns only if it is found");
+        let moved = self
+            .folder
+            .path()
+            .join(file.file_name().expect("the file has a name"));
+        std::fs::rename(&file, &moved).expect("the file can be moved");
+        moved
     }
 
     pub(crate) fn driver(&self) -> &WebDriver {
@@ -330,7 +343,8 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Chromedriver ends the session. The library's own drop would block the runtime that it needs.
+    /// Leaves the end of the session to chromedriver. The library's own drop would block the runtime
+    /// that it needs.
     fn drop(&mut self) {
         if let Some(driver) = self.driver.take() {
             driver.leak().ok();

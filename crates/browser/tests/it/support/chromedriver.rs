@@ -48,12 +48,12 @@ impl Chromedriver {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Sets the session that the drop ends.
-    pub(crate) fn owns(&mut self, session: &str) {
+    /// Sets the browser session, which ends when this is dropped.
+    pub(crate) fn set_session(&mut self, session: &str) {
         self.session = Some(session.to_owned());
     }
 
-    /// Ends the browser. Blocks, so that it also works while a panic unwinds.
+    /// Ends the browser. It is not asynchronous, so that `drop` can call it.
     fn end_session(&self, session: &str) -> std::io::Result<()> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
@@ -62,7 +62,7 @@ impl Chromedriver {
             "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n",
             self.port
         )?;
-        // The response comes when the browser has ended; the connection stays open.
+        // Chromedriver responds when the browser has ended, but may keep the connection open.
         stream.read(&mut [0; 1024]).map(|_| ())
     }
 }

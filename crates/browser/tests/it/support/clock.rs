@@ -1,12 +1,12 @@
-//! The machine's time plus an offset.
+//! A clock that a test can advance.
 
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_server::clock::{Clock, SystemClock};
 
-/// The machine's clock plus an offset. It keeps running, unlike a manual clock, since the browser
-/// signs with the machine's time.
+/// The machine's clock plus an offset. It keeps running, since the browser signs messages with the
+/// machine's time.
 #[derive(Debug, Default)]
 pub(crate) struct ShiftedClock(Mutex<SignedDuration>);
 
@@ -15,14 +15,13 @@ impl ShiftedClock {
         *self.0.lock().unwrap() += by;
     }
 
-    /// The offset.
-    pub(crate) fn shift(&self) -> SignedDuration {
+    pub(crate) fn offset(&self) -> SignedDuration {
         *self.0.lock().unwrap()
     }
 }
 
 impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
-        SystemClock.now() + self.shift()
+        SystemClock.now() + self.offset()
     }
 }

@@ -31,7 +31,12 @@ impl Browser {
         let added = self
             .cdp("WebAuthn.addVirtualAuthenticator", json!({ "options": options }))
             .await;
-        Authenticator(added["authenticatorId"].as_str().expect("an id").to_owned())
+        Authenticator(
+            added["authenticatorId"]
+                .as_str()
+                .expect("Chromium names the authenticator")
+                .to_owned(),
+        )
     }
 
     /// Removes an authenticator with its passkeys.
@@ -47,11 +52,11 @@ impl Browser {
         answer["credentials"].as_array().cloned().unwrap_or_default()
     }
 
-    /// Logs in with the button of the login page. Disables the passkeys in the page's field for
-    /// this once, since one that needs no touch would be used before the button is pressed.
+    /// Logs in with the button of the login page. Disables the page's conditional ceremony this one
+    /// time, since it would use a passkey that needs no touch before the button is pressed.
     pub(crate) async fn sign_in_by_button(&self) {
-        let nothing = "PublicKeyCredential.isConditionalMediationAvailable = async () => false;";
-        let script = json!({ "source": nothing });
+        let unavailable = "PublicKeyCredential.isConditionalMediationAvailable = async () => false;";
+        let script = json!({ "source": unavailable });
         let added = self.cdp("Page.addScriptToEvaluateOnNewDocument", script).await;
         self.open("/sign-in").await;
         self.cdp("Page.removeScriptToEvaluateOnNewDocument", added).await;
@@ -60,7 +65,8 @@ impl Browser {
 
     /// Sets whether the authenticator is touched automatically. If not, ceremonies wait.
     pub(crate) async fn set_automatic_touch(&self, authenticator: &Authenticator, enabled: bool) {
-        let set = json!({ "authenticatorId": authenticator.0, "enabled": enabled });
-        self.cdp("WebAuthn.setAutomaticPresenceSimulation", set).await;
+        let presence = json!({ "authenticatorId": authenticator.0, "enabled": enabled });
+        self.cdp("WebAuthn.setAutomaticPresenceSimulation", presence)
+            .await;
     }
 }

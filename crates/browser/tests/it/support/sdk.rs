@@ -45,7 +45,7 @@ impl Sdk {
             .env("TM_BASE_URL", &self.origin)
             .env("TM_KEY_FILE", &self.key_file)
             .env("TM_TELEMETRY", "0");
-        serde_json::from_str(&output(command)).expect("one JSON object")
+        serde_json::from_str(&output(command)).expect("`sdk.py` prints a JSON object")
     }
 }
 
@@ -77,9 +77,9 @@ pub(crate) fn shell(folder: &Path, script: &str) -> String {
 /// The folder of the programs that cargo built. The program of these tests is one folder deeper, in
 /// `deps`.
 fn cargo_folder() -> PathBuf {
-    let test_program = std::env::current_exe().expect("a path");
+    let test_program = std::env::current_exe().expect("the test program has a path");
     let folder = test_program.parent().and_then(Path::parent);
-    folder.expect("cargo's folder").to_owned()
+    folder.expect("the test program is in cargo's folder").to_owned()
 }
 
 fn run(program: &Path, folder: &Path, arguments: &[impl AsRef<OsStr>]) -> String {
@@ -88,11 +88,12 @@ fn run(program: &Path, folder: &Path, arguments: &[impl AsRef<OsStr>]) -> String
     output(command)
 }
 
+/// Runs a command that must succeed. Returns its standard output.
 fn output(mut command: Command) -> String {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {stderr}");
-    String::from_utf8(output.stdout).expect("UTF-8")
+    String::from_utf8(output.stdout).expect("the output is UTF-8")
 }

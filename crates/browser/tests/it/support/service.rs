@@ -43,9 +43,9 @@ impl Service {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let port = port();
+        let port = reserve_port();
         let origin = format!("http://localhost:{port}");
-        let folder = TempDir::new().expect("a folder for the database");
+        let folder = TempDir::new().expect("a folder can be created");
         let path = folder.path().join("tm-auth.db");
         let kek = Kek::new(std::array::from_fn(|index| {
             u8::try_from(index * 5 % 251).unwrap() ^ 0x3c
@@ -101,20 +101,21 @@ async fn open(database: &Database) -> Arc<Store> {
     }
 }
 
-/// Reserves a port, since the issuer URL contains it before the service binds it. The port is below
-/// the range that Linux uses for outgoing connections.
-fn port() -> u16 {
+/// Reserves a port, since the issuer URL contains the port before the service binds it. The port is
+/// below the range that Linux uses for outgoing connections, so that none of them gets it.
+fn reserve_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    /// A bound UDP socket of the same number reserves the port for this process.
-    static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
-    let take = |port: u16| {
+    /// A bound UDP socket of the same number reserves the port: another process of these tests
+    /// cannot bind it, but the service can bind TCP.
+    static RESERVED: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    let try_reserve = |port: u16| {
         let reservation = UdpSocket::bind(("127.0.0.1", port)).ok()?;
         TcpListener::bind(("127.0.0.1", port)).ok()?;
-        TAKEN.lock().unwrap().push(reservation);
+        RESERVED.lock().unwrap().push(reservation);
         Some(port)
     };
-    let begin = u16::try_from(std::process::id() % 24 * 500).unwrap();
-    std::iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000)
-        .find_map(take)
+    let offset = u16::try_from(std::process::id() % 24 * 500).unwrap();
+    std::iter::repeat_with(|| 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000)
+        .find_map(try_reserve)
         .unwrap()
 }

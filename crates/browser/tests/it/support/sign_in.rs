@@ -41,10 +41,10 @@ impl Browser {
     }
 
     /// Logs in or signs up as a user of the Apple provider.
-    pub(crate) async fn sign_in_by_apple(&self, who: &str) {
+    pub(crate) async fn sign_in_by_apple(&self, user: &str) {
         self.open("/sign-in").await;
         self.press("Continue with Apple").await;
-        self.press(who).await;
+        self.press(user).await;
         self.arrive("/api-keys").await;
     }
 
@@ -53,11 +53,11 @@ impl Browser {
         self.arrive("/sign-in").await;
     }
 
-    /// Presses the button only: with a passkey that needs no touch, the login page logs in again at
-    /// once.
+    /// Presses the button without waiting for the login page: if a passkey needs no touch, that page
+    /// logs in again at once.
     pub(crate) async fn press_sign_out(&self) {
         let menu = self.find("//details[contains(@class, 'account')]/summary").await;
-        menu.click().await.expect("a menu");
+        menu.click().await.expect("the account menu opens");
         self.press("Log out").await;
     }
 
@@ -70,6 +70,6 @@ impl Browser {
     /// The name of the account that the page shows.
     pub(crate) async fn signed_in_as(&self) -> String {
         let menu = self.find("//details[contains(@class, 'account')]/summary").await;
-        menu.text().await.expect("a name")
+        menu.text().await.expect("the menu shows a name")
     }
 }
