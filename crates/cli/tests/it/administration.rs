@@ -10,21 +10,28 @@ use tm_auth_proto::{CompactJws, ErrorCode, TokenResponse};
 use crate::dev::Dev;
 use crate::service::{Service, claims, error_code, passes_integrity_check, refresh_counter};
 
+/// The id of the key that signed the access token.
 fn kid(tokens: &TokenResponse) -> String {
-    let header = CompactJws::parse(&tokens.access_token).expect("a JWS").header;
-    header.kid.expect("tokens name their key")
+    let header = CompactJws::parse(&tokens.access_token)
+        .expect("the token is a JWS")
+        .header;
+    header.kid.expect("the header has a key id")
 }
 
-async fn published(api: &AuthApi) -> Vec<String> {
+/// The ids of the keys in the JWKS.
+async fn published_kids(api: &AuthApi) -> Vec<String> {
     let set = api.jwks().await.expect("the JWKS is served");
     set.keys.into_iter().map(|key| key.kid).collect()
 }
 
-/// Polls until `is_so` holds. The server polls for changes that a command makes.
-async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < Duration::from_secs(5), "{what}: not within 5 s");
+/// Polls until `holds` returns true. A command's changes reach the server at its next poll.
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "{what}: not within 5 s"
+        );
     }
 }
 
@@ -52,7 +59,7 @@ async fn j21_a_second_server_is_refused_and_commands_work_next_to_the_first() {
         error_code(bot.mint(&service.api()).await),
         Some(ErrorCode::AccountDisabled)
     );
-    // Access tokens issued before are refused after the server's next poll.
+    // The server refuses existing access tokens after its next poll.
     eventually("the token is refused", async || {
         error_code(service.api().own_api_key(&tokens.access_token).await) == Some(ErrorCode::InvalidToken)
     })
@@ -63,23 +70,24 @@ async fn j21_a_second_server_is_refused_and_commands_work_next_to_the_first() {
         .await
         .expect("the account is enabled again");
     drop(running);
-    // The first server was killed, not stopped. The next one starts all the same.
+    // Dropping `running` killed the first server without a shutdown. The next server still starts.
     service.start();
 }
 
-/// Without SQLite's locks, the next command would take the database for unused and delete the
-/// server's WAL files when it closes the database.
+/// A process loses its POSIX locks on a file when it closes any descriptor of that file. Without
+/// SQLite's locks, the next command would consider the database unused and delete the server's WAL
+/// files when it closes the database.
 #[test]
 fn j21_a_sandbox_keeps_its_database_locks_after_it_searched_its_folder() {
     let dev = Dev::start(&[]);
     // A line of proc_locks(5) has the holder's process id and the file's inode.
-    let locks = fs::read_to_string("/proc/locks").expect("Linux has it");
+    let locks = fs::read_to_string("/proc/locks").expect("Linux lists the locks");
     for name in ["tm-auth.db", "tm-auth.db-shm"] {
-        let file = fs::metadata(dev.folder().join(name)).expect("the server has it open");
+        let file = fs::metadata(dev.folder().join(name)).expect("the server has the file open");
         let (pid, inode) = (format!(" {} ", dev.pid()), format!(":{} ", file.ino()));
         let mut posix = locks.lines().filter(|line| line.contains(" POSIX "));
-        let held = posix.any(|line| line.contains(&pid) && line.contains(&inode));
-        assert!(held, "{name} in:\n{locks}");
+        let is_held = posix.any(|line| line.contains(&pid) && line.contains(&inode));
+        assert!(is_held, "{name} has no lock in:\n{locks}");
     }
 }
 
@@ -90,21 +98,21 @@ async fn b03_a_revoked_signing_key_leaves_the_jwks_within_5_s_and_the_next_key_s
     let bot = service.new_bot().await;
     let api = service.api();
     let old = bot.mint(&api).await.expect("the mint succeeds");
-    let before = published(&api).await;
-    assert_eq!(before.len(), 2, "one key signs, the next one is published");
+    let before = published_kids(&api).await;
+    assert_eq!(before.len(), 2, "the JWKS has the signing key and the next one");
     let (old_kid, next_kid) = (
         kid(&old),
         before
             .iter()
             .find(|name| **name != kid(&old))
-            .expect("the next key"),
+            .expect("the JWKS has the next key"),
     );
     let unknown = service.failure(&["signing-keys", "revoke", "no-such-key"]);
     assert!(unknown.contains("no-such-key"), "{unknown}");
 
     service.admin(&["signing-keys", "revoke", &old_kid]);
     eventually("the key leaves the JWKS", async || {
-        !published(&api).await.contains(&old_kid)
+        !published_kids(&api).await.contains(&old_kid)
     })
     .await;
     assert_eq!(
@@ -116,7 +124,11 @@ async fn b03_a_revoked_signing_key_leaves_the_jwks_within_5_s_and_the_next_key_s
     api.own_api_key(&new.access_token)
         .await
         .expect("the token is valid");
-    assert_eq!(published(&api).await.len(), 2, "a new next key is published");
+    assert_eq!(
+        published_kids(&api).await.len(),
+        2,
+        "the JWKS has the new next key"
+    );
     // Revoking a signing key does not end sessions.
     let refreshed = api
         .refresh(&old.refresh_token)
@@ -158,7 +170,7 @@ async fn keys_are_rewrapped_next_to_the_server_and_the_old_key_encryption_key_ca
     let running = service.start();
     let bot = service.new_bot().await;
     let first = bot.mint(&service.api()).await.expect("the mint succeeds");
-    let published_before = published(&service.api()).await;
+    let published_before = published_kids(&service.api()).await;
     drop(running);
 
     service.write_kek("new-kek", 11);
@@ -183,7 +195,7 @@ async fn keys_are_rewrapped_next_to_the_server_and_the_old_key_encryption_key_ca
     service.admin(&["doctor"]);
     let _running = service.start();
     assert_eq!(
-        published(&service.api()).await,
+        published_kids(&service.api()).await,
         published_before,
         "the keys are the same"
     );
@@ -204,10 +216,10 @@ async fn j16_a_backup_is_restored_to_an_empty_host() {
     let copy = service.path("copy.db");
     let output = service.admin(&["backup", &copy.display().to_string()]);
     assert_eq!(output, copy.display().to_string());
-    let twice = service.failure(&["backup", &copy.display().to_string()]);
-    assert!(twice.contains("exists already"), "{twice}");
+    let second_backup = service.failure(&["backup", &copy.display().to_string()]);
+    assert!(second_backup.contains("exists already"), "{second_backup}");
     // Writes after the backup are lost with the host.
-    let went_on = api
+    let refreshed = api
         .refresh(&before.refresh_token)
         .await
         .expect("the session continues");
@@ -216,9 +228,9 @@ async fn j16_a_backup_is_restored_to_an_empty_host() {
     drop(running);
     assert!(passes_integrity_check(&copy));
 
-    for ending in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm"] {
         let mut path = service.database().into_os_string();
-        path.push(ending);
+        path.push(suffix);
         std::fs::remove_file(path).ok();
     }
     std::fs::rename(&copy, service.database()).expect("the copy can be moved");
@@ -232,7 +244,7 @@ async fn j16_a_backup_is_restored_to_an_empty_host() {
     let running = service.start();
     let api = service.api();
     let next = api
-        .refresh(&went_on.refresh_token)
+        .refresh(&refreshed.refresh_token)
         .await
         .expect("a token newer than the backup is accepted");
     assert_eq!(
@@ -245,14 +257,14 @@ async fn j16_a_backup_is_restored_to_an_empty_host() {
         Some(ErrorCode::ChallengeBeforeRecovery),
         "a signature opens at most one session"
     );
-    let gone = api.refresh(&lost.refresh_token).await;
+    let refused = api.refresh(&lost.refresh_token).await;
     assert_eq!(
-        error_code(gone),
+        error_code(refused),
         Some(ErrorCode::SessionExpired),
         "not reported as reuse"
     );
 
-    // The old name of the command still works, next to the running server too.
+    // The old name of the command still works, also while the server runs.
     let output = service.admin(&["recovered", "--end-sessions"]);
     assert!(output.ends_with("1 sessions ended"), "{output}");
     assert_eq!(
@@ -288,7 +300,7 @@ async fn commands_alone_plan_create_and_administer_a_database() {
         assert_eq!(service.admin(arguments), "the schema is up to date");
     }
     let checked = service.admin(&["doctor"]);
-    // The limit of open files belongs to the machine.
+    // `doctor` may warn about connections, since the limit of open files depends on the machine.
     let is_ok = |line: &str| line.starts_with("ok  ") || line.starts_with("warning  connections: ");
     assert!(checked.lines().all(is_ok), "{checked}");
 
@@ -296,7 +308,7 @@ async fn commands_alone_plan_create_and_administer_a_database() {
         .command(&["doctor"])
         .env("TM_AUTH__TOKENS__ACCESS_TTL_SECONDS", "3599")
         .output()
-        .expect("it starts");
+        .expect("the binary starts");
     let short = String::from_utf8_lossy(&short.stdout).into_owned();
     assert!(
         short.contains("warning  access tokens: they live 3599 s"),

@@ -1,4 +1,4 @@
-//! Runs `tm-auth dev` for one test, on a port and in a folder of its own.
+//! Runs `tm-auth dev` for one test, with its own port and folder.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -15,22 +15,23 @@ use tm_auth_client::{AuthApi, Signer, key_file};
 use tm_auth_proto::{AccessClaims, CompactJws, KeyFile, TokenResponse};
 use tm_auth_verifier::{Clock, SystemClock};
 
-/// Deadline for a start. It is long since creating an RSA key may take seconds on a busy machine.
-const START: Duration = Duration::from_mins(1);
+/// The deadline for a start. It is long since creating an RSA key may take seconds on a busy
+/// machine.
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A running `tm-auth dev`. Dropping it kills the process.
 pub(crate) struct Dev {
     child: Child,
     folder: TempDir,
     origin: String,
-    /// The output of the program before it was ready.
+    /// What the program printed before it was ready.
     pub(crate) printed: String,
 }
 
 impl Dev {
     /// Starts the sandbox with these environment variables and waits until it is ready.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
-        let folder = TempDir::new().expect("a folder for the test");
+        let folder = TempDir::new().expect("a folder can be created");
         let port = free_port();
         let mut child = tm_auth()
             .args(["dev", "--listen", &format!("127.0.0.1:{port}"), "--data"])
@@ -56,7 +57,7 @@ impl Dev {
             printed: String::new(),
         };
         loop {
-            let line = lines.recv_timeout(START).unwrap_or_else(|_| {
+            let line = lines.recv_timeout(START_DEADLINE).unwrap_or_else(|_| {
                 panic!("`tm-auth dev` is not ready; it printed:\n{}", dev.printed);
             });
             if let Some(origin) = line.strip_prefix("ready ") {
@@ -78,10 +79,10 @@ impl Dev {
         format!("{}/v1/auth", self.origin)
     }
 
-    /// The address it listens on.
+    /// The address that the service listens on.
     pub(crate) fn address(&self) -> SocketAddr {
-        let port = self.origin.rsplit_once(':').expect("an origin with a port").1;
-        SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port")))
+        let port = self.origin.rsplit_once(':').expect("the origin has a port").1;
+        SocketAddr::from(([127, 0, 0, 1], port.parse().expect("the port is a number")))
     }
 
     /// The process id of the service.
@@ -94,7 +95,7 @@ impl Dev {
         self.folder.path()
     }
 
-    /// The configuration file it wrote, for administrative commands.
+    /// The configuration file that `dev` wrote. Administrative commands need it.
     pub(crate) fn config_file(&self) -> PathBuf {
         self.folder().join("tm-auth.toml")
     }
@@ -102,8 +103,8 @@ impl Dev {
     /// The demo account's key file.
     pub(crate) fn key_file(&self) -> PathBuf {
         fs::read_dir(self.folder())
-            .expect("the folder is there")
-            .map(|entry| entry.expect("an entry").path())
+            .expect("the folder exists")
+            .map(|entry| entry.expect("the folder can be read").path())
             .find(|path| {
                 path.file_name()
                     .is_some_and(|name| name.to_string_lossy().starts_with("truemarkets-api-key-"))
@@ -114,8 +115,8 @@ impl Dev {
     /// The `uid` of the demo account.
     pub(crate) async fn demo_account(&self) -> String {
         let token = self.mint().await.access_token;
-        let payload = CompactJws::parse(&token).expect("a JWS").payload;
-        let claims: AccessClaims = serde_json::from_slice(&payload).expect("claims");
+        let payload = CompactJws::parse(&token).expect("the token is a JWS").payload;
+        let claims: AccessClaims = serde_json::from_slice(&payload).expect("the payload has the claims");
         claims.uid.to_string()
     }
 
@@ -130,7 +131,7 @@ impl Dev {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "accounts session: {stderr}");
         String::from_utf8(output.stdout)
-            .expect("a token")
+            .expect("the token is UTF-8")
             .trim()
             .to_owned()
     }
@@ -138,16 +139,16 @@ impl Dev {
     /// Kills the process and keeps the folder.
     pub(crate) fn stop(&mut self) {
         self.child.kill().expect("the process can be killed");
-        self.child.wait().expect("the process ends");
+        self.child.wait().expect("the process exits");
     }
 
     /// Mints with the demo key.
     pub(crate) async fn mint(&self) -> TokenResponse {
-        let file: KeyFile = key_file::load(self.key_file()).expect("a key file");
-        let signer = Signer::from_key_file(&file).expect("a P-256 key");
-        let key_id = file.key_id.expect("a registered key");
-        let request = signer.mint_request(key_id, now()).expect("a signature");
-        let api = AuthApi::new(&self.issuer()).expect("a base URL");
+        let file: KeyFile = key_file::load(self.key_file()).expect("the key file is valid");
+        let signer = Signer::from_key_file(&file).expect("the file has a P-256 key");
+        let key_id = file.key_id.expect("the key is registered");
+        let request = signer.mint_request(key_id, now()).expect("the key signs");
+        let api = AuthApi::new(&self.issuer()).expect("the base URL is valid");
         api.mint(&request).await.expect("the demo key mints")
     }
 }
@@ -177,6 +178,6 @@ pub(crate) fn now() -> Timestamp {
 
 /// Returns a port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("the local address").port()
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("the listener has an address").port()
 }

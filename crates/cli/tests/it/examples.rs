@@ -3,9 +3,9 @@
 //! For each signature algorithm, every verifier
 //!
 //! 1. accepts a token that the server minted and prints its claims,
-//! 2. refuses tokens forged from the server's tokens,
-//! 3. accepts a valid token of an issuer whose key the test holds, so that the next refusals prove
-//!    something, and
+//! 2. refuses tokens that an attacker can derive from the server's tokens,
+//! 3. accepts a valid token of an issuer whose key the test holds, so that a refusal in step 4 is
+//!    due to the token and not to the issuer, and
 //! 4. refuses tokens that this issuer signed but that are not valid.
 
 use base64::Engine;
@@ -50,7 +50,11 @@ async fn the_example_clients_mint_and_refresh() {
         ),
         Program::built("mint-refresh in Go", "examples/mint-refresh/go/mint-refresh"),
     ] {
-        let output = client.run(&borrowed(&settings), &[key_file.to_str().expect("UTF-8")], "");
+        let output = client.run(
+            &borrowed(&settings),
+            &[key_file.to_str().expect("the path is UTF-8")],
+            "",
+        );
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {stderr}", client.name);
         assert!(stderr.contains("minted, expires 20"), "{}: {stderr}", client.name);
@@ -69,7 +73,9 @@ async fn the_example_clients_mint_and_refresh() {
 async fn every_language(algorithm: Algorithm) {
     let dev = Dev::start(&[("TM_AUTH__TOKENS__ALGORITHM", algorithm.as_str())]);
     let minted = dev.mint().await;
-    let header = CompactJws::parse(&minted.access_token).expect("a JWS").header;
+    let header = CompactJws::parse(&minted.access_token)
+        .expect("the token is a JWS")
+        .header;
     assert_eq!(header.alg, algorithm.as_str());
     let other_issuer = HttpIssuer::start(algorithm).await;
     let settings = settings_of(&dev);
@@ -82,7 +88,8 @@ async fn every_language(algorithm: Algorithm) {
         assert_refuses(&program, &audience, "another audience", &minted.access_token);
         let issuer = with(&settings, "TM_ISSUER", format!("{}/", dev.issuer()));
         if program.name == RUST {
-            // It fails before the token: the revocation list is of another issuer.
+            // The Rust example checks the revocation list before the token. The list has another
+            // issuer.
             let output = program.run(&borrowed(&issuer), &[], &minted.access_token);
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -104,7 +111,7 @@ async fn every_language(algorithm: Algorithm) {
 fn verifiers() -> Vec<Program> {
     let python = crate::external_program::workspace().join("examples/verify/python/verify.py");
     vec![
-        Program::python("Python", &[python.to_str().expect("UTF-8")]),
+        Program::python("Python", &[python.to_str().expect("the path is UTF-8")]),
         Program::node("TypeScript", "examples/verify/typescript/dist/verify.js"),
         Program::built("Go", "examples/verify/go/verify"),
         Program::java("Java", "examples/verify/java", "Verify"),
@@ -112,16 +119,16 @@ fn verifiers() -> Vec<Program> {
     ]
 }
 
-/// Tokens that an attacker can make from the server's tokens and a key of their own.
+/// Tokens that an attacker with another key can derive from the server's tokens.
 fn forgeries(access: &str, refresh: &str, other_issuer: &HttpIssuer) -> Vec<(&'static str, String)> {
-    let jws = CompactJws::parse(access).expect("a JWS");
-    let kid = jws.header.kid.clone().expect("a kid");
-    let mut claims: Value = serde_json::from_slice(&jws.payload).expect("claims");
+    let jws = CompactJws::parse(access).expect("the token is a JWS");
+    let kid = jws.header.kid.clone().expect("the header has a key id");
+    let mut claims: Value = serde_json::from_slice(&jws.payload).expect("the payload has the claims");
     let same_claims = other_issuer.sign(&claims);
     let same_kid = other_issuer.sign_with(&claims, &[("kid", &kid)]);
     claims["sub"] = json!("mallory@example.com");
-    let (signed, signature) = access.rsplit_once('.').expect("three parts");
-    let (header, payload) = signed.split_once('.').expect("three parts");
+    let (signed, signature) = access.rsplit_once('.').expect("a JWS has three parts");
+    let (header, payload) = signed.split_once('.').expect("a JWS has three parts");
     let altered = URL_SAFE_NO_PAD.encode(claims.to_string());
     let none = compact::signing_input("none", "at+jwt", &kid, &jws.payload);
     vec![
@@ -146,7 +153,10 @@ fn signed_but_invalid(other_issuer: &HttpIssuer, algorithm: Algorithm) -> Vec<(&
     };
     let without = |name: &str| {
         let mut changed = claims.clone();
-        changed.as_object_mut().expect("an object").remove(name);
+        changed
+            .as_object_mut()
+            .expect("the claims are an object")
+            .remove(name);
         other_issuer.sign(&changed)
     };
     let other_algorithm = match algorithm {
@@ -178,6 +188,7 @@ fn signed_but_invalid(other_issuer: &HttpIssuer, algorithm: Algorithm) -> Vec<(&
 
 type Settings = [(&'static str, String)];
 
+/// The settings with which an example program trusts the sandbox.
 fn settings_of(dev: &Dev) -> Vec<(&'static str, String)> {
     vec![
         ("TM_ISSUER", dev.issuer()),
@@ -186,11 +197,13 @@ fn settings_of(dev: &Dev) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The settings with one value changed.
 fn with(settings: &Settings, name: &'static str, value: String) -> Vec<(&'static str, String)> {
     let others = settings.iter().filter(|(other, _)| *other != name).cloned();
     others.chain([(name, value)]).collect()
 }
 
+/// The settings in the form that [`Program::run`] takes.
 fn borrowed(settings: &Settings) -> Vec<(&'static str, &str)> {
     settings
         .iter()
@@ -207,14 +220,16 @@ fn assert_accepts(program: &Program, settings: &Settings, token: &str) {
         program.name
     );
     let printed: Value = serde_json::from_slice(&output.stdout).expect("claims are printed as JSON");
-    let payload = CompactJws::parse(token.trim()).expect("a JWS").payload;
-    let claims: Value = serde_json::from_slice(&payload).expect("claims");
+    let payload = CompactJws::parse(token.trim())
+        .expect("the token is a JWS")
+        .payload;
+    let claims: Value = serde_json::from_slice(&payload).expect("the payload has the claims");
     for name in ["sub", "uid", "sid", "exp", "scope", "client_id", "tm"] {
         assert_eq!(printed[name], claims[name], "{} on `{name}`", program.name);
     }
 }
 
-/// Also checks the message: a program that crashed has not refused.
+/// Also checks the message, since a crash is not a refusal.
 fn assert_refuses(program: &Program, settings: &Settings, what: &str, token: &str) {
     let output = program.run(&borrowed(settings), &[], token);
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -21,19 +21,19 @@ async fn a_service_moves_to_postgresql_and_sessions_keys_and_revocations_continu
         .revoke_api_key(&token, revoked.key_id)
         .await
         .expect("the key is revoked");
-    let jwks = service.api().jwks().await.expect("an answer");
+    let jwks = service.api().jwks().await.expect("the JWKS is served");
 
     let file = service.path("export");
-    let file = file.to_str().expect("UTF-8");
-    let line = service.failure(&["export", file]);
-    assert!(line.contains("another tm-auth server is using"), "{line}");
+    let file = file.to_str().expect("the path is UTF-8");
+    let message = service.failure(&["export", file]);
+    assert!(message.contains("another tm-auth server is using"), "{message}");
     drop(running);
     let exported = service.admin(&["export", file]);
 
     service.set("DATABASE__PATH", "");
     service.set("DATABASE__URL", &Postgres::shared().database());
-    let line = service.failure(&["accounts", "list"]);
-    assert!(line.contains("there is no database"), "{line}");
+    let message = service.failure(&["accounts", "list"]);
+    assert!(message.contains("there is no database"), "{message}");
     let imported = service.admin(&["import", file]);
     assert!(imported.starts_with(exported.trim_end()), "{exported}{imported}");
     assert!(service.failure(&["import", file]).contains("not empty"));
@@ -41,7 +41,7 @@ async fn a_service_moves_to_postgresql_and_sessions_keys_and_revocations_continu
 
     let running = service.start();
     let api = service.api();
-    assert_eq!(api.jwks().await.expect("an answer"), jwks);
+    assert_eq!(api.jwks().await.expect("the JWKS is served"), jwks);
     let refreshed = api
         .refresh(&tokens.refresh_token)
         .await

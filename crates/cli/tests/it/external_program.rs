@@ -28,13 +28,13 @@ impl Program {
         Self::installed(name, &[&node, &script], node.clone(), &[path(&script)])
     }
 
-    /// The Java example.
+    /// A compiled Java example.
     pub(crate) fn java(name: &'static str, folder: &str, class: &str) -> Self {
         let folder = workspace().join(folder).join("target");
         let (classes, libraries) = (folder.join("classes"), folder.join("dependency"));
         let class_path = format!("{}:{}/*", path(&classes), path(&libraries));
         let java = on_path("java").unwrap_or_else(|| PathBuf::from("/usr/bin/java"));
-        // For one short run, the simplest garbage collector and compiler are the fastest.
+        // The simplest garbage collector and compiler are the fastest for one short run.
         let arguments = [
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
@@ -62,8 +62,9 @@ impl Program {
         Self::installed(name, &[], program, &[])
     }
 
-    fn installed(name: &'static str, needs: &[&Path], program: PathBuf, arguments: &[&str]) -> Self {
-        for path in needs {
+    /// Checks that the files exist which `scripts/tools` installs.
+    fn installed(name: &'static str, required: &[&Path], program: PathBuf, arguments: &[&str]) -> Self {
+        for path in required {
             assert!(
                 path.exists(),
                 "{name}: {} is missing: run scripts/tools",
@@ -77,8 +78,8 @@ impl Program {
         Self { name, argv }
     }
 
-    /// Runs the program to its end with these `TM_*` variables only. Uses an empty folder, since
-    /// some programs read a `.env` file in the current folder or leave files there.
+    /// Runs the program to its end with no other `TM_*` variables than these. Its current folder is
+    /// empty, since some programs read a `.env` file there or leave files there.
     pub(crate) fn run(&self, settings: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
         let mut command = Command::new(&self.argv[0]);
         for (name, _) in env::vars_os() {
@@ -86,7 +87,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
-        let folder = tempfile::tempdir().expect("a folder to run in");
+        let folder = tempfile::tempdir().expect("a folder can be created");
         let mut child = command
             .current_dir(folder.path())
             .args(&self.argv[1..])
@@ -101,7 +102,7 @@ impl Program {
         // A program may exit without reading its input; its status then shows the failure.
         stdin.write_all(input.as_bytes()).ok();
         drop(stdin);
-        child.wait_with_output().expect("the program ends")
+        child.wait_with_output().expect("the program exits")
     }
 }
 

@@ -9,12 +9,12 @@ use tm_auth_proto::{ErrorCode, TokenResponse};
 
 use crate::service::{Bot, Service, passes_integrity_check, refresh_counter};
 
-/// A small file system. Only root can mount one.
+/// A file system of 1 MB. Only root can mount it.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
     fn mount() -> Self {
-        let folder = TempDir::new().expect("a folder for the test");
+        let folder = TempDir::new().expect("a folder can be created");
         let mut mount = Command::new("mount");
         mount
             .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
@@ -50,7 +50,8 @@ async fn mint_until_full(api: &AuthApi, bot: &Bot) -> (Vec<TokenResponse>, ApiEr
     }
 }
 
-/// Refreshes until the disk is full. A refresh needs less space than a mint, so some may still fit.
+/// Refreshes until the disk is full. A refresh needs less space than a mint, so some may fit after
+/// the first mint that does not.
 async fn refresh_until_full(api: &AuthApi, mut tokens: TokenResponse) -> ApiError {
     for _ in 0..20_000 {
         match api.refresh(&tokens.refresh_token).await {
@@ -71,20 +72,20 @@ async fn j11_on_a_full_disk_writes_get_503_verification_continues_and_the_servic
     let bot = service.new_bot().await;
     let api = service.api();
     let ballast = disk.path().join("ballast");
-    // Take half of the free space.
-    let free = 1 << 20;
-    let taken: u64 = std::fs::read_dir(disk.path())
+    // Fill half of the free space with a file that the test deletes later.
+    let capacity = 1 << 20;
+    let used: u64 = std::fs::read_dir(disk.path())
         .expect("the disk is mounted")
         .map(|entry| {
             entry
-                .expect("an entry")
+                .expect("the folder can be read")
                 .metadata()
                 .expect("the file exists")
                 .len()
         })
         .sum();
-    let room = usize::try_from(free - taken).expect("small") / 2;
-    std::fs::write(&ballast, vec![0; room]).expect("the file fits");
+    let half = usize::try_from(capacity - used).expect("the disk is small") / 2;
+    std::fs::write(&ballast, vec![0; half]).expect("the file fits");
 
     // An open read transaction keeps SQLite from reusing the WAL, so the disk fills up.
     let reader = rusqlite::Connection::open(&database).expect("the database opens");
@@ -92,7 +93,7 @@ async fn j11_on_a_full_disk_writes_get_503_verification_continues_and_the_servic
         .execute_batch("BEGIN; SELECT count(*) FROM sessions")
         .expect("the transaction starts");
     let (mut issued, error) = mint_until_full(&api, &bot).await;
-    let refreshed = issued.pop().expect("some mints succeed");
+    let to_refresh = issued.pop().expect("some mints succeed");
     assert!(!issued.is_empty());
     assert_eq!(
         (error.status(), error.code()),
@@ -100,15 +101,18 @@ async fn j11_on_a_full_disk_writes_get_503_verification_continues_and_the_servic
         "{error}"
     );
     assert!(error.retry_after().is_some());
-    let error = refresh_until_full(&api, refreshed).await;
+    let error = refresh_until_full(&api, to_refresh).await;
     assert_eq!(error.code(), Some(ErrorCode::Unavailable), "{error}");
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("the HTTP client can be built");
     for (path, status) in [("/health/live", 200), ("/health/ready", 503), ("/health", 503)] {
         let answer = http
             .get(format!("{}{path}", api.base_url()))
             .send()
             .await
-            .expect("a response");
+            .expect("the server answers");
         assert_eq!(answer.status().as_u16(), status, "{path}");
     }
     assert_eq!(api.jwks().await.expect("the JWKS is served").keys.len(), 2);

@@ -1,4 +1,5 @@
-//! An issuer over HTTP whose key the tests hold, for tokens that the service would never sign.
+//! An issuer over HTTP. The tests hold its key, so they can sign tokens that the service would never
+//! sign.
 
 use axum::Router;
 use axum::routing::get;
@@ -17,7 +18,7 @@ pub(crate) const AUDIENCE: &str = "https://api.test";
 /// Serves a JWKS and a revocation list on a loopback port until the test's runtime ends.
 pub(crate) struct HttpIssuer {
     issuer: TestIssuer,
-    base: String,
+    base_url: String,
 }
 
 impl HttpIssuer {
@@ -26,17 +27,20 @@ impl HttpIssuer {
         let issuer = TestIssuer::with_algorithm(Environment::Uat, algorithm);
         let clock = issuer.clock();
         clock.advance(now().as_second() - clock.now().as_second());
-        let (keys, list) = (issuer.clone(), issuer.clone());
+        let (key_issuer, list_issuer) = (issuer.clone(), issuer.clone());
         let router = Router::new()
-            .route("/jwks.json", get(async move || axum::Json(keys.jwks())))
+            .route("/jwks.json", get(async move || axum::Json(key_issuer.jwks())))
             .route(
                 "/revocations",
-                get(async move || list.sign_revocations(&list.revocation_list())),
+                get(async move || list_issuer.sign_revocations(&list_issuer.revocation_list())),
             );
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let base = format!("http://{}", listener.local_addr().expect("the local address"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let base_url = format!(
+            "http://{}",
+            listener.local_addr().expect("the listener has an address")
+        );
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { issuer, base }
+        Self { issuer, base_url }
     }
 
     /// The settings with which an example program trusts this issuer.
@@ -44,8 +48,8 @@ impl HttpIssuer {
         vec![
             ("TM_ISSUER", ISSUER.to_owned()),
             ("TM_AUDIENCE", AUDIENCE.to_owned()),
-            ("TM_JWKS", format!("{}/jwks.json", self.base)),
-            ("TM_REVOCATIONS", format!("{}/revocations", self.base)),
+            ("TM_JWKS", format!("{}/jwks.json", self.base_url)),
+            ("TM_REVOCATIONS", format!("{}/revocations", self.base_url)),
         ]
     }
 
@@ -59,12 +63,12 @@ impl HttpIssuer {
         self.sign_with(claims, &[])
     }
 
-    /// Signs claims with some members of the header changed.
+    /// Signs claims with the header of an access token, changed in these members.
     pub(crate) fn sign_with(&self, claims: &Value, header: &[(&str, &str)]) -> String {
-        let mut all = self.issuer.header(ACCESS_TOKEN_TYP);
+        let mut changed = self.issuer.header(ACCESS_TOKEN_TYP);
         for (name, value) in header {
-            all[*name] = Value::from(*value);
+            changed[*name] = Value::from(*value);
         }
-        self.issuer.sign_raw(&all, claims.to_string().as_bytes())
+        self.issuer.sign_raw(&changed, claims.to_string().as_bytes())
     }
 }

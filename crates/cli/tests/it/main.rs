@@ -1,4 +1,5 @@
-//! Tests of the binary from outside: the real program, real ports, and clients in other languages.
+//! Tests of the binary from outside: the tests run the real program on real ports and use clients in
+//! several languages.
 
 mod administration;
 mod cluster;

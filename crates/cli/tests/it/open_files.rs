@@ -1,4 +1,4 @@
-//! Connections and the limit of open files, with the real binary.
+//! Tests that connections stay below the limit of open files, with the real binary.
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use crate::service::Service;
 
-/// The limits of open files that the server is started with.
+/// The soft limit of open files that the server is started with.
 const SOFT: u32 = 128;
+/// The hard limit of open files that the server is started with.
 const HARD: u32 = 512;
-/// What is left of the hard limit for connections, and for those of one network.
-const CONNECTIONS: usize = 512 - 96 - 64;
+/// The largest number of connections. The server keeps 96 descriptors for itself and 64 for SQLite.
+const CONNECTIONS: usize = HARD as usize - 96 - 64;
+/// The largest number of connections of one network.
 const PER_NETWORK: usize = CONNECTIONS / 8;
 
 #[tokio::test]
@@ -31,13 +33,13 @@ async fn q04_idle_connections_of_one_client_do_not_take_the_service_away() {
         let mut stream = TcpStream::connect(service.address()).expect("the kernel accepts");
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
-            .expect("a timeout");
+            .expect("the timeout can be set");
         if idle.len() < PER_NETWORK {
             idle.push(stream);
             continue;
         }
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
+        stream.read_to_string(&mut answer).expect("the server answers");
         assert!(
             answer.starts_with("HTTP/1.1 503 ") && answer.contains("Your network"),
             "{answer}"
@@ -45,17 +47,17 @@ async fn q04_idle_connections_of_one_client_do_not_take_the_service_away() {
         refused += 1;
     }
     assert_eq!(refused, SOFT as usize * 2 - PER_NETWORK);
-    // Others are served meanwhile.
-    let elsewhere = reqwest::Client::builder()
+    // The server still serves other networks.
+    let other_network = reqwest::Client::builder()
         .local_address(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)))
         .build()
-        .expect("a client");
-    let minted = elsewhere
+        .expect("the HTTP client can be built");
+    let minted = other_network
         .post(format!("http://{}/v1/auth/api-key/token", service.address()))
         .json(&bot.challenge())
         .send()
         .await
-        .expect("an answer");
+        .expect("the server answers");
     assert_eq!(minted.status(), 200);
     drop(idle);
     drop(running);
@@ -68,11 +70,11 @@ fn q04_doctor_names_the_limit_of_open_files_that_is_needed() {
     let output = service
         .limited(SOFT, HARD, &["doctor"])
         .output()
-        .expect("it starts");
+        .expect("the binary starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     let line = text.lines().find(|line| line.contains("connections"));
-    let line = line.expect("a line about connections");
+    let line = line.expect("`doctor` reports on connections");
     assert!(line.starts_with("warning  connections: "), "{line}");
     assert!(line.contains(&format!(" {CONNECTIONS} of the 10000 ")), "{line}");
     assert!(line.contains("10160"), "{line}");

@@ -1,6 +1,7 @@
 //! A stand-in for the platform at one origin: the auth service, the Gateway and the DeFi service.
 //!
-//! 1. `/v1/auth/*` is forwarded unchanged to the auth service.
+//! 1. `/v1/auth/*` is forwarded to the auth service with its body and the request headers that the
+//!    SDK needs.
 //! 2. `/v1/conductor/*` and `/v1/defi/core/*` are protected by `BearerLayer`, like those services.
 //! 3. `POST /test/refresh-verifier` makes the verifier fetch the keys and the revocation list now
 //!    instead of at its next poll.
@@ -30,7 +31,7 @@ pub(crate) type Advance = Arc<dyn Fn(SignedDuration) + Send + Sync>;
 /// The nodes that served the calls to the auth service, in order, if a load balancer names them.
 pub(crate) type ServedBy = Arc<Mutex<Vec<String>>>;
 
-/// Waits until every node lists the same revocations.
+/// Waits until every node lists the latest revocation.
 pub(crate) type WaitUntilAgreed = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// What the stand-in needs if the auth service has several nodes.
@@ -49,11 +50,11 @@ struct Auth {
 
 /// Starts the stand-in and returns its origin. It ends with the test's runtime.
 pub(crate) async fn start(auth_origin: &str, verifier: Verifier, advance: Advance) -> String {
-    let one = Nodes {
+    let single_node = Nodes {
         served_by: ServedBy::default(),
         wait_until_agreed: Arc::new(|| Box::pin(async {})),
     };
-    start_with_nodes(auth_origin, one, verifier, advance).await
+    start_with_nodes(auth_origin, single_node, verifier, advance).await
 }
 
 /// Like [`start`], in front of several nodes.
@@ -92,8 +93,11 @@ pub(crate) async fn start_with_nodes(
                 StatusCode::NO_CONTENT
             }),
         );
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let origin = format!("http://{}", listener.local_addr().expect("the local address"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let origin = format!(
+        "http://{}",
+        listener.local_addr().expect("the listener has an address")
+    );
     tokio::spawn(async move { axum::serve(listener, router).await });
     origin
 }
@@ -107,6 +111,7 @@ async fn profile(Extension(claims): Extension<AccessClaims>) -> Response {
     Json(json!({ "id": claims.uid, "email": claims.sub, "wallets": [] })).into_response()
 }
 
+/// Forwards a request to the auth service. Records the node that HAProxy names in the response.
 async fn forward(State(auth): State<Auth>, request: Request) -> Result<Response, StatusCode> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());

@@ -7,7 +7,7 @@
 use crate::dev::Dev;
 use crate::external_program::{Program, workspace};
 
-/// Limits that a run does not reach: this test is about the document.
+/// Limits that a run does not reach, since this test is about the document.
 const RAISED: [(&str, &str); 4] = [
     ("TM_AUTH__LIMITS__FAILURES_PER_KEY_PER_MINUTE", "60000"),
     ("TM_AUTH__LIMITS__FAILURES_PER_NETWORK_PER_MINUTE", "60000"),
@@ -26,15 +26,15 @@ async fn i15_schemathesis_finds_no_5xx_no_undocumented_status_and_no_schema_viol
     let schemathesis = Program::python("Schemathesis", &["-m", "schemathesis.cli", "run"]);
     let hooks = workspace().join("crates/cli/tests/it/python");
     let settings = [
-        ("PYTHONPATH", hooks.to_str().expect("UTF-8")),
+        ("PYTHONPATH", hooks.to_str().expect("the path is UTF-8")),
         ("SCHEMATHESIS_HOOKS", "schemathesis_hooks"),
     ];
     let uid = dev.demo_account().await;
-    for (who, token) in [
+    for (caller, token) in [
         ("the account owner", dev.management_token(&uid)),
         ("an API key", dev.mint().await.access_token),
     ] {
-        let folder = tempfile::tempdir().expect("a folder for its reports");
+        let folder = tempfile::tempdir().expect("a folder can be created");
         let arguments = [
             &format!("{}/openapi.yaml", dev.issuer()),
             "--url",
@@ -52,10 +52,10 @@ async fn i15_schemathesis_finds_no_5xx_no_undocumented_status_and_no_schema_viol
             "--request-timeout",
             "10",
             "--report-dir",
-            folder.path().to_str().expect("UTF-8"),
+            folder.path().to_str().expect("the path is UTF-8"),
         ];
         let output = schemathesis.run(&settings, &arguments, "");
         let stdout = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "as {who}:\n{stdout}");
+        assert!(output.status.success(), "as {caller}:\n{stdout}");
     }
 }

@@ -18,8 +18,8 @@ pub(crate) use tm_auth_testing::bot::{Bot, Owner, claims, refresh_counter};
 
 use crate::dev::tm_auth;
 
-/// Deadline for a start. It is long since the machine may be busy.
-const START: Duration = Duration::from_mins(1);
+/// The deadline for a start. It is long since the machine may be busy.
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A deployment: its folder, port and settings.
 pub(crate) struct Service {
@@ -36,8 +36,8 @@ pub(crate) struct Running {
 impl Service {
     /// Creates a deployment in `uat` with ES256 and limits that no test reaches.
     pub(crate) fn new() -> Self {
-        let folder = TempDir::new().expect("a folder for the test");
-        let port = port();
+        let folder = TempDir::new().expect("a folder can be created");
+        let port = free_port();
         let mut service = Self {
             folder,
             port,
@@ -60,8 +60,8 @@ impl Service {
         service
     }
 
-    /// Sets a setting, named by the part of its variable after `TM_AUTH__`. An empty value unsets
-    /// it.
+    /// Sets a setting. `name` is its environment variable without the prefix `TM_AUTH__`. An empty
+    /// value unsets it.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.settings.push((format!("TM_AUTH__{name}"), value.to_owned()));
     }
@@ -72,7 +72,7 @@ impl Service {
         use std::os::unix::fs::PermissionsExt;
         let bytes: [u8; 32] = std::array::from_fn(|index| {
             u8::try_from(index)
-                .expect("small")
+                .expect("the index is below 32")
                 .wrapping_mul(53)
                 .wrapping_add(seed)
                 .rotate_left(3)
@@ -101,7 +101,7 @@ impl Service {
     }
 
     pub(crate) fn api(&self) -> AuthApi {
-        AuthApi::new(&format!("http://127.0.0.1:{}", self.port)).expect("a base URL")
+        AuthApi::new(&format!("http://127.0.0.1:{}", self.port)).expect("the base URL is valid")
     }
 
     /// A command that runs the binary with the settings of this deployment.
@@ -126,7 +126,7 @@ impl Service {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
         String::from_utf8(output.stdout)
-            .expect("UTF-8")
+            .expect("the output is UTF-8")
             .trim_end()
             .to_owned()
     }
@@ -134,8 +134,8 @@ impl Service {
     /// Runs a command that must fail with exit code 1. Returns its error message.
     pub(crate) fn failure(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?} succeeds");
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} must fail");
+        let stderr = String::from_utf8(output.stderr).expect("the output is UTF-8");
         let line = stderr.lines().last().unwrap_or_default();
         line.strip_prefix("error: ")
             .unwrap_or_else(|| panic!("no error line: {stderr}"))
@@ -188,7 +188,7 @@ impl Service {
         let mut log = String::new();
         loop {
             let line = lines
-                .recv_timeout(START)
+                .recv_timeout(START_DEADLINE)
                 .unwrap_or_else(|_| panic!("`tm-auth serve` is not ready; it logged:\n{log}"));
             if line.contains(r#""message":"ready""#) {
                 return running;
@@ -201,7 +201,7 @@ impl Service {
     /// Opens a connection to the database.
     pub(crate) fn connection(&self) -> Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-        let db = Connection::open_with_flags(self.database(), flags).expect("the database is there");
+        let db = Connection::open_with_flags(self.database(), flags).expect("the database exists");
         db.busy_timeout(Duration::from_secs(5))
             .expect("the timeout can be set");
         db
@@ -209,7 +209,9 @@ impl Service {
 
     /// Creates an account with `tm-auth accounts create`.
     pub(crate) fn account(&self) -> AccountId {
-        self.admin(&["accounts", "create"]).parse().expect("a uid")
+        self.admin(&["accounts", "create"])
+            .parse()
+            .expect("the output is a user id")
     }
 
     /// Issues a management token with `tm-auth accounts session`.
@@ -251,7 +253,7 @@ impl Running {
     /// Kills the server (SIGKILL).
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("the process can be killed");
-        self.child.wait().expect("the process ends");
+        self.child.wait().expect("the process exits");
     }
 
     /// Asks the server to stop (SIGTERM).
@@ -264,7 +266,7 @@ impl Running {
 
     /// Waits until the server exits.
     pub(crate) fn wait(mut self) -> ExitStatus {
-        self.child.wait().expect("the process ends")
+        self.child.wait().expect("the process exits")
     }
 }
 
@@ -281,11 +283,12 @@ pub(crate) fn error_code<T>(outcome: Result<T, ApiError>) -> Option<ErrorCode> {
 }
 
 /// Returns a free port, a different one for each service of this process.
-fn port() -> u16 {
-    // The port is below the range that Linux uses for outgoing connections: while the server is
-    // down between a kill and the next start, no other socket must get its port.
+///
+/// The port is below the range that Linux uses for outgoing connections, so no such connection gets
+/// it while the server is down between a kill and the next start.
+fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = u16::try_from(std::process::id() % 400).expect("small") * 25;
+    let base = u16::try_from(std::process::id() % 400).expect("a number below 400 fits") * 25;
     loop {
         let port = 20_000 + (base + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

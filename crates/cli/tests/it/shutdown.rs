@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::service::{Bot, Service, claims};
 
+/// Sends a mint without reading the answer.
 fn send_mint(stream: &mut TcpStream, bot: &Bot) -> std::io::Result<()> {
     let body = serde_json::to_string(&bot.challenge()).expect("plain JSON");
     let request = format!(
@@ -43,21 +44,24 @@ fn read_answer(stream: &mut TcpStream) -> (String, std::io::Result<()>) {
     }
 }
 
+/// The tokens in a response with status 200.
 fn tokens(answer: &str) -> TokenResponse {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1).expect("tokens")
+    serde_json::from_str(answer.split_once("\r\n\r\n").expect("the response has a body").1)
+        .expect("the body has tokens")
 }
 
-fn stored(service: &Service) -> BTreeSet<SessionId> {
+/// The sessions in the database.
+fn stored_sessions(service: &Service) -> BTreeSet<SessionId> {
     let db = service.connection();
-    let mut statement = db
-        .prepare("SELECT sid FROM sessions")
-        .expect("the table is there");
+    let mut statement = db.prepare("SELECT sid FROM sessions").expect("the table exists");
     let rows = statement
         .query_map([], |row| row.get::<_, Vec<u8>>(0))
         .expect("the database answers");
-    rows.map(|blob| SessionId(uuid::Uuid::from_slice(&blob.expect("a row")).expect("16 bytes")))
-        .collect()
+    rows.map(|blob| {
+        SessionId(uuid::Uuid::from_slice(&blob.expect("the row can be read")).expect("the id has 16 bytes"))
+    })
+    .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +69,7 @@ async fn j15_after_sigterm_every_request_in_flight_is_answered_and_the_exit_code
     let service = Service::new();
     let running = service.start();
     let bot = service.new_bot().await;
-    // The test holds the write lock, so the mints below stay in flight until it releases it.
+    // The mints below stay in flight while the test holds the write lock.
     let lock = service.connection();
     lock.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
     let mut in_flight: Vec<TcpStream> = (0..50)
@@ -74,12 +78,13 @@ async fn j15_after_sigterm_every_request_in_flight_is_answered_and_the_exit_code
     for stream in &mut in_flight {
         send_mint(stream, &bot).expect("the request is sent");
     }
-    service.api().jwks().await.expect("a later request is answered");
+    // An answer on a later connection shows that the server has accepted the connections above.
+    service.api().jwks().await.expect("the JWKS is served");
     running.terminate();
-    let begun = Instant::now();
+    let terminated = Instant::now();
     while TcpStream::connect(service.address()).is_ok() {
         assert!(
-            begun.elapsed() < Duration::from_secs(5),
+            terminated.elapsed() < Duration::from_secs(5),
             "the server still accepts connections"
         );
     }
@@ -92,23 +97,24 @@ async fn j15_after_sigterm_every_request_in_flight_is_answered_and_the_exit_code
         answered.insert(claims(&tokens(&answer)).sid);
     }
     assert_eq!(running.wait().code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(terminated.elapsed() < Duration::from_secs(10));
     assert_eq!(answered.len(), 50);
-    assert_eq!(stored(&service), answered);
+    assert_eq!(stored_sessions(&service), answered);
 }
 
 /// The results of one client thread.
 struct Outcome {
     answered: Vec<SessionId>,
-    /// Responses that broke off; there must be none.
-    torn: Vec<String>,
+    /// Incomplete responses. There must be none.
+    truncated: Vec<String>,
 }
 
-/// Mints on one connection after another, until the server accepts none.
+/// Mints on one connection after another, until the server accepts none. Counts the answers in
+/// `count`.
 fn mint_until_refused(service: &Service, bot: &Bot, count: &watch::Sender<u64>) -> Outcome {
     let mut outcome = Outcome {
         answered: Vec::new(),
-        torn: Vec::new(),
+        truncated: Vec::new(),
     };
     while let Ok(mut stream) = TcpStream::connect(service.address()) {
         while send_mint(&mut stream, bot).is_ok() {
@@ -117,11 +123,11 @@ fn mint_until_refused(service: &Service, bot: &Bot, count: &watch::Sender<u64>) 
                     outcome.answered.push(claims(&tokens(&answer)).sid);
                     count.send_modify(|count| *count += 1);
                 }
-                // The request crossed with the close of an idle connection, so it was not
-                // processed. The test verifies this at its end.
-                (nothing, Err(_)) if nothing.is_empty() => break,
+                // The server closed the idle connection before the request arrived, so it did not
+                // process the request. The test checks this when it compares the stored sessions.
+                (text, Err(_)) if text.is_empty() => break,
                 (part, Err(_)) => {
-                    outcome.torn.push(part);
+                    outcome.truncated.push(part);
                     break;
                 }
             }
@@ -146,7 +152,7 @@ async fn j15_sigterm_under_load_answers_every_write_and_truncates_no_response() 
         .subscribe()
         .wait_for(|count| *count >= 500)
         .await
-        .expect("the sender lives");
+        .expect("the sender exists");
     running.terminate();
     let status = running.wait();
     let outcomes: Vec<Outcome> = load
@@ -154,19 +160,19 @@ async fn j15_sigterm_under_load_answers_every_write_and_truncates_no_response() 
         .map(|thread| thread.join().expect("the thread ends"))
         .collect();
     assert_eq!(status.code(), Some(0));
-    assert!(outcomes.iter().all(|outcome| outcome.torn.is_empty()));
+    assert!(outcomes.iter().all(|outcome| outcome.truncated.is_empty()));
     let answered: BTreeSet<_> = outcomes
         .into_iter()
         .flat_map(|outcome| outcome.answered)
         .collect();
     // Every answered session is stored, and every stored session was answered.
-    assert_eq!(stored(&service), answered);
+    assert_eq!(stored_sessions(&service), answered);
 }
 
 #[tokio::test]
 async fn j15_a_stopping_node_fails_readiness_before_it_stops_serving() {
     let mut service = Service::new();
-    // Longer than this test; the process is killed at its end.
+    // The server drains for longer than this test runs. The process is killed when `running` drops.
     service.set("LIMITS__DRAIN_SECONDS", "300");
     let running = service.start();
     let bot = service.new_bot().await;
@@ -180,7 +186,7 @@ async fn j15_a_stopping_node_fails_readiness_before_it_stops_serving() {
             "the server stays ready"
         );
     }
-    // Clients that do not know yet are still served.
+    // The server still serves clients that do not know that it is stopping.
     bot.mint(&api).await.expect("the mint still succeeds");
     api.jwks().await.expect("the JWKS is still served");
 }

@@ -25,23 +25,26 @@ use super::{SETTINGS, apis, binary, bots, owner};
 const BOTS: usize = 16;
 const REVOKED: usize = 5;
 const CREATED: usize = 3;
-/// Acknowledged writes between two faults, so that each fault hits a working service.
-const BETWEEN: u64 = 700;
-/// A variable with the number of rounds of a longer run; a round has each fault once.
+/// The number of acknowledged writes between two faults, so that each fault hits a working service.
+const WRITES_BETWEEN_FAULTS: u64 = 700;
+/// The environment variable with the number of rounds of a longer run. A round has each fault once.
 const ROUNDS: &str = "TM_AUTH_TEST_FAULT_ROUNDS";
-/// The limit until a node is ready again. The test prints the actual time.
-const CEILING: Duration = Duration::from_secs(30);
+/// The deadline for a node to get ready and for answers to be lost. The test prints the actual time
+/// of recovery.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e08_j03_j06_j08_no_acknowledged_write_is_lost_in_any_fault() {
     let mut settings = SETTINGS.to_vec();
-    // Shorter than the default, so that requests fail soon while the database is frozen.
+    // This deadline is shorter than the default, so that requests fail soon while the database is
+    // frozen.
     settings.push(("LIMITS__DATABASE_SECONDS", "3"));
     let nodes = ThreeNodes::start_with_fault_proxy(binary(), &settings);
     let owner = owner(&nodes);
     let bots = bots(&nodes, &owner, BOTS).await;
-    let idle_bot = Arc::clone(&bots[BOTS - 1]);
-    let rounds = std::env::var(ROUNDS).map_or(1, |text| text.parse().expect("a number"));
+    // The run revokes the keys of the first bots only.
+    let unrevoked_bot = Arc::clone(&bots[BOTS - 1]);
+    let rounds = std::env::var(ROUNDS).map_or(1, |text| text.parse().expect("the variable has a number"));
     let load = Load {
         base_urls: vec![nodes.url().to_owned()],
         bots,
@@ -52,27 +55,29 @@ async fn e08_j03_j06_j08_no_acknowledged_write_is_lost_in_any_fault() {
     };
     let load = load.start();
     let apis = apis(&nodes);
-    let mut next = 0;
+    let mut next_fault_at = 0;
     for round in 0..rounds {
         for (name, inject, repair) in FAULTS {
-            next += BETWEEN;
-            load.ledger().wait_until_acknowledged(next).await;
+            next_fault_at += WRITES_BETWEEN_FAULTS;
+            load.ledger().wait_until_acknowledged(next_fault_at).await;
             tokio::task::block_in_place(|| inject(&nodes));
             if name.starts_with("PostgreSQL") {
-                assert_serves_without_database(&apis, &idle_bot, name).await;
+                assert_serves_without_database(&apis, &unrevoked_bot, name).await;
             }
-            let repaired = Instant::now();
+            let repair_began = Instant::now();
             tokio::task::block_in_place(|| repair(&nodes));
-            let started = repaired.elapsed();
+            let repair_time = repair_began.elapsed();
             let acknowledged = load.ledger().counts().acknowledged();
             load.ledger().wait_until_acknowledged(acknowledged + 1).await;
-            let served = repaired.elapsed().saturating_sub(started);
-            all_ready(&nodes).await;
-            println!("round {round}: {name}: repaired after {started:.1?}, served again {served:.2?} later");
+            let recovery_time = repair_began.elapsed().saturating_sub(repair_time);
+            wait_until_all_ready(&nodes).await;
+            println!(
+                "round {round}: {name}: repaired after {repair_time:.1?}, served again {recovery_time:.2?} later"
+            );
         }
     }
     load.ledger()
-        .wait_until_acknowledged((next + BETWEEN).max(5_000))
+        .wait_until_acknowledged((next_fault_at + WRITES_BETWEEN_FAULTS).max(5_000))
         .await;
     let ledger = load.stop().await;
 
@@ -124,39 +129,43 @@ const FAULTS: &[(&str, Step, Step)] = &[
 /// Loses the answers to five commits.
 fn lose_answers(nodes: &ThreeNodes) {
     let proxy = nodes.fault_proxy();
-    let begun = Instant::now();
+    let started = Instant::now();
     for lost in 1..=5 {
         let before = proxy.answers_lost();
         proxy.cut_before_next_answer();
         while proxy.answers_lost() == before {
-            assert!(begun.elapsed() < CEILING, "answer {lost} of 5 was not lost");
+            assert!(started.elapsed() < DEADLINE, "answer {lost} of 5 was not lost");
             std::thread::yield_now();
         }
     }
 }
 
-/// Checks that writes get 503 with `Retry-After` and that everything without the database works.
+/// Checks that a mint gets 503 with `Retry-After`, that readiness fails, and that every node still
+/// serves what needs no database.
 async fn assert_serves_without_database(apis: &[AuthApi], bot: &Arc<Bot>, fault: &'static str) {
     let mut nodes = JoinSet::new();
     for api in apis {
         let (api, bot) = (api.clone(), Arc::clone(bot));
         nodes.spawn(async move {
-            let refused = bot.mint(&api).await.expect_err("there is no database");
+            let refused = bot.mint(&api).await.expect_err("the database is unavailable");
             assert_eq!(
                 (refused.status(), refused.code()),
                 (Some(503), Some(ErrorCode::Unavailable)),
                 "{fault}"
             );
             assert!(refused.retry_after().is_some(), "{fault}");
-            assert!(!api.jwks().await.expect("from memory").keys.is_empty(), "{fault}");
-            api.revocations(1 << 20).await.expect("from memory");
+            assert!(
+                !api.jwks().await.expect("the JWKS is in memory").keys.is_empty(),
+                "{fault}"
+            );
+            api.revocations(1 << 20).await.expect("the list is in memory");
             let client = reqwest::Client::new();
             for (path, expected) in [
                 ("live", StatusCode::OK),
                 ("ready", StatusCode::SERVICE_UNAVAILABLE),
             ] {
                 let url = format!("{}/health/{path}", api.base_url());
-                let answer = client.get(url).send().await.expect("an answer");
+                let answer = client.get(url).send().await.expect("the node answers");
                 assert_eq!(answer.status(), expected, "{fault}: {path}");
             }
         });
@@ -164,13 +173,13 @@ async fn assert_serves_without_database(apis: &[AuthApi], bot: &Arc<Bot>, fault:
     nodes.join_all().await;
 }
 
-async fn all_ready(nodes: &ThreeNodes) {
-    let begun = Instant::now();
+async fn wait_until_all_ready(nodes: &ThreeNodes) {
+    let started = Instant::now();
     let client = reqwest::Client::new();
     for node in NODES {
         let url = format!("{}/v1/auth/health/ready", nodes.node_url(node));
         while !matches!(client.get(&url).send().await, Ok(answer) if answer.status() == StatusCode::OK) {
-            assert!(begun.elapsed() < CEILING, "node {node} does not get ready");
+            assert!(started.elapsed() < DEADLINE, "node {node} does not get ready");
         }
     }
 }
@@ -182,8 +191,14 @@ pub(super) fn rows(nodes: &ThreeNodes) -> BTreeMap<SessionId, (i64, bool)> {
     rows.lines()
         .map(|line| {
             let columns: Vec<&str> = line.split('|').collect();
-            let sid = SessionId(Uuid::try_parse(columns[0]).expect("an id"));
-            (sid, (columns[1].parse().expect("a number"), columns[2] == "t"))
+            let sid = SessionId(Uuid::try_parse(columns[0]).expect("the column has a session id"));
+            (
+                sid,
+                (
+                    columns[1].parse().expect("the column has a number"),
+                    columns[2] == "t",
+                ),
+            )
         })
         .collect()
 }

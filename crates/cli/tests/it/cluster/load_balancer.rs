@@ -1,4 +1,4 @@
-//! Three nodes behind HAProxy on one PostgreSQL server: to a client they are one service.
+//! Tests that three nodes behind HAProxy on one PostgreSQL server look like one service.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,17 +17,20 @@ fn start() -> ThreeNodes {
 
 /// The API at a base URL.
 fn api(url: &str) -> AuthApi {
-    AuthApi::new(url).expect("a base URL")
+    AuthApi::new(url).expect("the base URL is valid")
 }
 
+/// Creates an account with one key.
 async fn bot(nodes: &ThreeNodes) -> Arc<Bot> {
     bots(nodes, &owner(nodes), 1).await.remove(0)
 }
 
 /// The id of the key that signed the access token.
 fn kid(tokens: &TokenResponse) -> String {
-    let header = CompactJws::parse(&tokens.access_token).expect("a JWS").header;
-    header.kid.expect("a kid")
+    let header = CompactJws::parse(&tokens.access_token)
+        .expect("the token is a JWS")
+        .header;
+    header.kid.expect("the header has a key id")
 }
 
 #[tokio::test]
@@ -39,16 +42,19 @@ async fn b04_three_nodes_that_start_at_once_on_an_empty_database_sign_with_one_k
         .filter(|line| line.contains(" ES256 signing "))
         .collect();
     assert_eq!(signing.len(), 1, "{listed}");
-    let jwks = api(nodes.url()).jwks().await.expect("an answer");
+    let jwks = api(nodes.url()).jwks().await.expect("the JWKS is served");
     let bot = bot(&nodes).await;
     let mut kids = BTreeSet::new();
     for node in NODES {
         let api = api(nodes.node_url(node));
-        assert_eq!(api.jwks().await.expect("an answer"), jwks, "node {node}");
+        assert_eq!(api.jwks().await.expect("the JWKS is served"), jwks, "node {node}");
         kids.insert(kid(&api.mint(&bot.challenge()).await.expect("the mint succeeds")));
     }
     assert_eq!(kids.len(), 1);
-    assert!(signing[0].starts_with(kids.first().expect("one")), "{listed}");
+    assert!(
+        signing[0].starts_with(kids.first().expect("the set has one key id")),
+        "{listed}"
+    );
 }
 
 #[tokio::test]
@@ -63,27 +69,34 @@ async fn each_refresh_of_a_session_lands_on_another_node() {
             .body(body)
             .send()
             .await
-            .expect("an answer");
+            .expect("the service answers");
         let node = answer.headers()["x-served-by"]
             .to_str()
-            .expect("a name")
+            .expect("the header is text")
             .to_owned();
         assert_eq!(answer.status(), 200, "{node}");
-        (node, answer.json::<TokenResponse>().await.expect("tokens"))
+        (
+            node,
+            answer.json::<TokenResponse>().await.expect("the body has tokens"),
+        )
     };
     let challenge = serde_json::to_string(&bot.challenge()).expect("plain JSON");
     let (minted_by, mut tokens) = call("/api-key/token", challenge).await;
-    let mut served = vec![minted_by];
+    let mut served_by = vec![minted_by];
     for _ in NODES {
         let body = serde_json::json!({ "refresh_token": tokens.refresh_token });
         let (node, refreshed) = call("/token/refresh", body.to_string()).await;
         tokens = refreshed;
-        served.push(node);
+        served_by.push(node);
     }
-    for pair in served.windows(2) {
-        assert_ne!(pair[0], pair[1], "{served:?}");
+    for pair in served_by.windows(2) {
+        assert_ne!(pair[0], pair[1], "{served_by:?}");
     }
-    assert_eq!(served.iter().collect::<BTreeSet<_>>().len(), 3, "{served:?}");
+    assert_eq!(
+        served_by.iter().collect::<BTreeSet<_>>().len(),
+        3,
+        "{served_by:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +113,7 @@ async fn j15_no_request_fails_while_nodes_restart_under_load() {
             let mut tokens = api.mint(&bot.challenge()).await.expect("the mint succeeds");
             while !stop.load(Ordering::Relaxed) {
                 let refreshed = api.refresh(&tokens.refresh_token).await;
-                tokens = refreshed.expect("every refresh succeeds");
+                tokens = refreshed.expect("the refresh succeeds");
                 count.fetch_add(1, Ordering::Relaxed);
             }
         });

@@ -20,7 +20,8 @@ use tm_auth_proto::AccountId;
 use tm_auth_testing::bot::{Bot, Owner};
 use tm_auth_testing::three_nodes::{NODES, ThreeNodes};
 
-/// Limits that no test reaches, except the test of limits.
+/// Settings of all tests: a fast signature algorithm, and high limits, which only the test of rate
+/// limits lowers.
 const SETTINGS: [(&str, &str); 6] = [
     ("TOKENS__ALGORITHM", "ES256"),
     ("API_KEYS__MAX_PER_ACCOUNT", "100"),
@@ -38,7 +39,7 @@ fn binary() -> &'static Path {
 fn apis(nodes: &ThreeNodes) -> Vec<AuthApi> {
     node_urls(nodes)
         .iter()
-        .map(|url| AuthApi::new(url).expect("a base URL"))
+        .map(|url| AuthApi::new(url).expect("the base URL is valid"))
         .collect()
 }
 
@@ -51,13 +52,15 @@ fn operator(nodes: &ThreeNodes, arguments: &[&str]) -> String {
     let output = nodes.command(arguments).output().expect("the binary starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {stderr}");
-    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    let printed = String::from_utf8(output.stdout).expect("the output is UTF-8");
     printed.trim_end().to_owned()
 }
 
 /// Creates an account. Its management token is valid for longer than the test.
 fn owner(nodes: &ThreeNodes) -> Owner {
-    let uid: AccountId = operator(nodes, &["accounts", "create"]).parse().expect("a uid");
+    let uid: AccountId = operator(nodes, &["accounts", "create"])
+        .parse()
+        .expect("the output is a user id");
     let token = operator(nodes, &["accounts", "session", &uid.to_string()]);
     Owner {
         uid,
@@ -66,6 +69,7 @@ fn owner(nodes: &ThreeNodes) -> Owner {
     }
 }
 
+/// Registers this many keys of the account, on each node in turn.
 async fn bots(nodes: &ThreeNodes, owner: &Owner, count: usize) -> Vec<Arc<Bot>> {
     let apis = apis(nodes);
     let mut bots = Vec::new();
@@ -77,15 +81,15 @@ async fn bots(nodes: &ThreeNodes, owner: &Owner, count: usize) -> Vec<Arc<Bot>> 
     bots
 }
 
-/// Polls until `ask` returns a value. Returns it with the time that took. Panics with `what` after
-/// `deadline`.
+/// Polls `ask` until it returns a value. Returns the value and the time that this took. Panics after
+/// `deadline`; `what` names the expected event.
 async fn until<T>(what: &str, deadline: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> (T, Duration) {
-    let began = Instant::now();
+    let started = Instant::now();
     loop {
         if let Some(answer) = ask().await {
-            return (answer, began.elapsed());
+            return (answer, started.elapsed());
         }
-        assert!(began.elapsed() < deadline, "{what}: not within {deadline:?}");
+        assert!(started.elapsed() < deadline, "{what}: not within {deadline:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,7 +1,7 @@
-//! Observes the answers of each endpoint during a fault.
+//! Observes the answers of each endpoint during a fault. Each endpoint has two tasks:
 //!
-//! 1. One task per endpoint mints with its own key and records each answer and its time.
-//! 2. Another task reads what must work without the database: JWKS, revocation list and liveness.
+//! 1. One mints with its own key, counts 503 and records other errors and the longest wait.
+//! 2. One reads what must work without the database: JWKS, revocation list and liveness.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use tm_auth_testing::bot::Bot;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// The pause between two requests of a task.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Running observation tasks.
@@ -22,9 +23,9 @@ pub(super) struct Observer {
 /// The observed answers.
 #[derive(Default)]
 pub(super) struct Observations {
-    /// The number of answers 503 with `Retry-After`.
+    /// The number of mints that got 503 with `Retry-After`.
     pub(super) unavailable: usize,
-    /// All other errors.
+    /// All other failed mints, and all failed reads.
     pub(super) wrong: Vec<String>,
     /// The longest wait for the answer to a mint.
     pub(super) slowest: Duration,
@@ -33,13 +34,13 @@ pub(super) struct Observations {
 }
 
 impl Observer {
-    /// Starts observing these endpoints, each with a bot of its own.
+    /// Starts observing these endpoints. Each has its own bot.
     pub(super) fn start(endpoints: &[(AuthApi, Arc<Bot>)]) -> Self {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for (api, bot) in endpoints {
-            tasks.spawn(mint(api.clone(), Arc::clone(bot), stop.subscribe()));
-            tasks.spawn(read(api.clone(), stop.subscribe()));
+            tasks.spawn(observe_mints(api.clone(), Arc::clone(bot), stop.subscribe()));
+            tasks.spawn(observe_reads(api.clone(), stop.subscribe()));
         }
         Self { stop, tasks }
     }
@@ -58,28 +59,28 @@ impl Observer {
     }
 }
 
-async fn mint(api: AuthApi, bot: Arc<Bot>, mut stop: watch::Receiver<bool>) -> Observations {
+async fn observe_mints(api: AuthApi, bot: Arc<Bot>, mut stop: watch::Receiver<bool>) -> Observations {
     let mut observed = Observations::default();
     while !*stop.borrow_and_update() {
-        let began = Instant::now();
+        let started = Instant::now();
         match api.mint(&bot.challenge()).await {
             Ok(_) => {}
             Err(error) if is_unavailable(&error) => observed.unavailable += 1,
             Err(error) => observed.wrong.push(format!("{}: {error}", api.base_url())),
         }
-        observed.slowest = observed.slowest.max(began.elapsed());
+        observed.slowest = observed.slowest.max(started.elapsed());
         tokio::time::sleep(PAUSE).await;
     }
     observed
 }
 
-async fn read(api: AuthApi, mut stop: watch::Receiver<bool>) -> Observations {
+async fn observe_reads(api: AuthApi, mut stop: watch::Receiver<bool>) -> Observations {
     let mut observed = Observations::default();
     let http = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(10))
         .build()
-        .expect("a client");
+        .expect("the HTTP client can be built");
     while !*stop.borrow_and_update() {
         for path in ["/.well-known/jwks.json", "/revocations", "/health/live"] {
             let url = format!("{}{path}", api.base_url());
@@ -94,7 +95,7 @@ async fn read(api: AuthApi, mut stop: watch::Receiver<bool>) -> Observations {
     observed
 }
 
-/// Whether this is 503 with `Retry-After`.
+/// Whether the answer was 503 with `Retry-After`.
 pub(super) fn is_unavailable(error: &ApiError) -> bool {
     error.status() == Some(503) && error.retry_after().is_some()
 }

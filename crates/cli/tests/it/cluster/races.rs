@@ -1,4 +1,4 @@
-//! Concurrent requests that are spread over the nodes.
+//! Tests concurrent requests that are spread over the nodes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,9 @@ use tokio::task::JoinSet;
 
 use super::{SETTINGS, apis, binary, bots, node_urls, owner};
 
+/// The number of rotations in the race of refreshes.
 const REFRESHES: i64 = 200;
+/// The number of concurrent refreshes of one token. Twice as many mints use one challenge at once.
 const AT_ONCE: usize = 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,11 +40,11 @@ async fn e06_j08_fifty_refreshes_at_once_over_three_nodes_have_one_order_and_one
     let history = client.history();
     assert_eq!(
         history.len(),
-        1 + usize::try_from(REFRESHES).expect("small") * AT_ONCE
+        1 + usize::try_from(REFRESHES).expect("the number is small") * AT_ONCE
     );
     let summary = Checker::default()
         .check(&history)
-        .unwrap_or_else(|found| panic!("{found}"));
+        .unwrap_or_else(|violation| panic!("{violation}"));
     println!("{summary:?}");
 }
 
@@ -60,7 +62,7 @@ async fn d09_a_challenge_sent_to_all_nodes_opens_one_session() {
             tasks.spawn(async move { api.mint(&challenge).await });
         }
         let mut answers = tasks.join_all().await;
-        // Once more on each node afterwards.
+        // Then send it to each node once more.
         for api in &apis {
             answers.push(api.mint(&challenge).await);
         }
@@ -72,7 +74,10 @@ async fn d09_a_challenge_sent_to_all_nodes_opens_one_session() {
                 (Some(401), Some(ErrorCode::Replayed), Some(Duration::from_secs(1)))
             );
         }
-        let tokens = minted.into_iter().find_map(Result::ok).expect("one");
+        let tokens = minted
+            .into_iter()
+            .find_map(Result::ok)
+            .expect("one mint succeeded");
         assert!(opened.insert(tokens.refresh_token));
     }
 }

@@ -1,4 +1,4 @@
-//! A revocation through one node holds on every node.
+//! Tests that a revocation through one node applies on every node.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +14,13 @@ use tokio::task::JoinSet;
 
 use super::{SETTINGS, apis, binary, bots, node_urls, operator, owner};
 
-/// The limit until every node lists a revocation. It is long since the machine may be busy; the
+/// The deadline for every node to list a revocation. It is long since the machine may be busy. The
 /// test prints the actual time.
-const CEILING: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(20);
 const REVOKED: usize = 12;
 
-/// Mints and refreshes on all nodes until it is refused. The client records its history.
+/// Mints and refreshes on all nodes until a call is refused. Sets `busy` after the first refresh.
+/// Returns the code of the refusal. The client records the history.
 async fn mint_and_refresh(
     client: Arc<RetryingClient>,
     bot: Arc<Bot>,
@@ -40,19 +41,20 @@ async fn mint_and_refresh(
     }
 }
 
+/// The revocation list of a node.
 pub(super) async fn list(api: &AuthApi) -> RevocationList {
-    let jws = api.revocations(1 << 20).await.expect("an answer");
-    let payload = CompactJws::parse(&jws).expect("a JWS").payload;
-    serde_json::from_slice(&payload).expect("a list")
+    let jws = api.revocations(1 << 20).await.expect("the list is served");
+    let payload = CompactJws::parse(&jws).expect("the list is a JWS").payload;
+    serde_json::from_slice(&payload).expect("the payload is a revocation list")
 }
 
-/// Waits until the list of each node satisfies `says`. Returns how long that took.
-async fn listed_everywhere(apis: &[AuthApi], says: impl Fn(&RevocationList) -> bool) -> Duration {
+/// Waits until `has_revocation` is true for the list of each node. Returns how long that took.
+async fn listed_everywhere(apis: &[AuthApi], has_revocation: impl Fn(&RevocationList) -> bool) -> Duration {
     let acknowledged = Instant::now();
     for api in apis {
-        while !says(&list(api).await) {
+        while !has_revocation(&list(api).await) {
             assert!(
-                acknowledged.elapsed() < CEILING,
+                acknowledged.elapsed() < DEADLINE,
                 "a node does not list the revocation"
             );
             tokio::task::yield_now().await;
@@ -68,10 +70,10 @@ async fn c10_e10_a_revocation_acknowledged_by_one_node_holds_on_all() {
     let bots = bots(&nodes, &owner, REVOKED).await;
     let apis = apis(&nodes);
     let client = Arc::new(RetryingClient::new(&node_urls(&nodes)));
-    let (mut working, mut slowest) = (JoinSet::new(), Duration::ZERO);
+    let (mut tasks, mut slowest) = (JoinSet::new(), Duration::ZERO);
     let busy: Vec<_> = bots.iter().map(|_| Arc::new(AtomicBool::new(false))).collect();
     for (bot, busy) in bots.iter().zip(&busy) {
-        working.spawn(mint_and_refresh(
+        tasks.spawn(mint_and_refresh(
             Arc::clone(&client),
             Arc::clone(bot),
             Arc::clone(busy),
@@ -85,10 +87,10 @@ async fn c10_e10_a_revocation_acknowledged_by_one_node_holds_on_all() {
         let key_id = bot.key_id;
         slowest = slowest.max(listed_everywhere(&apis, |list| list.keys.contains(&key_id)).await);
     }
-    for refused in working.join_all().await {
+    for refused in tasks.join_all().await {
         assert_eq!(refused, Some(ErrorCode::KeyRevoked));
     }
-    // The checker finds tokens issued to a call that began after an acknowledged revocation.
+    // The checker fails if a call that began after an acknowledged revocation got tokens.
     let history = client.history();
     let issued = history
         .iter()
@@ -104,7 +106,7 @@ async fn c10_e10_a_revocation_acknowledged_by_one_node_holds_on_all() {
     );
     Checker::default()
         .check(&history)
-        .unwrap_or_else(|found| panic!("{found}"));
+        .unwrap_or_else(|violation| panic!("{violation}"));
     println!("{issued} tokens issued; every node listed a revocation within {slowest:?}");
 }
 
@@ -114,7 +116,7 @@ async fn e10_an_account_disabled_by_a_command_is_refused_by_every_node() {
     let owner = owner(&nodes);
     let bot = bots(&nodes, &owner, 1).await.remove(0);
     let apis = apis(&nodes);
-    // Make every node cache the key.
+    // Mint on every node, so that each has the key in its cache.
     let mut sessions = Vec::new();
     for api in &apis {
         sessions.push(bot.mint(api).await.expect("the mint succeeds"));

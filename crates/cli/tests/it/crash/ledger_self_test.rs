@@ -30,7 +30,7 @@ async fn j01_the_ledger_notices_writes_that_the_database_lost() {
     let ledger = load.stop().await;
     assert_eq!(ledger.missing_from(&rows(&service)), [""; 0]);
 
-    // One loss of each kind, in sessions of keys that are not revoked.
+    // Cause one loss of each kind, in sessions of keys that are not revoked.
     let revoked_keys = ledger.revoked_keys();
     let sessions: Vec<Entry> = ledger
         .sessions()
@@ -38,8 +38,11 @@ async fn j01_the_ledger_notices_writes_that_the_database_lost() {
         .filter(|entry| !revoked_keys.contains(&entry.key_id))
         .collect();
     let live: Vec<&Entry> = sessions.iter().filter(|entry| !entry.ended).collect();
-    let ended = sessions.iter().find(|entry| entry.ended).expect("some are ended");
-    for (what, entry) in [
+    let ended = sessions
+        .iter()
+        .find(|entry| entry.ended)
+        .expect("some sessions are ended");
+    for (statement, entry) in [
         ("DELETE FROM sessions", live[0]),
         (
             "UPDATE sessions SET current = current - 1, parent = parent - 1",
@@ -48,23 +51,26 @@ async fn j01_the_ledger_notices_writes_that_the_database_lost() {
         ("UPDATE sessions SET ended_at = NULL, end_reason = NULL", ended),
     ] {
         let changed = service.connection().execute(
-            &format!("{what} WHERE sid = ?1"),
+            &format!("{statement} WHERE sid = ?1"),
             [entry.held.session.0.as_bytes()],
         );
-        assert_eq!(changed.expect("the statement succeeds"), 1, "{what}");
+        assert_eq!(changed.expect("the statement succeeds"), 1, "{statement}");
     }
 
     let missing = ledger.missing_from(&rows(&service));
     assert_eq!(missing.len(), 3, "{missing:?}");
+    // Requests show two of the losses. The service fast-forwards to the token that is newer than its
+    // row, which hides the third.
     let report = ledger.verify().await;
-    let names = |messages: &[String], entry: &Entry| messages[0].contains(&entry.held.session.to_string());
+    let first_names =
+        |messages: &[String], entry: &Entry| messages[0].contains(&entry.held.session.to_string());
     assert!(
-        report.lost.len() == 1 && names(&report.lost, live[0]),
+        report.lost.len() == 1 && first_names(&report.lost, live[0]),
         "{:?}",
         report.lost
     );
     assert!(
-        report.resurrected.len() == 1 && names(&report.resurrected, ended),
+        report.resurrected.len() == 1 && first_names(&report.resurrected, ended),
         "{report}"
     );
     assert!(

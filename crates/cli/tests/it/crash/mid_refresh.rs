@@ -21,12 +21,13 @@ fn send_refresh(service: &Service, refresh_token: &str) -> TcpStream {
     stream
 }
 
-fn current(service: &Service, sid: SessionId) -> i64 {
+/// The counter of the session's newest token in the database.
+fn stored_counter(service: &Service, sid: SessionId) -> i64 {
     let sql = "SELECT current FROM sessions WHERE sid = ?1";
     service
         .connection()
         .query_row(sql, [sid.0.as_bytes()], |row| row.get(0))
-        .expect("the session is there")
+        .expect("the session is stored")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,7 +39,7 @@ async fn e08_after_a_kill_between_commit_and_answer_the_old_token_gets_the_same_
     let sid = claims(&first).sid;
     let unread = send_refresh(&service, &first.refresh_token);
     let deadline = Instant::now() + Duration::from_secs(10);
-    while current(&service, sid) == 0 {
+    while stored_counter(&service, sid) == 0 {
         assert!(Instant::now() < deadline, "the refresh is never committed");
     }
     running.kill();
@@ -51,7 +52,7 @@ async fn e08_after_a_kill_between_commit_and_answer_the_old_token_gets_the_same_
         .await
         .expect("the refresh was committed");
     assert_eq!(
-        (refresh_counter(&second), current(&service, sid)),
+        (refresh_counter(&second), stored_counter(&service, sid)),
         (1, 1),
         "nothing was written"
     );
@@ -59,7 +60,7 @@ async fn e08_after_a_kill_between_commit_and_answer_the_old_token_gets_the_same_
         .api()
         .refresh(&first.refresh_token)
         .await
-        .expect("and again");
+        .expect("a retry succeeds too");
     assert_eq!(again.refresh_token, second.refresh_token, "byte for byte");
     let third = service
         .api()
@@ -76,24 +77,25 @@ async fn e08_after_a_kill_before_the_commit_the_old_token_is_rotated() {
     let bot = service.new_bot().await;
     let first = bot.mint(&service.api()).await.expect("the mint succeeds");
     let sid = claims(&first).sid;
-    // The test holds the write lock, so the server cannot commit.
+    // The server cannot commit while the test holds the write lock.
     let lock = service.connection();
     lock.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
     let unread = send_refresh(&service, &first.refresh_token);
-    service.api().jwks().await.expect("a later request is answered");
+    // An answer on a later connection shows that the server has accepted the connection above.
+    service.api().jwks().await.expect("the JWKS is served");
     running.kill();
     drop(unread);
     lock.execute_batch("ROLLBACK").expect("the transaction is open");
     drop(lock);
 
     let _running = service.start();
-    assert_eq!(current(&service, sid), 0, "the refresh was not committed");
+    assert_eq!(stored_counter(&service, sid), 0, "the refresh was not committed");
     let second = service
         .api()
         .refresh(&first.refresh_token)
         .await
         .expect("the token is still the newest");
-    assert_eq!((refresh_counter(&second), current(&service, sid)), (1, 1));
+    assert_eq!((refresh_counter(&second), stored_counter(&service, sid)), (1, 1));
     let third = service
         .api()
         .refresh(&second.refresh_token)

@@ -1,8 +1,8 @@
 //! Kills the server (SIGKILL) under load and at chosen moments.
 //!
-//! 1. Bots mint and refresh, each with its own key; a few keys are revoked and created. Every
-//!    acknowledged write goes into a ledger. If an answer is lost, a bot retries like any client:
-//!    it signs a new challenge, or presents the same refresh token again.
+//! 1. Bots mint, refresh and end sessions, each with its own key. Their owner revokes and creates a
+//!    few keys. Every acknowledged write goes into a ledger. If an answer is lost, a bot retries
+//!    like any client: it signs a new challenge, or presents the same refresh token again.
 //! 2. After a random number of acknowledged writes the process is killed and started again,
 //!    repeatedly.
 //! 3. At the end every entry of the ledger is compared with the database and the running server.
@@ -20,14 +20,15 @@ use tm_auth_testing::ledger::Load;
 use crate::service::{Owner, Service, error_code, passes_integrity_check};
 
 const KILLS: u64 = 10;
+/// The least number of acknowledged writes in a run.
 const ACKNOWLEDGEMENTS: u64 = 10_000;
 const BOTS: usize = 24;
 /// The number of bots whose keys are revoked.
 const REVOKED: usize = 6;
 /// The number of keys created during the run.
 const CREATED: usize = 3;
-/// A variable with the minutes of a longer run.
-const LONG: &str = "TM_AUTH_TEST_KILL_MINUTES";
+/// The environment variable that sets a longer duration of the run, in minutes.
+const MINUTES: &str = "TM_AUTH_TEST_KILL_MINUTES";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j01_no_acknowledged_write_is_lost_and_nothing_revoked_comes_back() {
@@ -40,7 +41,7 @@ async fn j01_no_acknowledged_write_is_lost_and_nothing_revoked_comes_back() {
         bots.push(Arc::new(service.bot(uid, &management_token).await));
     }
     let owner = Owner {
-        // In a longer run the first token would expire.
+        // Issue a token per request: in a longer run, the first token would expire.
         management_token: Box::new({
             let service = Arc::clone(&service);
             move || service.management_token(uid)
@@ -57,13 +58,13 @@ async fn j01_no_acknowledged_write_is_lost_and_nothing_revoked_comes_back() {
     };
     let load = load.start();
 
-    let minutes = std::env::var(LONG).map_or(0, |text| text.parse().expect("minutes"));
+    let minutes = std::env::var(MINUTES).map_or(0, |text| text.parse().expect("the variable has a number"));
     let (end, mut random) = (Instant::now() + Duration::from_mins(minutes), 0x5eed_u64);
-    let (mut kills, mut next) = (0, 0);
+    let (mut kills, mut kill_at) = (0, 0);
     while kills < KILLS || Instant::now() < end {
-        next += 100 + xorshift(&mut random) % (2 * ACKNOWLEDGEMENTS / KILLS - 300);
-        load.ledger().wait_until_acknowledged(next).await;
-        // It was accepted before the kill, so it must be refused as a replay after it.
+        kill_at += 100 + xorshift(&mut random) % (2 * ACKNOWLEDGEMENTS / KILLS - 300);
+        load.ledger().wait_until_acknowledged(kill_at).await;
+        // The server accepted this challenge before the kill, so after it the challenge is a replay.
         let challenge = load.ledger().last_challenge().expect("a bot has minted");
         running.kill();
         running = service.start();
@@ -72,7 +73,7 @@ async fn j01_no_acknowledged_write_is_lost_and_nothing_revoked_comes_back() {
         kills += 1;
     }
     load.ledger()
-        .wait_until_acknowledged(ACKNOWLEDGEMENTS.max(next))
+        .wait_until_acknowledged(ACKNOWLEDGEMENTS.max(kill_at))
         .await;
     let ledger = load.stop().await;
 
@@ -87,18 +88,19 @@ async fn j01_no_acknowledged_write_is_lost_and_nothing_revoked_comes_back() {
 /// The newest counter of every session, and whether it is live.
 fn rows(service: &Service) -> BTreeMap<SessionId, (i64, bool)> {
     let db = service.connection();
-    let mut all = db
+    let mut statement = db
         .prepare("SELECT sid, current, ended_at IS NULL FROM sessions")
-        .expect("the table is there");
-    let rows = all.query_map([], |row| {
+        .expect("the table exists");
+    let rows = statement.query_map([], |row| {
         let sid = SessionId(row.get(0)?);
         Ok((sid, (row.get(1)?, row.get(2)?)))
     });
     rows.expect("the rows can be read")
         .collect::<Result<_, _>>()
-        .expect("rows of sessions")
+        .expect("each row is a session")
 }
 
+/// The next number of a deterministic sequence.
 fn xorshift(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;

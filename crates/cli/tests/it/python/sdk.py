@@ -15,10 +15,10 @@ from truemarkets.auth import load_key_file, mint_token, refresh_token
 from truemarkets._generated.gateway.models import BalancesResponse, ErrorResponse
 
 
-# An access token lives an hour.
+# Advances the clocks by 61 minutes. An access token lives an hour.
 AFTER_EXPIRY = f"/test/advance/{(3600 + 60) * 1000}"
-# The longest delay of a request or an answer, in milliseconds.
-LONGEST_DELAY = 1000
+# Every delay of a request or an answer is shorter than this, in milliseconds.
+MAX_DELAY = 1000
 
 
 def mints_and_refreshes():
@@ -71,7 +71,7 @@ def threads_of_one_client_refresh_at_two_expiries(count):
     refreshed = []
 
     def delay():
-        time.sleep(int(threading.current_thread().name), delays.randrange(LONGEST_DELAY))
+        time.sleep(int(threading.current_thread().name), delays.randrange(MAX_DELAY))
 
     def slow_refresh(config, token):
         delay()
@@ -106,13 +106,13 @@ def threads_of_one_client_refresh_at_two_expiries(count):
                 thread.join()
     truemarkets.client.refresh_token = refresh_token
     assert not failures, f"{len(failures)} of {2 * len(numbers)} calls failed: {failures[0]}"
-    # The delays are long enough for the case: a thread presented a token three exchanges old.
+    # The delays are long enough: a thread presented a token and got one that is at least three exchanges newer.
     issued = [refreshed[0][0]]
     for _, token in refreshed:
         if token not in issued:
             issued.append(token)
-    behind = max(issued.index(new) - issued.index(old) for old, new in refreshed)
-    assert behind > 2, (behind, len(issued))
+    exchanges = max(issued.index(new) - issued.index(old) for old, new in refreshed)
+    assert exchanges > 2, (exchanges, len(issued))
 
 
 class VirtualTime:

@@ -1,5 +1,5 @@
-//! The SDK against a service on PostgreSQL, in this process, so that the test can advance its
-//! clock.
+//! Runs the SDK against a service on PostgreSQL. The service runs in this process, so that the test
+//! can advance its clock.
 
 use std::fs;
 use std::path::PathBuf;
@@ -69,7 +69,7 @@ struct Sandbox {
 
 impl Sandbox {
     async fn start() -> Self {
-        let folder = TempDir::new().expect("a folder for the test");
+        let folder = TempDir::new().expect("a folder can be created");
         let port = free_port();
         let origin = format!("http://localhost:{port}");
         let config_file = folder.path().join("tm-auth.toml");
@@ -82,15 +82,15 @@ impl Sandbox {
         write_private(&config_file, &text);
 
         let clock = Arc::new(ManualClock::new(now()));
-        let config = Config::load(Some(&config_file), []).expect("a configuration");
+        let config = Config::load(Some(&config_file), []).expect("the configuration is valid");
         let Database::Postgres { url, max_connections } = &config.database else {
-            panic!("a PostgreSQL database: {}", config.database)
+            panic!("this is not a PostgreSQL database: {}", config.database)
         };
         let options = PostgresOptions {
             url: url.expose().to_owned(),
             max_connections: *max_connections,
         };
-        let store = postgres::open(&options).await.expect("an empty database");
+        let store = postgres::open(&options).await.expect("the database opens");
         let app = App::start(config, Arc::new(store), Arc::clone(&clock) as _)
             .await
             .expect("the service starts");
@@ -103,7 +103,10 @@ impl Sandbox {
             let output = output.expect("the binary starts");
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{arguments:?}: {stderr}");
-            String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+            String::from_utf8(output.stdout)
+                .expect("the output is UTF-8")
+                .trim()
+                .to_owned()
         };
         let uid = operator(&["accounts", "create"]);
         let management_token = operator(&["accounts", "session", &uid]);
@@ -113,10 +116,13 @@ impl Sandbox {
             clock,
             management_token,
         };
-        sandbox.register(uid.parse().expect("a uid")).await;
+        sandbox
+            .register(uid.parse().expect("the output is a user id"))
+            .await;
         sandbox
     }
 
+    /// Creates a key, registers it and writes the key file.
     async fn register(&self, uid: AccountId) {
         let issuer = format!("{}/v1/auth", self.origin);
         let signer = Signer::generate().expect("the cryptographic library works");
@@ -132,7 +138,7 @@ impl Sandbox {
             allowed_ips: Vec::new(),
             pending: false,
         };
-        let api = AuthApi::new(&issuer).expect("a base URL");
+        let api = AuthApi::new(&issuer).expect("the base URL is valid");
         let key = api.register_api_key(&self.management_token, &request).await;
         let file = KeyFile {
             key_id: Some(key.expect("the registration succeeds").key_id),
@@ -157,6 +163,7 @@ impl Sandbox {
     }
 }
 
+/// Writes a file that only its owner can read.
 fn write_private(path: &std::path::Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     fs::write(path, text).expect("the file can be written");

@@ -1,4 +1,4 @@
-//! The SDK against `tm-auth dev`, which uses SQLite.
+//! Runs the SDK against `tm-auth dev`, which uses SQLite.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ async fn the_sdk_is_refused_everywhere_with_a_revoked_key() {
     let token = dev.management_token(&uid);
     run(
         &dev.key_file(),
-        &origin_of(&dev).await,
+        &start_platform(&dev).await,
         &["a_revoked_key_is_refused_everywhere", &token],
     );
 }
@@ -54,13 +54,13 @@ async fn in_this_process(arguments: &[&str]) {
     let mut dev = Dev::start(&[]);
     dev.stop();
     let clock = Arc::new(ManualClock::new(now()));
-    let mut config = Config::load(Some(&dev.config_file()), []).expect("the configuration of `dev`");
+    let mut config = Config::load(Some(&dev.config_file()), []).expect("the configuration of `dev` is valid");
     let store = sqlite::open(&SqliteOptions {
         path: config.database.file().expect("`dev` uses SQLite").to_owned(),
         role: Role::Server,
         synchronous: Synchronous::Full,
     })
-    .expect("the database of `dev`");
+    .expect("the database of `dev` opens");
     config.network.listen = vec![dev.address()];
     let app = App::start(config, Arc::new(store), Arc::clone(&clock) as _)
         .await
@@ -74,12 +74,14 @@ async fn in_this_process(arguments: &[&str]) {
     run(&dev.key_file(), &origin, arguments);
 }
 
+/// Runs a scenario against `tm-auth dev`.
 async fn against_dev(scenario: &str) {
     let dev = Dev::start(&[]);
-    run(&dev.key_file(), &origin_of(&dev).await, &[scenario]);
+    run(&dev.key_file(), &start_platform(&dev).await, &[scenario]);
 }
 
-async fn origin_of(dev: &Dev) -> String {
+/// Starts a stand-in for the platform in front of the sandbox. Returns its origin.
+async fn start_platform(dev: &Dev) -> String {
     let verifier = verifier(dev.origin(), SystemClock).await;
     platform::start(dev.origin(), verifier, Arc::new(|_| {})).await
 }
