@@ -26,9 +26,15 @@ async fn g20_the_last_login_method_is_not_removed() {
     assert_eq!(visitor.create(ADD, &mut second, &server.origin).await.status, 201);
     assert_eq!(remove(&mut visitor, &first, &[]).await.status, 303);
     assert_eq!(remove(&mut visitor, &second, &[]).await.status, 409);
-    let refused = server.visitor().prove(SIGN_IN, &mut first, &server.origin).await;
+    let refused = server
+        .visitor()
+        .use_passkey(SIGN_IN, &mut first, &server.origin)
+        .await;
     refused.assert_error(400, "passkey_refused");
-    let answer = server.visitor().prove(SIGN_IN, &mut second, &server.origin).await;
+    let answer = server
+        .visitor()
+        .use_passkey(SIGN_IN, &mut second, &server.origin)
+        .await;
     assert_eq!(answer.status, 200);
 }
 

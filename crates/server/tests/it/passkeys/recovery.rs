@@ -109,7 +109,10 @@ async fn c12_a_passkey_sign_in_between_options_and_answer_cancels_the_recovery()
     let mut thief = server.signed_in(&account, AuthMethod::EmailCode).await;
     let options = thief.begin(ADD).await;
     let answer = thiefs.create(&options, &server.origin).answer();
-    let cancelled = server.visitor().prove(SIGN_IN, &mut owners, &server.origin).await;
+    let cancelled = server
+        .visitor()
+        .use_passkey(SIGN_IN, &mut owners, &server.origin)
+        .await;
     assert_eq!(cancelled.body["recovery_cancelled"], true);
     thief
         .finish(ADD, &answer)
