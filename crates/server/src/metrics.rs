@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use jiff::SignedDuration;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tm_auth_proto::ErrorCode;
@@ -70,10 +71,6 @@ pub(crate) fn background_failure(task: &'static str) {
     counter!("tm_auth_background_failures_total", "task" => task).increment(1);
 }
 
-pub(crate) fn mail_queued() {
-    counter!("tm_auth_mail_queued_total").increment(1);
-}
-
 pub(crate) fn mail_sent() {
     counter!("tm_auth_mail_sent_total").increment(1);
 }
@@ -82,10 +79,12 @@ pub(crate) fn mail_attempt_failed(reason: &'static str) {
     counter!("tm_auth_mail_failed_attempts_total", "reason" => reason).increment(1);
 }
 
-pub(crate) fn mail_dropped(reason: &'static str, mails: u64) {
-    counter!("tm_auth_mail_dropped_total", "reason" => reason).increment(mails);
+pub(crate) fn mail_dropped(reason: &'static str) {
+    counter!("tm_auth_mail_dropped_total", "reason" => reason).increment(1);
 }
 
-pub(crate) fn mail_held(mails: usize) {
-    gauge!("tm_auth_mail_queue_length").set(u32::try_from(mails).unwrap_or(u32::MAX));
+/// Mail of a kind that waits in the database, and the age of the oldest.
+pub(crate) fn mail_waiting(kind: &'static str, mails: u32, age: SignedDuration) {
+    gauge!("tm_auth_mail_waiting", "kind" => kind).set(mails);
+    gauge!("tm_auth_mail_oldest_seconds", "kind" => kind).set(age.as_secs_f64());
 }

@@ -12,7 +12,7 @@ use tm_auth_store::error::Chain;
 use crate::app::App;
 use crate::app::background;
 use crate::config::Config;
-use crate::mail::Workers;
+use crate::mail::Sender;
 use crate::{metrics, open_files, random, router};
 
 /// Why the service does not start.
@@ -34,7 +34,7 @@ pub struct Bound {
     app: Arc<App>,
     listeners: Listeners,
     metrics: Option<(tokio::net::TcpListener, PrometheusHandle)>,
-    mail: Option<Workers>,
+    mail: Option<Sender>,
 }
 
 /// Opens the sockets.
@@ -59,7 +59,7 @@ pub async fn bind(app: Arc<App>) -> Result<Bound, ServeError> {
         }
         None => None,
     };
-    let mail = app.mail.start(&app.config)?;
+    let mail = Sender::start(&app.mail, &app.config)?;
     Ok(Bound {
         app,
         listeners,

@@ -61,6 +61,15 @@ pub struct KeyUse {
     pub ip: IpAddr,
 }
 
+/// A row as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed<T> {
+    /// The row.
+    pub row: T,
+    /// Whether this call changed it. If not, the call wrote nothing at all.
+    pub is_changed: bool,
+}
+
 /// Limits of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyLimits {

@@ -35,8 +35,20 @@ pub struct NewCode {
     pub long: CodeMac,
     /// The requesting browser, and its link. `None`: a program requests the code and needs no link.
     pub browser: Option<NewLink>,
+    /// The mails with either code.
+    pub mail: SealedCodes,
     /// Time of the request.
     pub asked_at: Timestamp,
+}
+
+/// What the outbox holds of a code. It is sealed, because a reader of the database must not learn
+/// codes and links.
+#[derive(Clone, Debug, Default)]
+pub struct SealedCodes {
+    /// With the short code.
+    pub short: Vec<u8>,
+    /// With the long code.
+    pub long: Vec<u8>,
 }
 
 /// Result of a request for a code.

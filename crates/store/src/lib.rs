@@ -20,6 +20,7 @@ pub mod faults;
 pub mod housekeeping;
 pub mod identity;
 pub mod key_refusal;
+pub mod outbox;
 pub mod passkey;
 pub mod postgres;
 pub mod reminder;
@@ -32,7 +33,7 @@ mod statements;
 pub mod transfer;
 
 pub use account::NewAccount;
-pub use api_key::{DeadKeys, KeyChange, KeyLimits, KeyUse, NewApiKey};
+pub use api_key::{Changed, DeadKeys, KeyChange, KeyLimits, KeyUse, NewApiKey};
 pub use apple_identity::{AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal};
 pub use audit::{AuditContext, AuditEntry, History};
 pub use audit_action::AuditAction;

@@ -1,5 +1,6 @@
 //! Reminders that keys expire.
 
+use jiff::Timestamp;
 use tm_auth_core::ApiKey;
 
 /// A due reminder and its recipient.
@@ -11,4 +12,6 @@ pub struct DueReminder {
     pub address: String,
     /// Days before the expiry, one of [`tm_auth_core::api_key::reminder::DAYS`].
     pub days: u8,
+    /// When it was found to be due.
+    pub found_at: Timestamp,
 }

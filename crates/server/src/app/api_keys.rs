@@ -6,7 +6,8 @@
 //!   without delay.
 //! - To activate a key, any login and a signature by the key are enough.
 //!
-//! The owner is notified of each change by mail. A pending key is announced when it is activated.
+//! Each account has a budget for changes, and another one for disabling and revoking. The owner is
+//! notified of each change by mail. A pending key is announced when it is activated.
 
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::api_key::address;
@@ -17,10 +18,8 @@ use tm_auth_store::{Change, KeyChange, KeyLimits, KeyUse, NewApiKey};
 
 use crate::app::App;
 use crate::app::management::Management;
-use crate::app::notices;
 use crate::error::ApiError;
 use crate::http::context::Context;
-use crate::mail::templates::Notice;
 use crate::random;
 
 /// Revoked and expired keys per page of a list.
@@ -74,6 +73,7 @@ pub(crate) async fn register(
     management: &Management,
     request: &RegisterApiKey,
 ) -> Result<ApiKey, ApiError> {
+    app.limits.charge_change(context, management.account.uid)?;
     management.require_strong(app, context.now).await?;
     let uid = management.account.uid;
     let key = PublicKey::parse(&request.public_key)?;
@@ -103,10 +103,7 @@ pub(crate) async fn register(
         .register_key(new, limits, &context.audit_context(uid))
         .await?
         .map_err(|refusal| ApiError::refused_at(refusal, context.now))?;
-    // A pending key is announced when it is activated.
-    if key.lifecycle.activated_at().is_some() {
-        tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
-    }
+    app.mail.send_waiting().await;
     Ok(key)
 }
 
@@ -118,6 +115,7 @@ pub(crate) async fn activate(
     proof: &RegistrationProof,
 ) -> Result<ApiKey, ApiError> {
     let uid = management.account.uid;
+    app.limits.charge_change(context, uid)?;
     let (key, _) = find(app, management, key_id).await?;
     let confirmed = registration::confirm(&key, proof, &app.issuer.url, context.now)?;
     let max_live = app.config.api_keys.max_per_account;
@@ -127,10 +125,7 @@ pub(crate) async fn activate(
         .activate_key(uid, confirmed, max_live, &audit_context)
         .await??;
     app.api_keys.forget(&Change::Key(key_id));
-    // A repeated request changes nothing and sends no second mail.
-    if key.lifecycle.activated_at() == Some(context.now) {
-        tell(app, context, &key, |label| Notice::KeyCreated { label }).await;
-    }
+    app.mail.send_waiting().await;
     Ok(key)
 }
 
@@ -141,10 +136,13 @@ pub(crate) async fn update(
     key_id: KeyId,
     request: &UpdateApiKey,
 ) -> Result<ApiKey, ApiError> {
-    if !only_disables(request) {
+    let uid = management.account.uid;
+    if only_disables(request) {
+        app.limits.charge_removal(context, uid)?;
+    } else {
+        app.limits.charge_change(context, uid)?;
         management.require_strong(app, context.now).await?;
     }
-    let uid = management.account.uid;
     let change = KeyChange {
         label: request.label.as_deref().map(label::parse).transpose()?,
         scopes: request.scopes.map(some_scope).transpose()?,
@@ -155,16 +153,18 @@ pub(crate) async fn update(
         allowed_ips: request.allowed_ips.as_deref().map(address::parse).transpose()?,
         disabled: request.disabled,
     };
-    let key = app
+    let changed = app
         .store
         .update_key(uid, key_id, change, &context.audit_context(uid))
         .await??;
-    app.api_keys.forget(&Change::Key(key_id));
-    if request.disabled.is_some() {
-        app.reload_revocations().await?;
+    if changed.is_changed {
+        app.api_keys.forget(&Change::Key(key_id));
+        if request.disabled.is_some() {
+            app.reload_revocations().await?;
+        }
+        app.mail.send_waiting().await;
     }
-    tell(app, context, &key, |label| Notice::KeyChanged { label }).await;
-    Ok(key)
+    Ok(changed.row)
 }
 
 pub(crate) async fn revoke(
@@ -174,21 +174,15 @@ pub(crate) async fn revoke(
     key_id: KeyId,
 ) -> Result<ApiKey, ApiError> {
     let uid = management.account.uid;
+    app.limits.charge_removal(context, uid)?;
     let key = app
         .store
         .revoke_key(uid, key_id, &context.audit_context(uid))
         .await??;
     app.api_keys.forget(&Change::Key(key_id));
     app.reload_revocations().await?;
-    // A repeated request changes nothing and sends no second mail.
-    if key.lifecycle.revoked_at() == Some(context.now) {
-        tell(app, context, &key, |label| Notice::KeyRevoked { label }).await;
-    }
+    app.mail.send_waiting().await;
     Ok(key)
-}
-
-async fn tell(app: &App, context: &Context, key: &ApiKey, notice: impl FnOnce(String) -> Notice) {
-    notices::tell(app, context, &key.account, notice(key.label.clone())).await;
 }
 
 /// Whether the request only disables the key.

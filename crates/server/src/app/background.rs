@@ -16,6 +16,7 @@ use super::{App, revocation_list};
 const POLL: Duration = Duration::from_millis(250);
 /// A number that no change has. For such a number the store reports that the node missed changes.
 const EVERYTHING: i64 = i64::MAX;
+const MEASURE: Duration = Duration::from_secs(10);
 const FLUSH: Duration = Duration::from_secs(2);
 const MAINTAIN: Duration = Duration::from_mins(1);
 /// Pause between two batches of a sweep, so that requests get their turn.
@@ -29,6 +30,7 @@ pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
     tasks.spawn(maintain_keys(Arc::clone(app)));
     tasks.spawn(sweep(Arc::clone(app)));
     tasks.spawn(remind(Arc::clone(app)));
+    tasks.spawn(measure_mail(Arc::clone(app)));
     tasks
 }
 
@@ -121,6 +123,9 @@ async fn sweep(app: Arc<App>) {
             }
             tokio::time::sleep(SWEEP_PAUSE).await;
         }
+        if let Err(error) = app.mail.drop_expired().await {
+            failed("sweep", &error);
+        }
     }
 }
 
@@ -130,6 +135,16 @@ async fn remind(app: Arc<App>) {
         ticks.tick().await;
         if let Err(error) = crate::app::api_key_reminders::send_due(&app).await {
             failed("reminders", &error);
+        }
+    }
+}
+
+async fn measure_mail(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(MEASURE);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = app.mail.measure().await {
+            failed("mail", &error);
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Codes and links by e-mail, for the API and the pages.
 //!
-//! 1. [`mail`] checks the limits of the address and of the caller's network and queues a mail. The
+//! 1. [`mail`] checks the limits of the address and of the caller's network and writes a mail. The
 //!    response depends on the caller's own requests alone, so the caller learns nothing about the
 //!    address.
 //! 2. [`by_code`] and [`by_link`] exchange a code or link for a proved address, once.
 //! 3. [`account`] finds the account of that address, or creates one.
 
 use jiff::SignedDuration;
-use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, LIFE, Length, Purpose, TypedCode};
+use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, Length, Purpose, TypedCode};
 use tm_auth_core::secret::FlowSecret;
 use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, EmailAddress};
 use tm_auth_proto::{AccountId, OrganizationId};
-use tm_auth_store::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
+use tm_auth_store::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail, SealedCodes};
 use tm_auth_store::{AuditContext, NewAccount};
 
 use super::App;
@@ -20,7 +20,7 @@ use super::sign_in;
 use crate::error::ApiError;
 use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
-use crate::mail::templates::{self, CodePurpose, EmailCodeMail};
+use crate::mail::templates::{CodeLetter, CodePurpose};
 use crate::random;
 
 /// Step 1. Mails a code if the limits allow it. If a browser requests it, `browser` is the secret
@@ -36,6 +36,9 @@ pub(crate) async fn mail(
     if !app.mail.is_available() {
         return Err(ApiError::unavailable("no mail is configured"));
     }
+    if !app.store.has_room_for_code().await? {
+        return Err(ApiError::unavailable("too many codes wait to be mailed"));
+    }
     app.limits.may_mail_code(context)?;
     let flow_id = FlowId(random::bytes());
     let pepper = pepper(app);
@@ -43,9 +46,13 @@ pub(crate) async fn mail(
     // The store decides which of the two codes is mailed.
     let (short, long) = (code(Length::Short), code(Length::Long));
     let link = FlowSecret::new(random::bytes());
+    let sealed = |code: &EmailCode| {
+        let letter = letter(context, device, purpose, code, browser.map(|_| &link));
+        app.mail.seal(flow_id.0, &letter)
+    };
     let new = NewCode {
         flow_id,
-        email: email.clone(),
+        email,
         network: network(context),
         site: NetworkPrefix::site(context.address).to_string(),
         purpose,
@@ -55,43 +62,40 @@ pub(crate) async fn mail(
             browser_hash: browser.hash(),
             link_hash: link.hash(),
         }),
+        mail: SealedCodes {
+            short: sealed(&short),
+            long: sealed(&long),
+        },
         asked_at: context.now,
     };
     let audit_context = context.audit_context(actor(purpose));
-    let code = match app.store.ask_for_code(new, &audit_context).await? {
-        AskedCode::Sent(Length::Short) => short,
-        AskedCode::Sent(Length::Long) => long,
+    match app.store.ask_for_code(new, &audit_context).await? {
+        AskedCode::Sent(_) => app.mail.send_waiting().await,
         AskedCode::Wait(wait) => return Err(ApiError::rate_limited(seconds(wait))),
-        AskedCode::NotSent => return Ok(()),
-    };
-    // The token and the code are in the fragment, which browsers do not send to servers.
-    let link = browser.map(|_| {
-        let path = match purpose {
-            Purpose::SignIn => "/sign-in/link",
-            Purpose::SetEmail(_) => "/security/email/link",
-        };
-        format!("{path}#token={}&code={}", link.encode(), code.digits())
-    });
-    let sent = app.mail.send(templates::email_code(
-        app.letterhead(),
-        context,
-        &EmailCodeMail {
-            to: email.as_str(),
-            purpose: match purpose {
-                Purpose::SignIn => CodePurpose::SignIn,
-                Purpose::SetEmail(_) => CodePurpose::SetEmail,
-            },
-            code: code.digits(),
-            link: link.as_deref(),
-            device,
-            expires_at: context.now + LIFE,
-        },
-    ));
-    if sent.is_err() {
-        // Otherwise the limits would count a mail that was never sent.
-        app.store.withdraw_code(flow_id).await?;
+        AskedCode::NotSent => {}
     }
-    sent
+    Ok(())
+}
+
+fn letter(
+    context: &Context,
+    device: &str,
+    purpose: Purpose,
+    code: &EmailCode,
+    link: Option<&FlowSecret>,
+) -> CodeLetter {
+    let (purpose, path) = match purpose {
+        Purpose::SignIn => (CodePurpose::SignIn, "/sign-in/link"),
+        Purpose::SetEmail(_) => (CodePurpose::SetEmail, "/security/email/link"),
+    };
+    CodeLetter {
+        purpose,
+        code: code.digits().to_owned(),
+        // The token and the code are in the fragment, which browsers do not send to servers.
+        link: link.map(|link| format!("{path}#token={}&code={}", link.encode(), code.digits())),
+        device: device.to_owned(),
+        ip: context.address,
+    }
 }
 
 /// For the `Retry-After` header: whole seconds, rounded up.

@@ -11,7 +11,6 @@ pub(crate) mod background;
 pub(crate) mod email_code;
 pub(crate) mod management;
 pub(crate) mod mint;
-pub(crate) mod notices;
 pub(crate) mod readiness;
 pub(crate) mod refresh;
 pub(crate) mod revocation_list;
@@ -34,8 +33,7 @@ use self::readiness::Readiness;
 use self::revocation_list::RevocationList;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
-use crate::mail::templates::Letterhead;
-use crate::mail::{Delivered, MailQueue};
+use crate::mail::{Delivered, Mailer};
 use crate::rate_limits::Limits;
 use crate::rate_limits::audit::ReachedLimits;
 use crate::signing_keys::current::CurrentKeys;
@@ -57,7 +55,7 @@ pub struct App {
     pub(crate) reached_limits: ReachedLimits,
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationList,
-    pub(crate) mail: MailQueue,
+    pub(crate) mail: Arc<Mailer>,
     pub(crate) current_keys: CurrentKeys,
     pub(crate) api_keys: ApiKeyCache,
 }
@@ -80,6 +78,8 @@ impl App {
             environment: config.environment,
             access_ttl: SignedDuration::from_secs(i64::from(config.tokens.access_ttl_seconds)),
         };
+        let mail = Arc::new(Mailer::new(&config, Arc::clone(&store), Arc::clone(&clock)));
+        store.keep_mail(mail.is_available());
         let policy = |audience: &str| Policy::new(&issuer.url, audience).environment(config.environment);
         let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
         Ok(Arc::new(Self {
@@ -103,7 +103,7 @@ impl App {
             )
             .await?,
             issuer,
-            mail: MailQueue::new(&config, Arc::clone(&clock)),
+            mail,
             api_keys: ApiKeyCache::new(Arc::clone(&store)),
             current_keys,
             config,
@@ -126,11 +126,6 @@ impl App {
     /// The mails in the mailbox, newest first. `None` if mail is sent by SMTP or not at all.
     pub fn mailbox(&self) -> Option<Vec<Arc<Delivered>>> {
         self.mail.mailbox()
-    }
-
-    /// What every mail says about this service.
-    pub(crate) fn letterhead(&self) -> Letterhead<'_> {
-        Letterhead::new(self.config.environment, &self.config.public_url)
     }
 
     /// The service's clock.

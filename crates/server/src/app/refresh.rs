@@ -21,10 +21,9 @@ use tm_auth_proto::{Environment, SessionId, TokenResponse};
 use tm_auth_store::error::Chain;
 use tm_auth_store::{KeyUse, RefusedRotation, Rotation, RotationKind};
 
-use super::{App, notices, sign_in, tokens};
+use super::{App, sign_in, tokens};
 use crate::error::ApiError;
 use crate::http::context::Context;
-use crate::mail::templates::Notice;
 use crate::random;
 
 /// Exchanges a refresh token for a new pair.
@@ -111,9 +110,9 @@ fn note_rotation(app: &App, context: &Context, sid: SessionId, kind: RotationKin
     }
 }
 
-/// If this call ended the session because of reuse, tells the owner and puts the end in force on
-/// this node. The store reports the end of a session once, so the owner is told once, however often
-/// and late the token comes again, and whichever node it reaches.
+/// If this call ended the session because of reuse, sends the mail to the owner and puts the end in
+/// force on this node. The store writes the mail in the transaction that ends the session, so the
+/// owner is told once, however often and late the token comes again, and whichever node it reaches.
 async fn or_refused<T>(
     app: &App,
     context: &Context,
@@ -128,10 +127,8 @@ async fn or_refused<T>(
         app.limits.charge_rotation(context, sid);
     }
     if refused.ended_session {
-        let in_force = app.reload_revocations().await;
-        // The only call that knows of the end: the owner is told even if the list cannot be read.
-        tell_owner(app, context, sid).await;
-        in_force?;
+        app.mail.send_waiting().await;
+        app.reload_revocations().await?;
     }
     Err(refused.refusal.into())
 }
@@ -143,24 +140,6 @@ fn is_over(refusal: &Refusal) -> bool {
         refusal,
         Refusal::RefreshReused | Refusal::SessionEnded | Refusal::SessionExpired
     )
-}
-
-/// Notifies the owner of the reuse. A failure does not change the refusal.
-async fn tell_owner(app: &App, context: &Context, sid: SessionId) {
-    let owner = async {
-        let uid = app.store.owner_of_session(sid).await?;
-        match uid {
-            Some(uid) => app.store.account(uid).await,
-            None => Ok(None),
-        }
-    };
-    match owner.await {
-        Ok(Some(account)) => notices::tell(app, context, &account, Notice::SessionReused).await,
-        Ok(None) => {}
-        Err(error) => {
-            tracing::warn!(error = %Chain(&error), "the owner of an ended session could not be read");
-        }
-    }
 }
 
 /// Ends the session of a refresh token and revokes its access tokens. An unknown or expired token

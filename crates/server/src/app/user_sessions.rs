@@ -4,10 +4,9 @@ use tm_auth_core::Account;
 use tm_auth_core::user::UserSession;
 use tm_auth_proto::{AccountId, ErrorCode, SessionId};
 
-use super::{App, notices};
+use super::App;
 use crate::error::ApiError;
 use crate::http::context::Context;
-use crate::mail::templates::Notice;
 
 /// Ends one session of an account. When this returns, no later refresh succeeds, and the revocation
 /// list has the session.
@@ -63,7 +62,7 @@ async fn end_all_but(
         .await?;
     if ended > 0 {
         app.reload_revocations().await?;
-        notices::tell(app, context, account, Notice::SignedOutEverywhere).await;
+        app.mail.send_waiting().await;
     }
     Ok(ended)
 }

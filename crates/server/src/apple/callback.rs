@@ -25,13 +25,11 @@ use super::failure::Failure;
 use super::flow::{Flow, KIND, Purpose};
 use super::id_token::{self, Expected};
 use crate::app::App;
-use crate::app::notices;
 use crate::auth::browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
 use crate::http::form::ForeignForm;
-use crate::mail::templates::Notice;
 use crate::random;
 
 /// The longest stored name, in characters.
@@ -195,10 +193,11 @@ async fn link(
     session
         .check_usable(&account, context.now)
         .map_err(|_: Refusal| over())?;
+    app.limits.charge_change(context, uid)?;
     app.store
         .link_apple(uid, subject, &context.audit_context(uid))
         .await??;
-    notices::tell(app, context, &account, Notice::AppleLinked).await;
+    app.mail.send_waiting().await;
     Ok(())
 }
 

@@ -21,17 +21,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tm_auth_core::Account;
 use tm_auth_proto::json::Object;
-use tm_auth_store::{AppleWithdrawal, AuditAction, AuditEntry};
+use tm_auth_store::{AuditAction, AuditEntry};
 
 use super::client::{Apple, Offered};
 use super::failure::Failure;
 use super::id_token::{LEEWAY, addressed_to, number, text};
 use crate::app::App;
-use crate::app::notices;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::json::Json;
-use crate::mail::templates::Notice;
 
 #[derive(Deserialize)]
 pub(crate) struct Notification {
@@ -123,12 +121,12 @@ async fn withdrawn(app: &App, apple: &Apple, context: &Context, event: Event) ->
     let told = app
         .store
         .withdraw_apple(iss, event.sub, event.told_at, &audit_context);
-    let Some(AppleWithdrawal { account, .. }) = told.await? else {
+    if told.await?.is_none() {
         return Ok(());
-    };
+    }
     // The revocation list now names the tokens of its sessions.
     app.reload_revocations().await?;
-    notices::tell(app, context, &account, Notice::AppleWithdrawn).await;
+    app.mail.send_waiting().await;
     Ok(())
 }
 

@@ -8,11 +8,10 @@ use serde::Deserialize;
 
 use super::start::SECURITY;
 use crate::app::management::Management;
-use crate::app::{App, notices, user_sessions};
+use crate::app::{App, user_sessions};
 use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
-use crate::mail::templates::Notice;
 
 #[derive(Deserialize)]
 pub(crate) struct Unlink {
@@ -27,15 +26,14 @@ pub(crate) async fn unlink(
     CsrfForm { browser, form }: CsrfForm<Unlink>,
 ) -> Result<Redirect, ApiError> {
     let owner = Management::of(&browser);
+    app.limits.charge_removal(&context, owner.account.uid)?;
     owner.require_strong(&app, context.now).await?;
     let uid = owner.account.uid;
     let audit_context = context.audit_context(uid);
-    let unlinked = app.store.unlink_apple(uid, &audit_context).await??;
+    app.store.unlink_apple(uid, &audit_context).await??;
     if form.end_sessions.is_some() {
         user_sessions::end_others(&app, &context, &owner.account, owner.sid).await?;
     }
-    if unlinked {
-        notices::tell(&app, &context, &owner.account, Notice::AppleUnlinked).await;
-    }
+    app.mail.send_waiting().await;
     Ok(Redirect::to(SECURITY))
 }

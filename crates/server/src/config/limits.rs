@@ -33,6 +33,9 @@ pub struct Limits {
     pub sign_ups_per_hour: u32,
     /// Wrong e-mail codes per five minutes from one network, for all e-mail addresses together.
     pub wrong_codes_per_network_per_5_minutes: u32,
+    /// Changes of API keys and login methods per minute of one account. Disabling, revoking and
+    /// removing have the same limit of their own.
+    pub changes_per_account_per_minute: u32,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
     /// The largest request line with its headers, in bytes.
@@ -90,6 +93,7 @@ impl Default for Limits {
             ceremonies_per_minute: 6_000,
             sign_ups_per_hour: 1_000,
             wrong_codes_per_network_per_5_minutes: 30,
+            changes_per_account_per_minute: 60,
             body_bytes: 16 * 1024,
             header_bytes: 16 * 1024,
             max_connections: 10_000,
@@ -148,6 +152,11 @@ impl Limits {
             (
                 "wrong_codes_per_network_per_5_minutes",
                 self.wrong_codes_per_network_per_5_minutes,
+                60_000,
+            ),
+            (
+                "changes_per_account_per_minute",
+                self.changes_per_account_per_minute,
                 60_000,
             ),
         ] {

@@ -62,6 +62,8 @@ pub struct Smtp {
     pub attempt: Duration,
     /// Wait after the first failed attempt. Each further wait is twice as long, up to a minute.
     pub retry: Duration,
+    /// How often a node looks for mail that another node wrote or left.
+    pub poll: Duration,
 }
 
 /// How TLS starts on a connection to a mail server.
@@ -97,6 +99,7 @@ impl Smtp {
             authorities: Vec::new(),
             attempt: Duration::from_secs(30),
             retry: Duration::from_secs(2),
+            poll: Duration::from_secs(2),
         }
     }
 

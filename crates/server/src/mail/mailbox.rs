@@ -68,7 +68,6 @@ mod tests {
                 subject: number.to_string(),
                 text: "12345678".to_owned(),
                 html: String::new(),
-                expires_at: Timestamp::UNIX_EPOCH,
             };
             assert!(!format!("{mail:?}").contains("x.com"));
             mailbox.put(mail, Timestamp::UNIX_EPOCH);

@@ -19,12 +19,10 @@ use super::ceremony::{self, Kind};
 use super::relying_party::RelyingParty;
 use super::{MOST_PASSKEYS, default_name, registration};
 use crate::app::App;
-use crate::app::notices;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::json::{Json as Body, LargeJson};
-use crate::mail::templates::Notice;
 use crate::random;
 
 #[derive(Deserialize)]
@@ -99,6 +97,7 @@ pub(crate) async fn finish(
     browser.require_csrf_header(&headers)?;
     let rp = &RelyingParty::of(&app.config)?;
     let account = &browser.account;
+    app.limits.charge_change(&context, account.uid)?;
     let client_data = &answer.response.client_data.0;
     let verify = async |begun_by, pending: Pending| {
         // The session, not the request body, decides which account gets the passkey.
@@ -107,19 +106,15 @@ pub(crate) async fn finish(
         }
         let by = ground(&app, &context, &browser).await?;
         let passkey = registration::verify(rp, &answer, &pending.excluded, pending.name, context.now)?;
-        let name = passkey.name.clone();
         let audit_context = context.audit_context(account.uid);
         let added = app
             .store
             .add_passkey(account.uid, passkey, by, MOST_PASSKEYS, &audit_context);
-        Ok((added.await??, name))
+        Ok(added.await??)
     };
     let finished = ceremony::finish(&app, &context, &headers, Kind::Add, client_data, verify);
-    let (recovered, name) = finished.await?;
-    notices::tell(&app, &context, account, Notice::PasskeyAdded { name }).await;
-    if recovered {
-        notices::tell(&app, &context, account, Notice::RecoveryCompleted).await;
-    }
+    finished.await?;
+    app.mail.send_waiting().await;
     Ok(StatusCode::CREATED)
 }
 

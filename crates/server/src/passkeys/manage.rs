@@ -11,11 +11,10 @@ use tm_auth_core::{Refusal, label};
 use tm_auth_store::passkey::CredentialId;
 
 use crate::app::management::Management;
-use crate::app::{App, notices, user_sessions};
+use crate::app::{App, user_sessions};
 use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
-use crate::mail::templates::Notice;
 
 /// The page with the forms.
 const PAGE: &str = "/security";
@@ -41,6 +40,7 @@ pub(crate) async fn rename(
     CsrfForm { browser, form }: CsrfForm<Rename>,
 ) -> Result<Redirect, ApiError> {
     let uid = browser.account.uid;
+    app.limits.charge_change(&context, uid)?;
     let name = label::parse_field("name", &form.name)?;
     let audit_context = context.audit_context(uid);
     let renamed = app
@@ -57,23 +57,18 @@ pub(crate) async fn remove(
     CsrfForm { browser, form }: CsrfForm<Remove>,
 ) -> Result<Redirect, ApiError> {
     let uid = browser.account.uid;
+    app.limits.charge_removal(&context, uid)?;
     let management = Management::of(&browser);
     management.require_strong(&app, context.now).await?;
     let audit_context = context.audit_context(uid);
     let removed = app
         .store
         .remove_passkey(uid, credential_id(&form.credential_id)?, &audit_context);
-    let name = removed.await??;
+    removed.await??;
     if form.end_sessions.is_some() {
         user_sessions::end_others(&app, &context, &management.account, management.sid).await?;
     }
-    notices::tell(
-        &app,
-        &context,
-        &management.account,
-        Notice::PasskeyRemoved { name },
-    )
-    .await;
+    app.mail.send_waiting().await;
     Ok(Redirect::to(PAGE))
 }
 

@@ -15,13 +15,11 @@ use super::assertion::{self, Authenticated};
 use super::ceremony::{self, Kind};
 use super::relying_party::RelyingParty;
 use crate::app::App;
-use crate::app::notices;
 use crate::auth::browser;
 use crate::auth::browser::Browser;
 use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::json::LargeJson;
-use crate::mail::templates::Notice;
 use crate::random;
 
 /// What the page tells the user afterwards.
@@ -106,7 +104,7 @@ async fn signed_in(
     let Authenticated { account, used } = authenticated;
     let cookie = browser::sign_in(app, context, headers, &account, AuthMethod::Passkey).await?;
     if used.recovery_cancelled {
-        notices::tell(app, context, &account, Notice::RecoveryCancelled).await;
+        app.mail.send_waiting().await;
     }
     Ok((
         cookie,

@@ -53,10 +53,13 @@ pub(crate) struct Limits {
     sign_ups: NetworkBudget,
     codes: NetworkBudget,
     wrong_codes: NetworkBudget,
+    changes: RateLimiter<AccountId>,
+    removals: RateLimiter<AccountId>,
 }
 
 impl Limits {
     pub(crate) fn new(limits: &config::Limits) -> Self {
+        let changes = Rate::per_minute(limits.changes_per_account_per_minute);
         let refreshes = Rate::per_minute(limits.refreshes_per_session_per_minute);
         let five_minutes = |count| Rate::new(count, Duration::from_mins(5));
         let hour = |count| Rate::new(count, Duration::from_hours(1));
@@ -80,6 +83,8 @@ impl Limits {
                 hour(limits.codes_per_hour),
             ),
             wrong_codes: sparing(five_minutes(limits.wrong_codes_per_network_per_5_minutes)),
+            changes: RateLimiter::new(changes, CAPACITY),
+            removals: RateLimiter::new(changes, CAPACITY),
         }
     }
 
@@ -145,6 +150,18 @@ impl Limits {
     /// Charges a refresh that changed its session, or a call for a session that is over.
     pub(crate) fn charge_rotation(&self, context: &Context, sid: SessionId) {
         self.refreshes.charge(sid, context.now);
+    }
+
+    /// Charges a change of an account's keys or login methods. Each may write rows that are kept for
+    /// a long time, and a mail.
+    pub(crate) fn charge_change(&self, context: &Context, uid: AccountId) -> Result<(), ApiError> {
+        self.changes.charge_or_refuse(uid, context.now).map_err(refuse)
+    }
+
+    /// Charges a change that takes access away. Other changes cannot use up this budget, because an
+    /// owner who fears for a key must not wait.
+    pub(crate) fn charge_removal(&self, context: &Context, uid: AccountId) -> Result<(), ApiError> {
+        self.removals.charge_or_refuse(uid, context.now).map_err(refuse)
     }
 
     /// Charges the start of a ceremony, with a passkey or with Apple. Each opened login page starts

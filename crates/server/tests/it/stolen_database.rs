@@ -13,6 +13,7 @@ use tm_auth_server::App;
 use tm_auth_server::config::Kek;
 use tm_auth_server::signing_keys::rotation::SigningKeys;
 
+use crate::support::smtp_server::{Behaviour, SmtpServer};
 use crate::support::{Database, Stored, TestServer, every_value, jwt, rows};
 
 /// A service after some use, and every secret that it issued.
@@ -290,6 +291,32 @@ async fn e13_b05_no_secret_is_stored_in_the_clear() {
         for (what, needle) in &needles {
             assert!(!contains(&bytes, needle), "{what}");
         }
+    }
+}
+
+#[tokio::test]
+async fn e13_a_code_that_waits_to_be_mailed_is_not_stored_in_the_clear() {
+    let mut smtp = SmtpServer::start(Behaviour::default()).await;
+    smtp.down().await;
+    let settings = smtp.settings();
+    let server = TestServer::start_with(|config| config.mail = settings).await;
+    server.visitor().submit("/sign-in", &[("email", ADA)]).await;
+    let waiting = rows(&server, "SELECT payload FROM outbox");
+    let [Stored::Blob(payload)] = &waiting[0][..] else {
+        panic!("{waiting:?}")
+    };
+    assert!(payload.len() > 100);
+    let stolen = loot(&server);
+    // The mail says afterwards what the thief looked for.
+    smtp.up().await;
+    let mail = smtp.mail().await.data.replace("=\n", "").replace("=3D", "=");
+    let (_, link) = mail.split_once("#token=").unwrap();
+    let (token, code) = link.split_once("&code=").unwrap();
+    let code = &code[..8];
+    assert!(mail.contains(&format!("{}-{}", &code[..4], &code[4..])), "{mail}");
+    let bytes = URL_SAFE_NO_PAD.decode(token).unwrap();
+    for needle in [token.as_bytes(), code.as_bytes(), &bytes] {
+        assert!(!stolen.iter().any(|stolen| contains(stolen, needle)));
     }
 }
 

@@ -17,9 +17,11 @@ mod housekeeping;
 mod identities;
 mod key_refusals;
 mod key_states;
+mod outbox;
 mod passkeys;
 mod recoveries;
 mod reminders;
+mod repeated;
 mod revocations;
 mod rotation;
 mod sessions;
@@ -69,6 +71,8 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         histories::CASES,
         contacts::CASES,
         reminders::CASES,
+        outbox::CASES,
+        repeated::CASES,
     ]
     .into_iter()
     .flatten()

@@ -58,6 +58,7 @@ async fn c10_each_reminder_of_a_key_is_sent_once(store: &Store) {
             key: key.clone(),
             address: "a@example.com".to_owned(),
             days,
+            found_at: before(days),
         };
         assert_eq!(found, [expected]);
         // Only a claim marks a reminder as sent.

@@ -469,7 +469,8 @@ async fn the_rules_apply_to_the_current_key(store: &Store) {
         .update_key(key.account.uid, key.key_id, change, &audit_context(1))
         .await
         .unwrap()
-        .unwrap();
+        .unwrap()
+        .row;
     assert_eq!(
         rotate(store, rotation(new.sid, &secret, 0, 2)).await.unwrap().key,
         changed

@@ -260,3 +260,24 @@ CREATE TABLE recoveries (
     started_at BIGINT NOT NULL,
     ready_at   BIGINT NOT NULL
 );
+
+-- Mail that waits to be sent, written by the change that causes it.
+CREATE TABLE outbox (
+    id         BYTEA PRIMARY KEY,
+    kind       TEXT COLLATE "C" NOT NULL, -- code, notice, reminder
+    uid        BYTEA,                     -- notice: the account, if its notices may be put together
+    recipient  TEXT NOT NULL,
+    payload    BYTEA NOT NULL,            -- JSON; of a code sealed under the key-encryption key
+    request_id TEXT,
+    created_at BIGINT NOT NULL,
+    due_at     BIGINT NOT NULL,           -- the next attempt; while a node sends it, the end of the node's lease
+    expires_at BIGINT NOT NULL,
+    attempts   BIGINT NOT NULL,           -- failed ones
+    more       BIGINT NOT NULL,           -- further changes that had no room
+    held       BIGINT NOT NULL,           -- waits to be put together with the account's other notices
+    leased_by  BYTEA                      -- the node that sends it
+);
+CREATE INDEX outbox_by_due ON outbox (kind, due_at);
+CREATE INDEX outbox_by_age ON outbox (kind, created_at);
+CREATE INDEX outbox_by_uid ON outbox (uid, created_at) WHERE uid IS NOT NULL;
+CREATE INDEX outbox_by_expiry ON outbox (expires_at);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tm_auth_core::Account;
 use tm_auth_proto::AccountId;
 
+use super::row::only;
 use super::{Columns, Store, Tx, args, audit, housekeeping, identity, revocation};
 use crate::{AuditAction, AuditContext, Call, Change, NewAccount, Result, Revocation, Revoked};
 
@@ -28,8 +29,9 @@ impl Store {
     }
 
     /// Disables (`Some`) or enables (`None`) an account. Once this has disabled it, no new mint or
-    /// refresh succeeds, and the tokens issued before are on the revocation list. `false`: the
-    /// account does not exist or was deleted.
+    /// refresh succeeds, and the tokens issued before are on the revocation list. An account that is
+    /// disabled or enabled already stays as it is. `false`: the account does not exist or was
+    /// deleted.
     pub fn set_account_disabled(
         &self,
         uid: AccountId,
@@ -97,15 +99,19 @@ pub(super) async fn set_disabled(
     disabled_at: Option<Timestamp>,
     audit_context: &AuditContext,
 ) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE accounts SET disabled_at = ?2, version = version + 1 WHERE uid = ?1 AND deleted_at IS NULL",
-            args![uid, disabled_at],
-        )
-        .await?;
-    if changed == 0 {
-        return Ok(false);
+    let sql = "SELECT CASE WHEN disabled_at IS NULL THEN 0 ELSE 1 END FROM accounts
+         WHERE uid = ?1 AND deleted_at IS NULL";
+    let is_disabled: Option<bool> = tx.find(sql, args![uid], only).await?;
+    match is_disabled {
+        None => return Ok(false),
+        Some(is_disabled) if is_disabled == disabled_at.is_some() => return Ok(true),
+        Some(_) => {}
     }
+    tx.execute(
+        "UPDATE accounts SET disabled_at = ?2, version = version + 1 WHERE uid = ?1",
+        args![uid, disabled_at],
+    )
+    .await?;
     if let Some(at) = disabled_at {
         revocation::add(
             tx,

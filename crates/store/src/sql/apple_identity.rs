@@ -5,7 +5,8 @@ use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::row::damaged;
-use super::{Columns, Store, Tx, account, args, audit, identity, user_session};
+use super::{Columns, Outbox, Store, Tx, account, args, audit, identity, user_session};
+use crate::outbox::Notice;
 use crate::{
     AppleIdentity, AppleSignIn, AppleSubject, AppleWithdrawal, AuditAction, AuditContext, Call, NewAccount,
     Result,
@@ -42,8 +43,8 @@ impl Store {
         subject: AppleSubject,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<(), Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| link(tx, uid, &subject, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| link(tx, uid, &subject, &audit_context, outbox).await))
     }
 
     /// Unlinks the identity of an account. `false`: the account has none. Refused if the account
@@ -53,8 +54,8 @@ impl Store {
         uid: AccountId,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<bool, Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| unlink(tx, uid, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| unlink(tx, uid, &audit_context, outbox).await))
     }
 
     /// Returns the identity of an account.
@@ -81,8 +82,8 @@ impl Store {
         told_at: Timestamp,
         audit_context: &AuditContext,
     ) -> Call<'_, Option<AppleWithdrawal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| withdraw(tx, &iss, &sub, told_at, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| withdraw(tx, &iss, &sub, told_at, &audit_context, outbox).await))
     }
 }
 
@@ -136,14 +137,15 @@ async fn sign_in(
     Ok(AppleSignIn::Made(made))
 }
 
-/// Stores the address in the new ID token. Makes a withdrawn identity valid again.
+/// Stores the address in the new ID token. Makes a withdrawn identity valid again, and returns
+/// whether it did.
 async fn renew(
     tx: &mut Tx<'_>,
     uid: AccountId,
     known: &AppleIdentity,
     subject: &AppleSubject,
     audit_context: &AuditContext,
-) -> Result<()> {
+) -> Result<bool> {
     if known.withdrawn_at.is_some() {
         tx.execute(
             "UPDATE apple_identities SET withdrawn_at = NULL, created_at = ?3 WHERE iss = ?1 AND sub = ?2",
@@ -169,7 +171,7 @@ async fn renew(
         )
         .await?;
     }
-    Ok(())
+    Ok(known.withdrawn_at.is_some())
 }
 
 async fn link(
@@ -177,6 +179,7 @@ async fn link(
     uid: AccountId,
     subject: &AppleSubject,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Result<(), Refusal>> {
     let live = account::get(tx, uid)
         .await?
@@ -188,7 +191,9 @@ async fn link(
         if owner != uid {
             return Ok(Err(Refusal::AppleLinkedElsewhere));
         }
-        renew(tx, uid, &known, subject, audit_context).await?;
+        if renew(tx, uid, &known, subject, audit_context).await? {
+            outbox.tell(tx, audit_context, uid, &Notice::AppleLinked).await?;
+        }
         return Ok(Ok(()));
     }
     match of_account(tx, uid).await? {
@@ -197,6 +202,7 @@ async fn link(
         None => {}
     }
     insert(tx, uid, subject, audit_context).await?;
+    outbox.tell(tx, audit_context, uid, &Notice::AppleLinked).await?;
     Ok(Ok(()))
 }
 
@@ -204,6 +210,7 @@ async fn unlink(
     tx: &mut Tx<'_>,
     uid: AccountId,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Result<bool, Refusal>> {
     if of_account(tx, uid).await?.is_none() {
         return Ok(Ok(false));
@@ -213,6 +220,9 @@ async fn unlink(
     }
     remove(tx, uid).await?;
     note(tx, audit_context, AuditAction::AppleUnlinked, uid, None).await?;
+    outbox
+        .tell(tx, audit_context, uid, &Notice::AppleUnlinked)
+        .await?;
     Ok(Ok(true))
 }
 
@@ -222,6 +232,7 @@ async fn withdraw(
     sub: &str,
     told_at: Timestamp,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Option<AppleWithdrawal>> {
     let Some((uid, identity)) = get(tx, iss, sub).await? else {
         return Ok(None);
@@ -249,6 +260,9 @@ async fn withdraw(
         "told by Apple"
     };
     note(tx, audit_context, AuditAction::AppleUnlinked, uid, Some(detail)).await?;
+    outbox
+        .tell(tx, audit_context, uid, &Notice::AppleWithdrawn)
+        .await?;
     Ok(Some(AppleWithdrawal { account, kept }))
 }
 

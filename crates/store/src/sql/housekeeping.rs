@@ -309,12 +309,17 @@ pub(super) async fn mark_recovered(
     end_sessions: bool,
     audit_context: &AuditContext,
 ) -> Result<u64> {
-    setting::set(tx, "recovered_at", &at.as_millisecond().to_string()).await?;
+    let recovered_at = at.as_millisecond().to_string();
+    let is_new = setting::get(tx, "recovered_at").await?.as_deref() != Some(&recovered_at);
+    setting::set(tx, "recovered_at", &recovered_at).await?;
     let ended = if end_sessions {
         session::end_all(tx, audit_context).await? + user_session::end_all(tx, audit_context).await?
     } else {
         0
     };
+    if !is_new && !end_sessions {
+        return Ok(0);
+    }
     let detail = format!("{ended} sessions ended");
     audit::note(
         tx,

@@ -4,9 +4,10 @@ use tm_auth_core::Account;
 use tm_auth_core::email_code::Purpose;
 use tm_auth_proto::AccountId;
 
-use super::{Store, Tx, account, args, audit, email_code, housekeeping, revocation, user_session};
+use super::{Outbox, Store, Tx, account, args, audit, email_code, housekeeping, revocation, user_session};
 use crate::email_code::ProvedEmail;
 use crate::identity::COOLDOWN;
+use crate::outbox::Notice;
 use crate::{
     AuditAction, AuditContext, Call, Change, EmailChange, LoginMethods, Result, Revocation, Revoked,
 };
@@ -21,8 +22,8 @@ impl Store {
     /// Sets the address that was verified for an account. Puts the old one into cooldown. Codes and
     /// links for the old address, or for another change of this account's address, become invalid.
     pub fn set_email(&self, proved: ProvedEmail, audit_context: &AuditContext) -> Call<'_, EmailChange> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| set_email(tx, &proved, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| set_email(tx, &proved, &audit_context, outbox).await))
     }
 
     /// Returns the login methods of an account. An unknown account has none.
@@ -35,8 +36,8 @@ impl Store {
     /// never used again, its keys' public halves and its audit trail. `false`: the account does not
     /// exist or was deleted before.
     pub fn delete_account(&self, uid: AccountId, audit_context: &AuditContext) -> Call<'_, bool> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| delete(tx, uid, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| delete(tx, uid, &audit_context, outbox).await))
     }
 }
 
@@ -44,6 +45,7 @@ async fn set_email(
     tx: &mut Tx<'_>,
     proved: &ProvedEmail,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<EmailChange> {
     // The purpose names the account. If the address was verified for a login, no account changes.
     let Purpose::SetEmail(uid) = proved.purpose else {
@@ -76,6 +78,10 @@ async fn set_email(
     .await?;
     if let Some(old) = &account.email {
         release(tx, old, uid, audit_context).await?;
+        let new = email.to_owned();
+        outbox
+            .tell_at(tx, audit_context, uid, old, &Notice::EmailChanged { new })
+            .await?;
     }
     // The audit trail does not contain the addresses, since it outlives the account.
     audit::note(
@@ -142,21 +148,30 @@ pub(super) async fn login_methods(tx: &mut Tx<'_>, uid: AccountId) -> Result<Log
     Ok(found.unwrap_or_default())
 }
 
-async fn delete(tx: &mut Tx<'_>, uid: AccountId, audit_context: &AuditContext) -> Result<bool> {
+async fn delete(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    audit_context: &AuditContext,
+    outbox: Outbox,
+) -> Result<bool> {
+    let sql = "SELECT 1 FROM accounts WHERE uid = ?1 AND deleted_at IS NULL";
+    if !tx.exists(sql, args![uid]).await? {
+        return Ok(false);
+    }
     let Some(account) = account::get(tx, uid).await? else {
         return Ok(false);
     };
-    let deleted = tx
-        .execute(
-            "UPDATE accounts SET email = NULL, contact_email = NULL, display_name = NULL, user_handle = NULL,
-                disabled_at = coalesce(disabled_at, ?2), deleted_at = ?2, version = version + 1
-             WHERE uid = ?1 AND deleted_at IS NULL",
-            args![uid, audit_context.at],
-        )
+    // While the account still has its address.
+    outbox
+        .tell(tx, audit_context, uid, &Notice::AccountDeleted)
         .await?;
-    if deleted == 0 {
-        return Ok(false);
-    }
+    tx.execute(
+        "UPDATE accounts SET email = NULL, contact_email = NULL, display_name = NULL, user_handle = NULL,
+                disabled_at = coalesce(disabled_at, ?2), deleted_at = ?2, version = version + 1
+             WHERE uid = ?1",
+        args![uid, audit_context.at],
+    )
+    .await?;
     if let Some(email) = &account.email {
         release(tx, email, uid, audit_context).await?;
     }

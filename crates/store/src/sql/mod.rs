@@ -19,6 +19,7 @@ mod email_code;
 mod housekeeping;
 mod identity;
 mod key_refusal;
+mod outbox;
 mod passkey;
 mod recovery;
 mod reminder;
@@ -32,6 +33,7 @@ mod tx;
 mod user_session;
 pub(crate) mod value;
 
+pub(crate) use outbox::Outbox;
 pub(crate) use row::{Columns, Row};
 pub(crate) use store::Engine;
 pub use store::{Call, Store};

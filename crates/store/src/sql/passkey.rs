@@ -5,7 +5,8 @@ use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::row::{damaged, only};
-use super::{Columns, Store, Tx, account, args, audit, identity, recovery};
+use super::{Columns, Outbox, Store, Tx, account, args, audit, identity, recovery};
+use crate::outbox::Notice;
 use crate::passkey::{
     AddedBy, CredentialId, NewPasskey, Passkey, PasskeyUse, PasskeyUsed, PasskeyUser, UserHandle,
 };
@@ -54,8 +55,8 @@ impl Store {
         max: u32,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<bool, Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| add(tx, uid, &passkey, by, max, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| add(tx, uid, &passkey, by, max, &audit_context, outbox).await))
     }
 
     /// Returns a passkey with its account, in any state.
@@ -85,11 +86,11 @@ impl Store {
         used: PasskeyUse,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<PasskeyUsed, Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| note_use(tx, &credential_id, used, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| note_use(tx, &credential_id, used, &audit_context, outbox).await))
     }
 
-    /// Renames a passkey of this account.
+    /// Renames a passkey of this account. One that has the name already stays as it is.
     pub fn rename_passkey(
         &self,
         uid: AccountId,
@@ -109,8 +110,8 @@ impl Store {
         credential_id: CredentialId,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<String, Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| remove(tx, uid, &credential_id, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| remove(tx, uid, &credential_id, &audit_context, outbox).await))
     }
 }
 
@@ -161,6 +162,7 @@ async fn add(
     by: AddedBy,
     max: u32,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Result<bool, Refusal>> {
     let may_act = account::get(tx, uid)
         .await?
@@ -183,13 +185,11 @@ async fn add(
         return Ok(Err(Refusal::PasskeyLimitReached { limit: max }));
     }
     insert(tx, uid, passkey, audit_context).await?;
-    Ok(Ok(recovery::end(
-        tx,
-        uid,
-        AuditAction::RecoveryCompleted,
-        audit_context,
-    )
-    .await?))
+    let name = passkey.name.clone();
+    outbox
+        .tell(tx, audit_context, uid, &Notice::PasskeyAdded { name })
+        .await?;
+    Ok(Ok(recovery::complete(tx, uid, audit_context, outbox).await?))
 }
 
 async fn is_known(tx: &mut Tx<'_>, credential_id: &[u8]) -> Result<bool> {
@@ -253,6 +253,7 @@ async fn note_use(
     credential_id: &[u8],
     used: PasskeyUse,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Result<PasskeyUsed, Refusal>> {
     // The passkey was removed since it was read.
     let Some((passkey, account)) = with_account(tx, credential_id).await? else {
@@ -289,8 +290,7 @@ async fn note_use(
     .await?;
     Ok(Ok(PasskeyUsed {
         suspect: judged == Counter::Suspect,
-        recovery_cancelled: recovery::end(tx, account.uid, AuditAction::RecoveryCancelled, audit_context)
-            .await?,
+        recovery_cancelled: recovery::cancel(tx, account.uid, audit_context, outbox).await?,
     }))
 }
 
@@ -301,15 +301,16 @@ async fn rename(
     name: &str,
     audit_context: &AuditContext,
 ) -> Result<Result<(), Refusal>> {
-    let renamed = tx
-        .execute(
-            "UPDATE passkeys SET name = ?3 WHERE uid = ?1 AND credential_id = ?2",
-            args![uid, credential_id, name],
-        )
-        .await?;
-    if renamed == 0 {
-        return Ok(Err(Refusal::PasskeyNotFound));
+    match name_of(tx, uid, credential_id).await? {
+        None => return Ok(Err(Refusal::PasskeyNotFound)),
+        Some(there) if there == name => return Ok(Ok(())),
+        Some(_) => {}
     }
+    tx.execute(
+        "UPDATE passkeys SET name = ?3 WHERE uid = ?1 AND credential_id = ?2",
+        args![uid, credential_id, name],
+    )
+    .await?;
     let detail = format!("name={name}");
     audit::note(
         tx,
@@ -324,15 +325,20 @@ async fn rename(
     Ok(Ok(()))
 }
 
+/// Returns the name of a passkey of this account.
+async fn name_of(tx: &mut Tx<'_>, uid: AccountId, credential_id: &[u8]) -> Result<Option<String>> {
+    let sql = "SELECT name FROM passkeys WHERE uid = ?1 AND credential_id = ?2";
+    tx.find(sql, args![uid, credential_id], only).await
+}
+
 async fn remove(
     tx: &mut Tx<'_>,
     uid: AccountId,
     credential_id: &[u8],
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Result<String, Refusal>> {
-    let sql = "SELECT name FROM passkeys WHERE uid = ?1 AND credential_id = ?2";
-    let name: Option<String> = tx.find(sql, args![uid, credential_id], only).await?;
-    let Some(name) = name else {
+    let Some(name) = name_of(tx, uid, credential_id).await? else {
         return Ok(Err(Refusal::PasskeyNotFound));
     };
     if identity::login_methods(tx, uid).await?.count() <= 1 {
@@ -354,6 +360,8 @@ async fn remove(
         Some(&detail),
     )
     .await?;
+    let notice = Notice::PasskeyRemoved { name: name.clone() };
+    outbox.tell(tx, audit_context, uid, &notice).await?;
     Ok(Ok(name))
 }
 

@@ -5,7 +5,8 @@ use tm_auth_core::Refusal;
 use tm_auth_core::recovery::{Recovery, Stage};
 use tm_auth_proto::AccountId;
 
-use super::{Store, Tx, args, audit};
+use super::{Outbox, Store, Tx, args, audit};
+use crate::outbox::Notice;
 use crate::{AuditAction, AuditContext, Call, Result};
 
 impl Store {
@@ -17,8 +18,8 @@ impl Store {
         new: Recovery,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<(Recovery, bool), Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| start(tx, &new, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| start(tx, &new, &audit_context, outbox).await))
     }
 
     /// Returns the recovery of an account, in any state.
@@ -28,10 +29,8 @@ impl Store {
 
     /// Cancels the recovery of an account. `false`: there was none, or it had lapsed.
     pub fn cancel_recovery(&self, uid: AccountId, audit_context: &AuditContext) -> Call<'_, bool> {
-        let audit_context = audit_context.clone();
-        Box::pin(
-            self.write(async move |tx| end(tx, uid, AuditAction::RecoveryCancelled, &audit_context).await),
-        )
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| cancel(tx, uid, &audit_context, outbox).await))
     }
 }
 
@@ -39,6 +38,7 @@ async fn start(
     tx: &mut Tx<'_>,
     new: &Recovery,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Result<(Recovery, bool), Refusal>> {
     let has_passkey = tx
         .exists("SELECT 1 FROM passkeys WHERE uid = ?1", args![new.uid])
@@ -68,6 +68,10 @@ async fn start(
         Some(&detail),
     )
     .await?;
+    let ready_at = new.ready_at;
+    outbox
+        .tell(tx, audit_context, new.uid, &Notice::RecoveryStarted { ready_at })
+        .await?;
     Ok(Ok((*new, true)))
 }
 
@@ -90,8 +94,40 @@ pub(super) async fn is_ready(tx: &mut Tx<'_>, uid: AccountId, now: Timestamp) ->
         .is_some_and(|recovery| recovery.stage(now) == Stage::Ready))
 }
 
-/// Deletes the recovery and audits `action`. `false`: there was none, or it had lapsed.
-pub(super) async fn end(
+/// Cancels the recovery. `false`: there was none, or it had lapsed.
+pub(super) async fn cancel(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    audit_context: &AuditContext,
+    outbox: Outbox,
+) -> Result<bool> {
+    let ended = end(tx, uid, AuditAction::RecoveryCancelled, audit_context).await?;
+    if ended {
+        outbox
+            .tell(tx, audit_context, uid, &Notice::RecoveryCancelled)
+            .await?;
+    }
+    Ok(ended)
+}
+
+/// Completes the recovery. `false`: there was none, or it had lapsed.
+pub(super) async fn complete(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    audit_context: &AuditContext,
+    outbox: Outbox,
+) -> Result<bool> {
+    let ended = end(tx, uid, AuditAction::RecoveryCompleted, audit_context).await?;
+    if ended {
+        outbox
+            .tell(tx, audit_context, uid, &Notice::RecoveryCompleted)
+            .await?;
+    }
+    Ok(ended)
+}
+
+/// Deletes the recovery and audits `action`.
+async fn end(
     tx: &mut Tx<'_>,
     uid: AccountId,
     action: AuditAction,

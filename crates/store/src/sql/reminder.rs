@@ -15,19 +15,22 @@ impl Store {
         Box::pin(self.read(async move |tx| find(tx, now, limit).await))
     }
 
-    /// Claims a reminder, so that only one node sends it. `true`: the caller must send it. `false`:
-    /// another caller claimed it, or the key was since revoked or given another expiry.
+    /// Claims a reminder and writes its mail. `false`: another caller claimed it, or the key was
+    /// revoked or got another expiry since.
     pub fn claim_reminder(&self, reminder: &DueReminder) -> Call<'_, bool> {
-        let (key_id, expires_at, days) = (reminder.key.key_id, reminder.key.expires_at, reminder.days);
+        let (reminder, outbox) = (reminder.clone(), self.outbox());
         Box::pin(self.write_read_committed(async move |tx| {
             let claimed = tx
                 .execute(
                     "UPDATE api_keys SET reminded_days = ?2
                      WHERE key_id = ?1 AND expires_at = ?3 AND revoked_at IS NULL
                        AND (reminded_days IS NULL OR reminded_days > ?2)",
-                    args![key_id, days, expires_at],
+                    args![reminder.key.key_id, reminder.days, reminder.key.expires_at],
                 )
                 .await?;
+            if claimed == 1 {
+                outbox.remind(tx, &reminder).await?;
+            }
             Ok(claimed == 1)
         }))
     }
@@ -68,6 +71,7 @@ async fn find(tx: &mut Tx<'_>, now: Timestamp, limit: u32) -> Result<Vec<DueRemi
                 key,
                 address: columns.next()?,
                 days,
+                found_at: now,
             })
         },
     )

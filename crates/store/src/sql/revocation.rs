@@ -12,24 +12,25 @@ impl Store {
         Box::pin(self.read(async move |tx| after(tx, since).await))
     }
 
-    /// Adds an entry to the list. It replaces an earlier entry for the same subject.
+    /// Adds an entry to the list. It replaces an earlier entry for the same subject. An entry that
+    /// the list has already changes nothing.
     pub fn revoke(&self, revocation: Revocation, audit_context: &AuditContext) -> Call<'_, ()> {
         let audit_context = audit_context.clone();
         Box::pin(self.write(async move |tx| add_audited(tx, revocation, &audit_context).await))
     }
 }
 
-/// Adds an entry. The caller announces the change.
-pub(super) async fn add(tx: &mut Tx<'_>, revocation: Revocation) -> Result<()> {
+/// Adds an entry. `false`: the list has it already. The caller announces the change.
+pub(super) async fn add(tx: &mut Tx<'_>, revocation: Revocation) -> Result<bool> {
     let (kind, subject) = columns(&revocation.revoked);
-    tx.execute(
-        "INSERT INTO revocations (kind, subject, at) VALUES (?1, ?2, ?3)
-         ON CONFLICT (kind, subject) DO UPDATE
-         SET at = CASE WHEN excluded.at > revocations.at THEN excluded.at ELSE revocations.at END",
-        args![kind, subject, revocation.at],
-    )
-    .await?;
-    Ok(())
+    let added = tx
+        .execute(
+            "INSERT INTO revocations (kind, subject, at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (kind, subject) DO UPDATE SET at = excluded.at WHERE excluded.at > revocations.at",
+            args![kind, subject, revocation.at],
+        )
+        .await?;
+    Ok(added == 1)
 }
 
 /// Removes an entry. The caller announces the change.
@@ -57,7 +58,9 @@ pub(super) async fn add_audited(
     revocation: Revocation,
     audit_context: &AuditContext,
 ) -> Result<()> {
-    add(tx, revocation).await?;
+    if !add(tx, revocation).await? {
+        return Ok(());
+    }
     let detail = format!("{:?}", revocation.revoked);
     audit::note(
         tx,

@@ -11,7 +11,10 @@ use tm_auth_core::user::is_user_session;
 use tm_auth_proto::SessionId;
 
 use super::row::{damaged, only};
-use super::{Columns, Store, Tx, api_key, args, audit, housekeeping, revocation, setting, user_session};
+use super::{
+    Columns, Outbox, Store, Tx, api_key, args, audit, housekeeping, revocation, setting, user_session,
+};
+use crate::outbox::Notice;
 use crate::{
     AuditAction, AuditContext, Call, OpenOutcome, RefusedRotation, Result, Revocation, Revoked, Rotated,
     Rotation, RotationKind,
@@ -38,7 +41,10 @@ impl Store {
     /// Judges a presented refresh token by [`tm_auth_core::rotation::decide`] and updates the
     /// session, in one step. A reuse ends the session.
     pub fn rotate_session(&self, rotation: Rotation) -> Call<'_, Result<Rotated, RefusedRotation>> {
-        Box::pin(self.write_batched(rotation, async |tx, rotation| rotate(tx, rotation).await))
+        let outbox = self.outbox();
+        Box::pin(self.write_batched(rotation, async move |tx, rotation| {
+            rotate(tx, rotation, outbox).await
+        }))
     }
 
     /// Whether a presented refresh token, of an API key or a user, would get the newest token again,
@@ -117,7 +123,11 @@ async fn recovered_after(tx: &mut Tx<'_>, challenge_at: Timestamp) -> Result<boo
     Ok(recovered_at.is_some_and(|at| at > challenge_at.as_millisecond()))
 }
 
-pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<Rotated, RefusedRotation>> {
+pub(super) async fn rotate(
+    tx: &mut Tx<'_>,
+    rotation: &Rotation,
+    outbox: Outbox,
+) -> Result<Result<Rotated, RefusedRotation>> {
     let presented = &rotation.presented;
     let Some(mut session) = get(tx, presented.sid).await? else {
         return Ok(Err(Refusal::SessionExpired.into()));
@@ -169,6 +179,8 @@ pub(super) async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Resul
                 AuditAction::RefreshReused,
             )
             .await?;
+            let (uid, notice) = (key.account.uid, Notice::SessionReused);
+            outbox.tell(tx, &rotation.audit_context, uid, &notice).await?;
             return Ok(Err(RefusedRotation::ended_by_reuse()));
         }
     };

@@ -3,10 +3,10 @@
 use std::any::type_name_of_val;
 use std::pin::Pin;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Tx, args, housekeeping};
+use super::{Outbox, Tx, args, housekeeping};
 #[cfg(feature = "faults")]
 use crate::faults::Faults;
 use crate::postgres::{Batched, Postgres};
@@ -26,6 +26,7 @@ pub struct Store {
     told: Mutex<Option<housekeeping::Told>>,
     /// Milliseconds; 0 if there is none.
     deadline: AtomicU64,
+    keeps_mail: AtomicBool,
     #[cfg(feature = "faults")]
     faults: Faults,
 }
@@ -46,6 +47,7 @@ impl Store {
             sweep_position: Mutex::new(None),
             told: Mutex::new(None),
             deadline: AtomicU64::new(0),
+            keeps_mail: AtomicBool::new(false),
             #[cfg(feature = "faults")]
             faults: Faults::default(),
         }
@@ -63,6 +65,18 @@ impl Store {
     pub fn set_deadline(&self, deadline: Duration) {
         let milliseconds = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         self.deadline.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// Says whether changes write the mail that they cause, because the service sends it. Without
+    /// this call, as in commands of an operator, they write none.
+    pub fn keep_mail(&self, is_kept: bool) {
+        self.keeps_mail.store(is_kept, Ordering::Relaxed);
+    }
+
+    pub(super) fn outbox(&self) -> Outbox {
+        Outbox {
+            is_kept: self.keeps_mail.load(Ordering::Relaxed),
+        }
     }
 
     /// Runs several calls within one deadline.

@@ -1,21 +1,25 @@
 //! Sessions of users.
 
+mod row;
+
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use tm_auth_core::rotation::{Decision, TokenFamily, decide};
 use tm_auth_core::session::EndReason;
 use tm_auth_core::token::refresh::VerifiedRefreshToken;
-use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession};
+use tm_auth_core::user::{SessionKind, UserSession};
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::{AccountId, SessionId};
 
-use super::row::{damaged, parse};
-use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation, session};
+use super::{Outbox, Store, Tx, account, args, audit, housekeeping, revocation};
+use crate::outbox::Notice;
 use crate::{
     AuditAction, AuditContext, Call, Change, RefusedRotation, Result, Revocation, Revoked,
     RotatedUserSession, Rotation, RotationKind,
 };
+
+use row::{get, of_account, with_account};
 
 impl Store {
     /// Opens a session if its account is not disabled. Records the network as one from which the
@@ -53,7 +57,8 @@ impl Store {
         &self,
         rotation: Rotation,
     ) -> Call<'_, Result<RotatedUserSession, RefusedRotation>> {
-        Box::pin(self.write(async move |tx| rotate(tx, &rotation).await))
+        let outbox = self.outbox();
+        Box::pin(self.write(async move |tx| rotate(tx, &rotation, outbox).await))
     }
 
     /// Ends a session of this account and revokes its access tokens. `false`: the account has no
@@ -81,8 +86,16 @@ impl Store {
         keep: Option<SessionId>,
         audit_context: &AuditContext,
     ) -> Call<'_, u64> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| end_all_but(tx, uid, keep, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| {
+            let ended = end_all_but(tx, uid, keep, &audit_context).await?;
+            if ended > 0 {
+                outbox
+                    .tell(tx, &audit_context, uid, &Notice::SignedOutEverywhere)
+                    .await?;
+            }
+            Ok(ended)
+        }))
     }
 }
 
@@ -154,7 +167,11 @@ async fn touch(tx: &mut Tx<'_>, sid: SessionId, at: Timestamp, address: IpAddr) 
     Ok(())
 }
 
-async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUserSession, RefusedRotation>> {
+async fn rotate(
+    tx: &mut Tx<'_>,
+    rotation: &Rotation,
+    outbox: Outbox,
+) -> Result<Result<RotatedUserSession, RefusedRotation>> {
     let presented = &rotation.presented;
     let Some((mut session, account)) = with_account(tx, presented.sid).await? else {
         return Ok(Err(Refusal::SessionExpired.into()));
@@ -192,6 +209,10 @@ async fn rotate(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Result<RotatedUs
         Decision::Reuse => {
             end(tx, &session, EndReason::Reused, &rotation.audit_context).await?;
             note(tx, &session, &rotation.audit_context, AuditAction::RefreshReused).await?;
+            let notice = Notice::SessionReused;
+            outbox
+                .tell(tx, &rotation.audit_context, session.uid, &notice)
+                .await?;
             return Ok(Err(RefusedRotation::ended_by_reuse()));
         }
     };
@@ -325,67 +346,4 @@ async fn note(
         Some(&format!("kind={}", session.kind.as_str())),
     )
     .await
-}
-
-const COLUMNS: &str = "s.sid, s.uid, s.kind, s.secret_hash, s.method, s.proved_at, s.mac_kid, s.current, s.parent, s.rotated_at,
-    s.reissue_count, s.burst_oldest, s.burst_began_at, s.opened_at, s.last_used_at, s.expires_at, s.ip, s.device, s.ended_at, s.end_reason";
-
-async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<UserSession>> {
-    let sql = format!("SELECT {COLUMNS} FROM user_sessions s WHERE s.sid = ?1");
-    tx.find(&sql, args![sid], read).await
-}
-
-async fn with_account(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<(UserSession, Account)>> {
-    let sql = format!(
-        "SELECT {COLUMNS}, a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version
-         FROM user_sessions s JOIN accounts a ON a.uid = s.uid WHERE s.sid = ?1"
-    );
-    tx.find(&sql, args![sid], |columns| {
-        Ok((read(columns)?, account::read(columns)?))
-    })
-    .await
-}
-
-async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<UserSession>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM user_sessions s WHERE s.uid = ?1 AND s.ended_at IS NULL ORDER BY s.opened_at DESC, s.sid"
-    );
-    tx.list(&sql, args![uid], read).await
-}
-
-/// Reads [`COLUMNS`].
-fn read(columns: &mut Columns<'_>) -> Result<UserSession> {
-    Ok(UserSession {
-        sid: columns.next()?,
-        uid: columns.next()?,
-        kind: read_kind(columns.next()?)?,
-        secret_hash: columns.next()?,
-        proof: Proof {
-            method: read_method(columns.next()?)?,
-            at: columns.next()?,
-        },
-        mac_kid: columns.next()?,
-        family: TokenFamily {
-            current: columns.next()?,
-            parent: columns.next()?,
-            rotated_at: columns.next()?,
-            reissue_count: columns.next()?,
-            burst_oldest: columns.next()?,
-            burst_began_at: columns.next()?,
-        },
-        opened_at: columns.next()?,
-        last_used_at: columns.next()?,
-        expires_at: columns.next()?,
-        address: parse(columns.next()?)?,
-        device: columns.next()?,
-        ended: session::read_end(columns)?,
-    })
-}
-
-fn read_kind(kind: &str) -> Result<SessionKind> {
-    SessionKind::parse(kind).ok_or_else(|| damaged(format!("unknown session kind {kind}")))
-}
-
-fn read_method(method: &str) -> Result<AuthMethod> {
-    AuthMethod::parse(method).ok_or_else(|| damaged(format!("unknown login method {method}")))
 }

@@ -250,3 +250,24 @@ CREATE TABLE recoveries (
     started_at INTEGER NOT NULL,
     ready_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Mail that waits to be sent, written by the change that causes it.
+CREATE TABLE outbox (
+    id         BLOB PRIMARY KEY,
+    kind       TEXT NOT NULL,    -- code, notice, reminder
+    uid        BLOB,             -- notice: the account, if its notices may be put together
+    recipient  TEXT NOT NULL,
+    payload    BLOB NOT NULL,    -- JSON; of a code sealed under the key-encryption key
+    request_id TEXT,
+    created_at INTEGER NOT NULL,
+    due_at     INTEGER NOT NULL, -- the next attempt; while a node sends it, the end of the node's lease
+    expires_at INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL, -- failed ones
+    more       INTEGER NOT NULL, -- further changes that had no room
+    held       INTEGER NOT NULL, -- waits to be put together with the account's other notices
+    leased_by  BLOB              -- the node that sends it
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outbox_by_due ON outbox (kind, due_at);
+CREATE INDEX outbox_by_age ON outbox (kind, created_at);
+CREATE INDEX outbox_by_uid ON outbox (uid, created_at) WHERE uid IS NOT NULL;
+CREATE INDEX outbox_by_expiry ON outbox (expires_at);

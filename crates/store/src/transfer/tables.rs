@@ -259,4 +259,23 @@ pub(super) const TABLES: &[Table] = &[
         1,
         &[("uid", Blob), ("started_at", Integer), ("ready_at", Integer)],
     ),
+    table(
+        "outbox",
+        1,
+        &[
+            ("id", Blob),
+            ("kind", Text),
+            ("uid", Blob),
+            ("recipient", Text),
+            ("payload", Blob),
+            ("request_id", Text),
+            ("created_at", Integer),
+            ("due_at", Integer),
+            ("expires_at", Integer),
+            ("attempts", Integer),
+            ("more", Integer),
+            ("held", Integer),
+            ("leased_by", Blob),
+        ],
+    ),
 ];

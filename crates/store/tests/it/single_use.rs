@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use libtest_mimic::Trial;
 use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, Length, Purpose, TypedCode};
 use tm_auth_core::{EmailAddress, Refusal};
-use tm_auth_store::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode};
+use tm_auth_store::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode, SealedCodes};
 use tm_auth_store::postgres::{self, PostgresOptions};
 use tm_auth_store::{AuditContext, Store};
 use tm_auth_testing::fault_proxy::FaultProxy;
@@ -93,6 +93,7 @@ async fn once_at_most(stores: &[Arc<Store>], number: u128) -> bool {
         short: mac(Length::Short, 12_345_678),
         long: mac(Length::Long, 1_234_567_890_123_456),
         browser: None,
+        mail: SealedCodes::default(),
         asked_at: now(),
     };
     let audit_context = AuditContext {

@@ -1,33 +1,37 @@
 //! The e-mail with a code and a link.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tm_auth_core::email_code::LIFE;
 
 use super::{Fact, Letter, Letterhead, Link, coarse_network, time};
-use crate::http::context::Context;
 use crate::mail::Mail;
 
 /// The purpose of a code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum CodePurpose {
     SignIn,
     SetEmail,
 }
 
-/// A code to send.
-pub(crate) struct EmailCodeMail<'a> {
-    /// A normalised address.
-    pub(crate) to: &'a str,
+/// A code to send, as it waits, sealed. No `Debug`: it has the code.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct CodeLetter {
     pub(crate) purpose: CodePurpose,
     /// Digits only.
-    pub(crate) code: &'a str,
+    pub(crate) code: String,
     /// The link's path and fragment, such as `/sign-in/link#…`.
-    pub(crate) link: Option<&'a str>,
+    pub(crate) link: Option<String>,
     /// The browser or program that asked for the code, such as "Firefox on Linux".
-    pub(crate) device: &'a str,
-    pub(crate) expires_at: Timestamp,
+    pub(crate) device: String,
+    /// The address that asked for the code.
+    pub(crate) ip: IpAddr,
 }
 
-pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, code: &EmailCodeMail<'_>) -> Mail {
+pub(crate) fn email_code(head: Letterhead<'_>, to: &str, asked_at: Timestamp, code: &CodeLetter) -> Mail {
     let product = head.product();
     let (subject, opening, label, otherwise) = match code.purpose {
         CodePurpose::SignIn => (
@@ -43,7 +47,7 @@ pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, code: &EmailCo
             "If you did not ask for this code, ignore this e-mail: without the code, nothing changes.",
         ),
     };
-    let until = time(code.expires_at);
+    let until = time(asked_at + LIFE);
     let usage = if code.link.is_some() {
         format!(
             "Use the code or the link in the browser where you asked for it. It works once, until {until}."
@@ -54,8 +58,8 @@ pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, code: &EmailCo
     let letter = Letter {
         subject,
         opening: vec![opening],
-        code: Some(grouped(code.code)),
-        link: code.link.map(|path| Link {
+        code: Some(grouped(&code.code)),
+        link: code.link.as_deref().map(|path| Link {
             label,
             url: head.url(path),
         }),
@@ -68,19 +72,19 @@ pub(crate) fn email_code(head: Letterhead<'_>, context: &Context, code: &EmailCo
         facts: vec![
             Fact {
                 name: "Requested",
-                value: time(context.now),
+                value: time(asked_at),
             },
             Fact {
                 name: "Device",
-                value: code.device.to_owned(),
+                value: code.device.clone(),
             },
             Fact {
                 name: "From",
-                value: coarse_network(context.address),
+                value: coarse_network(code.ip),
             },
         ],
     };
-    letter.to(head, code.to, code.expires_at)
+    letter.to(head, to)
 }
 
 /// A code in groups of four digits: `1234-5678`.

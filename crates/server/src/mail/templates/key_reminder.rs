@@ -1,15 +1,15 @@
 //! The e-mail that announces the expiry of a key.
 
-use jiff::Timestamp;
+use tm_auth_store::outbox::Reminder;
 
 use super::isolate::quoted;
 use super::{Fact, Letter, Letterhead, Link};
 use crate::mail::Mail;
 
-/// The reminder for a key with this label, which expires at `end`, within `days` days.
-pub(crate) fn key_reminder(head: Letterhead<'_>, to: &str, label: &str, days: u8, end: Timestamp) -> Mail {
+/// The reminder for a key.
+pub(crate) fn key_reminder(head: Letterhead<'_>, to: &str, reminder: &Reminder) -> Mail {
     let product = head.product();
-    let span = match days {
+    let span = match reminder.days {
         1 => "a day".to_owned(),
         days => format!("{days} days"),
     };
@@ -17,7 +17,7 @@ pub(crate) fn key_reminder(head: Letterhead<'_>, to: &str, label: &str, days: u8
         subject: format!("An API key expires within {span} ({product})"),
         opening: vec![format!(
             "Your API key {} expires within {span}. Programs cannot use it after that.",
-            quoted(label)
+            quoted(&reminder.label)
         )],
         code: None,
         link: Some(Link { label: "Open your API keys", url: head.url("/api-keys") }),
@@ -27,8 +27,8 @@ pub(crate) fn key_reminder(head: Letterhead<'_>, to: &str, label: &str, days: u8
         ],
         facts: vec![Fact {
             name: "Expires",
-            value: end.strftime("%-d %B %Y, %H:%M:%S UTC").to_string(),
+            value: reminder.expires_at.strftime("%-d %B %Y, %H:%M:%S UTC").to_string(),
         }],
     };
-    letter.to(head, to, end)
+    letter.to(head, to)
 }

@@ -19,10 +19,10 @@ use tm_auth_proto::Environment;
 use super::Mail;
 use crate::config::PublicUrl;
 
-pub(crate) use email_code::{CodePurpose, EmailCodeMail, email_code};
+pub(crate) use email_code::{CodeLetter, CodePurpose, email_code};
 pub(crate) use isolate::{Part, parts};
 pub(crate) use key_reminder::key_reminder;
-pub(crate) use notice::{Notice, notice};
+pub(crate) use notice::notices;
 
 /// The facts about the service in every e-mail.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +100,7 @@ struct Html<'a> {
 }
 
 impl Letter {
-    fn to(self, head: Letterhead<'_>, address: &str, expires_at: Timestamp) -> Mail {
+    fn to(self, head: Letterhead<'_>, address: &str) -> Mail {
         let (product, origin) = (head.product(), head.origin);
         let (code, link) = (self.code.as_deref(), self.link.as_ref());
         let text = Text {
@@ -127,7 +127,6 @@ impl Letter {
             text: text.render().expect("rendering to a string cannot fail"),
             html: html.render().expect("rendering to a string cannot fail"),
             subject: self.subject,
-            expires_at,
         }
     }
 }

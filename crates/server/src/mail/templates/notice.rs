@@ -1,83 +1,88 @@
 //! The e-mails that report changes.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use tm_auth_store::outbox::{Notice, WaitingNotice};
 
 use super::isolate::{isolated, quoted};
 use super::{Fact, Letter, Letterhead, Link, coarse_network, masked, time};
-use crate::http::context::Context;
 use crate::mail::Mail;
 
-/// A notice is dropped if it is not delivered within this time.
-const LIFE: SignedDuration = SignedDuration::from_hours(24);
+/// The most changes that one mail lists.
+const MAX_LISTED: usize = 20;
 
 const NOT_YOU: &str = "If this was not you, log in now, then end the sessions and revoke the API keys that you do not recognise.";
 
-/// A change to report.
-pub(crate) enum Notice {
-    KeyCreated {
-        label: String,
-    },
-    KeyRevoked {
-        label: String,
-    },
-    KeyChanged {
-        label: String,
-    },
-    PasskeyAdded {
-        name: String,
-    },
-    PasskeyRemoved {
-        name: String,
-    },
-    /// Sent to the old address.
-    EmailChanged {
-        old: String,
-        new: String,
-    },
-    AppleLinked,
-    AppleUnlinked,
-    /// Apple reported that the user withdrew consent or deleted the Apple account.
-    AppleWithdrawn,
-    AccountDeleted,
-    RecoveryStarted {
-        ready_at: Timestamp,
-    },
-    RecoveryCancelled,
-    RecoveryCompleted,
-    SessionReused,
-    SignedOutEverywhere,
+/// Reports changes, each with its time: one in a mail of its own words, several in a list.
+pub(crate) fn notices(head: Letterhead<'_>, to: &str, changes: &[(Timestamp, &WaitingNotice)]) -> Mail {
+    match changes {
+        [(at, notice)] if notice.more == 0 => one(head, to, *at, notice),
+        _ => several(head, to, changes),
+    }
 }
 
-pub(crate) fn notice(head: Letterhead<'_>, context: &Context, to: &str, notice: &Notice) -> Mail {
+fn one(head: Letterhead<'_>, to: &str, at: Timestamp, change: &WaitingNotice) -> Mail {
     let product = head.product();
+    let notice = &change.notice;
     let (subject, what) = words(notice);
     let mut closing = vec![NOT_YOU.to_owned()];
-    if matches!(notice, Notice::AccountDeleted | Notice::EmailChanged { .. }) {
+    if notice.is_last() {
         // The recipient's address can no longer log in.
         closing = vec!["If this was not you, contact True Markets support.".to_owned()];
     }
-    let can_log_in = !matches!(notice, Notice::AccountDeleted | Notice::EmailChanged { .. });
+    let mut facts = vec![Fact {
+        name: "When",
+        value: time(at),
+    }];
+    facts.extend(change.ip.map(|ip| Fact {
+        name: "From",
+        value: coarse_network(ip),
+    }));
     let letter = Letter {
         subject: format!("{subject} ({product})"),
         opening: vec![what],
         code: None,
-        link: can_log_in.then(|| Link {
+        link: (!notice.is_last()).then(|| Link {
             label: "Open your account",
             url: head.url(path(notice)),
         }),
         closing,
-        facts: vec![
-            Fact {
-                name: "When",
-                value: time(context.now),
-            },
-            Fact {
-                name: "From",
-                value: coarse_network(context.address),
-            },
-        ],
+        facts,
     };
-    letter.to(head, to, context.now + LIFE)
+    letter.to(head, to)
+}
+
+fn several(head: Letterhead<'_>, to: &str, changes: &[(Timestamp, &WaitingNotice)]) -> Mail {
+    let product = head.product();
+    let total: usize = changes.iter().map(|(_, change)| 1 + change.more as usize).sum();
+    // Many changes of keys must not hide another change.
+    let mut listed: Vec<_> = changes.to_vec();
+    listed.sort_by_key(|(_, change)| matches!(change.notice, Notice::KeyChanged { .. }));
+    listed.truncate(MAX_LISTED);
+    listed.sort_by_key(|(at, _)| *at);
+    let mut opening = vec![format!("{total} changes were made to your account:")];
+    opening.extend(listed.iter().map(|(at, change)| {
+        let from = change
+            .ip
+            .map(|ip| format!(", from {}", coarse_network(ip)))
+            .unwrap_or_default();
+        format!("{}{from}: {}", time(*at), words(&change.notice).1)
+    }));
+    if total > listed.len() {
+        let more = total - listed.len();
+        opening.push(format!("This e-mail does not list {more} more of them."));
+    }
+    let letter = Letter {
+        subject: format!("{total} changes were made to your account ({product})"),
+        opening,
+        code: None,
+        link: Some(Link {
+            label: "See all activity of your account",
+            url: head.url("/activity"),
+        }),
+        closing: vec![NOT_YOU.to_owned()],
+        facts: Vec::new(),
+    };
+    letter.to(head, to)
 }
 
 /// The page that shows the change.
@@ -110,7 +115,7 @@ fn words(notice: &Notice) -> (&'static str, String) {
             "A passkey was removed",
             format!("The passkey {} was removed. It can no longer log in to your account.", quoted(name)),
         ),
-        Notice::EmailChanged { new, .. } => (
+        Notice::EmailChanged { new } => (
             "Your e-mail address was changed",
             format!(
                 "The e-mail address of your account was changed to {}. This address can no longer log in to the account and gets no further notices.",

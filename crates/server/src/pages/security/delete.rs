@@ -8,17 +8,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use serde::Deserialize;
-use tm_auth_core::Account;
 
 use super::overview::{Missing, missing};
 use super::require_strong;
 use crate::app::App;
-use crate::app::notices;
 use crate::auth::browser::Browser;
 use crate::auth::csrf_form::CsrfForm;
 use crate::error::ApiError;
 use crate::http::context::Context;
-use crate::mail::templates::Notice;
 use crate::pages::page::{Layout, Page, Section, account_name};
 use crate::pages::sign_out::signed_out;
 
@@ -52,6 +49,7 @@ pub(crate) async fn delete(
     context: Context,
     CsrfForm { browser, form }: CsrfForm<DeleteForm>,
 ) -> Result<Response, ApiError> {
+    app.limits.charge_removal(&context, browser.account.uid)?;
     require_strong(&app, &context, &browser).await?;
     let name = account_name(&browser.account);
     if form.name.trim() != name {
@@ -64,17 +62,11 @@ pub(crate) async fn delete(
         return Ok((StatusCode::BAD_REQUEST, Page(page.await?)).into_response());
     }
     let uid = browser.account.uid;
-    // Read the address before deletion: the last notice goes there.
-    let contact = app.store.contact_email(uid).await?;
-    let owner = Account {
-        email: browser.account.email.clone().or(contact),
-        ..browser.account
-    };
     let audit_context = context.audit_context(uid);
     if app.store.delete_account(uid, &audit_context).await? {
         app.api_keys.forget(&tm_auth_store::Change::Account(uid));
         app.reload_revocations().await?;
-        notices::tell(&app, &context, &owner, Notice::AccountDeleted).await;
+        app.mail.send_waiting().await;
     }
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())
 }

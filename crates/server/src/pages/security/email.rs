@@ -24,7 +24,6 @@ use tm_auth_store::EmailChange;
 use tm_auth_store::email_code::ProvedEmail;
 
 use super::{Done, done, require_strong};
-use crate::app::notices;
 use crate::app::{App, email_code, user_sessions};
 use crate::auth::browser::Browser;
 use crate::auth::csrf_form::CsrfForm;
@@ -32,7 +31,6 @@ use crate::error::ApiError;
 use crate::http::context::Context;
 use crate::http::cookie::{self, Name};
 use crate::http::device::device;
-use crate::mail::templates::Notice;
 use crate::pages::next::Next;
 use crate::pages::page::{Layout, Page, Section};
 use crate::pages::sign_in::Flow;
@@ -114,6 +112,7 @@ pub(crate) async fn by_code(
     CsrfForm { browser, form }: CsrfForm<CodeForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
+    app.limits.charge_change(&context, browser.account.uid)?;
     let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
     let purpose = Purpose::SetEmail(browser.account.uid);
     match email_code::by_code(&app, &context, flow.codes(), purpose, &form.code).await {
@@ -162,6 +161,7 @@ pub(crate) async fn by_link(
     CsrfForm { browser, form }: CsrfForm<LinkForm>,
 ) -> Result<Response, ApiError> {
     require_strong(&app, &context, &browser).await?;
+    app.limits.charge_change(&context, browser.account.uid)?;
     let flow = Flow::read(&app, &headers).ok_or(Refusal::InvalidCode)?;
     let token = FlowSecret::decode(&form.token).ok_or(Refusal::InvalidCode)?;
     let purpose = Purpose::SetEmail(browser.account.uid);
@@ -177,17 +177,14 @@ async fn set(
     end_others: bool,
 ) -> Result<Response, ApiError> {
     let account = &browser.account;
-    let new = proved.email().to_string();
     let audit_context = context.audit_context(account.uid);
     match app.store.set_email(proved, &audit_context).await? {
-        EmailChange::Changed(old) => {
+        EmailChange::Changed(_) => {
             app.api_keys.forget(&tm_auth_store::Change::Account(account.uid));
             if end_others {
                 user_sessions::end_others(app, context, account, browser.session.sid).await?;
             }
-            if let Some(old) = old {
-                notices::tell(app, context, account, Notice::EmailChanged { old, new }).await;
-            }
+            app.mail.send_waiting().await;
         }
         EmailChange::Unchanged => {}
         EmailChange::Taken => return Err(Refusal::AddressInCooldown.into()),

@@ -14,11 +14,9 @@ use tm_auth_core::recovery::{self, Recovery};
 use tm_auth_proto::ErrorCode;
 
 use crate::app::App;
-use crate::app::notices;
 use crate::auth::csrf_form::{CsrfForm, Empty};
 use crate::error::ApiError;
 use crate::http::context::Context;
-use crate::mail::templates::Notice;
 
 /// The routes of the forms.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -36,6 +34,7 @@ pub(crate) async fn start(
     context: Context,
     CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
+    app.limits.charge_change(&context, browser.account.uid)?;
     if !recovery::may_start(&browser.session.proof, context.now) {
         return Err(ApiError::with_message(
             ErrorCode::ReauthRequired,
@@ -46,17 +45,8 @@ pub(crate) async fn start(
     let new = Recovery::start(uid, context.now);
     let audit_context = context.audit_context(uid);
     let started = app.store.start_recovery(new, &audit_context);
-    let (recovery, is_new) = started.await??;
-    if is_new {
-        let ready_at = recovery.ready_at;
-        notices::tell(
-            &app,
-            &context,
-            &browser.account,
-            Notice::RecoveryStarted { ready_at },
-        )
-        .await;
-    }
+    started.await??;
+    app.mail.send_waiting().await;
     Ok(Redirect::to(PAGE))
 }
 
@@ -67,10 +57,9 @@ pub(crate) async fn cancel(
     CsrfForm { browser, .. }: CsrfForm<Empty>,
 ) -> Result<Redirect, ApiError> {
     let uid = browser.account.uid;
+    app.limits.charge_removal(&context, uid)?;
     let audit_context = context.audit_context(uid);
-    let cancelled = app.store.cancel_recovery(uid, &audit_context);
-    if cancelled.await? {
-        notices::tell(&app, &context, &browser.account, Notice::RecoveryCancelled).await;
-    }
+    app.store.cancel_recovery(uid, &audit_context).await?;
+    app.mail.send_waiting().await;
     Ok(Redirect::to(PAGE))
 }

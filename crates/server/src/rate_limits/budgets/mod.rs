@@ -18,6 +18,10 @@ pub enum Budget {
     Requests,
     /// Requests of a logged-in owner.
     AccountRequests,
+    /// Changes of keys and login methods.
+    Changes,
+    /// Changes that take access away.
+    Removals,
     /// Requests with credentials that are wrong.
     Failures,
     /// Wrong signatures for one key.
@@ -48,8 +52,10 @@ pub enum Budget {
     Passkeys,
     /// Bytes of one request.
     RequestBytes,
-    /// Mail that waits.
+    /// Codes that wait to be mailed.
     Mail,
+    /// Notices that wait to be mailed.
+    Notices,
     /// Rows of the audit trail about limits that were reached.
     ReachedLimits,
     /// Reasons why keys were refused.
@@ -83,6 +89,8 @@ impl Budget {
         Self::Connections,
         Self::Requests,
         Self::AccountRequests,
+        Self::Changes,
+        Self::Removals,
         Self::Failures,
         Self::KeyFailures,
         Self::Mints,
@@ -99,6 +107,7 @@ impl Budget {
         Self::Passkeys,
         Self::RequestBytes,
         Self::Mail,
+        Self::Notices,
         Self::ReachedLimits,
         Self::KeyRefusals,
         Self::KeyCopies,
@@ -128,6 +137,20 @@ impl Budget {
                 "account",
                 "`limits.requests_per_account_per_minute`",
                 "429",
+                PER_ROUTE,
+            ),
+            Self::Changes => (
+                "changes of API keys and login methods",
+                "account",
+                "`limits.changes_per_account_per_minute`",
+                "429, and nothing changes",
+                PER_ROUTE,
+            ),
+            Self::Removals => (
+                "keys that are disabled or revoked, login methods that are removed",
+                "account",
+                "`limits.changes_per_account_per_minute`, apart from other changes",
+                "429, and nothing changes",
                 PER_ROUTE,
             ),
             Self::Failures => (
@@ -236,11 +259,18 @@ impl Budget {
                 "`tm_auth_requests_total{status}`",
             ),
             Self::Mail => (
-                "mails that wait in memory",
+                "codes that wait to be mailed",
                 "all",
-                "1,000; reminders only in the first half",
-                "503 for codes; a notice is dropped",
-                "`tm_auth_mail_queue_length`, `tm_auth_mail_dropped_total{reason}`",
+                "10,000; the mailbox keeps the newest 200 mails",
+                "503",
+                "`tm_auth_mail_waiting{kind=\"code\"}`",
+            ),
+            Self::Notices => (
+                "mails with notices of changes",
+                "account",
+                "5 at once and 5 in 10 minutes; 50 notices that wait",
+                "further ones come in one mail, which counts those beyond 50",
+                "`tm_auth_mail_waiting{kind=\"notice\"}`",
             ),
             Self::ReachedLimits => (
                 "entries of the audit trail about reached limits",

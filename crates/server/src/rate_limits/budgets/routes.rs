@@ -19,33 +19,74 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
     ("/.well-known/jwks.json", &[]),
     ("/activity", &[Budget::AccountRequests]),
     ("/api-keys", &[Budget::AccountRequests]),
-    ("/api-keys/new", &[Budget::AccountRequests, Budget::Keys]),
+    (
+        "/api-keys/new",
+        &[
+            Budget::AccountRequests,
+            Budget::Changes,
+            Budget::Notices,
+            Budget::Keys,
+        ],
+    ),
     (
         "/api-keys/new/proof",
-        &[Budget::AccountRequests, Budget::Keys, Budget::KeyRegistrations],
+        &[
+            Budget::AccountRequests,
+            Budget::Changes,
+            Budget::Notices,
+            Budget::Keys,
+            Budget::KeyRegistrations,
+        ],
     ),
     ("/api-keys/{key_id}", &[Budget::AccountRequests]),
-    ("/api-keys/{key_id}/disable", &[Budget::AccountRequests]),
-    ("/api-keys/{key_id}/edit", &[Budget::AccountRequests]),
-    ("/api-keys/{key_id}/enable", &[Budget::AccountRequests]),
-    ("/api-keys/{key_id}/revoke", &[Budget::AccountRequests]),
-    ("/apple/callback", &[Budget::Failures]),
+    (
+        "/api-keys/{key_id}/disable",
+        &[Budget::AccountRequests, Budget::Removals, Budget::Notices],
+    ),
+    (
+        "/api-keys/{key_id}/edit",
+        &[Budget::AccountRequests, Budget::Changes, Budget::Notices],
+    ),
+    (
+        "/api-keys/{key_id}/enable",
+        &[Budget::AccountRequests, Budget::Changes, Budget::Notices],
+    ),
+    (
+        "/api-keys/{key_id}/revoke",
+        &[Budget::AccountRequests, Budget::Removals, Budget::Notices],
+    ),
+    (
+        "/apple/callback",
+        &[Budget::Failures, Budget::Changes, Budget::Notices],
+    ),
     ("/apple/link", &[Budget::AccountRequests, Budget::Ceremonies]),
     ("/apple/notifications", &[Budget::Failures]),
     ("/apple/start", &[Budget::Ceremonies]),
-    ("/apple/unlink", &[Budget::AccountRequests]),
+    (
+        "/apple/unlink",
+        &[Budget::AccountRequests, Budget::Removals, Budget::Notices],
+    ),
     ("/mailbox", &[]),
     ("/metrics", &[]),
     (
         "/passkeys/add",
-        &[Budget::AccountRequests, Budget::PasskeyFailures, Budget::Passkeys],
+        &[
+            Budget::AccountRequests,
+            Budget::Changes,
+            Budget::Notices,
+            Budget::PasskeyFailures,
+            Budget::Passkeys,
+        ],
     ),
     (
         "/passkeys/add/options",
         &[Budget::AccountRequests, Budget::Ceremonies],
     ),
-    ("/passkeys/remove", &[Budget::AccountRequests]),
-    ("/passkeys/rename", &[Budget::AccountRequests]),
+    (
+        "/passkeys/remove",
+        &[Budget::AccountRequests, Budget::Removals, Budget::Notices],
+    ),
+    ("/passkeys/rename", &[Budget::AccountRequests, Budget::Changes]),
     ("/passkeys/sign-in", &[Budget::PasskeyFailures]),
     ("/passkeys/sign-in/options", &[Budget::Ceremonies]),
     ("/passkeys/sign-up", &[Budget::PasskeyFailures, Budget::SignUps]),
@@ -58,10 +99,16 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
         "/passkeys/step-up/options",
         &[Budget::AccountRequests, Budget::Ceremonies],
     ),
-    ("/recovery/cancel", &[Budget::AccountRequests]),
-    ("/recovery/start", &[Budget::AccountRequests]),
+    (
+        "/recovery/cancel",
+        &[Budget::AccountRequests, Budget::Removals, Budget::Notices],
+    ),
+    (
+        "/recovery/start",
+        &[Budget::AccountRequests, Budget::Changes, Budget::Notices],
+    ),
     ("/security", &[Budget::AccountRequests]),
-    ("/security/delete", &[Budget::AccountRequests]),
+    ("/security/delete", &[Budget::AccountRequests, Budget::Removals]),
     (
         "/security/email",
         &[
@@ -75,14 +122,24 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
         "/security/email/code",
         &[
             Budget::AccountRequests,
+            Budget::Changes,
             Budget::WrongCodes,
             Budget::WrongCodesForAddress,
         ],
     ),
-    ("/security/email/link", &[Budget::AccountRequests]),
+    (
+        "/security/email/link",
+        &[Budget::AccountRequests, Budget::Changes],
+    ),
     ("/security/sessions/end", &[Budget::AccountRequests]),
-    ("/security/sessions/end-all", &[Budget::AccountRequests]),
-    ("/security/sessions/end-others", &[Budget::AccountRequests]),
+    (
+        "/security/sessions/end-all",
+        &[Budget::AccountRequests, Budget::Notices],
+    ),
+    (
+        "/security/sessions/end-others",
+        &[Budget::AccountRequests, Budget::Notices],
+    ),
     ("/sign-in", &[Budget::Codes, Budget::CodesToAddress, Budget::Mail]),
     (
         "/sign-in/code",
@@ -99,12 +156,31 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
     ),
     (
         "/v1/auth/api-keys",
-        &[Budget::AccountRequests, Budget::Keys, Budget::KeyRegistrations],
+        &[
+            Budget::AccountRequests,
+            Budget::Changes,
+            Budget::Notices,
+            Budget::Keys,
+            Budget::KeyRegistrations,
+        ],
     ),
-    ("/v1/auth/api-keys/{key_id}", &[Budget::AccountRequests]),
+    (
+        "/v1/auth/api-keys/{key_id}",
+        &[
+            Budget::AccountRequests,
+            Budget::Changes,
+            Budget::Removals,
+            Budget::Notices,
+        ],
+    ),
     (
         "/v1/auth/api-keys/{key_id}/activate",
-        &[Budget::AccountRequests, Budget::Keys],
+        &[
+            Budget::AccountRequests,
+            Budget::Changes,
+            Budget::Notices,
+            Budget::Keys,
+        ],
     ),
     (
         "/v1/auth/email/otc",
@@ -130,7 +206,7 @@ pub const QUEUES: &[(&str, Budget)] = &[
     ("app/api_key_cache.rs", Budget::KeyCopies),
     ("app/api_key_refusals.rs", Budget::KeyRefusals),
     ("mail/mailbox.rs", Budget::Mail),
-    ("mail/queue.rs", Budget::Mail),
+    ("mail/mod.rs", Budget::LimiterEntries),
     ("rate_limits/audit.rs", Budget::ReachedLimits),
     ("rate_limits/mod.rs", Budget::LimiterEntries),
 ];

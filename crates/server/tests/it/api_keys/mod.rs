@@ -1,6 +1,7 @@
 //! `/api-keys` and `/api-keys/{key_id}`.
 
 mod activate;
+mod budget;
 mod dead;
 mod disable;
 mod others;

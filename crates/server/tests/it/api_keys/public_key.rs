@@ -207,7 +207,7 @@ fn explicit_parameters(point: &[u8], generator: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn c06_keys_with_a_published_private_key_are_refused() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(|config| config.limits.changes_per_account_per_minute = 600).await;
     let key = TestKey::unregistered(&server.account().await);
     let small = (1..=64_u8).map(|d| {
         let mut scalar = [0; 32];

@@ -5,6 +5,7 @@ mod delivery;
 mod hosts;
 mod mailbox;
 mod notices;
+mod outbox;
 mod reminders;
 
 use tm_auth_core::Account;

@@ -77,6 +77,22 @@ pub(crate) fn execute(server: &TestServer, sql: &str) -> Result<(), String> {
     }
 }
 
+/// Adds codes that wait to be mailed and are not due.
+pub(crate) fn fill_with_codes(server: &TestServer, count: usize) {
+    let id = match crate::DATABASE {
+        Database::Sqlite => "randomblob(16)",
+        Database::Postgres => "decode(md5(i::text), 'hex')",
+    };
+    let now = server.now().as_millisecond();
+    let expires_at = now + 600_000;
+    let sql = format!(
+        "INSERT INTO outbox (id, kind, recipient, payload, created_at, due_at, expires_at, attempts, more, held)
+         WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {count})
+         SELECT {id}, 'code', 'a@example.com', {id}, {now}, {expires_at}, {expires_at}, 0, 0, 0 FROM numbers"
+    );
+    execute(server, &sql).unwrap();
+}
+
 /// Every text or binary value of every table.
 pub(crate) fn every_value(server: &TestServer) -> Vec<Value> {
     let tables = match crate::DATABASE {

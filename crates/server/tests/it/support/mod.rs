@@ -37,7 +37,7 @@ use tokio::task::JoinHandle;
 pub(crate) use answer::Answer;
 pub(crate) use at_once::at_once;
 pub(crate) use browser::{HtmlPage, TestBrowser};
-pub(crate) use database::{Database, Value as Stored, every_value, execute, open, rows};
+pub(crate) use database::{Database, Value as Stored, every_value, execute, fill_with_codes, open, rows};
 pub(crate) use eventually::eventually;
 pub(crate) use key::TestKey;
 pub(crate) use server_time::ServerTime;
@@ -171,6 +171,16 @@ impl TestServer {
     pub(crate) async fn stop(mut self) -> (Arc<TempDir>, Arc<ManualClock>) {
         self.stop.take();
         self.serving.take().unwrap().await.unwrap();
+        (Arc::clone(&self.folder), Arc::clone(&self.clock))
+    }
+
+    /// Ends the service as a crash does: nothing that it would do at a stop happens. Returns what a
+    /// restart needs.
+    pub(crate) async fn kill(mut self) -> (Arc<TempDir>, Arc<ManualClock>) {
+        let serving = self.serving.take().unwrap();
+        serving.abort();
+        assert!(serving.await.unwrap_err().is_cancelled());
+        self.stop.take();
         (Arc::clone(&self.folder), Arc::clone(&self.clock))
     }
 

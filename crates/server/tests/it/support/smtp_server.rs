@@ -191,6 +191,7 @@ pub(crate) fn settings(port: u16, authority: Option<CertificateDer<'static>>) ->
         port,
         authorities: authority.into_iter().collect(),
         retry: Duration::from_millis(5),
+        poll: Duration::from_millis(20),
         ..Smtp::new("localhost", from)
     }))
 }

@@ -12,7 +12,7 @@ use tm_auth_core::{Account, EmailAddress, Refusal};
 use super::given::{at, audit_context, fresh_uuid, new_account};
 use super::{Case, table};
 use crate::Store;
-use crate::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail};
+use crate::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail, SealedCodes};
 
 pub(super) const ADA: &str = "ada@example.com";
 const RIGHT: u128 = 12_345_678;
@@ -39,6 +39,10 @@ fn new_code(address: &str, network: &str, browser: Option<NewLink>, seconds: i64
         short: mac(Length::Short, RIGHT),
         long: mac(Length::Long, RIGHT_LONG),
         browser,
+        mail: SealedCodes {
+            short: b"short".to_vec(),
+            long: b"long".to_vec(),
+        },
         asked_at: at(seconds),
     }
 }
@@ -57,6 +61,11 @@ async fn outcome(store: &Store, new: NewCode) -> AskedCode {
         .ask_for_code(new, &audit_context(seconds))
         .await
         .expect("the database answers")
+}
+
+/// Requests a code of 8 digits, and returns whether it may be sent.
+pub(super) async fn ask_with_mail(store: &Store, seconds: i64) -> bool {
+    ask(store, new_code(ADA, "owner", None, seconds)).await.is_some()
 }
 
 /// Requests a code from the network `owner`.

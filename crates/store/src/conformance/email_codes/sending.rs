@@ -17,7 +17,6 @@ super::table!("email_codes":
     f18_an_address_under_attack_gets_long_codes_and_known_networks_the_usual_ones,
     f18_a_client_that_has_to_wait_is_told_unless_it_has_a_code,
     f18_requests_from_many_networks_of_one_site_leave_mail_for_others,
-    f19_a_withdrawn_code_is_not_counted_as_sent,
     j18_expired_codes_are_swept,
 );
 
@@ -123,24 +122,6 @@ async fn f18_requests_from_many_networks_of_one_site_leave_mail_for_others(store
     // Long, because each of the twenty short codes reserves five of the 100 comparisons a day.
     let sent = from("owner".to_owned(), "site of the owner").await;
     assert_eq!(sent, AskedCode::Sent(Length::Long));
-}
-
-async fn f19_a_withdrawn_code_is_not_counted_as_sent(store: &Store) {
-    let flow_id = asked(store, 0).await;
-    store.withdraw_code(flow_id).await.expect("the database answers");
-    assert!(!right(store, "owner", 1).await);
-    asked(store, 1).await;
-    assert!(right(store, "owner", 2).await);
-    // Withdrawing the code again changes nothing.
-    store.withdraw_code(flow_id).await.expect("the database answers");
-    for seconds in [3, 4] {
-        asked(store, seconds).await;
-    }
-    assert_eq!(
-        ask(store, new_code(ADA, "owner", None, 5)).await,
-        None,
-        "only the withdrawn code is not counted"
-    );
 }
 
 async fn j18_expired_codes_are_swept(store: &Store) {

@@ -2,29 +2,27 @@
 
 mod limits;
 mod list;
+mod row;
 
-use std::sync::LazyLock;
-
-use ipnet::IpNet;
 use jiff::Timestamp;
 use tm_auth_core::api_key::reminder;
 use tm_auth_core::registration::{ConfirmedKey, PENDING_LIFE};
-use tm_auth_core::{ApiKey, Lifecycle, PublicKey, Refusal};
+use tm_auth_core::{ApiKey, Refusal};
 use tm_auth_proto::api_key::ApiKeyStatus;
-use tm_auth_proto::{AccountId, KeyId, Scopes};
+use tm_auth_proto::{AccountId, KeyId};
 
-use super::row::{damaged, parse};
-use super::{Columns, Store, Tx, account, args, audit, housekeeping, revocation};
+use super::row::damaged;
+use super::{Outbox, Store, Tx, args, audit, housekeeping, revocation};
+use crate::outbox::Notice;
 use crate::{
-    AuditAction, AuditContext, Call, Change, KeyChange, KeyLimits, KeyUse, NewApiKey, Result, Revocation,
-    Revoked,
+    AuditAction, AuditContext, Call, Change, Changed, KeyChange, KeyLimits, KeyUse, NewApiKey, Result,
+    Revocation, Revoked,
 };
 
-/// The columns that [`read`] reads: first those of the account, then those of the key.
-pub(crate) const COLUMNS: &str = "a.uid, a.organization_id, a.email, a.created_at, a.disabled_at, a.version,
-    k.key_id, k.label, k.public_key, k.scopes, k.allowed_ips, k.created_at, k.expires_at, k.activated_at, k.disabled_at,
-    k.revoked_at, k.version";
-pub(crate) const FROM: &str = "FROM api_keys k JOIN accounts a ON a.uid = k.uid";
+pub(super) use row::get;
+use row::join;
+pub(crate) use row::{COLUMNS, FROM, read};
+
 /// Whether a key is neither revoked nor expired at `?2`. Written as the columns of the index
 /// `api_keys_live`: a key without expiry expires at the end of time.
 pub(super) const LIVE: &str = "k.revoked_at IS NULL AND coalesce(k.expires_at, 9223372036854775807) > ?2";
@@ -43,8 +41,8 @@ impl Store {
         limits: KeyLimits,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<ApiKey, Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| register(tx, &new, limits, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| register(tx, &new, limits, &audit_context, outbox).await))
     }
 
     /// Activates a pending key of this account, if it was registered less than 24 hours ago and the
@@ -56,23 +54,24 @@ impl Store {
         max_live: u32,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<ApiKey, Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(
-            self.write(async move |tx| activate(tx, uid, confirmed.key_id(), max_live, &audit_context).await),
-        )
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| {
+            activate(tx, uid, confirmed.key_id(), max_live, &audit_context, outbox).await
+        }))
     }
 
     /// Changes a live key of this account. After this disables the key, no new mint or refresh
-    /// succeeds, and the key is on the revocation list until it is enabled.
+    /// succeeds, and the key is on the revocation list until it is enabled. A key that already is
+    /// as the change asks stays as it is.
     pub fn update_key(
         &self,
         uid: AccountId,
         key_id: KeyId,
         change: KeyChange,
         audit_context: &AuditContext,
-    ) -> Call<'_, Result<ApiKey, Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| update(tx, uid, key_id, &change, &audit_context).await))
+    ) -> Call<'_, Result<Changed<ApiKey>, Refusal>> {
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| update(tx, uid, key_id, &change, &audit_context, outbox).await))
     }
 
     /// Revokes a key of this account. After this returns, no new mint or refresh succeeds, and the
@@ -83,8 +82,8 @@ impl Store {
         key_id: KeyId,
         audit_context: &AuditContext,
     ) -> Call<'_, Result<ApiKey, Refusal>> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| revoke(tx, uid, key_id, &audit_context).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| revoke(tx, uid, key_id, &audit_context, outbox).await))
     }
 
     /// Records the last use of keys. An older use never overwrites a newer one.
@@ -93,16 +92,12 @@ impl Store {
     }
 }
 
-pub(super) async fn get(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Option<ApiKey>> {
-    static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT {COLUMNS} {FROM} WHERE k.key_id = ?1"));
-    tx.find(&SQL, args![key_id], read).await
-}
-
 pub(super) async fn register(
     tx: &mut Tx<'_>,
     new: &NewApiKey,
     limits: KeyLimits,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Result<ApiKey, Refusal>> {
     let point = new.public_key.key().as_sec1().as_slice();
     let known = tx
@@ -144,6 +139,13 @@ pub(super) async fn register(
         None,
     )
     .await?;
+    // The owner is told of a pending key when it is activated.
+    if new.active {
+        let label = new.label.clone();
+        outbox
+            .tell(tx, audit_context, new.uid, &Notice::KeyCreated { label })
+            .await?;
+    }
     reread(tx, new.key_id).await
 }
 
@@ -153,6 +155,7 @@ pub(super) async fn activate(
     key_id: KeyId,
     max_live: u32,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Result<ApiKey, Refusal>> {
     let key = match owned(tx, uid, key_id).await? {
         Ok(key) => key,
@@ -185,6 +188,10 @@ pub(super) async fn activate(
         None,
     )
     .await?;
+    let label = key.label;
+    outbox
+        .tell(tx, audit_context, uid, &Notice::KeyCreated { label })
+        .await?;
     housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
     reread(tx, key_id).await
 }
@@ -195,7 +202,8 @@ pub(super) async fn update(
     key_id: KeyId,
     change: &KeyChange,
     audit_context: &AuditContext,
-) -> Result<Result<ApiKey, Refusal>> {
+    outbox: Outbox,
+) -> Result<Result<Changed<ApiKey>, Refusal>> {
     let key = match owned(tx, uid, key_id).await? {
         Ok(key) => key,
         Err(refusal) => return Ok(Err(refusal)),
@@ -206,21 +214,35 @@ pub(super) async fn update(
     ) {
         return Ok(Err(Refusal::KeyNotLive));
     }
+    let label = change.label.as_ref().unwrap_or(&key.label);
+    let scopes = change.scopes.unwrap_or(key.scopes);
+    let allowed_ips = change.allowed_ips.as_ref().unwrap_or(&key.allowed_ips);
     let end = change.expires_at.unwrap_or(key.expires_at);
     let disabled_at = match change.disabled {
         None => key.lifecycle.disabled_at(),
         Some(true) => key.lifecycle.disabled_at().or(Some(audit_context.at)),
         Some(false) => None,
     };
+    let is_changed = (label, scopes, allowed_ips, stored(end), disabled_at)
+        != (
+            &key.label,
+            key.scopes,
+            &key.allowed_ips,
+            key.expires_at,
+            key.lifecycle.disabled_at(),
+        );
+    if !is_changed {
+        return Ok(Ok(Changed { row: key, is_changed }));
+    }
     tx.execute(
         "UPDATE api_keys SET label = ?2, scopes = ?3, allowed_ips = ?4, expires_at = ?5, version = version + 1,
             reminded_days = CASE WHEN ?6 = 1 THEN ?7 ELSE reminded_days END, disabled_at = ?8
          WHERE key_id = ?1",
         args![
             key_id,
-            change.label.as_ref().unwrap_or(&key.label),
-            change.scopes.unwrap_or(key.scopes).to_string(),
-            join(change.allowed_ips.as_ref().unwrap_or(&key.allowed_ips)),
+            label,
+            scopes.to_string(),
+            join(allowed_ips),
             end,
             end != key.expires_at,
             reminder::passed(end, audit_context.at),
@@ -248,8 +270,13 @@ pub(super) async fn update(
         _ => AuditAction::KeyChanged,
     };
     audit::note(tx, audit_context, action, Some(uid), Some(key_id), None, None).await?;
+    let label = label.clone();
+    outbox
+        .tell(tx, audit_context, uid, &Notice::KeyChanged { label })
+        .await?;
     housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
-    reread(tx, key_id).await
+    let row = reread(tx, key_id).await?;
+    Ok(row.map(|row| Changed { row, is_changed }))
 }
 
 pub(super) async fn revoke(
@@ -257,12 +284,13 @@ pub(super) async fn revoke(
     uid: AccountId,
     key_id: KeyId,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<Result<ApiKey, Refusal>> {
-    match owned(tx, uid, key_id).await? {
+    let key = match owned(tx, uid, key_id).await? {
         Err(refusal) => return Ok(Err(refusal)),
         Ok(key) if key.lifecycle.revoked_at().is_some() => return Ok(Ok(key)),
-        Ok(_) => {}
-    }
+        Ok(key) => key,
+    };
     tx.execute(
         "UPDATE api_keys SET revoked_at = ?2, version = version + 1 WHERE key_id = ?1",
         args![key_id, audit_context.at],
@@ -286,6 +314,10 @@ pub(super) async fn revoke(
         None,
     )
     .await?;
+    let label = key.label;
+    outbox
+        .tell(tx, audit_context, uid, &Notice::KeyRevoked { label })
+        .await?;
     housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
     reread(tx, key_id).await
 }
@@ -302,6 +334,11 @@ pub(super) async fn record_use(tx: &mut Tx<'_>, uses: &[KeyUse]) -> Result<()> {
     Ok(())
 }
 
+/// A time as the database stores it.
+fn stored(at: Option<Timestamp>) -> Option<Timestamp> {
+    at.and_then(|at| Timestamp::from_millisecond(at.as_millisecond()).ok())
+}
+
 /// Returns the key if it belongs to the account, or else [`Refusal::KeyNotFound`].
 async fn owned(tx: &mut Tx<'_>, uid: AccountId, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
     Ok(get(tx, key_id)
@@ -315,57 +352,4 @@ async fn reread(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Result<ApiKey, Refusal
         .await?
         .map(Ok)
         .ok_or_else(|| damaged("a key disappeared within its transaction"))
-}
-
-/// Reads [`COLUMNS`].
-pub(crate) fn read(columns: &mut Columns<'_>) -> Result<ApiKey> {
-    Ok(ApiKey {
-        account: account::read(columns)?,
-        key_id: columns.next()?,
-        label: columns.next()?,
-        public_key: PublicKey::from_sec1(columns.next()?)
-            .ok_or_else(|| damaged("a public key is not a point on the curve"))?,
-        scopes: Scopes::from_claim(columns.next()?),
-        allowed_ips: split(columns.next()?)?,
-        created_at: columns.next()?,
-        expires_at: columns.next()?,
-        lifecycle: lifecycle(columns.next()?, columns.next()?, columns.next()?),
-        version: columns.next()?,
-    })
-}
-
-/// Derives the state from the columns of the same names. Each combination of them is possible: an
-/// owner can disable or revoke a key that is still pending.
-fn lifecycle(
-    activated_at: Option<Timestamp>,
-    disabled_at: Option<Timestamp>,
-    revoked_at: Option<Timestamp>,
-) -> Lifecycle {
-    match (revoked_at, activated_at, disabled_at) {
-        (Some(revoked_at), _, disabled_at) => Lifecycle::Revoked {
-            revoked_at,
-            disabled_at,
-        },
-        (None, None, disabled_at) => Lifecycle::Pending { disabled_at },
-        (None, Some(activated_at), None) => Lifecycle::Active { activated_at },
-        (None, Some(activated_at), Some(disabled_at)) => Lifecycle::Disabled {
-            activated_at,
-            disabled_at,
-        },
-    }
-}
-
-fn join(networks: &[IpNet]) -> String {
-    networks
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",")
-}
-
-fn split(text: &str) -> Result<Vec<IpNet>> {
-    text.split(',')
-        .filter(|part| !part.is_empty())
-        .map(parse)
-        .collect()
 }

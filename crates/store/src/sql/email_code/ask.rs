@@ -1,15 +1,20 @@
-//! Requesting a code, and withdrawing it.
+//! Requesting a code.
 
 use jiff::Timestamp;
 use tm_auth_core::email_code::rules::{DAY, MaySend, OUTSTANDING, Sent};
-use tm_auth_core::email_code::{FlowId, LIFE, Length};
+use tm_auth_core::email_code::{LIFE, Length};
 
-use super::super::{Tx, account, args, audit};
+use super::super::{Outbox, Tx, account, args, audit};
 use super::{events, purpose_columns};
 use crate::email_code::{AskedCode, NewCode};
 use crate::{AuditAction, AuditContext, Result};
 
-pub(super) async fn ask(tx: &mut Tx<'_>, new: &NewCode, audit_context: &AuditContext) -> Result<AskedCode> {
+pub(super) async fn ask(
+    tx: &mut Tx<'_>,
+    new: &NewCode,
+    audit_context: &AuditContext,
+    outbox: Outbox,
+) -> Result<AskedCode> {
     let (email, network, now) = (new.email.as_str(), new.network.as_str(), new.asked_at);
     let owner = account::by_email(tx, email).await?;
     let sent = Sent {
@@ -76,6 +81,13 @@ pub(super) async fn ask(tx: &mut Tx<'_>, new: &NewCode, audit_context: &AuditCon
         ],
     )
     .await?;
+    let sealed = match length {
+        Length::Short => &new.mail.short,
+        Length::Long => &new.mail.long,
+    };
+    outbox
+        .mail_code(tx, new, sealed, audit_context.request_id.as_deref())
+        .await?;
     events::note(tx, "sent", email, network, Some(&new.site), now, 0).await?;
     // If there is no account, the entry has no owner. It is written anyway, so that the time taken
     // does not reveal whether there is an account.
@@ -118,19 +130,5 @@ async fn make_room(tx: &mut Tx<'_>, email: &str, network: &str, now: Timestamp) 
         args![email, network, now, OUTSTANDING - 1],
     )
     .await?;
-    Ok(())
-}
-
-pub(super) async fn withdraw(tx: &mut Tx<'_>, flow_id: FlowId) -> Result<()> {
-    tx.execute(
-        "DELETE FROM email_code_events WHERE id = (
-             SELECT max(e.id) FROM email_code_events e JOIN email_codes c
-             ON e.email = c.email AND e.network = c.network AND e.at = c.asked_at
-             WHERE c.flow_id = ?1 AND e.kind = 'sent')",
-        args![flow_id],
-    )
-    .await?;
-    tx.execute("DELETE FROM email_codes WHERE flow_id = ?1", args![flow_id])
-        .await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ mod events;
 mod prove;
 
 use jiff::Timestamp;
-use tm_auth_core::email_code::{FlowId, Purpose};
+use tm_auth_core::email_code::Purpose;
 use tm_auth_core::secret::SecretHash;
 use tm_auth_core::{Account, Refusal};
 use tm_auth_proto::AccountId;
@@ -16,17 +16,12 @@ use crate::email_code::{AskedCode, CodeAttempt, CodeFlow, NewCode, ProvedEmail};
 use crate::{AuditContext, Call, NewAccount, Result};
 
 impl Store {
-    /// Stores a code if one more e-mail may be sent. Outstanding codes stay valid, and a request
-    /// resets no counter. If the network has too many outstanding codes for the address, the oldest
-    /// is deleted.
+    /// Stores a code and its mail if one more e-mail may be sent. Outstanding codes stay valid, and a
+    /// request resets no counter. If the network has too many outstanding codes for the address, the
+    /// oldest is deleted.
     pub fn ask_for_code(&self, new: NewCode, audit_context: &AuditContext) -> Call<'_, AskedCode> {
-        let audit_context = audit_context.clone();
-        Box::pin(self.write(async move |tx| ask::ask(tx, &new, &audit_context).await))
-    }
-
-    /// Deletes a code that could not be sent, and does not count it as sent.
-    pub fn withdraw_code(&self, flow_id: FlowId) -> Call<'_, ()> {
-        Box::pin(self.write(async move |tx| ask::withdraw(tx, flow_id).await))
+        let (audit_context, outbox) = (audit_context.clone(), self.outbox());
+        Box::pin(self.write(async move |tx| ask::ask(tx, &new, &audit_context, outbox).await))
     }
 
     /// Judges an attempt. Counting and comparing are one step, so that concurrent attempts never
