@@ -137,9 +137,12 @@ impl TokenFamily {
         }
     }
 
-    /// Step 5.
+    /// Step 5. A burst that begins in the future tells nothing: the clock stepped back, and how long
+    /// ago a counter was exchanged is unknown.
     fn is_in_burst(&self, counter: i64, now: Timestamp, window: SignedDuration) -> bool {
-        (self.burst_oldest..self.current).contains(&counter) && within(self.burst_began_at, now, window)
+        (self.burst_oldest..self.current).contains(&counter)
+            && self.burst_began_at <= now
+            && within(self.burst_began_at, now, window)
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     request.extensions_mut().insert(context.clone());
     let client = problem::HtmlClient::of(&method, request.uri(), request.headers());
 
-    let admitted = app.limits.may_request(&context, &route);
+    let admitted = app.limits.may_request(&context, &method, &route);
     let ours = same_origin::check(
         &app.config.public_url,
         &method,

@@ -46,6 +46,11 @@ impl ApiKeyCache {
         Ok(Found { key, is_copy })
     }
 
+    /// Whether the key is in memory, because it was used recently.
+    pub(crate) fn has(&self, key_id: KeyId) -> bool {
+        self.copies.contains_key(&key_id)
+    }
+
     /// Reads the key from the database and replaces the copy.
     pub(crate) async fn read(&self, key_id: KeyId) -> Result<Option<Arc<ApiKey>>> {
         let key = self.store.api_key(key_id).await?.map(Arc::new);

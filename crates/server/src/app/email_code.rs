@@ -71,8 +71,11 @@ pub(crate) async fn mail(
     let audit_context = context.audit_context(actor(purpose));
     match app.store.ask_for_code(new, &audit_context).await? {
         AskedCode::Sent(_) => app.mail.send_waiting().await,
-        AskedCode::Wait(wait) => return Err(ApiError::rate_limited(seconds(wait))),
-        AskedCode::NotSent => {}
+        AskedCode::Wait(wait) => {
+            app.limits.refund_code(context);
+            return Err(ApiError::rate_limited(seconds(wait)));
+        }
+        AskedCode::NotSent => app.limits.refund_code(context),
     }
     Ok(())
 }

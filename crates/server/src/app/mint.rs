@@ -44,19 +44,22 @@ async fn attempt(
     request: &ApiKeyTokenRequest,
 ) -> Result<TokenResponse, ApiError> {
     // Step 1.
-    app.limits.may_try(context, request.key_id.parse().ok())?;
+    let key_id = request.key_id.parse().ok();
+    app.limits.may_mint(context, key_id, || {
+        key_id.is_some_and(|key_id| app.api_keys.has(key_id))
+    })?;
     // Step 2.
     let tolerance = SignedDuration::from_secs(i64::from(app.config.challenge.skew_seconds));
     let challenge = match Challenge::parse(request, app.issuer.environment, tolerance, context.now) {
         Ok(challenge) => challenge,
         Err(refusal) => {
-            app.limits.charge_failure(context, None);
+            app.limits.charge_failure(context, key_id);
             return Err(refusal.into());
         }
     };
     for _ in 0..TRIES {
         let authenticated = prove(app, context, &challenge).await?;
-        app.limits.charge_key(context, authenticated.key().key_id)?;
+        app.limits.charge_mint(context, authenticated.key())?;
         if let Some(tokens) = open(app, context, &authenticated).await? {
             let usage = KeyUse {
                 key_id: authenticated.key().key_id,
@@ -147,7 +150,7 @@ async fn open(
     match outcome? {
         OpenOutcome::Opened => {}
         OpenOutcome::Replayed => {
-            app.limits.charge_replay(context, authenticated.key().key_id);
+            app.limits.charge_replay(context, authenticated.key());
             return Err(Refusal::Replayed.into());
         }
         OpenOutcome::BeforeRecovery => return Err(Refusal::ChallengeBeforeRecovery.into()),

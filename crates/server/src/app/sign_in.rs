@@ -120,6 +120,7 @@ async fn open(
     session: UserSession,
     replaces: Option<SessionId>,
 ) -> Result<(), ApiError> {
+    app.limits.charge_login(context, session.uid)?;
     let network = NetworkPrefix::of(context.address).to_string();
     let audit_context = context.audit_context(session.uid);
     let opened = app

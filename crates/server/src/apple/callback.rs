@@ -52,7 +52,7 @@ pub(crate) async fn callback(
     headers: HeaderMap,
     ForeignForm(answer): ForeignForm<Answer>,
 ) -> Result<Response, ApiError> {
-    app.limits.may_try(&context, None)?;
+    app.limits.may_try(&context)?;
     let (flow, purpose) = take_flow(&app, &context, &headers, &answer)
         .await
         .inspect_err(|error| charge(&app, &context, error))?;

@@ -50,7 +50,7 @@ pub(crate) async fn notifications(
     context: Context,
     Json(notification): Json<Notification>,
 ) -> Result<StatusCode, ApiError> {
-    app.limits.may_try(&context, None)?;
+    app.limits.may_try(&context)?;
     let event = apple
         .event(&notification.payload, context.now)
         .await

@@ -21,6 +21,10 @@ pub struct Limits {
     pub failures_per_network_per_minute: u32,
     /// Mints per minute of one API key, with a valid signature.
     pub mints_per_key_per_minute: u32,
+    /// Logins per hour of one account, by any method.
+    pub logins_per_account_per_hour: u32,
+    /// Mints per day of all keys of one account.
+    pub mints_per_account_per_day: u32,
     /// Refreshes per minute of one session.
     pub refreshes_per_session_per_minute: u32,
     /// E-mail codes per hour that one network requests.
@@ -87,6 +91,8 @@ impl Default for Limits {
             failures_per_key_per_minute: 30,
             failures_per_network_per_minute: 300,
             mints_per_key_per_minute: 60,
+            logins_per_account_per_hour: 200,
+            mints_per_account_per_day: 100_000,
             refreshes_per_session_per_minute: 60,
             codes_per_network_per_hour: 20,
             codes_per_hour: 5_000,
@@ -136,6 +142,16 @@ impl Limits {
                 600_000,
             ),
             ("mints_per_key_per_minute", self.mints_per_key_per_minute, 60_000),
+            (
+                "logins_per_account_per_hour",
+                self.logins_per_account_per_hour,
+                60_000,
+            ),
+            (
+                "mints_per_account_per_day",
+                self.mints_per_account_per_day,
+                10_000_000,
+            ),
             (
                 "refreshes_per_session_per_minute",
                 self.refreshes_per_session_per_minute,

@@ -141,12 +141,11 @@ impl<K: Hash + Eq> RateLimiter<K> {
         Ok(())
     }
 
-    /// Whether a charge of the key after `time` is remembered.
-    pub fn charged_since(&self, key: &K, time: Timestamp) -> bool {
-        let shard = self.shard(key);
-        shard
-            .get(key)
-            .is_some_and(|arrival| *arrival > time.as_microsecond())
+    /// Whether the key has used up at least one `part`th of its burst.
+    pub fn has_used(&self, key: &K, part: u32, now: Timestamp) -> bool {
+        let now = now.as_microsecond();
+        let ahead = self.current(self.shard(key).get(key).copied(), now) - now;
+        ahead > 0 && ahead >= self.rate.interval_us * i64::from(self.rate.burst / part.max(1))
     }
 
     /// Refunds one charge.

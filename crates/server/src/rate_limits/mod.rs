@@ -14,6 +14,7 @@ mod network;
 
 use std::time::Duration;
 
+use tm_auth_core::ApiKey;
 use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use crate::config;
@@ -36,8 +37,7 @@ const CAPACITY: usize = 100_000;
 /// make. A call that repeats an answer costs a read and a signature.
 const CALLS_PER_ROTATION: u32 = 10;
 
-/// The total of a budget without a setting of its own is that of this many networks. Over it, only
-/// sites that were charged recently are refused, so strangers cannot lock out every client.
+/// The total of a budget without a setting of its own is that of this many networks.
 const NETWORKS: u32 = 100;
 
 pub(crate) struct Limits {
@@ -46,8 +46,10 @@ pub(crate) struct Limits {
     failures_of_key: SubjectBudget<KeyId>,
     failures: NetworkBudget,
     mints: RateLimiter<KeyId>,
+    account_mints: RateLimiter<AccountId>,
+    logins: RateLimiter<AccountId>,
     refreshes: RateLimiter<SessionId>,
-    refresh_calls: RateLimiter<SessionId>,
+    refresh_calls: SubjectBudget<SessionId>,
     ceremonies: NetworkBudget,
     passkey_failures: NetworkBudget,
     sign_ups: NetworkBudget,
@@ -63,41 +65,50 @@ impl Limits {
         let refreshes = Rate::per_minute(limits.refreshes_per_session_per_minute);
         let five_minutes = |count| Rate::new(count, Duration::from_mins(5));
         let hour = |count| Rate::new(count, Duration::from_hours(1));
-        let sparing = |rate: Rate| NetworkBudget::new(rate, rate.times(NETWORKS));
+        let of_networks = |rate: Rate| NetworkBudget::new(rate, rate.times(NETWORKS));
         Self {
-            requests: sparing(Rate::per_minute(limits.requests_per_network_per_minute)),
+            requests: of_networks(Rate::per_minute(limits.requests_per_network_per_minute)),
             accounts: RateLimiter::new(Rate::per_minute(limits.requests_per_account_per_minute), CAPACITY),
             failures_of_key: SubjectBudget::new(Rate::per_minute(limits.failures_per_key_per_minute)),
-            failures: sparing(Rate::per_minute(limits.failures_per_network_per_minute)),
+            failures: of_networks(Rate::per_minute(limits.failures_per_network_per_minute)),
             mints: RateLimiter::new(Rate::per_minute(limits.mints_per_key_per_minute), CAPACITY),
+            account_mints: RateLimiter::new(
+                Rate::new(limits.mints_per_account_per_day, Duration::from_hours(24)),
+                CAPACITY,
+            ),
+            logins: RateLimiter::new(hour(limits.logins_per_account_per_hour), CAPACITY),
             refreshes: RateLimiter::new(refreshes, CAPACITY),
-            refresh_calls: RateLimiter::new(refreshes.times(CALLS_PER_ROTATION), CAPACITY),
+            refresh_calls: SubjectBudget::new(refreshes.times(CALLS_PER_ROTATION)),
             ceremonies: NetworkBudget::new(
                 Rate::per_minute(CEREMONIES_PER_MINUTE),
                 Rate::per_minute(limits.ceremonies_per_minute),
             ),
-            passkey_failures: sparing(five_minutes(PASSKEY_FAILURES_PER_5_MINUTES)),
+            passkey_failures: of_networks(five_minutes(PASSKEY_FAILURES_PER_5_MINUTES)),
             sign_ups: NetworkBudget::new(hour(SIGN_UPS_PER_HOUR), hour(limits.sign_ups_per_hour)),
             codes: NetworkBudget::new(
                 hour(limits.codes_per_network_per_hour),
                 hour(limits.codes_per_hour),
             ),
-            wrong_codes: sparing(five_minutes(limits.wrong_codes_per_network_per_5_minutes)),
+            wrong_codes: of_networks(five_minutes(limits.wrong_codes_per_network_per_5_minutes)),
             changes: RateLimiter::new(changes, CAPACITY),
             removals: RateLimiter::new(changes, CAPACITY),
         }
     }
 
-    /// Charges a request of any kind to the caller's network, unless its route is
-    /// [`budgets::UNMETERED`].
-    pub(crate) fn may_request(&self, context: &Context, route: &str) -> Result<(), ApiError> {
-        if budgets::UNMETERED.contains(&route) {
+    /// Charges a request of any kind to the caller's network, unless it is
+    /// [unmetered](budgets::is_unmetered).
+    pub(crate) fn may_request(
+        &self,
+        context: &Context,
+        method: &http::Method,
+        route: &str,
+    ) -> Result<(), ApiError> {
+        if budgets::is_unmetered(method, route) {
             return Ok(());
         }
-        let (address, now) = (context.address, context.now);
-        self.requests.peek_sparing_others(address, now).map_err(refuse)?;
-        self.requests.charge(address, now);
-        Ok(())
+        self.requests
+            .charge_or_refuse(context.address, context.now)
+            .map_err(refuse)
     }
 
     /// Charges a request of a logged-in owner.
@@ -105,13 +116,32 @@ impl Limits {
         self.accounts.charge_or_refuse(uid, context.now).map_err(refuse)
     }
 
-    /// Whether this network may try to authenticate, with this key if the request names one.
-    pub(crate) fn may_try(&self, context: &Context, key_id: Option<KeyId>) -> Result<(), ApiError> {
+    /// Charges a login to its account. Each leaves a row.
+    pub(crate) fn charge_login(&self, context: &Context, uid: AccountId) -> Result<(), ApiError> {
+        self.logins.charge_or_refuse(uid, context.now).map_err(refuse)
+    }
+
+    /// Whether this network may try to authenticate.
+    pub(crate) fn may_try(&self, context: &Context) -> Result<(), ApiError> {
+        self.failures.peek(context.address, context.now).map_err(refuse)
+    }
+
+    /// Whether this network may try to mint with this key. A key that was used recently may be tried
+    /// even if the network has used up its failures: many bots can share an address, and one that
+    /// fails must not lock the others out. The failures of the pair of network and key still count.
+    pub(crate) fn may_mint(
+        &self,
+        context: &Context,
+        key_id: Option<KeyId>,
+        is_recent: impl FnOnce() -> bool,
+    ) -> Result<(), ApiError> {
         let (address, now) = (context.address, context.now);
-        self.failures.peek_sparing_others(address, now).map_err(refuse)?;
-        match key_id {
-            Some(key_id) => self.failures_of_key.peek(address, key_id, now).map_err(refuse),
-            None => Ok(()),
+        if let Some(key_id) = key_id {
+            self.failures_of_key.peek(address, key_id, now).map_err(refuse)?;
+        }
+        match self.failures.peek(address, now) {
+            Err(_) if is_recent() => Ok(()),
+            other => other.map_err(refuse),
         }
     }
 
@@ -125,9 +155,18 @@ impl Limits {
 
     /// Replayed request: refunds the key and charges the caller's network. Otherwise a party who
     /// saw one request could use up the key's budget with it.
-    pub(crate) fn charge_replay(&self, context: &Context, key_id: KeyId) {
-        self.mints.refund(&key_id);
-        self.charge_failure(context, Some(key_id));
+    pub(crate) fn charge_replay(&self, context: &Context, key: &ApiKey) {
+        self.mints.refund(&key.key_id);
+        self.account_mints.refund(&key.account.uid);
+        self.charge_failure(context, Some(key.key_id));
+    }
+
+    /// Charges a mint to its key and its account.
+    pub(crate) fn charge_mint(&self, context: &Context, key: &ApiKey) -> Result<(), ApiError> {
+        self.charge_key(context, key.key_id)?;
+        self.account_mints
+            .charge_or_refuse(key.account.uid, context.now)
+            .map_err(refuse)
     }
 
     /// Charges an authenticated use of a key.
@@ -135,11 +174,13 @@ impl Limits {
         self.mints.charge_or_refuse(key_id, context.now).map_err(refuse)
     }
 
-    /// Charges a refresh token with a valid MAC, whatever it yields.
+    /// Charges a refresh token with a valid MAC, whatever it yields. The session is charged for each
+    /// network on its own: otherwise a thief elsewhere could use up the owner's calls.
     pub(crate) fn charge_refresh_call(&self, context: &Context, sid: SessionId) -> Result<(), ApiError> {
-        self.refresh_calls
-            .charge_or_refuse(sid, context.now)
-            .map_err(refuse)
+        let (address, now) = (context.address, context.now);
+        self.refresh_calls.peek(address, sid, now).map_err(refuse)?;
+        self.refresh_calls.charge(address, sid, now);
+        Ok(())
     }
 
     /// Whether a session may change once more.
@@ -175,7 +216,7 @@ impl Limits {
     /// Whether this network may send an authenticator's response.
     pub(crate) fn may_finish_passkey(&self, context: &Context) -> Result<(), ApiError> {
         self.passkey_failures
-            .peek_sparing_others(context.address, context.now)
+            .peek(context.address, context.now)
             .map_err(refuse)
     }
 
@@ -200,10 +241,16 @@ impl Limits {
             .map_err(refuse)
     }
 
+    /// Refunds the request for a code that was not mailed: one impatient user must not use up the
+    /// codes of everyone behind the same address.
+    pub(crate) fn refund_code(&self, context: &Context) {
+        self.codes.refund(context.address);
+    }
+
     /// Whether this network may try an e-mail code.
     pub(crate) fn may_try_code(&self, context: &Context) -> Result<(), ApiError> {
         self.wrong_codes
-            .peek_sparing_others(context.address, context.now)
+            .peek(context.address, context.now)
             .map_err(refuse)
     }
 

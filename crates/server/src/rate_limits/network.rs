@@ -4,10 +4,11 @@
 //! 2. The *site*: an IPv6 /48, which providers assign as a whole. It has four times the budget of a
 //!    network, since parts of one /48 can belong to different customers.
 //! 3. All networks together. This bounds what the service does, stores or mails for strangers.
+//!    Over it, each site still has an eighth of its own budget.
 
 use std::net::IpAddr;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::CAPACITY;
 use super::limiter::{Rate, RateLimiter, RetryAfter};
@@ -16,8 +17,9 @@ use crate::http::client_address::NetworkPrefix;
 /// A site has this many times the budget of a network.
 const SITE_SHARE: u32 = 4;
 
-/// How long a failure marks a site, for [`NetworkBudget::peek_sparing_others`].
-const MARKED: SignedDuration = SignedDuration::from_mins(10);
+/// If the total is used up, a site is refused once it has used this part of its own budget: an
+/// eighth.
+const FAIR_PART: u32 = 8;
 
 /// A budget that is charged to networks.
 pub(super) struct NetworkBudget {
@@ -36,27 +38,20 @@ impl NetworkBudget {
         }
     }
 
-    /// Whether a request from `address` would be admitted. Charges nothing.
+    /// Whether a request from `address` would be admitted. Charges nothing. The error has the
+    /// longest of the waits that apply.
+    ///
+    /// If the total is used up, refuses only sites that have used an eighth of their own budget.
+    /// Otherwise strangers with many addresses could lock out every client.
     pub(super) fn peek(&self, address: IpAddr, now: Timestamp) -> Result<(), RetryAfter> {
-        self.peek_networks(address, now)?;
-        self.total.peek(&(), now)
-    }
-
-    /// Like [`Self::peek`], but if the total is used up, refuses only sites that were charged in
-    /// the last ten minutes. Otherwise strangers could lock out every client by failing.
-    pub(super) fn peek_sparing_others(&self, address: IpAddr, now: Timestamp) -> Result<(), RetryAfter> {
-        self.peek_networks(address, now)?;
-        let total = self.total.peek(&(), now);
-        match total {
-            Err(_)
-                if !self
-                    .site
-                    .charged_since(&NetworkPrefix::site(address), now - MARKED) =>
-            {
-                Ok(())
-            }
+        let site = NetworkPrefix::site(address);
+        let of_network = self.network.peek(&NetworkPrefix::of(address), now);
+        let of_site = self.site.peek(&site, now);
+        let of_all = match self.total.peek(&(), now) {
+            Err(_) if !self.site.has_used(&site, FAIR_PART, now) => Ok(()),
             total => total,
-        }
+        };
+        longest([of_network, of_site, of_all])
     }
 
     /// Charges one request, admitted or not.
@@ -73,9 +68,22 @@ impl NetworkBudget {
         Ok(())
     }
 
-    fn peek_networks(&self, address: IpAddr, now: Timestamp) -> Result<(), RetryAfter> {
-        self.network.peek(&NetworkPrefix::of(address), now)?;
-        self.site.peek(&NetworkPrefix::site(address), now)
+    /// Refunds one charge.
+    pub(super) fn refund(&self, address: IpAddr) {
+        self.network.refund(&NetworkPrefix::of(address));
+        self.site.refund(&NetworkPrefix::site(address));
+        self.total.refund(&());
+    }
+}
+
+fn longest<const N: usize>(levels: [Result<(), RetryAfter>; N]) -> Result<(), RetryAfter> {
+    match levels
+        .into_iter()
+        .filter_map(Result::err)
+        .max_by_key(|wait| wait.duration())
+    {
+        Some(wait) => Err(wait),
+        None => Ok(()),
     }
 }
 
@@ -96,8 +104,10 @@ impl<S: Copy + Eq + std::hash::Hash> SubjectBudget<S> {
 
     /// Whether a request from `address` about `subject` would be admitted. Charges nothing.
     pub(super) fn peek(&self, address: IpAddr, subject: S, now: Timestamp) -> Result<(), RetryAfter> {
-        self.network.peek(&(NetworkPrefix::of(address), subject), now)?;
-        self.site.peek(&(NetworkPrefix::site(address), subject), now)
+        longest([
+            self.network.peek(&(NetworkPrefix::of(address), subject), now),
+            self.site.peek(&(NetworkPrefix::site(address), subject), now),
+        ])
     }
 
     /// Charges one request, admitted or not.
@@ -109,6 +119,8 @@ impl<S: Copy + Eq + std::hash::Hash> SubjectBudget<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -148,21 +160,36 @@ mod tests {
     }
 
     #[test]
-    fn q06_all_networks_share_a_total() {
+    fn q06_all_networks_share_a_total_beyond_which_each_site_has_an_eighth() {
         let budget = budget(10, 50);
-        assert_eq!(admitted(&budget, 200, |n| format!("192.0.2.{n}")), 50);
+        // Five addresses use up the total.
+        assert_eq!(admitted(&budget, 200, |n| format!("192.0.2.{}", n / 40)), 50);
+        // The 5 are an eighth of the 40 of a site.
+        assert_eq!(admitted(&budget, 200, |_| "198.51.100.1".to_owned()), 5);
+        assert_eq!(admitted(&budget, 200, |n| format!("2001:db8:1:{n:x}::1")), 5);
+        let later = budget.peek(address("192.0.2.1"), at(240));
+        assert_eq!(later, Ok(()), "the total has recovered");
     }
 
     #[test]
-    fn q06_a_used_up_total_of_failures_refuses_only_networks_that_failed() {
+    fn q06_a_client_with_few_failures_is_not_refused_if_others_use_up_the_total() {
         let budget = budget(10, 50);
+        budget.charge(address("198.51.100.1"), at(0));
         for n in 0..100 {
             budget.charge(address(&format!("192.0.2.{n}")), at(0));
         }
-        let peek = |from, seconds| budget.peek_sparing_others(address(from), at(seconds)).is_ok();
-        assert!(!peek("192.0.2.1", 0));
-        assert!(peek("198.51.100.1", 0));
-        assert!(peek("192.0.2.1", 120), "the total is back to zero");
+        assert_eq!(budget.peek(address("198.51.100.1"), at(0)), Ok(()));
+        assert_eq!(budget.peek(address("198.51.100.2"), at(0)), Ok(()));
+    }
+
+    #[test]
+    fn q06_the_longest_wait_is_told() {
+        let budget = NetworkBudget::new(Rate::per_minute(10), Rate::new(10, Duration::from_hours(1)));
+        for _ in 0..10 {
+            budget.charge(address("192.0.2.1"), at(0));
+        }
+        let wait = budget.peek(address("192.0.2.1"), at(0)).unwrap_err();
+        assert_eq!(wait.seconds(), 360);
     }
 
     #[test]

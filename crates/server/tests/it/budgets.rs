@@ -50,6 +50,7 @@ fn q15_every_route_names_its_budgets() {
         Budget::Requests,
         Budget::RequestBytes,
         Budget::ReachedLimits,
+        Budget::AuditEntries,
         Budget::KeyRefusals,
         Budget::KeyCopies,
         Budget::LimiterEntries,
@@ -192,4 +193,77 @@ async fn q14_requests_of_one_account_are_limited_and_other_accounts_are_served()
     }
     list(&busy).await.assert_error(429, "rate_limited");
     assert_eq!(list(&other).await.status, 200);
+}
+
+#[tokio::test]
+async fn q16_a_bot_that_fails_does_not_lock_out_the_others_behind_its_address() {
+    let server = TestServer::start_with(|config| config.limits.failures_per_network_per_minute = 50).await;
+    let (good, broken) = (server.key().await, server.key().await);
+    let tokens = server.mint(&good).await;
+    let stranger = TestKey::unregistered(&broken.account);
+    // The clock of one bot is wrong, another one has a wrong key, a third one sends garbage.
+    let stale = broken.challenge(server.now() - jiff::SignedDuration::from_mins(2));
+    for _ in 0..40 {
+        server.post("/api-key/token", &stale).await;
+    }
+    for _ in 0..100 {
+        let any = KeyId::generate(Environment::Uat, random::bytes());
+        let guess = json!({ "key_id": any, "timestamp": START, "signature": stranger.sign("a guess") });
+        server.post("/api-key/token", &guess).await;
+        server.refresh("e30.e30.AAAA").await;
+    }
+    let any = KeyId::generate(Environment::Uat, random::bytes());
+    let guess = json!({ "key_id": any, "timestamp": START, "signature": stranger.sign("a guess") });
+    server
+        .post("/api-key/token", &guess)
+        .await
+        .assert_error(429, "rate_limited");
+    server
+        .refresh("e30.e30.AAAA")
+        .await
+        .assert_error(429, "rate_limited");
+    let minted = server.post("/api-key/token", &good.challenge(server.now())).await;
+    assert_eq!(minted.status, 200, "{minted:?}");
+    let refreshed = server.refresh(&tokens.refresh_token).await;
+    assert_eq!(refreshed.status, 200, "{refreshed:?}");
+}
+
+#[tokio::test]
+async fn e22_a_thief_at_a_forbidden_address_does_not_use_up_the_owners_refreshes() {
+    let server = behind_a_proxy().await;
+    let account = server.account().await;
+    let key = server.key_of(&account).await;
+    let tokens = server.mint(&key).await;
+    let only = json!({ "allowed_ips": ["203.0.113.9"] });
+    let path = format!("/api-keys/{}", key.id());
+    let changed = server
+        .manage(&account, reqwest::Method::PATCH, &path, Some(only))
+        .await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let body = json!({ "refresh_token": tokens.refresh_token });
+    let mut refused = 0;
+    for _ in 0..700 {
+        let answer = post(&server, "198.51.100.66", "/token/refresh", &body).await;
+        assert!(matches!(answer.status, 401 | 429), "{answer:?}");
+        refused += usize::from(answer.status == 429);
+    }
+    assert!(refused > 0, "the thief is limited");
+    let owner = post(&server, "203.0.113.9", "/token/refresh", &body).await;
+    assert_eq!(owner.status, 200, "{owner:?}");
+}
+
+#[tokio::test]
+async fn q17_one_impatient_user_does_not_use_up_the_codes_of_others_behind_the_address() {
+    let server = TestServer::start().await;
+    for _ in 0..50 {
+        let answer = server
+            .post("/email/otc", &json!({ "email": "ada@example.com" }))
+            .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let answer = server
+        .post("/email/otc", &json!({ "email": "bob@example.com" }))
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(server.inbox("bob@example.com").len(), 1);
 }

@@ -22,6 +22,7 @@ super::table!("user_sessions":
     e16_the_holder_of_a_refresh_token_ends_the_session,
     an_older_use_of_a_session_never_overwrites_a_newer_one,
     ended_sessions_of_users_are_swept,
+    q18_an_account_has_fifty_sessions_and_a_login_ends_the_one_unused_for_longest,
 );
 
 /// The network that logins are recorded with.
@@ -322,4 +323,28 @@ async fn ended_sessions_of_users_are_swept(store: &Store) {
         .unwrap();
     assert!(store.user_session(gone.sid).await.unwrap().is_none());
     assert!(store.user_session(kept.sid).await.unwrap().is_some());
+}
+
+async fn q18_an_account_has_fifty_sessions_and_a_login_ends_the_one_unused_for_longest(store: &Store) {
+    let (ada, bob) = (account(store).await, account(store).await);
+    let other = open_session(store, &bob, SessionKind::Browser, 0).await;
+    let mut opened = Vec::new();
+    for seconds in 0..60 {
+        opened.push(open_session(store, &ada, SessionKind::Native, seconds).await.sid);
+        if seconds == 49 {
+            let touched = store.touch_user_session(opened[0], at(100), ADDRESS).await;
+            touched.expect("the database answers");
+        }
+    }
+    let left = store.user_sessions_of(ada.uid).await.expect("the database answers");
+    let mut left: Vec<_> = left.iter().map(|session| session.sid).collect();
+    left.sort_unstable();
+    // The first was used meanwhile; the ten after it were unused for longest.
+    let mut expected = [&opened[..1], &opened[11..]].concat();
+    expected.sort_unstable();
+    assert_eq!(left, expected);
+    let revoked = store.revocations(at(0)).await.expect("the database answers");
+    assert_eq!(revoked.len(), 10);
+    let of_bob = store.user_sessions_of(bob.uid).await.expect("the database answers");
+    assert_eq!(of_bob.iter().map(|session| session.sid).collect::<Vec<_>>(), [other.sid]);
 }

@@ -196,7 +196,8 @@ CREATE TABLE user_sessions (
     ended_at       BIGINT,
     end_reason     TEXT
 );
-CREATE INDEX user_sessions_by_uid ON user_sessions (uid, opened_at);
+-- Ended sessions are not in it, so the list of an account's sessions does not read them.
+CREATE INDEX user_sessions_by_uid ON user_sessions (uid, opened_at) WHERE ended_at IS NULL;
 CREATE INDEX user_sessions_by_end ON user_sessions (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX user_sessions_by_expiry ON user_sessions (expires_at);
 

@@ -19,12 +19,17 @@ use crate::{
     RotatedUserSession, Rotation, RotationKind,
 };
 
-use row::{get, of_account, with_account};
+use row::{beyond, get, of_account, with_account};
+
+/// The most sessions of an account that were not ended. A login beyond it ends the one that was
+/// unused for longest.
+pub(crate) const MAX_SESSIONS: u32 = 50;
 
 impl Store {
     /// Opens a session if its account is not disabled. Records the network as one from which the
     /// account logs in. Ends the session `replaces`, of any account, so that a step-up or another
-    /// login in the same browser never leaves the old session live. `false`: the account is unknown
+    /// login in the same browser never leaves the old session live. If the account has more than 50
+    /// sessions, ends the one that was unused for longest. `false`: the account is unknown
     /// or disabled, and nothing was changed.
     pub fn open_user_session(
         &self,
@@ -143,6 +148,9 @@ async fn open(
     };
     if let Some(old) = old.filter(|old| old.ended.is_none()) {
         end(tx, &old, EndReason::Revoked, audit_context).await?;
+    }
+    for surplus in beyond(tx, new.uid, new.sid, MAX_SESSIONS - 1).await? {
+        end(tx, &surplus, EndReason::Revoked, audit_context).await?;
     }
     let detail = format!("method={} kind={}", new.proof.method.as_str(), new.kind.as_str());
     audit::note(

@@ -88,6 +88,8 @@ fn i17_numbers_have_bounds() {
         ("limits", "failures_per_key_per_minute", 1, 60_000),
         ("limits", "failures_per_network_per_minute", 1, 600_000),
         ("limits", "mints_per_key_per_minute", 1, 60_000),
+        ("limits", "logins_per_account_per_hour", 1, 60_000),
+        ("limits", "mints_per_account_per_day", 1, 10_000_000),
         ("limits", "refreshes_per_session_per_minute", 1, 60_000),
         ("limits", "body_bytes", 4096, 1_048_576),
         ("limits", "header_bytes", 8192, 65_536),

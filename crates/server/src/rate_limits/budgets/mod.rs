@@ -7,7 +7,7 @@
 
 mod routes;
 
-pub use routes::{QUEUES, ROUTES, UNMETERED};
+pub use routes::{QUEUES, ROUTES, TABLES, UNMETERED, is_unmetered};
 
 /// A budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +48,12 @@ pub enum Budget {
     Keys,
     /// Registrations of API keys by one account.
     KeyRegistrations,
+    /// Rows of sessions of API keys.
+    Sessions,
+    /// Rows of sessions of users.
+    UserSessions,
+    /// Rows of the audit trail, and of what is announced to other nodes.
+    AuditEntries,
     /// Passkeys of one account.
     Passkeys,
     /// Bytes of one request.
@@ -83,6 +89,8 @@ pub struct Row {
 
 const PER_ROUTE: &str = "`tm_auth_requests_total{code=\"rate_limited\"}`";
 
+const TOTAL: &str = "429; over the limit of all, each site still has an eighth of its own";
+
 impl Budget {
     /// Every budget, in the order of the document.
     pub const ALL: &[Self] = &[
@@ -104,6 +112,9 @@ impl Budget {
         Self::WrongCodesForAddress,
         Self::Keys,
         Self::KeyRegistrations,
+        Self::Sessions,
+        Self::UserSessions,
+        Self::AuditEntries,
         Self::Passkeys,
         Self::RequestBytes,
         Self::Mail,
@@ -129,7 +140,7 @@ impl Budget {
                 "requests, except mints, refreshes and health checks",
                 "network, site, all",
                 "`limits.requests_per_network_per_minute` per network, 4 times that per site, 100 times that in all",
-                "429; over the limit of all, only for sites with requests in the last 10 minutes",
+                TOTAL,
                 PER_ROUTE,
             ),
             Self::AccountRequests => (
@@ -157,7 +168,7 @@ impl Budget {
                 "failed authentications",
                 "network, site, all",
                 "`limits.failures_per_network_per_minute` per network, 4 times that per site, 100 times that in all",
-                "429; over the limit of all, only for sites that failed in the last 10 minutes",
+                TOTAL,
                 PER_ROUTE,
             ),
             Self::KeyFailures => (
@@ -185,28 +196,28 @@ impl Budget {
                 "logins and registrations with a passkey or Apple that were begun",
                 "network, site, all",
                 "120 a minute per network, 480 per site, `limits.ceremonies_per_minute` in all",
-                "429",
+                TOTAL,
                 PER_ROUTE,
             ),
             Self::PasskeyFailures => (
                 "refused answers of passkeys",
                 "network, site, all",
                 "30 in 5 minutes per network, 120 per site, 3,000 in all",
-                "429; over the limit of all, only for sites that failed in the last 10 minutes",
+                TOTAL,
                 PER_ROUTE,
             ),
             Self::SignUps => (
                 "accounts created with a passkey",
                 "network, site, all",
                 "20 an hour per network, 80 per site, `limits.sign_ups_per_hour` in all",
-                "429",
+                TOTAL,
                 PER_ROUTE,
             ),
             Self::Codes => (
                 "e-mail codes that are requested",
                 "network, site, all",
                 "`limits.codes_per_network_per_hour` per network, 4 times that per site, `limits.codes_per_hour` in all",
-                "429",
+                TOTAL,
                 PER_ROUTE,
             ),
             Self::CodesToAddress => (
@@ -220,7 +231,7 @@ impl Budget {
                 "wrong e-mail codes",
                 "network, site, all",
                 "`limits.wrong_codes_per_network_per_5_minutes` per network, 4 times that per site, 100 times that in all",
-                "429; over the limit of all, only for sites that failed in the last 10 minutes",
+                TOTAL,
                 PER_ROUTE,
             ),
             Self::WrongCodesForAddress => (
@@ -236,6 +247,27 @@ impl Budget {
                 "`api_keys.max_per_account` each",
                 "409 `key_limit_reached`",
                 "`tm_auth_requests_total{code=\"key_limit_reached\"}`",
+            ),
+            Self::Sessions => (
+                "mints, each of which stores a session",
+                "account",
+                "`limits.mints_per_account_per_day`; sessions are deleted `retention.ended_sessions_days` after their end",
+                "429",
+                PER_ROUTE,
+            ),
+            Self::UserSessions => (
+                "logins, each of which stores a session",
+                "account",
+                "`limits.logins_per_account_per_hour`, 50 sessions that were not ended",
+                "429; the 51st session ends the one that was unused for longest",
+                PER_ROUTE,
+            ),
+            Self::AuditEntries => (
+                "entries of the audit trail, and announced changes",
+                "as the requests that cause them",
+                "those of the requests; kept for `retention.audit_days`",
+                "as for the requests",
+                "`tm_auth_swept_rows_total`",
             ),
             Self::KeyRegistrations => (
                 "registrations of API keys",
@@ -274,8 +306,8 @@ impl Budget {
             ),
             Self::ReachedLimits => (
                 "entries of the audit trail about reached limits",
-                "network and route",
-                "one a minute for each of 1,024 pairs",
+                "site",
+                "one a minute for each of 256 sites",
                 "only the metric counts",
                 PER_ROUTE,
             ),

@@ -1,5 +1,7 @@
 //! The budgets of each route, and of each queue in memory.
 
+use http::Method;
+
 use super::Budget;
 
 /// Routes that programs and load balancers use all the time. They are not charged to
@@ -11,6 +13,16 @@ pub const UNMETERED: [&str; 5] = [
     "/v1/auth/health/live",
     "/v1/auth/health/ready",
 ];
+
+/// Whether a request is not charged to [`Budget::Requests`]. Other methods on these routes are.
+pub fn is_unmetered(method: &Method, route: &str) -> bool {
+    let expected = if route.starts_with("/v1/auth/health") {
+        Method::GET
+    } else {
+        Method::POST
+    };
+    *method == expected && UNMETERED.contains(&route)
+}
 
 /// The budgets of a route beside [`Budget::Connections`] and [`Budget::RequestBytes`], which every
 /// request is charged to, and [`Budget::Requests`].
@@ -57,7 +69,7 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
     ),
     (
         "/apple/callback",
-        &[Budget::Failures, Budget::Changes, Budget::Notices],
+        &[Budget::Failures, Budget::Changes, Budget::Notices, Budget::UserSessions],
     ),
     ("/apple/link", &[Budget::AccountRequests, Budget::Ceremonies]),
     ("/apple/notifications", &[Budget::Failures]),
@@ -87,13 +99,13 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
         &[Budget::AccountRequests, Budget::Removals, Budget::Notices],
     ),
     ("/passkeys/rename", &[Budget::AccountRequests, Budget::Changes]),
-    ("/passkeys/sign-in", &[Budget::PasskeyFailures]),
+    ("/passkeys/sign-in", &[Budget::PasskeyFailures, Budget::UserSessions]),
     ("/passkeys/sign-in/options", &[Budget::Ceremonies]),
-    ("/passkeys/sign-up", &[Budget::PasskeyFailures, Budget::SignUps]),
+    ("/passkeys/sign-up", &[Budget::PasskeyFailures, Budget::SignUps, Budget::UserSessions]),
     ("/passkeys/sign-up/options", &[Budget::Ceremonies]),
     (
         "/passkeys/step-up",
-        &[Budget::AccountRequests, Budget::PasskeyFailures],
+        &[Budget::AccountRequests, Budget::PasskeyFailures, Budget::UserSessions],
     ),
     (
         "/passkeys/step-up/options",
@@ -143,16 +155,21 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
     ("/sign-in", &[Budget::Codes, Budget::CodesToAddress, Budget::Mail]),
     (
         "/sign-in/code",
-        &[Budget::WrongCodes, Budget::WrongCodesForAddress],
+        &[Budget::WrongCodes, Budget::WrongCodesForAddress, Budget::UserSessions],
     ),
-    ("/sign-in/link", &[]),
+    ("/sign-in/link", &[Budget::UserSessions]),
     ("/sign-out", &[]),
     ("/static/{version}/{name}", &[]),
     ("/v1/auth/.well-known/jwks.json", &[]),
     ("/v1/auth/api-key", &[]),
     (
         "/v1/auth/api-key/token",
-        &[Budget::Failures, Budget::KeyFailures, Budget::Mints],
+        &[
+            Budget::Failures,
+            Budget::KeyFailures,
+            Budget::Mints,
+            Budget::Sessions,
+        ],
     ),
     (
         "/v1/auth/api-keys",
@@ -188,7 +205,7 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
     ),
     (
         "/v1/auth/email/otc/verify",
-        &[Budget::WrongCodes, Budget::WrongCodesForAddress],
+        &[Budget::WrongCodes, Budget::WrongCodesForAddress, Budget::UserSessions],
     ),
     ("/v1/auth/health", &[]),
     ("/v1/auth/health/live", &[]),
@@ -209,4 +226,25 @@ pub const QUEUES: &[(&str, Budget)] = &[
     ("mail/mod.rs", Budget::LimiterEntries),
     ("rate_limits/audit.rs", Budget::ReachedLimits),
     ("rate_limits/mod.rs", Budget::LimiterEntries),
+];
+
+/// The tables of the database that grow, and the budget that bounds each.
+pub const TABLES: &[(&str, Budget)] = &[
+    ("accounts", Budget::SignUps),
+    ("api_keys", Budget::KeyRegistrations),
+    ("apple_identities", Budget::SignUps),
+    ("audit", Budget::AuditEntries),
+    ("ceremonies", Budget::Ceremonies),
+    ("changes", Budget::AuditEntries),
+    ("email_code_events", Budget::CodesToAddress),
+    ("email_codes", Budget::CodesToAddress),
+    ("key_refusals", Budget::KeyRefusals),
+    ("outbox", Budget::Notices),
+    ("passkeys", Budget::Passkeys),
+    ("recoveries", Budget::SignUps),
+    ("released_addresses", Budget::AuditEntries),
+    ("revocations", Budget::AuditEntries),
+    ("sessions", Budget::Sessions),
+    ("sign_in_networks", Budget::UserSessions),
+    ("user_sessions", Budget::UserSessions),
 ];

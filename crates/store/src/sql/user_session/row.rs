@@ -35,6 +35,21 @@ pub(super) async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Vec<Us
     tx.list(&sql, args![uid], read).await
 }
 
+/// Returns the sessions of an account, except `keep`, beyond the `most` that were used last.
+pub(super) async fn beyond(
+    tx: &mut Tx<'_>,
+    uid: AccountId,
+    keep: SessionId,
+    most: u32,
+) -> Result<Vec<UserSession>> {
+    // A login opens one session, so more than one surplus row is rare.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM user_sessions s WHERE s.uid = ?1 AND s.ended_at IS NULL AND s.sid <> ?2
+         ORDER BY s.last_used_at DESC, s.sid LIMIT 10 OFFSET ?3"
+    );
+    tx.list(&sql, args![uid, keep, most], read).await
+}
+
 /// Reads [`COLUMNS`].
 fn read(columns: &mut Columns<'_>) -> Result<UserSession> {
     Ok(UserSession {
