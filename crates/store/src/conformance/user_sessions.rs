@@ -336,7 +336,10 @@ async fn q18_an_account_has_fifty_sessions_and_a_login_ends_the_one_unused_for_l
             touched.expect("the database answers");
         }
     }
-    let left = store.user_sessions_of(ada.uid).await.expect("the database answers");
+    let left = store
+        .user_sessions_of(ada.uid)
+        .await
+        .expect("the database answers");
     let mut left: Vec<_> = left.iter().map(|session| session.sid).collect();
     left.sort_unstable();
     // The first was used meanwhile; the ten after it were unused for longest.
@@ -345,6 +348,12 @@ async fn q18_an_account_has_fifty_sessions_and_a_login_ends_the_one_unused_for_l
     assert_eq!(left, expected);
     let revoked = store.revocations(at(0)).await.expect("the database answers");
     assert_eq!(revoked.len(), 10);
-    let of_bob = store.user_sessions_of(bob.uid).await.expect("the database answers");
-    assert_eq!(of_bob.iter().map(|session| session.sid).collect::<Vec<_>>(), [other.sid]);
+    let of_bob = store
+        .user_sessions_of(bob.uid)
+        .await
+        .expect("the database answers");
+    assert_eq!(
+        of_bob.iter().map(|session| session.sid).collect::<Vec<_>>(),
+        [other.sid]
+    );
 }

@@ -69,7 +69,12 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
     ),
     (
         "/apple/callback",
-        &[Budget::Failures, Budget::Changes, Budget::Notices, Budget::UserSessions],
+        &[
+            Budget::Failures,
+            Budget::Changes,
+            Budget::Notices,
+            Budget::UserSessions,
+        ],
     ),
     ("/apple/link", &[Budget::AccountRequests, Budget::Ceremonies]),
     ("/apple/notifications", &[Budget::Failures]),
@@ -99,13 +104,23 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
         &[Budget::AccountRequests, Budget::Removals, Budget::Notices],
     ),
     ("/passkeys/rename", &[Budget::AccountRequests, Budget::Changes]),
-    ("/passkeys/sign-in", &[Budget::PasskeyFailures, Budget::UserSessions]),
+    (
+        "/passkeys/sign-in",
+        &[Budget::PasskeyFailures, Budget::UserSessions],
+    ),
     ("/passkeys/sign-in/options", &[Budget::Ceremonies]),
-    ("/passkeys/sign-up", &[Budget::PasskeyFailures, Budget::SignUps, Budget::UserSessions]),
+    (
+        "/passkeys/sign-up",
+        &[Budget::PasskeyFailures, Budget::SignUps, Budget::UserSessions],
+    ),
     ("/passkeys/sign-up/options", &[Budget::Ceremonies]),
     (
         "/passkeys/step-up",
-        &[Budget::AccountRequests, Budget::PasskeyFailures, Budget::UserSessions],
+        &[
+            Budget::AccountRequests,
+            Budget::PasskeyFailures,
+            Budget::UserSessions,
+        ],
     ),
     (
         "/passkeys/step-up/options",
@@ -155,7 +170,11 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
     ("/sign-in", &[Budget::Codes, Budget::CodesToAddress, Budget::Mail]),
     (
         "/sign-in/code",
-        &[Budget::WrongCodes, Budget::WrongCodesForAddress, Budget::UserSessions],
+        &[
+            Budget::WrongCodes,
+            Budget::WrongCodesForAddress,
+            Budget::UserSessions,
+        ],
     ),
     ("/sign-in/link", &[Budget::UserSessions]),
     ("/sign-out", &[]),
@@ -205,7 +224,11 @@ pub const ROUTES: &[(&str, &[Budget])] = &[
     ),
     (
         "/v1/auth/email/otc/verify",
-        &[Budget::WrongCodes, Budget::WrongCodesForAddress, Budget::UserSessions],
+        &[
+            Budget::WrongCodes,
+            Budget::WrongCodesForAddress,
+            Budget::UserSessions,
+        ],
     ),
     ("/v1/auth/health", &[]),
     ("/v1/auth/health/live", &[]),
