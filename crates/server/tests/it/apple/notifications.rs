@@ -25,6 +25,8 @@ async fn g27_a_user_who_withdraws_at_apple_is_unlinked_and_signed_out() {
     let server = &apple.server;
     let ada = account_with(server, "ada@example.com").await;
     for type_ in ["consent-revoked", "account-delete", "account-deleted"] {
+        // More than five notices within ten minutes would come in one mail.
+        apple.advance(600).await;
         let mut visitor = server.signed_in(&ada, AuthMethod::Passkey).await;
         let departure = Departure::of(&visitor.submit("/apple/link", &[]).await);
         let posted = apple.visit(&departure, "ada").await;
