@@ -182,7 +182,8 @@ error_codes! {
     IpNotAllowed = "ip_not_allowed", 401, Unauthenticated, false;
     /// The token is not a refresh token of this service.
     InvalidRefreshToken = "invalid_refresh_token", 401, Unauthenticated, false;
-    /// A newer refresh token was issued moments ago; use that one. The session continues.
+    /// A newer refresh token was issued moments ago, and this one was exchanged too long ago or
+    /// voided; use the newer one. The session continues.
     RefreshSuperseded = "refresh_superseded", 401, Unauthenticated, false;
     /// A refresh token was reused long after its exchange; the session was ended as a precaution.
     RefreshReused = "refresh_reused", 401, Unauthenticated, false;

@@ -80,7 +80,7 @@ pub(crate) async fn list(
 #[utoipa::path(post, path = "/api-keys", tag = "API Keys", operation_id = "registerApiKey", security(("bearerAuth" = [])),
     request_body = RegisterApiKey,
     responses((status = 201, body = View), (status = 409, body = tm_auth_proto::ErrorBody, description = "The key is already registered, or the account has reached its key limit."),
-        (status = 429, body = tm_auth_proto::ErrorBody, description = "The account has reached its limit of registrations within 24 hours; `retry-after` says when it can register again."), WithBody, Managed))]
+        WithBody, Managed, (status = 429, body = tm_auth_proto::ErrorBody, description = "Too many requests, or the account has reached its limit of registrations within 24 hours; see `Retry-After`.")))]
 pub(crate) async fn register(
     State(app): State<Arc<App>>,
     context: Context,

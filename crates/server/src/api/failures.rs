@@ -23,7 +23,8 @@ fn responses(listed: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
 }
 
 /// A timeout does not undo the work, so a 503 does not say that nothing was changed.
-const OURS: [(&str, &str); 2] = [
+const OURS: [(&str, &str); 3] = [
+    ("429", "Too many requests; see `Retry-After`."),
     ("500", "A defect of the service."),
     (
         "503",
@@ -31,7 +32,7 @@ const OURS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Errors of every endpoint.
+/// Errors of every endpoint but the health checks, which have no limit.
 pub(crate) struct AnyRequest;
 
 impl IntoResponses for AnyRequest {
@@ -64,10 +65,7 @@ pub(crate) struct Authenticated;
 
 impl IntoResponses for Authenticated {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        responses(&[
-            ("401", "The caller is not authenticated; `code` says why."),
-            ("429", "Too many requests; see `Retry-After`."),
-        ])
+        responses(&[("401", "The caller is not authenticated; `code` says why.")])
     }
 }
 

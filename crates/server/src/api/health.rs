@@ -9,7 +9,6 @@ use http::StatusCode;
 use tm_auth_proto::Health;
 use tm_auth_proto::health::HealthStatus;
 
-use super::failures::AnyRequest;
 use crate::app::App;
 use crate::http::context::Context;
 
@@ -22,7 +21,8 @@ pub(crate) async fn health(State(app): State<Arc<App>>, context: Context) -> Res
 
 /// Whether the process serves. It succeeds during a database outage, because the JWKS and the
 /// revocation list are still served, and while the service drains.
-#[utoipa::path(get, path = "/health/live", tag = "Health", operation_id = "getLiveness", responses((status = 200, body = Health), AnyRequest))]
+#[utoipa::path(get, path = "/health/live", tag = "Health", operation_id = "getLiveness", 
+    responses((status = 200, body = Health), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service."), (status = 503, body = tm_auth_proto::ErrorBody, description = "The service did not answer in time.")))]
 pub(crate) async fn live(State(app): State<Arc<App>>, context: Context) -> Response {
     answer(&app, &context, HealthStatus::Ok)
 }
