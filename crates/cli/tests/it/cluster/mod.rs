@@ -22,9 +22,10 @@ use tm_auth_testing::three_nodes::{NODES, ThreeNodes};
 
 /// Settings of all tests: a fast signature algorithm, and high limits, which only the test of rate
 /// limits lowers.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("TOKENS__ALGORITHM", "ES256"),
     ("API_KEYS__MAX_PER_ACCOUNT", "100"),
+    ("LIMITS__REQUESTS_PER_NETWORK_PER_MINUTE", "600000"),
     ("LIMITS__MINTS_PER_KEY_PER_MINUTE", "60000"),
     ("LIMITS__REFRESHES_PER_SESSION_PER_MINUTE", "60000"),
     ("LIMITS__FAILURES_PER_NETWORK_PER_MINUTE", "600000"),
