@@ -323,18 +323,23 @@ pub(crate) fn read(columns: &mut Columns<'_>) -> Result<Session> {
         sid: columns.next()?,
         key_id: columns.next()?,
         secret_hash: columns.next()?,
-        family: TokenFamily {
-            current: columns.next()?,
-            parent: columns.next()?,
-            rotated_at: columns.next()?,
-            reissue_count: columns.next()?,
-            burst_oldest: columns.next()?,
-            burst_began_at: columns.next()?,
-        },
+        family: read_family(columns)?,
         mac_kid: columns.next()?,
         opened_at: columns.next()?,
         expires_at: columns.next()?,
         ended: read_end(columns)?,
+    })
+}
+
+/// Reads `current`, `parent`, `rotated_at`, `reissue_count`, `burst_oldest` and `burst_began_at`.
+pub(super) fn read_family(columns: &mut Columns<'_>) -> Result<TokenFamily> {
+    Ok(TokenFamily {
+        current: columns.next()?,
+        parent: columns.next()?,
+        rotated_at: columns.next()?,
+        reissue_count: columns.next()?,
+        burst_oldest: columns.next()?,
+        burst_began_at: columns.next()?,
     })
 }
 

@@ -1,7 +1,6 @@
 //! Reading the rows of users' sessions.
 
 use tm_auth_core::Account;
-use tm_auth_core::rotation::TokenFamily;
 use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession};
 use tm_auth_proto::{AccountId, SessionId};
 
@@ -62,14 +61,7 @@ fn read(columns: &mut Columns<'_>) -> Result<UserSession> {
             at: columns.next()?,
         },
         mac_kid: columns.next()?,
-        family: TokenFamily {
-            current: columns.next()?,
-            parent: columns.next()?,
-            rotated_at: columns.next()?,
-            reissue_count: columns.next()?,
-            burst_oldest: columns.next()?,
-            burst_began_at: columns.next()?,
-        },
+        family: session::read_family(columns)?,
         opened_at: columns.next()?,
         last_used_at: columns.next()?,
         expires_at: columns.next()?,
