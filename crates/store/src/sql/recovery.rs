@@ -101,13 +101,8 @@ pub(super) async fn cancel(
     audit_context: &AuditContext,
     outbox: Outbox,
 ) -> Result<bool> {
-    let ended = end(tx, uid, AuditAction::RecoveryCancelled, audit_context).await?;
-    if ended {
-        outbox
-            .tell(tx, audit_context, uid, &Notice::RecoveryCancelled)
-            .await?;
-    }
-    Ok(ended)
+    let (action, notice) = (AuditAction::RecoveryCancelled, Notice::RecoveryCancelled);
+    end(tx, uid, action, &notice, audit_context, outbox).await
 }
 
 /// Completes the recovery. `false`: there was none, or it had lapsed.
@@ -117,29 +112,27 @@ pub(super) async fn complete(
     audit_context: &AuditContext,
     outbox: Outbox,
 ) -> Result<bool> {
-    let ended = end(tx, uid, AuditAction::RecoveryCompleted, audit_context).await?;
-    if ended {
-        outbox
-            .tell(tx, audit_context, uid, &Notice::RecoveryCompleted)
-            .await?;
-    }
-    Ok(ended)
+    let (action, notice) = (AuditAction::RecoveryCompleted, Notice::RecoveryCompleted);
+    end(tx, uid, action, &notice, audit_context, outbox).await
 }
 
-/// Deletes the recovery and audits `action`.
+/// Deletes the recovery, audits `action` and tells the owner.
 async fn end(
     tx: &mut Tx<'_>,
     uid: AccountId,
     action: AuditAction,
+    notice: &Notice,
     audit_context: &AuditContext,
+    outbox: Outbox,
 ) -> Result<bool> {
     let there = get(tx, uid).await?;
     tx.execute("DELETE FROM recoveries WHERE uid = ?1", args![uid])
         .await?;
-    // Deleting a lapsed recovery is not audited.
+    // Deleting a lapsed recovery is neither audited nor told.
     let ended = there.is_some_and(|recovery| recovery.stage(audit_context.at) != Stage::Lapsed);
     if ended {
         audit::note(tx, audit_context, action, Some(uid), None, None, None).await?;
+        outbox.tell(tx, audit_context, uid, notice).await?;
     }
     Ok(ended)
 }
