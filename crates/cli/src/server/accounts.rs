@@ -10,6 +10,7 @@ use tm_auth_store::{AuditAction, AuditEntry, NewAccount};
 
 use super::deployment::Deployment;
 use super::{ConfigArgs, Failure, Outcome};
+use crate::output;
 
 /// Administration of accounts.
 #[derive(Debug, Subcommand)]
@@ -67,7 +68,7 @@ pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Ou
         created_at: audit_context.at,
     };
     match deployment.store.create_account(new, &audit_context).await? {
-        Some(account) => println!("{}", account.uid),
+        Some(account) => output::print(account.uid)?,
         None => {
             return Err(Failure(
                 "another account has this e-mail address: find it with `tm-auth accounts list`".to_owned(),
@@ -84,12 +85,12 @@ async fn list(deployment: &Deployment) -> Outcome {
         } else {
             "active"
         };
-        println!(
+        output::print(format_args!(
             "{} {} {state} {}",
             account.uid,
             account.created_at,
             account.email.as_deref().unwrap_or("-")
-        );
+        ))?;
     }
     Ok(())
 }
@@ -134,7 +135,7 @@ async fn session(args: &AccountArgs) -> Outcome {
         detail: None,
     };
     deployment.store.audit(vec![entry]).await?;
-    println!("{}", access::sign(&claims, ring.signing()).text);
+    output::print(access::sign(&claims, ring.signing()).text)?;
     Ok(())
 }
 
