@@ -187,6 +187,6 @@ fn log(
     if status >= 500 {
         tracing::error!(request_id, %method, route, status, code, error = cause, %ip, duration_us, "request");
     } else {
-        tracing::info!(request_id, %method, route, status, code, %ip, duration_us, "request");
+        tracing::info!(request_id, %method, route, status, code, error = cause, %ip, duration_us, "request");
     }
 }
