@@ -1,5 +1,5 @@
 //! Writes the log without making anything wait for it: a full disk, a closed pipe or a pipe that
-//! nobody reads costs lines, never a request.
+//! is never read costs lines, never a request.
 //!
 //! [`LogWriter::push`] appends to a buffer, and a thread writes the buffer. A line that does not fit
 //! into the buffer, or that cannot be written, is lost and counted. When lines can be written again,

@@ -58,7 +58,7 @@ async fn r17_with_umask_000_no_other_user_can_read_what_it_creates() {
 }
 
 /// The user and group `nobody`.
-const NOBODY: u32 = 65_534;
+const UNPRIVILEGED: u32 = 65_534;
 
 /// As systemd, Kubernetes and Docker run it: the secret belongs to root and is readable by the
 /// service's group, and the service can write nothing but its database's folder.
@@ -71,13 +71,13 @@ async fn r17_it_serves_as_an_unprivileged_user_with_a_0440_secret_on_a_read_only
     let data = service.path("data");
     fs::create_dir(&data).expect("the folder can be created");
     let owned_by = |path: &std::path::Path, user, mode| {
-        chown(path, Some(user), Some(NOBODY)).expect("this test runs as root (scripts/tools)");
+        chown(path, Some(user), Some(UNPRIVILEGED)).expect("this test runs as root (scripts/tools)");
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("the mode can be set");
     };
     owned_by(&service.path(""), 0, 0o750);
     owned_by(&service.path("kek"), 0, 0o440);
     owned_by(&program, 0, 0o550);
-    owned_by(&data, NOBODY, 0o700);
+    owned_by(&data, UNPRIVILEGED, 0o700);
     service.set("DATABASE__PATH", &data.join("tm-auth.db").display().to_string());
     // Fails rather than passes if the surroundings cannot be had.
     service.run_by(format!(
@@ -87,7 +87,7 @@ async fn r17_it_serves_as_an_unprivileged_user_with_a_0440_secret_on_a_read_only
             mount --bind {data} {data}
             mount -o remount,bind,ro /
             shift
-            exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups --no-new-privs sh -ec \"
+            exec setpriv --reuid={UNPRIVILEGED} --regid={UNPRIVILEGED} --clear-groups --no-new-privs sh -ec \"
                 ! touch /tmp/tm-auth-read-only 2>/dev/null || {{ echo the root is not read-only >&2; exit 1; }}
                 exec {program} \\\"\\$@\\\"
             \" sh \"$@\"
