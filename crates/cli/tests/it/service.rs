@@ -171,7 +171,9 @@ impl Service {
         let mut child = child.expect("the binary starts");
         poll::until("`tm-auth serve` is ready", START_DEADLINE, || {
             let ended = child.try_wait().expect("the process can be watched");
-            assert_eq!(ended, None, "`tm-auth serve` ended");
+            // Some tests send the log to this file.
+            let log = || std::fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert_eq!(ended, None, "`tm-auth serve` ended: {}", log());
             (self.get("/v1/auth/health/ready").0 == 200).then_some(())
         });
         Running { child }
