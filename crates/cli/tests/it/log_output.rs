@@ -36,7 +36,7 @@ async fn r10_the_service_works_and_stops_in_time_if_nobody_reads_its_log() {
     let (reader, mut writer) = std::io::pipe().expect("a pipe can be created");
     // pipe(7): the capacity of a pipe is 64 KiB.
     writer
-        .write_all(&[b'\n'; 64 * 1024])
+        .write_all(&vec![b'\n'; 64 * 1024])
         .expect("the pipe takes them");
     works_with(writer).await;
     drop(reader);
@@ -46,7 +46,7 @@ async fn r10_the_service_works_and_stops_in_time_if_nobody_reads_its_log() {
 async fn r10_a_failed_start_ends_if_nobody_reads_its_log() {
     let (reader, mut writer) = std::io::pipe().expect("a pipe can be created");
     writer
-        .write_all(&[b'\n'; 64 * 1024])
+        .write_all(&vec![b'\n'; 64 * 1024])
         .expect("the pipe takes them");
     let mut service = Service::new();
     // A certificate is loaded after the log is set up.
