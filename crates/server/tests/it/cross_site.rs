@@ -14,6 +14,9 @@ use crate::support::{Stored, TestServer, Visitor, rows};
 /// Apple's site posts to these paths by design. The tests of G26 and G27 cover their protection.
 const BY_DESIGN: [&str; 2] = ["/apple/callback", "/apple/notifications"];
 
+/// The path of the metrics, which have a listener of their own.
+const METRICS: &str = "/metrics";
+
 /// Every path that the service routes.
 pub(super) fn routes() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -22,6 +25,7 @@ pub(super) fn routes() -> BTreeSet<String> {
     let document = serde_json::to_value(tm_auth_server::openapi::document()).unwrap();
     let paths = document["paths"].as_object().unwrap().keys();
     found.extend(paths.map(|path| format!("/v1/auth{path}")));
+    assert!(found.remove(METRICS));
     found
 }
 
