@@ -14,5 +14,6 @@ mod open_files;
 mod platform;
 mod schemathesis;
 mod sdk;
+mod secret_files;
 mod service;
 mod shutdown;

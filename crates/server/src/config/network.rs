@@ -11,7 +11,7 @@ use tm_auth_proto::Environment;
 use super::error::ConfigError;
 use super::list::list;
 use super::public_url::PublicUrl;
-use super::secret;
+use super::secret_file::SecretFiles;
 
 /// The default of `network.listen`.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -74,6 +74,14 @@ impl Network {
         }
     }
 
+    /// Refuses a private key that other users can get at.
+    pub(super) fn check_files(&self, files: &SecretFiles) -> Result<(), ConfigError> {
+        match &self.tls {
+            Some(tls) => files.check("network.tls.key_file", &tls.key_file),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn check(&self, environment: Environment, public_url: &PublicUrl) -> Result<(), ConfigError> {
         if self.listen.is_empty() {
             return Err(ConfigError::at(
@@ -92,14 +100,13 @@ impl Network {
         }
         self.check_proxies()?;
         self.check_exposure(environment)?;
-        if let Some(tls) = &self.tls {
+        if self.tls.is_some() {
             if !public_url.is_https() {
                 return Err(ConfigError::at(
                     "public_url",
                     "is plain http although `network.tls` is set; write https://",
                 ));
             }
-            secret::check_private("network.tls.key_file", &tls.key_file)?;
         }
         Ok(())
     }
