@@ -37,7 +37,7 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use mail::{Delivery, Mail, Smtp, SmtpTls};
 pub use metrics::Metrics;
-pub use network::{Forwarded, Network, TlsFiles};
+pub use network::{Forwarded, Network, PlainHttp, TlsFiles};
 pub use pages::Pages;
 pub use passkeys::Passkeys;
 pub use postgres_url::PostgresUrl;
