@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(nearest(Method::PATCH, &format!("/api-keys/{id}")), key);
         assert_eq!(nearest(Method::PATCH, &format!("/v1/auth/api-kyes/{id}")), key);
         assert_eq!(
-            nearest(Method::PUT, "/v1/auth/api-kyes"),
+            nearest(Method::PUT, "/v1/auth/apikeys"),
             "GET or POST /v1/auth/api-keys"
         );
     }
