@@ -110,10 +110,11 @@ impl Access {
 
     /// What other users can do with the file. `is_delivered`: the third rule of the module holds.
     fn problem(self, is_delivered: bool) -> Option<&'static str> {
-        let is_for_group = self.owner == 0 && self.mode & 0o037 == 0;
+        let others = self.mode & 0o077;
+        let is_private = others == 0 || (others == 0o040 && self.owner == 0);
         if self.mode & 0o022 != 0 {
             Some("other users can write it")
-        } else if self.mode & 0o077 == 0 || is_for_group || is_delivered {
+        } else if is_private || is_delivered {
             None
         } else {
             Some("other users can access it")
@@ -180,8 +181,8 @@ mod tests {
     fn r20_a_mode_is_judged_by_owner_and_place() {
         for mode in 0..=0o777 {
             let writable = mode & 0o022 != 0;
-            let private = mode & 0o077 == 0;
-            let for_group = [0o040, 0].contains(&(mode & 0o077));
+            let others = mode & 0o077;
+            let (private, for_group) = (others == 0, [0o040, 0].contains(&others));
             assert_eq!(accepted(mode, SERVICE, false), private, "{mode:o}");
             assert_eq!(accepted(mode, ROOT, false), for_group, "{mode:o}");
             for owner in [ROOT, SERVICE] {
