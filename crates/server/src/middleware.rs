@@ -44,12 +44,16 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let client = problem::HtmlClient::of(&method, request.uri(), request.headers());
 
     let admitted = app.limits.may_request(&context, &method, &route);
-    let ours = same_origin::check(
-        &app.config.public_url,
-        &method,
-        request.uri().path(),
-        request.headers(),
-    );
+    // A path without a route changes nothing, and its 404 names the path that was probably meant.
+    let ours = match request.extensions().get::<MatchedPath>() {
+        None => Ok(()),
+        Some(_) => same_origin::check(
+            &app.config.public_url,
+            &method,
+            request.uri().path(),
+            request.headers(),
+        ),
+    };
     let elsewhere = client
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));

@@ -1,6 +1,7 @@
 //! `tm-auth accounts`.
 
 use clap::{Args, Subcommand};
+use tm_auth_core::EmailAddress;
 use tm_auth_core::token::access::{self, Issuer, MANAGEMENT_TTL};
 use tm_auth_core::user::{AuthMethod, Proof};
 use tm_auth_proto::{AccountId, OrganizationId, SessionId};
@@ -57,9 +58,7 @@ impl AccountsCommand {
 
 pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Outcome {
     let audit_context = deployment.operator();
-    if let Some(email) = &email {
-        check_email(email)?;
-    }
+    let email = email.as_deref().map(EmailAddress::parse).transpose()?;
     let uid = AccountId(uuid_v4());
     let new = NewAccount {
         uid,
@@ -143,23 +142,6 @@ fn no_account(uid: AccountId) -> Failure {
     Failure(format!(
         "there is no account {uid}: list the accounts with `tm-auth accounts list`"
     ))
-}
-
-/// Refuses only what cannot be an address, since the operator vouches for it.
-fn check_email(email: &str) -> Outcome {
-    let plausible = email.len() <= 254
-        && email
-            .split_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
-        && email.bytes().all(|byte| byte.is_ascii_graphic());
-    if plausible {
-        Ok(())
-    } else {
-        Err(Failure(format!(
-            "`{}` is not an e-mail address",
-            email.escape_debug()
-        )))
-    }
 }
 
 pub(super) fn uuid_v4() -> uuid::Uuid {

@@ -15,6 +15,7 @@ mod open_files;
 mod platform;
 mod schemathesis;
 mod sdk;
+mod secret_files;
 mod service;
 mod shutdown;
 mod signals;

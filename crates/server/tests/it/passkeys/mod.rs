@@ -93,7 +93,7 @@ impl TestServer {
         let new = NewAccount {
             uid,
             organization_id: OrganizationId(Builder::from_random_bytes(random::bytes()).into_uuid()),
-            email: Some(format!("{uid}@example.com")),
+            email: Some(format!("{uid}@example.com").parse().unwrap()),
             created_at: self.now(),
         };
         let created = self
