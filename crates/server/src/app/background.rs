@@ -14,8 +14,6 @@ use super::{App, revocation_list};
 /// Time between two polls for changes. A change by another node or a command is in force here after
 /// about this time.
 const POLL: Duration = Duration::from_millis(250);
-/// A number that no change has. For such a number the store reports that the node missed changes.
-const EVERYTHING: i64 = i64::MAX;
 const MEASURE: Duration = Duration::from_secs(10);
 const FLUSH: Duration = Duration::from_secs(2);
 const MAINTAIN: Duration = Duration::from_mins(1);
@@ -35,20 +33,23 @@ pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
 }
 
 async fn follow_changes(app: Arc<App>) {
-    let mut latest = 0;
+    let (mut latest, mut has_missed) = (0, false);
     let mut ticks = tokio::time::interval(POLL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         match app.store.changes(latest).await {
             Ok(found) => {
-                if found.changes.as_ref().is_some_and(Vec::is_empty) {
+                if found.went_back {
+                    app.rewind.notice();
+                }
+                latest = found.latest;
+                let changes = found.changes.filter(|_| !has_missed);
+                if changes.as_ref().is_some_and(Vec::is_empty) {
                     continue;
                 }
-                // `latest` advances only if every change is in force. After a failure, the next
-                // round drops all copies.
-                let taken = take_over(&app, found.changes).await;
-                latest = taken.map_or(EVERYTHING, |()| found.latest);
+                // If a change could not be put in force, the next round drops all copies.
+                has_missed = take_over(&app, changes).await.is_err();
             }
             Err(error) => failed("changes", &error),
         }
@@ -61,6 +62,11 @@ async fn take_over(app: &App, changes: Option<Vec<Change>>) -> Result<(), ()> {
         Some(changes) => changes.iter().for_each(|change| app.api_keys.forget(change)),
         None => app.api_keys.clear(),
     }
+    // Before the list is read again: what the database lost is only in this node's copy of it.
+    let repeated = app.rewind.repeat(&app.store, &app.revocations, app.now()).await;
+    repeated.map_err(|error| failed("rewind", &error))?;
+    let mark = app.rewind.read_mark(&app.store).await;
+    mark.map_err(|error| failed("rewind", &error))?;
     // The list has revoked keys and disabled accounts too. It is read before the signing keys, so
     // that a failure to load those does not keep this node from learning a revocation.
     let revocations = app.reload_revocations().await;

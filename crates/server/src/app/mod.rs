@@ -14,6 +14,7 @@ pub(crate) mod mint;
 pub(crate) mod readiness;
 pub(crate) mod refresh;
 pub(crate) mod revocation_list;
+pub(crate) mod rewind;
 pub(crate) mod sign_in;
 pub(crate) mod tokens;
 pub(crate) mod user_sessions;
@@ -31,8 +32,10 @@ use self::api_key_refusals::Refusals;
 use self::api_key_usage::Usage;
 use self::readiness::Readiness;
 use self::revocation_list::RevocationList;
+use self::rewind::Rewind;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
+use crate::error::ApiError;
 use crate::mail::{Delivered, Mailer};
 use crate::rate_limits::Limits;
 use crate::rate_limits::audit::ReachedLimits;
@@ -55,6 +58,7 @@ pub struct App {
     pub(crate) reached_limits: ReachedLimits,
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationList,
+    pub(crate) rewind: Rewind,
     pub(crate) mail: Arc<Mailer>,
     pub(crate) current_keys: CurrentKeys,
     pub(crate) api_keys: ApiKeyCache,
@@ -102,6 +106,7 @@ impl App {
                 clock.now(),
             )
             .await?,
+            rewind: Rewind::start(&store, config.after_rewind).await?,
             issuer,
             mail,
             api_keys: ApiKeyCache::new(Arc::clone(&store)),
@@ -115,6 +120,11 @@ impl App {
     /// The current signing and MAC keys of the service.
     pub(crate) fn keys(&self) -> Arc<KeyRing> {
         self.current_keys.ring()
+    }
+
+    /// Refuses to issue tokens while this node knows that it would decide wrongly.
+    pub(crate) fn may_issue_tokens(&self) -> Result<(), ApiError> {
+        self.rewind.check()
     }
 
     /// Reads the revocation list again. When this returns, all earlier revocations are in force on

@@ -28,6 +28,7 @@ use crate::random;
 
 /// Exchanges a refresh token for a new pair.
 pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result<TokenResponse, ApiError> {
+    app.may_issue_tokens()?;
     let presented = verify(app, context, token).await?;
     may_refresh(app, context, &presented).await?;
     let (sid, secret) = (presented.sid, presented.secret.clone());

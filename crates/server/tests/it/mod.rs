@@ -33,6 +33,7 @@ mod passkeys;
 mod refresh_token_forgery;
 mod reuse_storm;
 mod revocation_list;
+mod rewound_database;
 mod security;
 mod sessions;
 mod sign_in;
