@@ -8,6 +8,7 @@ pub(crate) mod api_key_reminders;
 pub(crate) mod api_key_usage;
 pub(crate) mod api_keys;
 pub(crate) mod background;
+pub(crate) mod changes;
 pub(crate) mod email_code;
 pub(crate) mod management;
 pub(crate) mod mint;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::session::SessionLifetimes;
 use tm_auth_core::token::access::Issuer;
-use tm_auth_store::{Store, StoreError};
+use tm_auth_store::Store;
 use tm_auth_verifier::Policy;
 
 use self::api_key_cache::ApiKeyCache;
@@ -59,6 +60,7 @@ pub struct App {
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationList,
     pub(crate) rewind: Rewind,
+    pub(crate) changes: changes::Changes,
     pub(crate) mail: Arc<Mailer>,
     pub(crate) current_keys: CurrentKeys,
     pub(crate) api_keys: ApiKeyCache,
@@ -106,6 +108,7 @@ impl App {
                 clock.now(),
             )
             .await?,
+            changes: changes::Changes::default(),
             rewind: Rewind::start(&store, config.after_rewind).await?,
             issuer,
             mail,
@@ -124,13 +127,8 @@ impl App {
 
     /// Refuses to issue tokens while this node knows that it would decide wrongly.
     pub(crate) fn may_issue_tokens(&self) -> Result<(), ApiError> {
+        self.store.check_clock()?;
         self.rewind.check()
-    }
-
-    /// Reads the revocation list again. When this returns, all earlier revocations are in force on
-    /// this node.
-    pub(crate) async fn reload_revocations(&self) -> Result<(), StoreError> {
-        self.revocations.reload(self.now()).await
     }
 
     /// The mails in the mailbox, newest first. `None` if mail is sent by SMTP or not at all.

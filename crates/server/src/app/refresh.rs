@@ -129,7 +129,7 @@ async fn or_refused<T>(
     }
     if refused.ended_session {
         app.mail.send_waiting().await;
-        app.reload_revocations().await?;
+        app.take_over_changes().await?;
     }
     Err(refused.refusal.into())
 }
@@ -154,7 +154,7 @@ pub(crate) async fn revoke(app: &App, context: &Context, token: &str) -> Result<
     };
     let audit_context = context.audit_context(presented.sid);
     if app.store.end_session(presented, &audit_context).await? {
-        app.reload_revocations().await?;
+        app.take_over_changes().await?;
     }
     Ok(())
 }

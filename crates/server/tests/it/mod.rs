@@ -46,3 +46,4 @@ mod token_refresh;
 mod token_refresh_burst;
 mod token_refresh_race;
 mod token_revoke;
+mod wrong_clock;

@@ -18,9 +18,10 @@ async fn revoke(server: &TestServer, key: &TestKey) {
 /// Takes from the database what revoking the only revoked key wrote to it.
 fn forget_the_revocation(server: &TestServer) {
     for sql in [
-        "DELETE FROM changes WHERE seq = (SELECT max(seq) FROM changes)",
         "DELETE FROM revocations WHERE kind = 'key'",
         "UPDATE api_keys SET revoked_at = NULL",
+        // Last, since nodes notice this.
+        "DELETE FROM changes WHERE seq = (SELECT max(seq) FROM changes)",
     ] {
         execute(server, sql).unwrap();
     }

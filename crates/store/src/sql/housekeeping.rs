@@ -16,11 +16,27 @@ impl Store {
     pub fn ping(&self) -> Call<'_, ()> {
         Box::pin(self.in_time(async {
             self.write_read_committed(async |tx| ping(tx).await).await?;
+            self.compare_clocks().await
+        }))
+    }
+
+    /// Compares this machine's clock with a PostgreSQL server's. Fails if they disagree.
+    pub fn compare_clocks(&self) -> Call<'_, ()> {
+        Box::pin(self.in_time(async {
             match &self.engine {
                 Engine::Sqlite(_) => Ok(()),
-                Engine::Postgres(postgres) => postgres.compare_clocks().await,
+                Engine::Postgres(postgres) => postgres.compare_clocks(self.clock_step()).await,
             }
         }))
+    }
+
+    /// Fails if the last comparison found a difference, or this machine's clock has jumped since.
+    /// Takes no time, so that each decision that depends on the time can ask.
+    pub fn check_clock(&self) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(postgres) => postgres.check_clock(self.clock_step()),
+        }
     }
 
     /// Returns up to 10,000 changes after the one with the number `after`. If `after` is unknown,
