@@ -53,6 +53,10 @@ pub(crate) fn request(
     histogram!("tm_auth_request_seconds", "route" => route.to_owned()).record(elapsed);
 }
 
+pub(crate) fn database_went_back() {
+    counter!("tm_auth_database_went_back_total").increment(1);
+}
+
 pub(crate) fn paused_answer() {
     counter!("tm_auth_paused_answers_total").increment(1);
 }

@@ -43,6 +43,7 @@ async fn attempt(
     context: &Context,
     request: &ApiKeyTokenRequest,
 ) -> Result<TokenResponse, ApiError> {
+    app.may_issue_tokens()?;
     // Step 1.
     let key_id = request.key_id.parse().ok();
     app.limits.may_mint(context, key_id, || {

@@ -28,6 +28,7 @@ use crate::random;
 
 /// Exchanges a refresh token for a new pair.
 pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result<TokenResponse, ApiError> {
+    app.may_issue_tokens()?;
     let presented = verify(app, context, token).await?;
     may_refresh(app, context, &presented).await?;
     let (sid, secret) = (presented.sid, presented.secret.clone());
@@ -128,7 +129,7 @@ async fn or_refused<T>(
     }
     if refused.ended_session {
         app.mail.send_waiting().await;
-        app.reload_revocations().await?;
+        app.take_over_changes().await?;
     }
     Err(refused.refusal.into())
 }
@@ -153,7 +154,7 @@ pub(crate) async fn revoke(app: &App, context: &Context, token: &str) -> Result<
     };
     let audit_context = context.audit_context(presented.sid);
     if app.store.end_session(presented, &audit_context).await? {
-        app.reload_revocations().await?;
+        app.take_over_changes().await?;
     }
     Ok(())
 }

@@ -125,7 +125,7 @@ async fn withdrawn(app: &App, apple: &Apple, context: &Context, event: Event) ->
         return Ok(());
     }
     // The revocation list now names the tokens of its sessions.
-    app.reload_revocations().await?;
+    app.take_over_changes().await?;
     app.mail.send_waiting().await;
     Ok(())
 }

@@ -27,6 +27,17 @@ pub enum Database {
     },
 }
 
+/// What a node does after it noticed that the database went back in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterRewind {
+    /// It neither mints nor refreshes, and is not ready, until an operator has run `post-restore`.
+    #[default]
+    Stop,
+    /// It repeats the revocations that it knows, and goes on.
+    Continue,
+}
+
 /// One for the batches of mints, one for the batches of refreshes, and one each for other writes
 /// and reads.
 const MIN_CONNECTIONS: u32 = 4;
@@ -87,6 +98,8 @@ pub(super) struct DatabaseSource {
     url: Option<String>,
     url_file: Option<PathBuf>,
     max_connections: Option<u32>,
+    #[serde(default)]
+    pub(super) after_rewind: AfterRewind,
 }
 
 impl DatabaseSource {

@@ -30,7 +30,7 @@ mod source;
 mod tokens;
 
 pub use apple::{Apple, P8Key};
-pub use database::Database;
+pub use database::{AfterRewind, Database};
 pub use error::ConfigError;
 pub use keys::{ApiKeys, Keys, SigningKeys};
 pub use limits::Limits;
@@ -62,6 +62,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// The SQLite file or the PostgreSQL server.
     pub database: Database,
+    /// What a node does after the database went back in time: `database.after_rewind`.
+    pub after_rewind: AfterRewind,
     /// The key-encryption keys.
     pub keys: Keys,
     /// Signature, lifetime and audience of access tokens.
@@ -149,6 +151,7 @@ impl Config {
         let config = Self {
             environment: document.environment,
             public_url: document.public_url,
+            after_rewind: document.database.after_rewind,
             database: document.database.fetch(&files)?,
             keys: document.keys.fetch(&files)?,
             tokens: document.tokens,
@@ -176,6 +179,7 @@ impl Config {
             environment,
             public_url,
             database: Database::Sqlite { path: database },
+            after_rewind: AfterRewind::default(),
             keys: Keys {
                 kek,
                 previous_kek: None,

@@ -213,6 +213,7 @@ pub(crate) fn action(action: &AuditAction) -> String {
         Action::SigningKeyRemoved => "Deleted a key of the service",
         Action::SigningKeyRevoked => "Revoked a key of the service",
         Action::DatabaseRecovered => "Restored the database",
+        Action::DatabaseWentBack => "Repeated revocations that the database had lost",
         Action::DatabaseImported => "Imported the database",
         // Written by a newer version of the service: show the name as it is.
         Action::Unknown(name) => return name.replace('_', " "),

@@ -24,6 +24,7 @@ mod passkey;
 mod recovery;
 mod reminder;
 mod revocation;
+mod rewound;
 mod row;
 pub(crate) mod session;
 pub(crate) mod setting;
