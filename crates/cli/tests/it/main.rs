@@ -12,6 +12,7 @@ mod full_disk;
 mod issuer;
 mod open_files;
 mod platform;
+mod restore;
 mod schemathesis;
 mod sdk;
 mod service;

@@ -1,7 +1,8 @@
 //! Runs `tm-auth serve` in a folder that outlives the process, so that a test can kill and restart
 //! the server and run administrative commands at the same time.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -144,7 +145,17 @@ impl Service {
 
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(&self) -> Running {
-        Self::start_command(self.command(&["serve"]))
+        self.start_with(self.command(&["serve"]))
+    }
+
+    /// The log of the servers that [`Service::start`] started.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path("service.log")
+    }
+
+    /// Starts the server with this command, keeps its log, and waits until it is ready.
+    pub(crate) fn start_with(&self, serve: Command) -> Running {
+        Self::start_logged(serve, Some(self.log()))
     }
 
     /// A command that runs the binary with these soft and hard limits of open files.
@@ -170,7 +181,11 @@ impl Service {
     }
 
     /// Starts the server with this command and waits until it is ready.
-    pub(crate) fn start_command(mut serve: Command) -> Running {
+    pub(crate) fn start_command(serve: Command) -> Running {
+        Self::start_logged(serve, None)
+    }
+
+    fn start_logged(mut serve: Command, log_file: Option<PathBuf>) -> Running {
         let child = serve
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -181,7 +196,12 @@ impl Service {
         let (line_sender, lines) = mpsc::channel();
         // Read for as long as the process lives, so that it never blocks on a full pipe.
         thread::spawn(move || {
+            let open = |path| File::options().append(true).create(true).open(path);
+            let mut log_file = log_file.map(|path| open(path).expect("the log can be written"));
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some(file) = &mut log_file {
+                    writeln!(file, "{line}").expect("the log can be written");
+                }
                 line_sender.send(line).ok();
             }
         });

@@ -22,6 +22,7 @@ mod passkeys;
 mod recoveries;
 mod reminders;
 mod repeated;
+mod repeats;
 mod revocations;
 mod rotation;
 mod sessions;
@@ -73,6 +74,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         reminders::CASES,
         outbox::CASES,
         repeated::CASES,
+        repeats::CASES,
     ]
     .into_iter()
     .flatten()
