@@ -20,7 +20,7 @@ pub(crate) struct PostRestoreArgs {
     /// Read the log from this time on, such as the time of the backup
     #[arg(long, value_name = "TIME", requires = "log")]
     since: Option<Timestamp>,
-    /// Also end all sessions. This is no substitute for `--log`: a key that was revoked after the
+    /// Also end all sessions. This does not replace `--log`: a key that was revoked after the
     /// backup mints again
     #[arg(long)]
     end_sessions: bool,
@@ -40,7 +40,7 @@ pub(super) async fn run(args: &PostRestoreArgs) -> Outcome {
     if args.log.is_empty() {
         eprintln!(
             "Revocations made after the backup are lost. Repeat them: run this command with `--log FILE`. \
-             Ending sessions is no substitute: a key that was revoked after the backup mints again."
+             Ending sessions does not replace this: a key that was revoked after the backup mints again."
         );
     } else {
         repeat::run(&deployment, changes).await?;

@@ -35,7 +35,7 @@ enum Plan {
     Tell(&'static str),
 }
 
-/// Returns the lines since this time, in the order of their times. Skips what is no such line.
+/// Returns the lines since this time, in the order of their times. Skips all other lines.
 pub(super) fn read(files: &[PathBuf], since: Option<Timestamp>) -> Result<Vec<Logged>, Failure> {
     let mut found = Vec::new();
     for path in files {

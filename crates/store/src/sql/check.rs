@@ -172,7 +172,9 @@ fn audit_entry(columns: &mut Columns<'_>) -> Result<()> {
         Ok(())
     } else {
         let action = action.as_str().escape_debug().to_string();
-        Err(damaged(format!("an action that is no word: {action}")))
+        Err(damaged(format!(
+            "an action with other characters than letters: {action}"
+        )))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Result, StoreError};
 
 /// How long a start waits for the quick check. It reads the whole file, so a large one is checked
 /// in part.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Checks the structure of all pages, for [`PATIENCE`] at most. Compares no index with its table.
 pub(super) fn quick(connection: &Connection) -> Result<()> {
@@ -33,9 +33,7 @@ pub(super) fn quick_within(connection: &Connection, patience: Duration) -> Resul
             Err(rusqlite::Error::SqliteFailure(failure, _))
                 if failure.code == rusqlite::ErrorCode::OperationInterrupted =>
             {
-                tracing::warn!(
-                    "the database is too large to be checked at a start; run `tm-auth doctor --full`"
-                );
+                tracing::warn!("the database is too large to be checked as a whole at a start");
                 Ok(())
             }
             found => judge(&found?),

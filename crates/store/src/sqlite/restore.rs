@@ -1,14 +1,14 @@
 //! Puts a backup in the place of the database.
 //!
 //! 1. The backup is copied to `NAME.restoring`, checked, and marked as recovered.
-//! 2. `NAME.restoring` becomes `NAME.restore-TIME`. From here on nobody opens the database.
+//! 2. `NAME.restoring` becomes `NAME.restore-TIME`. From here on every open is refused.
 //! 3. The old database and what SQLite keeps beside it become `NAME.before-restore-TIME`, with the
 //!    same suffixes. Nothing of them is left beside the new database: SQLite would replay an old
 //!    `-wal` onto it.
 //! 4. `NAME.restore-TIME` becomes `NAME`.
 //!
-//! A crash before step 2 leaves the old database as it was. A crash after it leaves a database that
-//! nobody opens until the command ran again and completed the steps. No step deletes a database.
+//! A crash before step 2 leaves the old database as it was. After one behind it, every open is
+//! refused until the command ran again and completed the steps. No step deletes a database.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
