@@ -66,6 +66,8 @@ fn print(options: &RestoreOptions, restored: &Restored) {
     println!("challenges signed before {} are refused", options.recovered_at);
     let since = restored
         .last_entry_at
+        // An entry has the time at which its request began, and is written a moment later.
+        .map(|at| at - SignedDuration::from_mins(1))
         .map_or_else(String::new, |at| format!(" --since {at}"));
     eprintln!(
         "Before you start the service, repeat what was revoked, disabled or ended after the backup: run \

@@ -2,7 +2,7 @@
 //! the backup lacks, and with the modes of every file that it writes.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -102,13 +102,13 @@ async fn r04_what_a_backup_lacks_is_repeated_from_the_log() {
     service.admin(&["signing-keys", "revoke", &kid]);
     let log = service.log();
     for wanted in [
-        format!(r#""action":"key_revoked""#),
-        format!(r#""action":"session_revoked""#),
-        format!(r#""action":"account_disabled""#),
-        format!(r#""action":"signing_key_revoked""#),
+        r#""action":"key_revoked""#,
+        r#""action":"session_revoked""#,
+        r#""action":"account_disabled""#,
+        r#""action":"signing_key_revoked""#,
     ] {
-        eventually(&wanted, async || {
-            fs::read_to_string(&log).is_ok_and(|text| text.contains(&wanted))
+        eventually(wanted, async || {
+            fs::read_to_string(&log).is_ok_and(|text| text.contains(wanted))
         })
         .await;
     }
@@ -181,6 +181,52 @@ fn r02_a_damaged_database_is_not_served_and_doctor_says_what_to_do() {
     service.admin(&["restore", &backup]);
     service.admin(&["doctor", "--full"]);
     drop(service.start());
+}
+
+/// Overwrites all pages but the first one, in the same file.
+fn overwrite(service: &Service) {
+    let path = service.database();
+    let length = fs::metadata(&path).expect("the database exists").len();
+    let length = usize::try_from(length).expect("the file is small");
+    let file = fs::File::options()
+        .write(true)
+        .open(path)
+        .expect("the file opens");
+    file.write_all_at(&vec![0x5a; length - 4096], 4096)
+        .expect("the file can be written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r02_damage_under_a_running_server_is_503_and_fails_readiness() {
+    let service = Service::new();
+    let running = service.start();
+    let bot = service.new_bot().await;
+    let api = service.api();
+    let tokens = bot.mint(&api).await.expect("the mint succeeds");
+    // A change by another process, so that the server reads the pages again.
+    service.account();
+    service
+        .connection()
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .expect("the checkpoint is done");
+    overwrite(&service);
+    let refused = api
+        .refresh(&tokens.refresh_token)
+        .await
+        .expect_err("no page can be read");
+    assert_eq!(
+        (refused.status(), refused.code()),
+        (Some(503), Some(ErrorCode::Unavailable)),
+        "{refused}"
+    );
+    let health = api.health().await.expect_err("the service is not ready");
+    assert_eq!(health.status(), Some(503), "{health}");
+    let log = fs::read_to_string(service.log()).expect("there is a log");
+    let told = log
+        .lines()
+        .filter(|line| line.contains("the database file is damaged: stop"));
+    assert_eq!(told.count(), 1, "{log}");
+    drop(running);
 }
 
 #[test]

@@ -58,19 +58,12 @@ impl Killed {
         restore(&self.options(), |_| Ok(()))
     }
 
-    fn line_of(&self, options: &RestoreOptions) -> String {
-        let Err(error) = restore(options, |_| Ok(())) else {
-            panic!("the restore succeeded");
-        };
-        crate::error::Chain(&error).to_string()
-    }
-
     /// The names of the folder, without the locks.
     fn names(&self) -> Vec<String> {
         let names = fs::read_dir(self.folder.path()).unwrap();
         let mut names: Vec<String> = names
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            .filter(|name| !name.ends_with(".lock") && !name.ends_with(".in-use"))
+            .filter(|name| !name.contains(".lock") && !name.contains(".in-use"))
             .collect();
         names.sort();
         names
@@ -81,6 +74,14 @@ impl Killed {
         assert_eq!(replayed, OpenOutcome::Replayed, "both have the first session");
         replay(store, &self.lost).await == OpenOutcome::BeforeRecovery
     }
+}
+
+/// Why a restore fails.
+fn line_of(options: &RestoreOptions) -> String {
+    let Err(error) = restore(options, |_| Ok(())) else {
+        panic!("the restore succeeded");
+    };
+    crate::error::Chain(&error).to_string()
 }
 
 /// Presents the challenge of a session again.
@@ -193,7 +194,7 @@ async fn r01_a_restore_and_those_who_use_the_database_exclude_each_other() {
     let killed = Killed::new().await;
     for role in [Role::Server, Role::Command] {
         let store = open(&killed.path(), role).unwrap();
-        let line = killed.line_of(&killed.options());
+        let line = line_of(&killed.options());
         assert!(line.contains("is using") && line.contains("tm-auth.db"), "{line}");
         assert_eq!(replay(&store, &killed.lost).await, OpenOutcome::Replayed);
     }
@@ -216,7 +217,7 @@ async fn r01_what_is_no_usable_backup_is_refused_and_nothing_changes() {
         let path = killed.folder.path().join(name);
         fs::copy(killed.options().backup, &path).unwrap();
         change(&path);
-        let line = killed.line_of(&RestoreOptions {
+        let line = line_of(&RestoreOptions {
             backup: path.clone(),
             ..killed.options()
         });
@@ -246,7 +247,7 @@ async fn r01_what_is_no_usable_backup_is_refused_and_nothing_changes() {
         ),
         (
             variant("text", &|path| {
-                fs::write(path, "no database".repeat(999)).unwrap()
+                fs::write(path, "no database".repeat(999)).unwrap();
             }),
             "not a database",
         ),
@@ -275,12 +276,12 @@ async fn r01_what_is_no_usable_backup_is_refused_and_nothing_changes() {
     ] {
         assert!(line.contains(wanted), "{wanted}: {line}");
     }
-    let missing = killed.line_of(&RestoreOptions {
+    let missing = line_of(&RestoreOptions {
         backup: killed.folder.path().join("missing"),
         ..killed.options()
     });
     assert!(missing.contains("missing"), "{missing}");
-    let itself = killed.line_of(&RestoreOptions {
+    let itself = line_of(&RestoreOptions {
         backup: killed.path(),
         ..killed.options()
     });
