@@ -71,6 +71,12 @@ pub(crate) fn swept(swept: Swept) {
     counter!("tm_auth_swept_rows_total").increment(swept.deleted);
 }
 
+/// The lines of the log that were lost since the start. An absolute number, since lines can be lost
+/// before the recorder is installed.
+pub fn log_lines_lost(total: u64) {
+    counter!("tm_auth_log_lines_lost_total").absolute(total);
+}
+
 pub(crate) fn background_failure(task: &'static str) {
     counter!("tm_auth_background_failures_total", "task" => task).increment(1);
 }

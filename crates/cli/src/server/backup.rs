@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{ConfigArgs, Outcome};
+use crate::output;
 
 /// Options of `backup`.
 #[derive(Debug, Args)]
@@ -19,7 +20,7 @@ pub(crate) struct BackupArgs {
 pub(super) async fn run(args: &BackupArgs) -> Outcome {
     let deployment = args.config.open().await?;
     deployment.store.backup(&args.target).await?;
-    println!("{}", args.target.display());
-    eprintln!("Store the key-encryption key in another place: a restore needs it.");
+    output::print(args.target.display())?;
+    output::note("Store the key-encryption key in another place: a restore needs it.");
     Ok(())
 }

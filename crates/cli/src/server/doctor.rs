@@ -9,6 +9,7 @@ use tm_auth_store::error::Chain;
 use tm_auth_store::sqlite;
 
 use super::{ConfigArgs, Failure, Outcome, deployment};
+use crate::output;
 
 /// Options of `doctor`.
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ pub(super) async fn run(args: &DoctorArgs) -> Outcome {
     passed(
         "configuration",
         &format!("{}, {}", config.environment, config.public_url.as_str()),
-    );
+    )?;
     let pending = deployment::pending_migrations(&config).await?;
     if !pending.is_empty() {
         return Err(Failure(format!(
@@ -39,12 +40,12 @@ pub(super) async fn run(args: &DoctorArgs) -> Outcome {
         Database::Postgres { .. } => Vec::new(),
     };
     let deployment = args.open().await?;
-    passed("database", &config.database.to_string());
+    passed("database", &config.database.to_string())?;
     for (path, mode) in exposed {
-        println!(
+        output::print(format_args!(
             "warning  database files: other users could open {} (mode {mode:03o}); its mode is 600 now",
             path.display()
-        );
+        ))?;
     }
     integrity(&deployment, full).await?;
     deployment
@@ -52,18 +53,18 @@ pub(super) async fn run(args: &DoctorArgs) -> Outcome {
         .ping()
         .await
         .map_err(|error| Failure(format!("writes: {}", Chain(&error))))?;
-    passed("writes", "the database accepts them");
+    passed("writes", "the database accepts them")?;
     let keys = deployment.signing_keys();
     let listed = keys.list().await?;
     if listed.is_empty() {
-        passed("signing keys", "none yet; the first start creates them");
+        passed("signing keys", "none yet; the first start creates them")?;
     } else {
         all_unseal(&config, &listed).map_err(|problem| Failure(format!("signing keys: {problem}")))?;
         let ring = keys.ring().await?;
         passed(
             "signing keys",
             &format!("{} in the database; {} signs", listed.len(), ring.signing().kid()),
-        );
+        )?;
     }
     match &config.network.forwarding_proxies() {
         [] => passed("client addresses", "from the connection; no proxy is trusted"),
@@ -74,17 +75,16 @@ pub(super) async fn run(args: &DoctorArgs) -> Outcome {
                 proxies.len()
             ),
         ),
-    }
-    access_tokens(&config);
-    connections(&config);
+    }?;
+    access_tokens(&config)?;
+    connections(&config)?;
     passed(
         "clock",
         &format!(
             "{} (UTC); compare it with a clock you trust",
             deployment.clock.now()
         ),
-    );
-    Ok(())
+    )
 }
 
 /// Checks the pages of a SQLite file, and every row if `full`.
@@ -102,33 +102,34 @@ async fn integrity(deployment: &deployment::Deployment, full: bool) -> Outcome {
     if full {
         let rows = deployment.store.check_rows().await;
         let rows = rows.map_err(|error| Failure(format!("integrity: {}", Chain(&error))))?;
-        passed("integrity", &format!("{rows} rows can be read"));
+        passed("integrity", &format!("{rows} rows can be read"))?;
         if !is_sqlite {
-            println!(
-                "warning  integrity: the pages of PostgreSQL are checked by `pg_amcheck` and data checksums"
-            );
+            output::print(
+                "warning  integrity: the pages of PostgreSQL are checked by `pg_amcheck` and data checksums",
+            )?;
         }
     } else if is_sqlite {
-        passed("integrity", "quick check; `doctor --full` also reads every row");
+        passed("integrity", "quick check; `doctor --full` also reads every row")?;
     }
     Ok(())
 }
 
 /// Warns if access tokens expire before some clients renew them.
-fn access_tokens(config: &Config) {
+fn access_tokens(config: &Config) -> Outcome {
     let lifetime = config.tokens.access_ttl_seconds;
     if config.tokens.expire_before_clients_renew() {
-        println!(
+        output::print(format_args!(
             "warning  access tokens: they live {lifetime} s, but there are clients that keep an access token \
              for 55 to 58 minutes; set `tokens.access_ttl_seconds` to 3600"
-        );
+        ))?;
+        Ok(())
     } else {
-        passed("access tokens", &format!("they live {lifetime} s"));
+        passed("access tokens", &format!("they live {lifetime} s"))
     }
 }
 
 /// Warns if the limit of open files allows fewer connections than are configured.
-fn connections(config: &Config) {
+fn connections(config: &Config) -> Outcome {
     let places = open_files::places(config, open_files::raise_limit());
     let capacity = &places.capacity;
     match places.needed {
@@ -136,14 +137,14 @@ fn connections(config: &Config) {
             "connections",
             &format!("{}, {} per network", capacity.total, capacity.per_network),
         ),
-        Some(needed) => println!(
+        Some(needed) => Ok(output::print(format_args!(
             "warning  connections: the limit of open files allows {} of the {} in `limits.max_connections`; \
              raise the hard limit to {needed} (`LimitNOFILE` in systemd), or lower the setting",
             capacity.total, config.limits.max_connections
-        ),
+        ))?),
     }
 }
 
-fn passed(what: &str, detail: &str) {
-    println!("ok  {what}: {detail}");
+fn passed(what: &str, detail: &str) -> Outcome {
+    Ok(output::print(format_args!("ok  {what}: {detail}"))?)
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tm_auth_core::signing::StoredSigningKey;
 
 use super::{ConfigArgs, Outcome, repeat, restore};
+use crate::output;
 
 /// Options of `post-restore`.
 #[derive(Debug, Args)]
@@ -36,12 +37,14 @@ pub(super) async fn run(args: &PostRestoreArgs) -> Outcome {
         .store
         .mark_recovered(recovered_at, args.end_sessions, &audit_context)
         .await?;
-    println!("challenges signed before {recovered_at} are refused; {ended} sessions ended");
+    output::print(format_args!(
+        "challenges signed before {recovered_at} are refused; {ended} sessions ended"
+    ))?;
     if args.log.is_empty() {
-        eprintln!(
+        output::note(format_args!(
             "Revocations made after the backup are lost. Repeat them: run this command with `--log FILE`. \
              Ending sessions does not replace this: a key that was revoked after the backup mints again."
-        );
+        ));
     } else {
         repeat::run(&deployment, changes).await?;
     }
@@ -54,16 +57,16 @@ pub(super) fn ask_about_signing_keys(keys: &[StoredSigningKey]) {
     if keys.is_empty() {
         return;
     }
-    eprintln!(
+    output::note(format_args!(
         "Was a signing key revoked after the backup? It is back. Revoke it again with `tm-auth signing-keys revoke KID`. \
          The database has:"
-    );
+    ));
     for key in keys {
-        eprintln!(
+        output::note(format_args!(
             "  {} {} published {}",
             key.kid,
             key.purpose.as_str(),
             key.published_at
-        );
+        ));
     }
 }

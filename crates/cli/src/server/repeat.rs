@@ -13,6 +13,7 @@ use tm_auth_store::{AuditAction, LostChange, Repeated};
 
 use super::deployment::Deployment;
 use super::{Failure, Outcome};
+use crate::output;
 
 /// A line of the log. `docs/LOGGING.md` has the fields.
 #[derive(Clone, Debug, Deserialize)]
@@ -61,7 +62,17 @@ pub(super) fn read(files: &[PathBuf], since: Option<Timestamp>) -> Result<Vec<Lo
     Ok(found)
 }
 
+/// Repeats all changes before it prints, so that none depends on a reader of the output.
 pub(super) async fn run(deployment: &Deployment, lines: Vec<Logged>) -> Outcome {
+    let mut done = Vec::new();
+    let outcome = repeat_all(deployment, &lines, &mut done).await;
+    for line in done {
+        output::print(line)?;
+    }
+    outcome
+}
+
+async fn repeat_all(deployment: &Deployment, lines: &[Logged], done: &mut Vec<String>) -> Outcome {
     let (mut repeated, mut known, mut told) = (0, 0, 0);
     // A restart of the service logs lines again.
     let mut seen = BTreeSet::new();
@@ -82,7 +93,7 @@ pub(super) async fn run(deployment: &Deployment, lines: Vec<Logged>) -> Outcome 
         let outcome = match plan {
             Plan::Tell(why) => {
                 told += 1;
-                eprintln!("not repeated: {what}: {why}");
+                output::note(format_args!("not repeated: {what}: {why}"));
                 continue;
             }
             Plan::Repeat(lost) => {
@@ -95,15 +106,19 @@ pub(super) async fn run(deployment: &Deployment, lines: Vec<Logged>) -> Outcome 
             Repeated::Known => known += 1,
             Repeated::Done => {
                 repeated += 1;
-                println!("repeated: {what}");
+                done.push(format!("repeated: {what}"));
             }
             Repeated::Listed => {
                 repeated += 1;
-                println!("repeated: {what}: unknown here, its access tokens are on the revocation list");
+                done.push(format!(
+                    "repeated: {what}: unknown here, its access tokens are on the revocation list"
+                ));
             }
         }
     }
-    println!("{repeated} changes repeated, {known} were in the database, {told} are left to you");
+    done.push(format!(
+        "{repeated} changes repeated, {known} were in the database, {told} are left to you"
+    ));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use tm_auth_store::AuditContext;
 use tm_auth_store::sqlite::{self, RestoreOptions, Restored};
 
 use super::{ConfigArgs, Failure, Outcome, post_restore};
+use crate::output;
 
 /// Options of `restore`.
 #[derive(Debug, Args)]
@@ -44,8 +45,7 @@ pub(super) async fn run(args: RestoreArgs) -> Outcome {
         move || sqlite::restore(&options, |keys| all_unseal(&config, keys))
     })
     .await??;
-    print(&options, &restored);
-    Ok(())
+    print(&options, &restored)
 }
 
 /// The time before which challenges are refused. A client whose clock is ahead signs with a later
@@ -54,24 +54,28 @@ pub(super) fn recovered_at(config: &Config) -> jiff::Timestamp {
     SystemClock.now() + SignedDuration::from_secs(config.challenge.skew_seconds.into())
 }
 
-fn print(options: &RestoreOptions, restored: &Restored) {
-    println!(
+fn print(options: &RestoreOptions, restored: &Restored) -> Outcome {
+    output::print(format_args!(
         "restored {} from {}",
         options.path.display(),
         options.backup.display()
-    );
+    ))?;
     for path in &restored.set_aside {
-        println!("kept {}", path.display());
+        output::print(format_args!("kept {}", path.display()))?;
     }
-    println!("challenges signed before {} are refused", options.recovered_at);
+    output::print(format_args!(
+        "challenges signed before {} are refused",
+        options.recovered_at
+    ))?;
     let since = restored
         .last_entry_at
         // An entry has the time at which its request began, and is written a moment later.
         .map(|at| at - SignedDuration::from_mins(1))
         .map_or_else(String::new, |at| format!(" --since {at}"));
-    eprintln!(
+    output::note(format_args!(
         "Before you start the service, repeat what was revoked, disabled or ended after the backup: run \
          `tm-auth post-restore --log FILE{since}` with the service's log."
-    );
+    ));
     post_restore::ask_about_signing_keys(&restored.signing_keys);
+    Ok(())
 }

@@ -4,7 +4,6 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use tm_auth_proto::ErrorCode;
 
@@ -36,7 +35,10 @@ async fn r01_after_a_kill_under_load_a_restore_yields_the_sessions_of_the_backup
         lost.push(bot.mint(&api).await.expect("the mint succeeds"));
     }
     let refused = service.failure(&["restore", &backup]);
-    assert!(refused.contains("another tm-auth server is using"), "{refused}");
+    assert!(
+        refused.contains("a tm-auth server or command is using"),
+        "{refused}"
+    );
     running.kill();
     assert!(wal(&service) > 0, "the kill leaves a log");
 
@@ -241,24 +243,6 @@ fn r01_restoring_postgres_names_its_own_tools() {
     );
 }
 
-/// Runs the binary under a umask that takes no permission away.
-fn open_to_all(service: &Service, arguments: &[&str]) -> Command {
-    let program = service.command(arguments);
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "umask 000 && exec \"$@\"", "sh"])
-        .arg(program.get_program())
-        .args(program.get_args())
-        .envs(
-            program
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .current_dir(service.path(""))
-        .stdin(Stdio::null());
-    shell
-}
-
 fn assert_private(folder: &Path, except: &str) {
     let mut files = 0;
     for entry in fs::read_dir(folder).expect("the folder can be read") {
@@ -275,29 +259,23 @@ fn assert_private(folder: &Path, except: &str) {
 
 #[test]
 fn r05_every_file_is_private_under_umask_000() {
-    let service = Service::new();
+    let mut service = Service::new();
+    service.run_by("umask 000 && exec \"$@\"");
     let log = service.log();
     let log = log.file_name().expect("a name").to_string_lossy();
-    let running = service.start_with(open_to_all(&service, &["serve"]));
-    let run = |arguments: &[&str]| {
-        let output = open_to_all(&service, arguments)
-            .output()
-            .expect("the binary starts");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
-    };
-    run(&["accounts", "create"]);
-    run(&["backup", "backup"]);
-    run(&["export", "--while-serving", "exported"]);
+    let running = service.start();
+    service.admin(&["accounts", "create"]);
+    service.admin(&["backup", "backup"]);
+    service.admin(&["export", "--while-serving", "exported"]);
     assert_private(&service.path(""), &log);
     running.kill();
-    run(&["restore", "backup"]);
+    service.admin(&["restore", "backup"]);
     assert_private(&service.path(""), &log);
-    // A database that others could open is theirs no more.
+    // A database that others could open is closed to them.
     fs::set_permissions(service.database(), fs::Permissions::from_mode(0o666)).expect("the mode is set");
     let warned = service.admin(&["doctor"]);
     assert!(warned.contains("mode 666"), "{warned}");
-    let running = service.start_with(open_to_all(&service, &["serve"]));
+    let running = service.start();
     assert_private(&service.path(""), &log);
     drop(running);
 }

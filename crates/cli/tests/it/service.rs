@@ -2,8 +2,8 @@
 //! the server and run administrative commands at the same time.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -16,8 +16,9 @@ use tempfile::TempDir;
 use tm_auth_client::{ApiError, AuthApi};
 use tm_auth_proto::{AccountId, ErrorCode};
 pub(crate) use tm_auth_testing::bot::{Bot, Owner, claims, refresh_counter};
+use tm_auth_testing::poll;
 
-use crate::dev::tm_auth;
+use crate::dev::{clean, tm_auth};
 
 /// The deadline for a start. It is long since the machine may be busy.
 const START_DEADLINE: Duration = Duration::from_mins(1);
@@ -27,6 +28,8 @@ pub(crate) struct Service {
     folder: TempDir,
     port: u16,
     settings: Vec<(String, String)>,
+    /// What a shell does before it runs the binary as `"$@"`.
+    shell: Option<String>,
 }
 
 /// A running server. Dropping it kills the process.
@@ -43,6 +46,7 @@ impl Service {
             folder,
             port,
             settings: Vec::new(),
+            shell: None,
         };
         service.write_kek("kek", 7);
         for (name, value) in [
@@ -107,7 +111,14 @@ impl Service {
 
     /// A command that runs the binary with the settings of this deployment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = tm_auth();
+        let mut command = match &self.shell {
+            None => tm_auth(),
+            Some(script) => {
+                let mut shell = clean(Command::new("sh"));
+                shell.args(["-c", script, "sh"]).arg(tm_auth().get_program());
+                shell
+            }
+        };
         command
             .args(arguments)
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
@@ -145,7 +156,7 @@ impl Service {
 
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(&self) -> Running {
-        self.start_with(self.command(&["serve"]))
+        Self::start_command(self.command(&["serve"]), self.log())
     }
 
     /// The log of the servers that [`Service::start`] started.
@@ -153,39 +164,34 @@ impl Service {
         self.path("service.log")
     }
 
+    /// Runs all commands of this deployment by this shell script, which runs the binary with
+    /// `exec … "$@"`.
+    pub(crate) fn run_by(&mut self, script: impl Into<String>) {
+        self.shell = Some(script.into());
+    }
+
+    /// Starts the server with this command, which writes its log to `log`, and waits until it is
+    /// ready.
+    pub(crate) fn start_logging_to(&self, mut serve: Command, log: impl Into<Stdio>) -> Running {
+        let child = serve.stdout(Stdio::null()).stderr(log).spawn();
+        let mut child = child.expect("the binary starts");
+        poll::until("`tm-auth serve` is ready", START_DEADLINE, || {
+            let ended = child.try_wait().expect("the process can be watched");
+            // Some tests send the log to this file.
+            let log = || std::fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert_eq!(ended, None, "`tm-auth serve` ended: {}", log());
+            (self.get("/v1/auth/health/ready").0 == 200).then_some(())
+        });
+        Running { child }
+    }
+
+    /// Sends a GET request. Returns the status, or 0 without an answer, and the body.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        get(self.address(), path)
+    }
+
     /// Starts the server with this command, keeps its log, and waits until it is ready.
-    pub(crate) fn start_with(&self, serve: Command) -> Running {
-        Self::start_logged(serve, Some(self.log()))
-    }
-
-    /// A command that runs the binary with these soft and hard limits of open files.
-    pub(crate) fn limited(&self, soft: u32, hard: u32, arguments: &[&str]) -> Command {
-        let program = self.command(arguments);
-        let mut shell = Command::new("sh");
-        shell
-            .args([
-                "-c",
-                &format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$@\""),
-                "sh",
-            ])
-            .arg(program.get_program())
-            .args(program.get_args())
-            .envs(
-                program
-                    .get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            )
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null());
-        shell
-    }
-
-    /// Starts the server with this command and waits until it is ready.
-    pub(crate) fn start_command(serve: Command) -> Running {
-        Self::start_logged(serve, None)
-    }
-
-    fn start_logged(mut serve: Command, log_file: Option<PathBuf>) -> Running {
+    fn start_command(mut serve: Command, log_file: PathBuf) -> Running {
         let child = serve
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -197,11 +203,9 @@ impl Service {
         // Read for as long as the process lives, so that it never blocks on a full pipe.
         thread::spawn(move || {
             let open = |path| File::options().append(true).create(true).open(path);
-            let mut log_file = log_file.map(|path| open(path).expect("the log can be written"));
+            let mut log_file = open(log_file).expect("the log can be written");
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(file) = &mut log_file {
-                    writeln!(file, "{line}").expect("the log can be written");
-                }
+                writeln!(log_file, "{line}").expect("the log can be written");
                 line_sender.send(line).ok();
             }
         });
@@ -278,8 +282,13 @@ impl Running {
 
     /// Asks the server to stop (SIGTERM).
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal to the server.
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
-            .args(["-TERM", &self.id().to_string()])
+            .args([&format!("-{name}"), &self.id().to_string()])
             .status();
         assert!(status.expect("`kill` starts").success());
     }
@@ -302,11 +311,45 @@ pub(crate) fn error_code<T>(outcome: Result<T, ApiError>) -> Option<ErrorCode> {
     outcome.err().and_then(|error| error.code())
 }
 
+/// Sends a GET request. Returns the status, or 0 without an answer, and the body.
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    exchange(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"),
+    )
+}
+
+/// Posts JSON. Returns the status, or 0 without an answer, and the body.
+pub(crate) fn post(address: SocketAddr, path: &str, json: &str) -> (u16, String) {
+    let length = json.len();
+    exchange(
+        address,
+        &format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+        ),
+    )
+}
+
+fn exchange(address: SocketAddr, request: &str) -> (u16, String) {
+    let answer = TcpStream::connect(address).and_then(|mut stream| {
+        stream.set_read_timeout(Some(START_DEADLINE))?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    });
+    let answer = answer.unwrap_or_default();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    (status.unwrap_or(0), body.unwrap_or_default())
+}
+
 /// Returns a free port, a different one for each service of this process.
 ///
 /// The port is below the range that Linux uses for outgoing connections, so no such connection gets
 /// it while the server is down between a kill and the next start.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = u16::try_from(std::process::id() % 400).expect("a number below 400 fits") * 25;
     loop {

@@ -181,12 +181,19 @@ fn verify_in_memory(app: &App, token: &str) -> Option<VerifiedRefreshToken> {
 }
 
 async fn verify_uncharged(app: &App, token: &str) -> Result<VerifiedRefreshToken, ApiError> {
-    let unverified = Unverified::parse(token)?;
-    let kid = unverified.kid().ok_or(Refusal::InvalidRefreshToken)?;
+    let refused = |cause| move |refusal: Refusal| ApiError::from(refusal).because(cause);
+    let unverified = Unverified::parse(token).map_err(refused("it is not a refresh token"))?;
+    let kid = unverified.kid().ok_or(Refusal::InvalidRefreshToken);
+    let kid = kid.map_err(refused("it names no MAC key"))?;
     let Some(mac) = mac_key(app, kid).await? else {
-        return Err(unknown_kid(kid, app.issuer.environment).into());
+        return Err(refused("it names an unknown MAC key")(unknown_kid(
+            kid,
+            app.issuer.environment,
+        )));
     };
-    Ok(unverified.verify(&mac, &app.issuer.url, app.issuer.environment)?)
+    unverified
+        .verify(&mac, &app.issuer.url, app.issuer.environment)
+        .map_err(refused("its MAC or its claims do not hold"))
 }
 
 /// The MAC key of a session's newest token. If this node does not have it (another node created it

@@ -57,7 +57,7 @@ pub(crate) async fn notifications(
         .map_err(|failure| {
             if let Failure::Refused(cause) = failure {
                 app.limits.charge_failure(&context, None);
-                tracing::info!(cause, "a notification in Apple's name was refused");
+                tracing::info!(error = cause, "a notification in Apple's name was refused");
             }
             failure.into_error("payload")
         })?;

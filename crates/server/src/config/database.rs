@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::error::{ConfigError, within};
 use super::postgres_url::PostgresUrl;
 use super::secret;
+use super::secret_file::SecretFiles;
 
 /// The section `[database]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,9 +90,13 @@ pub(super) struct DatabaseSource {
 }
 
 impl DatabaseSource {
-    /// Reads the PostgreSQL URL from its file, if one is set, and requires exactly one database.
-    pub(super) fn fetch(self) -> Result<Database, ConfigError> {
-        let url = secret::parsed("database.url", self.url, self.url_file)?;
+    /// Reads the PostgreSQL URL from its file, if one is set, and requires exactly one database. The
+    /// private key that the URL names must be private too.
+    pub(super) fn fetch(self, files: &SecretFiles) -> Result<Database, ConfigError> {
+        let url: Option<PostgresUrl> = secret::parsed(files, "database.url", self.url, self.url_file)?;
+        if let Some(key) = url.as_ref().and_then(PostgresUrl::client_key) {
+            files.check("database.url", &key)?;
+        }
         match (self.path, url) {
             (Some(_), Some(_)) => Err(ConfigError::at(
                 "database.path",

@@ -31,6 +31,7 @@ mod pages;
 mod panics;
 mod passkeys;
 mod refresh_token_forgery;
+mod refusal_causes;
 mod reuse_storm;
 mod revocation_list;
 mod security;

@@ -1,10 +1,18 @@
 //! Protection of the database file: one server, no restore under its feet, a local disk.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use super::files::{self, beside, cannot_open};
 use crate::{Result, StoreError};
+
+/// How long a start waits for the lock. A process that was killed holds it until the system has
+/// closed its files, and a supervisor starts the next one at once.
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The lock of the only server. The system releases it when the process exits or dies. It has its
 /// own file, apart from SQLite's locks on the database file.
@@ -13,15 +21,23 @@ pub(super) struct ServerLock {
 }
 
 impl ServerLock {
-    pub(super) fn take(database: &Path) -> Result<Self> {
-        let file = files::open_lock(&beside(database, ".lock"))?;
+    /// Takes the lock. Waits up to `wait` for another process to release it.
+    pub(super) fn take(database: &Path, wait: Duration) -> Result<Self> {
+        let path = beside(database, ".lock");
+        let file = files::open_lock(&path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::unusable(format!(
+            Ok(()) => return Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(cannot_open(&path, error)),
+        }
+        tracing::info!("another process holds the database; waiting for it to end");
+        match lock_within(file, wait) {
+            Some(Ok(file)) => Ok(Self { _file: file }),
+            Some(Err(error)) => Err(cannot_open(&path, error)),
+            None => Err(StoreError::unusable(format!(
                 "another tm-auth server is using {}: SQLite takes one server; stop the other first",
                 database.display()
             ))),
-            Err(TryLockError::Error(error)) => Err(cannot_open(database, error)),
         }
     }
 }
@@ -35,28 +51,41 @@ pub(super) struct InUse {
 impl InUse {
     /// Joins those who use the database.
     pub(super) fn share(database: &Path) -> Result<Self> {
-        let file = files::open_lock(&beside(database, ".in-use"))?;
+        let path = beside(database, ".in-use");
+        let file = files::open_lock(&path)?;
         match file.try_lock_shared() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::unusable(format!(
                 "a restore of {} is running: wait until it has ended",
                 database.display()
             ))),
-            Err(TryLockError::Error(error)) => Err(cannot_open(database, error)),
+            Err(TryLockError::Error(error)) => Err(cannot_open(&path, error)),
         }
     }
 
-    /// Keeps all others out.
-    pub(super) fn alone(database: &Path) -> Result<Self> {
-        let file = files::open_lock(&beside(database, ".in-use"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::unusable(format!(
+    /// Keeps all others out. Waits up to `wait` for them to end.
+    pub(super) fn alone(database: &Path, wait: Duration) -> Result<Self> {
+        let path = beside(database, ".in-use");
+        match lock_within(files::open_lock(&path)?, wait) {
+            Some(Ok(file)) => Ok(Self { _file: file }),
+            Some(Err(error)) => Err(cannot_open(&path, error)),
+            None => Err(StoreError::unusable(format!(
                 "a tm-auth server or command is using {}: stop it first",
                 database.display()
             ))),
-            Err(TryLockError::Error(error)) => Err(cannot_open(database, error)),
         }
+    }
+}
+
+/// Locks a file. Returns `None` if another process holds the lock for all of `wait`.
+fn lock_within(file: File, wait: Duration) -> Option<io::Result<File>> {
+    let (locked, lock) = channel();
+    // flock(2) has no time limit. A thread that gets the lock too late closes the file again.
+    let thread = thread::Builder::new().spawn(move || locked.send(file.lock().map(|()| file)).ok());
+    match thread.map(|_| lock.recv_timeout(wait)) {
+        Ok(Ok(outcome)) => Some(outcome),
+        Ok(Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)) => None,
+        Err(error) => Some(Err(error)),
     }
 }
 
@@ -106,6 +135,26 @@ fn network_filesystem<'a>(mountinfo: &'a str, folder: &Path) -> Option<&'a str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r16_a_start_waits_for_the_lock_of_a_process_that_is_ending() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let database = folder.path().join("tm-auth.db");
+        let first = ServerLock::take(&database, Duration::ZERO).unwrap();
+        let refused = ServerLock::take(&database, Duration::ZERO).err().unwrap();
+        assert!(
+            refused.to_string().contains("another tm-auth server"),
+            "{refused}"
+        );
+        let (waiting, waits) = channel();
+        let second = thread::spawn(move || {
+            waiting.send(()).unwrap();
+            ServerLock::take(&database, Duration::from_mins(1))
+        });
+        waits.recv().unwrap();
+        drop(first);
+        assert!(second.join().unwrap().is_ok());
+    }
 
     #[test]
     fn j21_network_file_systems_are_recognised_by_the_innermost_mount() {

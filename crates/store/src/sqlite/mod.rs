@@ -72,7 +72,7 @@ pub fn open(options: &SqliteOptions) -> Result<Store> {
     restore::refuse_interrupted(&path)?;
     files::create_database(&path)?;
     let lock = match options.role {
-        Role::Server => Some(lock::ServerLock::take(&path)?),
+        Role::Server => Some(lock::ServerLock::take(&path, lock::LOCK_WAIT)?),
         Role::Command => None,
     };
     let opened = || {

@@ -76,9 +76,9 @@ pub(super) fn in_steps(
     let path = files::in_real_folder(&options.path)?;
     files::refuse_links(&path)?;
     refuse_part(&options.backup, &path)?;
-    // Both are held until the new database is in place.
-    let _server = lock::ServerLock::take(&path)?;
-    let _alone = lock::InUse::alone(&path)?;
+    // Both are held until the new database is in place. A server of an older version has one only.
+    let _alone = lock::InUse::alone(&path, lock::LOCK_WAIT)?;
+    let _server = lock::ServerLock::take(&path, lock::LOCK_WAIT)?;
 
     let new = beside(&path, NEW);
     remove_own_copy(&new)?;
