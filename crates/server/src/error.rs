@@ -209,7 +209,8 @@ impl From<Overdue> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::unavailable(Chain(&error)),
+            // A damaged file may still answer other requests, and a restore repairs it.
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Self::unavailable(Chain(&error)),
             StoreError::Damaged(_) | StoreError::Unusable(_) => Self::internal(Chain(&error)),
         }
     }

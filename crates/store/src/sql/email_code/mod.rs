@@ -14,6 +14,7 @@ use super::row::only;
 use super::{Store, Tx, account, args, identity};
 use crate::email_code::{AskedCode, CodeAttempt, CodeFlow, NewCode, ProvedEmail};
 use crate::{AuditContext, Call, NewAccount, Result};
+pub(super) use prove::{CANDIDATE, read_candidate};
 
 impl Store {
     /// Stores a code and its mail if one more e-mail may be sent. Outstanding codes stay valid, and a

@@ -15,6 +15,7 @@ use super::{Store, Tx, args};
 use crate::email_code::NewCode;
 use crate::outbox::{MAX_CODES, MAX_NOTICES, MailId, MailKind, NOTICE_LIFE, Notice, Reminder};
 use crate::{AuditContext, Call, DueReminder, Result};
+pub(super) use lease::{COLUMNS, read};
 
 /// Whether mail is written. Each work that causes mail takes it.
 #[derive(Clone, Copy, Debug)]
