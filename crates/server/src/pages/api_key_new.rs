@@ -154,8 +154,8 @@ pub(crate) async fn paste(
 fn check(entered: &EnteredKey, now: Timestamp) -> Result<PublicKey, ApiError> {
     // First: a pasted private key is reported whatever else is wrong.
     let key = PublicKey::parse(&PublicKeyInput::Text(entered.public_key.clone()));
-    if key == Err(Refusal::PrivateKeySubmitted) {
-        return Err(Refusal::PrivateKeySubmitted.into());
+    if let Err(private @ Refusal::PrivateKeySubmitted(_)) = key {
+        return Err(private.into());
     }
     label::parse(&entered.settings.label)?;
     some_scope(entered.settings.scopes())?;

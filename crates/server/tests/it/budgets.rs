@@ -163,7 +163,10 @@ async fn q14_requests_of_one_network_are_limited_and_bots_behind_it_still_mint()
             .unwrap();
         served += usize::from(answer.status() == 200);
     }
-    assert_eq!(served, 49, "a sixth of 300 at once, less the registration of the key");
+    assert_eq!(
+        served, 49,
+        "a sixth of 300 at once, less the registration of the key"
+    );
     let limited = server
         .http
         .get(format!("{}{}", server.origin, "/sign-in"))
