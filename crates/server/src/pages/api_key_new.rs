@@ -238,8 +238,7 @@ pub(crate) async fn prove(
             public_key: PublicKeyInput::Text(entered.public_key.clone()),
             proof: RegistrationProof {
                 timestamp,
-                // Tools wrap long lines.
-                signature: proof.signature.split_whitespace().collect(),
+                signature: proof.signature.clone(),
             },
             scopes: Some(entered.settings.scopes()),
             expires_at: Some(entered.settings.expiry()?),
