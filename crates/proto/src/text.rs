@@ -4,10 +4,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotUtf8 {
     /// Windows PowerShell and some editors save this encoding.
-    #[error("is UTF-16; save it as UTF-8")]
+    #[error("is UTF-16, but must be UTF-8")]
     Utf16,
     /// Another encoding, or no text.
-    #[error("is not UTF-8: byte {0} is invalid; save it as UTF-8")]
+    #[error("must be UTF-8, but its byte {0} is not")]
     Invalid(usize),
 }
 

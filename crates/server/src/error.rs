@@ -196,7 +196,7 @@ impl From<BodyError> for ApiError {
         let code = match error {
             BodyError::TooLarge => ErrorCode::BodyTooLarge,
             BodyError::TooSlow => ErrorCode::RequestTimeout,
-            BodyError::Broken => ErrorCode::InvalidRequest,
+            BodyError::Broken => return Self::invalid("body", error.to_string()),
         };
         Self::with_message(code, error.to_string())
     }
