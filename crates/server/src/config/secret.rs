@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use tm_auth_proto::text;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::error::ConfigError;
@@ -131,10 +132,11 @@ pub(super) fn check_private(key: &str, path: &Path) -> Result<(), ConfigError> {
 
 /// Reads a secret file that only its owner can access.
 pub(super) fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    let mut text = Zeroizing::new(String::with_capacity(256));
+    // Allocated once: a buffer that grows leaves copies of the secret in memory.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 32));
     let length = open_private(key, path)?
         .take(MAX_FILE_BYTES)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|e| ConfigError::at(key, format_args!("{} cannot be read: {e}", path.display())))?;
     if length as u64 == MAX_FILE_BYTES {
         return Err(ConfigError::at(
@@ -142,7 +144,9 @@ pub(super) fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, 
             format_args!("{} is too long for a secret; name another file", path.display()),
         ));
     }
-    Ok(text)
+    text::from_bytes(&bytes)
+        .map(|text| Zeroizing::new(text.to_owned()))
+        .map_err(|problem| ConfigError::at(key, format_args!("{} {problem}", path.display())))
 }
 
 fn open_private(key: &str, path: &Path) -> Result<File, ConfigError> {
