@@ -160,8 +160,8 @@ impl<'de> Deserialize<'de> for DateTime {
     }
 }
 
-/// Whether a text that is no [`Timestamp`] is a date-time of the last hours of the year 9999, which
-/// `Timestamp` lacks so that it can be shown in every time zone. Programs use it for "never".
+/// Whether a text that does not parse is a date-time of the last hours of the year 9999.
+/// [`Timestamp`] lacks them, so that it can be shown in every time zone. Programs use it for "never".
 fn is_too_late(text: &str) -> bool {
     text.starts_with("9999-12-3")
         && text

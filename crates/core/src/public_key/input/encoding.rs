@@ -25,7 +25,7 @@ pub(super) fn unescaped(text: &str) -> String {
     plain.trim_matches(is_around).to_owned()
 }
 
-/// Whether a character is no part of a key, if it stands at the beginning or the end of the text.
+/// Whether a character at the beginning or the end of a text does not belong to the key.
 fn is_around(c: char) -> bool {
     c.is_whitespace()
         || matches!(

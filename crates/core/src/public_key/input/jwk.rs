@@ -8,7 +8,7 @@ use super::encoding::unescaped;
 use super::{NOT_P256, private};
 use crate::{PublicKey, Refusal};
 
-/// Parses a text as a JWK; `None` if it is no JSON object.
+/// Parses a text as a JWK; `None` if it is not a JSON object.
 pub(super) fn from_json(text: &str) -> Option<Result<Map<String, Value>, Refusal>> {
     // Without the escapes only if that is necessary: a JWK can have escapes of its own.
     let plain = unescaped(text);
