@@ -4,8 +4,10 @@
 //! finds accounts by it, and sends e-mail to it. An e-mail can therefore never go to another
 //! mailbox than the one that was looked up.
 //!
-//! 1. Spaces around the address are removed. The address has one `@` and at most 254 octets
-//!    (RFC 5321 section 4.5.3.1.3).
+//! 1. White space and invisible characters around the address are removed. Of `<a@example.com>` and
+//!    `Ada <a@example.com>`, which address books copy, the address is what counts. The full-width
+//!    and small forms of `@` are `@`. The address has one `@` and at most 254 octets (RFC 5321
+//!    section 4.5.3.1.3).
 //! 2. The local part is an ASCII dot-atom (RFC 5322 section 3.2.3) of at most 64 octets. It becomes
 //!    lower case: users type both `Ada` and `ada`, and providers deliver both to the same mailbox.
 //!    Quoted strings, comments and non-ASCII characters are refused, because mail servers disagree
@@ -71,7 +73,8 @@ impl From<EmailAddress> for String {
 
 fn normalize(text: &str) -> Result<String, &'static str> {
     const FORM: &str = "must be one address, such as ada@example.com";
-    let text = text.trim_matches(' ');
+    let text = within_brackets(trim(text)).ok_or(FORM)?;
+    let text = &text.replace(['\u{ff20}', '\u{fe6b}'], "@");
     if text.len() > MAX_OCTETS {
         return Err("must have at most 254 characters");
     }
@@ -85,6 +88,25 @@ fn normalize(text: &str) -> Result<String, &'static str> {
         return Err("must have at most 254 characters");
     }
     Ok(address)
+}
+
+/// Removes white space and the invisible characters that a copied text begins or ends with.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| {
+        let is_invisible = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        c.is_whitespace() || is_invisible
+    })
+}
+
+/// The address of `<a@example.com>` or `Ada <a@example.com>`, or else the whole text. `None` if the
+/// name could be another address, or the text has several lines or addresses.
+fn within_brackets(text: &str) -> Option<&str> {
+    let Some(open) = text.strip_suffix('>') else {
+        return Some(text);
+    };
+    let (name, address) = open.split_once('<')?;
+    let is_name = |c: char| !c.is_control() && !"<>@\u{ff20}\u{fe6b},;:".contains(c);
+    (name.chars().all(is_name) && !address.contains(['<', '>'])).then(|| trim(address))
 }
 
 fn normalize_local(local: &str) -> Result<String, &'static str> {

@@ -61,10 +61,7 @@ impl ApiError {
 
     /// An error with a cause for the log, which the caller does not see.
     pub(crate) fn caused(code: ErrorCode, cause: impl ToString) -> Self {
-        Self {
-            cause: Some(cause.to_string().into()),
-            ..Self::new(code)
-        }
+        Self::new(code).because(cause)
     }
 
     /// As [`ApiError::caused`], about one field.
@@ -76,6 +73,14 @@ impl ApiError {
                 message: error.message.clone(),
             }],
             ..error
+        }
+    }
+
+    /// Adds a cause for the log, which the caller does not see. It has no text of the caller.
+    pub(crate) fn because(self, cause: impl ToString) -> Self {
+        Self {
+            cause: Some(cause.to_string().into()),
+            ..self
         }
     }
 
@@ -104,17 +109,11 @@ impl ApiError {
 
     /// A defect of this service. The caller does not see the cause.
     pub(crate) fn internal(cause: impl ToString) -> Self {
-        Self {
-            cause: Some(cause.to_string().into()),
-            ..Self::new(ErrorCode::Internal)
-        }
+        Self::caused(ErrorCode::Internal, cause)
     }
 
     pub(crate) fn unavailable(cause: impl ToString) -> Self {
-        Self {
-            cause: Some(cause.to_string().into()),
-            ..Self::new(ErrorCode::Unavailable)
-        }
+        Self::caused(ErrorCode::Unavailable, cause)
     }
 
     /// Whether the request was refused. Otherwise this service failed.

@@ -53,6 +53,10 @@ pub(crate) fn request(
     histogram!("tm_auth_request_seconds", "route" => route.to_owned()).record(elapsed);
 }
 
+pub(crate) fn database_went_back() {
+    counter!("tm_auth_database_went_back_total").increment(1);
+}
+
 pub(crate) fn paused_answer() {
     counter!("tm_auth_paused_answers_total").increment(1);
 }
@@ -69,6 +73,12 @@ pub(crate) fn rotation(kind: RotationKind) {
 
 pub(crate) fn swept(swept: Swept) {
     counter!("tm_auth_swept_rows_total").increment(swept.deleted);
+}
+
+/// The lines of the log that were lost since the start. An absolute number, since lines can be lost
+/// before the recorder is installed.
+pub fn log_lines_lost(total: u64) {
+    counter!("tm_auth_log_lines_lost_total").absolute(total);
 }
 
 pub(crate) fn background_failure(task: &'static str) {

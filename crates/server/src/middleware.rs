@@ -44,12 +44,16 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
     let client = problem::HtmlClient::of(&method, request.uri(), request.headers());
 
     let admitted = app.limits.may_request(&context, &method, &route);
-    let ours = same_origin::check(
-        &app.config.public_url,
-        &method,
-        request.uri().path(),
-        request.headers(),
-    );
+    // A path without a route changes nothing, and its 404 names the path that was probably meant.
+    let ours = match request.extensions().get::<MatchedPath>() {
+        None => Ok(()),
+        Some(_) => same_origin::check(
+            &app.config.public_url,
+            &method,
+            request.uri().path(),
+            request.headers(),
+        ),
+    };
     let elsewhere = client
         .as_ref()
         .and_then(|_| canonical::redirect(&app, &method, request.uri(), request.headers()));
@@ -192,6 +196,6 @@ fn log(
     if status >= 500 {
         tracing::error!(request_id, %method, route, status, code, error = cause, %ip, duration_us, "request");
     } else {
-        tracing::info!(request_id, %method, route, status, code, %ip, duration_us, "request");
+        tracing::info!(request_id, %method, route, status, code, error = cause, %ip, duration_us, "request");
     }
 }

@@ -6,6 +6,8 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use http::{Method, Uri};
+use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,6 +17,7 @@ use crate::apple;
 use crate::config::BASE_PATH;
 use crate::http::body::BodyLimits;
 use crate::http::fallback;
+use crate::http::nearest_path::Routes;
 use crate::middleware;
 use crate::openapi;
 use crate::pages;
@@ -53,7 +56,9 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// Builds the service with additional routes, which pass the same layers. For tests.
 pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
-    let (documented, _) = documented().split_for_parts();
+    let (documented, document) = documented().split_for_parts();
+    let named = Arc::new(named(&document));
+    let not_found = async move |method: Method, uri: Uri| fallback::not_found(&named, &method, &uri);
     Router::new()
         .nest(BASE_PATH, documented)
         .route("/v1/auth/openapi.yaml", get(openapi::serve))
@@ -63,9 +68,26 @@ pub fn with_routes(app: Arc<App>, more: Router<Arc<App>>) -> Router {
         .merge(passkeys::routes())
         .merge(more)
         .method_not_allowed_fallback(fallback::method_not_allowed)
-        .fallback(fallback::not_found)
+        .fallback(not_found)
         .layer(from_fn_with_state(Arc::clone(&app), middleware::handle))
         .with_state(app)
+}
+
+/// The routes that the answer to a wrong path can name: those of programs.
+fn named(document: &Document) -> Routes {
+    let mut routes = Routes::below(BASE_PATH);
+    for (path, item) in &document.paths.paths {
+        let methods = [
+            (Method::GET, &item.get),
+            (Method::POST, &item.post),
+            (Method::PATCH, &item.patch),
+            (Method::PUT, &item.put),
+            (Method::DELETE, &item.delete),
+        ];
+        let served = methods.into_iter().filter(|(_, operation)| operation.is_some());
+        routes.add(path, served.map(|(method, _)| method).collect());
+    }
+    routes
 }
 
 impl FromRef<Arc<App>> for BodyLimits {

@@ -1,6 +1,7 @@
 //! New accounts.
 
 use jiff::Timestamp;
+use tm_auth_core::EmailAddress;
 use tm_auth_proto::{AccountId, OrganizationId};
 
 /// An account to be created.
@@ -11,7 +12,7 @@ pub struct NewAccount {
     /// New random id.
     pub organization_id: OrganizationId,
     /// E-mail address, if its owner has verified it with this service.
-    pub email: Option<String>,
+    pub email: Option<EmailAddress>,
     /// Creation time.
     pub created_at: Timestamp,
 }

@@ -4,7 +4,7 @@
 //! account has at most one identity, so "Apple" on the security page means one thing.
 
 use jiff::Timestamp;
-use tm_auth_core::Account;
+use tm_auth_core::{Account, EmailAddress};
 
 /// The subject of an ID token that was verified just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub struct AppleSubject {
     pub iss: String,
     /// `sub`: Apple's stable id of the user for this developer team.
     pub sub: String,
-    /// Normalised address, if Apple has verified it.
-    pub email: Option<String>,
+    /// The address, if Apple has verified it.
+    pub email: Option<EmailAddress>,
     /// Whether the address is a private relay that hides the user's own.
     pub private_relay: bool,
 }

@@ -65,6 +65,7 @@ pub struct AuditEntry {
     pub key_id: Option<KeyId>,
     /// The session.
     pub sid: Option<SessionId>,
-    /// More for readers, such as `method=passkey`. Never a secret.
+    /// More for readers, such as `method=passkey`; for a changed key a JSON list of
+    /// [`SettingChange`](tm_auth_core::api_key::setting::SettingChange). Never a secret.
     pub detail: Option<String>,
 }

@@ -114,6 +114,8 @@ audit_actions! {
     SigningKeyRevoked = "signing_key_revoked";
     /// The database was marked as restored from a backup.
     DatabaseRecovered = "database_recovered";
+    /// A node noticed that the database lost changes, and repeated the revocations that it knew.
+    DatabaseWentBack = "database_went_back";
     /// The database was filled from an export.
     DatabaseImported = "database_imported";
 }

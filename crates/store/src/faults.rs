@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use jiff::SignedDuration;
 use tokio::sync::oneshot;
 
 use crate::{Result, StoreError};
@@ -29,6 +31,7 @@ pub struct Faults {
     calls: Mutex<BTreeMap<&'static str, u64>>,
     lost: Mutex<Option<&'static str>>,
     held: Mutex<Option<Held>>,
+    clock_step: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -55,6 +58,15 @@ impl Faults {
         let ((done, is_done), (let_go, may_go)) = (oneshot::channel(), oneshot::channel());
         *self.held.lock().expect("no code panics while holding it") = Some(Held { method, done, may_go });
         (is_done, let_go)
+    }
+
+    /// Moves this machine's clock, as it is compared with a PostgreSQL server's, by whole seconds.
+    pub fn step_clock(&self, seconds: i64) {
+        self.clock_step.store(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn clock_step(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.clock_step.load(Ordering::SeqCst))
     }
 
     /// Number of calls of this method so far.

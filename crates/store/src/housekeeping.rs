@@ -24,6 +24,9 @@ pub struct Changes {
     pub latest: i64,
     /// The changes. `None`: some were deleted or lost, so clear all caches.
     pub changes: Option<Vec<Change>>,
+    /// Whether the database lost changes that this store has returned before: a backup was restored,
+    /// or a standby was promoted that lacked the last commits.
+    pub went_back: bool,
 }
 
 /// How long the rows of each table are kept, and how many one sweep handles.

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tm_auth_core::api_key::setting::{KeySettings, SettingChange};
 use tm_auth_proto::AccountId;
 
 /// How long a notice is of use.
@@ -34,12 +35,18 @@ pub type MailId = [u8; 16];
 pub enum Notice {
     KeyCreated {
         label: String,
+        /// `None`: an earlier version wrote the notice.
+        #[serde(default)]
+        settings: Option<KeySettings>,
     },
     KeyRevoked {
         label: String,
     },
     KeyChanged {
         label: String,
+        /// Empty: an earlier version wrote the notice.
+        #[serde(default)]
+        changes: Vec<SettingChange>,
     },
     PasskeyAdded {
         name: String,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 /// An entry of the revocation list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Revocation {
     /// What was revoked.
     pub revoked: Revoked,

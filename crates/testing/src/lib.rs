@@ -12,9 +12,9 @@ pub mod bot;
 pub mod fault_proxy;
 pub mod history;
 pub mod ledger;
+pub mod poll;
 pub mod postgres;
 pub mod three_nodes;
 
-mod poll;
 mod ports;
 mod processes;

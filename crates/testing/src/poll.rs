@@ -11,7 +11,7 @@ const PAUSE: Duration = Duration::from_millis(10);
     clippy::disallowed_methods,
     reason = "another process cannot notify this one; the sleep only spaces the attempts"
 )]
-pub(crate) fn until<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask() {

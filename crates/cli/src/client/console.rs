@@ -7,6 +7,7 @@ use tm_auth_client::proto::text;
 use tm_auth_client::{Runtime, SystemRuntime};
 
 use super::Failure;
+use crate::output::{Output, Unwritten};
 
 /// The maximum length of the input, in bytes. Tokens and responses have a few kilobytes.
 const MAX_INPUT: u64 = 64 * 1024;
@@ -29,7 +30,7 @@ impl Console<'_> {
         Self {
             input: Box::new(io::stdin()),
             input_is_terminal: io::stdin().is_terminal(),
-            output: Box::new(io::stdout()),
+            output: Box::new(Output),
             notes: Box::new(io::stderr()),
             now: SystemRuntime.now(),
         }
@@ -37,8 +38,8 @@ impl Console<'_> {
 
     /// Prints a line of the result.
     pub(super) fn print(&mut self, line: &str) -> Result<(), Failure> {
-        writeln!(self.output, "{line}")
-            .map_err(|error| Failure::usage(format!("cannot write the result: {error}")))
+        let written = writeln!(self.output, "{line}").and_then(|()| self.output.flush());
+        written.map_err(|error| Failure::refused(Unwritten(error).to_string()))
     }
 
     /// Prints a line for people.

@@ -20,7 +20,7 @@ pub(crate) struct Failure {
 /// The exit codes of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// The service refused the request, or a check failed.
+    /// The service refused the request, a check failed, or the result cannot be written.
     Refused = 1,
     /// Wrong arguments or files.
     Usage = 2,

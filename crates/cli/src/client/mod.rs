@@ -3,8 +3,9 @@
 //! Scripts can rely on these rules:
 //!
 //! 1. Standard output carries only the result. Messages for people go to standard error.
-//! 2. The exit code is 0 if the command succeeded, 1 if the service refused or a check failed, 2 if
-//!    the usage is wrong, and 3 if the service cannot be reached or cannot serve now.
+//! 2. The exit code is 0 if the command succeeded, 1 if the service refused, a check failed or the
+//!    result cannot be written, 2 if the usage is wrong, and 3 if the service cannot be reached or
+//!    cannot serve now. It is 141 if the reader of the result has gone, as in `… | head -1`.
 //! 3. Secrets come from files, standard input or environment variables. If the value of an argument
 //!    is a secret, `-` reads it from standard input, since other users of the machine can see
 //!    arguments.
@@ -53,6 +54,8 @@ impl ClientCommand {
         // Show warnings of the client crate, for example about a key file that others can read.
         tracing_subscriber::fmt()
             .with_max_level(tracing::Level::WARN)
+            // Its fallback is `eprintln!`, which panics if standard error is closed.
+            .log_internal_errors(false)
             .with_writer(std::io::stderr)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .with_target(false)

@@ -1,6 +1,7 @@
 //! `tm-auth accounts`.
 
 use clap::{Args, Subcommand};
+use tm_auth_core::EmailAddress;
 use tm_auth_core::token::access::{self, Issuer, MANAGEMENT_TTL};
 use tm_auth_core::user::{AuthMethod, Proof};
 use tm_auth_proto::{AccountId, OrganizationId, SessionId};
@@ -10,6 +11,7 @@ use tm_auth_store::{AuditAction, AuditEntry, NewAccount};
 
 use super::deployment::Deployment;
 use super::{ConfigArgs, Failure, Outcome};
+use crate::output;
 
 /// Administration of accounts.
 #[derive(Debug, Subcommand)]
@@ -56,9 +58,7 @@ impl AccountsCommand {
 
 pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Outcome {
     let audit_context = deployment.operator();
-    if let Some(email) = &email {
-        check_email(email)?;
-    }
+    let email = email.as_deref().map(EmailAddress::parse).transpose()?;
     let uid = AccountId(uuid_v4());
     let new = NewAccount {
         uid,
@@ -67,7 +67,7 @@ pub(super) async fn create(deployment: &Deployment, email: Option<String>) -> Ou
         created_at: audit_context.at,
     };
     match deployment.store.create_account(new, &audit_context).await? {
-        Some(account) => println!("{}", account.uid),
+        Some(account) => output::print(account.uid)?,
         None => {
             return Err(Failure(
                 "another account has this e-mail address: find it with `tm-auth accounts list`".to_owned(),
@@ -84,12 +84,12 @@ async fn list(deployment: &Deployment) -> Outcome {
         } else {
             "active"
         };
-        println!(
+        output::print(format_args!(
             "{} {} {state} {}",
             account.uid,
             account.created_at,
             account.email.as_deref().unwrap_or("-")
-        );
+        ))?;
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ async fn session(args: &AccountArgs) -> Outcome {
         detail: None,
     };
     deployment.store.audit(vec![entry]).await?;
-    println!("{}", access::sign(&claims, ring.signing()).text);
+    output::print(access::sign(&claims, ring.signing()).text)?;
     Ok(())
 }
 
@@ -142,23 +142,6 @@ fn no_account(uid: AccountId) -> Failure {
     Failure(format!(
         "there is no account {uid}: list the accounts with `tm-auth accounts list`"
     ))
-}
-
-/// Refuses only what cannot be an address, since the operator vouches for it.
-fn check_email(email: &str) -> Outcome {
-    let plausible = email.len() <= 254
-        && email
-            .split_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
-        && email.bytes().all(|byte| byte.is_ascii_graphic());
-    if plausible {
-        Ok(())
-    } else {
-        Err(Failure(format!(
-            "`{}` is not an e-mail address",
-            email.escape_debug()
-        )))
-    }
 }
 
 pub(super) fn uuid_v4() -> uuid::Uuid {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{ConfigArgs, Outcome};
+use crate::output;
 
 /// Options of `backup`.
 #[derive(Debug, Args)]
@@ -29,8 +30,8 @@ pub(crate) struct PostRestoreArgs {
 pub(super) async fn run(args: &BackupArgs) -> Outcome {
     let deployment = args.config.open().await?;
     deployment.store.backup(&args.target).await?;
-    println!("{}", args.target.display());
-    eprintln!("Store the key-encryption key in another place: a restore needs it.");
+    output::print(args.target.display())?;
+    output::note("Store the key-encryption key in another place: a restore needs it.");
     Ok(())
 }
 
@@ -41,13 +42,13 @@ pub(super) async fn post_restore(args: &PostRestoreArgs) -> Outcome {
         .store
         .mark_recovered(audit_context.at, args.end_sessions, &audit_context)
         .await?;
-    println!(
+    output::print(format_args!(
         "challenges signed before {} are refused; {ended} sessions ended",
         audit_context.at
-    );
+    ))?;
     if !args.end_sessions {
-        eprintln!(
-            "Revocations made after the backup are lost. Repeat them, or run this command with --end-sessions."
+        output::note(
+            "Revocations made after the backup are lost. Repeat them, or run this command with --end-sessions.",
         );
     }
     Ok(())

@@ -25,7 +25,9 @@ use tm_auth_store::sqlite::Role;
 use tm_auth_store::{AuditContext, KeyLimits, NewAccount, NewApiKey, Store};
 
 use super::accounts::uuid_v4;
+use super::serve::Hangup;
 use super::{Failure, Outcome, deployment, logging, quick_start};
+use crate::output;
 
 /// Options of `dev`.
 #[derive(Debug, Args)]
@@ -39,6 +41,7 @@ pub(crate) struct DevArgs {
 }
 
 pub(super) async fn run(args: DevArgs) -> Outcome {
+    logging::start();
     let listen = loopback(args.listen)?;
     let data = prepare(&args.data, listen.port())?;
     let mut config = Config::load(Some(&data.join(CONFIG)), environment(&data, listen.port()))?;
@@ -55,9 +58,8 @@ pub(super) async fn run(args: DevArgs) -> Outcome {
     let key_file = demo_key(&config, store.as_ref(), &issuer, &data, &clock).await?;
     let bound = serve::bind(app).await?;
     quick_start::print(&origin, &key_file, &data)?;
-    println!("ready {origin}");
-    std::io::stdout().flush()?;
-    bound.serve(super::serve::stop()?).await;
+    output::print(format_args!("ready {origin}"))?;
+    bound.serve(super::serve::stop(Hangup::Stops)?).await;
     Ok(())
 }
 

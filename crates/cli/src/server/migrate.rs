@@ -4,6 +4,7 @@ use clap::Args;
 use tm_auth_store::sqlite::Role;
 
 use super::{ConfigArgs, Outcome, deployment};
+use crate::output;
 
 /// Options of `migrate`.
 #[derive(Debug, Args)]
@@ -19,10 +20,11 @@ pub(super) async fn run(args: &MigrateArgs) -> Outcome {
     let config = args.config.load()?;
     let pending = deployment::pending_migrations(&config).await?;
     for name in &pending {
-        println!("{} {name}", if args.plan { "pending" } else { "running" });
+        let what = if args.plan { "pending" } else { "running" };
+        output::print(format_args!("{what} {name}"))?;
     }
     if pending.is_empty() {
-        println!("the schema is up to date");
+        output::print("the schema is up to date")?;
     }
     if !args.plan {
         deployment::open(&config, Role::Command).await?;

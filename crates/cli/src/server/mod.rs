@@ -6,6 +6,7 @@ mod backup;
 mod deployment;
 mod dev;
 mod doctor;
+mod log_writer;
 mod logging;
 mod migrate;
 mod quick_start;
@@ -83,12 +84,14 @@ impl ServerCommand {
             Self::Accounts(command) => command.run().await,
             Self::SigningKeys(command) => command.run().await,
         };
-        match outcome {
+        let code = match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(Failure(message)) => {
-                eprintln!("error: {message}");
+                logging::note(&format!("error: {message}"));
                 ExitCode::FAILURE
             }
-        }
+        };
+        logging::finish();
+        code
     }
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::Outcome;
+use crate::output;
 
 /// The path of this program, quoted for a shell.
 pub(super) fn program() -> std::io::Result<String> {
@@ -13,7 +14,7 @@ pub(super) fn program() -> std::io::Result<String> {
 pub(super) fn print(origin: &str, key_file: &Path, data: &Path) -> Outcome {
     let binary = program()?;
     let key = quoted(key_file);
-    println!(
+    output::print(format_args!(
         "\
 tm-auth sandbox (environment uat), data in {data}
 
@@ -36,7 +37,7 @@ export TM_BASE_URL={origin} TM_KEY_FILE={key}
 ",
         data = data.display(),
         config = quoted(&data.join("tm-auth.toml")),
-    );
+    ))?;
     Ok(())
 }
 

@@ -11,14 +11,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{ConfigArgs, Outcome, deployment, logging};
 
 pub(super) async fn run(args: &ConfigArgs) -> Outcome {
+    logging::start();
     let config = args.load()?;
     logging::init(&config.log);
+    // SIGHUP during the start must not kill the process either. SIGTERM and SIGINT do until it serves.
+    let _hang_up = signal(SignalKind::hangup())?;
     let public_url = config.public_url.as_str().to_owned();
     let bound = start(config).await?;
     for address in bound.addresses()? {
         tracing::info!(%address, public_url, "ready");
     }
-    bound.serve(stop()?).await;
+    bound.serve(stop(Hangup::Ignored)?).await;
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -29,13 +33,34 @@ pub(super) async fn start(config: Config) -> Result<Bound, super::Failure> {
     Ok(bind(app).await?)
 }
 
-/// Resolves at SIGTERM or SIGINT.
-pub(super) fn stop() -> std::io::Result<impl Future<Output = ()>> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+/// What SIGHUP does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hangup {
+    /// Nothing. Some supervisors send it to ask for a reload.
+    Ignored,
+    /// Stops the process: its terminal has gone.
+    Stops,
+}
+
+/// Resolves at SIGTERM or SIGINT, and logs which one came.
+pub(super) fn stop(hangup: Hangup) -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
+        let signal = loop {
+            tokio::select! {
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                _ = hang_up.recv() => {}
+            }
+            if hangup == Hangup::Stops {
+                break "SIGHUP";
+            }
+            tracing::warn!(
+                "SIGHUP changes nothing: settings are read at the start, so restart to apply them"
+            );
+        };
+        tracing::info!(signal, "stopping");
     })
 }

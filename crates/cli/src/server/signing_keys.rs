@@ -5,6 +5,7 @@ use tm_auth_core::signing::Purpose;
 use tm_auth_server::clock::Clock;
 
 use super::{ConfigArgs, Outcome};
+use crate::output;
 
 /// Administration of the service's own keys.
 #[derive(Debug, Subcommand)]
@@ -37,9 +38,9 @@ impl SigningKeysCommand {
             Self::Rewrap(config) => {
                 let deployment = config.open().await?;
                 let count = deployment.signing_keys().rewrap(deployment.clock.now()).await?;
-                println!(
+                output::print(format_args!(
                     "{count} keys rewrapped; remove `keys.previous_kek` when every server runs with the new `keys.kek`"
-                );
+                ))?;
                 Ok(())
             }
         }
@@ -53,10 +54,10 @@ async fn revoke(config: &ConfigArgs, kid: &str) -> Outcome {
     keys.revoke(kid, deployment.clock.now()).await?;
     match listed.iter().find(|key| key.kid == kid).map(|key| key.purpose) {
         Some(Purpose::RefreshToken) => {
-            eprintln!("Refresh tokens of this key are refused from now on; clients mint again.");
+            output::note("Refresh tokens of this key are refused from now on; clients mint again.");
         }
-        _ => eprintln!(
-            "Verifiers accept tokens of this key until they fetch the JWKS again, within 5 minutes."
+        _ => output::note(
+            "Verifiers accept tokens of this key until they fetch the JWKS again, within 5 minutes.",
         ),
     }
     Ok(())
@@ -69,12 +70,12 @@ async fn list(config: &ConfigArgs) -> Outcome {
             .algorithm
             .map_or("HS256", tm_auth_core::signing::Algorithm::as_str);
         let state = format!("{:?}", key.state()).to_lowercase();
-        println!(
+        output::print(format_args!(
             "{} {} {algorithm} {state} {}",
             key.kid,
             key.purpose.as_str(),
             key.published_at
-        );
+        ))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use tm_auth_store::sqlite::Role;
 use tm_auth_store::transfer::Contents;
 
 use super::{ConfigArgs, Outcome, deployment};
+use crate::output;
 
 /// Options of `export`.
 #[derive(Debug, Args)]
@@ -43,8 +44,8 @@ pub(super) async fn export(args: &ExportArgs) -> Outcome {
     };
     let store = deployment::open(&config, role).await?;
     let contents = store.export(&args.target, SystemClock.now()).await?;
-    print(&contents);
-    eprintln!("Store the key-encryption key in another place: an import needs the same one.");
+    print(&contents)?;
+    output::note("Store the key-encryption key in another place: an import needs the same one.");
     Ok(())
 }
 
@@ -55,13 +56,17 @@ pub(super) async fn import(args: &ImportArgs) -> Outcome {
     let contents = store
         .import(&args.source, config.environment, &audit_context)
         .await?;
-    print(&contents);
-    println!("the rows and the checksum of every table match the file");
+    print(&contents)?;
+    output::print("the rows and the checksum of every table match the file")?;
     Ok(())
 }
 
-fn print(contents: &Contents) {
+fn print(contents: &Contents) -> Outcome {
     for table in &contents.tables {
-        println!("{:<20} {:>10} {}", table.name, table.rows, table.sha256);
+        output::print(format_args!(
+            "{:<20} {:>10} {}",
+            table.name, table.rows, table.sha256
+        ))?;
     }
+    Ok(())
 }

@@ -333,3 +333,18 @@ async fn commands_alone_plan_create_and_administer_a_database() {
     assert_eq!(service.run(&["accounts", "disable"]).status.code(), Some(2));
     assert_eq!(service.run(&["acounts"]).status.code(), Some(2));
 }
+
+#[test]
+fn r26_an_account_is_created_with_the_normal_form_of_its_address() {
+    let service = Service::new();
+    service.admin(&["migrate"]);
+    service.admin(&["accounts", "create", "--email", " Bob <Bob@Example.COM>\n"]);
+    let listed = service.admin(&["accounts", "list"]);
+    assert!(listed.ends_with(" bob@example.com"), "{listed}");
+    for spelling in ["bob@example.com", "BOB@example.com", "<bob\u{ff20}example.com>"] {
+        let taken = service.failure(&["accounts", "create", "--email", spelling]);
+        assert!(taken.contains("another account"), "{spelling:?}: {taken}");
+    }
+    let refused = service.failure(&["accounts", "create", "--email", "a@x.com, b@x.com"]);
+    assert!(refused.contains("email: must be one address"), "{refused}");
+}

@@ -162,7 +162,11 @@ impl Drop for Dev {
 
 /// A command that runs the binary without the `TM_*` variables of the test run.
 pub(crate) fn tm_auth() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tm-auth"));
+    clean(Command::new(env!("CARGO_BIN_EXE_tm-auth")))
+}
+
+/// The command without the `TM_*` variables of the test run.
+pub(crate) fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TM_") {
             command.env_remove(name);

@@ -10,10 +10,10 @@ use tm_auth_proto::{ErrorCode, TokenResponse};
 use crate::service::{Bot, Service, passes_integrity_check, refresh_counter};
 
 /// A file system of 1 MB. Only root can mount it.
-struct SmallDisk(TempDir);
+pub(crate) struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    fn mount() -> Self {
+    pub(crate) fn mount() -> Self {
         let folder = TempDir::new().expect("a folder can be created");
         let mut mount = Command::new("mount");
         mount
@@ -27,7 +27,7 @@ impl SmallDisk {
         Self(folder)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 }

@@ -15,9 +15,14 @@ const CONNECTIONS: usize = HARD as usize - 96 - 64;
 /// The largest number of connections of one network.
 const PER_NETWORK: usize = CONNECTIONS / 8;
 
+/// A script that runs the binary with these limits.
+fn limits() -> String {
+    format!("ulimit -Sn {SOFT} && ulimit -Hn {HARD} && exec \"$@\"")
+}
+
 #[tokio::test]
 async fn q04_idle_connections_of_one_client_do_not_take_the_service_away() {
-    let service = Service::new();
+    let mut service = Service::new();
     let bot = {
         let running = service.start();
         let bot = service.new_bot().await;
@@ -25,7 +30,8 @@ async fn q04_idle_connections_of_one_client_do_not_take_the_service_away() {
         assert!(running.wait().success());
         bot
     };
-    let running = Service::start_command(service.limited(SOFT, HARD, &["serve"]));
+    service.run_by(limits());
+    let running = service.start();
     // More idle connections than the soft limit allows, from one address.
     let mut idle = Vec::new();
     let mut refused = 0;
@@ -65,12 +71,10 @@ async fn q04_idle_connections_of_one_client_do_not_take_the_service_away() {
 
 #[test]
 fn q04_doctor_names_the_limit_of_open_files_that_is_needed() {
-    let service = Service::new();
+    let mut service = Service::new();
     service.admin(&["migrate"]);
-    let output = service
-        .limited(SOFT, HARD, &["doctor"])
-        .output()
-        .expect("the binary starts");
+    service.run_by(limits());
+    let output = service.run(&["doctor"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     let line = text.lines().find(|line| line.contains("connections"));

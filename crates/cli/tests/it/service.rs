@@ -1,8 +1,8 @@
 //! Runs `tm-auth serve` in a folder that outlives the process, so that a test can kill and restart
 //! the server and run administrative commands at the same time.
 
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -15,8 +15,9 @@ use tempfile::TempDir;
 use tm_auth_client::{ApiError, AuthApi};
 use tm_auth_proto::{AccountId, ErrorCode};
 pub(crate) use tm_auth_testing::bot::{Bot, Owner, claims, refresh_counter};
+use tm_auth_testing::poll;
 
-use crate::dev::tm_auth;
+use crate::dev::{clean, tm_auth};
 
 /// The deadline for a start. It is long since the machine may be busy.
 const START_DEADLINE: Duration = Duration::from_mins(1);
@@ -26,6 +27,8 @@ pub(crate) struct Service {
     folder: TempDir,
     port: u16,
     settings: Vec<(String, String)>,
+    /// What a shell does before it runs the binary as `"$@"`.
+    shell: Option<String>,
 }
 
 /// A running server. Dropping it kills the process.
@@ -42,6 +45,7 @@ impl Service {
             folder,
             port,
             settings: Vec::new(),
+            shell: None,
         };
         service.write_kek("kek", 7);
         for (name, value) in [
@@ -106,7 +110,14 @@ impl Service {
 
     /// A command that runs the binary with the settings of this deployment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = tm_auth();
+        let mut command = match &self.shell {
+            None => tm_auth(),
+            Some(script) => {
+                let mut shell = clean(Command::new("sh"));
+                shell.args(["-c", script, "sh"]).arg(tm_auth().get_program());
+                shell
+            }
+        };
         command
             .args(arguments)
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
@@ -147,30 +158,34 @@ impl Service {
         Self::start_command(self.command(&["serve"]))
     }
 
-    /// A command that runs the binary with these soft and hard limits of open files.
-    pub(crate) fn limited(&self, soft: u32, hard: u32, arguments: &[&str]) -> Command {
-        let program = self.command(arguments);
-        let mut shell = Command::new("sh");
-        shell
-            .args([
-                "-c",
-                &format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$@\""),
-                "sh",
-            ])
-            .arg(program.get_program())
-            .args(program.get_args())
-            .envs(
-                program
-                    .get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            )
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null());
-        shell
+    /// Runs all commands of this deployment by this shell script, which runs the binary with
+    /// `exec … "$@"`.
+    pub(crate) fn run_by(&mut self, script: impl Into<String>) {
+        self.shell = Some(script.into());
+    }
+
+    /// Starts the server with this command, which writes its log to `log`, and waits until it is
+    /// ready.
+    pub(crate) fn start_logging_to(&self, mut serve: Command, log: impl Into<Stdio>) -> Running {
+        let child = serve.stdout(Stdio::null()).stderr(log).spawn();
+        let mut child = child.expect("the binary starts");
+        poll::until("`tm-auth serve` is ready", START_DEADLINE, || {
+            let ended = child.try_wait().expect("the process can be watched");
+            // Some tests send the log to this file.
+            let log = || std::fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert_eq!(ended, None, "`tm-auth serve` ended: {}", log());
+            (self.get("/v1/auth/health/ready").0 == 200).then_some(())
+        });
+        Running { child }
+    }
+
+    /// Sends a GET request. Returns the status, or 0 without an answer, and the body.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        get(self.address(), path)
     }
 
     /// Starts the server with this command and waits until it is ready.
-    pub(crate) fn start_command(mut serve: Command) -> Running {
+    fn start_command(mut serve: Command) -> Running {
         let child = serve
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -258,8 +273,13 @@ impl Running {
 
     /// Asks the server to stop (SIGTERM).
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal to the server.
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
-            .args(["-TERM", &self.id().to_string()])
+            .args([&format!("-{name}"), &self.id().to_string()])
             .status();
         assert!(status.expect("`kill` starts").success());
     }
@@ -282,11 +302,45 @@ pub(crate) fn error_code<T>(outcome: Result<T, ApiError>) -> Option<ErrorCode> {
     outcome.err().and_then(|error| error.code())
 }
 
+/// Sends a GET request. Returns the status, or 0 without an answer, and the body.
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    exchange(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"),
+    )
+}
+
+/// Posts JSON. Returns the status, or 0 without an answer, and the body.
+pub(crate) fn post(address: SocketAddr, path: &str, json: &str) -> (u16, String) {
+    let length = json.len();
+    exchange(
+        address,
+        &format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+        ),
+    )
+}
+
+fn exchange(address: SocketAddr, request: &str) -> (u16, String) {
+    let answer = TcpStream::connect(address).and_then(|mut stream| {
+        stream.set_read_timeout(Some(START_DEADLINE))?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    });
+    let answer = answer.unwrap_or_default();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    (status.unwrap_or(0), body.unwrap_or_default())
+}
+
 /// Returns a free port, a different one for each service of this process.
 ///
 /// The port is below the range that Linux uses for outgoing connections, so no such connection gets
 /// it while the server is down between a kill and the next start.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = u16::try_from(std::process::id() % 400).expect("a number below 400 fits") * 25;
     loop {

@@ -24,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// From connecting to the last byte of the response. A mint, a refresh or a revocation whose
 /// response is lost this way can be repeated.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Below the 60 s (`limits.keep_alive_seconds`) after which the service closes an idle connection,
+/// Below the 75 s (`limits.keep_alive_seconds`) after which the service closes an idle connection,
 /// so that no request is sent on a connection that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 

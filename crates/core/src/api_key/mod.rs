@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod reminder;
+pub mod setting;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -70,12 +70,21 @@ fn f16_f17_malformed_and_ambiguous_addresses_are_refused() {
         "a@localhost",
         "a@x.com\r\nBcc: v@y.com",
         "a\r\n@x.com",
-        "a@x.com\n",
-        "\ta@x.com",
         "a@x.com,b@y.com",
         "a@x.com;b@y.com",
-        "<a@x.com>",
-        "Ada <a@x.com>",
+        "<a@x.com",
+        "a@x.com>",
+        "<<a@x.com>>",
+        "<a@x.com><b@y.com>",
+        "a@x.com <b@y.com>",
+        "a\u{ff20}x.com <b@y.com>",
+        "A <a@x.com>, B <b@y.com>",
+        "Bcc: <a@x.com>",
+        "Ada\r\nBcc: v@y.com <a@x.com>",
+        "<a@x.com>\r\nBcc: v@y.com",
+        "<a@x.com\r\nBcc: v@y.com>",
+        "Ada <>",
+        "a\u{ff20}@x.com",
         "a@b@x.com",
         "a b@x.com",
         "a@[127.0.0.1]",
@@ -114,6 +123,27 @@ fn f16_f17_malformed_and_ambiguous_addresses_are_refused() {
             matches!(refusal, Refusal::InvalidField { field: "email", .. }),
             "{bad:?}"
         );
+    }
+}
+
+#[test]
+fn r25_an_address_is_understood_as_it_is_pasted() {
+    for pasted in [
+        "a@x.com\n",
+        "\t a@x.com\r\n",
+        "\u{a0}a@x.com\u{3000}",
+        "\u{feff}a@x.com\u{200b}",
+        "\u{202a}a@x.com\u{202c}",
+        "<a@x.com>",
+        " < A@X.com > ",
+        "Ada <a@x.com>",
+        "\"Lovelace Ada\" <a@x.com>",
+        "\u{c4}da L\u{f6}velace <a@x.com>\n",
+        "a\u{ff20}x.com",
+        "a\u{fe6b}x.com",
+        "Ada <a\u{ff20}x\u{3002}com>",
+    ] {
+        assert_eq!(normalized(pasted), "a@x.com", "{pasted:?}");
     }
 }
 

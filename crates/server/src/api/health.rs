@@ -32,7 +32,8 @@ pub(crate) async fn live(State(app): State<Arc<App>>, context: Context) -> Respo
 #[utoipa::path(get, path = "/health/ready", tag = "Health", operation_id = "getReadiness",
     responses((status = 200, body = Health), (status = 503, body = Health, description = "The service cannot do its work now."), (status = 500, body = tm_auth_proto::ErrorBody, description = "A defect of the service.")))]
 pub(crate) async fn ready(State(app): State<Arc<App>>, context: Context) -> Response {
-    let status = if app.readiness.check(app.store.ping()).await {
+    let can_work = app.readiness.check(app.store.ping()).await && app.may_issue_tokens().is_ok();
+    let status = if can_work {
         HealthStatus::Ok
     } else {
         HealthStatus::Unavailable

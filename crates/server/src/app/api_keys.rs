@@ -160,7 +160,7 @@ pub(crate) async fn update(
     if changed.is_changed {
         app.api_keys.forget(&Change::Key(key_id));
         if request.disabled.is_some() {
-            app.reload_revocations().await?;
+            app.take_over_changes().await?;
         }
         app.mail.send_waiting().await;
     }
@@ -180,7 +180,7 @@ pub(crate) async fn revoke(
         .revoke_key(uid, key_id, &context.audit_context(uid))
         .await??;
     app.api_keys.forget(&Change::Key(key_id));
-    app.reload_revocations().await?;
+    app.take_over_changes().await?;
     app.mail.send_waiting().await;
     Ok(key)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tm_auth_store::Retention;
 use tm_auth_store::error::Chain;
-use tm_auth_store::{Change, Retention};
 use tokio::task::JoinSet;
 
 use super::{App, revocation_list};
@@ -14,8 +14,8 @@ use super::{App, revocation_list};
 /// Time between two polls for changes. A change by another node or a command is in force here after
 /// about this time.
 const POLL: Duration = Duration::from_millis(250);
-/// A number that no change has. For such a number the store reports that the node missed changes.
-const EVERYTHING: i64 = i64::MAX;
+/// Time between two comparisons of the clock with the database server's.
+const COMPARE: Duration = Duration::from_secs(1);
 const MEASURE: Duration = Duration::from_secs(10);
 const FLUSH: Duration = Duration::from_secs(2);
 const MAINTAIN: Duration = Duration::from_mins(1);
@@ -26,6 +26,7 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(follow_changes(Arc::clone(app)));
+    tasks.spawn(compare_clocks(Arc::clone(app)));
     tasks.spawn(flush_usage(Arc::clone(app)));
     tasks.spawn(maintain_keys(Arc::clone(app)));
     tasks.spawn(sweep(Arc::clone(app)));
@@ -35,44 +36,25 @@ pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
 }
 
 async fn follow_changes(app: Arc<App>) {
-    let mut latest = 0;
     let mut ticks = tokio::time::interval(POLL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match app.store.changes(latest).await {
-            Ok(found) => {
-                if found.changes.as_ref().is_some_and(Vec::is_empty) {
-                    continue;
-                }
-                // `latest` advances only if every change is in force. After a failure, the next
-                // round drops all copies.
-                let taken = take_over(&app, found.changes).await;
-                latest = taken.map_or(EVERYTHING, |()| found.latest);
-            }
-            Err(error) => failed("changes", &error),
+        if let Err(error) = app.take_over_changes().await {
+            failed("changes", &error);
         }
     }
 }
 
-/// Applies changes. `None` means that this node missed some, so it drops every copy.
-async fn take_over(app: &App, changes: Option<Vec<Change>>) -> Result<(), ()> {
-    match &changes {
-        Some(changes) => changes.iter().for_each(|change| app.api_keys.forget(change)),
-        None => app.api_keys.clear(),
+async fn compare_clocks(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(COMPARE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = app.store.compare_clocks().await {
+            failed("clock", &error);
+        }
     }
-    // The list has revoked keys and disabled accounts too. It is read before the signing keys, so
-    // that a failure to load those does not keep this node from learning a revocation.
-    let revocations = app.reload_revocations().await;
-    let revocations = revocations.map_err(|error| failed("revocations", &error));
-    let has_keys = changes
-        .as_ref()
-        .is_none_or(|changes| changes.contains(&Change::SigningKeys));
-    if has_keys {
-        let keys = app.current_keys.reload().await;
-        keys.map_err(|error| failed("signing_keys", &error))?;
-    }
-    revocations
 }
 
 async fn flush_usage(app: Arc<App>) {
@@ -171,7 +153,7 @@ impl App {
     }
 }
 
-fn failed(task: &'static str, error: &dyn Error) {
+pub(super) fn failed(task: &'static str, error: &dyn Error) {
     crate::metrics::background_failure(task);
     tracing::warn!(task, error = %Chain(error), "a background task failed and will try again");
 }

@@ -150,7 +150,7 @@ pub(crate) async fn account(app: &App, context: &Context, proved: ProvedEmail) -
     let new = NewAccount {
         uid: AccountId(uuid()),
         organization_id: OrganizationId(uuid()),
-        email: Some(proved.email().to_string()),
+        email: Some(proved.email().clone()),
         created_at: context.now,
     };
     let audit_context = AuditContext {

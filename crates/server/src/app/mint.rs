@@ -43,6 +43,7 @@ async fn attempt(
     context: &Context,
     request: &ApiKeyTokenRequest,
 ) -> Result<TokenResponse, ApiError> {
+    app.may_issue_tokens()?;
     // Step 1.
     let key_id = request.key_id.parse().ok();
     app.limits.may_mint(context, key_id, || {
@@ -81,7 +82,8 @@ async fn prove(app: &App, context: &Context, challenge: &Challenge) -> Result<Au
     loop {
         let Some(found) = key else {
             verify_dummy(challenge);
-            return refuse(app, context, challenge, Refusal::InvalidCredentials);
+            return refuse(app, context, challenge, Refusal::InvalidCredentials)
+                .map_err(|error| error.because("the key does not exist"));
         };
         match found.verify_challenge(challenge.clone(), context.address, context.now) {
             Ok(authenticated) => return Ok(authenticated),
@@ -109,7 +111,11 @@ fn refuse(
         // The signature is valid, so the key is charged: the limit also holds for a revoked key.
         app.limits.charge_key(context, challenge.key_id())?;
     }
-    Err(refusal.into())
+    let error = ApiError::from(refusal.clone());
+    Err(match refusal {
+        Refusal::InvalidCredentials => error.because("the signature does not verify"),
+        _ => error,
+    })
 }
 
 /// Step 4. Opens the session. Returns `None` if the key or the account changed since it was read.

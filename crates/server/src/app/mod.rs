@@ -8,12 +8,14 @@ pub(crate) mod api_key_reminders;
 pub(crate) mod api_key_usage;
 pub(crate) mod api_keys;
 pub(crate) mod background;
+pub(crate) mod changes;
 pub(crate) mod email_code;
 pub(crate) mod management;
 pub(crate) mod mint;
 pub(crate) mod readiness;
 pub(crate) mod refresh;
 pub(crate) mod revocation_list;
+pub(crate) mod rewind;
 pub(crate) mod sign_in;
 pub(crate) mod tokens;
 pub(crate) mod user_sessions;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::session::SessionLifetimes;
 use tm_auth_core::token::access::Issuer;
-use tm_auth_store::{Store, StoreError};
+use tm_auth_store::Store;
 use tm_auth_verifier::Policy;
 
 use self::api_key_cache::ApiKeyCache;
@@ -31,8 +33,10 @@ use self::api_key_refusals::Refusals;
 use self::api_key_usage::Usage;
 use self::readiness::Readiness;
 use self::revocation_list::RevocationList;
+use self::rewind::Rewind;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
+use crate::error::ApiError;
 use crate::mail::{Delivered, Mailer};
 use crate::rate_limits::Limits;
 use crate::rate_limits::audit::ReachedLimits;
@@ -55,6 +59,8 @@ pub struct App {
     pub(crate) reached_limits: ReachedLimits,
     pub(crate) readiness: Readiness,
     pub(crate) revocations: RevocationList,
+    pub(crate) rewind: Rewind,
+    pub(crate) changes: changes::Changes,
     pub(crate) mail: Arc<Mailer>,
     pub(crate) current_keys: CurrentKeys,
     pub(crate) api_keys: ApiKeyCache,
@@ -102,6 +108,8 @@ impl App {
                 clock.now(),
             )
             .await?,
+            changes: changes::Changes::default(),
+            rewind: Rewind::start(&store, config.after_rewind).await?,
             issuer,
             mail,
             api_keys: ApiKeyCache::new(Arc::clone(&store)),
@@ -117,10 +125,10 @@ impl App {
         self.current_keys.ring()
     }
 
-    /// Reads the revocation list again. When this returns, all earlier revocations are in force on
-    /// this node.
-    pub(crate) async fn reload_revocations(&self) -> Result<(), StoreError> {
-        self.revocations.reload(self.now()).await
+    /// Refuses to issue tokens while this node knows that it would decide wrongly.
+    pub(crate) fn may_issue_tokens(&self) -> Result<(), ApiError> {
+        self.store.check_clock()?;
+        self.rewind.check()
     }
 
     /// The mails in the mailbox, newest first. `None` if mail is sent by SMTP or not at all.

@@ -28,6 +28,7 @@ use crate::random;
 
 /// Exchanges a refresh token for a new pair.
 pub(crate) async fn refresh(app: &App, context: &Context, token: &str) -> Result<TokenResponse, ApiError> {
+    app.may_issue_tokens()?;
     let presented = verify(app, context, token).await?;
     may_refresh(app, context, &presented).await?;
     let (sid, secret) = (presented.sid, presented.secret.clone());
@@ -128,7 +129,7 @@ async fn or_refused<T>(
     }
     if refused.ended_session {
         app.mail.send_waiting().await;
-        app.reload_revocations().await?;
+        app.take_over_changes().await?;
     }
     Err(refused.refusal.into())
 }
@@ -153,7 +154,7 @@ pub(crate) async fn revoke(app: &App, context: &Context, token: &str) -> Result<
     };
     let audit_context = context.audit_context(presented.sid);
     if app.store.end_session(presented, &audit_context).await? {
-        app.reload_revocations().await?;
+        app.take_over_changes().await?;
     }
     Ok(())
 }
@@ -181,12 +182,19 @@ fn verify_in_memory(app: &App, token: &str) -> Option<VerifiedRefreshToken> {
 }
 
 async fn verify_uncharged(app: &App, token: &str) -> Result<VerifiedRefreshToken, ApiError> {
-    let unverified = Unverified::parse(token)?;
-    let kid = unverified.kid().ok_or(Refusal::InvalidRefreshToken)?;
+    let refused = |cause| move |refusal: Refusal| ApiError::from(refusal).because(cause);
+    let unverified = Unverified::parse(token).map_err(refused("it is not a refresh token"))?;
+    let kid = unverified.kid().ok_or(Refusal::InvalidRefreshToken);
+    let kid = kid.map_err(refused("it names no MAC key"))?;
     let Some(mac) = mac_key(app, kid).await? else {
-        return Err(unknown_kid(kid, app.issuer.environment).into());
+        return Err(refused("it names an unknown MAC key")(unknown_kid(
+            kid,
+            app.issuer.environment,
+        )));
     };
-    Ok(unverified.verify(&mac, &app.issuer.url, app.issuer.environment)?)
+    unverified
+        .verify(&mac, &app.issuer.url, app.issuer.environment)
+        .map_err(refused("its MAC or its claims do not hold"))
 }
 
 /// The MAC key of a session's newest token. If this node does not have it (another node created it

@@ -5,6 +5,7 @@
 //! with the same state serve the same list. A node signs it once per slot, and again after a
 //! change.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, RwLock};
 
 use bytes::Bytes;
@@ -31,6 +32,10 @@ const LISTED: SignedDuration = SignedDuration::from_secs(MAX_ACCESS_TTL_SECONDS 
 /// How long an entry is kept. It survives a clock that steps ahead by hours and back.
 pub(crate) const KEPT: SignedDuration = SignedDuration::from_hours(24).saturating_add(LISTED);
 
+/// How long an entry that has gone is remembered. If the database went back in time, a request can
+/// read the list before this node notices, and the entry would be lost.
+const REMEMBERED: SignedDuration = SignedDuration::from_mins(1);
+
 /// The list.
 pub(crate) struct RevocationList {
     store: Arc<Store>,
@@ -51,6 +56,8 @@ struct Held {
     /// Index of `entries`: checking a token does not take longer if there are more of them.
     index: Revocations,
     generation: u64,
+    /// Entries that the database lacked at this time and had before.
+    gone: Vec<(Timestamp, Revocation)>,
 }
 
 /// A signed list.
@@ -94,16 +101,37 @@ impl RevocationList {
         if held.entries == entries {
             return Ok(());
         }
+        let mut gone: Vec<_> = held
+            .gone
+            .iter()
+            .copied()
+            .filter(|(at, _)| *at >= now - REMEMBERED)
+            .collect();
+        let has: HashSet<_> = entries.iter().collect();
+        let lost = held
+            .entries
+            .iter()
+            .filter(|entry| entry.at >= now - KEPT && !has.contains(entry));
+        gone.extend(lost.map(|entry| (now, *entry)));
         // The index is built outside the lock that checking a token takes. Entries that grow too
         // old for the document stay in the index until the next change. The tokens that they
         // concern have expired.
         let new = Held {
             index: self.list(&entries, 0).into(),
             generation: held.generation + 1,
+            gone,
             entries,
         };
         *self.held.write().expect("nothing panics while holding it") = Arc::new(new);
         Ok(())
+    }
+
+    /// The entries that this node knows, with those that have been gone for less than
+    /// [`REMEMBERED`].
+    pub(crate) fn known(&self) -> Vec<Revocation> {
+        let held = self.held();
+        let gone = held.gone.iter().map(|(_, entry)| *entry);
+        held.entries.iter().copied().chain(gone).collect()
     }
 
     /// Whether a token with these claims is revoked.

@@ -46,6 +46,7 @@ pub(crate) async fn native(
     method: AuthMethod,
     kind: SessionKind,
 ) -> Result<TokenResponse, ApiError> {
+    app.may_issue_tokens()?;
     let keys = app.keys();
     let secret = SessionSecret::new(random::bytes());
     let session = UserSession {

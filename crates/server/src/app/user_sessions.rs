@@ -20,7 +20,7 @@ pub(crate) async fn end(
     if !app.store.end_user_session(uid, sid, &audit_context).await? {
         return Err(ApiError::new(ErrorCode::SessionNotFound));
     }
-    Ok(app.reload_revocations().await?)
+    Ok(app.take_over_changes().await?)
 }
 
 /// Ends all sessions of an account except the caller's. Notifies the owner if there were any.
@@ -61,7 +61,7 @@ async fn end_all_but(
         .end_user_sessions(account.uid, keep, &audit_context)
         .await?;
     if ended > 0 {
-        app.reload_revocations().await?;
+        app.take_over_changes().await?;
         app.mail.send_waiting().await;
     }
     Ok(ended)

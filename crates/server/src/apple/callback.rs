@@ -182,17 +182,17 @@ async fn link(
     subject: AppleSubject,
     session: Option<(AccountId, SessionId)>,
 ) -> Result<(), ApiError> {
-    let over = || ApiError::new(ErrorCode::MissingSession);
-    let (uid, sid) = session.ok_or_else(over)?;
+    let over = |cause: &str| ApiError::caused(ErrorCode::MissingSession, cause);
+    let (uid, sid) = session.ok_or_else(|| over("the flow began without a session"))?;
     let (session, account) = app
         .store
         .user_session(sid)
         .await?
         .filter(|(session, _)| session.uid == uid)
-        .ok_or_else(over)?;
+        .ok_or_else(|| over("the session that began the flow does not exist"))?;
     session
         .check_usable(&account, context.now)
-        .map_err(|_: Refusal| over())?;
+        .map_err(|refusal: Refusal| over(&refusal.to_string()))?;
     app.limits.charge_change(context, uid)?;
     app.store
         .link_apple(uid, subject, &context.audit_context(uid))
@@ -239,7 +239,7 @@ async fn note_refusal(
     tracing::info!(
         request_id,
         code,
-        cause = error.cause.as_deref(),
+        error = error.cause.as_deref(),
         "a login with Apple failed"
     );
     let entry = AuditEntry {

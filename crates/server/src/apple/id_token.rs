@@ -57,7 +57,8 @@ pub(super) fn check(
     hash_matches(&claims, "at_hash", expected.access_token)?;
     let email = verified_email(&claims);
     let private_relay = email
-        .as_deref()
+        .as_ref()
+        .map(EmailAddress::as_str)
         .is_some_and(|email| is_true(&claims, "is_private_email") || email.ends_with(RELAY));
     Ok(AppleSubject {
         iss: expected.issuer.to_owned(),
@@ -108,12 +109,12 @@ fn hash_matches(claims: &Object<'_>, name: &str, of: Option<&str>) -> Result<(),
 }
 
 /// The address, if Apple says that it is verified and if it is well-formed.
-fn verified_email(claims: &Object<'_>) -> Option<String> {
+fn verified_email(claims: &Object<'_>) -> Option<EmailAddress> {
     if !is_true(claims, "email_verified") {
         return None;
     }
     let address = text(claims, "email")?;
-    EmailAddress::parse(&address).ok().map(Into::into)
+    EmailAddress::parse(&address).ok()
 }
 
 /// Apple writes these claims as a boolean or as its text. Everything else is not true.

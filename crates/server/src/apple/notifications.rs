@@ -57,7 +57,7 @@ pub(crate) async fn notifications(
         .map_err(|failure| {
             if let Failure::Refused(cause) = failure {
                 app.limits.charge_failure(&context, None);
-                tracing::info!(cause, "a notification in Apple's name was refused");
+                tracing::info!(error = cause, "a notification in Apple's name was refused");
             }
             failure.into_error("payload")
         })?;
@@ -125,7 +125,7 @@ async fn withdrawn(app: &App, apple: &Apple, context: &Context, event: Event) ->
         return Ok(());
     }
     // The revocation list now names the tokens of its sessions.
-    app.reload_revocations().await?;
+    app.take_over_changes().await?;
     app.mail.send_waiting().await;
     Ok(())
 }

@@ -59,15 +59,15 @@ impl FromRequestParts<Arc<App>> for Management {
         };
         let context = Context::from_request_parts(parts, app).await?;
         app.limits.charge_account(&context, claims.uid)?;
-        let invalid = || ApiError::new(ErrorCode::InvalidToken);
+        let invalid = |cause| ApiError::caused(ErrorCode::InvalidToken, cause);
         let account = app.store.account(claims.uid).await?;
-        let account = account.ok_or_else(invalid)?;
+        let account = account.ok_or_else(|| invalid("its account does not exist"))?;
         if account.disabled_at.is_some() {
             return Err(ApiError::new(ErrorCode::AccountDisabled));
         }
         Ok(Self {
             account,
-            proof: access::proof(&claims).ok_or_else(invalid)?,
+            proof: access::proof(&claims).ok_or_else(|| invalid("it has no proof of a login"))?,
             sid: claims.sid,
         })
     }
@@ -87,10 +87,10 @@ fn verify(parts: &Parts, app: &App, policy: &Policy) -> Result<AccessClaims, Api
         .get::<Context>()
         .map_or_else(|| app.now(), |context| context.now);
     let token = bearer_token(parts)?;
-    let invalid = || ApiError::new(ErrorCode::InvalidToken);
-    let claims = check(token, app.keys().verification(), policy, now).map_err(|_| invalid())?;
+    let claims = check(token, app.keys().verification(), policy, now)
+        .map_err(|invalid| ApiError::caused(ErrorCode::InvalidToken, invalid))?;
     if app.revocations.revokes(&claims) {
-        Err(invalid())
+        Err(ApiError::caused(ErrorCode::InvalidToken, "it was revoked"))
     } else {
         Ok(claims)
     }
@@ -103,15 +103,15 @@ fn bearer_token(parts: &Parts) -> Result<&str, ApiError> {
     let value = values
         .next()
         .ok_or_else(|| ApiError::new(ErrorCode::MissingToken))?;
-    let invalid = || ApiError::new(ErrorCode::InvalidToken);
+    let invalid = |cause| ApiError::caused(ErrorCode::InvalidToken, cause);
     if values.next().is_some() {
-        return Err(invalid());
+        return Err(invalid("several Authorization headers"));
     }
     let (scheme, token) = value
         .to_str()
         .ok()
         .and_then(|value| value.split_once(' '))
-        .ok_or_else(invalid)?;
+        .ok_or_else(|| invalid("the Authorization header has no scheme and token"))?;
     if scheme.eq_ignore_ascii_case("bearer") {
         // RFC 9110 section 11.4: one space or more.
         Ok(token.trim_start_matches(' '))

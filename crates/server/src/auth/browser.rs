@@ -50,7 +50,10 @@ impl Browser {
         if verify_slices_are_equal(self.csrf.as_bytes(), presented.as_bytes()).is_ok() {
             Ok(())
         } else {
-            Err(ApiError::new(ErrorCode::CrossSiteRequest))
+            Err(ApiError::caused(
+                ErrorCode::CrossSiteRequest,
+                "the CSRF token is missing or not the session's",
+            ))
         }
     }
 
@@ -66,7 +69,13 @@ impl FromRequestParts<Arc<App>> for Browser {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let context = Context::from_request_parts(parts, app).await?;
         let found = session(app, &context, &parts.headers).await?;
-        let (session, account) = found.ok_or_else(|| ApiError::new(ErrorCode::MissingSession))?;
+        let (session, account) = found.ok_or_else(|| {
+            let cause = match presented(app, &parts.headers) {
+                None => "no cookie of a session, or a malformed one",
+                Some(_) => "the cookie names no session that is usable",
+            };
+            ApiError::caused(ErrorCode::MissingSession, cause)
+        })?;
         app.limits.charge_account(&context, account.uid)?;
         let (_, secret) =
             presented(app, &parts.headers).ok_or_else(|| ApiError::new(ErrorCode::MissingSession))?;

@@ -15,6 +15,7 @@ use tm_auth_proto::Environment;
 use super::error::ConfigError;
 use super::public_url::{is_host, is_loopback};
 use super::secret;
+use super::secret_file::SecretFiles;
 
 /// The default of `apple.issuer`.
 const ISSUER: &str = "https://appleid.apple.com";
@@ -146,8 +147,13 @@ pub(super) struct AppleSource {
 
 impl AppleSource {
     /// Reads the private key from its value or file.
-    pub(super) fn fetch(self) -> Result<Apple, ConfigError> {
-        let key = secret::parsed("apple.private_key", self.private_key, self.private_key_file)?;
+    pub(super) fn fetch(self, files: &SecretFiles) -> Result<Apple, ConfigError> {
+        let key = secret::parsed(
+            files,
+            "apple.private_key",
+            self.private_key,
+            self.private_key_file,
+        )?;
         let key = key.ok_or_else(|| {
             ConfigError::at(
                 "apple.private_key_file",

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::error::{ConfigError, within};
 use super::postgres_url::PostgresUrl;
 use super::secret;
+use super::secret_file::SecretFiles;
 
 /// The section `[database]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,17 @@ pub enum Database {
         /// Maximum number of connections of this node.
         max_connections: u32,
     },
+}
+
+/// What a node does after it noticed that the database went back in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterRewind {
+    /// It neither mints nor refreshes, and is not ready, until an operator has run `post-restore`.
+    #[default]
+    Stop,
+    /// It repeats the revocations that it knows, and goes on.
+    Continue,
 }
 
 /// One for the batches of mints, one for the batches of refreshes, and one each for other writes
@@ -86,12 +98,18 @@ pub(super) struct DatabaseSource {
     url: Option<String>,
     url_file: Option<PathBuf>,
     max_connections: Option<u32>,
+    #[serde(default)]
+    pub(super) after_rewind: AfterRewind,
 }
 
 impl DatabaseSource {
-    /// Reads the PostgreSQL URL from its file, if one is set, and requires exactly one database.
-    pub(super) fn fetch(self) -> Result<Database, ConfigError> {
-        let url = secret::parsed("database.url", self.url, self.url_file)?;
+    /// Reads the PostgreSQL URL from its file, if one is set, and requires exactly one database. The
+    /// private key that the URL names must be private too.
+    pub(super) fn fetch(self, files: &SecretFiles) -> Result<Database, ConfigError> {
+        let url: Option<PostgresUrl> = secret::parsed(files, "database.url", self.url, self.url_file)?;
+        if let Some(key) = url.as_ref().and_then(PostgresUrl::client_key) {
+            files.check("database.url", &key)?;
+        }
         match (self.path, url) {
             (Some(_), Some(_)) => Err(ConfigError::at(
                 "database.path",

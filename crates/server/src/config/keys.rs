@@ -1,12 +1,13 @@
 //! `[keys]`, `[signing_keys]`, `[api_keys]`: key-encryption keys, rotation of signing keys, limits
 //! of API keys.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::error::{ConfigError, within};
 use super::secret::{self, Kek};
+use super::secret_file::SecretFiles;
 
 /// The key-encryption keys, which seal signing keys and MAC keys in the database.
 #[derive(Clone, Debug)]
@@ -44,13 +45,9 @@ pub(super) struct KeySources {
 }
 
 impl KeySources {
-    /// Reads the keys from their values or files. If the configuration file holds a secret,
-    /// `inline` is that secret's key and the file, which must then be private.
-    pub(super) fn fetch(self, inline: Option<(&str, &Path)>) -> Result<Keys, ConfigError> {
-        if let Some((key, file)) = inline {
-            secret::check_private(key, file)?;
-        }
-        let kek = secret::kek("keys.kek", self.kek, self.kek_file)?.ok_or_else(|| {
+    /// Reads the keys from their values or files.
+    pub(super) fn fetch(self, files: &SecretFiles) -> Result<Keys, ConfigError> {
+        let kek = secret::kek(files, "keys.kek", self.kek, self.kek_file)?.ok_or_else(|| {
             ConfigError::at(
                 "keys.kek_file",
                 "is missing; name a file made with: (umask 077; openssl rand -base64 32 > FILE)",
@@ -58,7 +55,12 @@ impl KeySources {
         })?;
         Ok(Keys {
             kek,
-            previous_kek: secret::kek("keys.previous_kek", self.previous_kek, self.previous_kek_file)?,
+            previous_kek: secret::kek(
+                files,
+                "keys.previous_kek",
+                self.previous_kek,
+                self.previous_kek_file,
+            )?,
         })
     }
 }

@@ -67,7 +67,8 @@ pub struct Limits {
     /// One call to the database.
     #[serde(rename = "database_seconds", deserialize_with = "seconds")]
     pub database: Duration,
-    /// From an answer to the first byte of the next request.
+    /// From an answer to the first byte of the next request. The default is longer than the 60 s for
+    /// which load balancers keep an idle connection by default.
     #[serde(rename = "keep_alive_seconds", deserialize_with = "seconds")]
     pub keep_alive: Duration,
     /// From the first blocked write of an answer until the client has taken everything that is
@@ -110,7 +111,7 @@ impl Default for Limits {
             body_read: Duration::from_secs(10),
             request: Duration::from_secs(30),
             database: Duration::from_secs(5),
-            keep_alive: Duration::from_mins(1),
+            keep_alive: Duration::from_secs(75),
             write_stall: Duration::from_secs(30),
             drain: Duration::ZERO,
             shutdown: Duration::from_secs(10),

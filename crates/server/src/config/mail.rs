@@ -18,7 +18,7 @@ use tm_auth_proto::Environment;
 use super::error::{ConfigError, within};
 use super::network::Network;
 use super::public_url::PublicUrl;
-use super::secret;
+use super::secret_file::SecretFiles;
 
 /// The section `[mail]`.
 #[derive(Clone, Debug, Default)]
@@ -212,9 +212,9 @@ pub(super) struct MailSource {
 
 impl MailSource {
     /// Reads the password and certificate files. Refuses settings that do not fit the mode.
-    pub(super) fn fetch(self) -> Result<Mail, ConfigError> {
+    pub(super) fn fetch(self, files: &SecretFiles) -> Result<Mail, ConfigError> {
         match self.mode {
-            Some(Mode::Smtp) => return Ok(Mail::Smtp(Box::new(self.smtp()?))),
+            Some(Mode::Smtp) => return Ok(Mail::Smtp(Box::new(self.smtp(files)?))),
             Some(Mode::Mailbox) | None => {}
         }
         if let Some(key) = self.server_setting() {
@@ -242,7 +242,7 @@ impl MailSource {
         .find_map(|(key, is_set)| is_set.then_some(key))
     }
 
-    fn smtp(self) -> Result<Smtp, ConfigError> {
+    fn smtp(self, files: &SecretFiles) -> Result<Smtp, ConfigError> {
         let missing = |key: &str, example: &str| {
             ConfigError::at(
                 &format!("mail.{key}"),
@@ -265,7 +265,7 @@ impl MailSource {
         };
         Ok(Smtp {
             port: self.port.unwrap_or(tls.port()),
-            credentials: credentials(self.username, self.password_file)?,
+            credentials: credentials(files, self.username, self.password_file)?,
             tls,
             authorities: self.ca_file.map(authorities).transpose()?.unwrap_or_default(),
             attempt: seconds(self.attempt_seconds, usual.attempt),
@@ -276,6 +276,7 @@ impl MailSource {
 }
 
 fn credentials(
+    files: &SecretFiles,
     username: Option<String>,
     password_file: Option<PathBuf>,
 ) -> Result<Option<Credentials>, ConfigError> {
@@ -283,7 +284,7 @@ fn credentials(
         (None, None) => Ok(None),
         (Some(username), Some(file)) => {
             let key = "mail.password_file";
-            let text = secret::read_private(key, &file)?;
+            let text = files.read(key, &file)?;
             let password = text.trim_end_matches(['\r', '\n']);
             if password.is_empty() {
                 return Err(ConfigError::at(

@@ -3,7 +3,7 @@
 //! 1. One TOML file and the environment are merged: the variable `TM_AUTH__SECTION__KEY` overrides
 //!    `section.key` of the file. An empty variable counts as unset.
 //! 2. The result is parsed into one struct per section. Unknown keys are refused.
-//! 3. Secrets are read from their files ([`secret`]).
+//! 3. Secrets are read from their files ([`secret_file`]).
 //! 4. [`Config::check`] refuses values outside their range and values that contradict each other.
 //!
 //! [`Config::load`] takes all four steps. After [`Config::new`], the caller calls
@@ -25,18 +25,19 @@ mod postgres_url;
 mod public_url;
 mod retention;
 mod secret;
+mod secret_file;
 mod source;
 mod tokens;
 
 pub use apple::{Apple, P8Key};
-pub use database::Database;
+pub use database::{AfterRewind, Database};
 pub use error::ConfigError;
 pub use keys::{ApiKeys, Keys, SigningKeys};
 pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use mail::{Delivery, Mail, Smtp, SmtpTls};
 pub use metrics::Metrics;
-pub use network::{Forwarded, Network, TlsFiles};
+pub use network::{Forwarded, Network, PlainHttp, TlsFiles};
 pub use pages::Pages;
 pub use passkeys::Passkeys;
 pub use postgres_url::PostgresUrl;
@@ -50,6 +51,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tm_auth_proto::Environment;
 
+use secret_file::SecretFiles;
+
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -59,6 +62,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// The SQLite file or the PostgreSQL server.
     pub database: Database,
+    /// What a node does after the database went back in time: `database.after_rewind`.
+    pub after_rewind: AfterRewind,
     /// The key-encryption keys.
     pub keys: Keys,
     /// Signature, lifetime and audience of access tokens.
@@ -130,19 +135,25 @@ struct Document {
 
 impl Config {
     /// Reads and checks the settings in `file`, if any, and in the variables of `env` that begin
-    /// with `TM_AUTH__`.
+    /// with `TM_AUTH__`. Of the others, only `CREDENTIALS_DIRECTORY` is read.
     pub fn load(
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
+        let env: Vec<_> = env.into_iter().collect();
+        let files = SecretFiles::new(&env);
         let source = source::Source::read(file, env)?;
         let document: Document = source.parse()?;
-        let inline_secret = source.file_with_inline_secret();
+        if let Some((key, file)) = source.file_with_inline_secret() {
+            files.check(key, file)?;
+        }
+        document.network.check_files(&files)?;
         let config = Self {
             environment: document.environment,
             public_url: document.public_url,
-            database: document.database.fetch()?,
-            keys: document.keys.fetch(inline_secret)?,
+            after_rewind: document.database.after_rewind,
+            database: document.database.fetch(&files)?,
+            keys: document.keys.fetch(&files)?,
             tokens: document.tokens,
             sessions: document.sessions,
             challenge: document.challenge,
@@ -154,9 +165,9 @@ impl Config {
             passkeys: document.passkeys,
             metrics: document.metrics,
             log: document.log,
-            mail: document.mail.fetch()?,
+            mail: document.mail.fetch(&files)?,
             retention: document.retention,
-            apple: document.apple.map(apple::AppleSource::fetch).transpose()?,
+            apple: document.apple.map(|apple| apple.fetch(&files)).transpose()?,
         };
         config.check()
     }
@@ -168,6 +179,7 @@ impl Config {
             environment,
             public_url,
             database: Database::Sqlite { path: database },
+            after_rewind: AfterRewind::default(),
             keys: Keys {
                 kek,
                 previous_kek: None,

@@ -12,7 +12,7 @@ use tm_auth_proto::Environment;
 use super::error::ConfigError;
 use super::list::list;
 use super::public_url::PublicUrl;
-use super::secret;
+use super::secret_file::SecretFiles;
 
 /// The default of `network.listen`.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -31,6 +31,16 @@ pub struct Network {
     pub forwarded: Option<Forwarded>,
     /// The certificate, if this process terminates TLS and not a proxy.
     pub tls: Option<TlsFiles>,
+    /// Allows plain HTTP on an address that other networks can reach, in production.
+    pub plain_http: Option<PlainHttp>,
+}
+
+/// Why plain HTTP on a public address is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum PlainHttp {
+    /// Only a proxy that terminates TLS can reach the address.
+    #[serde(rename = "behind_proxy")]
+    BehindProxy,
 }
 
 /// How a proxy names the client's address.
@@ -61,6 +71,7 @@ impl Default for Network {
             trusted_proxies: Vec::new(),
             forwarded: None,
             tls: None,
+            plain_http: None,
         }
     }
 }
@@ -72,6 +83,14 @@ impl Network {
         match self.forwarded {
             Some(Forwarded::XForwardedFor) => &self.trusted_proxies,
             Some(Forwarded::None) | None => &[],
+        }
+    }
+
+    /// Refuses a private key that other users can get at.
+    pub(super) fn check_files(&self, files: &SecretFiles) -> Result<(), ConfigError> {
+        match &self.tls {
+            Some(tls) => files.check("network.tls.key_file", &tls.key_file),
+            None => Ok(()),
         }
     }
 
@@ -93,14 +112,17 @@ impl Network {
         }
         self.check_proxies()?;
         self.check_exposure(environment)?;
-        if let Some(tls) = &self.tls {
-            if !public_url.is_https() {
-                return Err(ConfigError::at(
-                    "public_url",
-                    "is plain http although `network.tls` is set; write https://",
-                ));
-            }
-            secret::check_private("network.tls.key_file", &tls.key_file)?;
+        if self.tls.is_some() && self.plain_http.is_some() {
+            return Err(ConfigError::at(
+                "network.plain_http",
+                "contradicts `network.tls`; leave out one of them",
+            ));
+        }
+        if self.tls.is_some() && !public_url.is_https() {
+            return Err(ConfigError::at(
+                "public_url",
+                "is plain http although `network.tls` is set; write https://",
+            ));
         }
         Ok(())
     }
@@ -130,25 +152,38 @@ impl Network {
         }
     }
 
-    /// In production, refuses to serve plain HTTP to other machines unless a trusted proxy is
-    /// configured: tokens and signatures must not cross a network unencrypted.
+    /// In production, refuses plain HTTP that others than a proxy could use: tokens and signatures
+    /// must not cross a network unencrypted. A trusted proxy allows a private address only, because
+    /// clients can reach a public one without the proxy.
     fn check_exposure(&self, environment: Environment) -> Result<(), ConfigError> {
-        if environment != Environment::Production || self.tls.is_some() || !self.trusted_proxies.is_empty() {
+        if environment != Environment::Production || self.tls.is_some() || self.plain_http.is_some() {
             return Ok(());
         }
-        match self
-            .listen
-            .iter()
-            .find(|address| !address.ip().to_canonical().is_loopback())
-        {
+        let is_closed = |address: &&SocketAddr| {
+            let ip = address.ip().to_canonical();
+            ip.is_loopback() || (is_private(ip) && !self.trusted_proxies.is_empty())
+        };
+        match self.listen.iter().find(|address| !is_closed(address)) {
             Some(open) => Err(ConfigError::at(
                 "network.listen",
                 format_args!(
-                    "{open} would accept plain http from other machines; set `network.tls`, or `network.trusted_proxies`, or listen on 127.0.0.1"
+                    "{open} would accept plain http from other machines; set `network.tls`, or listen on 127.0.0.1, or on a private address with `network.trusted_proxies`, or set `network.plain_http` = \"behind_proxy\" if only a proxy with TLS can connect"
                 ),
             )),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether an address is of a network that the Internet does not route to: private, shared
+/// (RFC 6598) or link-local. Not the unspecified address, which stands for all of a machine.
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            ip.is_private() || ip.is_link_local() || is_shared
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! parameters. An error repeats at most the scheme or the name of a known parameter.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
@@ -31,6 +32,14 @@ impl PostgresUrl {
     /// The whole URL, to connect with.
     pub fn expose(&self) -> &str {
         &self.text
+    }
+
+    /// The file with the private key of the client certificate, if the URL names one.
+    pub(super) fn client_key(&self) -> Option<PathBuf> {
+        let url = reqwest::Url::parse(&self.text).ok()?;
+        url.query_pairs()
+            .find(|(name, _)| name == "sslkey")
+            .map(|(_, path)| PathBuf::from(path.as_ref()))
     }
 }
 

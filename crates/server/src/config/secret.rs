@@ -1,25 +1,19 @@
-//! Secrets: a value or, better, the path of a file that only the service's user can read.
+//! Secrets: a value or, better, the path of a file ([`SecretFiles`]).
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use tm_auth_proto::text;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::error::ConfigError;
+use super::secret_file::SecretFiles;
 
 const HOW: &str = "write the output of: openssl rand -base64 32";
-
-/// A secret file must be shorter. A longer file was probably named by mistake.
-const MAX_FILE_BYTES: u64 = 4096;
 
 /// 32 random bytes have about 30 different values. Fewer than 16 occur less than once in 10^13
 /// draws.
@@ -91,16 +85,18 @@ fn is_guessable(bytes: &[u8; 32]) -> bool {
 /// The key-encryption key in the setting `key`, or in the file named by `key` + `_file`. Refuses
 /// both at once.
 pub(super) fn kek(
+    files: &SecretFiles,
     key: &str,
     value: Option<String>,
     file: Option<PathBuf>,
 ) -> Result<Option<Kek>, ConfigError> {
-    parsed(key, value, file)
+    parsed(files, key, value, file)
 }
 
 /// Parses the secret in the setting `key`, or in the file named by `key` + `_file`. Refuses both at
 /// once. The errors of `T` must not repeat the secret.
 pub(super) fn parsed<T: FromStr<Err = String>>(
+    files: &SecretFiles,
     key: &str,
     value: Option<String>,
     file: Option<PathBuf>,
@@ -115,7 +111,7 @@ pub(super) fn parsed<T: FromStr<Err = String>>(
         (Some(text), None) => (key.to_owned(), Zeroizing::new(text)),
         (None, Some(path)) => {
             let key = format!("{key}_file");
-            let text = read_private(&key, &path)?;
+            let text = files.read(&key, &path)?;
             (key, text)
         }
         (None, None) => return Ok(None),
@@ -123,58 +119,4 @@ pub(super) fn parsed<T: FromStr<Err = String>>(
     text.parse()
         .map(Some)
         .map_err(|problem: String| ConfigError::at(&key, problem))
-}
-
-/// Refuses a file whose mode grants anything to users other than its owner.
-pub(super) fn check_private(key: &str, path: &Path) -> Result<(), ConfigError> {
-    open_private(key, path).map(drop)
-}
-
-/// Reads a secret file that only its owner can access.
-pub(super) fn read_private(key: &str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    // Allocated once: a buffer that grows leaves copies of the secret in memory.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 32));
-    let length = open_private(key, path)?
-        .take(MAX_FILE_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(|e| ConfigError::at(key, format_args!("{} cannot be read: {e}", path.display())))?;
-    if length as u64 == MAX_FILE_BYTES {
-        return Err(ConfigError::at(
-            key,
-            format_args!("{} is too long for a secret; name another file", path.display()),
-        ));
-    }
-    text::from_bytes(&bytes)
-        .map(|text| Zeroizing::new(text.to_owned()))
-        .map_err(|problem| ConfigError::at(key, format_args!("{} {problem}", path.display())))
-}
-
-fn open_private(key: &str, path: &Path) -> Result<File, ConfigError> {
-    let shown = path.display();
-    let unreadable = |e| {
-        ConfigError::at(
-            key,
-            format_args!("{shown} cannot be read ({e}); name a file that the service's user owns"),
-        )
-    };
-    // Checked before opening, because opening a named pipe waits for a writer.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(ConfigError::at(
-            key,
-            format_args!("{shown} is not a file; name one"),
-        ));
-    }
-    let file = File::open(path).map_err(unreadable)?;
-    // Reads the mode of the open file, because the path could name another file by now.
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(ConfigError::at(
-            key,
-            format_args!(
-                "{shown} holds a secret but other users can access it (mode {:03o}); run: chmod 600 {shown}",
-                mode & 0o777
-            ),
-        ));
-    }
-    Ok(file)
 }

@@ -5,7 +5,8 @@
 //! 2. Every proxy appends the address that connected to it, so the list is walked from the right.
 //!    The first hop that is not a trusted proxy is the client. The client may have forged the
 //!    entries to its left.
-//! 3. A hop that is not an address ends the walk at the last valid one.
+//! 3. Empty elements do not count, as in any list (RFC 9110 section 5.6.1.2).
+//! 4. A hop that is not an address ends the walk at the last valid one.
 //!
 //! So a client can neither charge its requests to another address nor avoid the charge.
 
@@ -32,7 +33,9 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     }
     // Several lines of a list header are one list in the same order (RFC 9110 section 5.3).
     let lines = headers.get_all(X_FORWARDED_FOR).into_iter().rev();
-    let hops = lines.flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
+    let hops = lines
+        .flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','))
+        .filter(|hop| !hop.iter().all(|byte| matches!(byte, b' ' | b'\t')));
     for hop in hops.take(MAX_HOPS) {
         let Some(address) = parse_hop(hop) else { break };
         farthest = address;
@@ -180,8 +183,6 @@ mod tests {
         for garbage in [
             "unknown",
             "_hidden",
-            "",
-            " ",
             "203.0.113.9:99999",
             "203.0.113.9:",
             "[203.0.113.9]",
@@ -200,6 +201,22 @@ mod tests {
                 "{garbage}"
             );
         }
+    }
+
+    #[test]
+    fn i06_r22_empty_elements_of_the_list_do_not_count() {
+        for lines in [
+            &["203.0.113.9, "][..],
+            &["203.0.113.9,"],
+            &[", ,203.0.113.9,\t, "],
+            &["203.0.113.9", "", " , "],
+            &["198.51.100.1, 203.0.113.9, , 10.2.2.2,"],
+        ] {
+            assert_eq!(address(PROXY, lines), "203.0.113.9", "{lines:?}");
+        }
+        let many = format!("203.0.113.9{}", ",".repeat(8000));
+        assert_eq!(address(PROXY, &[&many]), "203.0.113.9");
+        assert_eq!(address(PROXY, &[" , ,"]), PROXY);
     }
 
     #[test]

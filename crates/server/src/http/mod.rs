@@ -10,5 +10,6 @@ pub(crate) mod error;
 pub(crate) mod fallback;
 pub(crate) mod form;
 pub(crate) mod json;
+pub(crate) mod nearest_path;
 pub(crate) mod query;
 pub(crate) mod same_origin;

@@ -45,8 +45,11 @@ pub(crate) fn check(
         Some("null") if site == Some(true) => None,
         origin => origin.map(|origin| origin == url.origin()),
     };
+    let refuse = |cause| Err(ApiError::caused(ErrorCode::CrossSiteRequest, cause));
     match (site, origin) {
-        (Some(false), _) | (_, Some(false)) | (None, None) => Err(ApiError::new(ErrorCode::CrossSiteRequest)),
+        (Some(false), _) => refuse("Sec-Fetch-Site is not same-origin"),
+        (_, Some(false)) => refuse("Origin is not this service's"),
+        (None, None) => refuse("neither Sec-Fetch-Site nor Origin"),
         _ => Ok(()),
     }
 }

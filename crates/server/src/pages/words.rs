@@ -1,10 +1,14 @@
 //! The wording of times, states, reasons and actions on pages.
 
 use jiff::Timestamp;
+use tm_auth_core::api_key::setting::SettingChange;
 use tm_auth_core::user::{AuthMethod, SessionKind};
+use tm_auth_proto::ErrorCode;
 use tm_auth_proto::api_key::ApiKeyStatus;
-use tm_auth_proto::{ErrorCode, Scope, Scopes};
 use tm_auth_store::AuditAction;
+
+use crate::mail::templates::key_words;
+pub(crate) use crate::mail::templates::key_words::scopes;
 
 /// A time, with the time at which the page shows it.
 #[derive(Clone, Copy)]
@@ -88,18 +92,6 @@ impl Status {
             disabled: status == ApiKeyStatus::Disabled,
         }
     }
-}
-
-pub(crate) fn scopes(scopes: Scopes) -> String {
-    if scopes == Scopes::ALL {
-        return "read, trade and transfer".to_owned();
-    }
-    let words: Vec<&str> = Scope::ALL
-        .into_iter()
-        .filter(|scope| scopes.contains(*scope))
-        .map(Scope::as_str)
-        .collect();
-    words.join(" and ")
 }
 
 const REFUSED: &str = "The request was refused.";
@@ -221,6 +213,7 @@ pub(crate) fn action(action: &AuditAction) -> String {
         Action::SigningKeyRemoved => "Deleted a key of the service",
         Action::SigningKeyRevoked => "Revoked a key of the service",
         Action::DatabaseRecovered => "Restored the database",
+        Action::DatabaseWentBack => "Repeated revocations that the database had lost",
         Action::DatabaseImported => "Imported the database",
         // Written by a newer version of the service: show the name as it is.
         Action::Unknown(name) => return name.replace('_', " "),
@@ -228,9 +221,12 @@ pub(crate) fn action(action: &AuditAction) -> String {
     words.to_owned()
 }
 
-/// The wording of an entry's detail, such as `method=passkey`. `None` if no pair of it is for
-/// users.
+/// The wording of an entry's detail: what a change of a key changed, or pairs such as
+/// `method=passkey`. `None` if nothing in it is for users.
 pub(crate) fn detail(detail: &str) -> Option<String> {
+    if let Ok(changes) = serde_json::from_str::<Vec<SettingChange>>(detail) {
+        return (!changes.is_empty()).then(|| key_words::changes(&changes));
+    }
     let words: Vec<&str> = detail
         .split_whitespace()
         .filter_map(|pair| match pair.split_once('=')? {
@@ -300,13 +296,6 @@ mod tests {
         ] {
             assert_eq!(instant(seconds).relative(), words);
         }
-    }
-
-    #[test]
-    fn scopes_are_listed_in_words() {
-        assert_eq!(scopes(Scopes::ALL), "read, trade and transfer");
-        let some: Scopes = [Scope::Trade, Scope::Read].into_iter().collect();
-        assert_eq!(scopes(some), "read and trade");
     }
 
     #[test]

@@ -128,11 +128,13 @@ async fn take<S: DeserializeOwned>(
     kind: Kind,
     challenge: &[u8],
 ) -> Result<(Option<AccountId>, S), ApiError> {
-    let over = || ApiError::from(Refusal::CeremonyOver);
-    let secret = browser_secret(app, headers).ok_or_else(over)?;
+    let over = |cause| ApiError::from(Refusal::CeremonyOver).because(cause);
+    let secret = browser_secret(app, headers).ok_or_else(|| over("no cookie of a ceremony"))?;
     let id_hash = id_hash(&secret, challenge);
     let taken = app.store.take_ceremony(id_hash, kind.as_str(), context.now);
-    let taken = taken.await?.ok_or_else(over)?;
+    let taken = taken.await?.ok_or_else(|| {
+        over("no ceremony of this kind, browser and challenge: it is used, expired or never began")
+    })?;
     let state = serde_json::from_str(&taken.state).map_err(ApiError::internal)?;
     Ok((taken.uid, state))
 }

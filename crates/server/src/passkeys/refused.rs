@@ -15,8 +15,6 @@ pub(super) fn because(reason: &'static str) -> Refused {
 
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
-        let mut error = Self::from(Refusal::PasskeyRefused);
-        error.cause = Some(refused.0.into());
-        error
+        Self::from(Refusal::PasskeyRefused).because(refused.0)
     }
 }

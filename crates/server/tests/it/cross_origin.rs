@@ -134,6 +134,62 @@ async fn h09_unknown_paths_and_methods_get_different_errors() {
 }
 
 #[tokio::test]
+async fn r24_a_wrong_path_gets_404_and_the_nearest_path() {
+    let server = TestServer::start().await;
+    let id = "b1f0c2d4-6a1e-8c55-9d1f-2f1a0c3b4d5e";
+    for (method, path, nearest) in [
+        ("POST", "//v1/auth/api-key/token", "POST /v1/auth/api-key/token"),
+        ("POST", "/v1/auht/api-key/token", "POST /v1/auth/api-key/token"),
+        // A proxy that removes the prefix, or doubles it.
+        ("POST", "/api-key/token", "POST /v1/auth/api-key/token"),
+        (
+            "POST",
+            "/v1/auth/v1/auth/token/refresh",
+            "POST /v1/auth/token/refresh",
+        ),
+        ("POST", "/token/refresh/", "POST /v1/auth/token/refresh"),
+        (
+            "DELETE",
+            &format!("/v1/api-keys/{id}"),
+            "DELETE /v1/auth/api-keys/{key_id}",
+        ),
+        // The path exists with another method.
+        ("PUT", "/token/revoke", "POST /v1/auth/token/revoke"),
+        ("GET", "//v1/auth/api-key/token", "POST /v1/auth/api-key/token"),
+    ] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        // Without `Origin` and `Sec-Fetch-Site`, as programs send it; and as another site does.
+        for site in [None, Some("cross-site")] {
+            let mut request = server
+                .http
+                .request(method.clone(), format!("{}{path}", server.origin))
+                .json(&serde_json::json!({}));
+            if let Some(site) = site {
+                request = request.header("sec-fetch-site", site);
+            }
+            let answer = Answer::of(request.send().await.unwrap()).await;
+            answer.assert_error(404, "not_found");
+            let message = answer.body["message"].as_str().unwrap().to_owned();
+            assert!(
+                message.contains(&format!("the nearest is {nearest}.")),
+                "{path}: {message}"
+            );
+        }
+    }
+    let far = Answer::of(
+        server
+            .http
+            .post(format!("{}/wp-login.php", server.origin))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+    far.assert_error(404, "not_found");
+    assert!(!far.body["message"].as_str().unwrap().contains("nearest"));
+}
+
+#[tokio::test]
 async fn e15_token_introspection_is_not_offered() {
     let server = TestServer::start().await;
     for path in ["/introspect", "/token/introspect", "/oauth2/introspect"] {

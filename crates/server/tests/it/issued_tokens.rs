@@ -40,7 +40,7 @@ async fn account(server: &TestServer) -> Account {
     let new = NewAccount {
         uid: AccountId(uuid()),
         organization_id: OrganizationId(uuid()),
-        email: Some(email),
+        email: Some(email.parse().unwrap()),
         created_at: server.now(),
     };
     let audit_context = AuditContext::operator(server.now());

@@ -1,6 +1,6 @@
 //! Accounts: one per address, disabled and enabled.
 
-use tm_auth_core::Refusal;
+use tm_auth_core::{EmailAddress, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::given::{
@@ -28,7 +28,11 @@ async fn an_account_is_stored_as_it_was_created(store: &Store) {
             .unwrap();
         assert_eq!(
             (made.uid, made.organization_id, made.email.as_deref()),
-            (new.uid, new.organization_id, new.email.as_deref())
+            (
+                new.uid,
+                new.organization_id,
+                new.email.as_ref().map(EmailAddress::as_str)
+            )
         );
         assert_eq!((made.created_at, made.disabled_at), (new.created_at, None));
         assert_eq!(store.account(new.uid).await.unwrap(), Some(made));

@@ -28,7 +28,7 @@ fn subject(sub: &str, email: Option<&str>) -> AppleSubject {
     AppleSubject {
         iss: ISS.to_owned(),
         sub: sub.to_owned(),
-        email: email.map(ToOwned::to_owned),
+        email: email.map(|email| email.parse().expect("an address")),
         private_relay: false,
     }
 }

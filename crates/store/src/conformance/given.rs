@@ -77,7 +77,7 @@ pub(crate) fn new_account(email: Option<&str>, seconds: i64) -> NewAccount {
     NewAccount {
         uid: AccountId(fresh_uuid()),
         organization_id: OrganizationId(fresh_uuid()),
-        email: email.map(ToOwned::to_owned),
+        email: email.map(|email| email.parse().expect("an address")),
         created_at: at(seconds),
     }
 }

@@ -82,6 +82,7 @@ async fn changes_are_returned_once_and_in_order(store: &Store) {
     let nothing = Changes {
         latest: 0,
         changes: Some(vec![]),
+        went_back: false,
     };
     assert_eq!(store.changes(0).await.unwrap(), nothing);
     let key = key(store).await;
@@ -103,7 +104,8 @@ async fn changes_are_returned_once_and_in_order(store: &Store) {
         later,
         Changes {
             latest: told.latest,
-            changes: Some(vec![])
+            changes: Some(vec![]),
+            went_back: false,
         }
     );
 }
@@ -113,6 +115,7 @@ async fn a_number_that_no_change_has_yet_means_missed_changes(store: &Store) {
     let missed = Changes {
         latest: newest,
         changes: None,
+        went_back: false,
     };
     assert_eq!(store.changes(newest + 1_000).await.unwrap(), missed);
 }
@@ -135,7 +138,8 @@ async fn a_gap_after_retention_is_reported_as_missed_changes(store: &Store) {
         store.changes(first).await.unwrap(),
         Changes {
             latest: newest,
-            changes: None
+            changes: None,
+            went_back: false,
         }
     );
     assert_eq!(store.changes(0).await.unwrap().changes, None);

@@ -23,6 +23,7 @@ mod recoveries;
 mod reminders;
 mod repeated;
 mod revocations;
+mod rewound;
 mod rotation;
 mod sessions;
 mod signing_keys;
@@ -67,6 +68,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         recoveries::CASES,
         signing_keys::CASES,
         revocations::CASES,
+        rewound::CASES,
         housekeeping::CASES,
         histories::CASES,
         contacts::CASES,

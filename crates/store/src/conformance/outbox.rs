@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use tm_auth_core::Account;
+use tm_auth_core::api_key::setting::{KeySettings, SettingChange};
 use tm_auth_core::email_code::Purpose;
 use tm_auth_proto::AccountId;
 
@@ -74,9 +75,15 @@ async fn change(store: &Store, uid: AccountId, key_id: tm_auth_proto::KeyId, sec
     assert!(changed.unwrap().unwrap().is_changed);
 }
 
-fn changed(seconds: i64) -> Notice {
+/// What [`change`] wrote at this second.
+fn changed(from: &str, seconds: i64) -> Notice {
+    let label = format!("bot {seconds}");
     Notice::KeyChanged {
-        label: format!("bot {seconds}"),
+        label: label.clone(),
+        changes: vec![SettingChange::Label {
+            from: from.to_owned(),
+            to: label,
+        }],
     }
 }
 
@@ -112,7 +119,13 @@ async fn q11_mail_is_written_with_its_change_for_the_address_of_that_time(store:
     assert_eq!(
         notices(&mails),
         [
-            ("old@example.com", &Notice::KeyCreated { label: label() }),
+            (
+                "old@example.com",
+                &Notice::KeyCreated {
+                    label: label(),
+                    settings: Some(KeySettings::of(&key))
+                }
+            ),
             (
                 "old@example.com",
                 &Notice::EmailChanged {
@@ -216,7 +229,12 @@ async fn q12_held_notices_are_leased_together_and_further_ones_counted(store: &S
     };
     assert_eq!(together(NODE, 150, "other@example.com").await, []);
     let held = together(NODE, 150, "owner@example.com").await;
-    let expected: Vec<_> = (1..50).map(changed).collect();
+    let expected: Vec<_> = (1..50)
+        .map(|seconds| match seconds {
+            1 => changed("bot", 1),
+            _ => changed(&format!("bot {}", seconds - 1), seconds),
+        })
+        .collect();
     assert_eq!(
         held.iter().map(|mail| &notice(mail).notice).collect::<Vec<_>>(),
         expected.iter().collect::<Vec<_>>()
@@ -230,7 +248,7 @@ async fn q12_held_notices_are_leased_together_and_further_ones_counted(store: &S
     change(store, owner.uid, key_id, 201).await;
     assert_eq!(
         notices(&leased(store, NODE, 201).await),
-        [("owner@example.com", &changed(201))]
+        [("owner@example.com", &changed("bot 110", 201))]
     );
     assert_eq!(together(OTHER, 270, "owner@example.com").await.len(), 49);
 }

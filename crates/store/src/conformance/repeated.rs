@@ -68,7 +68,7 @@ async fn q01_a_change_that_changes_nothing_writes_nothing(store: &Store) {
     let subject = AppleSubject {
         iss: "https://apple.test".to_owned(),
         sub: "ada".to_owned(),
-        email: Some("relay@example.com".to_owned()),
+        email: Some("relay@example.com".parse().unwrap()),
         private_relay: true,
     };
     // Each change is made at its second and again two seconds later.

@@ -1,7 +1,15 @@
 //! Whether this machine's clock agrees with the database server's.
 //!
 //! Nodes write times into rows that other nodes compare with their own clock, such as the time of a
-//! rotation. So each node's clock must agree with the server's clock within [`MAX_APART`].
+//! rotation. So each node's clock must agree with the server's within [`MAX_APART`].
+//!
+//! 1. A comparison reads the server's time, at the start and then about once a second
+//!    ([`crate::Store::compare_clocks`]).
+//! 2. Between two comparisons a jump is noticed without asking the server: the clock and a stopwatch
+//!    must have advanced by the same time ([`crate::Store::check_clock`]).
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,8 +17,8 @@ use super::Postgres;
 use crate::sql::{Tx, args};
 use crate::{Result, StoreError};
 
-/// A node whose clock differs by more is not ready. Time synchronisation keeps machines within
-/// milliseconds.
+/// A node whose clock differs by more issues no tokens and is not ready. Time synchronisation keeps
+/// machines within milliseconds.
 pub const MAX_APART: SignedDuration = SignedDuration::from_secs(5);
 
 /// The clock that is compared with the server's.
@@ -24,22 +32,68 @@ pub(super) fn system() -> Timestamp {
     Timestamp::now()
 }
 
-impl Postgres {
-    /// Fails if the clocks differ by more than [`MAX_APART`]. Ignores the round trip.
-    pub(crate) async fn compare_clocks(&self) -> Result<()> {
-        let asked = (self.clock)();
-        let server = self.read(&async |tx: &mut Tx<'_>| server_time(tx).await).await?;
-        let answered = (self.clock)();
-        let ahead = asked.duration_since(server);
-        let behind = server.duration_since(answered);
-        if ahead > MAX_APART || behind > MAX_APART {
-            return Err(StoreError::unavailable(format!(
-                "this machine's clock is {} s {} the database server's",
-                ahead.as_secs().abs().max(behind.as_secs().abs()),
-                if ahead > MAX_APART { "ahead of" } else { "behind" },
-            )));
+/// What the last comparison found.
+#[derive(Default)]
+pub(super) struct Comparison(Mutex<Option<Found>>);
+
+#[derive(Clone, Copy)]
+struct Found {
+    /// The server's time minus this machine's.
+    difference: SignedDuration,
+    /// This machine's time, and a stopwatch that was started at that time.
+    at: Timestamp,
+    stopwatch: Instant,
+}
+
+impl Comparison {
+    fn set(&self, found: Found) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+    }
+
+    fn get(&self) -> Option<Found> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Found {
+    /// Fails if the clock differed, or has jumped since.
+    fn check(self, now: Timestamp) -> Result<()> {
+        let passed = SignedDuration::try_from(self.stopwatch.elapsed()).unwrap_or(SignedDuration::MAX);
+        let jumped = now.duration_since(self.at).saturating_sub(passed);
+        let ahead = jumped.saturating_sub(self.difference);
+        if ahead.abs() <= MAX_APART {
+            return Ok(());
         }
-        Ok(())
+        Err(StoreError::unavailable(format!(
+            "this machine's clock is {} s {} the database server's",
+            ahead.abs().as_secs(),
+            if ahead.is_positive() { "ahead of" } else { "behind" },
+        )))
+    }
+}
+
+impl Postgres {
+    /// Step 1. Fails if the clocks differ by more than [`MAX_APART`]. The difference is measured at
+    /// the middle of the round trip. Tests move this machine's clock by `step`.
+    pub(crate) async fn compare_clocks(&self, step: SignedDuration) -> Result<()> {
+        let (asked, stopwatch) = ((self.clock)() + step, Instant::now());
+        let server = self.read(&async |tx: &mut Tx<'_>| server_time(tx).await).await?;
+        let half = SignedDuration::try_from(stopwatch.elapsed() / 2).unwrap_or(SignedDuration::MAX);
+        self.comparison.set(Found {
+            difference: server.duration_since(asked).saturating_sub(half),
+            at: asked,
+            stopwatch,
+        });
+        self.check_clock(step)
+    }
+
+    /// Step 2. Fails if the last comparison found a difference, or the clock has jumped since. Asks
+    /// nothing of the server.
+    pub(crate) fn check_clock(&self, step: SignedDuration) -> Result<()> {
+        match self.comparison.get() {
+            Some(found) => found.check((self.clock)() + step),
+            None => Ok(()),
+        }
     }
 }
 
@@ -50,6 +104,8 @@ async fn server_time(tx: &mut Tx<'_>) -> Result<Timestamp> {
 
 #[cfg(all(test, feature = "conformance"))]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use tm_auth_testing::postgres::Postgres as Server;
 
     use super::*;
@@ -68,6 +124,28 @@ mod tests {
         };
         postgres.clock = clock;
         store
+    }
+
+    /// What [`stepping`] adds to the time.
+    static STEP: AtomicI64 = AtomicI64::new(0);
+
+    fn stepping() -> Timestamp {
+        system() + SignedDuration::from_secs(STEP.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test]
+    async fn r34_a_jump_of_the_clock_is_noticed_at_once_and_forgiven_when_it_is_undone() {
+        let store = store(stepping).await;
+        store.compare_clocks().await.unwrap();
+        for (step, is_right) in [(0, true), (4, true), (3600, false), (-3600, false), (0, true)] {
+            STEP.store(step, Ordering::SeqCst);
+            assert_eq!(store.check_clock().is_ok(), is_right, "{step}");
+        }
+        STEP.store(20, Ordering::SeqCst);
+        store.compare_clocks().await.unwrap_err();
+        store.check_clock().unwrap_err();
+        STEP.store(0, Ordering::SeqCst);
+        store.check_clock().unwrap();
     }
 
     #[tokio::test]

@@ -63,6 +63,7 @@ pub(crate) struct Postgres {
     waiting: Semaphore,
     /// This machine's clock, to be compared with the server's.
     clock: clock::Clock,
+    comparison: clock::Comparison,
     /// Fewer than the connections, so that writers never take the connections that reads need.
     writers: Semaphore,
 }
@@ -125,6 +126,7 @@ fn connect(options: &PostgresOptions) -> Result<Postgres> {
         rotations: Batcher::start(pool(1)),
         waiting: Semaphore::new(MAX_WAITING),
         clock: clock::system,
+        comparison: clock::Comparison::default(),
         writers: Semaphore::new(shared.div_ceil(2) as usize),
     })
 }

@@ -49,6 +49,7 @@ pub(super) async fn create(
     audit_context: &AuditContext,
 ) -> Result<Option<Account>> {
     if let Some(email) = &new.email {
+        let email = email.as_str();
         if identity::in_cooldown(tx, email, new.uid, audit_context).await? {
             return Ok(None);
         }
@@ -88,7 +89,7 @@ pub(super) async fn by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<Acco
     tx.find(&sql, args![email], read).await
 }
 
-pub(super) async fn all(tx: &mut Tx<'_>) -> Result<Vec<Account>> {
+pub(crate) async fn all(tx: &mut Tx<'_>) -> Result<Vec<Account>> {
     let sql = format!("SELECT {COLUMNS} FROM accounts ORDER BY created_at, uid");
     tx.list(&sql, args![], read).await
 }

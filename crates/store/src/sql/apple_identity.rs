@@ -1,7 +1,7 @@
 //! Apple identities.
 
 use jiff::Timestamp;
-use tm_auth_core::{Account, Refusal};
+use tm_auth_core::{Account, EmailAddress, Refusal};
 use tm_auth_proto::AccountId;
 
 use super::row::damaged;
@@ -105,7 +105,7 @@ async fn sign_in(
         return Ok(AppleSignIn::Known(account));
     }
     if let Some(email) = &subject.email
-        && account::by_email(tx, email).await?.is_some()
+        && account::by_email(tx, email.as_str()).await?.is_some()
     {
         return Ok(AppleSignIn::AddressHasAccount);
     }
@@ -162,12 +162,11 @@ async fn renew(
         .await?;
     }
     // If the ID token has no address, the stored one stays.
-    if subject.email.is_some()
-        && (&subject.email, subject.private_relay) != (&known.email, known.private_relay)
-    {
+    let email = subject.email.as_ref().map(EmailAddress::as_str);
+    if email.is_some() && (email, subject.private_relay) != (known.email.as_deref(), known.private_relay) {
         tx.execute(
             "UPDATE apple_identities SET email = ?3, private_relay = ?4 WHERE iss = ?1 AND sub = ?2",
-            args![known.iss, known.sub, subject.email, subject.private_relay],
+            args![known.iss, known.sub, email, subject.private_relay],
         )
         .await?;
     }

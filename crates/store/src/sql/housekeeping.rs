@@ -7,7 +7,7 @@ use tm_auth_core::email_code::rules;
 use tm_auth_proto::{AccountId, KeyId};
 
 use super::row::{damaged, only, uuid};
-use super::{Columns, Engine, Store, Tx, args, audit, session, setting, user_session};
+use super::{Columns, Engine, Store, Tx, args, audit, rewound, session, setting, user_session};
 use crate::{AuditAction, AuditContext, Call, Change, Changes, Result, Retention, StoreError, Swept};
 
 impl Store {
@@ -16,11 +16,27 @@ impl Store {
     pub fn ping(&self) -> Call<'_, ()> {
         Box::pin(self.in_time(async {
             self.write_read_committed(async |tx| ping(tx).await).await?;
+            self.compare_clocks().await
+        }))
+    }
+
+    /// Compares this machine's clock with a PostgreSQL server's. Fails if they disagree.
+    pub fn compare_clocks(&self) -> Call<'_, ()> {
+        Box::pin(self.in_time(async {
             match &self.engine {
                 Engine::Sqlite(_) => Ok(()),
-                Engine::Postgres(postgres) => postgres.compare_clocks().await,
+                Engine::Postgres(postgres) => postgres.compare_clocks(self.clock_step()).await,
             }
         }))
+    }
+
+    /// Fails if the last comparison found a difference, or this machine's clock has jumped since.
+    /// Takes no time, so that each decision that depends on the time can ask.
+    pub fn check_clock(&self) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(postgres) => postgres.check_clock(self.clock_step()),
+        }
     }
 
     /// Returns up to 10,000 changes after the one with the number `after`. If `after` is unknown,
@@ -138,8 +154,8 @@ impl Told {
 }
 
 /// Returns the changes after this number, and the newest of them. `told` is the newest that was
-/// returned before. If its row is missing or differs, retention deleted it or the database lost its
-/// last commits.
+/// returned before. If its row differs, or no row has its number or a higher one, the database lost
+/// its last commits. If only its own row is missing, retention deleted it.
 pub(super) async fn changes(
     tx: &mut Tx<'_>,
     after: i64,
@@ -148,11 +164,17 @@ pub(super) async fn changes(
     let sql = "SELECT seq, kind, subject, at FROM changes WHERE seq >= ?1 ORDER BY seq LIMIT 10000";
     let rows = tx.list(sql, args![after], Told::read).await?;
     let (mut latest, mut found, mut gap) = (after, Vec::new(), false);
+    let went_back = told.is_some_and(|told| {
+        told.seq == after
+            && rows
+                .first()
+                .is_none_or(|first| first.seq == after && first != told)
+    });
     let mut new = rows.as_slice();
     if after > 0 {
         match rows.split_first() {
             Some((first, behind)) if first.seq == after => {
-                gap = told.is_some_and(|told| told.seq == after && told != first);
+                gap = went_back;
                 new = behind;
             }
             _ => gap = true,
@@ -172,6 +194,7 @@ pub(super) async fn changes(
     let changes = Changes {
         latest,
         changes: (!gap).then_some(found),
+        went_back,
     };
     Ok((changes, rows.into_iter().next_back()))
 }
@@ -312,6 +335,7 @@ pub(super) async fn mark_recovered(
     let recovered_at = at.as_millisecond().to_string();
     let is_new = setting::get(tx, "recovered_at").await?.as_deref() != Some(&recovered_at);
     setting::set(tx, "recovered_at", &recovered_at).await?;
+    rewound::unmark(tx).await?;
     let ended = if end_sessions {
         session::end_all(tx, audit_context).await? + user_session::end_all(tx, audit_context).await?
     } else {

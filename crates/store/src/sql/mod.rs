@@ -9,7 +9,7 @@
 //! On PostgreSQL, opening and rotating a session uses batched statements ([`crate::postgres`]) and
 //! falls back to this code for uncommon cases.
 
-mod account;
+pub(crate) mod account;
 pub(crate) mod api_key;
 mod apple_identity;
 pub(crate) mod audit;
@@ -24,6 +24,7 @@ mod passkey;
 mod recovery;
 mod reminder;
 mod revocation;
+mod rewound;
 mod row;
 pub(crate) mod session;
 pub(crate) mod setting;

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::{Outbox, Tx, args, housekeeping};
 #[cfg(feature = "faults")]
 use crate::faults::Faults;
@@ -57,6 +59,14 @@ impl Store {
     #[cfg(feature = "faults")]
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// How far a test moved this machine's clock.
+    pub(super) fn clock_step(&self) -> SignedDuration {
+        #[cfg(feature = "faults")]
+        return self.faults.clock_step();
+        #[cfg(not(feature = "faults"))]
+        SignedDuration::ZERO
     }
 
     /// Bounds every call from now on. A call without an answer in this time fails as

@@ -4,6 +4,7 @@
 //! these three kinds and order them alike, so one SQL text serves both.
 
 use jiff::Timestamp;
+use tm_auth_core::EmailAddress;
 use tm_auth_core::email_code::{CodeMac, FlowId};
 use tm_auth_core::secret::SecretHash;
 use tm_auth_proto::{AccountId, KeyId, OrganizationId, SessionId};
@@ -73,6 +74,7 @@ as_value! {
     Timestamp: Integer(at => at.as_millisecond()),
     str: Text(text => text),
     String: Text(text => text),
+    EmailAddress: Text(address => address.as_str()),
     [u8]: Blob(bytes => bytes),
     Vec<u8>: Blob(bytes => bytes),
     AccountId: Blob(id => id.0.as_bytes()),

@@ -1,11 +1,19 @@
 //! Protection of the database file: one server, a local disk, a private file.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use crate::{Result, StoreError};
+
+/// How long a start waits for the lock. A process that was killed holds it until the system has
+/// closed its files, and a supervisor starts the next one at once.
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The lock of the only server. The system releases it when the process exits or dies. It has its
 /// own file, apart from SQLite's locks on the database file.
@@ -14,7 +22,8 @@ pub(super) struct ServerLock {
 }
 
 impl ServerLock {
-    pub(super) fn take(database: &Path) -> Result<Self> {
+    /// Takes the lock. Waits up to `wait` for another process to release it.
+    pub(super) fn take(database: &Path, wait: Duration) -> Result<Self> {
         let mut path = database.as_os_str().to_owned();
         path.push(".lock");
         let path = PathBuf::from(path);
@@ -24,13 +33,31 @@ impl ServerLock {
             .open(&path)
             .map_err(|error| unusable(&path, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::unusable(format!(
+            Ok(()) => return Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(unusable(&path, error)),
+        }
+        tracing::info!("another process holds the database; waiting for it to end");
+        match lock_within(file, wait) {
+            Some(Ok(file)) => Ok(Self { _file: file }),
+            Some(Err(error)) => Err(unusable(&path, error)),
+            None => Err(StoreError::unusable(format!(
                 "another tm-auth server is using {}: SQLite takes one server; stop the other first",
                 database.display()
             ))),
-            Err(TryLockError::Error(error)) => Err(unusable(database, error)),
         }
+    }
+}
+
+/// Locks a file. Returns `None` if another process holds the lock for all of `wait`.
+fn lock_within(file: File, wait: Duration) -> Option<io::Result<File>> {
+    let (locked, lock) = channel();
+    // flock(2) has no time limit. A thread that gets the lock too late closes the file again.
+    let thread = thread::Builder::new().spawn(move || locked.send(file.lock().map(|()| file)).ok());
+    match thread.map(|_| lock.recv_timeout(wait)) {
+        Ok(Ok(outcome)) => Some(outcome),
+        Ok(Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)) => None,
+        Err(error) => Some(Err(error)),
     }
 }
 
@@ -51,7 +78,7 @@ fn private() -> OpenOptions {
     options
 }
 
-fn unusable(path: &Path, error: std::io::Error) -> StoreError {
+fn unusable(path: &Path, error: io::Error) -> StoreError {
     StoreError::cannot(format_args!("open {}", path.display()), error)
 }
 
@@ -105,6 +132,26 @@ fn network_filesystem<'a>(mountinfo: &'a str, folder: &Path) -> Option<&'a str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r16_a_start_waits_for_the_lock_of_a_process_that_is_ending() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let database = folder.path().join("tm-auth.db");
+        let first = ServerLock::take(&database, Duration::ZERO).unwrap();
+        let refused = ServerLock::take(&database, Duration::ZERO).err().unwrap();
+        assert!(
+            refused.to_string().contains("another tm-auth server"),
+            "{refused}"
+        );
+        let (waiting, waits) = channel();
+        let second = thread::spawn(move || {
+            waiting.send(()).unwrap();
+            ServerLock::take(&database, Duration::from_mins(1))
+        });
+        waits.recv().unwrap();
+        drop(first);
+        assert!(second.join().unwrap().is_ok());
+    }
 
     #[test]
     fn j21_network_file_systems_are_recognised_by_the_innermost_mount() {

@@ -63,7 +63,7 @@ pub fn open(options: &SqliteOptions) -> Result<Store> {
     lock::refuse_network_filesystem(&options.path)?;
     lock::create_private(&options.path)?;
     let lock = match options.role {
-        Role::Server => Some(lock::ServerLock::take(&options.path)?),
+        Role::Server => Some(lock::ServerLock::take(&options.path, lock::LOCK_WAIT)?),
         Role::Command => None,
     };
     let mut connection = connect(&options.path, options.synchronous)?;

@@ -18,9 +18,10 @@ mod tests;
 use std::path::Path;
 
 use jiff::Timestamp;
+use tm_auth_core::EmailAddress;
 use tm_auth_proto::Environment;
 
-use crate::sql::{Engine, Tx, args, audit, setting};
+use crate::sql::{Engine, Tx, account, args, audit, setting};
 use crate::{AuditAction, AuditContext, Result, Store, StoreError};
 use rows::Checked;
 use tables::{TABLES, Table};
@@ -147,11 +148,28 @@ async fn import(tx: &mut Tx<'_>, mut file: file::Reader, expected: Environment) 
         tables.push(found);
     }
     file.finish()?;
+    refuse_unreachable(tx).await?;
     Ok(Contents {
         environment,
         at,
         tables,
     })
+}
+
+/// Refuses an account whose address is not in its one form: no login would find the account.
+async fn refuse_unreachable(tx: &mut Tx<'_>) -> Result<()> {
+    for account in account::all(tx).await? {
+        let Some(email) = &account.email else { continue };
+        let canonical = EmailAddress::parse(email).map(String::from);
+        if canonical.as_ref() != Ok(email) {
+            let wanted = canonical.unwrap_or_else(|refusal| refusal.to_string());
+            return Err(StoreError::unusable(format!(
+                "accounts: the address of {} is {email:?}, but must be in its normal form ({wanted}); correct it in the old database and export it again",
+                account.uid
+            )));
+        }
+    }
+    Ok(())
 }
 
 async fn environment(tx: &mut Tx<'_>) -> Result<Environment> {

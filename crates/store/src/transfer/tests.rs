@@ -155,6 +155,35 @@ async fn an_export_is_imported_row_by_row_into_either_database() {
     }
 }
 
+#[tokio::test]
+async fn r26_an_address_that_no_login_finds_is_not_imported() {
+    let folder = TempDir::new().unwrap();
+    let store = sqlite(&folder, "old.db");
+    store.bind_environment(Environment::Uat).await.unwrap();
+    let new = given::new_account(Some("bob@example.com"), 0);
+    let uid = new.uid;
+    store
+        .create_account(new, &given::audit_context(0))
+        .await
+        .unwrap()
+        .unwrap();
+    store
+        .write(async move |tx| {
+            let sql = "UPDATE accounts SET email = 'Bob@Example.com' WHERE uid = ?1";
+            tx.execute(sql, args![uid]).await
+        })
+        .await
+        .unwrap();
+    let (file, _) = exported(&store, &folder, "1").await;
+    for target in [sqlite(&folder, "new.db"), postgres().await] {
+        let refusal = imported(&target, &file).await.unwrap_err().to_string();
+        for part in [uid.to_string().as_str(), "Bob@Example.com", "bob@example.com"] {
+            assert!(refusal.contains(part), "{part}: {refusal}");
+        }
+        assert!(target.accounts().await.unwrap().is_empty());
+    }
+}
+
 /// Sessions continue, replays are refused, revoked keys stay revoked, and new rows get new numbers.
 async fn continues(store: &Arc<Store>, from: &Deployment) {
     let (new, secret) = &from.session;

@@ -48,7 +48,10 @@ fn g22_a_token_for_this_flow_tells_who_it_is() {
         (subject.iss.as_str(), subject.sub.as_str()),
         ("https://apple.test", "001.abc.002")
     );
-    assert_eq!(subject.email.as_deref(), Some("ada@example.com"));
+    assert_eq!(
+        subject.email.as_ref().map(EmailAddress::as_str),
+        Some("ada@example.com")
+    );
     assert!(!subject.private_relay);
     assert!(
         with(
@@ -124,7 +127,10 @@ fn g22_clocks_may_differ_by_ten_seconds() {
 fn g24_an_address_is_verified_by_true_or_the_word_true_alone() {
     let email = |verified: Value| with(json!({ "email_verified": verified })).unwrap().email;
     for yes in [json!(true), json!("true")] {
-        assert_eq!(email(yes).as_deref(), Some("ada@example.com"));
+        assert_eq!(
+            email(yes).as_ref().map(EmailAddress::as_str),
+            Some("ada@example.com")
+        );
     }
     let others = [
         json!(false),
@@ -148,7 +154,10 @@ fn g24_a_relays_address_is_kept_as_it_is() {
     for private in [json!("true"), json!(true), json!(null), json!("false")] {
         let subject = with(json!({ "email": relay, "is_private_email": private })).unwrap();
         assert_eq!(
-            (subject.email.as_deref(), subject.private_relay),
+            (
+                subject.email.as_ref().map(EmailAddress::as_str),
+                subject.private_relay
+            ),
             (Some(relay), true)
         );
     }

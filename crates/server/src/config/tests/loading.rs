@@ -94,7 +94,7 @@ fn i17_a_file_is_read_and_the_environment_wins() {
 #[test]
 fn i17_lists_come_from_the_environment_with_commas() {
     let config = with(&[
-        ("NETWORK__LISTEN", "0.0.0.0:80, [::]:80"),
+        ("NETWORK__LISTEN", "10.0.0.1:80, [fd00::1]:80"),
         ("NETWORK__TRUSTED_PROXIES", "10.1.2.3/8,2001:db8::1"),
         ("NETWORK__FORWARDED", "x-forwarded-for"),
     ])

@@ -8,7 +8,7 @@ mod secrets;
 mod values;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -30,6 +30,14 @@ impl Folder {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         path
     }
+}
+
+/// Gives a file to another user if root runs the tests: the group may read a file of root.
+fn not_of_root(path: PathBuf) -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+    }
+    path
 }
 
 fn minimal() -> Vec<(String, String)> {

@@ -50,12 +50,13 @@ fn i17_a_secret_is_32_bytes_of_base64() {
 fn i17_a_secret_file_that_others_can_read_is_refused() {
     let folder = Folder::new();
     for mode in [0o640, 0o604, 0o620, 0o660, 0o644, 0o601] {
-        let kek = folder.file("kek", KEK, mode);
+        let kek = not_of_root(folder.file("kek", KEK, mode));
         let line = refused(
             "keys.kek_file",
             &[("KEYS__KEK", ""), ("KEYS__KEK_FILE", kek.to_str().unwrap())],
         );
         assert!(line.contains(&format!("chmod 600 {}", kek.display())), "{line}");
+        assert!(line.contains(&format!("mode {mode:04o}, owner ")), "{line}");
     }
     for mode in [0o600, 0o400] {
         let kek = folder.file(&format!("kek{mode}"), KEK, mode);
@@ -125,7 +126,7 @@ fn i17_a_tls_key_that_others_can_read_is_refused() {
             ("NETWORK__TLS__KEY_FILE", key.to_str().unwrap()),
         ])
     };
-    let error = tls(&folder.file("open.pem", "", 0o640)).unwrap_err();
+    let error = tls(&folder.file("open.pem", "", 0o644)).unwrap_err();
     assert_eq!(error.key(), Some("network.tls.key_file"));
     assert!(error.to_string().contains("chmod 600"), "{error}");
     let closed = folder.file("closed.pem", "", 0o600);
@@ -139,4 +140,88 @@ fn i17_a_tls_key_that_others_can_read_is_refused() {
             ("NETWORK__TLS__KEY_FILE", closed.to_str().unwrap()),
         ],
     );
+}
+
+#[test]
+fn r20_a_credential_of_systemd_is_accepted() {
+    let (credentials, elsewhere) = (Folder::new(), Folder::new());
+    let delivered = |path: &Path| {
+        let mut all = minimal();
+        all.retain(|(name, _)| name != "TM_AUTH__KEYS__KEK");
+        all.extend(env(&[("KEYS__KEK_FILE", path.to_str().unwrap())]));
+        let folder = credentials.0.path().to_str().unwrap().to_owned();
+        all.push(("CREDENTIALS_DIRECTORY".to_owned(), folder));
+        Config::load(None, all)
+    };
+    for mode in [0o400, 0o440, 0o444, 0o640, 0o644] {
+        let kek = not_of_root(credentials.file(&format!("kek{mode:o}"), KEK, mode));
+        delivered(&kek).unwrap();
+        // Elsewhere, other users can reach the same file.
+        let open = not_of_root(elsewhere.file(&format!("kek{mode:o}"), KEK, mode));
+        assert_eq!(delivered(&open).is_err(), mode & 0o077 != 0, "{mode:o}");
+        // A link counts as the file that it leads to.
+        let link = credentials.0.path().join(format!("link{mode:o}"));
+        std::os::unix::fs::symlink(&open, &link).unwrap();
+        assert_eq!(delivered(&link).is_err(), mode & 0o077 != 0, "{mode:o}");
+    }
+    let writable = credentials.file("writable", KEK, 0o460);
+    let line = delivered(&writable).unwrap_err().to_string();
+    assert!(
+        line.contains("other users can write it") && line.contains("chmod go-w"),
+        "{line}"
+    );
+}
+
+#[test]
+fn r20_every_secret_file_is_judged_in_the_same_way() {
+    let folder = Folder::new();
+    let ca = folder.file("ca.pem", "", 0o644);
+    let open = not_of_root(folder.file("secret", KEK, 0o644));
+    let open = open.to_str().unwrap();
+    let url = folder.file(
+        "url",
+        &format!("postgres://r:p@db.example.com/d?sslmode=verify-full&sslkey={open}"),
+        0o600,
+    );
+    let no_path = ("DATABASE__PATH", "");
+    let cases: [(&str, &[(&str, &str)]); 7] = [
+        ("keys.kek_file", &[("KEYS__KEK", ""), ("KEYS__KEK_FILE", open)]),
+        ("keys.previous_kek_file", &[("KEYS__PREVIOUS_KEK_FILE", open)]),
+        ("database.url_file", &[no_path, ("DATABASE__URL_FILE", open)]),
+        (
+            "database.url",
+            &[no_path, ("DATABASE__URL_FILE", url.to_str().unwrap())],
+        ),
+        (
+            "mail.password_file",
+            &[
+                ("MAIL__MODE", "smtp"),
+                ("MAIL__HOST", "smtp.example.com"),
+                ("MAIL__FROM", "no-reply@example.com"),
+                ("MAIL__USERNAME", "tm-auth"),
+                ("MAIL__PASSWORD_FILE", open),
+            ],
+        ),
+        (
+            "apple.private_key_file",
+            &[
+                ("APPLE__CLIENT_ID", "co.truemarkets.auth"),
+                ("APPLE__TEAM_ID", "ABCDE12345"),
+                ("APPLE__KEY_ID", "ABCDE12345"),
+                ("APPLE__PRIVATE_KEY_FILE", open),
+            ],
+        ),
+        (
+            "network.tls.key_file",
+            &[
+                ("NETWORK__TLS__CERT_FILE", ca.to_str().unwrap()),
+                ("NETWORK__TLS__KEY_FILE", open),
+            ],
+        ),
+    ];
+    for (key, settings) in cases {
+        let line = refused(key, settings);
+        assert!(line.contains(open) && line.contains("chmod 600"), "{line}");
+        assert!(!line.contains(KEK), "{line}");
+    }
 }

@@ -162,6 +162,65 @@ fn i17_an_open_plain_listener_is_refused_in_production() {
 }
 
 #[test]
+fn r23_a_trusted_proxy_does_not_make_a_public_plain_listener_safe() {
+    let behind = |listen: &str, more: &[(&'static str, &'static str)]| {
+        let mut all = minimal();
+        all.extend(env(&[
+            ("NETWORK__LISTEN", listen),
+            ("NETWORK__TRUSTED_PROXIES", "10.0.0.0/8"),
+            ("NETWORK__FORWARDED", "x-forwarded-for"),
+        ]));
+        all.extend(env(more));
+        Config::load(None, all)
+    };
+    for public in [
+        "0.0.0.0:80",
+        "[::]:80",
+        "192.0.2.1:80",
+        "100.128.0.1:80",
+        "10.0.0.1:80,[2001:db8::1]:80",
+    ] {
+        let error = behind(public, &[]).unwrap_err();
+        assert_eq!(error.key(), Some("network.listen"), "{public}");
+        assert!(error.to_string().contains("\"behind_proxy\""), "{error}");
+        behind(public, &[("NETWORK__PLAIN_HTTP", "behind_proxy")]).unwrap();
+    }
+    for private in [
+        "127.0.0.1:80",
+        "10.0.0.1:80",
+        "172.16.0.1:80",
+        "192.168.1.1:80,[::ffff:10.0.0.1]:80",
+        "100.64.0.1:80",
+        "169.254.1.1:80",
+        "[fd00::1]:80",
+        "[fe80::1]:80",
+    ] {
+        behind(private, &[]).unwrap();
+    }
+    refused("network.plain_http", &[("NETWORK__PLAIN_HTTP", "yes")]);
+    refused(
+        "network.plain_http",
+        &[
+            ("NETWORK__PLAIN_HTTP", "behind_proxy"),
+            ("NETWORK__TLS__CERT_FILE", "cert.pem"),
+            (
+                "NETWORK__TLS__KEY_FILE",
+                Folder::new().file("key.pem", "", 0o600).to_str().unwrap(),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn r21_an_idle_connection_outlives_that_of_a_load_balancer() {
+    let usual = with(&[]).unwrap().limits.keep_alive;
+    assert!(
+        usual >= std::time::Duration::from_secs(75),
+        "AWS ALB and HAProxy keep it for 60 s"
+    );
+}
+
+#[test]
 fn i17_proxies_and_their_header_go_together() {
     refused("network.forwarded", &[("NETWORK__TRUSTED_PROXIES", "10.0.0.0/8")]);
     refused(

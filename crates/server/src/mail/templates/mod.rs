@@ -8,6 +8,7 @@
 mod email_code;
 mod isolate;
 mod key_reminder;
+pub(crate) mod key_words;
 mod notice;
 
 use std::net::IpAddr;

@@ -1,10 +1,11 @@
 //! The e-mails that report changes.
 
 use jiff::Timestamp;
+use tm_auth_core::api_key::setting::SettingChange;
 use tm_auth_store::outbox::{Notice, WaitingNotice};
 
 use super::isolate::{isolated, quoted};
-use super::{Fact, Letter, Letterhead, Link, coarse_network, masked, time};
+use super::{Fact, Letter, Letterhead, Link, coarse_network, key_words, masked, time};
 use crate::mail::Mail;
 
 /// The most changes that one mail lists.
@@ -56,7 +57,10 @@ fn several(head: Letterhead<'_>, to: &str, changes: &[(Timestamp, &WaitingNotice
     let total: usize = changes.iter().map(|(_, change)| 1 + change.more as usize).sum();
     // Many changes of keys must not hide another change.
     let mut listed: Vec<_> = changes.to_vec();
-    listed.sort_by_key(|(_, change)| matches!(change.notice, Notice::KeyChanged { .. }));
+    listed.sort_by_key(|(_, change)| match &change.notice {
+        Notice::KeyChanged { changes, .. } => !changes.iter().any(SettingChange::adds_scopes),
+        _ => false,
+    });
     listed.truncate(MAX_LISTED);
     listed.sort_by_key(|(at, _)| *at);
     let mut opening = vec![format!("{total} changes were made to your account:")];
@@ -93,19 +97,38 @@ fn path(notice: &Notice) -> &'static str {
     }
 }
 
+/// The subject of a change: the most important of its settings.
+fn key_changed(changes: &[SettingChange]) -> &'static str {
+    match changes {
+        _ if changes.iter().any(SettingChange::adds_scopes) => "An API key got more permissions",
+        [SettingChange::Disabled { to: true, .. }] => "An API key was disabled",
+        [SettingChange::Disabled { to: false, .. }] => "An API key was enabled",
+        [SettingChange::Label { .. }] => "An API key was renamed",
+        _ => "An API key was changed",
+    }
+}
+
 fn words(notice: &Notice) -> (&'static str, String) {
     match notice {
-        Notice::KeyCreated { label } => (
+        Notice::KeyCreated { label, settings } => (
             "An API key was created",
-            format!("The API key {} was created in your account. Programs can use it from now on.", quoted(label)),
+            format!(
+                "The API key {} was created in your account. Programs can use it from now on.{}",
+                quoted(label),
+                settings.as_ref().map(|settings| format!(" {}", key_words::settings(settings))).unwrap_or_default()
+            ),
         ),
         Notice::KeyRevoked { label } => (
             "An API key was revoked",
             format!("The API key {} was revoked. Programs can no longer use it.", quoted(label)),
         ),
-        Notice::KeyChanged { label } => (
+        Notice::KeyChanged { label, changes } if changes.is_empty() => (
             "An API key was changed",
-            format!("The API key {} was changed: its name, permissions, allowed IP addresses or expiry, or whether it is enabled.", quoted(label)),
+            format!("The API key {} was changed.", quoted(label)),
+        ),
+        Notice::KeyChanged { label, changes } => (
+            key_changed(changes),
+            format!("The API key {} was changed: {}.", quoted(label), key_words::changes(changes)),
         ),
         Notice::PasskeyAdded { name } => (
             "A passkey was added",
@@ -162,5 +185,48 @@ fn words(notice: &Notice) -> (&'static str, String) {
             "You were logged out",
             "Sessions of your account were ended, and their devices were logged out. Your API keys keep working.".to_owned(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tm_auth_proto::{Environment, Scope, Scopes};
+
+    use super::*;
+
+    #[test]
+    fn r27_many_renames_do_not_hide_a_key_that_got_more_permissions() {
+        let url = "https://api.truemarkets.co/v1/auth".parse().unwrap();
+        let head = Letterhead::new(Environment::Production, &url);
+        let change = |label: &str, change| WaitingNotice {
+            notice: Notice::KeyChanged {
+                label: label.to_owned(),
+                changes: vec![change],
+            },
+            ip: None,
+            uid: None,
+            held: true,
+            more: 0,
+        };
+        let rename = |number: usize| SettingChange::Label {
+            from: "a".to_owned(),
+            to: format!("b{number}"),
+        };
+        let mut waiting: Vec<_> = (0..40).map(|number| change("renamed", rename(number))).collect();
+        let from = [Scope::Read].into_iter().collect();
+        let to = Scopes::ALL;
+        waiting.push(change("stronger", SettingChange::Scopes { from, to }));
+        let listed: Vec<_> = waiting
+            .iter()
+            .map(|waiting| (Timestamp::UNIX_EPOCH, waiting))
+            .collect();
+        let mail = notices(head, "ada@example.com", &listed);
+        assert!(
+            mail.text
+                .contains("permissions from read to read, trade and transfer"),
+            "{}",
+            mail.text
+        );
+        assert!(mail.text.contains("does not list 21 more"), "{}", mail.text);
     }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn delete(
     let audit_context = context.audit_context(uid);
     if app.store.delete_account(uid, &audit_context).await? {
         app.api_keys.forget(&tm_auth_store::Change::Account(uid));
-        app.reload_revocations().await?;
+        app.take_over_changes().await?;
         app.mail.send_waiting().await;
     }
     Ok((signed_out(&app), Redirect::to("/sign-in")).into_response())

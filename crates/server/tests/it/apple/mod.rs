@@ -141,7 +141,7 @@ pub(crate) async fn account_with(server: &TestServer, email: &str) -> Account {
     let new = NewAccount {
         uid: AccountId(fresh()),
         organization_id: OrganizationId(fresh()),
-        email: Some(email.to_owned()),
+        email: Some(email.parse().unwrap()),
         created_at: server.now(),
     };
     let audit_context = AuditContext::operator(server.now());

@@ -1,8 +1,10 @@
 //! `POST /email/otc`: what a caller learns by requesting a code.
 
 use serde_json::json;
-use tm_auth_store::AuditContext;
+use tm_auth_proto::{AccountId, OrganizationId};
+use tm_auth_server::random;
 use tm_auth_store::faults::Fault;
+use tm_auth_store::{AuditContext, NewAccount};
 
 use super::{ADA, ask, verify};
 use crate::support::{TestServer, rows};
@@ -46,6 +48,51 @@ async fn f01_known_unknown_disabled_and_unreachable_addresses_get_the_same_answe
 }
 
 #[tokio::test]
+async fn r25_r26_a_pasted_address_is_the_account_that_an_operator_created() {
+    let server = TestServer::start().await;
+    let new = NewAccount {
+        email: Some("Bob@Example.com".parse().unwrap()),
+        ..new_account(server.now())
+    };
+    let audit_context = AuditContext::operator(server.now());
+    let created = server.store.create_account(new, &audit_context);
+    let uid = created.await.unwrap().unwrap().uid;
+    for pasted in [
+        "\u{feff}bob@example.com\n",
+        "<Bob@Example.com>",
+        "Bob Miller <BOB\u{ff20}example.com>",
+    ] {
+        server.advance(3600);
+        assert_eq!(ask(&server, pasted).await.status, 200, "{pasted:?}");
+        let code = server.code_mail("bob@example.com").code;
+        assert_eq!(verify(&server, pasted, &code).await.status, 200, "{pasted:?}");
+        // The page understands the same.
+        server.advance(3600);
+        let mut browser = server.visitor();
+        let sent = browser
+            .submit("/sign-in", &[("email", pasted), ("next", "/security")])
+            .await;
+        assert_eq!(sent.location(), "/sign-in/code", "{pasted:?}");
+        server.code_mail("bob@example.com");
+    }
+    let accounts = server.store.accounts().await.unwrap();
+    assert_eq!(
+        accounts.iter().map(|account| account.uid).collect::<Vec<_>>(),
+        [uid]
+    );
+}
+
+fn new_account(created_at: jiff::Timestamp) -> NewAccount {
+    let fresh = || uuid::Builder::from_random_bytes(random::bytes()).into_uuid();
+    NewAccount {
+        uid: AccountId(fresh()),
+        organization_id: OrganizationId(fresh()),
+        email: None,
+        created_at,
+    }
+}
+
+#[tokio::test]
 async fn f16_spellings_of_an_address_are_one_account_and_mail_goes_to_its_stored_form() {
     let server = TestServer::start().await;
     assert_eq!(ask(&server, " Ada@B\u{fc}cher.Example").await.status, 200);
@@ -79,8 +126,9 @@ async fn f17_an_invalid_address_is_refused_and_gets_no_mail() {
         "a@x.com\r\nBcc: v@y.com",
         "a@x.com\nBcc: v@y.com",
         "a@x.com,b@y.com",
-        "<a@x.com>",
-        "A <a@x.com>",
+        "<a@x.com",
+        "b@y.com <a@x.com>",
+        "A <a@x.com>, B <b@y.com>",
         "a@[127.0.0.1]",
         "a@127.0.0.1",
         "\"a b\"@x.com",

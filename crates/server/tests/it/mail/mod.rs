@@ -20,7 +20,7 @@ async fn account(server: &TestServer, email: &str) -> Account {
     let new = NewAccount {
         uid: AccountId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),
         organization_id: OrganizationId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),
-        email: Some(email.to_owned()),
+        email: Some(email.parse().unwrap()),
         created_at: server.now(),
     };
     let audit_context = AuditContext::operator(server.now());

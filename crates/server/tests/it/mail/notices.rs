@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::account;
 use crate::support::{TestKey, TestServer};
-use tm_auth_core::user::SessionKind;
+use tm_auth_core::user::{AuthMethod, SessionKind};
 use tm_auth_store::AuditAction;
 
 const OWNER: &str = "owner@example.com";
@@ -44,7 +44,7 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_created_changed_and_revoked() {
     server.manage(&owner, Method::PATCH, &path, Some(change)).await;
     assert_eq!(
         server.inbox(OWNER)[0].subject,
-        "An API key was changed (True Markets UAT)"
+        "An API key was renamed (True Markets UAT)"
     );
     server.manage(&owner, Method::DELETE, &path, None).await;
     let mails = server.inbox(OWNER);
@@ -69,6 +69,79 @@ async fn c10_f20_the_owner_is_told_when_a_key_is_created_changed_and_revoked() {
         .await
         .assert_error(404, "key_not_found");
     assert_eq!(server.app.mailbox().unwrap().len(), 3);
+}
+
+/// What the newest mail says, without the name of the service.
+fn newest(server: &TestServer) -> (String, String) {
+    let mail = server.inbox(OWNER).into_iter().next().unwrap();
+    let subject = mail.subject.replace(" (True Markets UAT)", "");
+    (subject, mail.text.replace(['\u{2068}', '\u{2069}'], ""))
+}
+
+#[tokio::test]
+async fn r27_r28_mails_and_activity_say_what_a_change_did() {
+    let server = TestServer::start().await;
+    let owner = account(&server, OWNER).await;
+    let key = TestKey::unregistered(&owner);
+    let mut body = key.registration(server.issuer(), server.now());
+    body["label"] = json!("bot");
+    body["scopes"] = json!(["read", "trade"]);
+    body["allowed_ips"] = json!(["192.0.2.0/24"]);
+    body["expires_at"] = json!("2027-06-01T00:00:00Z");
+    let answer = server.manage(&owner, Method::POST, "/api-keys", Some(body)).await;
+    let path = format!("/api-keys/{}", answer.body["key_id"].as_str().unwrap());
+    let (_, text) = newest(&server);
+    let settings = "It may read and trade from 192.0.2.0/24, and expires on 1 June 2027, 00:00 UTC.";
+    assert!(text.contains(settings), "{text}");
+    let mut expected = Vec::new();
+    for (change, subject, words) in [
+        (
+            json!({ "disabled": true }),
+            "An API key was disabled",
+            "state from enabled to disabled",
+        ),
+        (
+            json!({ "disabled": false }),
+            "An API key was enabled",
+            "state from disabled to enabled",
+        ),
+        (
+            json!({ "label": "slow bot" }),
+            "An API key was renamed",
+            "name from \u{201c}bot\u{201d} to \u{201c}slow bot\u{201d}",
+        ),
+        (
+            json!({ "scopes": ["read", "trade", "transfer"] }),
+            "An API key got more permissions",
+            "permissions from read and trade to read, trade and transfer",
+        ),
+        (
+            json!({ "scopes": ["read"], "allowed_ips": [] }),
+            "An API key was changed",
+            "permissions from read, trade and transfer to read; allowed IP addresses from 192.0.2.0/24 to any",
+        ),
+        (
+            json!({ "expires_at": null }),
+            "An API key was changed",
+            "expiry from 1 June 2027, 00:00 UTC to never",
+        ),
+    ] {
+        // So that each change is mailed alone.
+        server.advance(200);
+        let answer = server.manage(&owner, Method::PATCH, &path, Some(change)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let (said, text) = newest(&server);
+        assert_eq!(said, subject);
+        assert!(text.contains(&format!("was changed: {words}.")), "{text}");
+        expected.push(words);
+    }
+    let mut browser = server.signed_in(&owner, AuthMethod::Passkey).await;
+    for page in ["/activity", &path] {
+        let shown = browser.get(page).await.text.replace(['\u{2068}', '\u{2069}'], "");
+        for words in &expected {
+            assert!(shown.contains(words), "{page}: {words} is missing in {shown}");
+        }
+    }
 }
 
 #[tokio::test]

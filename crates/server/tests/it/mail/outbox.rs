@@ -257,7 +257,7 @@ async fn q12_an_accounts_notices_beyond_five_come_in_one_mail() {
     assert_eq!(patch(&server, &owner, &key, "last").await, 200);
     assert_eq!(
         server.inbox(OWNER)[0].subject,
-        "An API key was changed (True Markets UAT)"
+        "An API key was renamed (True Markets UAT)"
     );
 }
 

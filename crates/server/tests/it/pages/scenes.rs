@@ -301,7 +301,7 @@ impl Scene {
                 let subject = AppleSubject {
                     iss: "https://appleid.apple.test".to_owned(),
                     sub: account.uid.to_string(),
-                    email: Some(format!("apple-{}", texts[0])),
+                    email: Some(format!("apple-{}", texts[0]).parse().unwrap()),
                     private_relay: false,
                 };
                 texts.push(format!("apple-{}", texts[0]));

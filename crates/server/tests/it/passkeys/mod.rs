@@ -33,7 +33,7 @@ const STEP_UP: &str = "/passkeys/step-up";
 
 impl Visitor<'_> {
     /// Begins a ceremony. Returns its options.
-    async fn begin(&mut self, path: &str) -> Value {
+    pub(crate) async fn begin(&mut self, path: &str) -> Value {
         let answer = self.try_begin(path).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
@@ -50,7 +50,7 @@ impl Visitor<'_> {
     }
 
     /// Finishes a ceremony: posts the authenticator's answer.
-    async fn finish(&mut self, path: &str, answer: &Value) -> Answer {
+    pub(crate) async fn finish(&mut self, path: &str, answer: &Value) -> Answer {
         self.call(Method::POST, path, Some(answer)).await
     }
 
@@ -71,7 +71,7 @@ impl Visitor<'_> {
 
 impl TestServer {
     /// Signs up with this authenticator. Returns the account and the logged-in browser.
-    async fn signed_up(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
+    pub(crate) async fn signed_up(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
         let mut visitor = self.visitor();
         let answer = visitor.create(SIGN_UP, with, &self.origin).await;
         assert_eq!(answer.status, 201, "{answer:?}");
@@ -93,7 +93,7 @@ impl TestServer {
         let new = NewAccount {
             uid,
             organization_id: OrganizationId(Builder::from_random_bytes(random::bytes()).into_uuid()),
-            email: Some(format!("{uid}@example.com")),
+            email: Some(format!("{uid}@example.com").parse().unwrap()),
             created_at: self.now(),
         };
         let created = self

@@ -6,6 +6,7 @@ mod row;
 
 use jiff::Timestamp;
 use tm_auth_core::api_key::reminder;
+use tm_auth_core::api_key::setting::{KeySettings, SettingChange};
 use tm_auth_core::registration::{ConfirmedKey, PENDING_LIFE};
 use tm_auth_core::{ApiKey, Refusal};
 use tm_auth_proto::api_key::ApiKeyStatus;
@@ -140,13 +141,11 @@ pub(super) async fn register(
     )
     .await?;
     // The owner is told of a pending key when it is activated.
+    let key = reread(tx, new.key_id).await?;
     if new.active {
-        let label = new.label.clone();
-        outbox
-            .tell(tx, audit_context, new.uid, &Notice::KeyCreated { label })
-            .await?;
+        outbox.tell(tx, audit_context, new.uid, &created(&key)).await?;
     }
-    reread(tx, new.key_id).await
+    Ok(Ok(key))
 }
 
 pub(super) async fn activate(
@@ -188,12 +187,9 @@ pub(super) async fn activate(
         None,
     )
     .await?;
-    let label = key.label;
-    outbox
-        .tell(tx, audit_context, uid, &Notice::KeyCreated { label })
-        .await?;
+    outbox.tell(tx, audit_context, uid, &created(&key)).await?;
     housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
-    reread(tx, key_id).await
+    Ok(Ok(reread(tx, key_id).await?))
 }
 
 pub(super) async fn update(
@@ -269,14 +265,25 @@ pub(super) async fn update(
         }
         _ => AuditAction::KeyChanged,
     };
-    audit::note(tx, audit_context, action, Some(uid), Some(key_id), None, None).await?;
-    let label = label.clone();
+    let row = reread(tx, key_id).await?;
+    let changes = SettingChange::between(&key, &row);
+    let detail = serde_json::to_string(&changes).map_err(damaged)?;
+    audit::note(
+        tx,
+        audit_context,
+        action,
+        Some(uid),
+        Some(key_id),
+        None,
+        Some(&detail),
+    )
+    .await?;
+    let label = row.label.clone();
     outbox
-        .tell(tx, audit_context, uid, &Notice::KeyChanged { label })
+        .tell(tx, audit_context, uid, &Notice::KeyChanged { label, changes })
         .await?;
     housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
-    let row = reread(tx, key_id).await?;
-    Ok(row.map(|row| Changed { row, is_changed }))
+    Ok(Ok(Changed { row, is_changed }))
 }
 
 pub(super) async fn revoke(
@@ -319,7 +326,7 @@ pub(super) async fn revoke(
         .tell(tx, audit_context, uid, &Notice::KeyRevoked { label })
         .await?;
     housekeeping::announce(tx, audit_context.at, Change::Key(key_id)).await?;
-    reread(tx, key_id).await
+    Ok(Ok(reread(tx, key_id).await?))
 }
 
 pub(super) async fn record_use(tx: &mut Tx<'_>, uses: &[KeyUse]) -> Result<()> {
@@ -347,9 +354,15 @@ async fn owned(tx: &mut Tx<'_>, uid: AccountId, key_id: KeyId) -> Result<Result<
         .ok_or(Refusal::KeyNotFound))
 }
 
-async fn reread(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Result<ApiKey, Refusal>> {
+fn created(key: &ApiKey) -> Notice {
+    Notice::KeyCreated {
+        label: key.label.clone(),
+        settings: Some(KeySettings::of(key)),
+    }
+}
+
+async fn reread(tx: &mut Tx<'_>, key_id: KeyId) -> Result<ApiKey> {
     get(tx, key_id)
         .await?
-        .map(Ok)
         .ok_or_else(|| damaged("a key disappeared within its transaction"))
 }

@@ -91,7 +91,7 @@ async fn account_of(
     }
     identity::end_cooldown(tx, email).await?;
     let new = NewAccount {
-        email: Some(email.to_owned()),
+        email: Some(proved.email.clone()),
         ..new.clone()
     };
     let made = account::create(tx, &new, audit_context).await?;
