@@ -28,7 +28,7 @@ pub mod tls;
 
 pub use accept::{Answers, BindError, Listeners, bind};
 pub use deadline::{BodyError, Overdue, read_body, within};
-pub use places::Capacity;
+pub use places::{Capacity, Full, Place, Places};
 pub use request_head::Malformed;
 pub use service::PeerAddress;
 

@@ -26,7 +26,7 @@ pub struct Capacity {
 
 /// Why there is no place for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
+pub enum Full {
     /// All places are taken.
     Total,
     /// The network of the peer has its share.
@@ -45,7 +45,7 @@ impl Full {
 
 /// The places of a listener.
 #[derive(Clone)]
-pub(crate) struct Places(Arc<Inner>);
+pub struct Places(Arc<Inner>);
 
 struct Inner {
     capacity: Capacity,
@@ -67,13 +67,14 @@ struct Network {
 }
 
 /// A connection's place. Dropping it frees the place.
-pub(crate) struct Place {
+pub struct Place {
     places: Places,
     networks: Vec<Network>,
 }
 
 impl Places {
-    pub(crate) fn new(capacity: Capacity) -> Self {
+    /// Places that are all free.
+    pub fn new(capacity: Capacity) -> Self {
         Self(Arc::new(Inner {
             capacity,
             taken: Mutex::default(),
@@ -81,7 +82,7 @@ impl Places {
     }
 
     /// Takes a place for a connection from `peer`.
-    pub(crate) fn take(&self, peer: IpAddr) -> Result<Place, Full> {
+    pub fn take(&self, peer: IpAddr) -> Result<Place, Full> {
         let capacity = &self.0.capacity;
         let networks = networks(peer.to_canonical(), &capacity.proxies);
         let mut taken = self.0.taken();
