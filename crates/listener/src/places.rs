@@ -3,10 +3,12 @@
 //! Without the share, one client could take every place and the service with it.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
+
+use crate::NetworkPrefix;
 
 /// One /48 can hold this many times the places of a /64. Providers assign whole /48s, but also
 /// parts of one /48 to different customers.
@@ -56,20 +58,13 @@ struct Inner {
 #[derive(Default)]
 struct Taken {
     total: usize,
-    by_network: HashMap<Network, usize>,
-}
-
-/// An IPv4 address, or the first 64 or 48 bits of an IPv6 address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Network {
-    address: IpAddr,
-    bits: u32,
+    by_network: HashMap<NetworkPrefix, usize>,
 }
 
 /// A connection's place. Dropping it frees the place.
 pub struct Place {
     places: Places,
-    networks: Vec<Network>,
+    networks: Vec<NetworkPrefix>,
 }
 
 impl Places {
@@ -89,12 +84,11 @@ impl Places {
         if taken.total >= capacity.total {
             return Err(Full::Total);
         }
-        let is_full = |network: &Network| {
-            let share = if network.bits == 48 { SITE_SHARE } else { 1 };
+        let is_full = |(network, share): (&NetworkPrefix, usize)| {
             let used = taken.by_network.get(network).copied().unwrap_or_default();
             used >= capacity.per_network.saturating_mul(share)
         };
-        if networks.iter().any(is_full) {
+        if networks.iter().zip([1, SITE_SHARE]).any(is_full) {
             return Err(Full::Network);
         }
         taken.total += 1;
@@ -140,23 +134,15 @@ impl Drop for Place {
     }
 }
 
-/// The networks that a connection from `peer` is charged to.
-fn networks(peer: IpAddr, proxies: &[IpNet]) -> Vec<Network> {
+/// The networks that a connection from `peer` is charged to: its own, then its site if it is a
+/// larger one.
+fn networks(peer: IpAddr, proxies: &[IpNet]) -> Vec<NetworkPrefix> {
     if proxies.iter().any(|proxy| proxy.contains(&peer)) {
         return Vec::new();
     }
-    match peer {
-        IpAddr::V4(_) => vec![Network {
-            address: peer,
-            bits: 32,
-        }],
-        IpAddr::V6(address) => [64, 48]
-            .map(|bits| Network {
-                address: Ipv6Addr::from_bits(address.to_bits() >> (128 - bits) << (128 - bits)).into(),
-                bits,
-            })
-            .to_vec(),
-    }
+    let mut networks = vec![NetworkPrefix::of(peer), NetworkPrefix::site(peer)];
+    networks.dedup();
+    networks
 }
 
 #[cfg(test)]
@@ -206,6 +192,18 @@ mod tests {
         let (others, full) = take_all(&places, |n| format!("2001:db8:1:{:x}::1", n + 0x100));
         assert_eq!((others.len(), full), (9, Full::Network));
         assert!(take(&places, "2001:db8:2::1").is_ok());
+    }
+
+    #[test]
+    fn q04_a_peer_behind_nat64_has_the_share_of_its_ipv4_address() {
+        let places = places(100, 3);
+        let (one, full) = take_all(&places, |_| "64:ff9b::192.0.2.1".to_owned());
+        assert_eq!((one.len(), full), (3, Full::Network));
+        assert_eq!(take(&places, "192.0.2.1").err(), Some(Full::Network));
+        let others: Vec<_> = (2..50)
+            .map(|n| take(&places, &format!("64:ff9b::192.0.2.{n}")))
+            .collect();
+        assert!(others.iter().all(Result::is_ok));
     }
 
     #[test]

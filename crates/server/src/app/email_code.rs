@@ -11,6 +11,7 @@ use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, Length, Purpose, T
 use tm_auth_core::secret::FlowSecret;
 use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, EmailAddress};
+use tm_auth_listener::NetworkPrefix;
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_store::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail, SealedCodes};
 use tm_auth_store::{AuditContext, NewAccount};
@@ -18,7 +19,6 @@ use tm_auth_store::{AuditContext, NewAccount};
 use super::App;
 use super::sign_in;
 use crate::error::ApiError;
-use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 use crate::mail::templates::{CodeLetter, CodePurpose};
 use crate::random;

@@ -51,9 +51,11 @@ impl NetworkFlood<'_> {
         limit.flood(in_one_network, send).await;
         limit.assert_served(&send(in_one_site(0)).await);
         limit.flood(|_| "192.0.2.1".to_owned(), send).await;
-        // The same address, mapped into IPv6.
+        // The same address, mapped into IPv6 and behind NAT64.
         limit.assert_refused(&send("::ffff:192.0.2.1".to_owned()).await);
+        limit.assert_refused(&send("64:ff9b::192.0.2.1".to_owned()).await);
         limit.assert_served(&send("192.0.2.2".to_owned()).await);
+        limit.assert_served(&send("64:ff9b::192.0.2.3".to_owned()).await);
     }
 
     async fn flood_site(&self, send: &impl AsyncFn(String) -> Answer) {
