@@ -36,9 +36,6 @@ pub(crate) async fn mail(
     if !app.mail.is_available() {
         return Err(ApiError::unavailable("no mail is configured"));
     }
-    if !app.store.has_room_for_code().await? {
-        return Err(ApiError::unavailable("too many codes wait to be mailed"));
-    }
     app.limits.may_mail_code(context)?;
     let flow_id = FlowId(random::bytes());
     let pepper = pepper(app);
@@ -76,6 +73,10 @@ pub(crate) async fn mail(
             return Err(ApiError::rate_limited(seconds(wait)));
         }
         AskedCode::NotSent => app.limits.refund_code(context),
+        AskedCode::Full => {
+            app.limits.refund_code(context);
+            return Err(ApiError::unavailable("too many codes wait to be mailed"));
+        }
     }
     Ok(())
 }

@@ -27,6 +27,8 @@ pub struct Store {
     /// Milliseconds; 0 if there is none.
     deadline: AtomicU64,
     keeps_mail: AtomicBool,
+    /// Held by a call that counts the codes that wait.
+    code_turn: tokio::sync::Mutex<()>,
     #[cfg(feature = "faults")]
     faults: Faults,
 }
@@ -48,6 +50,7 @@ impl Store {
             told: Mutex::new(None),
             deadline: AtomicU64::new(0),
             keeps_mail: AtomicBool::new(false),
+            code_turn: tokio::sync::Mutex::default(),
             #[cfg(feature = "faults")]
             faults: Faults::default(),
         }
@@ -77,6 +80,11 @@ impl Store {
         Outbox {
             is_kept: self.keeps_mail.load(Ordering::Relaxed),
         }
+    }
+
+    /// Waits until no other call counts the codes that wait.
+    pub(super) async fn code_turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>> {
+        self.in_time(async { Ok(self.code_turn.lock().await) }).await
     }
 
     /// Runs several calls within one deadline.
