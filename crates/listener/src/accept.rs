@@ -9,7 +9,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::response::Response;
 use http::Request;
@@ -38,7 +38,8 @@ pub struct Answers {
     /// The answer to a connection when all places are taken: a whole HTTP/1.1 message, from status
     /// line to body.
     pub overload: Vec<u8>,
-    /// The same, when the network of the peer has its share of the places.
+    /// The same, when the network of the peer has its share of the places, or begins too many
+    /// connections a second.
     pub network_overload: Vec<u8>,
 }
 
@@ -152,7 +153,7 @@ where
             _ = stopped.wait_for(|stopped| *stopped) => break,
         };
         match accepted {
-            Ok((stream, peer)) => match shared.places.take(peer.ip()) {
+            Ok((stream, peer)) => match shared.places.take(peer.ip(), Instant::now()) {
                 Ok(place) => {
                     connections.spawn(serve(stream, peer, place, shared.clone()));
                 }
@@ -168,7 +169,7 @@ where
     // For their clients, connections in the kernel's queue are established already: serve them, or
     // closing the socket would reset them.
     while let Some((stream, peer)) = waiting(&socket).await {
-        if let Ok(place) = shared.places.take(peer.ip()) {
+        if let Ok(place) = shared.places.take(peer.ip(), Instant::now()) {
             connections.spawn(serve(stream, peer, place, shared.clone()));
         }
     }
@@ -234,7 +235,7 @@ impl<S> Shared<S> {
         metrics::counter!("tm_auth_connections_shed_total", "reason" => full.as_str()).increment(1);
         let answer = match full {
             Full::Total => &self.overload,
-            Full::Network => &self.network_overload,
+            Full::Network | Full::Rate => &self.network_overload,
         };
         // The send buffer is empty, so it takes the whole answer. Over TLS no answer is possible
         // before the handshake.

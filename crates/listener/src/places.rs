@@ -1,10 +1,13 @@
 //! Places for connections: a total, and a share of it for each network.
 //!
-//! Without the share, one client could take every place and the service with it.
+//! Without the share, one client could take every place and the service with it. The connections
+//! that a network begins within a second are limited as well, because a TLS handshake costs as much
+//! as many requests, and a connection that closes at once frees its place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
@@ -13,6 +16,11 @@ use crate::NetworkPrefix;
 /// One /48 can hold this many times the places of a /64. Providers assign whole /48s, but also
 /// parts of one /48 to different customers.
 const SITE_SHARE: usize = 4;
+
+/// The connections that a network may begin within [`WINDOW`]. A /48 may begin [`SITE_SHARE`] times
+/// as many.
+const BEGUN_PER_NETWORK: usize = 1000;
+const WINDOW: Duration = Duration::from_secs(1);
 
 /// How many connections there may be.
 #[derive(Clone, Debug)]
@@ -33,6 +41,8 @@ pub enum Full {
     Total,
     /// The network of the peer has its share.
     Network,
+    /// The network of the peer has begun too many connections within a second.
+    Rate,
 }
 
 impl Full {
@@ -41,6 +51,7 @@ impl Full {
         match self {
             Self::Total => "total",
             Self::Network => "network",
+            Self::Rate => "rate",
         }
     }
 }
@@ -54,11 +65,21 @@ struct Inner {
     taken: Mutex<Taken>,
 }
 
-/// Has an entry for each network with a connection, so it is bounded by the total.
+/// Has an entry for each network with a connection, open or begun within the last second, so it is
+/// bounded by the total and by what the loop that accepts them can accept in a second.
 #[derive(Default)]
 struct Taken {
     total: usize,
-    by_network: HashMap<NetworkPrefix, usize>,
+    by_network: HashMap<NetworkPrefix, Share>,
+    /// The connections that were begun within the last [`WINDOW`], in their order.
+    begun: VecDeque<(Instant, Vec<NetworkPrefix>)>,
+}
+
+/// What a network has.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    open: usize,
+    begun: usize,
 }
 
 /// A connection's place. Dropping it frees the place.
@@ -76,24 +97,32 @@ impl Places {
         }))
     }
 
-    /// Takes a place for a connection from `peer`.
-    pub fn take(&self, peer: IpAddr) -> Result<Place, Full> {
+    /// Takes a place for a connection from `peer`, which begins `now`.
+    pub fn take(&self, peer: IpAddr, now: Instant) -> Result<Place, Full> {
         let capacity = &self.0.capacity;
         let networks = networks(peer.to_canonical(), &capacity.proxies);
         let mut taken = self.0.taken();
+        taken.forget_begun_before(now);
         if taken.total >= capacity.total {
             return Err(Full::Total);
         }
-        let is_full = |(network, share): (&NetworkPrefix, usize)| {
-            let used = taken.by_network.get(network).copied().unwrap_or_default();
-            used >= capacity.per_network.saturating_mul(share)
-        };
-        if networks.iter().zip([1, SITE_SHARE]).any(is_full) {
-            return Err(Full::Network);
+        for (network, times) in networks.iter().zip([1, SITE_SHARE]) {
+            let share = taken.by_network.get(network).copied().unwrap_or_default();
+            if share.open >= capacity.per_network.saturating_mul(times) {
+                return Err(Full::Network);
+            }
+            if share.begun >= BEGUN_PER_NETWORK * times {
+                return Err(Full::Rate);
+            }
         }
         taken.total += 1;
         for network in &networks {
-            *taken.by_network.entry(*network).or_default() += 1;
+            let share = taken.by_network.entry(*network).or_default();
+            share.open += 1;
+            share.begun += 1;
+        }
+        if !networks.is_empty() {
+            taken.begun.push_back((now, networks.clone()));
         }
         taken.report();
         drop(taken);
@@ -112,6 +141,28 @@ impl Inner {
 }
 
 impl Taken {
+    /// Forgets what was begun more than [`WINDOW`] ago.
+    fn forget_begun_before(&mut self, now: Instant) {
+        while let Some((_, networks)) = self
+            .begun
+            .pop_front_if(|(begun, _)| now.saturating_duration_since(*begun) >= WINDOW)
+        {
+            for network in &networks {
+                self.change(network, |share| share.begun -= 1);
+            }
+        }
+    }
+
+    /// Changes the share of a network that has one. Forgets the network with its last connection.
+    fn change(&mut self, network: &NetworkPrefix, change: impl FnOnce(&mut Share)) {
+        if let Some(share) = self.by_network.get_mut(network) {
+            change(share);
+            if share.open == 0 && share.begun == 0 {
+                self.by_network.remove(network);
+            }
+        }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 connections")]
     fn report(&self) {
         metrics::gauge!("tm_auth_connections").set(self.total as f64);
@@ -123,12 +174,7 @@ impl Drop for Place {
         let mut taken = self.places.0.taken();
         taken.total -= 1;
         for network in &self.networks {
-            if let Some(count) = taken.by_network.get_mut(network) {
-                *count -= 1;
-                if *count == 0 {
-                    taken.by_network.remove(network);
-                }
-            }
+            taken.change(network, |share| share.open -= 1);
         }
         taken.report();
     }
@@ -158,7 +204,7 @@ mod tests {
     }
 
     fn take(places: &Places, peer: &str) -> Result<Place, Full> {
-        places.take(peer.parse().unwrap())
+        places.take(peer.parse().unwrap(), Instant::now())
     }
 
     /// Takes places from different peers until one is refused.
@@ -215,10 +261,38 @@ mod tests {
     }
 
     #[test]
+    fn q20_a_network_begins_a_limited_number_of_connections_within_a_second() {
+        let places = places(10_000, 10_000);
+        let start = Instant::now();
+        let begin = |peer: &str, seconds| {
+            let at = start + Duration::from_secs(seconds);
+            places.take(peer.parse().unwrap(), at).map(drop)
+        };
+        let begun = |peer: fn(usize) -> String, seconds| {
+            let opened = (0..10_000).map_while(|n| begin(&peer(n), seconds).ok()).count();
+            (opened, begin(&peer(0), seconds).err())
+        };
+        assert_eq!(begun(|_| "192.0.2.1".to_owned(), 0), (1000, Some(Full::Rate)));
+        assert_eq!(
+            begun(|n| format!("2001:db8:1:2::{n:x}"), 0),
+            (1000, Some(Full::Rate))
+        );
+        assert_eq!(
+            begun(|n| format!("2001:db8:1:{:x}::1", n % 100 + 16), 0),
+            (3000, Some(Full::Rate))
+        );
+        assert_eq!(begin("192.0.2.2", 0), Ok(()));
+        assert_eq!(begun(|_| "10.1.2.3".to_owned(), 0), (10_000, None), "a proxy");
+        assert_eq!(begun(|_| "192.0.2.1".to_owned(), 1), (1000, Some(Full::Rate)));
+    }
+
+    #[test]
     fn q04_nothing_is_kept_for_a_network_without_connections() {
         let places = places(10, 3);
         drop(take_all(&places, |_| "2001:db8::1".to_owned()));
+        let later = Instant::now() + WINDOW;
+        drop(places.take("10.1.2.3".parse().unwrap(), later));
         let taken = places.0.taken();
-        assert!(taken.total == 0 && taken.by_network.is_empty());
+        assert!(taken.total == 0 && taken.by_network.is_empty() && taken.begun.is_empty());
     }
 }

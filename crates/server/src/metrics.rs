@@ -53,6 +53,10 @@ pub(crate) fn request(
     histogram!("tm_auth_request_seconds", "route" => route.to_owned()).record(elapsed);
 }
 
+pub(crate) fn paused_answer() {
+    counter!("tm_auth_paused_answers_total").increment(1);
+}
+
 pub(crate) fn rotation(kind: RotationKind) {
     let kind = match kind {
         RotationKind::Rotated => "rotated",

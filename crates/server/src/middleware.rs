@@ -5,6 +5,7 @@
 //! 3. Refuse a cross-site request, or redirect a page to the canonical URL.
 //! 4. Run the handler under a deadline. A panic becomes a 500.
 //! 5. Write the body of an error, the common headers, the metrics and one line of the log.
+//! 6. Pause before the answer leaves, if the client's network does not stop after refusals.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -86,6 +87,10 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request, ne
         cause.as_deref(),
         elapsed,
     );
+    if let Some(pause) = app.limits.pause(&context, &method, &route, code) {
+        crate::metrics::paused_answer();
+        tokio::time::sleep(pause).await;
+    }
     response
 }
 

@@ -15,7 +15,7 @@ mod network;
 use std::time::Duration;
 
 use tm_auth_core::ApiKey;
-use tm_auth_proto::{AccountId, KeyId, SessionId};
+use tm_auth_proto::{AccountId, ErrorCode, KeyId, SessionId};
 
 use crate::config;
 use crate::error::ApiError;
@@ -37,6 +37,14 @@ const CAPACITY: usize = 100_000;
 /// make. A call that repeats an answer costs a read and a signature.
 const CALLS_PER_ROTATION: u32 = 10;
 
+/// Prompt answers that cost the caller nothing, to one network in a minute; see
+/// [`Limits::pause`].
+pub(crate) const PROMPT_ANSWERS_PER_MINUTE: u32 = 600;
+
+/// How much later further ones leave. It bounds a client in a closed loop to as many requests a
+/// second as it may have connections.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+
 /// The total of a budget without a setting of its own is that of this many networks.
 const NETWORKS: u32 = 100;
 
@@ -57,6 +65,7 @@ pub(crate) struct Limits {
     wrong_codes: NetworkBudget,
     changes: RateLimiter<AccountId>,
     removals: RateLimiter<AccountId>,
+    prompt_answers: SubjectBudget<()>,
 }
 
 impl Limits {
@@ -67,7 +76,11 @@ impl Limits {
         let hour = |count| Rate::new(count, Duration::from_hours(1));
         let of_networks = |rate: Rate| NetworkBudget::new(rate, rate.times(NETWORKS));
         Self {
-            requests: of_networks(Rate::per_minute(limits.requests_per_network_per_minute)),
+            // A sixth of a minute's requests at once: a minute's, at full speed, would be felt by others.
+            requests: of_networks(Rate::new(
+                limits.requests_per_network_per_minute.div_ceil(6),
+                Duration::from_secs(10),
+            )),
             accounts: RateLimiter::new(Rate::per_minute(limits.requests_per_account_per_minute), CAPACITY),
             failures_of_key: SubjectBudget::new(Rate::per_minute(limits.failures_per_key_per_minute)),
             failures: of_networks(Rate::per_minute(limits.failures_per_network_per_minute)),
@@ -92,6 +105,7 @@ impl Limits {
             wrong_codes: of_networks(five_minutes(limits.wrong_codes_per_network_per_5_minutes)),
             changes: RateLimiter::new(changes, CAPACITY),
             removals: RateLimiter::new(changes, CAPACITY),
+            prompt_answers: SubjectBudget::new(Rate::per_minute(PROMPT_ANSWERS_PER_MINUTE)),
         }
     }
 
@@ -109,6 +123,36 @@ impl Limits {
         self.requests
             .charge_or_refuse(context.address, context.now)
             .map_err(refuse)
+    }
+
+    /// How long an answer waits before it leaves. Refusals for too many requests, health checks, and
+    /// errors on routes that are not charged to [`Budget::Requests`](budgets::Budget::Requests) cost
+    /// the caller nothing. Without a pause, a client that does not stop would take the processor from
+    /// others by being refused.
+    ///
+    /// A pause refuses no request, so a load balancer or a bot behind the same address loses nothing but
+    /// time.
+    pub(crate) fn pause(
+        &self,
+        context: &Context,
+        method: &http::Method,
+        route: &str,
+        code: Option<ErrorCode>,
+    ) -> Option<Duration> {
+        let costs_nothing = match code {
+            Some(ErrorCode::RateLimited) => true,
+            Some(_) => budgets::is_unmetered(method, route),
+            None => budgets::is_health_check(method, route),
+        };
+        if !costs_nothing {
+            return None;
+        }
+        let paused = self
+            .prompt_answers
+            .peek(context.address, (), context.now)
+            .is_err();
+        self.prompt_answers.charge(context.address, (), context.now);
+        paused.then_some(PAUSE)
     }
 
     /// Charges a request of a logged-in owner.
@@ -262,4 +306,63 @@ impl Limits {
 
 fn refuse(wait: RetryAfter) -> ApiError {
     ApiError::rate_limited(wait.seconds())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn context(address: &str) -> Context {
+        Context {
+            request_id: String::new(),
+            address: address.parse().unwrap(),
+            now: Timestamp::from_second(1_800_000_000).unwrap(),
+        }
+    }
+
+    /// How many answers to these addresses leave at once.
+    fn prompt(limits: &Limits, address: fn(usize) -> String) -> usize {
+        let paused = |n: &usize| {
+            let context = context(&address(*n));
+            limits.pause(&context, &Method::GET, "/sign-in", Some(ErrorCode::RateLimited))
+        };
+        (0..10_000).find(|n| paused(n).is_some()).unwrap_or(10_000)
+    }
+
+    #[test]
+    fn q20_refusals_are_paused_for_a_network_and_a_site_that_do_not_stop() {
+        let limits = Limits::new(&config::Limits::default());
+        assert_eq!(prompt(&limits, |_| "192.0.2.1".to_owned()), 600);
+        assert_eq!(prompt(&limits, |n| format!("2001:db8:1:{n:x}::1")), 2_400);
+        assert_eq!(
+            prompt(&limits, |_| "192.0.2.2".to_owned()),
+            600,
+            "another network"
+        );
+    }
+
+    #[test]
+    fn q20_only_answers_that_cost_the_caller_nothing_are_paused() {
+        let limits = Limits::new(&config::Limits::default());
+        prompt(&limits, |_| "192.0.2.1".to_owned());
+        let here = context("192.0.2.1");
+        let pause = |method: Method, route: &str, code| limits.pause(&here, &method, route, code);
+        let (mint, health) = ("/v1/auth/api-key/token", "/v1/auth/health/live");
+        assert_eq!(pause(Method::POST, mint, None), None, "a mint");
+        assert_eq!(pause(Method::GET, "/sign-in", None), None, "a page");
+        let not_found = Some(ErrorCode::NotFound);
+        assert_eq!(
+            pause(Method::GET, "unmatched", not_found),
+            None,
+            "charged as a request"
+        );
+        assert_eq!(
+            pause(Method::POST, mint, Some(ErrorCode::InvalidRequest)),
+            Some(PAUSE)
+        );
+        assert_eq!(pause(Method::GET, health, None), Some(PAUSE));
+    }
 }

@@ -7,15 +7,19 @@
 
 mod routes;
 
-pub use routes::{QUEUES, ROUTES, TABLES, UNMETERED, is_unmetered};
+pub use routes::{QUEUES, ROUTES, TABLES, UNMETERED, is_health_check, is_unmetered};
 
 /// A budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Budget {
     /// Open connections.
     Connections,
+    /// Connections that are opened.
+    NewConnections,
     /// Requests to all routes but the ones that programs use all the time.
     Requests,
+    /// Answers that cost the caller nothing.
+    PromptAnswers,
     /// Requests of a logged-in owner.
     AccountRequests,
     /// Changes of keys and login methods.
@@ -95,7 +99,9 @@ impl Budget {
     /// Every budget, in the order of the document.
     pub const ALL: &[Self] = &[
         Self::Connections,
+        Self::NewConnections,
         Self::Requests,
+        Self::PromptAnswers,
         Self::AccountRequests,
         Self::Changes,
         Self::Removals,
@@ -136,12 +142,26 @@ impl Budget {
                 "503, and the connection is closed",
                 "`tm_auth_connections_shed_total{reason}`",
             ),
+            Self::NewConnections => (
+                "connections that are opened",
+                "network, site",
+                "1,000 within a second per network, 4,000 per site",
+                "503, and the connection is closed",
+                "`tm_auth_connections_shed_total{reason=\"rate\"}`",
+            ),
             Self::Requests => (
                 "requests, except mints, refreshes and health checks",
                 "network, site, all",
-                "`limits.requests_per_network_per_minute` per network, 4 times that per site, 100 times that in all",
+                "`limits.requests_per_network_per_minute` per network, a sixth of them at once, 4 times that per site, 100 times that in all",
                 TOTAL,
                 PER_ROUTE,
+            ),
+            Self::PromptAnswers => (
+                "answers 429, health checks, and errors of mints and refreshes",
+                "network, site",
+                "600 a minute per network, 2,400 per site",
+                "further answers leave a second later",
+                "`tm_auth_paused_answers_total`",
             ),
             Self::AccountRequests => (
                 "requests of a logged-in owner",

@@ -16,16 +16,21 @@ pub const UNMETERED: [&str; 5] = [
 
 /// Whether a request is not charged to [`Budget::Requests`]. Other methods on these routes are.
 pub fn is_unmetered(method: &Method, route: &str) -> bool {
-    let expected = if route.starts_with("/v1/auth/health") {
-        Method::GET
-    } else {
-        Method::POST
-    };
-    *method == expected && UNMETERED.contains(&route)
+    let is_of_program = *method == Method::POST && !is_health_route(route) && UNMETERED.contains(&route);
+    is_of_program || is_health_check(method, route)
 }
 
-/// The budgets of a route beside [`Budget::Connections`] and [`Budget::RequestBytes`], which every
-/// request is charged to, and [`Budget::Requests`].
+/// Whether a request asks for the health of the service.
+pub fn is_health_check(method: &Method, route: &str) -> bool {
+    *method == Method::GET && is_health_route(route) && UNMETERED.contains(&route)
+}
+
+fn is_health_route(route: &str) -> bool {
+    route.starts_with("/v1/auth/health")
+}
+
+/// The budgets of a route beside those that every route has: [`Budget::Connections`],
+/// [`Budget::NewConnections`], [`Budget::RequestBytes`], [`Budget::Requests`] and [`Budget::PromptAnswers`].
 pub const ROUTES: &[(&str, &[Budget])] = &[
     ("/", &[]),
     ("/.well-known/jwks.json", &[]),

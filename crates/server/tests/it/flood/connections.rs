@@ -1,6 +1,7 @@
 //! Floods of open connections: real sockets of several loopback addresses.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Instant;
 
 use tm_auth_listener::{Capacity, Full, Places};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -89,6 +90,32 @@ async fn all_addresses() {
     assert_refused(&read(connect(&server, 1).await).await, "Your network");
 }
 
+/// Connections that one network begins within a second. The listener's places take the time as an
+/// argument.
+pub(super) async fn new_connections() -> Levels {
+    let capacity = Capacity {
+        total: 100_000,
+        per_network: 100_000,
+        proxies: Vec::new(),
+    };
+    let (places, now) = (Places::new(capacity), Instant::now());
+    let begin = |address: &str| places.take(address.parse().unwrap(), now).map(drop);
+    for number in 0..1_003 {
+        let expected = if number < 1_000 { Ok(()) } else { Err(Full::Rate) };
+        for network in ["192.0.2.1".to_owned(), format!("2001:db8:1:1::{number:x}")] {
+            assert_eq!(begin(&network), expected, "{network}");
+        }
+    }
+    for number in 0..3_003 {
+        let expected = if number < 3_000 { Ok(()) } else { Err(Full::Rate) };
+        assert_eq!(begin(&format!("2001:db8:1:{:x}::1", number + 16)), expected);
+    }
+    for other in ["192.0.2.2", "2001:db8:2::1"] {
+        assert_eq!(begin(other), Ok(()));
+    }
+    &["network", "site"]
+}
+
 /// The loopback interface has one IPv6 address, so this asks the listener's own places.
 fn one_site() {
     let places = Places::new(Capacity {
@@ -96,7 +123,7 @@ fn one_site() {
         per_network: PER_NETWORK,
         proxies: Vec::new(),
     });
-    let take = |address: String| places.take(address.parse::<IpAddr>().unwrap());
+    let take = |address: String| places.take(address.parse().unwrap(), Instant::now());
     let mut taken = Vec::new();
     for number in 0..4 * PER_NETWORK {
         taken.push(take(format!("2001:db8:1:{number:x}::1")).unwrap());

@@ -4,6 +4,7 @@
 //! `scripts/bench flood` measures how long a mint takes meanwhile.
 
 mod accounts;
+mod answers;
 mod connections;
 mod credentials;
 mod email;
@@ -35,6 +36,7 @@ macro_rules! floods {
 
 floods! {
     Connections: q19_connections => connections::connections;
+    NewConnections: q19_new_connections => connections::new_connections;
     Requests: q19_requests => networks::requests;
     Failures: q19_failures => networks::failures;
     Ceremonies: q19_ceremonies => networks::ceremonies;
@@ -42,6 +44,7 @@ floods! {
     SignUps: q19_sign_ups => networks::sign_ups;
     Codes: q19_codes => networks::codes;
     WrongCodes: q19_wrong_codes => networks::wrong_codes;
+    PromptAnswers: q19_prompt_answers => answers::prompt_answers;
     AccountRequests: q19_requests_of_an_account => accounts::requests;
     Changes: q19_changes => accounts::changes;
     Removals: q19_removals => accounts::removals;
