@@ -32,6 +32,8 @@ pub struct Store {
     keeps_mail: AtomicBool,
     /// Whether a call found the file of the database damaged.
     is_corrupt: AtomicBool,
+    /// Held by a call that counts the codes that wait.
+    code_turn: tokio::sync::Mutex<()>,
     #[cfg(feature = "faults")]
     faults: Faults,
 }
@@ -54,6 +56,7 @@ impl Store {
             deadline: AtomicU64::new(0),
             keeps_mail: AtomicBool::new(false),
             is_corrupt: AtomicBool::new(false),
+            code_turn: tokio::sync::Mutex::default(),
             #[cfg(feature = "faults")]
             faults: Faults::default(),
         }
@@ -91,6 +94,11 @@ impl Store {
         Outbox {
             is_kept: self.keeps_mail.load(Ordering::Relaxed),
         }
+    }
+
+    /// Waits until no other call counts the codes that wait.
+    pub(super) async fn code_turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>> {
+        self.in_time(async { Ok(self.code_turn.lock().await) }).await
     }
 
     /// Runs several calls within one deadline.
