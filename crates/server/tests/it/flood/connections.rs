@@ -31,7 +31,7 @@ async fn ask(mut connection: TcpStream) -> String {
 
 async fn read(mut connection: TcpStream) -> String {
     let mut answer = Vec::new();
-    // A reset after the answer is no fault.
+    // A reset after the answer is not a fault.
     let _ = connection.read_to_end(&mut answer).await;
     String::from_utf8(answer).unwrap()
 }
