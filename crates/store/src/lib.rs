@@ -45,4 +45,4 @@ pub use key_refusal::KeyRefusal;
 pub use reminder::DueReminder;
 pub use revocation::{Revocation, Revoked};
 pub use session::{OpenOutcome, RefusedRotation, Rotated, RotatedUserSession, Rotation, RotationKind};
-pub use sql::{Call, Store};
+pub use sql::{Call, Contents, Inspection, Store};

@@ -6,6 +6,7 @@
 
 mod backup;
 mod lock;
+mod read_only;
 mod reader;
 mod schema;
 mod writer;
@@ -16,7 +17,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
+
+pub use read_only::inspect;
 
 use crate::sql::{Engine, Tx};
 use crate::{Result, Store, StoreError};
@@ -81,8 +84,7 @@ pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>> {
     if !path.exists() {
         return Ok(schema::pending(0));
     }
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    Ok(schema::pending(schema::version(&connection)?))
+    Ok(schema::pending(schema::version(&read_only::open(path)?)?))
 }
 
 impl Sqlite {

@@ -7,6 +7,7 @@ mod group_commit;
 mod opening;
 mod plans;
 mod prepared;
+mod read_only;
 mod rows;
 
 use std::path::Path;

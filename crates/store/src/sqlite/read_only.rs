@@ -1,0 +1,79 @@
+//! Reads a database and changes nothing in its folder, whether or not a server runs.
+//!
+//! A connection of SQLite creates `-wal` and `-shm` beside a file in WAL mode, even if it only
+//! reads. Files that root creates in this way can stop a service that runs as another user.
+
+use std::fs::metadata;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{poll_ready, schema};
+use crate::sql::{Tx, inspection};
+use crate::{Inspection, Result, StoreError};
+
+/// Reads what the database says about itself. Returns `None` if there is no file.
+pub fn inspect(path: &Path) -> Result<Option<Inspection>> {
+    if !path.try_exists().map_err(StoreError::unavailable)? {
+        return Ok(None);
+    }
+    let mut connection = open(path)?;
+    schema::refuse_foreign(&connection)?;
+    let version = schema::version(&connection)?;
+    let contents = match version {
+        0 => None,
+        _ => Some(poll_ready(inspection::contents(&mut Tx::Sqlite(
+            &mut connection,
+        )))?),
+    };
+    Ok(Some(Inspection {
+        pending: schema::pending(version),
+        contents,
+    }))
+}
+
+/// Opens an existing file to read it.
+///
+/// 1. With a write-ahead log and its index: as any reader. Both files exist, so none is created.
+/// 2. Without a log, or with an empty one: no process is writing, so the file does not change.
+/// 3. With a log but without its index, which the next server creates: refused.
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    let log = metadata(beside(path, "-wal")).map(|log| log.len()).ok();
+    let has_index = beside(path, "-shm").exists();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match log {
+        Some(_) if has_index => Connection::open_with_flags(path, flags)?,
+        None | Some(0) => Connection::open_with_flags(
+            format!("file:{}?immutable=1", escaped(path)?),
+            flags | OpenFlags::SQLITE_OPEN_URI,
+        )?,
+        Some(_) => {
+            return Err(StoreError::unusable(format!(
+                "{} has a -wal file but no -shm file: start the service, which puts this right",
+                path.display()
+            )));
+        }
+    };
+    connection.busy_timeout(Duration::from_secs(2))?;
+    Ok(connection)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
+/// The path in a URI of SQLite (sqlite.org/uri.html).
+fn escaped(path: &Path) -> Result<String> {
+    let absolute = std::path::absolute(path).map_err(StoreError::unavailable)?;
+    let bytes = absolute.as_os_str().as_encoded_bytes().iter();
+    Ok(bytes
+        .map(|&byte| match byte {
+            b'/' | b'.' | b'-' | b'_' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect())
+}
