@@ -1,96 +1,64 @@
-//! `tm-auth doctor`: checks what the service needs, each thing after those it depends on.
+//! `tm-auth doctor`: checks what the service needs, and changes nothing.
+//!
+//! Each check has a stable id and one line. A check runs even if others fail, and waits only a few
+//! seconds for what is outside this process. `docs/OPERATIONS.md` lists the checks.
 
-use tm_auth_server::clock::Clock;
-use tm_auth_server::{Config, open_files};
-use tm_auth_store::error::Chain;
+mod apple;
+mod clock;
+mod database;
+mod keys;
+mod limits;
+mod mail;
+mod network;
+mod report;
+mod tls;
 
-use super::{ConfigArgs, Failure, Outcome, deployment};
-use crate::output;
+use clap::Args;
+use tm_auth_server::Config;
 
-pub(super) async fn run(args: &ConfigArgs) -> Outcome {
-    let config = args.load()?;
-    passed(
-        "configuration",
-        &format!("{}, {}", config.environment, config.public_url.as_str()),
-    )?;
-    let pending = deployment::pending_migrations(&config).await?;
-    if !pending.is_empty() {
-        return Err(Failure(format!(
-            "schema: pending migrations {}: run `tm-auth migrate`",
-            pending.join(", ")
-        )));
-    }
-    let deployment = args.open().await?;
-    passed("database", &config.database.to_string())?;
-    deployment
-        .store
-        .ping()
-        .await
-        .map_err(|error| Failure(format!("writes: {}", Chain(&error))))?;
-    passed("writes", "the database accepts them")?;
-    let keys = deployment.signing_keys();
-    let listed = keys.list().await?;
-    if listed.is_empty() {
-        passed("signing keys", "none yet; the first start creates them")?;
-    } else {
-        let ring = keys.ring().await?;
-        passed(
-            "signing keys",
-            &format!("{} in the database; {} signs", listed.len(), ring.signing().kid()),
-        )?;
-    }
-    match &config.network.forwarding_proxies() {
-        [] => passed("client addresses", "from the connection; no proxy is trusted"),
-        proxies => passed(
-            "client addresses",
-            &format!(
-                "from X-Forwarded-For of {} trusted proxies or networks",
-                proxies.len()
-            ),
-        ),
-    }?;
-    access_tokens(&config)?;
-    connections(&config)?;
-    passed(
-        "clock",
-        &format!(
-            "{} (UTC); compare it with a clock you trust",
-            deployment.clock.now()
-        ),
-    )
+use self::database::Database;
+use self::report::{Report, fail, ok};
+use super::{ConfigArgs, Failure, Outcome};
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print an array of objects with id, level (ok, warn or fail) and message
+    #[arg(long)]
+    json: bool,
 }
 
-/// Warns if access tokens expire before some clients renew them.
-fn access_tokens(config: &Config) -> Outcome {
-    let lifetime = config.tokens.access_ttl_seconds;
-    if config.tokens.expire_before_clients_renew() {
-        output::print(format_args!(
-            "warning  access tokens: they live {lifetime} s, but there are clients that keep an access token \
-             for 55 to 58 minutes; set `tokens.access_ttl_seconds` to 3600"
-        ))?;
-        Ok(())
-    } else {
-        passed("access tokens", &format!("they live {lifetime} s"))
+pub(super) async fn run(args: &DoctorArgs) -> Outcome {
+    let mut report = Report::new(args.json);
+    match args.config.load() {
+        Ok(config) => check(&config, &mut report).await?,
+        Err(Failure(problem)) => report.add("configuration", fail(problem))?,
     }
+    report.finish()
 }
 
-/// Warns if the limit of open files allows fewer connections than are configured.
-fn connections(config: &Config) -> Outcome {
-    let places = open_files::places(config, open_files::raise_limit());
-    let capacity = &places.capacity;
-    match places.needed {
-        None => passed(
-            "connections",
-            &format!("{}, {} per network", capacity.total, capacity.per_network),
-        ),
-        Some(needed) => Ok(output::print(format_args!(
-            "warning  connections: the limit of open files allows {} of the {} in `limits.max_connections`; \
-             raise the hard limit to {needed} (`LimitNOFILE` in systemd), or lower the setting",
-            capacity.total, config.limits.max_connections
-        ))?),
-    }
-}
-
-fn passed(what: &str, detail: &str) -> Outcome {
-    Ok(output::print(format_args!("ok  {what}: {detail}"))?)
+async fn check(config: &Config, report: &mut Report) -> Outcome {
+    let summary = format!("{}, {}", config.environment, config.public_url.as_str());
+    report.add("configuration", ok(summary))?;
+    let database = Database::read(config).await;
+    report.add("database.schema", database.schema(config))?;
+    report.add("database.environment", database.environment(config))?;
+    report.add("database.writes", database.writes(config))?;
+    report.add("database.files", database::files(config))?;
+    report.add("database.durability", database.durability(config))?;
+    report.add("keys.signing", keys::signing(config, &database))?;
+    report.add("tokens.lifetime", limits::access_tokens(config))?;
+    report.add("limits.open_files", limits::open_files(config))?;
+    report.add("network.listen", network::listen(config, &database).await)?;
+    report.add("network.exposure", network::exposure(config))?;
+    report.add("network.proxies", network::proxies(config))?;
+    report.add("network.public_url", network::public_url(config).await)?;
+    report.add("tls.certificate", tls::certificate(config))?;
+    report.add("mail.delivery", mail::delivery(config))?;
+    report.add("mail.server", mail::server(config).await)?;
+    let (apple, apple_time) = apple::reach(config).await;
+    report.add("apple", apple)?;
+    report.add("clock", clock::check(&database, apple_time))
 }
