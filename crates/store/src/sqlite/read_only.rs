@@ -7,6 +7,7 @@ use std::fs::metadata;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{poll_ready, schema};
@@ -37,7 +38,8 @@ pub fn inspect(path: &Path) -> Result<Option<Inspection>> {
 ///
 /// 1. With a write-ahead log and its index: as any reader. Both files exist, so none is created.
 /// 2. Without a log, or with an empty one: no process is writing, so the file does not change.
-/// 3. With a log but without its index, which the next server creates: refused.
+/// 3. With a log but without its index, as after a copy: no process has the database open. The
+///    index is built in memory.
 pub(super) fn open(path: &Path) -> Result<Connection> {
     let log = metadata(beside(path, "-wal")).map(|log| log.len()).ok();
     let has_index = beside(path, "-shm").exists();
@@ -49,10 +51,11 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
             flags | OpenFlags::SQLITE_OPEN_URI,
         )?,
         Some(_) => {
-            return Err(StoreError::unusable(format!(
-                "{} has a -wal file but no -shm file: start the service, which puts this right",
-                path.display()
-            )));
+            // Without locks, because a lock for one connection alone needs a writable file.
+            let connection = Connection::open_with_flags_and_vfs(path, flags, "unix-none")?;
+            connection.pragma_update(None, "locking_mode", "exclusive")?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            connection
         }
     };
     connection.busy_timeout(Duration::from_secs(2))?;
