@@ -23,6 +23,7 @@ mod passkeys;
 mod recoveries;
 mod reminders;
 mod repeated;
+mod repeats;
 mod revocations;
 mod rewound;
 mod rotation;
@@ -77,6 +78,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         reminders::CASES,
         outbox::CASES,
         repeated::CASES,
+        repeats::CASES,
     ]
     .into_iter()
     .flatten()

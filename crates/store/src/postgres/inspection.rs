@@ -38,6 +38,11 @@ pub async fn inspect(options: &PostgresOptions) -> Result<(Inspection, ServerSta
     Ok((database, server))
 }
 
+/// Reads every row of every table. Returns their number.
+pub async fn check_rows(options: &PostgresOptions) -> Result<u64> {
+    Store::new(Engine::Postgres(connect(options)?)).check_rows().await
+}
+
 /// Compares the clocks at the middle of the round trip.
 async fn clock_ahead(pool: &PgPool) -> Result<SignedDuration> {
     let asked = clock::system();

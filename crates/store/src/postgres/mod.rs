@@ -31,7 +31,7 @@ pub(crate) use batcher::Batched;
 use batcher::Batcher;
 pub use clock::MAX_APART;
 use connection::PooledConnection;
-pub use inspection::{ServerState, inspect};
+pub use inspection::{ServerState, check_rows, inspect};
 
 /// How to connect to a PostgreSQL database.
 #[derive(Clone)]
@@ -158,11 +158,7 @@ impl Postgres {
     pub(crate) async fn read<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let _place = self.waiting.try_acquire().map_err(|_| overloaded())?;
         let mut pooled = PooledConnection::from(self.pool.acquire().await?);
-        let outcome = work(&mut Tx::Postgres {
-            connection: pooled.connection(),
-            conflict: false,
-        })
-        .await?;
+        let outcome = work(&mut Tx::postgres(pooled.connection())).await?;
         pooled.give_back();
         Ok(outcome)
     }

@@ -4,34 +4,54 @@
 //! reads. Files that root creates in this way can stop a service that runs as another user.
 
 use std::fs::metadata;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{poll_ready, schema};
+use super::files::{self, beside};
+use super::{integrity, poll_ready, schema};
+use crate::sql::check::every_row;
 use crate::sql::{Tx, inspection};
 use crate::{Inspection, Result, StoreError};
 
 /// Reads what the database says about itself. Returns `None` if there is no file.
 pub fn inspect(path: &Path) -> Result<Option<Inspection>> {
-    if !path.try_exists().map_err(StoreError::unavailable)? {
+    if !super::exists(path)? {
         return Ok(None);
     }
+    let path = files::in_real_folder(path)?;
+    let found = inspect_existing(&path).map_err(|error| integrity::at_start(&path, error))?;
+    Ok(Some(found))
+}
+
+fn inspect_existing(path: &Path) -> Result<Inspection> {
     let mut connection = open(path)?;
     schema::refuse_foreign(&connection)?;
     let version = schema::version(&connection)?;
-    let contents = match version {
-        0 => None,
-        _ => Some(poll_ready(inspection::contents(&mut Tx::Sqlite(
-            &mut connection,
-        )))?),
-    };
-    Ok(Some(Inspection {
+    let tx = &mut Tx::sqlite(&mut connection);
+    Ok(Inspection {
         pending: schema::pending(version),
-        contents,
-    }))
+        contents: match version {
+            0 => None,
+            _ => Some(poll_ready(inspection::contents(tx))?),
+        },
+    })
+}
+
+/// Checks the structure of all pages, for a few seconds at most. If `full`, checks also the indexes
+/// and the references between tables, reads every row, and returns the number of rows.
+pub fn check(path: &Path, full: bool) -> Result<Option<u64>> {
+    let path = files::in_real_folder(path)?;
+    let checked = open(&path).and_then(|mut connection| {
+        if !full {
+            return integrity::quick(&connection).map(|()| None);
+        }
+        integrity::full(&connection)?;
+        poll_ready(every_row(&mut Tx::sqlite(&mut connection))).map(Some)
+    });
+    checked.map_err(|error| integrity::at_start(&path, error))
 }
 
 /// Opens an existing file to read it.
@@ -41,6 +61,7 @@ pub fn inspect(path: &Path) -> Result<Option<Inspection>> {
 /// 3. With a log but without its index, as after a copy: no process has the database open. The
 ///    index is built in memory.
 pub(super) fn open(path: &Path) -> Result<Connection> {
+    files::refuse_links(path)?;
     let log = metadata(beside(path, "-wal")).map(|log| log.len()).ok();
     let has_index = beside(path, "-shm").exists();
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -60,12 +81,6 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     };
     connection.busy_timeout(Duration::from_secs(2))?;
     Ok(connection)
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    PathBuf::from(path)
 }
 
 /// The path in a URI of SQLite (sqlite.org/uri.html).

@@ -4,8 +4,8 @@
 use crate::sql::value::Kind;
 use Kind::{Blob, Integer, Text};
 
-pub(super) struct Table {
-    pub(super) name: &'static str,
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
     /// Number of columns in the primary key.
     pub(super) key_len: usize,
     pub(super) columns: &'static [(&'static str, Kind)],
@@ -33,7 +33,7 @@ const fn numbered(name: &'static str, columns: &'static [(&'static str, Kind)]) 
 
 /// All tables that an export contains. A test compares them with the tables that the migrations
 /// create.
-pub(super) const TABLES: &[Table] = &[
+pub(crate) const TABLES: &[Table] = &[
     table("settings", 1, &[("name", Text), ("value", Text)]),
     table(
         "accounts",

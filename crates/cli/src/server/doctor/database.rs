@@ -1,9 +1,7 @@
-//! The database: what it says about itself, whether it takes writes, and who can open its files.
-//!
-//! A check that reads all pages or rows belongs here, beside [`Database::schema`].
+//! The database: what it says about itself, whether it is damaged, whether it takes writes, and who
+//! can open its files.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Access, access, statvfs};
 use tm_auth_proto::Environment;
@@ -83,6 +81,35 @@ impl Database {
                 "{place} is empty: the first start, or `tm-auth migrate`, creates the tables. If you expected data, correct the `[database]` settings"
             )),
             Ok(None) => no_file(config),
+        }
+    }
+
+    /// Checks the pages of a SQLite file, and every row if `full`.
+    pub(super) async fn integrity(&self, config: &Config, full: bool) -> Verdict {
+        if matches!(self.found, Ok(None)) {
+            return self.no_contents();
+        }
+        let read = match config.database.clone() {
+            config::Database::Sqlite { path } => {
+                let checked = tokio::task::spawn_blocking(move || sqlite::check(&path, full)).await;
+                checked.map_err(StoreError::unavailable).flatten()
+            }
+            config::Database::Postgres { url, max_connections } if full && self.contents().is_some() => {
+                let options = deployment::postgres_options(&url, max_connections);
+                postgres::check_rows(&options).await.map(Some)
+            }
+            config::Database::Postgres { .. } => {
+                return ok("PostgreSQL checks its pages with `pg_amcheck` and data checksums");
+            }
+        };
+        match read {
+            Ok(Some(rows)) => ok(format!("{rows} rows can be read")),
+            Ok(None) => ok("quick check; `doctor --full` also reads every row"),
+            Err(error @ StoreError::Damaged(_)) => fail(format!(
+                "{}: restore a backup with `tm-auth restore BACKUP`",
+                text(error)
+            )),
+            Err(error) => fail(text(error)),
         }
     }
 
@@ -191,16 +218,7 @@ pub(super) fn files(config: &Config) -> Verdict {
     let Some(path) = config.database.file() else {
         return ok("none: the database is PostgreSQL");
     };
-    let exposed: Vec<_> = ["", "-wal", "-shm", "-journal"]
-        .iter()
-        .filter_map(|suffix| {
-            let mut file = path.as_os_str().to_owned();
-            file.push(suffix);
-            let file = PathBuf::from(file);
-            let mode = std::fs::metadata(&file).ok()?.mode() & 0o777;
-            (mode & 0o077 != 0).then_some((file, mode))
-        })
-        .collect();
+    let exposed = sqlite::exposed_files(path);
     let Some((file, mode)) = exposed.first() else {
         return ok("only their owner can open them");
     };
@@ -208,7 +226,8 @@ pub(super) fn files(config: &Config) -> Verdict {
         .iter()
         .map(|(file, _)| file.display().to_string())
         .collect();
-    fail(format!(
+    // Only a warning, since the next start does it as well.
+    warn(format!(
         "other users can open {} (mode {mode:03o}); run: chmod 600 {}",
         file.display(),
         names.join(" ")

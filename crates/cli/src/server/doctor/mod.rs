@@ -25,6 +25,9 @@ use super::{ConfigArgs, Failure, Outcome};
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Also check all pages of a SQLite database, and read every row of every table
+    #[arg(long)]
+    full: bool,
     /// Print an array of objects with id, level (ok, warn or fail) and message
     #[arg(long)]
     json: bool,
@@ -33,17 +36,18 @@ pub(crate) struct DoctorArgs {
 pub(super) async fn run(args: &DoctorArgs) -> Outcome {
     let mut report = Report::new(args.json);
     match args.config.load() {
-        Ok(config) => check(&config, &mut report).await?,
+        Ok(config) => check(&config, args.full, &mut report).await?,
         Err(Failure(problem)) => report.add("configuration", fail(problem))?,
     }
     report.finish()
 }
 
-async fn check(config: &Config, report: &mut Report) -> Outcome {
+async fn check(config: &Config, full: bool, report: &mut Report) -> Outcome {
     let summary = format!("{}, {}", config.environment, config.public_url.as_str());
     report.add("configuration", ok(summary))?;
     let database = Database::read(config).await;
     report.add("database.schema", database.schema(config))?;
+    report.add("database.integrity", database.integrity(config, full).await)?;
     report.add("database.environment", database.environment(config))?;
     report.add("database.writes", database.writes(config))?;
     report.add("database.files", database::files(config))?;

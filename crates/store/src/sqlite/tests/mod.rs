@@ -2,12 +2,15 @@
 //! [`crate::conformance`] tests what both databases do.
 
 mod backup;
+mod damage;
+mod files;
 mod full_disk;
 mod group_commit;
 mod opening;
 mod plans;
 mod prepared;
 mod read_only;
+mod restore;
 mod rows;
 
 use std::path::Path;
