@@ -9,6 +9,7 @@ mod files;
 mod identity;
 mod integrity;
 mod lock;
+mod read_only;
 mod reader;
 mod restore;
 mod schema;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+pub use read_only::{check, inspect};
 pub use restore::{RestoreOptions, Restored, restore};
 
 use crate::sql::{Engine, Tx};
@@ -109,8 +111,8 @@ pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>> {
         return Ok(schema::pending(0));
     }
     let path = &files::in_real_folder(path)?;
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let version = schema::version(&connection).map_err(|error| integrity::at_start(path, error))?;
+    let version = read_only::open(path).and_then(|connection| schema::version(&connection));
+    let version = version.map_err(|error| integrity::at_start(path, error))?;
     Ok(schema::pending(version))
 }
 

@@ -10,6 +10,7 @@ mod identity;
 mod opening;
 mod plans;
 mod prepared;
+mod read_only;
 mod restore;
 mod rows;
 
