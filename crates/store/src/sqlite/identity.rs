@@ -25,7 +25,7 @@ struct Inner {
     is_lost: AtomicBool,
 }
 
-/// A device and a number on it. A file keeps both for as long as somebody has it open.
+/// A device and a number on it. A file keeps both for as long as a process has it open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Inode(u64, u64);
 
