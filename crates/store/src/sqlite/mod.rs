@@ -6,6 +6,7 @@
 
 mod backup;
 mod files;
+mod identity;
 mod integrity;
 mod lock;
 mod read_only;
@@ -63,6 +64,7 @@ pub(crate) struct Sqlite {
     path: PathBuf,
     writer: writer::Writer,
     readers: reader::Readers,
+    identity: identity::Identity,
     _lock: Option<lock::ServerLock>,
 }
 
@@ -86,10 +88,12 @@ pub fn open(options: &SqliteOptions) -> Result<Store> {
         Ok(connection)
     };
     let connection = opened().map_err(|error| integrity::at_start(&path, error))?;
+    let identity = identity::Identity::of(&path);
     Ok(Store::new(Engine::Sqlite(Sqlite {
         path: path.clone(),
-        writer: writer::Writer::start(connection),
-        readers: reader::Readers::new(path, Arc::new(in_use)),
+        writer: writer::Writer::start(connection, identity.clone()),
+        readers: reader::Readers::new(path, identity.clone(), Arc::new(in_use)),
+        identity,
         _lock: lock,
     })))
 }
@@ -133,6 +137,7 @@ impl Sqlite {
         &self,
         work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.identity.refuse_lost()?;
         self.writer.submit(work).await
     }
 
@@ -141,7 +146,13 @@ impl Sqlite {
         &self,
         work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.identity.refuse_lost()?;
         self.readers.read(work).await
+    }
+
+    /// Fails if a file of the database was removed or replaced.
+    pub(crate) fn check_identity(&self) -> Result<()> {
+        self.identity.check()
     }
 
     /// See [`crate::Store::check_file`].
@@ -194,6 +205,16 @@ pub(crate) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connectio
     )?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
+}
+
+/// Closes a connection. The last one that is closed removes `-wal` and `-shm` by their names. If these
+/// belong to another database now, the connection stays open until the process ends.
+fn close(connection: Connection, identity: &identity::Identity) {
+    // The error is ignored: it says that the files were replaced.
+    let _ = identity.check();
+    if identity.is_lost() {
+        std::mem::forget(connection);
+    }
 }
 
 /// Number of statements that a connection keeps prepared. More than there are hot ones.

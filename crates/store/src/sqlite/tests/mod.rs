@@ -6,6 +6,7 @@ mod damage;
 mod files;
 mod full_disk;
 mod group_commit;
+mod identity;
 mod opening;
 mod plans;
 mod prepared;
