@@ -85,9 +85,10 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         .map(|entry| {
             let path = entry.expect("the folder can be read").path();
             let name = path.display().to_string();
-            let content = match name.ends_with("-shm") {
-                true => Vec::new(),
-                false => fs::read(&path).expect("the file can be read"),
+            let content = if name.ends_with("-shm") {
+                Vec::new()
+            } else {
+                fs::read(&path).expect("the file can be read")
             };
             (name, content)
         })
