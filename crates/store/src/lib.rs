@@ -25,6 +25,7 @@ pub mod passkey;
 pub mod postgres;
 pub mod reminder;
 pub mod revocation;
+mod schema;
 pub mod session;
 mod sql;
 pub mod sqlite;

@@ -2,6 +2,14 @@
 -- of PostgreSQL's schema of the same number, so one text of SQL serves both databases. README-migrations.md has
 -- the rules for the next ones.
 
+-- The migrations that were run. The last one has the number PRAGMA user_version.
+CREATE TABLE schema_migrations (
+    version        INTEGER PRIMARY KEY,
+    name           TEXT NOT NULL,
+    min_compatible INTEGER NOT NULL, -- the number of migrations that a binary must know to use the schema
+    run_at         TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+) STRICT;
+
 -- Single values: the environment, the version of the set of signing keys, the time of the last restore.
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,

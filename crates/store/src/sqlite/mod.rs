@@ -68,6 +68,7 @@ pub fn open(options: &SqliteOptions) -> Result<Store> {
     };
     let mut connection = connect(&options.path, options.synchronous)?;
     schema::migrate(&mut connection)?;
+    schema::check(&connection)?;
     Ok(Store::new(Engine::Sqlite(Sqlite {
         path: options.path.clone(),
         writer: writer::Writer::start(connection),
@@ -76,12 +77,14 @@ pub fn open(options: &SqliteOptions) -> Result<Store> {
     })))
 }
 
-/// Returns the names of the migrations that [`open`] would run on this file. Writes nothing.
+/// Returns the names of the migrations that [`open`] would run on this file. Writes nothing. Fails if
+/// this version of the program is too old for the schema.
 pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>> {
     if !path.exists() {
         return Ok(schema::pending(0));
     }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    schema::refuse_newer(&connection)?;
     Ok(schema::pending(schema::version(&connection)?))
 }
 

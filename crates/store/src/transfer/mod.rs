@@ -24,7 +24,8 @@ use tm_auth_proto::Environment;
 use crate::sql::{Engine, Tx, account, args, audit, setting};
 use crate::{AuditAction, AuditContext, Result, Store, StoreError};
 use rows::Checked;
-use tables::{TABLES, Table};
+pub(crate) use tables::TABLES;
+use tables::Table;
 
 /// The contents of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,13 +4,13 @@
 use crate::sql::value::Kind;
 use Kind::{Blob, Integer, Text};
 
-pub(super) struct Table {
-    pub(super) name: &'static str,
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
     /// Number of columns in the primary key.
-    pub(super) key_len: usize,
-    pub(super) columns: &'static [(&'static str, Kind)],
+    pub(crate) key_len: usize,
+    pub(crate) columns: &'static [(&'static str, Kind)],
     /// Whether PostgreSQL numbers new rows, in the column `id`.
-    pub(super) is_numbered: bool,
+    pub(crate) is_numbered: bool,
 }
 
 const fn table(name: &'static str, key_len: usize, columns: &'static [(&'static str, Kind)]) -> Table {
@@ -33,7 +33,7 @@ const fn numbered(name: &'static str, columns: &'static [(&'static str, Kind)]) 
 
 /// All tables that an export contains. A test compares them with the tables that the migrations
 /// create.
-pub(super) const TABLES: &[Table] = &[
+pub(crate) const TABLES: &[Table] = &[
     table("settings", 1, &[("name", Text), ("value", Text)]),
     table(
         "accounts",

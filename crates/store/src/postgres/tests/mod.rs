@@ -4,6 +4,7 @@
 mod batchers;
 mod durability;
 mod failing;
+mod lock_wait;
 mod migrating;
 mod plans;
 mod retrying;
