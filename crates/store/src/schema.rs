@@ -1,7 +1,7 @@
 //! What the schemas of both databases have in common: how a migration is described, and when a
 //! binary refuses a schema.
 //!
-//! The table `schema_migrations` records each migration. It is no table of an export, because it
+//! The table `schema_migrations` records each migration. An export leaves it out, because it
 //! describes the database and not the deployment.
 
 use std::collections::HashSet;

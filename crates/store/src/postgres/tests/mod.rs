@@ -1,6 +1,7 @@
 //! Tests of what only PostgreSQL has: migrations, retries, batchers and a server that fails.
 //! [`crate::conformance`] tests what both databases do.
 
+mod audit;
 mod batchers;
 mod durability;
 mod failing;
