@@ -67,7 +67,7 @@ fn explain(error: &clap::Error) -> ExitCode {
     match output::print(error.render().to_string().trim_end()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(unwritten) => {
-            output::note(&format!("error: {unwritten}"));
+            output::note(format!("error: {unwritten}"));
             ExitCode::FAILURE
         }
     }

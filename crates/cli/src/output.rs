@@ -18,7 +18,7 @@ pub(crate) fn print(line: impl Display) -> Result<(), Unwritten> {
 
 /// Prints a line for people on standard error. Ignores failures: there is no other place to report
 /// them.
-pub(crate) fn note(line: &str) {
+pub(crate) fn note(line: impl Display) {
     writeln!(io::stderr(), "{line}").ok();
 }
 

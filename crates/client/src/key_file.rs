@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use tm_auth_proto::KeyFile;
+use tm_auth_proto::{KeyFile, text};
 use zeroize::Zeroizing;
 
 /// The longest key file to read, in bytes. A real one has a few hundred.
@@ -114,13 +114,14 @@ fn parse(path: &Path, content: &[u8]) -> Result<KeyFile, KeyFileError> {
     if content.len() as u64 > MAX_LEN {
         return Err(not_a_key_file("it is longer than 64 KB".to_owned()));
     }
-    if content.trim_ascii_start().starts_with(b"-----BEGIN") {
+    let content = text::from_bytes(content).map_err(|problem| not_a_key_file(format!("it {problem}")))?;
+    if content.trim_start().starts_with("-----BEGIN") {
         return Err(not_a_key_file(
             "it is a PEM file, not the JSON file of the API Keys page or of `tm-auth key new`".to_owned(),
         ));
     }
     // Do not use serde's message: it may quote the invalid value, which may be the private key.
-    serde_json::from_slice(content).map_err(|error| {
+    serde_json::from_str(content).map_err(|error| {
         let what = if error.is_data() {
             "a member is missing or has the wrong type"
         } else {

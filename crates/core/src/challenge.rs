@@ -93,7 +93,10 @@ impl Challenge {
 fn parse_key_id(text: &str) -> Result<KeyId, Refusal> {
     let problem = || Refusal::InvalidField {
         field: "key_id",
-        problem: "must be a UUID, as in the key file".to_owned(),
+        problem: format!(
+            "has {} characters, but must be the UUID of the key file, 36 characters with dashes",
+            text.chars().count()
+        ),
     };
     if text.len() != 36 {
         return Err(problem());
@@ -108,7 +111,7 @@ fn fresh(seconds: i64, tolerance: SignedDuration, now: Timestamp) -> Result<Time
     if seconds < 0 {
         return Err(Refusal::InvalidField {
             field: "timestamp",
-            problem: "must be Unix seconds".to_owned(),
+            problem: "is negative; send Unix seconds, as they are now".to_owned(),
         });
     }
     let server = now.as_second();

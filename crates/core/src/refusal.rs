@@ -92,9 +92,9 @@ pub enum Refusal {
     InvalidPublicKey(&'static str),
     /// See [`ErrorCode::PrivateKeySubmitted`].
     #[error(
-        "this is a private key. It was not stored or logged, but discard it and create a new key pair; submit only the public key"
+        "this is a private key ({0}). It was not stored or logged, but discard it and create a new key pair; submit only the public key"
     )]
-    PrivateKeySubmitted,
+    PrivateKeySubmitted(&'static str),
     /// See [`ErrorCode::KnownPrivateKey`].
     #[error("the private half of this key is public; create a new key pair")]
     KnownPrivateKey,
@@ -212,7 +212,7 @@ impl Refusal {
             Self::SessionExpired => ErrorCode::SessionExpired,
             Self::SessionEnded => ErrorCode::SessionEnded,
             Self::InvalidPublicKey(_) => ErrorCode::InvalidPublicKey,
-            Self::PrivateKeySubmitted => ErrorCode::PrivateKeySubmitted,
+            Self::PrivateKeySubmitted(_) => ErrorCode::PrivateKeySubmitted,
             Self::KnownPrivateKey => ErrorCode::KnownPrivateKey,
             Self::InvalidProof => ErrorCode::InvalidProof,
             Self::KeyAlreadyRegistered => ErrorCode::KeyAlreadyRegistered,

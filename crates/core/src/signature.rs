@@ -2,13 +2,16 @@
 //!
 //! RFC 7518 section 3.4 specifies 64 bytes r‖s, and JWS encodes them in base64url. Real clients
 //! send this form. Some libraries default to DER or to padded base64, which is the most common
-//! reason why a first request fails, so these are accepted as well. A signature has the same value
-//! in all encodings: replays are detected by `r`, and another encoding must not circumvent that.
+//! reason why a first request fails, so these are accepted as well. So are line breaks: `base64` and
+//! `openssl base64` wrap lines, and end the last one. A signature has the same value in all
+//! encodings: replays are detected by `r`, and another encoding must not circumvent that.
+
+use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-/// Maximum length of a text. A DER signature of 72 bytes has 96 characters.
+/// Maximum length of a text without white space. A DER signature of 72 bytes has 96 characters.
 const MAX_TEXT: usize = 128;
 
 /// An ECDSA P-256 signature, not verified: r‖s, 32 bytes each, big-endian.
@@ -33,10 +36,11 @@ pub enum EncodingError {
 impl Signature {
     /// Parses a signature as sent by a client.
     pub fn parse(text: &str) -> Result<Self, EncodingError> {
+        let text = without_white_space(text);
         if text.len() > MAX_TEXT {
             return Err(EncodingError::Length);
         }
-        let bytes = decode(text).ok_or(EncodingError::Base64)?;
+        let bytes = decode(&text).ok_or(EncodingError::Base64)?;
         match <[u8; 64]>::try_from(bytes.as_slice()) {
             Ok(raw) => Ok(Self(raw)),
             Err(_) if bytes.first() == Some(&0x30) => from_der(&bytes).ok_or(EncodingError::Der),
@@ -61,6 +65,15 @@ impl Signature {
 impl From<[u8; 64]> for Signature {
     fn from(raw: [u8; 64]) -> Self {
         Self(raw)
+    }
+}
+
+/// The text without line breaks and other white space. Most texts have none.
+fn without_white_space(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_whitespace) {
+        text.split_whitespace().collect::<String>().into()
+    } else {
+        text.into()
     }
 }
 
@@ -149,14 +162,28 @@ mod tests {
     }
 
     #[test]
-    fn d11_hex_whitespace_and_other_lengths_are_refused() {
-        let good = URL_SAFE_NO_PAD.encode(raw());
-        assert_eq!(Signature::parse(&hex(&raw())), Err(EncodingError::Length));
+    fn d11_r55_line_breaks_are_skipped() {
+        for bytes in [raw().to_vec(), der()] {
+            let good = STANDARD.encode(&bytes);
+            let (first, second) = good.split_at(76);
+            for wrapped in [
+                format!("{first}\n{second}\n"),
+                format!("{first}\r\n{second}\r\n"),
+                format!("  {good}\t"),
+            ] {
+                assert_eq!(Signature::parse(&wrapped).unwrap().as_bytes(), &raw());
+            }
+        }
+        assert_eq!(Signature::parse(" \n"), Err(EncodingError::Length));
         assert_eq!(
-            Signature::parse(&format!("{} {}", &good[..40], &good[40..])),
-            Err(EncodingError::Base64)
+            Signature::parse(&"A ".repeat(MAX_TEXT + 1)),
+            Err(EncodingError::Length)
         );
-        assert_eq!(Signature::parse(&format!("{good}\n")), Err(EncodingError::Base64));
+    }
+
+    #[test]
+    fn d11_hex_and_other_lengths_are_refused() {
+        assert_eq!(Signature::parse(&hex(&raw())), Err(EncodingError::Length));
         for length in [0, 63, 65] {
             let text = URL_SAFE_NO_PAD.encode(vec![0x11; length]);
             assert_eq!(Signature::parse(&text), Err(EncodingError::Length), "{length}");

@@ -19,6 +19,7 @@
 mod accept;
 mod connection;
 mod deadline;
+mod network_prefix;
 mod phase;
 mod places;
 mod request_head;
@@ -28,7 +29,8 @@ pub mod tls;
 
 pub use accept::{Answers, BindError, Listeners, bind};
 pub use deadline::{BodyError, Overdue, read_body, within};
-pub use places::Capacity;
+pub use network_prefix::NetworkPrefix;
+pub use places::{Capacity, Full, Place, Places};
 pub use request_head::Malformed;
 pub use service::PeerAddress;
 

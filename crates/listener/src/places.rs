@@ -5,11 +5,13 @@
 //! as many requests, and a connection that closes at once frees its place.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+
+use crate::NetworkPrefix;
 
 /// One /48 can hold this many times the places of a /64. Providers assign whole /48s, but also
 /// parts of one /48 to different customers.
@@ -34,7 +36,7 @@ pub struct Capacity {
 
 /// Why there is no place for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
+pub enum Full {
     /// All places are taken.
     Total,
     /// The network of the peer has its share.
@@ -56,7 +58,7 @@ impl Full {
 
 /// The places of a listener.
 #[derive(Clone)]
-pub(crate) struct Places(Arc<Inner>);
+pub struct Places(Arc<Inner>);
 
 struct Inner {
     capacity: Capacity,
@@ -68,9 +70,9 @@ struct Inner {
 #[derive(Default)]
 struct Taken {
     total: usize,
-    by_network: HashMap<Network, Share>,
+    by_network: HashMap<NetworkPrefix, Share>,
     /// The connections that were begun within the last [`WINDOW`], in their order.
-    begun: VecDeque<(Instant, Vec<Network>)>,
+    begun: VecDeque<(Instant, Vec<NetworkPrefix>)>,
 }
 
 /// What a network has.
@@ -80,21 +82,15 @@ struct Share {
     begun: usize,
 }
 
-/// An IPv4 address, or the first 64 or 48 bits of an IPv6 address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Network {
-    address: IpAddr,
-    bits: u32,
-}
-
 /// A connection's place. Dropping it frees the place.
-pub(crate) struct Place {
+pub struct Place {
     places: Places,
-    networks: Vec<Network>,
+    networks: Vec<NetworkPrefix>,
 }
 
 impl Places {
-    pub(crate) fn new(capacity: Capacity) -> Self {
+    /// Places that are all free.
+    pub fn new(capacity: Capacity) -> Self {
         Self(Arc::new(Inner {
             capacity,
             taken: Mutex::default(),
@@ -102,7 +98,7 @@ impl Places {
     }
 
     /// Takes a place for a connection from `peer`, which begins `now`.
-    pub(crate) fn take(&self, peer: IpAddr, now: Instant) -> Result<Place, Full> {
+    pub fn take(&self, peer: IpAddr, now: Instant) -> Result<Place, Full> {
         let capacity = &self.0.capacity;
         let networks = networks(peer.to_canonical(), &capacity.proxies);
         let mut taken = self.0.taken();
@@ -110,8 +106,7 @@ impl Places {
         if taken.total >= capacity.total {
             return Err(Full::Total);
         }
-        for network in &networks {
-            let times = if network.bits == 48 { SITE_SHARE } else { 1 };
+        for (network, times) in networks.iter().zip([1, SITE_SHARE]) {
             let share = taken.by_network.get(network).copied().unwrap_or_default();
             if share.open >= capacity.per_network.saturating_mul(times) {
                 return Err(Full::Network);
@@ -159,7 +154,7 @@ impl Taken {
     }
 
     /// Changes the share of a network that has one. Forgets the network with its last connection.
-    fn change(&mut self, network: &Network, change: impl FnOnce(&mut Share)) {
+    fn change(&mut self, network: &NetworkPrefix, change: impl FnOnce(&mut Share)) {
         if let Some(share) = self.by_network.get_mut(network) {
             change(share);
             if share.open == 0 && share.begun == 0 {
@@ -185,23 +180,15 @@ impl Drop for Place {
     }
 }
 
-/// The networks that a connection from `peer` is charged to.
-fn networks(peer: IpAddr, proxies: &[IpNet]) -> Vec<Network> {
+/// The networks that a connection from `peer` is charged to: its own, then its site if it is a
+/// larger one.
+fn networks(peer: IpAddr, proxies: &[IpNet]) -> Vec<NetworkPrefix> {
     if proxies.iter().any(|proxy| proxy.contains(&peer)) {
         return Vec::new();
     }
-    match peer {
-        IpAddr::V4(_) => vec![Network {
-            address: peer,
-            bits: 32,
-        }],
-        IpAddr::V6(address) => [64, 48]
-            .map(|bits| Network {
-                address: Ipv6Addr::from_bits(address.to_bits() >> (128 - bits) << (128 - bits)).into(),
-                bits,
-            })
-            .to_vec(),
-    }
+    let mut networks = vec![NetworkPrefix::of(peer), NetworkPrefix::site(peer)];
+    networks.dedup();
+    networks
 }
 
 #[cfg(test)]
@@ -251,6 +238,18 @@ mod tests {
         let (others, full) = take_all(&places, |n| format!("2001:db8:1:{:x}::1", n + 0x100));
         assert_eq!((others.len(), full), (9, Full::Network));
         assert!(take(&places, "2001:db8:2::1").is_ok());
+    }
+
+    #[test]
+    fn q04_a_peer_behind_nat64_has_the_share_of_its_ipv4_address() {
+        let places = places(100, 3);
+        let (one, full) = take_all(&places, |_| "64:ff9b::192.0.2.1".to_owned());
+        assert_eq!((one.len(), full), (3, Full::Network));
+        assert_eq!(take(&places, "192.0.2.1").err(), Some(Full::Network));
+        let others: Vec<_> = (2..50)
+            .map(|n| take(&places, &format!("64:ff9b::192.0.2.{n}")))
+            .collect();
+        assert!(others.iter().all(Result::is_ok));
     }
 
     #[test]

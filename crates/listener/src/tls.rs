@@ -34,13 +34,13 @@ pub enum TlsError {
 /// Loads the certificate and its key. rustls offers only ciphers with forward secrecy. It has no
 /// renegotiation and no TLS 1.0 or 1.1.
 pub fn load(certificate: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|e| file(certificate, e))?;
     if chain.is_empty() {
         return Err(file(certificate, "holds no PEM certificate"));
     }
-    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|e| file(key_file, e))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(key_file)?).map_err(|e| file(key_file, e))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .and_then(|versions| versions.with_no_client_auth().with_single_cert(chain, key))
@@ -51,6 +51,18 @@ pub fn load(certificate: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, Tl
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// Reads a file without the byte order mark that editors on Windows put before the text.
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let bytes = std::fs::read(path).map_err(|e| file(path, e))?;
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(file(path, "is UTF-16, but must be UTF-8"));
+    }
+    Ok(bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .map(<[u8]>::to_vec)
+        .unwrap_or(bytes))
 }
 
 fn file(path: &Path, problem: impl ToString) -> TlsError {

@@ -1,9 +1,12 @@
 //! `GET|POST /api-keys`, `GET|PATCH|DELETE /api-keys/{key_id}` and `GET /api-key`.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{KeyId, Scopes};
@@ -133,15 +136,38 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// A P-256 public key in one of the encodings that common tools print.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum PublicKeyInput {
-    /// SPKI PEM (line breaks may be written `\n`), SPKI DER in base64, or a SEC1 point
-    /// (uncompressed or compressed) in hex or base64.
+    /// SPKI PEM (line breaks may be written `\n`), an SSH public key, SPKI DER in base64, or a SEC1
+    /// point (uncompressed or compressed) in hex or base64.
     Text(String),
     /// JWK (RFC 7517).
     Jwk(serde_json::Map<String, serde_json::Value>),
+}
+
+/// Not derived: the error of an untagged enum does not say what is wanted.
+impl<'de> Deserialize<'de> for PublicKeyInput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrJwk;
+        impl<'de> Visitor<'de> for TextOrJwk {
+            type Value = PublicKeyInput;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a public key: a string with PEM, SSH, base64 or hex, or a JWK")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<PublicKeyInput, E> {
+                Ok(PublicKeyInput::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PublicKeyInput, A::Error> {
+                serde_json::Map::deserialize(MapAccessDeserializer::new(map)).map(PublicKeyInput::Jwk)
+            }
+        }
+        deserializer.deserialize_any(TextOrJwk)
+    }
 }
 
 /// Proof that the caller holds the private key: a signature over the text for registrations or the
@@ -151,6 +177,7 @@ pub enum PublicKeyInput {
 #[serde(deny_unknown_fields)]
 pub struct RegistrationProof {
     /// The signed text's timestamp: Unix seconds, within five minutes of the server's clock.
+    #[serde(deserialize_with = "crate::json::unix_seconds")]
     pub timestamp: i64,
     /// ES256 signature, in the encodings that `POST /api-key/token` accepts.
     pub signature: String,
@@ -189,7 +216,8 @@ pub struct UpdateApiKey {
 /// Deserializes a `null` member to `Some(None)`; an absent one defaults to `None`.
 #[allow(clippy::option_option, reason = "absent and null differ")]
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Timestamp>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    let end: Option<crate::json::DateTime> = Option::deserialize(deserializer)?;
+    Ok(Some(end.map(|end| end.0)))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub struct EmailCodeVerification {
     /// Address that received the code.
     #[cfg_attr(feature = "openapi", schema(example = "ada@example.com", max_length = 254))]
     pub email: String,
-    /// Code from the e-mail; spaces and dashes are ignored.
+    /// Code from the e-mail. Its decimal digits count, in any script; other characters are ignored.
     #[cfg_attr(feature = "openapi", schema(example = "1234-5678"))]
     pub code: String,
     /// Audience of the tokens; the platform if absent.

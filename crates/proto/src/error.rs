@@ -155,7 +155,7 @@ error_codes! {
     RequestTimeout = "request_timeout", 408, InvalidArgument, true;
     /// The body is larger than 16 KB, or 64 KB for a passkey response.
     BodyTooLarge = "body_too_large", 413, InvalidArgument, false;
-    /// The body is not `application/json` in UTF-8, or it is compressed.
+    /// The body is not `application/json` in UTF-8, or it is compressed; the message names what came.
     UnsupportedMediaType = "unsupported_media_type", 415, InvalidArgument, false;
     /// No key with this id verifies the signature: check `key_id`, the signed text and the key
     /// file.

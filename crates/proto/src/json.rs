@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use jiff::Timestamp;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 
 /// Maximum number of members. An access token has 15 claims; the search for duplicates takes
@@ -103,6 +104,69 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -
         }
     }
     deserializer.deserialize_map(OneObject(std::marker::PhantomData))
+}
+
+/// Deserializes Unix seconds. Like any `i64`, but the error says what is wanted.
+///
+/// # Errors
+/// Returns the deserializer's error if the value is not a whole number in the range of `i64`.
+pub fn unix_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    struct Seconds;
+    impl Visitor<'_> for Seconds {
+        type Value = i64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Unix seconds, a whole number")
+        }
+
+        fn visit_i64<E: Error>(self, seconds: i64) -> Result<i64, E> {
+            Ok(seconds)
+        }
+
+        fn visit_u64<E: Error>(self, seconds: u64) -> Result<i64, E> {
+            i64::try_from(seconds).map_err(|_| E::invalid_value(Unexpected::Unsigned(seconds), &self))
+        }
+    }
+    deserializer.deserialize_i64(Seconds)
+}
+
+/// An RFC 3339 date-time, whose error says what is wanted.
+pub(crate) struct DateTime(pub(crate) Timestamp);
+
+impl<'de> Deserialize<'de> for DateTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = DateTime;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a date-time like 2027-01-15T08:00:00Z, or null for no end")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<DateTime, E> {
+                text.parse().map(DateTime).map_err(|_| {
+                    if is_too_late(text) {
+                        E::invalid_value(
+                            Unexpected::Other("a date-time after 9999-12-30T22:00:00Z, the last one"),
+                            &"an earlier one, or null for no end",
+                        )
+                    } else {
+                        E::invalid_value(Unexpected::Other("a string of another form"), &self)
+                    }
+                })
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Whether a text that does not parse is a date-time of the last hours of the year 9999.
+/// [`Timestamp`] lacks them, so that it can be shown in every time zone. Programs use it for "never".
+fn is_too_late(text: &str) -> bool {
+    text.starts_with("9999-12-3")
+        && text
+            .get(..19)
+            .is_some_and(|time| time.parse::<jiff::civil::DateTime>().is_ok())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod key_file;
 pub mod revocations;
 pub mod scope;
 pub mod session;
+pub mod text;
 pub mod token;
 
 pub use api_key::{ApiKey, ApiKeyList, OwnApiKey, PublicKeyInput, RegisterApiKey, UpdateApiKey};

@@ -16,6 +16,7 @@ pub struct ApiKeyTokenRequest {
     )]
     pub key_id: String,
     /// Unix seconds, within 30 s of the server's clock.
+    #[serde(deserialize_with = "crate::json::unix_seconds")]
     #[cfg_attr(feature = "openapi", schema(example = 1_764_000_000, minimum = 0))]
     pub timestamp: i64,
     /// ES256 signature over the UTF-8 bytes of `{key_id}.{timestamp}`: 64 bytes r‖s in base64url

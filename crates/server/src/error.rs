@@ -175,7 +175,10 @@ fn violation(refusal: &Refusal) -> Option<(&'static str, String)> {
     match refusal {
         Refusal::BadSignatureEncoding(problem) => Some(("signature", problem.to_string())),
         Refusal::InvalidPublicKey(problem) => Some(("public_key", (*problem).to_owned())),
-        Refusal::PrivateKeySubmitted => Some(("public_key", "a private key".to_owned())),
+        Refusal::PrivateKeySubmitted(form) => Some((
+            "public_key",
+            format!("is a private key ({form}); send the public key of another key pair"),
+        )),
         Refusal::KnownPrivateKey => Some(("public_key", "its private half is published".to_owned())),
         Refusal::PasskeyRefused | Refusal::CeremonyOver => Some(("credential", refusal.to_string())),
         Refusal::InvalidProof => Some(("proof", "the signature does not verify".to_owned())),
@@ -192,7 +195,7 @@ impl From<BodyError> for ApiError {
         let code = match error {
             BodyError::TooLarge => ErrorCode::BodyTooLarge,
             BodyError::TooSlow => ErrorCode::RequestTimeout,
-            BodyError::Broken => ErrorCode::InvalidRequest,
+            BodyError::Broken => return Self::invalid("body", error.to_string()),
         };
         Self::with_message(code, error.to_string())
     }
@@ -209,7 +212,8 @@ impl From<Overdue> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::unavailable(Chain(&error)),
+            // A damaged file may still answer other requests, and a restore repairs it.
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Self::unavailable(Chain(&error)),
             StoreError::Damaged(_) | StoreError::Unusable(_) => Self::internal(Chain(&error)),
         }
     }

@@ -8,7 +8,7 @@
 // The page uses no storage. If the user leaves before step 4, the key stays pending, and the
 // service deletes it after a day.
 
-import { isPrivateKey } from "./private-key.js";
+import { privateKeyForm } from "./private-key.js";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256" };
 const SIGNATURE = { name: "ECDSA", hash: "SHA-256" };
@@ -162,10 +162,13 @@ if (globalThis.crypto?.subtle) {
 // Never sends a pasted private key.
 const field = form.elements.public_key;
 function stop() {
-  const found = isPrivateKey(field.value);
-  if (found) field.value = "";
+  const found = privateKeyForm(field.value);
+  if (found) {
+    field.value = "";
+    byId("private-key-form").textContent = found;
+  }
   byId("private-key-stopped").hidden = !found;
-  return found;
+  return found !== null;
 }
 field.addEventListener("input", (event) => {
   // A half-typed public key can look like a private one, so typed text is checked when it is

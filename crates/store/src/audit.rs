@@ -69,3 +69,31 @@ pub struct AuditEntry {
     /// [`SettingChange`](tm_auth_core::api_key::setting::SettingChange). Never a secret.
     pub detail: Option<String>,
 }
+
+impl AuditEntry {
+    /// Writes the entry to the log, so that a change can be repeated if the database is lost. Leaves
+    /// out `detail`, which is for people, but for the id of a signing key.
+    pub fn log(&self) {
+        let context = &self.audit_context;
+        tracing::info!(
+            action = self.action.as_str(),
+            at = %context.at,
+            actor = context.actor,
+            uid = self.uid.map(tracing::field::display),
+            key_id = self.key_id.map(tracing::field::display),
+            sid = self.sid.map(tracing::field::display),
+            kid = self.kid(),
+            request_id = context.request_id,
+            "audit"
+        );
+    }
+
+    fn kid(&self) -> Option<&str> {
+        match self.action {
+            AuditAction::SigningKeyChanged
+            | AuditAction::SigningKeyRemoved
+            | AuditAction::SigningKeyRevoked => self.detail.as_deref()?.split(' ').next(),
+            _ => None,
+        }
+    }
+}

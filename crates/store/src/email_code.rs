@@ -62,6 +62,9 @@ pub enum AskedCode {
     /// Nothing is sent. Either the client has to wait but can use an earlier code, or others caused
     /// it, and the client is not told.
     NotSent,
+    /// Nothing is sent: [`MAX_CODES`](crate::outbox::MAX_CODES) wait to be mailed. This does not
+    /// depend on the address.
+    Full,
 }
 
 /// The part of a code for a browser.

@@ -17,6 +17,9 @@ pub enum StoreError {
     Unavailable(Cause),
     /// A row has contents that no version of this program writes.
     Damaged(Cause),
+    /// The database file is damaged, or is not a database any more. A retry does not help, a restore
+    /// does.
+    Corrupt(Cause),
     /// The database belongs to another program or environment, or this version cannot use it. The
     /// error displays its cause.
     Unusable(Cause),
@@ -40,6 +43,10 @@ impl StoreError {
         Self::Damaged(Cause::from(cause.into()))
     }
 
+    pub(crate) fn corrupt(cause: impl Into<Source>) -> Self {
+        Self::Corrupt(Cause::from(cause.into()))
+    }
+
     pub(crate) fn unusable(cause: impl Into<Source>) -> Self {
         Self::Unusable(Cause::from(cause.into()))
     }
@@ -59,6 +66,7 @@ impl Display for StoreError {
         match self {
             Self::Unavailable(_) => f.write_str("the database is unavailable"),
             Self::Damaged(_) => f.write_str("the database holds a damaged row"),
+            Self::Corrupt(_) => f.write_str("the database file is damaged"),
             Self::Unusable(cause) => write!(f, "{cause}"),
         }
     }
@@ -67,7 +75,7 @@ impl Display for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Unavailable(cause) | Self::Damaged(cause) => Some(&*cause.0),
+            Self::Unavailable(cause) | Self::Damaged(cause) | Self::Corrupt(cause) => Some(&*cause.0),
             Self::Unusable(cause) => cause.0.source(),
         }
     }

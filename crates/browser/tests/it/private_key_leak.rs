@@ -94,3 +94,20 @@ async fn a_pasted_private_key_is_stopped_in_the_browser() {
     assert!(!String::from_utf8_lossy(&sent).contains("FakeFake"));
     browser.close().await;
 }
+
+/// The script of the page names the same forms as the service: both are tested with these texts.
+#[tokio::test(flavor = "multi_thread")]
+async fn r54_the_script_finds_private_keys_in_every_form() {
+    let cases: Value = serde_json::from_str(include_str!("../../../core/src/public_key/input/pasted.json"))
+        .expect("the file is JSON");
+    let service = Service::start().await;
+    let browser = Browser::start(&service.origin).await;
+    let script = format!(
+        "import(document.querySelector('script[src*=api-key-new]').src.replace('api-key-new', 'private-key')).then(({{ privateKeyForm }}) =>
+            {cases}.filter(({{ text, private: form }}) => privateKeyForm(text) !== form).map(({{ name }}) => name))"
+    );
+    browser.sign_in_by_code(&service, "ada@example.com").await;
+    browser.open("/api-keys/new").await;
+    assert_eq!(browser.evaluate(&script).await, Value::Array(Vec::new()));
+    browser.close().await;
+}

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Read, Write};
 
 use jiff::Timestamp;
+use tm_auth_client::proto::text;
 use tm_auth_client::{Runtime, SystemRuntime};
 
 use super::Failure;
@@ -59,7 +60,8 @@ impl Console<'_> {
         while line.len() < MAX_LINE && self.input.read(&mut byte).map_err(failed)? == 1 && byte != *b"\n" {
             line.extend(byte);
         }
-        let line = String::from_utf8_lossy(&line).trim().to_owned();
+        let line = String::from_utf8_lossy(&line);
+        let line = text::without_mark(&line).trim().to_owned();
         if line.is_empty() {
             return Err(Failure::usage(format!(
                 "{question}: expected a line on standard input"
@@ -73,13 +75,15 @@ impl Console<'_> {
         if self.input_is_terminal {
             self.note(&format!("Paste {what}, then press Ctrl-D:"));
         }
-        let mut text = String::new();
-        let read = (&mut self.input).take(MAX_INPUT + 1).read_to_string(&mut text);
+        let mut bytes = Vec::new();
+        let read = (&mut self.input).take(MAX_INPUT + 1).read_to_end(&mut bytes);
         read.map_err(|error| Failure::usage(format!("cannot read {what} from standard input: {error}")))?;
-        if text.len() as u64 > MAX_INPUT {
+        if bytes.len() as u64 > MAX_INPUT {
             return Err(Failure::usage(format!("standard input is too long to be {what}")));
         }
-        let text = text.trim();
+        let text = text::from_bytes(&bytes)
+            .map_err(|problem| Failure::usage(format!("standard input {problem}: expected {what}")))?
+            .trim();
         if text.is_empty() {
             return Err(Failure::usage(format!(
                 "standard input is empty: expected {what}"

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Deserialize;
-use tm_auth_client::proto::RefreshTokenRequest;
+use tm_auth_client::proto::{RefreshTokenRequest, text};
 
 use super::service::ServiceArgs;
 use super::{Console, Failure, token};
@@ -37,8 +37,13 @@ pub(crate) struct RefreshArgs {
 
 pub(super) async fn run(args: &RefreshArgs, console: &mut Console<'_>) -> Result<(), Failure> {
     let text = match &args.refresh_token_file {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?,
+        Some(path) => {
+            let bytes = std::fs::read(path)
+                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+            let text = text::from_bytes(&bytes);
+            text.map_err(|problem| Failure::usage(format!("{} {problem}", path.display())))?
+                .to_owned()
+        }
         None => console.read("the refresh token, or the JSON response of a mint")?,
     };
     let refresh_token = refresh_token(&text)?;

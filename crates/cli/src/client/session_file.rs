@@ -8,7 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tm_auth_client::AuthApi;
-use tm_auth_client::proto::TokenResponse;
+use tm_auth_client::proto::{TokenResponse, text};
 
 use super::Failure;
 
@@ -66,11 +66,13 @@ impl Session {
             Failure::usage(format!("cannot read the session from {shown}: {error}"))
                 .hint("log in: `tm-auth login`; or set a management token in TM_MANAGEMENT_TOKEN")
         })?;
-        // Drop serde's message, which could quote a token.
-        serde_json::from_slice(&text).map_err(|_| {
-            Failure::usage(format!("{} is not a session file", path.display()))
+        let not_a_session = |problem: &str| {
+            Failure::usage(format!("{} is not a session file{problem}", path.display()))
                 .hint("log in again: `tm-auth login`")
-        })
+        };
+        let text = text::from_bytes(&text).map_err(|problem| not_a_session(&format!(": it {problem}")))?;
+        // Drop serde's message, which could quote a token.
+        serde_json::from_str(text).map_err(|_| not_a_session(""))
     }
 
     /// Writes a temporary file with mode 0600 and renames it, so that the file is never incomplete.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
-use tm_auth_client::proto::{Environment, RevocationList};
+use tm_auth_client::proto::{Environment, RevocationList, text};
 use tm_auth_client::{ApiError, AuthApi};
 use tm_auth_verifier::{
     CheckResult, Fetch, FetchError, FetchRequest, Fetched, HttpFetch, KeySet, MAX_JWKS_LEN,
@@ -125,7 +125,9 @@ async fn keys(jwks: Option<&str>, api: &AuthApi) -> Result<KeySet, Failure> {
     } else {
         std::fs::read(from).map_err(|error| Failure::usage(format!("cannot read {from}: {error}")))?
     };
-    let keys = KeySet::from_json(&text).map_err(|error| Failure::usage(format!("{from}: {error}")))?;
+    let text = text::from_bytes(&text).map_err(|problem| Failure::usage(format!("{from} {problem}")))?;
+    let keys =
+        KeySet::from_json(text.as_bytes()).map_err(|error| Failure::usage(format!("{from}: {error}")))?;
     if keys.is_empty() {
         return Err(Failure::usage(format!("{from} contains no usable key")));
     }

@@ -92,7 +92,7 @@ pub(super) async fn pending_migrations(config: &Config) -> Result<Vec<&'static s
 
 async fn is_empty(config: &Config) -> Result<bool, Failure> {
     Ok(match &config.database {
-        Database::Sqlite { path } => !path.exists(),
+        Database::Sqlite { path } => !sqlite::exists(path)?,
         Database::Postgres { url, max_connections } => {
             postgres::is_empty(&postgres_options(url, *max_connections)).await?
         }

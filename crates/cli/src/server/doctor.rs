@@ -1,13 +1,28 @@
 //! `tm-auth doctor`: checks what the service needs, each thing after those it depends on.
 
+use clap::Args;
 use tm_auth_server::clock::Clock;
+use tm_auth_server::config::Database;
+use tm_auth_server::signing_keys::check::all_unseal;
 use tm_auth_server::{Config, open_files};
 use tm_auth_store::error::Chain;
+use tm_auth_store::sqlite;
 
 use super::{ConfigArgs, Failure, Outcome, deployment};
 use crate::output;
 
-pub(super) async fn run(args: &ConfigArgs) -> Outcome {
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Also check all pages of a SQLite database, and read every row of every table
+    #[arg(long)]
+    full: bool,
+}
+
+pub(super) async fn run(args: &DoctorArgs) -> Outcome {
+    let (full, args) = (args.full, &args.config);
     let config = args.load()?;
     passed(
         "configuration",
@@ -20,8 +35,19 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
             pending.join(", ")
         )));
     }
+    let exposed = match &config.database {
+        Database::Sqlite { path } => sqlite::exposed_files(path),
+        Database::Postgres { .. } => Vec::new(),
+    };
     let deployment = args.open().await?;
     passed("database", &config.database.to_string())?;
+    for (path, mode) in exposed {
+        output::print(format_args!(
+            "warning  database files: other users could open {} (mode {mode:03o}); its mode is 600 now",
+            path.display()
+        ))?;
+    }
+    integrity(&deployment, full).await?;
     deployment
         .store
         .ping()
@@ -33,6 +59,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
     if listed.is_empty() {
         passed("signing keys", "none yet; the first start creates them")?;
     } else {
+        all_unseal(&config, &listed).map_err(|problem| Failure(format!("signing keys: {problem}")))?;
         let ring = keys.ring().await?;
         passed(
             "signing keys",
@@ -58,6 +85,33 @@ pub(super) async fn run(args: &ConfigArgs) -> Outcome {
             deployment.clock.now()
         ),
     )
+}
+
+/// Checks the pages of a SQLite file, and every row if `full`.
+async fn integrity(deployment: &deployment::Deployment, full: bool) -> Outcome {
+    let is_sqlite = matches!(deployment.config.database, Database::Sqlite { .. });
+    if is_sqlite {
+        let checked = deployment.store.check_file(full).await;
+        checked.map_err(|error| {
+            Failure(format!(
+                "integrity: {}: stop the service and restore a backup with `tm-auth restore BACKUP`",
+                Chain(&error)
+            ))
+        })?;
+    }
+    if full {
+        let rows = deployment.store.check_rows().await;
+        let rows = rows.map_err(|error| Failure(format!("integrity: {}", Chain(&error))))?;
+        passed("integrity", &format!("{rows} rows can be read"))?;
+        if !is_sqlite {
+            output::print(
+                "warning  integrity: the pages of PostgreSQL are checked by `pg_amcheck` and data checksums",
+            )?;
+        }
+    } else if is_sqlite {
+        passed("integrity", "quick check; `doctor --full` also reads every row")?;
+    }
+    Ok(())
 }
 
 /// Warns if access tokens expire before some clients renew them.

@@ -9,7 +9,10 @@ mod doctor;
 mod log_writer;
 mod logging;
 mod migrate;
+mod post_restore;
 mod quick_start;
+mod repeat;
+mod restore;
 mod serve;
 mod signing_keys;
 mod transfer;
@@ -31,16 +34,18 @@ pub(crate) enum ServerCommand {
     /// Run the pending database migrations
     Migrate(migrate::MigrateArgs),
     /// Check the configuration, database, signing keys and clock
-    Doctor(ConfigArgs),
+    Doctor(doctor::DoctorArgs),
     /// Copy the SQLite database while the service runs
     Backup(backup::BackupArgs),
+    /// Put a backup in the place of the SQLite database, and keep the old files
+    Restore(restore::RestoreArgs),
     /// Export the database to a file, to move it to another database
     Export(transfer::ExportArgs),
     /// Import an exported file into an empty database
     Import(transfer::ImportArgs),
-    /// Refuse challenges signed before now; run this after a restore
+    /// Refuse challenges signed before now, and repeat what the backup lacks; run this after a restore
     #[command(alias = "recovered")]
-    PostRestore(backup::PostRestoreArgs),
+    PostRestore(post_restore::PostRestoreArgs),
     /// Create, list, disable and enable accounts; issue management tokens
     #[command(subcommand)]
     Accounts(accounts::AccountsCommand),
@@ -78,9 +83,10 @@ impl ServerCommand {
             Self::Migrate(args) => migrate::run(&args).await,
             Self::Doctor(args) => doctor::run(&args).await,
             Self::Backup(args) => backup::run(&args).await,
+            Self::Restore(args) => restore::run(args).await,
             Self::Export(args) => transfer::export(&args).await,
             Self::Import(args) => transfer::import(&args).await,
-            Self::PostRestore(args) => backup::post_restore(&args).await,
+            Self::PostRestore(args) => post_restore::run(&args).await,
             Self::Accounts(command) => command.run().await,
             Self::SigningKeys(command) => command.run().await,
         };

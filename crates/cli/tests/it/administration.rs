@@ -25,7 +25,7 @@ async fn published_kids(api: &AuthApi) -> Vec<String> {
 }
 
 /// Polls until `holds` returns true. A command's changes reach the server at its next poll.
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !holds().await {
         assert!(

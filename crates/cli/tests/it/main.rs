@@ -13,6 +13,7 @@ mod issuer;
 mod log_output;
 mod open_files;
 mod platform;
+mod restore;
 mod schemathesis;
 mod sdk;
 mod secret_files;

@@ -1,6 +1,7 @@
 //! Runs `tm-auth serve` in a folder that outlives the process, so that a test can kill and restart
 //! the server and run administrative commands at the same time.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -155,7 +156,12 @@ impl Service {
 
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(&self) -> Running {
-        Self::start_command(self.command(&["serve"]))
+        Self::start_command(self.command(&["serve"]), self.log())
+    }
+
+    /// The log of the servers that [`Service::start`] started.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path("service.log")
     }
 
     /// Runs all commands of this deployment by this shell script, which runs the binary with
@@ -184,8 +190,8 @@ impl Service {
         get(self.address(), path)
     }
 
-    /// Starts the server with this command and waits until it is ready.
-    fn start_command(mut serve: Command) -> Running {
+    /// Starts the server with this command, keeps its log, and waits until it is ready.
+    fn start_command(mut serve: Command, log_file: PathBuf) -> Running {
         let child = serve
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -196,7 +202,10 @@ impl Service {
         let (line_sender, lines) = mpsc::channel();
         // Read for as long as the process lives, so that it never blocks on a full pipe.
         thread::spawn(move || {
+            let open = |path| File::options().append(true).create(true).open(path);
+            let mut log_file = open(log_file).expect("the log can be written");
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                writeln!(log_file, "{line}").expect("the log can be written");
                 line_sender.send(line).ok();
             }
         });

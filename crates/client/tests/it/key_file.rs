@@ -95,6 +95,19 @@ fn a_missing_directory_is_an_error_that_names_the_file() {
 }
 
 #[test]
+fn r52_a_byte_order_mark_is_skipped_and_utf16_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.json");
+    let key = serde_json::to_string(&a_key()).unwrap();
+    fs::write(&path, format!("\u{feff}{key}")).unwrap();
+    key_file::load(&path).unwrap();
+    let utf16: Vec<u8> = key.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&path, utf16).unwrap();
+    let error = key_file::load(&path).unwrap_err().to_string();
+    assert!(error.contains("UTF-16"), "{error}");
+}
+
+#[test]
 fn the_error_for_another_file_shows_none_of_its_content() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("key.json");

@@ -2,12 +2,18 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::Refusal;
 
 /// Maximum number of networks per key.
 pub const MAX_NETWORKS: usize = 32;
+
+/// Length of `::ffff:0:0/96`, the prefix of IPv4-mapped addresses.
+const MAPPED_BITS: u8 = 96;
+
+/// The longest part of a wrong text that a message repeats.
+const MAX_SHOWN: usize = 45;
 
 /// Whether a key restricted to `networks` may be used from `address`. An empty list allows any.
 pub fn allows(networks: &[IpNet], address: IpAddr) -> bool {
@@ -25,12 +31,17 @@ pub fn parse(texts: &[String]) -> Result<Vec<IpNet>, Refusal> {
 }
 
 fn parse_one(text: &str) -> Result<IpNet, Refusal> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(IpNet::from(address.to_canonical()));
-    }
-    let network: IpNet = text
-        .parse()
-        .map_err(|_| invalid(format!("`{}` is not an address or network", text.escape_debug())))?;
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse().map_err(|_| {
+            let shown: String = text.chars().take(MAX_SHOWN).collect();
+            invalid(format!(
+                "`{}` is not an address or network; send one like 203.0.113.7 or 203.0.113.0/24",
+                shown.escape_debug()
+            ))
+        })?,
+    };
+    let network = canonical(network);
     // `203.0.113.7/24` is usually a mistake: ask which of the two is meant.
     if network.trunc() != network {
         return Err(invalid(format!(
@@ -40,6 +51,19 @@ fn parse_one(text: &str) -> Result<IpNet, Refusal> {
         )));
     }
     Ok(network)
+}
+
+/// An IPv4 network that is written as an IPv6 one (`::ffff:203.0.113.0/120`, RFC 4291 section
+/// 2.5.5.2), as an IPv4 network. Addresses are compared in their IPv4 form, so it would never match.
+pub fn canonical(network: IpNet) -> IpNet {
+    if let IpNet::V6(v6) = network
+        && let Some(bits) = v6.prefix_len().checked_sub(MAPPED_BITS)
+        && let Some(address) = v6.addr().to_ipv4_mapped()
+        && let Ok(v4) = Ipv4Net::new(address, bits)
+    {
+        return v4.into();
+    }
+    network
 }
 
 fn invalid(problem: String) -> Refusal {
@@ -78,6 +102,31 @@ mod tests {
             assert_eq!(allows(&networks, address.parse().unwrap()), allowed, "{address}");
         }
         assert!(allows(&[], "192.0.2.9".parse().unwrap()));
+    }
+
+    #[test]
+    fn r61_ipv4_networks_in_ipv6_form_become_ipv4_networks() {
+        for (text, network) in [
+            ("::ffff:192.0.2.1", "192.0.2.1/32"),
+            ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+            ("::ffff:c000:200/120", "192.0.2.0/24"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::ffff:192.0.2.1/128", "192.0.2.1/32"),
+            ("2001:db8::/96", "2001:db8::/96"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(
+                list(&[text]).unwrap(),
+                [network.parse::<IpNet>().unwrap()],
+                "{text}"
+            );
+        }
+        let networks = list(&["::ffff:192.0.2.0/120"]).unwrap();
+        for address in ["192.0.2.7", "::ffff:192.0.2.7"] {
+            assert!(allows(&networks, address.parse().unwrap()));
+        }
+        assert!(!allows(&networks, "192.0.3.7".parse().unwrap()));
+        assert!(list(&["::ffff:192.0.2.1/120"]).is_err());
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //!    ([`EmailCode::generate`]). [`rules`] decide whether it may be e-mailed.
 //! 2. The database stores only a MAC of the code and its row's id ([`EmailCode::mac`]). The key
 //!    is not in the database: eight digits could be found from a plain hash within a second.
-//! 3. The user types the code; white space and dashes are ignored ([`TypedCode::new`]). [`rules`]
-//!    decide which stored codes the attempt is compared with ([`TypedCode::matches`]).
+//! 3. The user types or pastes the code. Its decimal digits count, in any script ([`TypedCode::new`]).
+//!    [`rules`] decide which stored codes the attempt is compared with ([`TypedCode::matches`]).
 //!
 //! The same e-mail also has a link. Its token and the cookie of the requesting browser have 256
 //! random bits, so a plain hash of them is stored ([`crate::secret::FlowSecret`]).
 
+mod digit;
 pub mod rules;
 
 use std::fmt;
@@ -139,14 +140,14 @@ pub struct TypedCode {
 }
 
 impl TypedCode {
-    /// Step 3: takes any text and removes white space and all kinds of dashes.
+    /// Step 3: takes the decimal digits of any text. Drops the rest: spaces, dashes, dots, quotes and
+    /// the invisible characters that programs put around pasted text.
     ///
     /// `peppers` has the current MAC key and those of earlier key-encryption keys, so that a code
     /// stays valid when the key-encryption key changes.
     pub fn new(text: &str, peppers: Vec<CodePepper>) -> Self {
-        let dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
         Self {
-            digits: text.chars().filter(|c| !c.is_whitespace() && !dash(*c)).collect(),
+            digits: text.chars().filter_map(digit::ascii).collect(),
             peppers,
         }
     }

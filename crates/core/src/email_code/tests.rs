@@ -76,7 +76,7 @@ fn f10_numbers_above_the_largest_multiple_are_drawn_again() {
 }
 
 #[test]
-fn f10_e13_only_a_mac_that_depends_on_pepper_and_row_is_stored() {
+fn f10_e13_r50_only_a_mac_that_depends_on_pepper_and_row_is_stored() {
     let (flow, other_flow) = (FlowId([1; 16]), FlowId([2; 16]));
     let code = EmailCode::generate(Length::Short, || 12_345_678u128.to_be_bytes());
     let stored = code.mac(flow, &pepper(1));
@@ -88,6 +88,21 @@ fn f10_e13_only_a_mac_that_depends_on_pepper_and_row_is_stored() {
         " 1234 5678\n",
         "12 34\u{2011}56\u{a0}78",
         "\u{2013}1-2-3-4-5-6-7-8",
+        "1234_5678",
+        "1234.5678.",
+        "\"1234-5678\"",
+        "\u{201c}1234-5678\u{201d}",
+        "\u{ab}1234\u{b7}5678\u{bb}",
+        "\u{200b}1234\u{200b}5678\u{200b}",
+        "\u{feff}12345678",
+        "\u{200e}1234\u{200f}5678\u{2069}",
+        "code: 1234-5678",
+        "１２３４－５６７８",
+        "١٢٣٤٥٦٧٨",
+        "۱۲۳۴۵۶۷۸",
+        "१२३४ ५६७८",
+        "𝟏𝟐𝟑𝟒𝟝𝟞𝟟𝟠",
+        "12٣٤５６७८",
     ] {
         assert!(typed(text, &[1]).matches(flow, &stored), "{text:?}");
     }
@@ -98,8 +113,9 @@ fn f10_e13_only_a_mac_that_depends_on_pepper_and_row_is_stored() {
         "123456789",
         "012345678",
         "twelve",
-        "1234_5678",
-        "\u{ff11}2345678",
+        "\u{ff11}2345679",
+        "١٢٣٤٥٦٧٩",
+        "1234567\u{2467}", // a circled 8 is not a decimal digit
     ] {
         assert!(!typed(text, &[1]).matches(flow, &stored), "{text:?}");
     }

@@ -64,7 +64,11 @@ fn table() -> Vec<(Refusal, &'static str, bool)> {
             "invalid_public_key",
             false,
         ),
-        (Refusal::PrivateKeySubmitted, "private_key_submitted", false),
+        (
+            Refusal::PrivateKeySubmitted("PEM"),
+            "private_key_submitted",
+            false,
+        ),
         (Refusal::KnownPrivateKey, "known_private_key", false),
         (Refusal::InvalidProof, "invalid_proof", false),
         (Refusal::KeyAlreadyRegistered, "key_already_registered", false),

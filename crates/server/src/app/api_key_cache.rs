@@ -10,33 +10,46 @@ use tm_auth_core::ApiKey;
 use tm_auth_proto::KeyId;
 use tm_auth_store::{Change, Result, Store};
 
-/// Maximum number of keys. Beyond it the least used ones are dropped.
-const CAPACITY: u64 = 100_000;
+/// Maximum number of keys of a node.
+pub(crate) const CAPACITY: u64 = 100_000;
 
 /// The result of a look-up.
-pub(crate) struct Found {
+#[derive(Debug)]
+pub struct Found {
     /// `None` if there is no such key.
-    pub(crate) key: Option<Arc<ApiKey>>,
+    pub key: Option<Arc<ApiKey>>,
     /// Whether `key` comes from memory and may be out of date.
-    pub(crate) is_copy: bool,
+    pub is_copy: bool,
 }
 
 /// The keys that were used recently.
-pub(crate) struct ApiKeyCache {
+pub struct ApiKeyCache {
     store: Arc<Store>,
     copies: Cache<KeyId, Arc<ApiKey>>,
 }
 
 impl ApiKeyCache {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
+    /// Holds about `capacity` keys at most. Beyond it the least used ones are dropped.
+    pub fn new(store: Arc<Store>, capacity: u64) -> Self {
         Self {
             store,
-            copies: Cache::new(CAPACITY),
+            copies: Cache::new(capacity),
         }
     }
 
+    /// The number of keys in memory, without those that are to be dropped.
+    pub fn len(&self) -> u64 {
+        self.copies.run_pending_tasks();
+        self.copies.entry_count()
+    }
+
+    /// Whether no key is in memory.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Returns the key, from memory if it is there.
-    pub(crate) async fn get(&self, key_id: KeyId) -> Result<Found> {
+    pub async fn get(&self, key_id: KeyId) -> Result<Found> {
         let copy = self.copies.get(&key_id);
         let is_copy = copy.is_some();
         let key = match copy {
@@ -47,12 +60,12 @@ impl ApiKeyCache {
     }
 
     /// Whether the key is in memory, because it was used recently.
-    pub(crate) fn has(&self, key_id: KeyId) -> bool {
+    pub fn has(&self, key_id: KeyId) -> bool {
         self.copies.contains_key(&key_id)
     }
 
     /// Reads the key from the database and replaces the copy.
-    pub(crate) async fn read(&self, key_id: KeyId) -> Result<Option<Arc<ApiKey>>> {
+    pub async fn read(&self, key_id: KeyId) -> Result<Option<Arc<ApiKey>>> {
         let key = self.store.api_key(key_id).await?.map(Arc::new);
         match &key {
             Some(key) => self.copies.insert(key_id, Arc::clone(key)),

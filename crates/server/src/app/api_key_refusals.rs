@@ -73,3 +73,33 @@ impl Refusals {
         outcome
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn refusal(number: u32) -> KeyRefusal {
+        KeyRefusal {
+            key_id: KeyId(uuid::Uuid::from_u128(u128::from(number))),
+            code: "invalid_credentials".to_owned(),
+            ip: [192, 0, 2, 1].into(),
+            count: 1,
+            last_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn q19_refusals_that_wait_to_be_written_are_bounded_and_known_ones_are_still_counted() {
+        let refusals = Refusals::default();
+        for number in (0..10_000).chain([0]) {
+            refusals.add(refusal(number), "invalid_credentials");
+        }
+        let gathered = refusals.0.lock().unwrap();
+        assert_eq!(gathered.len(), CAPACITY);
+        let first = refusal(0);
+        let first = gathered.get(&(first.key_id, "invalid_credentials", first.ip));
+        assert_eq!(first.unwrap().count, 2);
+    }
+}

@@ -1,5 +1,6 @@
 //! Background tasks. A failure is logged, and the next round tries again.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ const POLL: Duration = Duration::from_millis(250);
 const COMPARE: Duration = Duration::from_secs(1);
 const MEASURE: Duration = Duration::from_secs(10);
 const FLUSH: Duration = Duration::from_secs(2);
+/// How far back a round looks for what operators did.
+const OPERATORS: SignedDuration = SignedDuration::from_secs(60);
 const MAINTAIN: Duration = Duration::from_mins(1);
 /// Pause between two batches of a sweep, so that requests get their turn.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
@@ -28,6 +31,7 @@ pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(follow_changes(Arc::clone(app)));
     tasks.spawn(compare_clocks(Arc::clone(app)));
+    tasks.spawn(log_operators(Arc::clone(app)));
     tasks.spawn(flush_usage(Arc::clone(app)));
     tasks.spawn(maintain_keys(Arc::clone(app)));
     tasks.spawn(sweep(Arc::clone(app)));
@@ -54,6 +58,30 @@ async fn compare_clocks(app: Arc<App>) {
         ticks.tick().await;
         if let Err(error) = app.store.compare_clocks().await {
             failed("clock", &error);
+        }
+    }
+}
+
+/// Writes to the log what commands of operators add to the audit trail, since a command has no log.
+/// A node does not know what was logged before its start, so it begins a day back.
+async fn log_operators(app: Arc<App>) {
+    let mut known = BTreeMap::new();
+    let mut since = app.now() - SignedDuration::from_hours(24);
+    let mut ticks = tokio::time::interval(FLUSH);
+    loop {
+        ticks.tick().await;
+        match app.store.operator_entries(since).await {
+            Ok(entries) => {
+                for (id, entry) in entries {
+                    if known.insert(id, entry.audit_context.at).is_none() {
+                        entry.log();
+                    }
+                }
+                // A command may commit a moment after the time of its entry, by another clock.
+                since = app.now() - OPERATORS;
+                known.retain(|_, at| *at >= since);
+            }
+            Err(error) => failed("operators", &error),
         }
     }
 }

@@ -11,6 +11,7 @@ use tm_auth_core::email_code::{CodePepper, EmailCode, FlowId, Length, Purpose, T
 use tm_auth_core::secret::FlowSecret;
 use tm_auth_core::user::AuthMethod;
 use tm_auth_core::{Account, EmailAddress};
+use tm_auth_listener::NetworkPrefix;
 use tm_auth_proto::{AccountId, OrganizationId};
 use tm_auth_store::email_code::{AskedCode, CodeAttempt, CodeOf, NewCode, NewLink, ProvedEmail, SealedCodes};
 use tm_auth_store::{AuditContext, NewAccount};
@@ -18,7 +19,6 @@ use tm_auth_store::{AuditContext, NewAccount};
 use super::App;
 use super::sign_in;
 use crate::error::ApiError;
-use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 use crate::mail::templates::{CodeLetter, CodePurpose};
 use crate::random;
@@ -35,9 +35,6 @@ pub(crate) async fn mail(
 ) -> Result<(), ApiError> {
     if !app.mail.is_available() {
         return Err(ApiError::unavailable("no mail is configured"));
-    }
-    if !app.store.has_room_for_code().await? {
-        return Err(ApiError::unavailable("too many codes wait to be mailed"));
     }
     app.limits.may_mail_code(context)?;
     let flow_id = FlowId(random::bytes());
@@ -76,6 +73,10 @@ pub(crate) async fn mail(
             return Err(ApiError::rate_limited(seconds(wait)));
         }
         AskedCode::NotSent => app.limits.refund_code(context),
+        AskedCode::Full => {
+            app.limits.refund_code(context);
+            return Err(ApiError::unavailable("too many codes wait to be mailed"));
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing here depends on a handler or on axum. The types of [`App`]'s fields do not know [`App`].
 
-pub(crate) mod api_key_cache;
+pub mod api_key_cache;
 pub(crate) mod api_key_refusals;
 pub(crate) mod api_key_reminders;
 pub(crate) mod api_key_usage;
@@ -120,7 +120,7 @@ impl App {
             rewind: Rewind::start(&store, config.after_rewind).await?,
             issuer,
             mail,
-            api_keys: ApiKeyCache::new(Arc::clone(&store)),
+            api_keys: ApiKeyCache::new(Arc::clone(&store), api_key_cache::CAPACITY),
             current_keys,
             config,
             clock,

@@ -12,12 +12,12 @@ use tm_auth_core::rotation::TokenFamily;
 use tm_auth_core::secret::SessionSecret;
 use tm_auth_core::token::{access, refresh};
 use tm_auth_core::user::{AuthMethod, Proof, SessionKind, UserSession, session_id};
+use tm_auth_listener::NetworkPrefix;
 use tm_auth_proto::{ErrorCode, SessionId, TokenResponse};
 use tm_auth_store::{AuditAction, AuditEntry};
 
 use super::{App, tokens};
 use crate::error::ApiError;
-use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 use crate::random;
 

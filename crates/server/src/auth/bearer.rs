@@ -113,7 +113,8 @@ fn bearer_token(parts: &Parts) -> Result<&str, ApiError> {
         .and_then(|value| value.split_once(' '))
         .ok_or_else(|| invalid("the Authorization header has no scheme and token"))?;
     if scheme.eq_ignore_ascii_case("bearer") {
-        Ok(token)
+        // RFC 9110 section 11.4: one space or more.
+        Ok(token.trim_start_matches(' '))
     } else {
         Err(ApiError::new(ErrorCode::MissingToken))
     }

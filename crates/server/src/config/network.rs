@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use tm_auth_core::api_key::address;
 use tm_auth_proto::Environment;
 
 use super::error::ConfigError;
@@ -196,7 +197,7 @@ impl FromStr for Proxy {
             .parse::<IpNet>()
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         network
-            .map(|network| Self(network.trunc()))
+            .map(|network| Self(address::canonical(network.trunc())))
             .map_err(|_| "write an IP address or a network like 10.0.0.0/8")
     }
 }

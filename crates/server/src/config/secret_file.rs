@@ -17,12 +17,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::StatVfsMountFlags;
+use tm_auth_proto::text;
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
 
 /// A secret file must be shorter. A longer file was probably named by mistake.
-const MAX_BYTES: u64 = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// The environment variable with the folder of systemd's credentials.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
@@ -50,19 +51,22 @@ impl SecretFiles {
 
     /// Reads a file whose content no other user can get at.
     pub(super) fn read(&self, key: &str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-        let mut text = Zeroizing::new(String::with_capacity(256));
+        // Allocated once: a buffer that grows leaves copies of the secret in memory.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 32));
         let length = self
             .open(key, path)?
-            .take(MAX_BYTES)
-            .read_to_string(&mut text)
+            .take(MAX_BYTES as u64)
+            .read_to_end(&mut bytes)
             .map_err(|e| ConfigError::at(key, format_args!("{} cannot be read: {e}", path.display())))?;
-        if length as u64 == MAX_BYTES {
+        if length == MAX_BYTES {
             return Err(ConfigError::at(
                 key,
                 format_args!("{} is too long for a secret; name another file", path.display()),
             ));
         }
-        Ok(text)
+        text::from_bytes(&bytes)
+            .map(|text| Zeroizing::new(text.to_owned()))
+            .map_err(|problem| ConfigError::at(key, format_args!("{} {problem}", path.display())))
     }
 
     fn open(&self, key: &str, path: &Path) -> Result<File, ConfigError> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use config::{File, FileFormat};
 use serde::de::DeserializeOwned;
+use tm_auth_proto::text;
 
 use super::error::ConfigError;
 
@@ -34,13 +35,15 @@ impl Source {
     ) -> Result<Self, ConfigError> {
         let mut builder = config::Config::builder();
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path).map_err(|e| {
+            let bytes = std::fs::read(path).map_err(|e| {
                 ConfigError::file(format_args!(
                     "{} cannot be read ({e}); name a readable file",
                     path.display()
                 ))
             })?;
-            builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+            let text = text::from_bytes(&bytes)
+                .map_err(|problem| ConfigError::file(format_args!("{} {problem}", path.display())))?;
+            builder = builder.add_source(File::from_str(text, FileFormat::Toml));
         }
         let mut variables = BTreeMap::new();
         for (variable, value) in env {
@@ -74,7 +77,17 @@ impl Source {
                 // In an optional section the error already has the whole key.
                 let whole = path == "." || key.starts_with(&format!("{path}."));
                 let key = if whole { key } else { format!("{path}.{key}") };
-                return ConfigError::at(&key, "is missing; it has no default, so write it");
+                return match &self.file {
+                    Some(_) => ConfigError::at(&key, "is missing; it has no default, so write it"),
+                    None => ConfigError::at(
+                        &key,
+                        format_args!(
+                            "is missing, and no configuration file was named; name one with --config FILE or \
+                             TM_AUTH_CONFIG, or set {PREFIX}{}",
+                            key.replace('.', "__").to_uppercase()
+                        ),
+                    ),
+                };
             }
             let variable = self.variables.get(&path).cloned();
             if path == "." {

@@ -10,8 +10,7 @@
 //!
 //! So a client can neither charge its requests to another address nor avoid the charge.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -63,50 +62,10 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// The first bits of an address: what a limit counts as one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NetworkPrefix {
-    address: IpAddr,
-    bits: u32,
-}
-
-impl NetworkPrefix {
-    /// The network of an address: an IPv4 address itself, or the /64 within which an IPv6 host
-    /// picks addresses freely.
-    pub fn of(address: IpAddr) -> Self {
-        Self::new(address, 64)
-    }
-
-    /// The site of an address: an IPv4 address itself, or the /48 that an IPv6 provider assigns.
-    pub fn site(address: IpAddr) -> Self {
-        Self::new(address, 48)
-    }
-
-    fn new(address: IpAddr, ipv6_bits: u32) -> Self {
-        match address.to_canonical() {
-            address @ IpAddr::V4(_) => Self {
-                address,
-                bits: Ipv4Addr::BITS,
-            },
-            IpAddr::V6(address) => {
-                let rest = Ipv6Addr::BITS - ipv6_bits;
-                Self {
-                    address: Ipv6Addr::from_bits(address.to_bits() >> rest << rest).into(),
-                    bits: ipv6_bits,
-                }
-            }
-        }
-    }
-}
-
-impl fmt::Display for NetworkPrefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use http::HeaderValue;
     use proptest::prelude::*;
 
@@ -233,23 +192,6 @@ mod tests {
         let chain = |proxies: usize| format!("203.0.113.9{}", ", 10.2.2.2".repeat(proxies));
         assert_eq!(address(PROXY, &[&chain(49)]), "203.0.113.9");
         assert_eq!(address(PROXY, &[&chain(50)]), "10.2.2.2");
-    }
-
-    #[test]
-    fn i06_i07_a_limit_counts_ipv4_by_address_and_ipv6_by_64() {
-        let network = |text: &str| NetworkPrefix::of(text.parse().unwrap());
-        assert_eq!(network("192.0.2.1").to_string(), "192.0.2.1/32");
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        assert_eq!(network("2001:db8:1:2:3:4:5:6").to_string(), "2001:db8:1:2::/64");
-        assert_eq!(
-            network("2001:db8:1:2::1"),
-            network("2001:db8:1:2:ffff:ffff:ffff:ffff")
-        );
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
-        let site = |text: &str| NetworkPrefix::site(text.parse().unwrap()).to_string();
-        assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
-        assert_eq!(site("192.0.2.1"), "192.0.2.1/32");
     }
 
     proptest! {

@@ -154,8 +154,8 @@ pub(crate) async fn paste(
 fn check(entered: &EnteredKey, now: Timestamp) -> Result<PublicKey, ApiError> {
     // First: a pasted private key is reported whatever else is wrong.
     let key = PublicKey::parse(&PublicKeyInput::Text(entered.public_key.clone()));
-    if key == Err(Refusal::PrivateKeySubmitted) {
-        return Err(Refusal::PrivateKeySubmitted.into());
+    if let Err(private @ Refusal::PrivateKeySubmitted(_)) = key {
+        return Err(private.into());
     }
     label::parse(&entered.settings.label)?;
     some_scope(entered.settings.scopes())?;
@@ -238,8 +238,7 @@ pub(crate) async fn prove(
             public_key: PublicKeyInput::Text(entered.public_key.clone()),
             proof: RegistrationProof {
                 timestamp,
-                // Tools wrap long lines.
-                signature: proof.signature.split_whitespace().collect(),
+                signature: proof.signature.clone(),
             },
             scopes: Some(entered.settings.scopes()),
             expires_at: Some(entered.settings.expiry()?),

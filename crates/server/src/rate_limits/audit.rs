@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
+use tm_auth_listener::NetworkPrefix;
 use tm_auth_store::{AuditAction, AuditContext, AuditEntry, Result, Store};
 
-use crate::http::client_address::NetworkPrefix;
 use crate::http::context::Context;
 
 /// The maximum number of sites in memory.

@@ -9,10 +9,10 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use tm_auth_listener::NetworkPrefix;
 
 use super::CAPACITY;
 use super::limiter::{Rate, RateLimiter, RetryAfter};
-use crate::http::client_address::NetworkPrefix;
 
 /// A site has this many times the budget of a network.
 const SITE_SHARE: u32 = 4;

@@ -187,6 +187,26 @@ async fn a12_the_issuer_must_match_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn r56_several_spaces_may_follow_the_scheme() {
+    let bench = Bench::new().await;
+    for (path, claims) in bench.both() {
+        let token = bench.signed(AT, claims, |_| {});
+        for (value, status) in [
+            (format!("Bearer  {token}"), 200),
+            (format!("bearer    {token} "), 200),
+            (format!("Bearer\t{token}"), 401),
+            (format!("Bearer {token} {token}"), 401),
+            ("Bearer  ".to_owned(), 401),
+        ] {
+            let request = bench.server.http.get(bench.server.url(path));
+            let request = request.header("authorization", &value);
+            let answer = Answer::of(request.send().await.unwrap()).await;
+            assert_eq!(answer.status, status, "{value}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a20_all_refusals_of_a_token_look_the_same() {
     let bench = Bench::new().await;
     let revoked = bench.server.key_of(&bench.key.account).await;

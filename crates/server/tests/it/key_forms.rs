@@ -46,6 +46,21 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+pub(crate) fn colon_hex(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.join(":")
+}
+
+/// A line of `id_ecdsa.pub` (RFC 5656 section 3.1).
+pub(crate) fn ssh(point: &[u8]) -> String {
+    let mut blob = Vec::new();
+    for part in [b"ecdsa-sha2-nistp256".as_slice(), b"nistp256", point] {
+        blob.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
+        blob.extend(part);
+    }
+    format!("ecdsa-sha2-nistp256 {} ada@example.com", STANDARD.encode(blob))
+}
+
 pub(crate) fn jwk(point: &[u8]) -> Value {
     json!({ "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..]) })
 }

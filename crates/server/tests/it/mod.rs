@@ -18,6 +18,7 @@ mod cross_site;
 mod database_outage;
 mod email_code;
 mod environments;
+mod flood;
 mod health;
 mod histories_page;
 mod issued_tokens;

@@ -22,6 +22,7 @@ mod passkeys;
 mod recoveries;
 mod reminders;
 mod repeated;
+mod repeats;
 mod revocations;
 mod rewound;
 mod rotation;
@@ -75,6 +76,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         reminders::CASES,
         outbox::CASES,
         repeated::CASES,
+        repeats::CASES,
     ]
     .into_iter()
     .flatten()

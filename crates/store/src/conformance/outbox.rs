@@ -172,7 +172,6 @@ async fn q11_mail_waits_until_it_was_sent_or_expired(store: &Store) {
             (MailKind::Reminder, 0, None)
         ]
     );
-    assert!(store.has_room_for_code().await.unwrap());
     let mails = leased(store, NODE, 1).await;
     assert_eq!(mails[0].content, MailContent::Code(b"short".to_vec()));
     assert_eq!(mails[0].recipient, ADA);

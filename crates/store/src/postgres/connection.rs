@@ -4,7 +4,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres};
 
 use super::is_conflict;
-use crate::sql::Tx;
+use crate::sql::audit::AuditLines;
+use crate::sql::{On, Tx};
 use crate::{Result, StoreError};
 
 /// A connection of the pool. Dropping it without [`PooledConnection::give_back`] closes it,
@@ -58,17 +59,19 @@ pub(super) async fn transaction<T>(
     work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>,
 ) -> Result<T, Failed> {
     run(connection, begin).await?;
-    let mut tx = Tx::Postgres {
-        connection,
-        conflict: false,
-    };
+    let mut tx = Tx::postgres(connection);
     let outcome = work(&mut tx).await;
-    let Tx::Postgres { connection, conflict } = tx else {
+    let (On::Postgres { connection, conflict }, noted) = (tx.on, tx.noted) else {
         unreachable!("the transaction was created for PostgreSQL")
     };
     match outcome {
         Ok(outcome) => {
-            run(connection, "COMMIT").await?;
+            let lines = AuditLines::new(noted);
+            let committed = run(connection, "COMMIT").await;
+            if let Err(sqlx::Error::Database(_)) = committed {
+                lines.discard();
+            }
+            committed?;
             Ok(outcome)
         }
         Err(error) => {

@@ -160,11 +160,7 @@ impl Postgres {
     pub(crate) async fn read<T>(&self, work: &impl AsyncFn(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let _place = self.waiting.try_acquire().map_err(|_| overloaded())?;
         let mut pooled = PooledConnection::from(self.pool.acquire().await?);
-        let outcome = work(&mut Tx::Postgres {
-            connection: pooled.connection(),
-            conflict: false,
-        })
-        .await?;
+        let outcome = work(&mut Tx::postgres(pooled.connection())).await?;
         pooled.give_back();
         Ok(outcome)
     }

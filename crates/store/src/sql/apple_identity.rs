@@ -308,7 +308,7 @@ async fn note(
     audit::note(tx, audit_context, action, Some(uid), None, None, detail).await
 }
 
-const COLUMNS: &str = "uid, iss, sub, email, private_relay, created_at, withdrawn_at";
+pub(super) const COLUMNS: &str = "uid, iss, sub, email, private_relay, created_at, withdrawn_at";
 
 async fn get(tx: &mut Tx<'_>, iss: &str, sub: &str) -> Result<Option<(AccountId, AppleIdentity)>> {
     let sql = format!("SELECT {COLUMNS} FROM apple_identities WHERE iss = ?1 AND sub = ?2");
@@ -321,7 +321,7 @@ async fn of_account(tx: &mut Tx<'_>, uid: AccountId) -> Result<Option<AppleIdent
     Ok(found.map(|(_, identity)| identity))
 }
 
-fn read(columns: &mut Columns<'_>) -> Result<(AccountId, AppleIdentity)> {
+pub(super) fn read(columns: &mut Columns<'_>) -> Result<(AccountId, AppleIdentity)> {
     let uid = columns.next()?;
     let identity = AppleIdentity {
         iss: columns.next()?,

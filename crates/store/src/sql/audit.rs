@@ -92,12 +92,34 @@ pub(super) async fn add(tx: &mut Tx<'_>, entry: &AuditEntry) -> Result<()> {
         ],
     )
     .await?;
+    tx.noted.push(entry.clone());
     Ok(())
 }
 
-const COLUMNS: &str = "at, actor, ip, request_id, action, uid, key_id, sid, detail";
+/// The lines of the log for entries of a transaction. Dropping them writes them: they are dropped
+/// once the commit is done, or cut short. If its outcome is unknown, a line too many does no harm.
+pub(crate) struct AuditLines(Vec<AuditEntry>);
 
-async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
+impl AuditLines {
+    pub(crate) fn new(noted: Vec<AuditEntry>) -> Self {
+        Self(noted)
+    }
+
+    /// Writes nothing, since the transaction was rolled back.
+    pub(crate) fn discard(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for AuditLines {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AuditEntry::log);
+    }
+}
+
+pub(super) const COLUMNS: &str = "at, actor, ip, request_id, action, uid, key_id, sid, detail";
+
+pub(super) async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) -> Result<Vec<AuditEntry>> {
     match uid {
         // Two statements, since `?1 IS NULL OR uid = ?1` would use no index.
         Some(uid) => {
@@ -110,6 +132,17 @@ async fn newest(tx: &mut Tx<'_>, uid: Option<AccountId>, limit: u32) -> Result<V
             tx.list(&sql, args![limit], read).await
         }
     }
+}
+
+/// The entries of operators since this time, oldest first, with their numbers.
+pub(super) async fn by_operators(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<(i64, AuditEntry)>> {
+    let sql = format!(
+        "SELECT id, {COLUMNS} FROM audit WHERE at >= ?1 AND actor = 'operator' ORDER BY at, id LIMIT 1000"
+    );
+    tx.list(&sql, args![since], |columns| {
+        Ok((columns.next()?, read(columns)?))
+    })
+    .await
 }
 
 async fn history(
@@ -156,7 +189,7 @@ fn before_sql(of_key: bool) -> &'static str {
     }
 }
 
-fn read(columns: &mut Columns<'_>) -> Result<AuditEntry> {
+pub(super) fn read(columns: &mut Columns<'_>) -> Result<AuditEntry> {
     Ok(AuditEntry {
         audit_context: AuditContext {
             at: columns.next()?,

@@ -15,6 +15,7 @@ impl Store {
     /// agrees with this machine's.
     pub fn ping(&self) -> Call<'_, ()> {
         Box::pin(self.in_time(async {
+            self.require_sound_file()?;
             self.write_read_committed(async |tx| ping(tx).await).await?;
             self.compare_clocks().await
         }))
@@ -132,7 +133,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn read(columns: &mut Columns<'_>) -> Result<Self> {
+    pub(super) fn read(columns: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
             seq: columns.next()?,
             kind: columns.next()?,
@@ -141,7 +142,7 @@ impl Told {
         })
     }
 
-    fn change(&self) -> Result<Change> {
+    pub(super) fn change(&self) -> Result<Change> {
         let id = || uuid(&self.subject);
         Ok(match self.kind.as_str() {
             "key" => Change::Key(KeyId(id()?)),

@@ -148,7 +148,7 @@ pub(super) async fn login_methods(tx: &mut Tx<'_>, uid: AccountId) -> Result<Log
     Ok(found.unwrap_or_default())
 }
 
-async fn delete(
+pub(super) async fn delete(
     tx: &mut Tx<'_>,
     uid: AccountId,
     audit_context: &AuditContext,

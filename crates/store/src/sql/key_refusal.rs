@@ -50,7 +50,7 @@ async fn record(tx: &mut Tx<'_>, refusals: &[KeyRefusal]) -> Result<()> {
     Ok(())
 }
 
-const COLUMNS: &str = "r.key_id, r.code, r.ip, r.count, r.last_at";
+pub(super) const COLUMNS: &str = "r.key_id, r.code, r.ip, r.count, r.last_at";
 
 async fn of_account(tx: &mut Tx<'_>, uid: AccountId, now: Timestamp) -> Result<Vec<KeyRefusal>> {
     let sql = format!(
@@ -68,7 +68,7 @@ async fn of_key(tx: &mut Tx<'_>, key_id: KeyId) -> Result<Vec<KeyRefusal>> {
     tx.list(&sql, args![key_id], read).await
 }
 
-fn read(columns: &mut Columns<'_>) -> Result<KeyRefusal> {
+pub(super) fn read(columns: &mut Columns<'_>) -> Result<KeyRefusal> {
     Ok(KeyRefusal {
         key_id: columns.next()?,
         code: columns.next()?,

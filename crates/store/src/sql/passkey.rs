@@ -12,7 +12,7 @@ use crate::passkey::{
 };
 use crate::{AuditAction, AuditContext, Call, NewAccount, Result};
 
-const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eligible, backed_up, created_at, \
+pub(super) const COLUMNS: &str = "credential_id, uid, name, credential, counter, backup_eligible, backed_up, created_at, \
     last_used_at, suspect_at";
 
 impl Store {
@@ -365,7 +365,7 @@ async fn remove(
     Ok(Ok(name))
 }
 
-fn read(columns: &mut Columns<'_>) -> Result<Passkey> {
+pub(super) fn read(columns: &mut Columns<'_>) -> Result<Passkey> {
     Ok(Passkey {
         credential_id: columns.next()?,
         uid: columns.next()?,

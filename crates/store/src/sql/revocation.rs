@@ -104,7 +104,7 @@ async fn after(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Revocation>> {
     tx.list(sql, args![since], read).await
 }
 
-fn read(columns: &mut Columns<'_>) -> Result<Revocation> {
+pub(super) fn read(columns: &mut Columns<'_>) -> Result<Revocation> {
     let at = columns.next()?;
     let revoked = match columns.next()? {
         "session" => Revoked::Session(columns.next()?),

@@ -204,7 +204,17 @@ pub(super) async fn end(
         .await?
         .filter(|session| session.ended.is_none() && session.secret_hash.matches(&presented.secret));
     let Some(session) = live else { return Ok(false) };
-    finish(tx, &session, EndReason::Revoked, audit_context).await?;
+    end_found(tx, &session, audit_context).await?;
+    Ok(true)
+}
+
+/// Ends a live session, as revoking its refresh token does.
+pub(super) async fn end_found(
+    tx: &mut Tx<'_>,
+    session: &Session,
+    audit_context: &AuditContext,
+) -> Result<()> {
+    finish(tx, session, EndReason::Revoked, audit_context).await?;
     let key = api_key::get(tx, session.key_id).await?;
     let uid = key.map(|key| key.account.uid);
     audit::note(
@@ -216,8 +226,7 @@ pub(super) async fn end(
         Some(session.sid),
         None,
     )
-    .await?;
-    Ok(true)
+    .await
 }
 
 /// Ends all live sessions. Returns their number.
@@ -311,7 +320,7 @@ pub(crate) const COLUMNS: &str =
     "s.sid, s.key_id, s.secret_hash, s.current, s.parent, s.rotated_at, s.reissue_count, s.burst_oldest,
     s.burst_began_at, s.mac_kid, s.opened_at, s.expires_at, s.ended_at, s.end_reason";
 
-async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<Session>> {
+pub(super) async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<Session>> {
     static SQL: LazyLock<String> =
         LazyLock::new(|| format!("SELECT {COLUMNS} FROM sessions s WHERE s.sid = ?1"));
     tx.find(&SQL, args![sid], read).await

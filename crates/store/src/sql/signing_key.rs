@@ -110,7 +110,7 @@ fn parse_version(text: Option<String>) -> Result<i64> {
 }
 
 /// Returns `None` if the key columns are NULL.
-fn read(columns: &mut Columns<'_>) -> Result<Option<StoredSigningKey>> {
+pub(super) fn read(columns: &mut Columns<'_>) -> Result<Option<StoredSigningKey>> {
     let Some(kid) = columns.next()? else {
         return Ok(None);
     };

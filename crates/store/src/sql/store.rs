@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::{Outbox, Tx, args, housekeeping};
+use crate::error::Chain;
 #[cfg(feature = "faults")]
 use crate::faults::Faults;
 use crate::postgres::{Batched, Postgres};
@@ -29,6 +30,10 @@ pub struct Store {
     /// Milliseconds; 0 if there is none.
     deadline: AtomicU64,
     keeps_mail: AtomicBool,
+    /// Whether a call found the file of the database damaged.
+    is_corrupt: AtomicBool,
+    /// Held by a call that counts the codes that wait.
+    code_turn: tokio::sync::Mutex<()>,
     #[cfg(feature = "faults")]
     faults: Faults,
 }
@@ -50,6 +55,8 @@ impl Store {
             told: Mutex::new(None),
             deadline: AtomicU64::new(0),
             keeps_mail: AtomicBool::new(false),
+            is_corrupt: AtomicBool::new(false),
+            code_turn: tokio::sync::Mutex::default(),
             #[cfg(feature = "faults")]
             faults: Faults::default(),
         }
@@ -87,6 +94,11 @@ impl Store {
         Outbox {
             is_kept: self.keeps_mail.load(Ordering::Relaxed),
         }
+    }
+
+    /// Waits until no other call counts the codes that wait.
+    pub(super) async fn code_turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>> {
+        self.in_time(async { Ok(self.code_turn.lock().await) }).await
     }
 
     /// Runs several calls within one deadline.
@@ -150,6 +162,25 @@ impl Store {
             answer
         })
         .await
+        .inspect_err(|error| self.notice_damage(error))
+    }
+
+    /// Logs damage of the file once, and remembers it: only a restore repairs it.
+    fn notice_damage(&self, error: &StoreError) {
+        if matches!(error, StoreError::Corrupt(_)) && !self.is_corrupt.swap(true, Ordering::SeqCst) {
+            tracing::error!(
+                error = %Chain(error),
+                "the database file is damaged: stop the service and restore a backup"
+            );
+        }
+    }
+
+    /// Fails from the first call on that found the file of the database damaged.
+    pub(super) fn require_sound_file(&self) -> Result<()> {
+        if self.is_corrupt.load(Ordering::SeqCst) {
+            return Err(StoreError::corrupt("an earlier call found damaged pages"));
+        }
+        Ok(())
     }
 
     /// Writes one item. PostgreSQL first tries to write it in one statement together with the items

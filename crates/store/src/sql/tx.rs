@@ -5,11 +5,18 @@ use sqlx::{Arguments, AssertSqlSafe, PgConnection};
 
 use super::row::{Columns, FromColumn, Row, damaged, only};
 use super::value::{Kind, Value};
-use crate::{Result, StoreError};
+use crate::{AuditEntry, Result, StoreError};
 
 /// Runs statements. On SQLite a statement completes within the call, so work never waits on the
 /// writer thread. On PostgreSQL a statement is a round trip.
-pub(crate) enum Tx<'c> {
+pub(crate) struct Tx<'c> {
+    pub(crate) on: On<'c>,
+    /// What the transaction added to the audit trail. It goes to the log once it is committed.
+    pub(crate) noted: Vec<AuditEntry>,
+}
+
+/// The connection of a transaction.
+pub(crate) enum On<'c> {
     Sqlite(&'c mut rusqlite::Connection),
     Postgres {
         connection: &'c mut PgConnection,
@@ -19,13 +26,32 @@ pub(crate) enum Tx<'c> {
     },
 }
 
+impl<'c> Tx<'c> {
+    pub(crate) fn sqlite(connection: &'c mut rusqlite::Connection) -> Self {
+        Self {
+            on: On::Sqlite(connection),
+            noted: Vec::new(),
+        }
+    }
+
+    pub(crate) fn postgres(connection: &'c mut PgConnection) -> Self {
+        Self {
+            on: On::Postgres {
+                connection,
+                conflict: false,
+            },
+            noted: Vec::new(),
+        }
+    }
+}
+
 impl Tx<'_> {
     /// Tells the tests which statements are executed.
     #[cfg(test)]
     fn record(&self, sql: &str, args: &[Value<'_>]) {
-        match self {
-            Self::Sqlite(_) => crate::statements::SQLITE.record(sql, args),
-            Self::Postgres { .. } => crate::statements::POSTGRES.record(&sql.replace('?', "$"), args),
+        match &self.on {
+            On::Sqlite(_) => crate::statements::SQLITE.record(sql, args),
+            On::Postgres { .. } => crate::statements::POSTGRES.record(&sql.replace('?', "$"), args),
         }
     }
 
@@ -33,14 +59,14 @@ impl Tx<'_> {
     pub(crate) async fn execute(&mut self, sql: &str, args: &[Value<'_>]) -> Result<u64> {
         #[cfg(test)]
         self.record(sql, args);
-        match self {
-            Self::Sqlite(connection) => {
+        match &mut self.on {
+            On::Sqlite(connection) => {
                 let changed = connection
                     .prepare_cached(sql)?
                     .execute(rusqlite::params_from_iter(args))?;
                 Ok(changed as u64)
             }
-            Self::Postgres { connection, conflict } => {
+            On::Postgres { connection, conflict } => {
                 let done = sqlx::query_with(numbered(sql), bind(args)?)
                     .execute(&mut **connection)
                     .await;
@@ -54,8 +80,8 @@ impl Tx<'_> {
     async fn rows(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Vec<Row>> {
         #[cfg(test)]
         self.record(sql, args);
-        match self {
-            Self::Sqlite(connection) => {
+        match &mut self.on {
+            On::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(sql)?;
                 let columns = statement.column_count();
                 let mut rows = statement.query(rusqlite::params_from_iter(args))?;
@@ -68,7 +94,7 @@ impl Tx<'_> {
                 }
                 Ok(found)
             }
-            Self::Postgres { connection, conflict } => {
+            On::Postgres { connection, conflict } => {
                 let rows = sqlx::query_with(numbered(sql), bind(args)?)
                     .fetch_all(&mut **connection)
                     .await;

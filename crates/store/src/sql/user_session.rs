@@ -19,7 +19,9 @@ use crate::{
     RotatedUserSession, Rotation, RotationKind,
 };
 
-use row::{beyond, get, of_account, with_account};
+pub(super) use row::get;
+pub(super) use row::{COLUMNS, read};
+use row::{beyond, of_account, with_account};
 
 /// The most sessions of an account that were not ended. A login beyond it ends the one that was
 /// unused for longest.
@@ -312,7 +314,7 @@ pub(super) async fn end_all(tx: &mut Tx<'_>, audit_context: &AuditContext) -> Re
     .await
 }
 
-async fn end(
+pub(super) async fn end(
     tx: &mut Tx<'_>,
     session: &UserSession,
     reason: EndReason,

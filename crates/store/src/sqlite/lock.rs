@@ -1,14 +1,13 @@
-//! Protection of the database file: one server, a local disk, a private file.
+//! Protection of the database file: one server, no restore under its feet, a local disk.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use super::files::{self, beside, cannot_open};
 use crate::{Result, StoreError};
 
 /// How long a start waits for the lock. A process that was killed holds it until the system has
@@ -24,25 +23,54 @@ pub(super) struct ServerLock {
 impl ServerLock {
     /// Takes the lock. Waits up to `wait` for another process to release it.
     pub(super) fn take(database: &Path, wait: Duration) -> Result<Self> {
-        let mut path = database.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let file = private()
-            .create(true)
-            .truncate(true)
-            .open(&path)
-            .map_err(|error| unusable(&path, error))?;
+        let path = beside(database, ".lock");
+        let file = files::open_lock(&path)?;
         match file.try_lock() {
             Ok(()) => return Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(unusable(&path, error)),
+            Err(TryLockError::Error(error)) => return Err(cannot_open(&path, error)),
         }
         tracing::info!("another process holds the database; waiting for it to end");
         match lock_within(file, wait) {
             Some(Ok(file)) => Ok(Self { _file: file }),
-            Some(Err(error)) => Err(unusable(&path, error)),
+            Some(Err(error)) => Err(cannot_open(&path, error)),
             None => Err(StoreError::unusable(format!(
                 "another tm-auth server is using {}: SQLite takes one server; stop the other first",
+                database.display()
+            ))),
+        }
+    }
+}
+
+/// The lock of all who have the database open. They share it; a restore, which moves the files away
+/// under this name, takes it alone. The system releases it when the process exits or dies.
+pub(super) struct InUse {
+    _file: File,
+}
+
+impl InUse {
+    /// Joins those who use the database.
+    pub(super) fn share(database: &Path) -> Result<Self> {
+        let path = beside(database, ".in-use");
+        let file = files::open_lock(&path)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::unusable(format!(
+                "a restore of {} is running: wait until it has ended",
+                database.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(cannot_open(&path, error)),
+        }
+    }
+
+    /// Keeps all others out. Waits up to `wait` for them to end.
+    pub(super) fn alone(database: &Path, wait: Duration) -> Result<Self> {
+        let path = beside(database, ".in-use");
+        match lock_within(files::open_lock(&path)?, wait) {
+            Some(Ok(file)) => Ok(Self { _file: file }),
+            Some(Err(error)) => Err(cannot_open(&path, error)),
+            None => Err(StoreError::unusable(format!(
+                "a tm-auth server or command is using {}: stop it first",
                 database.display()
             ))),
         }
@@ -61,35 +89,10 @@ fn lock_within(file: File, wait: Duration) -> Option<io::Result<File>> {
     }
 }
 
-/// Creates the file with mode 0600, before SQLite creates it with the default mode.
-///
-/// Does not open an existing file. POSIX locks belong to the process, so closing any descriptor of
-/// the file would release the locks that SQLite has through another one.
-pub(super) fn create_private(path: &Path) -> Result<()> {
-    match private().create_new(true).open(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(path, error)),
-        _ => Ok(()),
-    }
-}
-
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    options
-}
-
-fn unusable(path: &Path, error: io::Error) -> StoreError {
-    StoreError::cannot(format_args!("open {}", path.display()), error)
-}
-
 /// Refuses network file systems, which lack the shared memory and POSIX locks that SQLite's WAL
 /// needs.
 pub(super) fn refuse_network_filesystem(path: &Path) -> Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let Ok(folder) = parent.canonicalize() else {
+    let Ok(folder) = files::folder(path).canonicalize() else {
         return Ok(());
     };
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();

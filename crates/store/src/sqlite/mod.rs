@@ -5,18 +5,24 @@
 //! file is refused ([`lock`]). Administrative commands write beside the running one.
 
 mod backup;
+mod files;
+mod integrity;
 mod lock;
 mod reader;
+mod restore;
 mod schema;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+pub use restore::{RestoreOptions, Restored, restore};
 
 use crate::sql::{Engine, Tx};
 use crate::{Result, Store, StoreError};
@@ -58,34 +64,69 @@ pub(crate) struct Sqlite {
     _lock: Option<lock::ServerLock>,
 }
 
-/// Opens a database and runs pending migrations.
+/// Opens a database and runs pending migrations. A server also checks the file.
 pub fn open(options: &SqliteOptions) -> Result<Store> {
     lock::refuse_network_filesystem(&options.path)?;
-    lock::create_private(&options.path)?;
+    let path = files::in_real_folder(&options.path)?;
+    let in_use = lock::InUse::share(&path)?;
+    restore::refuse_interrupted(&path)?;
+    files::create_database(&path)?;
     let lock = match options.role {
-        Role::Server => Some(lock::ServerLock::take(&options.path, lock::LOCK_WAIT)?),
+        Role::Server => Some(lock::ServerLock::take(&path, lock::LOCK_WAIT)?),
         Role::Command => None,
     };
-    let mut connection = connect(&options.path, options.synchronous)?;
-    schema::migrate(&mut connection)?;
-    schema::check(&connection)?;
+    let opened = || {
+        let mut connection = connect(&path, options.synchronous)?;
+        if options.role == Role::Server {
+            integrity::quick(&connection)?;
+        }
+        schema::migrate(&mut connection)?;
+        schema::check(&connection)?;
+        Ok(connection)
+    };
+    let connection = opened().map_err(|error| integrity::at_start(&path, error))?;
     Ok(Store::new(Engine::Sqlite(Sqlite {
-        path: options.path.clone(),
+        path: path.clone(),
         writer: writer::Writer::start(connection),
-        readers: reader::Readers::new(options.path.clone()),
+        readers: reader::Readers::new(path, Arc::new(in_use)),
         _lock: lock,
     })))
+}
+
+/// Opens a file that exists and is not a symbolic link.
+fn open_existing(path: &Path) -> Result<Connection> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    Ok(Connection::open_with_flags(path, flags)?)
 }
 
 /// Returns the names of the migrations that [`open`] would run on this file. Writes nothing. Fails if
 /// this version of the program is too old for the schema.
 pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>> {
-    if !path.exists() {
+    if !exists(path)? {
         return Ok(schema::pending(0));
     }
+    let path = &files::in_real_folder(path)?;
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    schema::refuse_newer(&connection)?;
-    Ok(schema::pending(schema::version(&connection)?))
+    let version = schema::refuse_newer(&connection)
+        .and_then(|()| schema::version(&connection))
+        .map_err(|error| integrity::at_start(path, error))?;
+    Ok(schema::pending(version))
+}
+
+/// Whether there is a database. Fails if a restore of it was interrupted.
+pub fn exists(path: &Path) -> Result<bool> {
+    // Without its folder there is no database.
+    if let Ok(path) = files::in_real_folder(path) {
+        restore::refuse_interrupted(&path)?;
+    }
+    Ok(path.exists())
+}
+
+/// Returns the files of a database that group or others can open, with their modes. [`open`] takes
+/// them away from other users.
+pub fn exposed_files(path: &Path) -> Vec<(PathBuf, u32)> {
+    files::exposed_files(path)
 }
 
 impl Sqlite {
@@ -103,6 +144,15 @@ impl Sqlite {
         work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.readers.read(work).await
+    }
+
+    /// See [`crate::Store::check_file`].
+    pub(crate) async fn check(&self, full: bool) -> Result<()> {
+        let path = self.path.clone();
+        let check = if full { integrity::full } else { integrity::quick };
+        tokio::task::spawn_blocking(move || check(&open_existing(&path)?))
+            .await
+            .map_err(StoreError::unavailable)?
     }
 
     /// See [`crate::Store::backup`].
@@ -129,7 +179,7 @@ fn run(connection: &Connection, sql: &str) -> Result<()> {
 
 /// Opens a connection with the settings of a writer.
 pub(crate) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection> {
-    let connection = Connection::open(path)?;
+    let connection = open_existing(path)?;
     // A command can hold a lock for a moment.
     connection.busy_timeout(Duration::from_secs(5))?;
     // First, since later settings could change another program's file.
@@ -166,9 +216,11 @@ impl From<rusqlite::Error> for StoreError {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::IntegralValueOutOfRange(..) => Self::damaged(error),
-            // A retry does not help.
-            rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::NotADatabase => {
-                Self::unusable("the file is not a SQLite database")
+            // Only a restore helps.
+            rusqlite::Error::SqliteFailure(failure, _)
+                if matches!(failure.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
+            {
+                Self::corrupt(error)
             }
             other => Self::unavailable(other),
         }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
+use super::lock::InUse;
 use super::poll_ready;
 use crate::sql::Tx;
 use crate::{Result, StoreError};
@@ -21,14 +22,17 @@ pub(super) struct Readers {
 struct Shared {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    /// Released behind the last connection.
+    _in_use: Arc<InUse>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf, in_use: Arc<InUse>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 path,
                 idle: Mutex::default(),
+                _in_use: in_use,
             }),
         }
     }
@@ -40,7 +44,7 @@ impl Readers {
         let shared = Arc::clone(&self.shared);
         let outcome = tokio::task::spawn_blocking(move || {
             let mut connection = shared.take()?;
-            let outcome = poll_ready(work(&mut Tx::Sqlite(&mut connection)));
+            let outcome = poll_ready(work(&mut Tx::sqlite(&mut connection)));
             // A connection that failed is not kept. It may be stale, for example because the
             // file was replaced.
             if outcome.is_ok() {
@@ -57,10 +61,7 @@ impl Shared {
         if let Some(connection) = self.idle.lock().expect("no code panics while holding it").pop() {
             return Ok(connection);
         }
-        let connection = Connection::open_with_flags(
-            &self.path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
+        let connection = super::open_existing(&self.path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         super::keep_prepared(&connection)?;
         connection.pragma_update(None, "query_only", true)?;

@@ -12,6 +12,7 @@
 //! batch gets an error.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 use super::{poll_ready, run};
 use crate::error::Chain;
 use crate::sql::Tx;
+use crate::sql::audit::AuditLines;
 use crate::{Result, StoreError};
 
 /// Maximum number of jobs per transaction.
@@ -27,17 +29,34 @@ const MAX_BATCH: usize = 256;
 const MAX_QUEUE: usize = 4096;
 
 pub(super) struct Writer {
-    queue: SyncSender<Box<dyn Job>>,
+    /// Present until it is dropped.
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Waits until the file is closed. SQLite removes `-wal` by its name when it closes the file, so
+/// that must not happen after the file was replaced.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.take();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been printed.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> Self {
         let (queue, jobs) = sync_channel(MAX_QUEUE);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || serve(connection, &jobs))
             .expect("the system can start a thread");
-        Self { queue }
+        Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        }
     }
 
     /// Runs `work` in a transaction, and returns once it is durable.
@@ -51,7 +70,8 @@ impl Writer {
             outcome: None,
             reply,
         });
-        self.queue.try_send(job).map_err(|error| match error {
+        let queue = self.queue.as_ref().ok_or_else(gone)?;
+        queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::unavailable("too many writes are waiting"),
             TrySendError::Disconnected(_) => gone(),
         })?;
@@ -71,7 +91,7 @@ trait Job: Send {
 
 struct Task<T, F> {
     work: Option<F>,
-    outcome: Option<Result<T>>,
+    outcome: Option<Result<(T, AuditLines)>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
@@ -86,8 +106,16 @@ impl<T: Send, F: AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send> Job for Task<T, F
         let outcome = match (self.outcome, committed) {
             // A job that failed changed nothing. Its own error is the more specific one.
             (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(error.clone()),
-            (Some(Ok(value)), Ok(())) => Ok(value),
+            (outcome, Err(error)) => {
+                if let Some(Ok((_, lines))) = outcome {
+                    lines.discard();
+                }
+                Err(error.clone())
+            }
+            (Some(Ok((value, lines))), Ok(())) => {
+                drop(lines);
+                Ok(value)
+            }
             (None, Ok(())) => Err(gone()),
         };
         // The caller may have given up at its deadline.
@@ -98,10 +126,16 @@ impl<T: Send, F: AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send> Job for Task<T, F
 fn in_savepoint<T>(
     connection: &mut Connection,
     work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T>,
-) -> Result<T> {
+) -> Result<(T, AuditLines)> {
     run(connection, "SAVEPOINT job")?;
-    match poll_ready(work(&mut Tx::Sqlite(connection))) {
-        Ok(value) => run(connection, "RELEASE job").map(|()| value),
+    let mut tx = Tx::sqlite(connection);
+    let outcome = poll_ready(work(&mut tx));
+    let noted = tx.noted;
+    match outcome {
+        Ok(value) => {
+            run(connection, "RELEASE job")?;
+            Ok((value, AuditLines::new(noted)))
+        }
         Err(error) => {
             // After an I/O error SQLite has rolled everything back, and the savepoint no
             // longer exists.

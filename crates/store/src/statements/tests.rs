@@ -71,7 +71,12 @@ async fn run_all(is_postgres: bool) {
             } else {
                 new_sqlite(&folder, "db")
             };
-            (case.run)(Arc::new(store)).await;
+            let store = Arc::new(store);
+            (case.run)(Arc::clone(&store)).await;
+            // A service binds its database first; a case may have bound it to the other environment.
+            let _ = store.bind_environment(Environment::Uat).await;
+            // The check reads every row that a case leaves.
+            store.check_rows().await.unwrap();
         });
     }
     running.join_all().await;
@@ -84,6 +89,7 @@ async fn run_all(is_postgres: bool) {
     source.ping().await.unwrap();
     source.bind_environment(Environment::Uat).await.unwrap();
     given::key(&source).await;
+    source.check_rows().await.unwrap();
     let file = folder.path().join("export");
     source.export(&file, given::at(1)).await.unwrap();
     target

@@ -24,8 +24,8 @@ use tm_auth_proto::Environment;
 use crate::sql::{Engine, Tx, account, args, audit, setting};
 use crate::{AuditAction, AuditContext, Result, Store, StoreError};
 use rows::Checked;
-pub(crate) use tables::TABLES;
-use tables::Table;
+pub(crate) use rows::walk;
+pub(crate) use tables::{TABLES, Table};
 
 /// The contents of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -85,6 +85,46 @@ pub(super) async fn read(
     }
 }
 
+/// Reads all rows in the order of their keys, and decodes the given columns of each. Returns their
+/// number. `from` is the table, and what the columns need beside it.
+pub(crate) async fn walk(
+    tx: &mut Tx<'_>,
+    table: &Table,
+    from: &str,
+    columns: &str,
+    decode: fn(&mut Columns<'_>) -> Result<()>,
+) -> Result<u64> {
+    let key = names(table.key_len, table);
+    let first = format!("SELECT {key}, {columns} FROM {from} ORDER BY {key} LIMIT ?1");
+    let after = placeholders(1, table.key_len);
+    let next = format!(
+        "SELECT {key}, {columns} FROM {from} WHERE ({key}) > ({after}) ORDER BY {key} LIMIT ?{}",
+        table.key_len + 1
+    );
+    let mut last: Vec<Cell> = Vec::new();
+    let mut read = 0;
+    loop {
+        let mut args: Vec<Value<'_>> = last.iter().map(Cell::value).collect();
+        args.push(Value::Integer(READ));
+        let sql = if last.is_empty() { &first } else { &next };
+        let rows = tx
+            .list(sql, &args, |columns| {
+                let key = table.columns.iter().take(table.key_len);
+                let key = key
+                    .map(|(_, kind)| Cell::read(columns, *kind))
+                    .collect::<Result<_>>()?;
+                decode(columns)?;
+                Ok(key)
+            })
+            .await?;
+        read += rows.len() as u64;
+        match rows.into_iter().next_back() {
+            Some(newest) => last = newest,
+            None => return Ok(read),
+        }
+    }
+}
+
 fn cells(columns: &mut Columns<'_>, table: &Table) -> Result<Vec<Cell>> {
     let kinds = table.columns.iter().map(|(_, kind)| *kind);
     kinds.map(|kind| Cell::read(columns, kind)).collect()

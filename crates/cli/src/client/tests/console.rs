@@ -4,7 +4,7 @@ use crate::client::Console;
 use crate::client::failure::Exit;
 
 #[tokio::test]
-async fn standard_input_has_a_prompt_on_a_terminal_and_a_maximum_length() {
+async fn r52_standard_input_has_a_prompt_on_a_terminal_and_a_maximum_length() {
     let read = |input: &str, terminal: bool| {
         let mut notes = Vec::new();
         let mut console = Console {
@@ -22,6 +22,9 @@ async fn standard_input_has_a_prompt_on_a_terminal_and_a_maximum_length() {
     let (text, notes) = read("abc", true);
     assert_eq!(text, Ok("abc".to_owned()));
     assert!(notes.contains("Paste the token"), "{notes}");
+    assert_eq!(read("\u{feff}abc\r\n", false).0, Ok("abc".to_owned()));
+    let failure = read("a\0b\0c\0", false).0.unwrap_err();
+    assert!(format!("{failure:?}").contains("UTF-16"), "{failure:?}");
     assert_eq!(read(&"a".repeat(64 * 1024), false).0.unwrap().len(), 64 * 1024);
     for input in ["", " \n", &"a".repeat(64 * 1024 + 1)] {
         assert_eq!(read(input, false).0.unwrap_err().exit, Exit::Usage);

@@ -157,6 +157,65 @@ fn i17_a_missing_value_is_named() {
 }
 
 #[test]
+fn r62_without_a_file_the_error_says_how_to_name_one() {
+    let mut env = minimal();
+    env.retain(|(name, _)| name != "TM_AUTH__ENVIRONMENT");
+    let line = Config::load(None, env).unwrap_err().to_string();
+    for part in [
+        "`environment`",
+        "--config FILE",
+        "TM_AUTH_CONFIG",
+        "TM_AUTH__ENVIRONMENT",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    let folder = Folder::new();
+    let file = folder.file("tm-auth.toml", "", 0o600);
+    let line = Config::load(Some(&file), []).unwrap_err().to_string();
+    assert!(line.contains("is missing; it has no default"), "{line}");
+}
+
+#[test]
+fn r52_a_byte_order_mark_is_skipped_and_utf16_is_named() {
+    let folder = Folder::new();
+    let toml = "environment = \"uat\"\npublic_url = \"https://api.uat.truemarkets.co/v1/auth\"\n";
+    let marked = folder.file("marked.toml", &format!("\u{feff}{toml}"), 0o600);
+    let kek = folder.file("kek", &format!("\u{feff}{KEK}\r\n"), 0o600);
+    let rest = [
+        ("DATABASE__PATH", "/var/lib/tm-auth/tm-auth.db"),
+        ("KEYS__KEK_FILE", kek.to_str().unwrap()),
+    ];
+    let config = Config::load(Some(&marked), env(&rest)).unwrap();
+    assert_eq!(config.issuer(), "https://api.uat.truemarkets.co/v1/auth");
+    let utf16 = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    std::fs::write(&marked, utf16(toml)).unwrap();
+    let line = Config::load(Some(&marked), env(&rest)).unwrap_err().to_string();
+    assert!(line.contains("UTF-16") && line.contains("marked.toml"), "{line}");
+    std::fs::write(&kek, utf16(KEK)).unwrap();
+    let line = refused(
+        "keys.kek_file",
+        &[("KEYS__KEK", ""), ("KEYS__KEK_FILE", kek.to_str().unwrap())],
+    );
+    assert!(line.contains("UTF-16") && !line.contains(KEK), "{line}");
+}
+
+#[test]
+fn r61_proxies_in_ipv6_form_become_ipv4_networks() {
+    let config = with(&[
+        (
+            "NETWORK__TRUSTED_PROXIES",
+            "::ffff:10.0.0.0/104, ::ffff:192.0.2.1",
+        ),
+        ("NETWORK__FORWARDED", "x-forwarded-for"),
+    ])
+    .unwrap();
+    let expected: Vec<ipnet::IpNet> = ["10.0.0.0/8", "192.0.2.1/32"]
+        .map(|network| network.parse().unwrap())
+        .into();
+    assert_eq!(config.network.trusted_proxies, expected);
+}
+
+#[test]
 fn i17_a_wrong_type_names_key_and_variable() {
     let line = refused(
         "tokens.access_ttl_seconds",

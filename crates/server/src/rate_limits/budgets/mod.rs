@@ -138,7 +138,7 @@ impl Budget {
             Self::Connections => (
                 "open connections",
                 "network, site, all",
-                "`limits.max_connections_per_network` per network, four times that per site, `limits.max_connections` in all",
+                "`limits.max_connections_per_network` per network and at most an eighth of all, four times that per site, `limits.max_connections` in all",
                 "503, and the connection is closed",
                 "`tm_auth_connections_shed_total{reason}`",
             ),
@@ -334,8 +334,8 @@ impl Budget {
             Self::KeyRefusals => (
                 "reasons why keys were refused",
                 "key, code and address",
-                "4,096 between two writes, 4 addresses for each key and code",
-                "further ones are not kept",
+                "4,096 between two writes, 5 addresses for each key and code",
+                "further ones are not kept, later addresses replace earlier ones",
                 "none",
             ),
             Self::KeyCopies => (

@@ -30,6 +30,26 @@ async fn d11_raw_and_der_signatures_are_accepted_in_all_base64_variants() {
     }
 }
 
+/// `base64` ends its output with a line break, and wraps it after 76 characters.
+#[tokio::test]
+async fn r55_line_breaks_in_a_signature_are_skipped_and_a_replay_stays_one() {
+    let server = TestServer::start().await;
+    let key = server.key().await;
+    for (at, line_break) in [(76, "\n"), (76, "\r\n"), (43, " ")] {
+        let raw = raw(&key.sign(&format!("{}.{START}", key.id())));
+        let text = STANDARD.encode(raw);
+        let wrapped = format!("{}{line_break}{}{line_break}", &text[..at], &text[at..]);
+        let answer = server.post(PATH, &with_signature(&key, wrapped.clone())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        for again in [wrapped, text.clone(), format!("{text}\n")] {
+            server
+                .post(PATH, &with_signature(&key, again))
+                .await
+                .assert_error(401, "replayed");
+        }
+    }
+}
+
 #[tokio::test]
 async fn d11_d12_other_encodings_are_refused_as_malformed() {
     let server = TestServer::start().await;
@@ -46,9 +66,6 @@ async fn d11_d12_other_encodings_are_refused_as_malformed() {
     for bad in [
         hex.clone(),
         hex.to_uppercase(),
-        format!("{} {}", &signature[..43], &signature[43..]),
-        format!("{signature}\n"),
-        format!("{}\r\n{}", &signature[..43], &signature[43..]),
         format!("{signature}="),
         format!("{signature}==="),
         URL_SAFE_NO_PAD.encode(&raw[..63]),

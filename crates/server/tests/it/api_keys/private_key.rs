@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{PATH, key_count, register_as};
 use crate::captured_log::CapturedLog;
-use crate::key_forms::{hex, jwk, pem, pkcs8, point, private_number, sec1, spki};
+use crate::key_forms::{colon_hex, hex, jwk, pem, pkcs8, point, private_number, sec1, spki};
 use crate::support::{Answer, TestKey, TestServer};
 
 /// Pieces of a private key that reveal a copy of it in any of the encodings.
@@ -34,7 +34,7 @@ fn assert_no_trace(text: &str, key: &TestKey) {
 }
 
 #[tokio::test]
-async fn c04_c05_a_private_key_is_refused_with_a_clear_message_and_kept_nowhere() {
+async fn c04_c05_r54_a_private_key_is_refused_with_a_clear_message_and_kept_nowhere() {
     let log = CapturedLog::start();
     let server = TestServer::start().await;
     let key = TestKey::unregistered(&server.account().await);
@@ -62,6 +62,15 @@ async fn c04_c05_a_private_key_is_refused_with_a_clear_message_and_kept_nowhere(
         json!(hex(&private_number(signer))),
         json!(URL_SAFE_NO_PAD.encode(private_number(signer))),
         json!(format!("-----BEGIN RSA PRIVATE KEY-----\n{}", "A".repeat(4000))),
+        json!(STANDARD.encode(pem("PRIVATE KEY", &pkcs8))),
+        json!(format!(
+            "Private-Key: (256 bit)\npriv:\n    {}",
+            colon_hex(&private_number(signer))
+        )),
+        json!(colon_hex(&private_number(signer))),
+        json!(format!("0x{}", hex(&private_number(signer)))),
+        json!(format!("kty: EC\nd: {}\n", signer.private_jwk().unwrap().d)),
+        json!({ "keys": [private_jwk] }),
     ] {
         let answer = register_as(&server, &key, submitted).await;
         answer.assert_invalid("private_key_submitted", "public_key");
@@ -70,6 +79,8 @@ async fn c04_c05_a_private_key_is_refused_with_a_clear_message_and_kept_nowhere(
             message.contains("discard it") && message.contains("not stored"),
             "{message}"
         );
+        let violation = answer.body["field_violations"][0]["message"].as_str().unwrap();
+        assert!(violation.contains("private key ("), "{violation}");
         assert_no_trace(&answer.text, &key);
         assert_eq!(
             log.line_of(answer.header("x-request-id"))["code"],
@@ -129,11 +140,9 @@ async fn c05_malformed_pem_is_refused() {
         good.replace("-----END PUBLIC KEY-----", ""),
         good.replace("-----BEGIN PUBLIC KEY-----", ""),
         good.replace("PUBLIC KEY", "CERTIFICATE"),
-        good.replace("PUBLIC KEY", "EC PUBLIC KEY"),
         good.replace("MFkw", "MF~w"),
         good.replace("MFkw", "Proc-Type: 4,ENCRYPTED\n\nMFkw"),
-        format!("junk{good}"),
-        format!("{good}junk"),
+        good.replace("PUBLIC KEY", "junk KEY"),
         format!("{good}{}", "A".repeat(10 << 10)),
         "-----BEGIN PUBLIC KEY-----".to_owned(),
     ] {

@@ -10,14 +10,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{key_count, register_as};
-use crate::key_forms::{compressed, hex, jwk, pem, point, spki, spki_of};
+use crate::key_forms::{colon_hex, compressed, hex, jwk, pem, point, spki, spki_of, ssh};
 use crate::support::{TestKey, TestServer};
 
 #[tokio::test]
-async fn c01_every_form_of_a_p256_key_is_registered_and_mints() {
+async fn c01_r53_every_form_of_a_p256_key_is_registered_and_mints() {
     let server = TestServer::start().await;
     let account = server.account().await;
-    let forms: [fn(&[u8]) -> Value; 11] = [
+    let forms: [fn(&[u8]) -> Value; 18] = [
         |point| json!(pem("PUBLIC KEY", &spki(point))),
         |point| json!(pem("PUBLIC KEY", &spki(point)).replace('\n', "\r\n")),
         |point| json!(pem("PUBLIC KEY", &spki(point)).replace('\n', "\\n")),
@@ -29,6 +29,13 @@ async fn c01_every_form_of_a_p256_key_is_registered_and_mints() {
         |point| json!(STANDARD.encode(point)),
         |point| json!(hex(&compressed(point))),
         |point| json!(URL_SAFE_NO_PAD.encode(compressed(point))),
+        |point| json!(format!("key of the bot\n{}", pem("PUBLIC KEY", &spki(point)))),
+        |point| json!(format!("\u{feff}\"{}\"", pem("PUBLIC KEY", &spki(point)))),
+        |point| json!(pem("EC PUBLIC KEY", &spki(point))),
+        |point| json!(ssh(point)),
+        |point| json!(format!("0x{}", hex(point))),
+        |point| json!(colon_hex(point)),
+        |point| json!(colon_hex(&compressed(point))),
     ];
     for form in forms {
         let key = TestKey::unregistered(&account);
@@ -206,7 +213,7 @@ fn explicit_parameters(point: &[u8], generator: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn c06_keys_with_a_published_private_key_are_refused() {
+async fn c06_r51_keys_with_a_published_private_key_are_refused() {
     let server = TestServer::start_with(|config| config.limits.changes_per_account_per_minute = 600).await;
     let key = TestKey::unregistered(&server.account().await);
     let small = (1..=64_u8).map(|d| {
@@ -227,7 +234,9 @@ async fn c06_keys_with_a_published_private_key_are_refused() {
             "042927b10512bae3eddcfe467828128bad2903269919f7086069c8c4df6c732838c7787964eaac00e5921fb1498a60f4606766b3d9685001558d1a974e7341513e"
         ),
     ];
-    for public_key in small.chain(published) {
+    let pattern = PrivateKey::from_private_key(&ECDH_P256, &[0x11; 32]).unwrap();
+    let pattern = json!(hex(pattern.compute_public_key().unwrap().as_ref()));
+    for public_key in small.chain(published).chain([pattern]) {
         let answer = register_as(&server, &key, public_key.clone()).await;
         answer.assert_invalid("known_private_key", "public_key");
     }

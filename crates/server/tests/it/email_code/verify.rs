@@ -45,11 +45,18 @@ async fn f02_f06_wrong_used_and_expired_codes_get_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a_code_may_be_grouped_in_any_way_and_other_strings_are_refused() {
+async fn r50_a_code_may_be_grouped_in_any_way_and_other_strings_are_refused() {
     let server = TestServer::start().await;
-    for (number, form) in ["{a}{b}", "{a}-{b}", " {a} {b} ", "{a}\u{2013}{b}\n"]
-        .into_iter()
-        .enumerate()
+    for (number, form) in [
+        "{a}{b}",
+        "{a}-{b}",
+        " {a} {b} ",
+        "{a}\u{2013}{b}\n",
+        "\u{feff}\u{200e}{a}\u{200b}{b}\u{200b}",
+        "\"{a}.{b}.\"",
+    ]
+    .into_iter()
+    .enumerate()
     {
         let address = format!("user{number}@example.com");
         ask(&server, &address).await;
@@ -57,6 +64,17 @@ async fn a_code_may_be_grouped_in_any_way_and_other_strings_are_refused() {
         let (a, b) = code.split_once('-').unwrap();
         let typed = form.replace("{a}", a).replace("{b}", b);
         assert_eq!(verify(&server, &address, &typed).await.status, 200, "{form}");
+    }
+    // The digits of Arabic, Persian, Devanagari and of full width.
+    for zero in ['\u{660}', '\u{6f0}', '\u{966}', '\u{ff10}'] {
+        let address = format!("user{}@example.com", u32::from(zero));
+        ask(&server, &address).await;
+        let code = server.code_mail(&address).code;
+        let typed: String = code
+            .chars()
+            .filter_map(|digit| char::from_u32(u32::from(zero) + digit.to_digit(10)?))
+            .collect();
+        assert_eq!(verify(&server, &address, &typed).await.status, 200, "{typed}");
     }
     ask(&server, ADA).await;
     for typed in ["", "-", "abc", "\u{0}", &"9".repeat(10_000)] {

@@ -16,7 +16,7 @@ use tm_auth_store::{AuditContext, NewAccount};
 use crate::support::TestServer;
 
 /// Creates an account with this verified address.
-async fn account(server: &TestServer, email: &str) -> Account {
+pub(super) async fn account(server: &TestServer, email: &str) -> Account {
     let new = NewAccount {
         uid: AccountId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),
         organization_id: OrganizationId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid()),

@@ -26,10 +26,10 @@ use crate::support::{Answer, TestServer, Visitor};
 
 // `SIGN_UP` and `ADD` register a passkey; `SIGN_IN` and `STEP_UP` use one. Each path with
 // `/options` appended returns the options of its ceremony.
-const SIGN_UP: &str = "/passkeys/sign-up";
-const ADD: &str = "/passkeys/add";
-const SIGN_IN: &str = "/passkeys/sign-in";
-const STEP_UP: &str = "/passkeys/step-up";
+pub(super) const SIGN_UP: &str = "/passkeys/sign-up";
+pub(super) const ADD: &str = "/passkeys/add";
+pub(super) const SIGN_IN: &str = "/passkeys/sign-in";
+pub(super) const STEP_UP: &str = "/passkeys/step-up";
 
 impl Visitor<'_> {
     /// Begins a ceremony. Returns its options.
@@ -55,14 +55,14 @@ impl Visitor<'_> {
     }
 
     /// Registers a passkey: a whole ceremony.
-    async fn create(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
+    pub(super) async fn create(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
         let options = self.begin(path).await;
         let answer = with.create(&options, origin).answer();
         self.finish(path, &answer).await
     }
 
     /// Logs in or steps up with a passkey: a whole ceremony.
-    async fn use_passkey(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
+    pub(super) async fn use_passkey(&mut self, path: &str, with: &mut Authenticator, origin: &str) -> Answer {
         let options = self.begin(path).await;
         let answer = with.get(&options, origin).answer(with);
         self.finish(path, &answer).await
@@ -88,7 +88,7 @@ impl TestServer {
 
     /// Creates an account with an address and this authenticator. Returns it and a browser that
     /// logged in with the passkey.
-    async fn with_address(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
+    pub(super) async fn with_address(&self, with: &mut Authenticator) -> (Account, Visitor<'_>) {
         let uid = AccountId(Builder::from_random_bytes(random::bytes()).into_uuid());
         let new = NewAccount {
             uid,

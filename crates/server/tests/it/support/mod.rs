@@ -60,9 +60,11 @@ pub(crate) struct TestServer {
     serving: Option<JoinHandle<()>>,
 }
 
-/// Selects ES256, since generating RSA keys is slow. Tests of RS256 override it.
-fn fast(config: &mut Config) {
+/// Settings that most tests need. ES256, since generating RSA keys is slow.
+fn for_tests(config: &mut Config) {
     config.tokens.algorithm = SigningAlgorithm::ES256;
+    // A test sends all its requests from one address while the clock stands still.
+    config.limits.requests_per_network_per_minute = 60_000;
 }
 
 /// A free port, known before the server binds it since the issuer names it. It is below the
@@ -132,7 +134,7 @@ impl TestServer {
         let mut config = Config::new(Environment::Uat, public_url, database::file(&folder), kek);
         config.database = database::of(&folder);
         config.network.listen = vec![([127, 0, 0, 1], port).into()];
-        fast(&mut config);
+        for_tests(&mut config);
         change(&mut config);
         let config = config.check().unwrap();
         let clock_of_app: Arc<dyn Clock> = clock.clone();

@@ -29,6 +29,8 @@ const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 pub(crate) struct Visitor<'a> {
     server: &'a TestServer,
     pub(crate) cookies: BTreeMap<String, String>,
+    /// The address that a trusted proxy reports; `None` if there is no proxy.
+    pub(crate) forwarded_for: Option<String>,
 }
 
 impl TestServer {
@@ -37,6 +39,7 @@ impl TestServer {
         Visitor {
             server: self,
             cookies: BTreeMap::new(),
+            forwarded_for: None,
         }
     }
 
@@ -136,11 +139,14 @@ impl Visitor<'_> {
     /// A request with a `User-Agent` and the cookies only. `path` is relative to the origin.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.server.origin);
-        let request = self
+        let mut request = self
             .server
             .http
             .request(method, url)
             .header("user-agent", USER_AGENT);
+        if let Some(address) = &self.forwarded_for {
+            request = request.header("x-forwarded-for", address);
+        }
         if self.cookies.is_empty() {
             return request;
         }

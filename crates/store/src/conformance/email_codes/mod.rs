@@ -51,7 +51,7 @@ fn new_code(address: &str, network: &str, browser: Option<NewLink>, seconds: i64
 async fn ask(store: &Store, new: NewCode) -> Option<Length> {
     match outcome(store, new).await {
         AskedCode::Sent(length) => Some(length),
-        AskedCode::Wait(_) | AskedCode::NotSent => None,
+        AskedCode::Wait(_) | AskedCode::NotSent | AskedCode::Full => None,
     }
 }
 

@@ -105,7 +105,7 @@ async fn labels(tx: &mut Tx<'_>, uid: AccountId, key_ids: &[KeyId]) -> Result<Ve
     Ok(found)
 }
 
-fn read_with_use(columns: &mut Columns<'_>) -> Result<(ApiKey, Option<KeyUse>)> {
+pub(in crate::sql) fn read_with_use(columns: &mut Columns<'_>) -> Result<(ApiKey, Option<KeyUse>)> {
     let key = read(columns)?;
     let (at, ip): (Option<Timestamp>, Option<&str>) = (columns.next()?, columns.next()?);
     let usage = match (at, ip) {

@@ -20,6 +20,7 @@ use crate::{
     Revocation, Revoked,
 };
 
+pub(super) use list::read_with_use;
 pub(super) use row::get;
 use row::join;
 pub(crate) use row::{COLUMNS, FROM, read};

@@ -13,15 +13,39 @@ use tm_auth_proto::AccountId;
 use super::row::only;
 use super::{Store, Tx, account, args, identity};
 use crate::email_code::{AskedCode, CodeAttempt, CodeFlow, NewCode, ProvedEmail};
+use crate::outbox::MAX_CODES;
 use crate::{AuditContext, Call, NewAccount, Result};
+pub(super) use prove::{CANDIDATE, read_candidate};
 
 impl Store {
     /// Stores a code and its mail if one more e-mail may be sent. Outstanding codes stay valid, and a
     /// request resets no counter. If the network has too many outstanding codes for the address, the
     /// oldest is deleted.
+    ///
+    /// The transaction counts the codes that wait, so that requests at the same time do not exceed
+    /// [`MAX_CODES`] together. The count makes them conflict on PostgreSQL. So it is left out while
+    /// fewer than half as many wait, and otherwise the requests of a node take turns.
     pub fn ask_for_code(&self, new: NewCode, audit_context: &AuditContext) -> Call<'_, AskedCode> {
         let (audit_context, outbox) = (audit_context.clone(), self.outbox());
-        Box::pin(self.write(async move |tx| ask::ask(tx, &new, &audit_context, outbox).await))
+        Box::pin(async move {
+            let has_much_room = self
+                .read(async move |tx| outbox.has_fewer_codes(tx, MAX_CODES / 2).await)
+                .await?;
+            if has_much_room {
+                return self
+                    .write(async move |tx| ask::ask(tx, &new, &audit_context, outbox).await)
+                    .await;
+            }
+            let _turn = self.code_turn().await?;
+            self.write(async move |tx| {
+                // Does not depend on the address, so the answer tells nothing about it.
+                if !outbox.has_fewer_codes(tx, MAX_CODES).await? {
+                    return Ok(AskedCode::Full);
+                }
+                ask::ask(tx, &new, &audit_context, outbox).await
+            })
+            .await
+        })
     }
 
     /// Judges an attempt. Counting and comparing are one step, so that concurrent attempts never

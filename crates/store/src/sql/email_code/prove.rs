@@ -14,7 +14,7 @@ use crate::email_code::{CodeAttempt, CodeFlow, CodeOf, ProvedEmail};
 use crate::{AuditAction, AuditContext, Result};
 
 /// A live code that an attempt is compared with.
-struct Candidate {
+pub(in crate::sql) struct Candidate {
     email: String,
     outstanding: Outstanding,
     mac: CodeMac,
@@ -90,14 +90,17 @@ async fn candidates(tx: &mut Tx<'_>, attempt: &CodeAttempt) -> Result<Vec<Candid
         CodeOf::Browser(browser_hash) => ("browser_hash = ?4", browser_hash.as_value()),
     };
     let sql = format!(
-        "SELECT email, flow_id, network, is_long, asked_at, code_mac FROM email_codes
+        "SELECT {CANDIDATE} FROM email_codes
          WHERE used_at IS NULL AND expires_at > ?1 AND purpose = ?2 AND uid IS NOT DISTINCT FROM ?3 AND {condition}"
     );
     let args = [attempt.now.as_value(), purpose.as_value(), uid.as_value(), key];
-    tx.list(&sql, &args, read).await
+    tx.list(&sql, &args, read_candidate).await
 }
 
-fn read(columns: &mut Columns<'_>) -> Result<Candidate> {
+/// The columns that [`read_candidate`] reads.
+pub(in crate::sql) const CANDIDATE: &str = "email, flow_id, network, is_long, asked_at, code_mac";
+
+pub(in crate::sql) fn read_candidate(columns: &mut Columns<'_>) -> Result<Candidate> {
     Ok(Candidate {
         email: columns.next()?,
         outstanding: Outstanding {

@@ -160,7 +160,8 @@ fn shares(lease: &MailLease, [codes, notices, reminders]: [usize; 3]) -> [usize;
     [codes, notices, reminders.min(most - codes - notices)]
 }
 
-const COLUMNS: &str = "id, kind, uid, recipient, payload, request_id, created_at, attempts, more, held";
+pub(in crate::sql) const COLUMNS: &str =
+    "id, kind, uid, recipient, payload, request_id, created_at, attempts, more, held";
 
 async fn has_expired(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool> {
     let sql = "SELECT 1 FROM outbox WHERE expires_at <= ?1 LIMIT 1";
@@ -198,7 +199,7 @@ async fn take(
         .await
 }
 
-fn read(columns: &mut Columns<'_>) -> Result<LeasedMail> {
+pub(in crate::sql) fn read(columns: &mut Columns<'_>) -> Result<LeasedMail> {
     let id = columns.next()?;
     let kind: &str = columns.next()?;
     let uid = columns.next()?;

@@ -11,27 +11,16 @@ use tm_auth_core::email_code::LIFE;
 use tm_auth_proto::AccountId;
 
 use super::row::{damaged, only};
-use super::{Store, Tx, args};
+use super::{Tx, args};
 use crate::email_code::NewCode;
-use crate::outbox::{MAX_CODES, MAX_NOTICES, MailId, MailKind, NOTICE_LIFE, Notice, Reminder};
-use crate::{AuditContext, Call, DueReminder, Result};
+use crate::outbox::{MAX_NOTICES, MailId, MailKind, NOTICE_LIFE, Notice, Reminder};
+use crate::{AuditContext, DueReminder, Result};
+pub(super) use lease::{COLUMNS, read};
 
 /// Whether mail is written. Each work that causes mail takes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outbox {
     pub(super) is_kept: bool,
-}
-
-impl Store {
-    /// Whether fewer than [`MAX_CODES`] codes wait. Read apart from the transaction that adds one:
-    /// requests at the same time may exceed the limit by a few, and do not conflict.
-    pub fn has_room_for_code(&self) -> Call<'_, bool> {
-        Box::pin(self.read(async |tx| {
-            let sql = "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE kind = 'code' LIMIT ?1) waiting";
-            let waiting: u32 = tx.value(sql, args![MAX_CODES]).await?;
-            Ok(waiting < MAX_CODES)
-        }))
-    }
 }
 
 /// The payload of a notice.
@@ -111,6 +100,16 @@ impl Outbox {
             expires_at: audit_context.at + NOTICE_LIFE,
         };
         insert(tx, &mail).await
+    }
+
+    /// Whether fewer than this number of codes wait.
+    pub(super) async fn has_fewer_codes(self, tx: &mut Tx<'_>, number: u32) -> Result<bool> {
+        if !self.is_kept {
+            return Ok(true);
+        }
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE kind = 'code' LIMIT ?1) waiting";
+        let waiting: u32 = tx.value(sql, args![number]).await?;
+        Ok(waiting < number)
     }
 
     /// Writes the mail of a code that was accepted, of the chosen length.

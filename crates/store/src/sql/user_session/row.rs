@@ -8,10 +8,10 @@ use crate::Result;
 use crate::sql::row::{damaged, parse};
 use crate::sql::{Columns, Tx, account, args, session};
 
-const COLUMNS: &str = "s.sid, s.uid, s.kind, s.secret_hash, s.method, s.proved_at, s.mac_kid, s.current, s.parent, s.rotated_at,
+pub(in crate::sql) const COLUMNS: &str = "s.sid, s.uid, s.kind, s.secret_hash, s.method, s.proved_at, s.mac_kid, s.current, s.parent, s.rotated_at,
     s.reissue_count, s.burst_oldest, s.burst_began_at, s.opened_at, s.last_used_at, s.expires_at, s.ip, s.device, s.ended_at, s.end_reason";
 
-pub(super) async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<UserSession>> {
+pub(in crate::sql) async fn get(tx: &mut Tx<'_>, sid: SessionId) -> Result<Option<UserSession>> {
     let sql = format!("SELECT {COLUMNS} FROM user_sessions s WHERE s.sid = ?1");
     tx.find(&sql, args![sid], read).await
 }
@@ -50,7 +50,7 @@ pub(super) async fn beyond(
 }
 
 /// Reads [`COLUMNS`].
-fn read(columns: &mut Columns<'_>) -> Result<UserSession> {
+pub(in crate::sql) fn read(columns: &mut Columns<'_>) -> Result<UserSession> {
     Ok(UserSession {
         sid: columns.next()?,
         uid: columns.next()?,

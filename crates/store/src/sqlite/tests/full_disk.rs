@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{database, engine, integrity, open};
 use crate::conformance::given;
-use crate::sql::{Tx, args};
+use crate::sql::{On, Tx, args};
 use crate::sqlite::Role;
 use crate::{AuditAction, AuditContext, AuditEntry, Result, Store, StoreError};
 
@@ -74,7 +74,9 @@ async fn nothing_is_lost(store: &Arc<Store>, acknowledged: &[tm_auth_core::sessi
 
 async fn limit_pages(store: &Arc<Store>, more: i64) -> Result<()> {
     let limit = async move |tx: &mut Tx<'_>| {
-        let Tx::Sqlite(tx) = tx else { unreachable!() };
+        let On::Sqlite(tx) = &mut tx.on else {
+            unreachable!()
+        };
         let pages: i64 = tx.pragma_query_value(None, "page_count", |row| row.get(0))?;
         let set: i64 = tx.pragma_update_and_check(None, "max_page_count", pages + more, |row| row.get(0))?;
         assert_eq!(set, pages + more);

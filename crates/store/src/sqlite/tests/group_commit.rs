@@ -84,7 +84,7 @@ async fn a_job_that_fails_does_not_undo_the_others() {
         // transaction.
         assert_eq!(get(tx, "first").await?.as_deref(), Some("1"));
         let mut elsewhere = Connection::open(path)?;
-        assert_eq!(get(&mut Tx::Sqlite(&mut elsewhere), "first").await?, None);
+        assert_eq!(get(&mut Tx::sqlite(&mut elsewhere), "first").await?, None);
         assert_eq!(
             (get(tx, "failing").await?, get(tx, "broken").await?),
             (None, None)

@@ -2,11 +2,14 @@
 //! [`crate::conformance`] tests what both databases do.
 
 mod backup;
+mod damage;
+mod files;
 mod full_disk;
 mod group_commit;
 mod opening;
 mod plans;
 mod prepared;
+mod restore;
 mod rows;
 
 use std::path::Path;

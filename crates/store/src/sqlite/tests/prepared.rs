@@ -9,7 +9,7 @@ use tm_auth_core::ApiKey;
 
 use super::{database, engine};
 use crate::conformance::given;
-use crate::sql::Tx;
+use crate::sql::{On, Tx};
 use crate::statements::SQLITE;
 use crate::{KeyLimits, NewApiKey, Store};
 
@@ -34,7 +34,7 @@ fn counts(connection: &Connection, sql: &str) -> Counts {
 async fn all_counts(store: &Store) -> Vec<(String, Counts)> {
     let statements: Vec<String> = SQLITE.recorded().into_iter().map(|(sql, _)| sql).collect();
     let read = move |tx: &mut Tx<'_>| {
-        let Tx::Sqlite(connection) = tx else {
+        let On::Sqlite(connection) = &mut tx.on else {
             unreachable!()
         };
         // Preparing more than the cache holds would push the statements out of it.
