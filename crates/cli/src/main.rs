@@ -9,6 +9,7 @@ mod output;
 mod server;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use client::ClientCommand;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
         .install_default()
         .expect("no provider is installed yet");
     let runtime = tokio::runtime::Runtime::new().expect("the system can start threads");
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         // A write beyond RLIMIT_FSIZE fails like one on a full disk, instead of killing the process.
         // The handler stays when its stream is dropped.
         signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).ok();
@@ -55,7 +56,10 @@ fn main() -> ExitCode {
             Command::Server(command) => command.run().await,
             Command::Client(command) => command.run().await,
         }
-    })
+    });
+    // The system's resolver can hang for longer than a deadline, and cannot be cancelled.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    code
 }
 
 /// Prints the help, the version, or what is wrong with the arguments.

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 pub const MAX_STEP: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long a clock must go on after a jump, before it is believed.
-pub const PROBATION: Duration = Duration::from_secs(3600);
+pub const PROBATION: Duration = Duration::from_hours(1);
 
 /// What is known of a jump of this machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,12 +123,12 @@ mod tests {
             jumped(400 * DAY, true)
         );
         // The clock alone says that an hour has passed.
-        let later = Duration::from_secs(60);
+        let later = Duration::from_mins(1);
         assert_eq!(
             jump.judge(seen, at(400 * DAY + 3600), later),
             jumped(400 * DAY + 3600, false)
         );
-        let later = Duration::from_secs(3600);
+        let later = Duration::from_hours(1);
         assert_eq!(jump.judge(seen, at(800 * DAY), later), jumped(800 * DAY, true));
         let later = Duration::from_secs(3700);
         assert_eq!(

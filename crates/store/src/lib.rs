@@ -48,4 +48,4 @@ pub use reminder::DueReminder;
 pub use repeat::{LostChange, Repeated};
 pub use revocation::{Revocation, Revoked};
 pub use session::{OpenOutcome, RefusedRotation, Rotated, RotatedUserSession, Rotation, RotationKind};
-pub use sql::{Call, Store};
+pub use sql::{Call, Contents, Inspection, Store};

@@ -99,7 +99,7 @@ async fn is_empty(config: &Config) -> Result<bool, Failure> {
     })
 }
 
-fn postgres_options(url: &PostgresUrl, max_connections: u32) -> PostgresOptions {
+pub(super) fn postgres_options(url: &PostgresUrl, max_connections: u32) -> PostgresOptions {
     PostgresOptions {
         url: url.expose().to_owned(),
         max_connections,

@@ -33,7 +33,7 @@ pub(crate) enum ServerCommand {
     Serve(ConfigArgs),
     /// Run the pending database migrations
     Migrate(migrate::MigrateArgs),
-    /// Check the configuration, database, signing keys and clock
+    /// Check what the service needs: settings, database, keys, network, mail, clock. Changes nothing
     Doctor(doctor::DoctorArgs),
     /// Copy the SQLite database while the service runs
     Backup(backup::BackupArgs),

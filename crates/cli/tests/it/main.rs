@@ -5,6 +5,7 @@ mod administration;
 mod cluster;
 mod crash;
 mod dev;
+mod doctor;
 mod examples;
 mod export_import;
 mod external_program;

@@ -77,9 +77,9 @@ fn q04_doctor_names_the_limit_of_open_files_that_is_needed() {
     let output = service.run(&["doctor"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    let line = text.lines().find(|line| line.contains("connections"));
-    let line = line.expect("`doctor` reports on connections");
-    assert!(line.starts_with("warning  connections: "), "{line}");
+    let line = text.lines().find(|line| line.contains("limits.open_files"));
+    let line = line.expect("`doctor` checks the limit");
+    assert!(line.starts_with("warn  limits.open_files: "), "{line}");
     assert!(line.contains(&format!(" {CONNECTIONS} of the 10000 ")), "{line}");
     assert!(line.contains("10160"), "{line}");
 }

@@ -173,7 +173,9 @@ fn r02_a_damaged_database_is_not_served_and_doctor_says_what_to_do() {
     }
     fs::write(service.database(), bytes).expect("the file can be written");
     for arguments in [["serve"].as_slice(), &["doctor"], &["doctor", "--full"]] {
-        let line = service.failure(arguments);
+        let output = service.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} must fail");
+        let line = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert!(
             line.contains("damaged") && line.contains("tm-auth restore BACKUP"),
             "{arguments:?}: {line}"

@@ -40,6 +40,7 @@ use compose::Ready;
 pub use mailbox::Delivered;
 use mailbox::Mailbox;
 pub(crate) use sender::Sender;
+pub use smtp::probe;
 use templates::Letterhead;
 
 /// How long a lease outlasts an attempt to deliver.

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::byte_wise::ByteWise;
 use super::message::Message;
-use crate::config::{Smtp, SmtpTls};
+use crate::config::{PublicUrl, Smtp, SmtpTls};
 
 /// The configured mail server.
 pub(super) struct Server {
@@ -138,6 +138,14 @@ impl Server {
         }
         Ok(connection)
     }
+}
+
+/// Connects to the configured mail server as for a mail, logs in and leaves.
+pub async fn probe(smtp: &Smtp, public_url: &PublicUrl) -> Result<(), String> {
+    let server = Server::new(smtp, public_url.host()).map_err(|error| error.to_string())?;
+    let mut connection = server.connect().await?;
+    connection.abort().await;
+    Ok(())
 }
 
 /// Describes an error without the server's text, which may repeat what was sent.

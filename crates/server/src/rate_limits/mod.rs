@@ -41,9 +41,10 @@ const CALLS_PER_ROTATION: u32 = 10;
 /// [`Limits::pause`].
 pub(crate) const PROMPT_ANSWERS_PER_MINUTE: u32 = 600;
 
-/// How much later further ones leave. It bounds a client in a closed loop to as many requests a
-/// second as it may have connections.
-pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+/// How much later further ones leave. It bounds a client in a closed loop to two requests a second
+/// for each connection that it may have. Probes of Kubernetes wait a second by default, and can come
+/// from the address of a client.
+pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 
 /// The total of a budget without a setting of its own is that of this many networks.
 const NETWORKS: u32 = 100;

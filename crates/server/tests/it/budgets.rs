@@ -274,7 +274,7 @@ async fn q17_one_impatient_user_does_not_use_up_the_codes_of_others_behind_the_a
 }
 
 #[tokio::test]
-async fn q20_a_client_that_does_not_stop_after_refusals_is_answered_a_second_later() {
+async fn q20_a_client_that_does_not_stop_after_refusals_is_answered_later() {
     let server = behind_a_proxy().await;
     let malformed = json!({ "key_id": "none" });
     for _ in 0..600 {
@@ -284,5 +284,5 @@ async fn q20_a_client_that_does_not_stop_after_refusals_is_answered_a_second_lat
     let asked = std::time::Instant::now();
     let answer = post(&server, "192.0.2.1", "/api-key/token", &malformed).await;
     assert_eq!(answer.status, 400, "a pause changes no answer: {answer:?}");
-    assert!(asked.elapsed() >= std::time::Duration::from_secs(1));
+    assert!(asked.elapsed() >= std::time::Duration::from_millis(500));
 }

@@ -9,6 +9,7 @@ mod api_keys;
 mod apple_identities;
 mod ceremonies;
 mod contacts;
+mod contents;
 mod dead_keys;
 mod email_codes;
 pub mod given;
@@ -59,6 +60,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         dead_keys::CASES,
         key_refusals::CASES,
         sessions::CASES,
+        contents::CASES,
         email_codes::accounts::CASES,
         email_codes::attempts::CASES,
         email_codes::browsers::CASES,

@@ -10,6 +10,7 @@ mod batcher;
 mod clock;
 mod connection;
 mod durability;
+mod inspection;
 mod lock_wait;
 mod open_session;
 mod rotate_session;
@@ -31,6 +32,7 @@ pub(crate) use batcher::Batched;
 use batcher::Batcher;
 pub use clock::MAX_APART;
 use connection::PooledConnection;
+pub use inspection::{ServerState, check_rows, inspect};
 
 /// How to connect to a PostgreSQL database.
 #[derive(Clone)]

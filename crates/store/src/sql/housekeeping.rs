@@ -42,8 +42,14 @@ impl Store {
 
     /// Returns up to 10,000 changes after the one with the number `after`. If `after` is unknown,
     /// the caller has missed changes.
+    ///
+    /// Fails if a file of a SQLite database was removed or replaced. Nodes call this four times a
+    /// second, so they notice it even if they write nothing.
     pub fn changes(&self, after: i64) -> Call<'_, Changes> {
         Box::pin(async move {
+            if let Engine::Sqlite(sqlite) = &self.engine {
+                sqlite.check_identity()?;
+            }
             let told = self.told();
             let (changes, told) = self
                 .read(async move |tx| changes(tx, after, told.as_ref()).await)

@@ -19,6 +19,7 @@ mod contact;
 mod email_code;
 mod housekeeping;
 mod identity;
+pub(crate) mod inspection;
 mod key_refusal;
 mod outbox;
 mod passkey;
@@ -37,6 +38,7 @@ mod tx;
 mod user_session;
 pub(crate) mod value;
 
+pub use inspection::{Contents, Inspection};
 pub(crate) use outbox::Outbox;
 pub(crate) use row::{Columns, Row};
 pub(crate) use store::Engine;

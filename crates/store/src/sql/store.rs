@@ -69,6 +69,10 @@ impl Store {
     }
 
     /// How far a test moved this machine's clock.
+    #[cfg_attr(
+        not(feature = "faults"),
+        expect(clippy::unused_self, reason = "only tests move it")
+    )]
     pub(super) fn clock_step(&self) -> SignedDuration {
         #[cfg(feature = "faults")]
         return self.faults.clock_step();

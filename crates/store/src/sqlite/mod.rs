@@ -6,8 +6,10 @@
 
 mod backup;
 mod files;
+mod identity;
 mod integrity;
 mod lock;
+mod read_only;
 mod reader;
 mod restore;
 mod schema;
@@ -22,6 +24,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+pub use read_only::{check, inspect};
 pub use restore::{RestoreOptions, Restored, restore};
 
 use crate::sql::{Engine, Tx};
@@ -61,6 +64,7 @@ pub(crate) struct Sqlite {
     path: PathBuf,
     writer: writer::Writer,
     readers: reader::Readers,
+    identity: identity::Identity,
     _lock: Option<lock::ServerLock>,
 }
 
@@ -85,10 +89,12 @@ pub fn open(options: &SqliteOptions) -> Result<Store> {
         Ok(connection)
     };
     let connection = opened().map_err(|error| integrity::at_start(&path, error))?;
+    let identity = identity::Identity::of(&path);
     Ok(Store::new(Engine::Sqlite(Sqlite {
         path: path.clone(),
-        writer: writer::Writer::start(connection),
-        readers: reader::Readers::new(path, Arc::new(in_use)),
+        writer: writer::Writer::start(connection, identity.clone()),
+        readers: reader::Readers::new(path, identity.clone(), Arc::new(in_use)),
+        identity,
         _lock: lock,
     })))
 }
@@ -107,10 +113,11 @@ pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>> {
         return Ok(schema::pending(0));
     }
     let path = &files::in_real_folder(path)?;
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let version = schema::refuse_newer(&connection)
-        .and_then(|()| schema::version(&connection))
-        .map_err(|error| integrity::at_start(path, error))?;
+    let version = read_only::open(path).and_then(|connection| {
+        schema::refuse_newer(&connection)?;
+        schema::version(&connection)
+    });
+    let version = version.map_err(|error| integrity::at_start(path, error))?;
     Ok(schema::pending(version))
 }
 
@@ -135,6 +142,7 @@ impl Sqlite {
         &self,
         work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.identity.refuse_lost()?;
         self.writer.submit(work).await
     }
 
@@ -143,7 +151,13 @@ impl Sqlite {
         &self,
         work: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.identity.refuse_lost()?;
         self.readers.read(work).await
+    }
+
+    /// Fails if a file of the database was removed or replaced.
+    pub(crate) fn check_identity(&self) -> Result<()> {
+        self.identity.check()
     }
 
     /// See [`crate::Store::check_file`].
@@ -196,6 +210,16 @@ pub(crate) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connectio
     )?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
+}
+
+/// Closes a connection. The last one that is closed removes `-wal` and `-shm` by their names. If these
+/// belong to another database now, the connection stays open until the process ends.
+fn close(connection: Connection, identity: &identity::Identity) {
+    // The error is ignored: it says that the files were replaced.
+    let _ = identity.check();
+    if identity.is_lost() {
+        std::mem::forget(connection);
+    }
 }
 
 /// Number of statements that a connection keeps prepared. More than there are hot ones.

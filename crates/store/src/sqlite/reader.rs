@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::identity::Identity;
 use super::lock::InUse;
 use super::poll_ready;
 use crate::sql::Tx;
@@ -22,16 +23,18 @@ pub(super) struct Readers {
 struct Shared {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    identity: Identity,
     /// Released behind the last connection.
     _in_use: Arc<InUse>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf, in_use: Arc<InUse>) -> Self {
+    pub(super) fn new(path: PathBuf, identity: Identity, in_use: Arc<InUse>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 path,
                 idle: Mutex::default(),
+                identity,
                 _in_use: in_use,
             }),
         }
@@ -45,10 +48,11 @@ impl Readers {
         let outcome = tokio::task::spawn_blocking(move || {
             let mut connection = shared.take()?;
             let outcome = poll_ready(work(&mut Tx::sqlite(&mut connection)));
-            // A connection that failed is not kept. It may be stale, for example because the
-            // file was replaced.
+            // A connection that failed is not kept.
             if outcome.is_ok() {
                 shared.give_back(connection);
+            } else {
+                shared.close(connection);
             }
             outcome
         });
@@ -61,6 +65,8 @@ impl Shared {
         if let Some(connection) = self.idle.lock().expect("no code panics while holding it").pop() {
             return Ok(connection);
         }
+        // A new connection would open another file than the old ones have.
+        self.identity.check()?;
         let connection = super::open_existing(&self.path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         super::keep_prepared(&connection)?;
@@ -72,6 +78,22 @@ impl Shared {
         let mut idle = self.idle.lock().expect("no code panics while holding it");
         if idle.len() < KEPT {
             idle.push(connection);
+        } else {
+            drop(idle);
+            self.close(connection);
+        }
+    }
+
+    fn close(&self, connection: Connection) {
+        super::close(connection, &self.identity);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let idle = std::mem::take(self.idle.get_mut().expect("no code panics while holding it"));
+        for connection in idle {
+            self.close(connection);
         }
     }
 }

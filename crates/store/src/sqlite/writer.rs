@@ -5,7 +5,8 @@
 //! 2. The thread takes all waiting jobs, at most [`MAX_BATCH`]. A lone job never waits for others:
 //!    while one transaction commits, the next batch gathers.
 //! 3. Each job runs in a savepoint, so that a job that fails does not undo the others.
-//! 4. After one commit, with one fsync, each caller gets the outcome of its own job.
+//! 4. After one commit, with one fsync, each caller gets the outcome of its own job, if the files are
+//!    still those that were opened ([`super::identity`]).
 //!
 //! A commit costs milliseconds on a busy disk and a row microseconds, so throughput depends on
 //! this. If SQLite rolls the whole transaction back (disk full, I/O error), every caller of the
@@ -17,6 +18,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::identity::Identity;
 use super::{poll_ready, run};
 use crate::error::Chain;
 use crate::sql::Tx;
@@ -47,11 +49,11 @@ impl Drop for Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Self {
+    pub(super) fn start(connection: Connection, identity: Identity) -> Self {
         let (queue, jobs) = sync_channel(MAX_QUEUE);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || serve(connection, &jobs))
+            .spawn(move || serve(connection, &identity, &jobs))
             .expect("the system can start a thread");
         Self {
             queue: Some(queue),
@@ -148,12 +150,13 @@ fn in_savepoint<T>(
     }
 }
 
-fn serve(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>) {
+fn serve(mut connection: Connection, identity: &Identity, jobs: &Receiver<Box<dyn Job>>) {
     while let Ok(first) = jobs.recv() {
         let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(MAX_BATCH);
         batch.push(first);
         batch.extend(jobs.try_iter().take(MAX_BATCH - 1));
-        let committed = transaction(&mut connection, &mut batch);
+        // What was committed to a file that is gone must not be acknowledged.
+        let committed = transaction(&mut connection, &mut batch).and_then(|()| identity.check());
         if let Err(error) = &committed {
             tracing::error!(error = %Chain(error), jobs = batch.len(), "a transaction failed");
         }
@@ -161,6 +164,7 @@ fn serve(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>) {
             job.deliver(&committed);
         }
     }
+    super::close(connection, identity);
 }
 
 fn transaction(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<()> {

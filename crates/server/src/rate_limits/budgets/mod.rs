@@ -160,7 +160,7 @@ impl Budget {
                 "answers 429, health checks, and errors of mints and refreshes",
                 "network, site",
                 "600 a minute per network, 2,400 per site",
-                "further answers leave a second later",
+                "further answers leave half a second later",
                 "`tm_auth_paused_answers_total`",
             ),
             Self::AccountRequests => (

@@ -31,7 +31,7 @@ pub(super) async fn prompt_answers() -> Levels {
     let server = start_with(|_| {}).await;
     let malformed = json!({ "key_id": "none" });
     let ask = async |from: String, number: usize| {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let alive = server.get_from(&from, "/health/live").await;
             assert_eq!(alive.status, 200, "{alive:?}");
         } else {

@@ -154,6 +154,8 @@ async fn r41_a_schema_that_this_version_is_too_old_for_is_refused_and_unchanged(
     };
     let pending = crate::postgres::pending_migrations(&options).await;
     assert_eq!(pending.unwrap_err().to_string(), told);
+    let inspected = crate::postgres::inspect(&options).await;
+    assert_eq!(inspected.unwrap_err().to_string(), told);
     assert_eq!(schema(&url), before);
 }
 

@@ -6,9 +6,11 @@ mod damage;
 mod files;
 mod full_disk;
 mod group_commit;
+mod identity;
 mod opening;
 mod plans;
 mod prepared;
+mod read_only;
 mod restore;
 mod rows;
 

@@ -244,6 +244,7 @@ fn r41_a_schema_that_this_version_is_too_old_for_is_refused_and_unchanged() {
         assert!(told.contains(&part), "{part}: {told}");
     }
     assert_eq!(pending_migrations(&path).unwrap_err().to_string(), told);
+    assert_eq!(crate::sqlite::inspect(&path).unwrap_err().to_string(), told);
     assert_eq!(schema_of(&path), before);
 }
 
@@ -269,7 +270,10 @@ fn r42_a_missing_table_or_column_is_named_at_the_start() {
             "{told}"
         );
         let renamed = format!("ALTER TABLE {} RENAME TO another", table.name);
-        let told = refusal(&changed(&renamed));
+        let folder = changed(&renamed);
+        let told = refusal(&folder);
         assert!(told.contains(&format!("no table {}", table.name)), "{told}");
+        let inspected = crate::sqlite::inspect(&folder.path().join("tm-auth.db"));
+        assert_eq!(inspected.unwrap_err().to_string(), told);
     }
 }
