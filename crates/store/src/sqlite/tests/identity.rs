@@ -7,8 +7,10 @@ use super::database;
 use crate::conformance::given;
 use crate::{Store, StoreError};
 
-/// What happens to a file.
-const ACCIDENTS: [(&str, fn(&Path)); 2] = [
+/// What happens to a file, with its name in messages.
+type Accident = (&'static str, fn(&Path));
+
+const ACCIDENTS: [Accident; 2] = [
     ("removed", |file| fs::remove_file(file).unwrap()),
     ("replaced", |file| {
         let copy = file.with_extension("copy");
