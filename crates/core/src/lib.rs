@@ -20,6 +20,7 @@
 pub mod account;
 pub mod api_key;
 pub mod challenge;
+pub mod clock_jump;
 pub mod email_address;
 pub mod email_code;
 pub mod label;

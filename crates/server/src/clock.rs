@@ -1,6 +1,7 @@
 //! The only source of the current time.
 
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,6 +10,12 @@ pub trait Clock: Send + Sync + 'static {
     /// The current time in whole milliseconds. This is the precision of the database, so storing a
     /// time does not change it.
     fn now(&self) -> Timestamp;
+
+    /// The time of a stopwatch that runs since the process began. No step of the clock changes it.
+    fn running(&self) -> Duration {
+        static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+        STARTED.elapsed()
+    }
 }
 
 /// The system's clock.
@@ -24,23 +31,32 @@ impl Clock for SystemClock {
 
 /// A clock for tests. It moves only if told to.
 #[derive(Debug)]
-pub struct ManualClock(Mutex<Timestamp>);
+pub struct ManualClock(Mutex<Timestamp>, Mutex<Duration>);
 
 impl ManualClock {
     /// Starts at `start`.
     pub fn new(start: Timestamp) -> Self {
-        Self(Mutex::new(whole_milliseconds(start)))
+        Self(Mutex::new(whole_milliseconds(start)), Mutex::default())
     }
 
     /// Moves the clock. A negative duration moves it back.
     pub fn advance(&self, by: SignedDuration) {
         *self.0.lock().expect("nothing panics while holding it") += by;
     }
+
+    /// Moves the stopwatch.
+    pub fn run(&self, by: Duration) {
+        *self.1.lock().expect("nothing panics while holding it") += by;
+    }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().expect("nothing panics while holding it")
+    }
+
+    fn running(&self) -> Duration {
+        *self.1.lock().expect("nothing panics while holding it")
     }
 }
 

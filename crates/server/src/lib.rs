@@ -24,6 +24,7 @@ pub mod rate_limits;
 pub mod router;
 pub mod serve;
 pub mod signing_keys;
+mod trusted_clock;
 
 pub use app::App;
 pub use config::Config;

@@ -26,6 +26,7 @@ pub mod postgres;
 pub mod reminder;
 pub mod repeat;
 pub mod revocation;
+mod schema;
 pub mod session;
 mod sql;
 pub mod sqlite;

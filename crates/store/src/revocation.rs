@@ -8,8 +8,8 @@ use tm_auth_proto::{AccountId, KeyId, SessionId};
 pub struct Revocation {
     /// What was revoked.
     pub revoked: Revoked,
-    /// Time of the revocation. The entry leaves the list once all tokens that were issued before
-    /// have expired.
+    /// Time of the revocation; of [`Revoked::KeyExpiry`] a later time. The entry leaves the list once
+    /// all tokens that were issued before have expired.
     pub at: Timestamp,
 }
 
@@ -20,6 +20,9 @@ pub enum Revoked {
     Session(SessionId),
     /// All tokens that the key minted.
     Key(KeyId),
+    /// All tokens that the key minted, from the time of the entry on. The key expires then, and tokens
+    /// that it minted before its expiry was shortened would outlive it.
+    KeyExpiry(KeyId),
     /// All tokens of the account that were issued before the entry.
     Account(AccountId),
     /// All tokens that were issued before the entry.

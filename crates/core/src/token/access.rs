@@ -27,6 +27,9 @@ pub struct Issuer {
     pub access_ttl: SignedDuration,
 }
 
+/// The longest lifetime of a platform token that can be configured, in seconds.
+pub const MAX_TTL_SECONDS: u32 = 3600;
+
 /// Lifetime of management tokens.
 pub const MANAGEMENT_TTL: SignedDuration = SignedDuration::from_mins(5);
 

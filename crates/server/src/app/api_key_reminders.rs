@@ -10,12 +10,15 @@ use crate::app::App;
 /// Reminders per batch, so that a backlog does not hold the database.
 const BATCH: u32 = 50;
 
-/// Writes one batch of due reminders.
+/// Writes one batch of due reminders. Writes none if the clock has jumped.
 pub(crate) async fn send_due(app: &App) -> Result<(), StoreError> {
     if !app.mail.is_available() {
         return Ok(());
     }
-    for reminder in app.store.due_reminders(app.now(), BATCH).await? {
+    let Some(now) = app.trusted_clock.now().await? else {
+        return Ok(());
+    };
+    for reminder in app.store.due_reminders(now, BATCH).await? {
         app.store.claim_reminder(&reminder).await?;
     }
     app.mail.send_waiting().await;

@@ -159,7 +159,7 @@ pub(crate) async fn update(
         .await??;
     if changed.is_changed {
         app.api_keys.forget(&Change::Key(key_id));
-        if request.disabled.is_some() {
+        if request.disabled.is_some() || request.expires_at.is_some() {
             app.take_over_changes().await?;
         }
         app.mail.send_waiting().await;

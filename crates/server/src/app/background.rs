@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tm_auth_store::Retention;
 use tm_auth_store::error::Chain;
+use tm_auth_store::{Result, Retention};
 use tokio::task::JoinSet;
 
 use super::{App, revocation_list};
+use crate::signing_keys::rotation::SigningKeyError;
 
 /// Time between two polls for changes. A change by another node or a command is in force here after
 /// about this time.
@@ -106,7 +107,7 @@ async fn maintain_keys(app: Arc<App>) {
     loop {
         ticks.tick().await;
         // A round may generate RSA keys, so its limit is longer than the deadline of the database.
-        match tokio::time::timeout(MAINTAIN, app.current_keys.maintain(app.now())).await {
+        match tokio::time::timeout(MAINTAIN, app.maintain_keys()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => failed("signing_keys", &error),
             Err(late) => failed("signing_keys", &late),
@@ -115,25 +116,9 @@ async fn maintain_keys(app: Arc<App>) {
 }
 
 async fn sweep(app: Arc<App>) {
-    let retention = app.retention();
     loop {
         tokio::time::sleep(MAINTAIN).await;
-        loop {
-            match app.store.sweep(app.now(), &retention).await {
-                Ok(swept) => {
-                    crate::metrics::swept(swept);
-                    if !swept.more {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    failed("sweep", &error);
-                    break;
-                }
-            }
-            tokio::time::sleep(SWEEP_PAUSE).await;
-        }
-        if let Err(error) = app.mail.drop_expired().await {
+        if let Err(error) = app.sweep().await {
             failed("sweep", &error);
         }
     }
@@ -143,7 +128,7 @@ async fn remind(app: Arc<App>) {
     let mut ticks = tokio::time::interval(MAINTAIN);
     loop {
         ticks.tick().await;
-        if let Err(error) = crate::app::api_key_reminders::send_due(&app).await {
+        if let Err(error) = app.remind().await {
             failed("reminders", &error);
         }
     }
@@ -160,6 +145,40 @@ async fn measure_mail(app: Arc<App>) {
 }
 
 impl App {
+    /// Deletes what retention no longer keeps, and mail whose time is over. Deletes nothing if the
+    /// clock has jumped.
+    pub async fn sweep(&self) -> Result<()> {
+        let Some(now) = self.trusted_clock.now().await? else {
+            // The log has it already.
+            crate::metrics::background_failure("sweep");
+            return Ok(());
+        };
+        self.trusted_clock.note(now).await?;
+        let retention = self.retention();
+        loop {
+            let swept = self.store.sweep(now, &retention).await?;
+            crate::metrics::swept(swept);
+            if !swept.more {
+                break;
+            }
+            tokio::time::sleep(SWEEP_PAUSE).await;
+        }
+        self.mail.drop_expired().await
+    }
+
+    /// Rotates the signing keys by schedule, unless the clock has jumped.
+    pub async fn maintain_keys(&self) -> Result<(), SigningKeyError> {
+        match self.trusted_clock.now().await? {
+            Some(now) => self.current_keys.maintain(now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the mails that remind owners of keys that expire, unless the clock has jumped.
+    pub async fn remind(&self) -> Result<()> {
+        crate::app::api_key_reminders::send_due(self).await
+    }
+
     /// How long the sweeper keeps rows that are no longer needed.
     pub fn retention(&self) -> Retention {
         let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));

@@ -43,11 +43,13 @@ use crate::rate_limits::audit::ReachedLimits;
 use crate::signing_keys::current::CurrentKeys;
 use crate::signing_keys::key_ring::KeyRing;
 use crate::signing_keys::rotation::{SigningKeyError, SigningKeys};
+use crate::trusted_clock::TrustedClock;
 
 /// The running service.
 pub struct App {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) trusted_clock: Arc<TrustedClock>,
     pub(crate) store: Arc<Store>,
     pub(crate) issuer: Issuer,
     pub(crate) lifetimes: SessionLifetimes,
@@ -77,14 +79,20 @@ impl App {
         store.set_deadline(config.limits.database);
         store.bind_environment(config.environment).await?;
         let stored_keys = SigningKeys::new(Arc::clone(&store), &config);
-        let current_keys = CurrentKeys::start(stored_keys, clock.now()).await?;
+        let trusted_clock = Arc::new(TrustedClock::new(Arc::clone(&store), Arc::clone(&clock)));
+        let current_keys = CurrentKeys::start(stored_keys, trusted_clock.now().await?).await?;
         let issuer = Issuer {
             url: config.issuer().to_owned(),
             audience: config.audience().to_owned(),
             environment: config.environment,
             access_ttl: SignedDuration::from_secs(i64::from(config.tokens.access_ttl_seconds)),
         };
-        let mail = Arc::new(Mailer::new(&config, Arc::clone(&store), Arc::clone(&clock)));
+        let mail = Arc::new(Mailer::new(
+            &config,
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            Arc::clone(&trusted_clock),
+        ));
         store.keep_mail(mail.is_available());
         let policy = |audience: &str| Policy::new(&issuer.url, audience).environment(config.environment);
         let days = |days: u32| SignedDuration::from_hours(24 * i64::from(days));
@@ -116,6 +124,7 @@ impl App {
             current_keys,
             config,
             clock,
+            trusted_clock,
             store,
         }))
     }

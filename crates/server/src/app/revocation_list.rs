@@ -3,17 +3,17 @@
 //!
 //! The document depends on the entries, the 30-second slot of the clock and the signing key. Nodes
 //! with the same state serve the same list. A node signs it once per slot, and again after a
-//! change.
+//! change or when a key expires whose expiry was shortened ([`Revoked::KeyExpiry`]).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, RwLock};
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tm_auth_core::signing::SigningKey;
 use tm_auth_core::token::access::Issuer;
-use tm_auth_proto::AccessClaims;
 use tm_auth_proto::claims::REVOCATIONS_TYP;
+use tm_auth_proto::{AccessClaims, KeyId};
 use tm_auth_store::{Result, Revocation, Revoked, Store};
 use tm_auth_verifier::Revocations;
 
@@ -31,6 +31,10 @@ const LISTED: SignedDuration = SignedDuration::from_secs(MAX_ACCESS_TTL_SECONDS 
 
 /// How long an entry is kept. It survives a clock that steps ahead by hours and back.
 pub(crate) const KEPT: SignedDuration = SignedDuration::from_hours(24).saturating_add(LISTED);
+
+/// The database has no entry that is much older than [`KEPT`], so all are read. If this clock decided
+/// which, a jump ahead would make the node forget the others.
+pub(super) const ALL: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// How long an entry that has gone is remembered. If the database went back in time, a request can
 /// read the list before this node notices, and the entry would be lost.
@@ -55,6 +59,8 @@ struct Held {
     entries: Vec<Revocation>,
     /// Index of `entries`: checking a token does not take longer if there are more of them.
     index: Revocations,
+    /// The keys that are listed from a time on. Not in `index`.
+    expiries: HashMap<KeyId, Timestamp>,
     generation: u64,
     /// Entries that the database lacked at this time and had before.
     gone: Vec<(Timestamp, Revocation)>,
@@ -65,7 +71,23 @@ struct Held {
 pub(crate) struct Document {
     pub(crate) jws: Bytes,
     pub(crate) etag: String,
-    key: (i64, u64, String),
+    key: (i64, u64, usize, String),
+}
+
+impl Held {
+    /// The number of keys that have expired.
+    fn expired(&self, now: Timestamp) -> usize {
+        self.expiries.values().filter(|at| **at <= now).count()
+    }
+}
+
+/// When the entry begins to count. `None`: it counts at once, even if the clock of the node that
+/// wrote it is ahead.
+fn expiry(entry: &Revocation) -> Option<(KeyId, Timestamp)> {
+    match entry.revoked {
+        Revoked::KeyExpiry(key_id) => Some((key_id, entry.at)),
+        _ => None,
+    }
 }
 
 impl RevocationList {
@@ -96,7 +118,7 @@ impl RevocationList {
     }
 
     async fn read(&self, now: Timestamp) -> Result<()> {
-        let entries = self.store.revocations(now - KEPT).await?;
+        let entries = self.store.revocations(ALL).await?;
         let held = self.held();
         if held.entries == entries {
             return Ok(());
@@ -117,7 +139,10 @@ impl RevocationList {
         // old for the document stay in the index until the next change. The tokens that they
         // concern have expired.
         let new = Held {
-            index: self.list(&entries, 0).into(),
+            index: self
+                .list(entries.iter().filter(|entry| expiry(entry).is_none()), 0)
+                .into(),
+            expiries: entries.iter().filter_map(expiry).collect(),
             generation: held.generation + 1,
             gone,
             entries,
@@ -135,8 +160,10 @@ impl RevocationList {
     }
 
     /// Whether a token with these claims is revoked.
-    pub(crate) fn revokes(&self, claims: &AccessClaims) -> bool {
-        self.held().index.revoked(claims).is_some()
+    pub(crate) fn revokes(&self, claims: &AccessClaims, now: Timestamp) -> bool {
+        let held = self.held();
+        let has_expired = |key| held.expiries.get(&key).is_some_and(|at| *at <= now);
+        held.index.revoked(claims).is_some() || claims.client_id.parse().is_ok_and(has_expired)
     }
 
     /// The document for this time. Signs it if the last one was for another state or slot.
@@ -144,12 +171,15 @@ impl RevocationList {
         let mut last = self.document.lock().expect("nothing panics while holding it");
         let held = self.held();
         let slot = now.as_second().div_euclid(SLOT);
-        let key = (slot, held.generation, signing.kid().to_owned());
+        let key = (slot, held.generation, held.expired(now), signing.kid().to_owned());
         if let Some(document) = last.as_ref().filter(|document| document.key == key) {
             return document.clone();
         }
         let since = now - LISTED;
-        let entries = held.entries.iter().filter(|entry| entry.at >= since);
+        let entries = held
+            .entries
+            .iter()
+            .filter(|entry| entry.at >= since && expiry(entry).is_none_or(|(_, at)| at <= now));
         let payload = serde_json::to_vec(&self.list(entries, slot * SLOT)).expect("a list is plain JSON");
         let document = Document {
             etag: etag(&payload),
@@ -185,7 +215,7 @@ impl RevocationList {
             let before = entry.at.as_second() + 1 + self.clocks_apart.as_secs();
             match entry.revoked {
                 Revoked::Session(sid) => list.sids.push(sid),
-                Revoked::Key(key_id) => list.keys.push(key_id),
+                Revoked::Key(key_id) | Revoked::KeyExpiry(key_id) => list.keys.push(key_id),
                 Revoked::Account(uid) => {
                     list.uids.insert(uid, before);
                 }

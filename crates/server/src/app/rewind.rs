@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use tm_auth_store::{AuditContext, Result, Revocation, Store};
 
-use super::revocation_list::{KEPT, RevocationList};
+use super::revocation_list::{ALL, RevocationList};
 use crate::config::AfterRewind;
 use crate::error::ApiError;
 
@@ -69,7 +69,7 @@ impl Rewind {
         if !self.is_pending.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let stored: HashSet<_> = store.revocations(now - KEPT).await?.into_iter().collect();
+        let stored: HashSet<_> = store.revocations(ALL).await?.into_iter().collect();
         let lost: Vec<Revocation> = list
             .known()
             .into_iter()

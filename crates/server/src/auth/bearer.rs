@@ -89,7 +89,7 @@ fn verify(parts: &Parts, app: &App, policy: &Policy) -> Result<AccessClaims, Api
     let token = bearer_token(parts)?;
     let claims = check(token, app.keys().verification(), policy, now)
         .map_err(|invalid| ApiError::caused(ErrorCode::InvalidToken, invalid))?;
-    if app.revocations.revokes(&claims) {
+    if app.revocations.revokes(&claims, now) {
         Err(ApiError::caused(ErrorCode::InvalidToken, "it was revoked"))
     } else {
         Ok(claims)

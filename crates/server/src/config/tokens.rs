@@ -9,7 +9,7 @@ use super::public_url::PublicUrl;
 /// The longest lifetime of an access token that can be configured, in seconds. Retired signing keys
 /// and entries of the revocation list are kept at least this long, because unexpired tokens may
 /// come from an earlier configuration.
-pub const MAX_ACCESS_TTL_SECONDS: u32 = 3600;
+pub const MAX_ACCESS_TTL_SECONDS: u32 = tm_auth_core::token::access::MAX_TTL_SECONDS;
 
 /// The signature algorithm of access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]

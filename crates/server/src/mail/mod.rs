@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::config::{Config, Delivery, PublicUrl};
 use crate::rate_limits::limiter::{Rate, RateLimiter};
+use crate::trusted_clock::TrustedClock;
 use crate::{metrics, random};
 use compose::Ready;
 pub use mailbox::Delivered;
@@ -77,6 +78,7 @@ impl std::fmt::Debug for Mail {
 /// Sends the mail that waits in the database.
 pub(crate) struct Mailer {
     clock: Arc<dyn Clock>,
+    trusted_clock: Arc<TrustedClock>,
     store: Arc<Store>,
     environment: Environment,
     public_url: PublicUrl,
@@ -104,7 +106,12 @@ enum Transport {
 }
 
 impl Mailer {
-    pub(crate) fn new(config: &Config, store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        trusted_clock: Arc<TrustedClock>,
+    ) -> Self {
         let (transport, attempt) = match config.delivery() {
             Delivery::Nowhere => (Transport::Disabled, Duration::ZERO),
             Delivery::Mailbox => {
@@ -117,6 +124,7 @@ impl Mailer {
         let (burst, period) = NOTICES;
         Self {
             clock,
+            trusted_clock,
             store,
             environment: config.environment,
             public_url: config.public_url.clone(),
@@ -172,9 +180,12 @@ impl Mailer {
         }
     }
 
-    /// Drops mail whose time is over.
+    /// Drops mail whose time is over. Drops none if the clock has jumped.
     pub(crate) async fn drop_expired(&self) -> Result<(), StoreError> {
-        for expired in self.store.drop_expired_mail(self.clock.now()).await? {
+        let Some(now) = self.trusted_clock.now().await? else {
+            return Ok(());
+        };
+        for expired in self.store.drop_expired_mail(now).await? {
             note_dropped(expired.request_id.as_deref(), "expired", None);
         }
         Ok(())

@@ -25,6 +25,7 @@ super::table!("housekeeping":
     ended_sessions_are_swept_and_live_ones_stay,
     pending_keys_are_swept_after_a_day_and_free_their_public_key,
     revocations_and_audit_entries_are_swept_after_their_retention,
+    r46_the_time_of_the_last_sweep_is_kept,
     the_session_table_shrinks_to_its_live_size_in_bounded_batches,
 );
 
@@ -260,6 +261,14 @@ async fn pending_keys_are_swept_after_a_day_and_free_their_public_key(store: &St
         },
     )
     .await;
+}
+
+async fn r46_the_time_of_the_last_sweep_is_kept(store: &Store) {
+    assert_eq!(store.last_seen_at().await.unwrap(), None);
+    for seconds in [5, 9, 7] {
+        store.set_last_seen_at(at(seconds)).await.unwrap();
+        assert_eq!(store.last_seen_at().await.unwrap(), Some(at(seconds)));
+    }
 }
 
 async fn revocations_and_audit_entries_are_swept_after_their_retention(store: &Store) {

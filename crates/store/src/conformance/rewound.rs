@@ -10,6 +10,7 @@ use crate::{AuditAction, Change, Revocation, Revoked, Store};
 super::table!("rewound":
     r30_what_the_list_had_is_repeated_once,
     r30_what_the_list_still_has_changes_nothing,
+    r45_an_expiry_that_the_list_had_is_set_again,
     r31_the_database_stays_marked_until_an_operator_has_looked,
 );
 
@@ -73,6 +74,23 @@ async fn r30_what_the_list_still_has_changes_nothing(store: &Store) {
         account.disabled_at, None,
         "it was enabled again, and the list says nothing newer"
     );
+}
+
+async fn r45_an_expiry_that_the_list_had_is_set_again(store: &Store) {
+    let key = key(store).await;
+    let entry = |seconds| Revocation {
+        revoked: Revoked::KeyExpiry(key.key_id),
+        at: at(seconds),
+    };
+    // The second one is later than the expiry that the key has by then.
+    for (seconds, repeated) in [(60, 1), (90, 1)] {
+        let outcome = store
+            .repeat_revocations(vec![entry(seconds)], &audit_context(2))
+            .await;
+        assert_eq!(outcome.unwrap(), repeated);
+        let stored = store.api_key(key.key_id).await.unwrap().unwrap();
+        assert_eq!(stored.expires_at, Some(at(60)));
+    }
 }
 
 async fn r31_the_database_stays_marked_until_an_operator_has_looked(store: &Store) {

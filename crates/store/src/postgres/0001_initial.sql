@@ -86,7 +86,7 @@ CREATE TABLE signing_keys (
 CREATE UNIQUE INDEX one_signing_key ON signing_keys (purpose) WHERE signing_since IS NOT NULL AND retired_at IS NULL;
 
 CREATE TABLE revocations (
-    kind    TEXT COLLATE "C" NOT NULL, -- session, key, account, everything
+    kind    TEXT COLLATE "C" NOT NULL, -- session, key, key_expiry (from then on), account, everything
     subject BYTEA NOT NULL,
     at      BIGINT NOT NULL,
     PRIMARY KEY (kind, subject)
@@ -126,7 +126,9 @@ BEGIN
     RAISE EXCEPTION 'the audit trail is append-only';
 END
 $$;
+-- Against mistakes. The service deletes old rows, so the role that owns the table can delete any.
 CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit FOR EACH ROW EXECUTE FUNCTION refuse_to_change_audit();
+CREATE TRIGGER audit_is_not_emptied BEFORE TRUNCATE ON audit EXECUTE FUNCTION refuse_to_change_audit();
 
 -- Why a key was refused, for its owner: for each code the last few addresses.
 CREATE TABLE key_refusals (

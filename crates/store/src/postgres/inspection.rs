@@ -21,7 +21,11 @@ pub struct ServerState {
 /// Reads what server and database say about themselves. Runs no migration.
 pub async fn inspect(options: &PostgresOptions) -> Result<(Inspection, ServerState)> {
     let postgres = connect(options)?;
+    schema::refuse_newer(&postgres.pool).await?;
     let version = schema::version(&postgres.pool).await?;
+    if schema::pending(version).is_empty() {
+        schema::check(&postgres.pool).await?;
+    }
     let server = ServerState {
         forgetful: durability::forgetful(&postgres.pool).await?,
         is_read_only: durability::is_read_only(&postgres.pool).await?,

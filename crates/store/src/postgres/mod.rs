@@ -11,6 +11,7 @@ mod clock;
 mod connection;
 mod durability;
 mod inspection;
+mod lock_wait;
 mod open_session;
 mod rotate_session;
 mod schema;
@@ -74,13 +75,16 @@ pub(crate) struct Postgres {
 pub async fn open(options: &PostgresOptions) -> Result<Store> {
     let postgres = connect(options)?;
     schema::migrate(&postgres.pool).await?;
+    schema::check(&postgres.pool).await?;
     durability::warn(&postgres.pool).await?;
     Ok(Store::new(Engine::Postgres(postgres)))
 }
 
-/// Returns the names of the migrations that [`open`] would run. Writes nothing.
+/// Returns the names of the migrations that [`open`] would run. Writes nothing. Fails if this version
+/// of the program is too old for the schema.
 pub async fn pending_migrations(options: &PostgresOptions) -> Result<Vec<&'static str>> {
     let postgres = connect(options)?;
+    schema::refuse_newer(&postgres.pool).await?;
     Ok(schema::pending(schema::version(&postgres.pool).await?))
 }
 

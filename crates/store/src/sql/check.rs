@@ -7,7 +7,7 @@ use tm_auth_proto::{AccountId, Environment};
 use super::row::{damaged, parse};
 use super::{
     Columns, Store, Tx, account, api_key, apple_identity, audit, email_code, housekeeping, key_refusal,
-    outbox, passkey, revocation, session, signing_key, user_session,
+    outbox, passkey, revocation, session, setting, signing_key, user_session,
 };
 use crate::passkey::UserHandle;
 use crate::transfer::{TABLES, Table, walk};
@@ -37,14 +37,22 @@ impl Store {
 }
 
 pub(crate) async fn every_row(tx: &mut Tx<'_>) -> Result<u64> {
-    let mut rows = 0;
+    let (mut rows, mut accounts) = (0, 0);
     for table in TABLES {
         let (from, columns, decode) = reader(table)?;
         let read = walk(tx, table, from, &columns, decode).await;
-        rows += read.map_err(|error| match error {
+        let read = read.map_err(|error| match error {
             StoreError::Damaged(cause) => damaged(format!("table {}: {cause}", table.name)),
             error => error,
         })?;
+        rows += read;
+        if table.name == "accounts" {
+            accounts = read;
+        }
+    }
+    // No index and no reference shows that the page of the settings was lost.
+    if accounts > 0 && setting::get(tx, "environment").await?.is_none() {
+        return Err(damaged("table settings: the environment is missing"));
     }
     Ok(rows)
 }
@@ -53,7 +61,7 @@ pub(crate) async fn every_row(tx: &mut Tx<'_>) -> Result<u64> {
 fn reader(table: &Table) -> Result<(&'static str, String, Decode)> {
     let own = |name: &'static str, columns: &str, decode: Decode| Ok((name, columns.to_owned(), decode));
     match table.name {
-        "settings" => own("settings", "name, value", setting),
+        "settings" => own("settings", "name, value", setting_row),
         "accounts" => own(
             "accounts",
             &format!(
@@ -155,11 +163,13 @@ fn reader(table: &Table) -> Result<(&'static str, String, Decode)> {
     }
 }
 
-fn setting(columns: &mut Columns<'_>) -> Result<()> {
+fn setting_row(columns: &mut Columns<'_>) -> Result<()> {
     let (name, value): (&str, &str) = (columns.next()?, columns.next()?);
     match name {
         "environment" => value.parse::<Environment>().map(drop).map_err(damaged),
-        "recovered_at" | "signing_keys_version" | "ping" => parse::<i64>(value).map(drop),
+        "recovered_at" | "went_back_at" | "last_seen_at" | "signing_keys_version" | "ping" => {
+            parse::<i64>(value).map(drop)
+        }
         _ => Ok(()),
     }
 }

@@ -1,10 +1,15 @@
 //! Entries of the revocation list.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tm_auth_core::token::access::MAX_TTL_SECONDS;
+use tm_auth_proto::KeyId;
 
 use super::row::damaged;
 use super::{Columns, Store, Tx, args, audit, housekeeping};
 use crate::{AuditAction, AuditContext, Call, Change, Result, Revocation, Revoked};
+
+/// The longest time that an access token can still live, and two minutes because clocks differ.
+const LONGEST_LIFE: SignedDuration = SignedDuration::from_secs(MAX_TTL_SECONDS as i64 + 120);
 
 impl Store {
     /// Returns the entries since this time, inclusive.
@@ -44,10 +49,29 @@ pub(super) async fn remove(tx: &mut Tx<'_>, revoked: Revoked) -> Result<()> {
     Ok(())
 }
 
+/// Lists a key from its new expiry on, if tokens that it minted before can live longer. Replaces what
+/// an earlier expiry left. The caller announces the change.
+pub(super) async fn set_key_expiry(
+    tx: &mut Tx<'_>,
+    key_id: KeyId,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<()> {
+    let revoked = Revoked::KeyExpiry(key_id);
+    remove(tx, revoked).await?;
+    match expires_at {
+        // The key's tokens may have been issued before an even earlier expiry was set, so the old
+        // expiry does not count.
+        Some(at) if at <= now + LONGEST_LIFE => add(tx, Revocation { revoked, at }).await.map(drop),
+        _ => Ok(()),
+    }
+}
+
 fn columns(revoked: &Revoked) -> (&'static str, &[u8]) {
     match revoked {
         Revoked::Session(sid) => ("session", sid.0.as_bytes()),
         Revoked::Key(key_id) => ("key", key_id.0.as_bytes()),
+        Revoked::KeyExpiry(key_id) => ("key_expiry", key_id.0.as_bytes()),
         Revoked::Account(uid) => ("account", uid.0.as_bytes()),
         Revoked::Everything => ("everything", &[]),
     }
@@ -85,6 +109,7 @@ pub(super) fn read(columns: &mut Columns<'_>) -> Result<Revocation> {
     let revoked = match columns.next()? {
         "session" => Revoked::Session(columns.next()?),
         "key" => Revoked::Key(columns.next()?),
+        "key_expiry" => Revoked::KeyExpiry(columns.next()?),
         "account" => Revoked::Account(columns.next()?),
         "everything" => Revoked::Everything,
         other => return Err(damaged(format!("unknown kind of revocation {other}"))),

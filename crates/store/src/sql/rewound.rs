@@ -10,14 +10,14 @@ use tm_auth_core::session::EndReason;
 use tm_auth_proto::{AccountId, KeyId, SessionId};
 
 use super::{Store, Tx, account, args, audit, housekeeping, revocation, setting};
-use crate::{AuditAction, AuditContext, Call, Change, Result, Revocation, Revoked, StoreError};
+use crate::{AuditAction, AuditContext, Call, Change, Result, Revocation, Revoked};
 
 /// The setting that holds the mark.
 const MARK: &str = "went_back_at";
 
 impl Store {
     /// Marks the database as one that went back, and repeats these revocations. A session ends and an
-    /// account or a key is disabled, unless the list has the entry already. A revoked key is only
+    /// account or a key is disabled or expires, unless the list has the entry already. A revoked key is only
     /// disabled, because the list does not tell the two apart, and its owner can revoke it again.
     /// Returns how many entries the list lacked.
     pub fn repeat_revocations(&self, known: Vec<Revocation>, audit_context: &AuditContext) -> Call<'_, u64> {
@@ -36,14 +36,13 @@ async fn repeat(tx: &mut Tx<'_>, known: &[Revocation], audit_context: &AuditCont
     let mut repeated = 0;
     for revocation in known {
         if revocation::add(tx, *revocation).await? {
-            take_access(tx, revocation.revoked, audit_context).await?;
+            take_access(tx, *revocation, audit_context).await?;
             repeated += 1;
         }
     }
     let is_marked = went_back_at(tx).await?.is_some();
     if !is_marked {
-        let at = audit_context.at.as_millisecond().to_string();
-        setting::set(tx, MARK, &at).await?;
+        setting::set_time(tx, MARK, audit_context.at).await?;
     }
     if repeated > 0 || !is_marked {
         let (action, detail) = (
@@ -57,10 +56,15 @@ async fn repeat(tx: &mut Tx<'_>, known: &[Revocation], audit_context: &AuditCont
 }
 
 /// Makes the row say what the entry says.
-async fn take_access(tx: &mut Tx<'_>, revoked: Revoked, audit_context: &AuditContext) -> Result<()> {
+async fn take_access(tx: &mut Tx<'_>, revocation: Revocation, audit_context: &AuditContext) -> Result<()> {
+    let Revocation {
+        revoked,
+        at: expires_at,
+    } = revocation;
     match revoked {
         Revoked::Session(sid) => end_session(tx, sid, audit_context.at).await,
         Revoked::Key(key_id) => disable_key(tx, key_id, audit_context.at).await,
+        Revoked::KeyExpiry(key_id) => expire_key(tx, key_id, expires_at, audit_context.at).await,
         Revoked::Account(uid) => disable_account(tx, uid, audit_context).await,
         Revoked::Everything => Ok(()),
     }
@@ -84,6 +88,13 @@ async fn disable_key(tx: &mut Tx<'_>, key_id: KeyId, at: Timestamp) -> Result<()
     housekeeping::announce(tx, at, Change::Key(key_id)).await
 }
 
+async fn expire_key(tx: &mut Tx<'_>, key_id: KeyId, expires_at: Timestamp, at: Timestamp) -> Result<()> {
+    let sql = "UPDATE api_keys SET expires_at = ?2, version = version + 1
+        WHERE key_id = ?1 AND (expires_at IS NULL OR expires_at > ?2) AND revoked_at IS NULL";
+    tx.execute(sql, args![key_id, expires_at]).await?;
+    housekeeping::announce(tx, at, Change::Key(key_id)).await
+}
+
 async fn disable_account(tx: &mut Tx<'_>, uid: AccountId, audit_context: &AuditContext) -> Result<()> {
     account::set_disabled(tx, uid, Some(audit_context.at), audit_context)
         .await
@@ -91,15 +102,7 @@ async fn disable_account(tx: &mut Tx<'_>, uid: AccountId, audit_context: &AuditC
 }
 
 async fn went_back_at(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
-    let Some(text) = setting::get(tx, MARK).await? else {
-        return Ok(None);
-    };
-    let at = text
-        .parse()
-        .ok()
-        .and_then(|at| Timestamp::from_millisecond(at).ok());
-    at.map(Some)
-        .ok_or_else(|| StoreError::damaged(format!("the setting {MARK} is {text:?}")))
+    setting::time(tx, MARK).await
 }
 
 /// An operator has looked.

@@ -2,6 +2,14 @@
 -- of PostgreSQL's schema of the same number, so one text of SQL serves both databases. README-migrations.md has
 -- the rules for the next ones.
 
+-- The migrations that were run. The last one has the number PRAGMA user_version.
+CREATE TABLE schema_migrations (
+    version        INTEGER PRIMARY KEY,
+    name           TEXT NOT NULL,
+    min_compatible INTEGER NOT NULL, -- the number of migrations that a binary must know to use the schema
+    run_at         TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+) STRICT;
+
 -- Single values: the environment, the version of the set of signing keys, the time of the last restore.
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
@@ -82,7 +90,7 @@ CREATE TABLE signing_keys (
 CREATE UNIQUE INDEX one_signing_key ON signing_keys (purpose) WHERE signing_since IS NOT NULL AND retired_at IS NULL;
 
 CREATE TABLE revocations (
-    kind    TEXT NOT NULL, -- session, key, account, everything
+    kind    TEXT NOT NULL, -- session, key, key_expiry (from then on), account, everything
     subject BLOB NOT NULL,
     at      INTEGER NOT NULL,
     PRIMARY KEY (kind, subject)
@@ -115,6 +123,7 @@ CREATE INDEX audit_by_uid ON audit (uid, at);
 CREATE INDEX audit_by_key ON audit (uid, key_id, at) WHERE key_id IS NOT NULL;
 -- For the retention.
 CREATE INDEX audit_by_time ON audit (at);
+-- Against mistakes. The service deletes old rows, so a user who can write the file can delete any.
 CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
 

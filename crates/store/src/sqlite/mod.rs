@@ -85,6 +85,7 @@ pub fn open(options: &SqliteOptions) -> Result<Store> {
             integrity::quick(&connection)?;
         }
         schema::migrate(&mut connection)?;
+        schema::check(&connection)?;
         Ok(connection)
     };
     let connection = opened().map_err(|error| integrity::at_start(&path, error))?;
@@ -105,13 +106,17 @@ fn open_existing(path: &Path) -> Result<Connection> {
     Ok(Connection::open_with_flags(path, flags)?)
 }
 
-/// Returns the names of the migrations that [`open`] would run on this file. Writes nothing.
+/// Returns the names of the migrations that [`open`] would run on this file. Writes nothing. Fails if
+/// this version of the program is too old for the schema.
 pub fn pending_migrations(path: &Path) -> Result<Vec<&'static str>> {
     if !exists(path)? {
         return Ok(schema::pending(0));
     }
     let path = &files::in_real_folder(path)?;
-    let version = read_only::open(path).and_then(|connection| schema::version(&connection));
+    let version = read_only::open(path).and_then(|connection| {
+        schema::refuse_newer(&connection)?;
+        schema::version(&connection)
+    });
     let version = version.map_err(|error| integrity::at_start(path, error))?;
     Ok(schema::pending(version))
 }

@@ -29,7 +29,11 @@ pub fn inspect(path: &Path) -> Result<Option<Inspection>> {
 fn inspect_existing(path: &Path) -> Result<Inspection> {
     let mut connection = open(path)?;
     schema::refuse_foreign(&connection)?;
+    schema::refuse_newer(&connection)?;
     let version = schema::version(&connection)?;
+    if schema::pending(version).is_empty() {
+        schema::check(&connection)?;
+    }
     let tx = &mut Tx::sqlite(&mut connection);
     Ok(Inspection {
         pending: schema::pending(version),

@@ -4,7 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files whose statements serve the schema and the settings of a server, not the store's methods.
-const OTHERS: &[&str] = &["postgres/schema.rs", "postgres/durability.rs", "sqlite/schema.rs"];
+const OTHERS: &[&str] = &[
+    "postgres/schema.rs",
+    "postgres/lock_wait.rs",
+    "postgres/durability.rs",
+    "sqlite/schema.rs",
+];
 
 /// A string literal that is a statement.
 pub(super) struct Literal {

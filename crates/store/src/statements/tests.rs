@@ -73,6 +73,8 @@ async fn run_all(is_postgres: bool) {
             };
             let store = Arc::new(store);
             (case.run)(Arc::clone(&store)).await;
+            // A service binds its database first; a case may have bound it to the other environment.
+            let _ = store.bind_environment(Environment::Uat).await;
             // The check reads every row that a case leaves.
             store.check_rows().await.unwrap();
         });

@@ -7,10 +7,10 @@ use Kind::{Blob, Integer, Text};
 pub(crate) struct Table {
     pub(crate) name: &'static str,
     /// Number of columns in the primary key.
-    pub(super) key_len: usize,
-    pub(super) columns: &'static [(&'static str, Kind)],
+    pub(crate) key_len: usize,
+    pub(crate) columns: &'static [(&'static str, Kind)],
     /// Whether PostgreSQL numbers new rows, in the column `id`.
-    pub(super) is_numbered: bool,
+    pub(crate) is_numbered: bool,
 }
 
 const fn table(name: &'static str, key_len: usize, columns: &'static [(&'static str, Kind)]) -> Table {

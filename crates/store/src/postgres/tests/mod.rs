@@ -1,9 +1,11 @@
 //! Tests of what only PostgreSQL has: migrations, retries, batchers and a server that fails.
 //! [`crate::conformance`] tests what both databases do.
 
+mod audit;
 mod batchers;
 mod durability;
 mod failing;
+mod lock_wait;
 mod migrating;
 mod plans;
 mod retrying;

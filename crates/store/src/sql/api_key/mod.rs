@@ -63,8 +63,9 @@ impl Store {
     }
 
     /// Changes a live key of this account. After this disables the key, no new mint or refresh
-    /// succeeds, and the key is on the revocation list until it is enabled. A key that already is
-    /// as the change asks stays as it is.
+    /// succeeds, and the key is on the revocation list until it is enabled. If this sets an expiry
+    /// that tokens of the key could outlive, the key is on the revocation list from then on. A key
+    /// that already is as the change asks stays as it is.
     pub fn update_key(
         &self,
         uid: AccountId,
@@ -247,6 +248,9 @@ pub(super) async fn update(
         ],
     )
     .await?;
+    if stored(end) != key.expires_at {
+        revocation::set_key_expiry(tx, key_id, end, audit_context.at).await?;
+    }
     let action = match (key.lifecycle.disabled_at(), disabled_at) {
         (None, Some(_)) => {
             let revoked = Revoked::Key(key_id);

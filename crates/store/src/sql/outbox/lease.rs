@@ -169,20 +169,19 @@ async fn has_expired(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool> {
 }
 
 async fn drop_expired(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<ExpiredMail>> {
-    let sql = "SELECT id, request_id FROM outbox WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2";
-    let found: Vec<(MailId, Option<String>)> = tx
-        .list(sql, args![now, BATCH], |columns| {
-            Ok((columns.next()?, columns.next()?))
+    // Another node may drop some of them at the same time. Each is returned to one of the two.
+    // The outer condition keeps PostgreSQL from reading the whole index of ids.
+    let sql = format!(
+        "DELETE FROM outbox WHERE expires_at <= ?1 AND id IN (
+             SELECT id FROM outbox WHERE expires_at <= ?1 ORDER BY expires_at LIMIT {BATCH})
+         RETURNING request_id"
+    );
+    tx.list(&sql, args![now], |columns| {
+        Ok(ExpiredMail {
+            request_id: columns.next()?,
         })
-        .await?;
-    let mut expired = Vec::new();
-    for (id, request_id) in found {
-        // Another node may have dropped it meanwhile.
-        if tx.execute("DELETE FROM outbox WHERE id = ?1", args![id]).await? == 1 {
-            expired.push(ExpiredMail { request_id });
-        }
-    }
-    Ok(expired)
+    })
+    .await
 }
 
 /// Leases a mail if no other node has leased it since it was read.

@@ -122,12 +122,12 @@ fn a_file_that_is_not_a_database_is_refused_and_unchanged() {
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
 
-/// All tables, indexes and triggers with their SQL.
+/// All tables, indexes and triggers with their SQL, and the record of the migrations.
 fn schema_of(path: &Path) -> Vec<(String, String)> {
     let db = Connection::open(path).unwrap();
-    let mut statement = db
-        .prepare("SELECT name, coalesce(sql, '') AS sql FROM sqlite_schema ORDER BY name")
-        .unwrap();
+    let sql = "SELECT name, coalesce(sql, '') AS sql FROM sqlite_schema
+        UNION ALL SELECT name, version || ' needs ' || min_compatible FROM schema_migrations ORDER BY name";
+    let mut statement = db.prepare(sql).unwrap();
     let rows = statement
         .query_map([], |row| Ok((row.get("name")?, row.get("sql")?)))
         .unwrap();
@@ -160,9 +160,9 @@ fn j14_a_migration_killed_at_any_statement_is_resumed_to_the_same_schema() {
     let (_store, fresh) = database();
     let expected = schema_of(&fresh.path().join("tm-auth.db"));
     let mut kills = 0;
-    for (version, (_, script)) in schema::MIGRATIONS.iter().enumerate() {
+    for (version, migration) in schema::MIGRATIONS.iter().enumerate() {
         let mut begun = String::new();
-        for line in script.lines() {
+        for line in migration.sql.lines() {
             begun.push_str(line);
             begun.push('\n');
             // A statement ends at the end of a line, and a trigger with the END of its body.
@@ -200,4 +200,80 @@ fn j14_processes_that_start_at_the_same_time_migrate_once() {
     open(&path, Role::Server).unwrap();
     let version = schema::version(&Connection::open(&path).unwrap()).unwrap();
     assert_eq!(schema::pending(version), [""; 0]);
+}
+
+/// A database after this SQL.
+fn changed(sql: &str) -> TempDir {
+    let (store, folder) = database();
+    drop(store);
+    let db = Connection::open(folder.path().join("tm-auth.db")).unwrap();
+    db.execute_batch(sql).unwrap();
+    folder
+}
+
+fn refusal(folder: &TempDir) -> String {
+    let path = folder.path().join("tm-auth.db");
+    match open(&path, Role::Server) {
+        Err(error @ StoreError::Unusable(_)) => error.to_string(),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("the schema was accepted"),
+    }
+}
+
+#[test]
+fn r41_a_schema_that_this_version_is_too_old_for_is_refused_and_unchanged() {
+    let newer = |min_compatible: i64| {
+        changed(&format!(
+            "INSERT INTO schema_migrations (version, name, min_compatible) VALUES (99, '0099_newer', {min_compatible});
+             PRAGMA user_version = 99;"
+        ))
+    };
+    let known = i64::try_from(schema::MIGRATIONS.len()).unwrap();
+    open(&newer(known).path().join("tm-auth.db"), Role::Server).unwrap();
+
+    let folder = newer(known + 1);
+    let path = folder.path().join("tm-auth.db");
+    let before = schema_of(&path);
+    let told = refusal(&folder);
+    for part in [
+        "version 99".to_owned(),
+        format!("knows version {}", known + 1),
+        format!("tm-auth {}, which knows {known}", env!("CARGO_PKG_VERSION")),
+        "install the newer tm-auth".to_owned(),
+    ] {
+        assert!(told.contains(&part), "{part}: {told}");
+    }
+    assert_eq!(pending_migrations(&path).unwrap_err().to_string(), told);
+    assert_eq!(crate::sqlite::inspect(&path).unwrap_err().to_string(), told);
+    assert_eq!(schema_of(&path), before);
+}
+
+#[test]
+fn r41_a_version_without_its_record_is_refused() {
+    let told = refusal(&changed("PRAGMA user_version = 99"));
+    assert!(
+        told.contains("99") && told.contains("schema_migrations ends with version 1"),
+        "{told}"
+    );
+    let told = refusal(&changed("DROP TABLE schema_migrations"));
+    assert!(told.contains("no table schema_migrations"), "{told}");
+}
+
+#[test]
+fn r42_a_missing_table_or_column_is_named_at_the_start() {
+    for table in crate::transfer::TABLES {
+        let (column, _) = table.columns.last().unwrap();
+        let renamed = format!("ALTER TABLE {} RENAME COLUMN {column} TO another", table.name);
+        let told = refusal(&changed(&renamed));
+        assert!(
+            told.contains(&format!("{} has no column {column}", table.name)),
+            "{told}"
+        );
+        let renamed = format!("ALTER TABLE {} RENAME TO another", table.name);
+        let folder = changed(&renamed);
+        let told = refusal(&folder);
+        assert!(told.contains(&format!("no table {}", table.name)), "{told}");
+        let inspected = crate::sqlite::inspect(&folder.path().join("tm-auth.db"));
+        assert_eq!(inspected.unwrap_err().to_string(), told);
+    }
 }
