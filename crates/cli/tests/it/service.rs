@@ -58,6 +58,7 @@ impl Service {
             ("API_KEYS__MAX_PER_ACCOUNT", "100".to_owned()),
             ("LIMITS__MINTS_PER_KEY_PER_MINUTE", "60000".to_owned()),
             ("LIMITS__REFRESHES_PER_SESSION_PER_MINUTE", "60000".to_owned()),
+            ("LIMITS__REQUESTS_PER_NETWORK_PER_MINUTE", "600000".to_owned()),
         ] {
             service.set(name, &value);
         }

@@ -17,8 +17,8 @@ use super::scenes::{Opened, Scene};
 use crate::support::html::{Piece, Tag, pieces};
 use crate::support::{Answer, TestServer, Visitor};
 
-/// What the answer to an unread field says.
-const UNREAD: &str = "unknown field";
+/// What the answer to an unread field says: of a form, and of JSON.
+const UNREAD: [&str; 2] = ["unknown field", "unknown here"];
 
 /// A form with its named fields.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ fn filled_in(name: &str, value: &str, tag: &Tag) -> String {
 }
 
 fn is_unread(answer: &Answer) -> bool {
-    [400, 422].contains(&answer.status) && answer.text.contains(UNREAD)
+    [400, 422].contains(&answer.status) && UNREAD.iter().any(|unread| answer.text.contains(unread))
 }
 
 /// Posts a form in a state of its own. Returns what is wrong with it.
