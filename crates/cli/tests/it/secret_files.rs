@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::service::Service;
 
-/// The user and group `nobody`, as whom the service runs.
+/// The user and group without privileges under which the service runs.
 const SERVICE: u32 = 65_534;
 
 /// A file system in memory, mounted as Docker and Kubernetes mount secrets. Only root can mount it.

@@ -57,7 +57,7 @@ async fn r17_with_umask_000_no_other_user_can_read_what_it_creates() {
     serves_and_stops(&service, running).await;
 }
 
-/// The user and group `nobody`.
+/// The user and group without privileges under which the service runs.
 const UNPRIVILEGED: u32 = 65_534;
 
 /// As systemd, Kubernetes and Docker run it: the secret belongs to root and is readable by the
