@@ -22,6 +22,13 @@ struct Route {
     methods: Vec<Method>,
 }
 
+impl Route {
+    /// The largest distance at which the route is still named.
+    fn farthest(&self) -> usize {
+        (self.path.len() / 3).max(3)
+    }
+}
+
 impl Routes {
     /// No routes yet below a prefix such as `/v1/auth`.
     pub(crate) fn below(prefix: &str) -> Self {
@@ -51,7 +58,7 @@ impl Routes {
                 let is_other_method = !route.methods.contains(method);
                 (*distance, route.path.contains('{'), is_other_method)
             })?;
-        if distance > (route.path.len() / 3).max(3) {
+        if distance > route.farthest() {
             return None;
         }
         let methods = if route.methods.contains(method) {
@@ -72,7 +79,10 @@ impl Routes {
             .map(|(start, _)| self.prefix[start..].to_owned())
             .chain([String::new(), format!("{0}{0}", self.prefix)]);
         suffixes
-            .map(|prefix| edits(&filled(&format!("{prefix}{}", route.path), asked), asked))
+            .map(|prefix| filled(&format!("{prefix}{}", route.path), asked))
+            // The distance is at least the difference in length, and only a near route is named.
+            .filter(|spelling| spelling.len().abs_diff(asked.len()) <= route.farthest())
+            .map(|spelling| edits(&spelling, asked))
             .min()
             .unwrap_or(usize::MAX)
     }
