@@ -21,7 +21,7 @@ use crate::config::AfterRewind;
 use crate::error::ApiError;
 
 /// Entries that one transaction writes back, so that each one is short.
-const BATCH: usize = 200;
+const BATCH: usize = 50;
 
 /// Whether the database went back.
 pub(crate) struct Rewind {

@@ -76,7 +76,8 @@ async fn revoke_key(
     }
 }
 
-async fn disable_key(
+/// `None`: the database does not know the key. `false`: nothing was left to do.
+pub(super) async fn disable_key(
     tx: &mut Tx<'_>,
     key_id: KeyId,
     audit_context: &AuditContext,
@@ -100,7 +101,36 @@ async fn disable_key(
     Ok(Some(changed.is_ok()))
 }
 
-async fn end_session(tx: &mut Tx<'_>, sid: SessionId, audit_context: &AuditContext) -> Result<Option<bool>> {
+/// Makes the key expire at this time, unless it expires earlier.
+pub(super) async fn expire_key(
+    tx: &mut Tx<'_>,
+    key_id: KeyId,
+    at: Timestamp,
+    audit_context: &AuditContext,
+    outbox: Outbox,
+) -> Result<()> {
+    let Some(key) = api_key::get(tx, key_id).await? else {
+        return Ok(());
+    };
+    if key.expires_at.is_some_and(|end| end <= at) {
+        return Ok(());
+    }
+    let change = KeyChange {
+        expires_at: Some(Some(at)),
+        ..KeyChange::default()
+    };
+    let changed = api_key::update(tx, key.account.uid, key_id, &change, audit_context, outbox).await?;
+    // Refused: the key is revoked.
+    drop(changed);
+    Ok(())
+}
+
+/// `None`: the database does not know the session. `false`: it had ended.
+pub(super) async fn end_session(
+    tx: &mut Tx<'_>,
+    sid: SessionId,
+    audit_context: &AuditContext,
+) -> Result<Option<bool>> {
     if let Some(session) = session::get(tx, sid).await? {
         let is_live = session.ended.is_none();
         if is_live {
