@@ -121,6 +121,8 @@ CREATE TABLE audit (
 -- An account's history and a key's, by time. The id of the row is the last column of each index.
 CREATE INDEX audit_by_uid ON audit (uid, at);
 CREATE INDEX audit_by_key ON audit (uid, key_id, at) WHERE key_id IS NOT NULL;
+-- For the log. Operators are few, so reading their entries does not depend on how many others there are.
+CREATE INDEX audit_by_operator ON audit (at) WHERE actor = 'operator';
 -- For the retention.
 CREATE INDEX audit_by_time ON audit (at);
 -- Against mistakes. The service deletes old rows, so a user who can write the file can delete any.
